@@ -1,0 +1,51 @@
+// Type lists: flat, by folds and overload deduction, without recursion over the length.
+#pragma once
+
+#include <cstddef>
+#include <type_traits>
+#include <utility>
+
+namespace foal {
+
+template <class... Ts>
+struct type_list {
+  static constexpr std::size_t size = sizeof...(Ts);
+};
+
+namespace detail {
+
+template <std::size_t I, class T>
+struct leaf {
+  using type = T;
+};
+
+template <class Indices, class... Ts>
+struct leaves;
+template <std::size_t... I, class... Ts>
+struct leaves<std::index_sequence<I...>, Ts...> : leaf<I, Ts>... {};
+
+template <std::size_t I, class T>
+leaf<I, T> leaf_at(leaf<I, T> const*);
+
+template <class List, std::size_t I>
+struct at;
+template <class... Ts, std::size_t I>
+struct at<type_list<Ts...>, I> {
+  using all = leaves<std::index_sequence_for<Ts...>, Ts...>;
+  using type = typename decltype(leaf_at<I>(static_cast<all const*>(nullptr)))::type;
+};
+
+template <class... Ts, class... Us>
+type_list<Ts..., Us...> operator+(type_list<Ts...>, type_list<Us...>);
+
+}  // namespace detail
+
+/// The I-th type of a type_list.
+template <class List, std::size_t I>
+using at = typename detail::at<List, I>::type;
+
+/// The concatenation of type_lists.
+template <class... Lists>
+using concat = decltype((type_list<>{} + ... + Lists{}));
+
+}  // namespace foal

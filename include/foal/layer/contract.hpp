@@ -1,0 +1,108 @@
+// What a layer is: constants of a shape, and three functions that run on any device.
+//
+// A layer is a plain struct with static members; it holds no data. Required:
+//   static constexpr char const* name
+//   static constexpr shape output(shape in)                         one sample in -> one sample out
+//   template <class C> static void forward(C& ctx, S const* x, weights<S const> w, S* y, saved<S> s)
+//   template <class C> static void backward_input(C& ctx, S const* dy, weights<S const> w, saved<S> s, S* dx)   writes dx
+// where S is typename C::scalar. Optional, with their defaults:
+//   static constexpr bool accepts(shape in)                         true
+//   static constexpr auto parameters(shape in)  -> list<parameter>  none; then also
+//     template <class C> static void backward_weight(C& ctx, S const* dy, saved<S> s, weights<S> dw)   ADDS to dw
+//   static constexpr auto buffers(shape in)     -> list<parameter>  none; statistics without a gradient, ctx.buffers
+//   static constexpr auto kept(shape in)        -> list<kept_entry> none; what forward writes into s for the backward ops
+//   static constexpr until input_kept, output_kept                  until::forward; s.x / s.y are readable until then
+//   static constexpr bool in_place                                  false; true: y may be x in forward, dx may be dy in backward
+//   static constexpr amount scratch(shape in)                       none; ctx.scratch, elements of S, any of the functions
+//   static constexpr long long flops(shape in)                      0; of one sample's forward (a multiply-add counts 2)
+//   template <class C> static void backward(C& ctx, dy, w, s, dx, dw)   backward_input and backward_weight in one
+// backward_weight never reads weights. What forward kept is never derived again from weights.
+// forward and the backward ops are called by one worker at a time for one stage, in the order of the program.
+#pragma once
+
+#include <foal/core/random.hpp>
+#include <foal/tensor/shape.hpp>
+
+namespace foal {
+
+/// train: forward of training. recompute: the same numbers again, statistics do not move. evaluate: no side effects.
+enum class phase { train, recompute, evaluate };
+
+/// How long something is kept. W is never before B.
+enum class until { forward, B, W };
+
+/// Elements: fixed + per_sample * M.
+struct amount {
+  long long fixed = 0, per_sample = 0;
+  constexpr long long of(int samples) const { return fixed + per_sample * samples; }
+};
+
+/// Up to four entries, usable in constant expressions.
+template <class Entry>
+struct list {
+  Entry entry[4] = {};
+  int size = 0;
+
+  constexpr list() = default;
+  template <class... Es>
+  constexpr list(Entry first, Es... rest) : entry{first, rest...}, size(1 + static_cast<int>(sizeof...(Es))) {}
+  constexpr Entry const& operator[](int i) const { return entry[i]; }
+};
+
+/// How a parameter or buffer starts.
+struct initial {
+  enum class kind { constant, uniform } how = kind::constant;
+  double value = 0;  ///< constant: the value. uniform: v of the bound sqrt(3 v / fan_in); 1/3 is PyTorch's default
+  int fan_in = 1;
+};
+
+/// A trainable array (or, among buffers, a statistic). The extents are its canonical row-major layout.
+struct parameter {
+  char const* name = "";
+  shape extent{};
+  initial start{};
+  bool read_in_backward = false;  ///< backward_input reads it: it can be stale there, be stashed, be extrapolated by T2
+};
+
+/// An array that forward writes and backward reads.
+struct kept_entry {
+  amount elements{};
+  until last = until::B;
+  int element_bytes = 0;  ///< 0: the scalar type
+};
+
+/// Pointers to a layer's parameters (or to their gradients), in the order in which it declares them.
+template <class S>
+struct weights {
+  S* const* pointer = nullptr;
+  FOAL_HOST_DEVICE S* operator[](int i) const { return pointer[i]; }
+};
+
+/// What a layer sees of the activations kept for one microbatch.
+template <class S>
+struct saved {
+  S const* x = nullptr;               ///< the layer's input, while input_kept holds
+  S const* y = nullptr;               ///< the layer's output, while output_kept holds
+  void* const* entry = nullptr;       ///< the entries of kept(), in order
+
+  template <class E = S>
+  E* at(int i) const { return static_cast<E*>(entry[i]); }
+};
+
+/// Everything else that a layer's functions get.
+template <class Device, class S>
+struct context {
+  using device_type = Device;
+  using scalar = S;
+
+  Device& device;
+  shape in, out;             ///< of one sample
+  int samples = 0;           ///< M
+  int microbatches = 1;      ///< N: a batch norm moves its running values once per forward with momentum 1-(1-m)^(1/N)
+  foal::phase phase = phase::train;
+  random_key random{};       ///< seed, layer; .sample is the first sample's ordinal in the run (sample i: + i)
+  S* scratch = nullptr;
+  S* const* buffers = nullptr;
+};
+
+}  // namespace foal

@@ -1,0 +1,85 @@
+// A schedule's output: for every rank an ordered list of ops, one period (one minibatch) long, that repeats.
+//
+// Period k runs the body with k * microbatches added to every microbatch number; ops whose microbatch falls outside the run
+// are left out. So the prologue of an asynchronous program is its first periods with the negative microbatches left out, its
+// epilogue the last ones with those past the end left out, and both need no storage: a program is O(S * N) for any length of run.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include <foal/schedule/op.hpp>
+
+namespace foal::schedule {
+
+/// What a generator is asked for.
+struct extent {
+  int stages = 1;        ///< S
+  int ranks = 1;         ///< R
+  int microbatches = 1;  ///< N, per minibatch
+
+  constexpr bool operator==(extent const&) const = default;
+};
+
+/// Contiguous placement: the first S mod R ranks host one stage more.
+constexpr int contiguous_rank(extent e, int stage) {
+  int const base = e.stages / e.ranks, rest = e.stages % e.ranks;
+  return stage < rest * (base + 1) ? stage / (base + 1) : rest + (stage - rest * (base + 1)) / base;
+}
+
+/// What proofs, analysis and executors read. Ops of one rank are in execution order.
+struct program_view {
+  extent size;
+  int period = 0;             ///< slots between two repetitions of the body; 0: not timed yet
+  bool asynchronous = false;  ///< periods overlap: no flush between minibatches
+  std::span<op const> ops;    ///< all ranks' lists, one after the other
+  std::span<int const> begin; ///< size.ranks + 1 offsets into ops
+
+  constexpr std::span<op const> rank(int r) const {
+    auto const first = static_cast<std::size_t>(begin[static_cast<std::size_t>(r)]);
+    auto const last = static_cast<std::size_t>(begin[static_cast<std::size_t>(r) + 1]);
+    return ops.subspan(first, last - first);
+  }
+};
+
+/// A program with storage of its own. Usable in constant expressions as long as it does not outlive them.
+class program {
+ public:
+  constexpr program() = default;
+  constexpr program(extent size, int period, bool asynchronous)
+      : size_(size), period_(period), asynchronous_(asynchronous), lists_(static_cast<std::size_t>(size.ranks)) {}
+
+  /// The sink that generators emit into: appends to the list of `rank`.
+  constexpr void operator()(int rank, op const& o) {
+    lists_[static_cast<std::size_t>(rank)].push_back(o);
+    sealed_ = false;
+  }
+
+  constexpr void period(int slots) { period_ = slots; }
+  constexpr extent size() const { return size_; }
+  constexpr std::vector<op>& list(int rank) { sealed_ = false; return lists_[static_cast<std::size_t>(rank)]; }
+
+  /// Valid until the program changes.
+  constexpr program_view view() {
+    if (!sealed_) {
+      ops_.clear();
+      begin_.assign(1, 0);
+      for (auto const& list : lists_) {
+        for (op const& o : list) ops_.push_back(o);
+        begin_.push_back(static_cast<int>(ops_.size()));
+      }
+      sealed_ = true;
+    }
+    return {size_, period_, asynchronous_, ops_, begin_};
+  }
+
+ private:
+  extent size_{};
+  int period_ = 0;
+  bool asynchronous_ = false, sealed_ = false;
+  std::vector<std::vector<op>> lists_;
+  std::vector<op> ops_;
+  std::vector<int> begin_;
+};
+
+}  // namespace foal::schedule
