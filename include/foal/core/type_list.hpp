@@ -35,14 +35,15 @@ struct at<type_list<Ts...>, I> {
   using type = typename decltype(leaf_at<I>(static_cast<all const*>(nullptr)))::type;
 };
 
-template <class... Ts, class... Us>
-type_list<Ts..., Us...> operator+(type_list<Ts...>, type_list<Us...>);
-
 }  // namespace detail
 
 /// The I-th type of a type_list.
 template <class List, std::size_t I>
 using at = typename detail::at<List, I>::type;
+
+/// Joins two lists; declared for decltype alone.
+template <class... Ts, class... Us>
+type_list<Ts..., Us...> operator+(type_list<Ts...>, type_list<Us...>);
 
 /// The concatenation of type_lists.
 template <class... Lists>

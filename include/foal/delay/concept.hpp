@@ -1,0 +1,49 @@
+// What a delay policy may offer, and what it is asked with.
+#pragma once
+
+#include <concepts>
+
+#include <foal/core/role.hpp>
+
+namespace foal::delay {
+
+/// A stage at one op of the asynchronous phase. tau and lag are in minibatches (updates).
+struct moment {
+  double tau_fwd = 0, tau_bkwd = 0;  ///< the stage's mean delays: v_U - v_F and v_U - v_B
+  double lag = 0;                    ///< tau_fwd - tau_bkwd, or for one microbatch v_B - v_F where the policy asks for it
+  double rate = 0;                   ///< the learning rate of this update (U only)
+  long long since = 0;               ///< updates since the asynchronous phase began
+};
+
+/// Which parameters get the policy's state arrays.
+enum class scope { read_in_backward, all };
+
+/// Needs: role = foal::role::delay; static constexpr int states (arrays per parameter, zero when the asynchronous phase begins).
+/// May have, each a template on the scalar type S that takes a moment and gives an elementwise functor (S... are the states):
+///   forward_weight<S>(moment)   S f(S w, S const&... state)          the weight that F reads
+///   backward_weight<S>(moment)  S f(S w, S const&... state)          the weight that B reads
+///   gradient<S>(moment)         S f(S g, S w, S const&... state)     the gradient that the optimizer gets
+///   after_update<S>(moment)     void f(S before, S after, S&... state)
+/// and: static constexpr scope states_of; bool exact_lag() const (lag of each microbatch instead of the mean).
+/// With states, the functors act on the parameters that have them; without, on all.
+template <class P>
+concept delay_policy = std::same_as<typename P::role, foal::role::delay> && requires {
+  { P::states } -> std::convertible_to<int>;
+};
+
+template <class P, class S>
+concept predicts_forward = requires(P const p, moment m) { p.template forward_weight<S>(m); };
+template <class P, class S>
+concept corrects_backward = requires(P const p, moment m) { p.template backward_weight<S>(m); };
+template <class P, class S>
+concept changes_gradient = requires(P const p, moment m) { p.template gradient<S>(m); };
+template <class P, class S>
+concept watches_updates = requires(P const p, moment m) { p.template after_update<S>(m); };
+
+template <class P>
+constexpr scope states_of() {
+  if constexpr (requires { P::states_of; }) return P::states_of;
+  else return scope::read_in_backward;
+}
+
+}  // namespace foal::delay

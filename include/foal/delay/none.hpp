@@ -1,0 +1,14 @@
+// No delay compensation: every op reads the weights as its versions policy gives them.
+#pragma once
+
+#include <foal/delay/concept.hpp>
+
+namespace foal::delay {
+
+struct none {
+  using role = foal::role::delay;
+  static constexpr char const* name = "none";
+  static constexpr int states = 0;
+};
+
+}  // namespace foal::delay

@@ -1,0 +1,29 @@
+// What a learning-rate policy must offer, and what it is asked with.
+#pragma once
+
+#include <concepts>
+
+#include <foal/core/role.hpp>
+
+namespace foal::lr {
+
+/// A stage just before one of its updates.
+struct moment {
+  long long update = 0;       ///< the stage's own count of updates before this one, from the start of the run
+  bool asynchronous = false;  ///< false on synchronous schedules and in the synchronous warm-up (T3)
+  long long since = 0;        ///< k: updates since the asynchronous phase began
+  double tau = 0;             ///< the stage's mean forward delay in minibatches
+};
+
+/// Needs: role = foal::role::learning_rate; double at(lr::moment) const.
+template <class P>
+concept learning_rate = std::same_as<typename P::role, foal::role::learning_rate> && requires(P const p, moment m) {
+  { p.at(m) } -> std::same_as<double>;
+};
+
+/// Linear warm-up: (t + 1) / warmup for the first `warmup` updates, then 1.
+constexpr double linear_warmup(long long update, long long warmup) {
+  return update >= warmup ? 1.0 : static_cast<double>(update + 1) / static_cast<double>(warmup);
+}
+
+}  // namespace foal::lr

@@ -1,0 +1,67 @@
+// Adam (Kingma, Ba 2015) and AdamW (Loshchilov, Hutter 2019), formulas and defaults as in PyTorch.
+#pragma once
+
+#include <cmath>
+
+#include <foal/core/config.hpp>
+#include <foal/core/role.hpp>
+
+namespace foal::optim {
+
+namespace detail {
+
+/// m <- b1 m + (1 - b1) g;  v <- b2 v + (1 - b2) g^2;  w <- w - lr / (1 - b1^t) * m / (sqrt(v) / sqrt(1 - b2^t) + eps).
+template <class S>
+struct adam_step {
+  S rate, beta1, beta2, eps, coupled, shrink;  ///< rate: lr / (1 - b1^t); shrink: 1 - lr * decoupled decay
+  S root;                                      ///< sqrt(1 - b2^t)
+  FOAL_HOST_DEVICE void operator()(S& w, S g, S& m, S& v) const {
+    using std::sqrt;
+    g += coupled * w;
+    m = beta1 * m + (S(1) - beta1) * g;
+    v = beta2 * v + (S(1) - beta2) * g * g;
+    w = w * shrink - rate * (m / (sqrt(v) / root + eps));
+  }
+};
+
+template <class S>
+adam_step<S> prepare_adam(double rate, long long t, double beta1, double beta2, double eps, double coupled, double decoupled) {
+  double const n = static_cast<double>(t);
+  return {static_cast<S>(rate / (1 - std::pow(beta1, n))),
+          static_cast<S>(beta1),
+          static_cast<S>(beta2),
+          static_cast<S>(eps),
+          static_cast<S>(coupled),
+          static_cast<S>(1 - rate * decoupled),
+          static_cast<S>(std::sqrt(1 - std::pow(beta2, n)))};
+}
+
+}  // namespace detail
+
+struct adam {
+  using role = foal::role::optimizer;
+  static constexpr char const* name = "adam";
+  static constexpr int states = 2;
+  double beta1 = 0.9, beta2 = 0.999, eps = 1e-8;
+  double weight_decay = 0;  ///< coupled: added to the gradient
+
+  template <class S>
+  detail::adam_step<S> prepare(double rate, long long t) const {
+    return detail::prepare_adam<S>(rate, t, beta1, beta2, eps, weight_decay, 0);
+  }
+};
+
+struct adamw {
+  using role = foal::role::optimizer;
+  static constexpr char const* name = "adamw";
+  static constexpr int states = 2;
+  double beta1 = 0.9, beta2 = 0.999, eps = 1e-8;
+  double weight_decay = 0.01;  ///< decoupled: w <- (1 - lr decay) w
+
+  template <class S>
+  detail::adam_step<S> prepare(double rate, long long t) const {
+    return detail::prepare_adam<S>(rate, t, beta1, beta2, eps, 0, weight_decay);
+  }
+};
+
+}  // namespace foal::optim
