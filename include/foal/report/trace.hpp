@@ -1,0 +1,104 @@
+// A record of what every worker really did and when, written without locks or allocation while it trains.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <deque>
+#include <span>
+#include <string_view>
+#include <tuple>
+#include <vector>
+
+#include <foal/core/config.hpp>
+
+namespace foal::report {
+
+/// One op on one worker. Times in nanoseconds of one clock for all workers.
+struct span {
+  int worker = 0, rank = 0, stage = 0;
+  int lane = 0;           ///< ops of different lanes of a rank may overlap
+  char const* kind = "";  ///< the op's name; must outlive the trace (schedule::name gives such)
+  long long microbatch = 0;
+  long long begin_ns = 0, end_ns = 0;
+  long long version = 0;  ///< the weight version that the op read (or, for U, made)
+};
+
+/// The spans of one worker, in storage of fixed size. One thread adds; any thread may read size, dropped and what lies below
+/// size meanwhile. When full, further spans are counted and left out.
+class alignas(alignment) trace_buffer {
+ public:
+  explicit trace_buffer(std::size_t capacity) : spans_(capacity) {}
+
+  void add(span const& s) noexcept {
+    std::size_t const at = size_.load(std::memory_order_relaxed);
+    if (at == spans_.size()) {
+      // only this thread writes: a plain add would do, the atomic is for the readers
+      dropped_.store(dropped_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+      return;
+    }
+    spans_[at] = s;
+    size_.store(at + 1, std::memory_order_release);
+  }
+
+  std::size_t size() const noexcept { return size_.load(std::memory_order_acquire); }
+  long long dropped() const noexcept { return dropped_.load(std::memory_order_relaxed); }
+  std::span<span const> spans() const noexcept { return {spans_.data(), size()}; }
+
+  /// Forgets everything. Not while another thread adds.
+  void clear() noexcept {
+    size_.store(0, std::memory_order_relaxed);
+    dropped_.store(0, std::memory_order_relaxed);
+  }
+
+ private:
+  std::vector<span> spans_;
+  std::atomic<std::size_t> size_ = 0;
+  std::atomic<long long> dropped_ = 0;
+};
+
+/// A buffer for every worker of a run.
+class trace {
+ public:
+  trace(int workers, std::size_t capacity_per_worker) {
+    for (int w = 0; w < workers; ++w) buffers_.emplace_back(capacity_per_worker);
+  }
+
+  int workers() const { return static_cast<int>(buffers_.size()); }
+  trace_buffer& operator[](int worker) { return buffers_[static_cast<std::size_t>(worker)]; }
+
+  long long dropped() const {
+    long long sum = 0;
+    for (auto const& buffer : buffers_) sum += buffer.dropped();
+    return sum;
+  }
+
+  /// All workers' spans by (worker, begin, end, rank, lane).
+  std::vector<span> spans() const {
+    std::vector<span> all;
+    for (auto const& buffer : buffers_) all.insert(all.end(), buffer.spans().begin(), buffer.spans().end());
+    std::stable_sort(all.begin(), all.end(), [](span const& a, span const& b) {
+      return std::tie(a.worker, a.begin_ns, a.end_ns, a.rank, a.lane) <
+             std::tie(b.worker, b.begin_ns, b.end_ns, b.rank, b.lane);
+    });
+    return all;
+  }
+
+ private:
+  std::deque<trace_buffer> buffers_;  // a deque: buffers hold atomics, which do not move
+};
+
+/// The part of the time from the first begin to the last end in which the workers were at work, 0 to 1; 0 for no spans.
+/// Spans of one worker must not overlap.
+inline double busy_share(std::span<span const> spans, int workers) {
+  if (spans.empty() || workers < 1) return 0;
+  long long first = spans[0].begin_ns, last = spans[0].end_ns, busy = 0;
+  for (span const& s : spans) {
+    first = std::min(first, s.begin_ns);
+    last = std::max(last, s.end_ns);
+    busy += s.end_ns - s.begin_ns;
+  }
+  return last > first ? static_cast<double>(busy) / (static_cast<double>(last - first) * workers) : 0.0;
+}
+
+}  // namespace foal::report
