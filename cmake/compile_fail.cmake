@@ -1,0 +1,45 @@
+# cmake -P: compiles SOURCE and judges the refusal. Its first line says what to expect: // expected-error: <regex>
+#
+# Needs SOURCE, COMPILER, and FLAGS (a list). The compiler must fail with exactly one error, a static assertion whose output
+# matches the regex (over line ends too), in at most 30 lines, or as many as a line "// expected-lines: <n>" allows.
+
+cmake_minimum_required(VERSION 3.24)
+file(STRINGS "${SOURCE}" head LIMIT_COUNT 5)
+list(GET head 0 first)
+if(NOT first MATCHES "^// expected-error: (.+)$")
+  message(FATAL_ERROR "cannot judge ${SOURCE}, because its first line is not '// expected-error: <regex>'; write it there")
+endif()
+set(expected "${CMAKE_MATCH_1}")
+set(most_lines 30)
+if(head MATCHES "// expected-lines: ([0-9]+)")
+  set(most_lines ${CMAKE_MATCH_1})
+endif()
+
+execute_process(COMMAND ${COMPILER} ${FLAGS} -fsyntax-only "${SOURCE}"
+                RESULT_VARIABLE status OUTPUT_VARIABLE output ERROR_VARIABLE output)
+if(status EQUAL 0)
+  message(FATAL_ERROR "${SOURCE} compiles, but it should be refused with: ${expected}")
+endif()
+
+string(REGEX MATCHALL "[^\n]*error: [^\n]*" errors "${output}")
+list(LENGTH errors error_count)
+string(REGEX REPLACE "[^\n]" "" newlines "${output}")
+string(LENGTH "${newlines}" lines)
+
+set(complaints)
+if(NOT output MATCHES "${expected}")
+  string(APPEND complaints "\n  the output does not match: ${expected}")
+endif()
+if(NOT error_count EQUAL 1)
+  string(APPEND complaints "\n  ${error_count} errors instead of one")
+endif()
+if(NOT errors MATCHES "static assertion")
+  string(APPEND complaints "\n  the error is not a static assertion")
+endif()
+if(lines GREATER most_lines)
+  string(APPEND complaints "\n  ${lines} lines of output, more than ${most_lines}")
+endif()
+if(complaints)
+  message(FATAL_ERROR "${SOURCE} is refused, but not as it should be:${complaints}\n\n${output}")
+endif()
+message(STATUS "refused in ${lines} lines: ${SOURCE}")

@@ -1,0 +1,23 @@
+# Switches CUDA on as C++20. CMake before 3.26 has no word for that with any nvcc, though nvcc 12 and later have it.
+
+if(NOT TARGET foal::cuda)
+  message(FATAL_ERROR "cannot build foal with FOAL_BUILD_CUDA, because the CUDA toolkit was not found; "
+                      "install it, set CUDAToolkit_ROOT, or configure with -DFOAL_BUILD_CUDA=OFF")
+endif()
+if(NOT CMAKE_CUDA_COMPILER AND NOT DEFINED ENV{CUDACXX})
+  set(CMAKE_CUDA_COMPILER "${CUDAToolkit_NVCC_EXECUTABLE}")
+endif()
+if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
+  set(CMAKE_CUDA_ARCHITECTURES 90)
+endif()
+enable_language(CUDA)
+if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)
+  set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION "-std=c++20")
+  set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION "-std=gnu++20")
+endif()
+set(CMAKE_CUDA_STANDARD 20)
+set(CMAKE_CUDA_STANDARD_REQUIRED ON)
+set(CMAKE_CUDA_EXTENSIONS OFF)
+if(FOAL_CCACHE AND NOT CMAKE_CUDA_COMPILER_LAUNCHER)
+  set(CMAKE_CUDA_COMPILER_LAUNCHER "${FOAL_CCACHE}")
+endif()

@@ -1,0 +1,44 @@
+# The targets that a project links: foal::foal, and one component for each back end that is there.
+
+set(foal_include_dir "${PROJECT_SOURCE_DIR}/include")
+
+function(foal_full_paths out)
+  list(TRANSFORM ARGN PREPEND "${foal_include_dir}/")
+  set(${out} "${ARGN}" PARENT_SCOPE)
+endfunction()
+
+foal_full_paths(core_files ${foal_headers})
+foal_full_paths(ranges_files ${foal_ranges_headers})
+foal_full_paths(gzip_files ${foal_gzip_headers})
+foal_full_paths(cuda_files ${foal_cuda_headers})
+
+add_library(foal INTERFACE)
+add_library(foal::foal ALIAS foal)
+target_compile_features(foal INTERFACE cxx_std_20)
+target_sources(foal INTERFACE
+  FILE_SET HEADERS BASE_DIRS "${foal_include_dir}" FILES ${core_files}
+  FILE_SET ranges_headers TYPE HEADERS BASE_DIRS "${foal_include_dir}" FILES ${ranges_files}
+  FILE_SET gzip_headers TYPE HEADERS BASE_DIRS "${foal_include_dir}" FILES ${gzip_files}
+  FILE_SET cuda_headers TYPE HEADERS BASE_DIRS "${foal_include_dir}" FILES ${cuda_files})
+
+if(NOT TARGET Eigen3::Eigen)
+  find_package(Eigen3 3.4 REQUIRED NO_MODULE)
+endif()
+find_package(Threads REQUIRED)
+target_link_libraries(foal INTERFACE Eigen3::Eigen Threads::Threads)
+
+# A component always exists for the install; its public name exists only where its dependency does, so that an absent back
+# end is an absent target. It adds no header path of its own: it says what the headers of its name need.
+macro(foal_component name package)
+  add_library(foal_${name} INTERFACE)
+  set_target_properties(foal_${name} PROPERTIES EXPORT_NAME ${name})
+  target_link_libraries(foal_${name} INTERFACE foal ${ARGN})
+  find_package(${package} QUIET)
+  if(${package}_FOUND)
+    add_library(foal::${name} ALIAS foal_${name})
+  endif()
+endmacro()
+
+foal_component(ranges range-v3 range-v3::range-v3)
+foal_component(gzip ZLIB ZLIB::ZLIB)
+foal_component(cuda CUDAToolkit CUDA::cudart CUDA::cublas)

@@ -1,0 +1,72 @@
+# cmake -P: one consumer project, from nothing to its run.
+#
+# Needs KIND, ROOT, BUILD (foal's build tree), WORK (made afresh), GENERATOR, COMPILER, FLAGS (with -I and -isystem), VERSION.
+
+cmake_minimum_required(VERSION 3.24)
+set(project "${ROOT}/tests/package/${KIND}")
+file(REMOVE_RECURSE "${WORK}")
+file(MAKE_DIRECTORY "${WORK}")
+
+function(must_run)
+  execute_process(COMMAND ${ARGV} RESULT_VARIABLE status OUTPUT_VARIABLE output ERROR_VARIABLE output)
+  if(NOT status EQUAL 0)
+    list(JOIN ARGV " " words)
+    message(FATAL_ERROR "${words}\n  gave ${status}:\n${output}")
+  endif()
+endfunction()
+
+function(must_refuse sentence)
+  execute_process(COMMAND ${ARGN} RESULT_VARIABLE status OUTPUT_VARIABLE output ERROR_VARIABLE output)
+  string(REGEX REPLACE "[ \n]+" " " output "${output}")
+  if(status EQUAL 0 OR NOT output MATCHES "${sentence}")
+    list(JOIN ARGN " " words)
+    message(FATAL_ERROR "${words}\n  should fail with '${sentence}', but gave ${status}:\n${output}")
+  endif()
+endfunction()
+
+set(configure "${CMAKE_COMMAND}" -S "${project}" -G "${GENERATOR}" "-DCMAKE_CXX_COMPILER=${COMPILER}")
+
+if(KIND STREQUAL "find_package")
+  must_run("${CMAKE_COMMAND}" --install "${BUILD}" --prefix "${WORK}/prefix")
+  file(GLOB_RECURSE installed RELATIVE "${WORK}/prefix" "${WORK}/prefix/*")
+  foreach(file IN LISTS installed)
+    if(NOT file MATCHES "^include/foal/.+\\.(hpp|cuh)$" AND NOT file MATCHES "^share/cmake/foal/foal-[a-z-]+\\.cmake$")
+      message(FATAL_ERROR "foal installs ${file}, which is neither a header nor its package")
+    endif()
+  endforeach()
+  file(GLOB_RECURSE headers RELATIVE "${ROOT}/include" "${ROOT}/include/*")
+  foreach(header IN LISTS headers)
+    if(NOT EXISTS "${WORK}/prefix/include/${header}")
+      message(FATAL_ERROR "foal does not install ${header}")
+    endif()
+  endforeach()
+
+  list(APPEND configure "-DCMAKE_PREFIX_PATH=${WORK}/prefix")
+  string(REGEX REPLACE "^([0-9]+)\\.([0-9]+)\\..*" "\\1.\\2" minor "${VERSION}")
+  must_run(${configure} -B "${WORK}/build" "-DVERSION=${minor}")
+  must_run("${CMAKE_COMMAND}" --build "${WORK}/build")
+  must_run("${WORK}/build/consumer")
+  must_refuse("foal has no component of that name" ${configure} -B "${WORK}/component" -DCOMPONENTS=hooves)
+  must_refuse("compatible with requested version \"99\"" ${configure} -B "${WORK}/version" -DVERSION=99)
+
+elseif(KIND STREQUAL "add_subdirectory")
+  must_run(${configure} -B "${WORK}/build" "-DFOAL_DIR=${ROOT}")
+  must_run("${CMAKE_COMMAND}" --build "${WORK}/build")
+  must_run("${WORK}/build/consumer")
+  must_run("${CMAKE_COMMAND}" --install "${WORK}/build" --prefix "${WORK}/prefix")
+  file(STRINGS "${WORK}/build/install_manifest.txt" manifest)
+  if(NOT manifest STREQUAL "${WORK}/prefix/bin/consumer")
+    message(FATAL_ERROR "the parent installs one program, but its manifest is: ${manifest}")
+  endif()
+
+elseif(KIND STREQUAL "bare_include")
+  must_run("${COMPILER}" ${FLAGS} -Werror "${ROOT}/tests/package/consumer.cpp" -pthread -o "${WORK}/consumer")
+  must_run("${WORK}/consumer")
+
+elseif(KIND STREQUAL "two_units")
+  must_run("${COMPILER}" ${FLAGS} -Werror "${project}/first.cpp" "${project}/second.cpp" -pthread -o "${WORK}/consumer")
+  must_run("${WORK}/consumer")
+
+else()
+  message(FATAL_ERROR "cannot test the package as '${KIND}', because there is no such consumer")
+endif()
