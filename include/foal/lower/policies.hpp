@@ -1,0 +1,96 @@
+// The optimizer and the delay policy of a trainer as functions: U in one fused pass over each parameter.
+#pragma once
+
+#include <foal/lower/functions.hpp>
+
+namespace foal::lower {
+
+namespace detail {
+
+template <class D, class S, class Optimizer, class Delay>
+struct policy_thunks {
+  static constexpr int own = Optimizer::states, delayed = Delay::states;
+  static_assert(own <= most_states && delayed <= most_states,
+                "foal: cannot use a policy with more than 4 state arrays per parameter; merge some of them");
+
+  template <bool Compensate>
+  struct functor {
+    using optimize_type = decltype(std::declval<Optimizer const&>().template prepare<S>(0.0, 1LL));
+    static constexpr bool with_gradient = Compensate && delay::changes_gradient<Delay, S>;
+    static constexpr bool with_after = Compensate && delay::watches_updates<Delay, S>;
+
+    static auto gradient(Delay const& d, delay::moment m) {
+      if constexpr (with_gradient) return d.template gradient<S>(m);
+      else return nothing{};
+    }
+    static auto after(Delay const& d, delay::moment m) {
+      if constexpr (with_after) return d.template after_update<S>(m);
+      else return nothing{};
+    }
+
+    using fused = fused_update<S, optimize_type, decltype(gradient(std::declval<Delay const&>(), delay::moment{})),
+                               decltype(after(std::declval<Delay const&>(), delay::moment{})), with_gradient, with_after>;
+    fused f;
+
+    template <class... States>
+    FOAL_HOST_DEVICE void operator()(S& w, S& g, States&... states) const {
+      f.run(std::make_index_sequence<static_cast<std::size_t>(own)>{},
+            std::make_index_sequence<static_cast<std::size_t>(Compensate ? delayed : 0)>{}, w, g, states...);
+    }
+  };
+
+  template <bool Compensate, std::size_t... O, std::size_t... A>
+  static void map(update_call const& c, std::index_sequence<O...>, std::index_sequence<A...>) {
+    auto const& optimizer = *static_cast<Optimizer const*>(c.optimizer);
+    auto const& policy = *static_cast<Delay const*>(c.delay);
+    using f = functor<Compensate>;
+    f const fused{{optimizer.template prepare<S>(c.rate, c.update), f::gradient(policy, c.moment), f::after(policy, c.moment),
+                   static_cast<S>(c.divide), static_cast<S>(c.scale)}};
+    static_cast<D*>(c.device)->map(c.n, fused, static_cast<S*>(c.w), static_cast<S*>(c.g), static_cast<S*>(c.states[O])...,
+                                   static_cast<S*>(c.delay_states[A])...);
+  }
+
+  static void update(update_call const& c) {
+    constexpr auto o = std::make_index_sequence<static_cast<std::size_t>(own)>{};
+    if (c.compensate) map<true>(c, o, std::make_index_sequence<static_cast<std::size_t>(delayed)>{});
+    else map<false>(c, o, std::index_sequence<>{});
+  }
+
+  template <class F>
+  struct read {
+    F f;
+    template <class... States>
+    FOAL_HOST_DEVICE void operator()(S const& w, S& u, States const&... states) const { u = f(w, states...); }
+  };
+
+  template <class F, std::size_t... A>
+  static void map_weight(weight_call const& c, F f, std::index_sequence<A...>) {
+    static_cast<D*>(c.device)->map(c.n, read<F>{f}, static_cast<S const*>(c.w), static_cast<S*>(c.u),
+                                   static_cast<S const*>(c.delay_states[A])...);
+  }
+  static void forward_weight(weight_call const& c) {
+    map_weight(c, static_cast<Delay const*>(c.delay)->template forward_weight<S>(c.moment),
+               std::make_index_sequence<static_cast<std::size_t>(delayed)>{});
+  }
+  static void backward_weight(weight_call const& c) {
+    map_weight(c, static_cast<Delay const*>(c.delay)->template backward_weight<S>(c.moment),
+               std::make_index_sequence<static_cast<std::size_t>(delayed)>{});
+  }
+};
+
+}  // namespace detail
+
+template <class D, class S, class Optimizer, class Delay>
+constexpr policy_functions policies_of() {
+  using t = detail::policy_thunks<D, S, Optimizer, Delay>;
+  policy_functions f;
+  f.update = &t::update;
+  if constexpr (delay::predicts_forward<Delay, S>) f.forward_weight = &t::forward_weight;
+  if constexpr (delay::corrects_backward<Delay, S>) f.backward_weight = &t::backward_weight;
+  f.optimizer_states = t::own;
+  f.delay_states = t::delayed;
+  f.delay_on_all = Delay::states == 0 || delay::states_of<Delay>() == delay::scope::all;
+  return f;
+}
+
+}  // namespace foal::lower

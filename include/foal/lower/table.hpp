@@ -1,0 +1,122 @@
+// What everything below the types works on: a stage as steps over tensors, and functions that know no layer type.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include <foal/layer/contract.hpp>
+
+namespace foal::lower {
+
+/// Most parameters, buffers or kept entries of one layer (foal::list holds as many).
+inline constexpr int most = 4;
+
+/// What one function of one layer gets. Pointers are device pointers; arrays hold `most` pointers, unused ones null.
+struct layer_call {
+  void* device = nullptr;
+  shape in{}, out{};
+  int samples = 0, microbatches = 1;
+  foal::phase phase = phase::train;
+  random_key random{};
+  void* scratch = nullptr;
+  void* buffers[most]{};
+  void* w[most]{};
+  void* dw[most]{};
+  void const* x = nullptr;
+  void* y = nullptr;
+  void const* saved_x = nullptr;
+  void const* saved_y = nullptr;
+  void* entry[most]{};
+  void const* dy = nullptr;
+  void* dx = nullptr;
+};
+
+using layer_function = void (*)(layer_call const&);
+
+/// A layer's functions for one device and scalar type. backward is the fused one where the layer has it, else null.
+struct layer_functions {
+  layer_function forward = nullptr, backward_input = nullptr, backward_weight = nullptr, backward = nullptr;
+};
+
+/// Where a tensor lives. wire_in, wire_out: the ring of the wire from the stage before, or to the stage after; gradient_in,
+/// gradient_out: the ring of the gradient from the stage after, or to the stage before; kept: a ring of the stage, from F to
+/// B or W; scratch: the worker's, for the time of one op.
+enum class place { wire_in, wire_out, gradient_in, gradient_out, kept, scratch };
+
+/// One array of a stage, for one microbatch.
+struct tensor {
+  amount elements{};
+  int element_bytes = 0;           ///< 0: the scalar type
+  place where = place::scratch;
+  int wire = 0;                    ///< entry of the wire, for the first four places
+  until last = until::forward;     ///< how long it is needed, for wires and kept
+  bool backward = false;           ///< scratch of B rather than of F
+  int first_step = -1, last_step = -1;
+
+  constexpr long long bytes(int samples, int scalar_bytes) const {
+    return elements.of(samples) * (element_bytes > 0 ? element_bytes : scalar_bytes);
+  }
+};
+
+/// One thing to do within an op; tensors by number, -1: none.
+struct step {
+  enum class kind { layer, copy, add } what = kind::layer;
+  int layer = 0;                ///< row of stage_table::layers
+  int x = -1, y = -1;           ///< forward: from, to.  backward: y is dy, x is dx.  add: y = x + other
+  int other = -1;
+  int scratch = -1;
+};
+
+/// One layer of a stage.
+struct layer_row {
+  char const* name = "";
+  int number = 0;               ///< global layer number
+  shape in{}, out{};
+  int x = -1, y = -1;           ///< its input and output tensors while kept, else -1
+  int entry[most]{-1, -1, -1, -1};
+  int first_parameter = 0, parameters = 0, first_buffer = 0, buffers = 0;
+  bool input_gradient = true;   ///< false at the bottom of the model, where nothing below has weights
+  int least_samples = 1;
+  layer_functions call{};
+};
+
+/// A parameter or a buffer of a stage.
+struct parameter_row {
+  std::string name;              ///< as "3.linear.weight": global layer number, layer, parameter
+  int layer = 0;                 ///< row of stage_table::layers
+  int index = 0;                 ///< its number within the layer
+  parameter what{};
+  long long offset = 0, size = 0;
+  long long backward_offset = -1;  ///< place among the parameters that B reads; -1: B does not read it
+};
+
+/// One entry of the wire into a stage.
+struct wire_entry {
+  shape extent{};
+  int entry = 0;                  ///< the model's entry number (0: activations)
+  until last = until::forward;    ///< how long the receiving stage needs it
+  until gradient_last = until::B; ///< how long the sending stage needs its gradient
+};
+
+/// One stage, lowered.
+struct stage_table {
+  std::vector<layer_row> layers;
+  std::vector<tensor> tensors;
+  std::vector<step> forward, backward, backward_weight;  ///< the last only where W is an op of its own
+  std::vector<parameter_row> parameters, buffers;
+  std::vector<wire_entry> wire_in;  ///< of the first stage: the model's input
+  long long weight_elements = 0, backward_elements = 0, buffer_elements = 0;
+  shape output{};                   ///< of the last stage: what the loss gets
+  int output_tensor = -1;           ///< of the last stage
+  int loss_gradient_tensor = -1;    ///< of the last stage
+  long long flops = 0;
+
+  std::string layer_names() const {
+    std::string all;
+    for (auto const& l : layers) all += (all.empty() ? "" : " ") + std::string(l.name);
+    return all;
+  }
+};
+
+}  // namespace foal::lower

@@ -1,0 +1,95 @@
+// A layer type as a value: what the model and the lowering read of it, so that they need no templates over layers.
+#pragma once
+
+#include <concepts>
+
+#include <foal/layer/contract.hpp>
+
+namespace foal {
+
+/// The least a layer must have; the rest of the contract has defaults (layer/contract.hpp).
+template <class L>
+concept layer = requires(shape in) {
+  { L::name } -> std::convertible_to<char const*>;
+  { L::output(in) } -> std::same_as<shape>;
+};
+
+/// The constants of a layer, as functions of its input's shape.
+struct layer_info {
+  char const* name;
+  bool (*accepts)(shape in);
+  shape (*output)(shape in);
+  list<parameter> (*parameters)(shape in);
+  list<parameter> (*buffers)(shape in);
+  list<kept_entry> (*kept)(shape in);
+  until input_kept, output_kept;
+  bool in_place;
+  amount (*scratch)(shape in);
+  long long (*flops)(shape in);
+  int (*least_samples)(shape in);
+};
+
+namespace detail {
+
+template <class L>
+constexpr until input_kept() {
+  if constexpr (requires { L::input_kept; }) return L::input_kept;
+  else return until::forward;
+}
+template <class L>
+constexpr until output_kept() {
+  if constexpr (requires { L::output_kept; }) return L::output_kept;
+  else return until::forward;
+}
+template <class L>
+constexpr bool in_place() {
+  if constexpr (requires { L::in_place; }) return L::in_place;
+  else return false;
+}
+
+}  // namespace detail
+
+template <layer L>
+inline constexpr layer_info info_of{
+    L::name,
+    [](shape in) -> bool {
+      if constexpr (requires { L::accepts(in); }) return L::accepts(in);
+      else return true;
+    },
+    [](shape in) -> shape { return L::output(in); },
+    [](shape in) -> list<parameter> {
+      if constexpr (requires { L::parameters(in); }) return L::parameters(in);
+      else return {};
+    },
+    [](shape in) -> list<parameter> {
+      if constexpr (requires { L::buffers(in); }) return L::buffers(in);
+      else return {};
+    },
+    [](shape in) -> list<kept_entry> {
+      if constexpr (requires { L::kept(in); }) return L::kept(in);
+      else return {};
+    },
+    detail::input_kept<L>(),
+    detail::output_kept<L>(),
+    detail::in_place<L>(),
+    [](shape in) -> amount {
+      if constexpr (requires { L::scratch(in); }) return L::scratch(in);
+      else return {};
+    },
+    [](shape in) -> long long {
+      if constexpr (requires { L::flops(in); }) return L::flops(in);
+      else return 0;
+    },
+    [](shape in) -> int {
+      if constexpr (requires { L::least_samples(in); }) return L::least_samples(in);
+      else return 1;
+    }};
+
+/// Elements of all entries of a list of parameters.
+constexpr long long elements(list<parameter> const& all) {
+  long long n = 0;
+  for (int i = 0; i < all.size; ++i) n += all[i].extent.size();
+  return n;
+}
+
+}  // namespace foal

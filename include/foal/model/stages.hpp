@@ -1,0 +1,142 @@
+// A model is a type: foal::stages<foal::input<...>, layers...>, checked where it is written.
+#pragma once
+
+#include <foal/model/description.hpp>
+
+namespace foal {
+
+namespace detail {
+
+template <auto>
+inline constexpr bool never = false;
+
+// One specialisation for each way to be wrong; its template arguments are the facts of the message.
+template <model_failure Failure, int Item, class What, shape Given, shape Needed>
+struct model_is_sound {};
+
+template <int Item, class What, shape Given, shape Needed>
+struct model_is_sound<model_failure::empty, Item, What, Given, Needed> {
+  static_assert(never<Item>, "foal: cannot make a model, because foal::stages has no layers; add layers after foal::input");
+};
+template <int Item, class Layer, shape Input, shape Needed>
+struct model_is_sound<model_failure::refused, Item, Layer, Input, Needed> {
+  static_assert(never<Item>,
+                "foal: cannot chain these layers, because the Layer named here does not accept an input of the shape named here "
+                "as Input (rank and extents; rank 1 is features, rank 3 is channels, height, width); change the layer before it "
+                "or put foal::flatten between them");
+};
+template <int Item, class Save, shape Given, shape Needed>
+struct model_is_sound<model_failure::saved_twice, Item, Save, Given, Needed> {
+  static_assert(never<Item>,
+                "foal: cannot save this skip, because its tag is already saved and not yet added; add it first or use another tag");
+};
+template <int Item, class Add, shape Given, shape Needed>
+struct model_is_sound<model_failure::added_unsaved, Item, Add, Given, Needed> {
+  static_assert(never<Item>,
+                "foal: unmatched skip: cannot add or pass through this tag, because no foal::save of it comes before; write "
+                "foal::save<Tag> where the skip begins");
+};
+template <int Item, class Save, shape Given, shape Needed>
+struct model_is_sound<model_failure::never_added, Item, Save, Given, Needed> {
+  static_assert(never<Item>,
+                "foal: unmatched skip: cannot end the model, because what this foal::save kept is never added; write "
+                "foal::add<Tag> where the skip ends");
+};
+template <int Item, class Add, shape Activations, shape Skip>
+struct model_is_sound<model_failure::shapes_differ, Item, Add, Activations, Skip> {
+  static_assert(never<Item>,
+                "foal: cannot add this skip, because the activations and the skip have the two different shapes named here; give "
+                "the residual a foal::shortcut<...> that maps the one to the other");
+};
+template <int Item, class Save, shape Given, shape Needed>
+struct model_is_sound<model_failure::too_many, Item, Save, Given, Needed> {
+  static_assert(never<Item>, "foal: cannot save this skip, because 7 skips are already open here; add one of them first");
+};
+
+template <model_failure Failure, int Item, class... Elements>
+struct culprit {
+  using type = at<concat<typename items_of<Elements>::type...>, static_cast<std::size_t>(Item)>;
+};
+template <int Item, class... Elements>
+struct culprit<model_failure::none, Item, Elements...> {
+  using type = void;
+};
+template <int Item, class... Elements>
+struct culprit<model_failure::empty, Item, Elements...> {
+  using type = void;
+};
+template <class... Elements>
+constexpr int count_items() {
+  item_counter c{};
+  visit_all<Elements...>(c, nullptr);
+  return c.items;
+}
+
+template <class T>
+struct is_input {
+  static constexpr bool value = false;
+};
+template <int... Extents>
+struct is_input<input<Extents...>> {
+  static constexpr bool value = true;
+};
+
+template <class T>
+struct model_starts_with_input {
+  static_assert(is_input<T>::value,
+                "foal: cannot make a model, because its first element is not foal::input<...>; begin with foal::input<features> "
+                "or foal::input<channels, height, width>");
+};
+
+template <class Input, class... Elements>
+struct described : model_starts_with_input<Input> {
+  static constexpr int items = count_items<Elements...>();
+  static constexpr model_description<items> description = describe<items, Elements...>(Input::sample);
+
+ private:
+  static constexpr model_failure failure_ = description.failure;
+  static constexpr int at_ = description.failed_at;
+  using culprit_ = typename culprit<failure_, at_, Elements...>::type;
+  static_assert(sizeof(model_is_sound<failure_, at_, culprit_, description.given, description.needed>) > 0);
+};
+
+}  // namespace detail
+
+/// A model: its input and, in order, its layers and the elements that group them. Derive a struct from it to give it a name:
+/// struct net : foal::stages<foal::input<1, 8, 8>, foal::conv<16, 3>, foal::relu, ...> {};
+template <class Input = void, class... Elements>
+struct stages : detail::described<Input, Elements...> {
+  /// Gives the visitor every layer type (visitor.layer<L>(tag)) and mark, in order.
+  template <class Visitor>
+  static constexpr void visit(Visitor& v) { detail::visit_all<Elements...>(v, nullptr); }
+};
+
+/// What the library asks of a model type.
+template <class Net>
+concept model = requires {
+  { Net::description.stages } -> std::convertible_to<int>;
+};
+
+/// Number of stages, S.
+template <model Net>
+inline constexpr int stage_count = Net::description.stages;
+
+/// Trainable parameters of one stage, or of the whole model with stage = -1.
+template <model Net>
+constexpr long long parameter_count(int stage = -1) {
+  long long n = 0;
+  for (int i = 0; i < Net::description.size; ++i)
+    if (stage < 0 || Net::description.row[i].stage == stage) n += Net::description.row[i].parameters;
+  return n;
+}
+
+/// Floating-point operations of one sample's forward, counted products only (a multiply-add is 2).
+template <model Net>
+constexpr long long forward_flops(int stage = -1) {
+  long long n = 0;
+  for (int i = 0; i < Net::description.size; ++i)
+    if (stage < 0 || Net::description.row[i].stage == stage) n += Net::description.row[i].flops;
+  return n;
+}
+
+}  // namespace foal
