@@ -12,10 +12,10 @@
 //   static constexpr auto buffers(shape in)     -> list<parameter>  none; statistics without a gradient, ctx.buffers
 //   static constexpr auto kept(shape in)        -> list<kept_entry> none; what forward writes into s for the backward ops
 //   static constexpr until input_kept, output_kept                  until::forward; s.x / s.y are readable until then
-//   static constexpr bool in_place                                  false; true: y may be x in forward, dx may be dy in backward
-//   static constexpr amount scratch(shape in)                       none; ctx.scratch, elements of S, any of the functions
-//   static constexpr long long flops(shape in)                      0; of one sample's forward (a multiply-add counts 2)
-//   template <class C> static void backward(C& ctx, dy, w, s, dx, dw)   backward_input and backward_weight in one
+//   static constexpr bool in_place                                  false; true: forward works with y == x, backward_input
+//   with dx == dy static constexpr amount scratch(shape in)                       none; ctx.scratch, elements of S, any of
+//   the functions static constexpr long long flops(shape in)                      0; of one sample's forward (a multiply-add
+//   counts 2) template <class C> static void backward(C& ctx, dy, w, s, dx, dw)   backward_input and backward_weight in one
 // backward_weight never reads weights. What forward kept is never derived again from weights.
 // forward and the backward ops are called by one worker at a time for one stage, in the order of the program.
 #pragma once
@@ -81,12 +81,14 @@ struct weights {
 /// What a layer sees of the activations kept for one microbatch.
 template <class S>
 struct saved {
-  S const* x = nullptr;               ///< the layer's input, while input_kept holds
-  S const* y = nullptr;               ///< the layer's output, while output_kept holds
-  void* const* entry = nullptr;       ///< the entries of kept(), in order
+  S const* x = nullptr;          ///< the layer's input, while input_kept holds
+  S const* y = nullptr;          ///< the layer's output, while output_kept holds
+  void* const* entry = nullptr;  ///< the entries of kept(), in order
 
   template <class E = S>
-  E* at(int i) const { return static_cast<E*>(entry[i]); }
+  E* at(int i) const {
+    return static_cast<E*>(entry[i]);
+  }
 };
 
 /// Everything else that a layer's functions get.
@@ -96,11 +98,11 @@ struct context {
   using scalar = S;
 
   Device& device;
-  shape in, out;             ///< of one sample
-  int samples = 0;           ///< M
-  int microbatches = 1;      ///< N: a batch norm moves its running values once per forward with momentum 1-(1-m)^(1/N)
+  shape in, out;         ///< of one sample
+  int samples = 0;       ///< M
+  int microbatches = 1;  ///< N: a batch norm moves its running values once per forward with momentum 1-(1-m)^(1/N)
   foal::phase phase = phase::train;
-  random_key random{};       ///< seed, layer; .sample is the first sample's ordinal in the run (sample i: + i)
+  random_key random{};  ///< seed, layer; .sample is the first sample's ordinal in the run (sample i: + i)
   S* scratch = nullptr;
   S* const* buffers = nullptr;
 };

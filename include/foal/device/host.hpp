@@ -1,0 +1,26 @@
+// The host as a device: one object per worker, all work on the calling thread, put together from the files of device/host.
+#pragma once
+
+#include <foal/device/host/map.hpp>
+#include <foal/device/host/memory.hpp>
+#include <foal/device/host/product.hpp>
+#include <foal/device/host/rows.hpp>
+#include <foal/device/host/softmax.hpp>
+
+namespace foal::device {
+
+/// Device of the calling thread. No op allocates, starts a thread or reads the machine's cache sizes; every reduction has a
+/// fixed order. The operations' contracts stand with the parts.
+class host : public host_ops::memory,
+             public host_ops::map_ops,
+             public host_ops::product_ops,
+             public host_ops::row_ops,
+             public host_ops::loss_ops {
+ public:
+  using host_ops::product_ops::workspace_bytes;
+
+  /// workspace: workspace_bytes bytes, 64-byte aligned, for this object alone and as long as it lives.
+  explicit host(void* workspace) : product_ops(workspace) {}
+};
+
+}  // namespace foal::device

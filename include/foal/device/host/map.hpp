@@ -1,0 +1,53 @@
+// Elementwise loops and whole-array reductions on the host.
+#pragma once
+
+#include <cmath>
+#include <cstddef>
+
+namespace foal::device::host_ops {
+
+/// Elementwise map and reductions. n counts elements.
+struct map_ops {
+  /// Calls f(p[i]...) for i in [0, n). The arrays are the same or do not overlap: no iteration may depend on another.
+  template <class F, class... Ps>
+  static void map(std::size_t n, F f, Ps*... p) {
+    // ivdep states that independence, so the loop vectorises without run-time overlap tests for every pair of arrays.
+#if defined(__clang__)
+#pragma clang loop vectorize(assume_safety)
+#elif defined(__GNUC__)
+#pragma GCC ivdep
+#endif
+    for (std::size_t i = 0; i < n; ++i) f(p[i]...);
+  }
+
+  /// The sum of x[i]^2 in double, in eight interleaved partial sums (i mod 8) that are added in order.
+  template <class S>
+  static double sum_of_squares(std::size_t n, S const* x) {
+    double lane[8] = {};
+    std::size_t i = 0;
+    for (; i + 8 <= n; i += 8) {
+      for (std::size_t l = 0; l < 8; ++l) lane[l] += static_cast<double>(x[i + l]) * static_cast<double>(x[i + l]);
+    }
+    for (std::size_t l = 0; i < n; ++i, ++l) lane[l] += static_cast<double>(x[i]) * static_cast<double>(x[i]);
+    double sum = 0;
+    for (double const part : lane) sum += part;
+    return sum;
+  }
+
+  /// Whether no element is infinite or NaN.
+  template <class S>
+  static bool all_finite(std::size_t n, S const* x) {
+    // x - x is 0 for finite x and NaN otherwise; a sum of such terms is 0 exactly when all were finite.
+    S lane[16] = {};
+    std::size_t i = 0;
+    for (; i + 16 <= n; i += 16) {
+      for (std::size_t l = 0; l < 16; ++l) lane[l] += x[i + l] - x[i + l];
+    }
+    S sum = 0;
+    for (; i < n; ++i) sum += x[i] - x[i];
+    for (S const part : lane) sum += part;
+    return sum == S(0);
+  }
+};
+
+}  // namespace foal::device::host_ops

@@ -1,0 +1,9 @@
+// Whether a layer with a product adds a bias.
+#pragma once
+
+namespace foal {
+
+/// none: the layer declares no bias (a norm follows). per_channel: one trainable number per output channel.
+enum class bias { none, per_channel };
+
+}  // namespace foal
