@@ -2,12 +2,15 @@
 //
 // Period k runs the body with k * microbatches added to every microbatch number; ops whose microbatch falls outside the run
 // are left out. So the prologue of an asynchronous program is its first periods with the negative microbatches left out, its
-// epilogue the last ones with those past the end left out, and both need no storage: a program is O(S * N) for any length of run.
+// epilogue the last ones with those past the end left out, and both need no storage: a program is O(S * N) for any length of
+// run.
 #pragma once
 
 #include <span>
+#include <utility>
 #include <vector>
 
+#include <foal/core/error.hpp>
 #include <foal/schedule/op.hpp>
 
 namespace foal::schedule {
@@ -21,19 +24,32 @@ struct extent {
   constexpr bool operator==(extent const&) const = default;
 };
 
+/// Rounds towards minus infinity, as relative microbatch numbers (which may be negative) need it. b > 0.
+constexpr int floor_div(int a, int b) { return a >= 0 ? a / b : -((b - 1 - a) / b); }
+constexpr int floor_mod(int a, int b) { return a - b * floor_div(a, b); }
+
 /// Contiguous placement: the first S mod R ranks host one stage more.
 constexpr int contiguous_rank(extent e, int stage) {
   int const base = e.stages / e.ranks, rest = e.stages % e.ranks;
   return stage < rest * (base + 1) ? stage / (base + 1) : rest + (stage - rest * (base + 1)) / base;
 }
 
+/// The lowest stage that contiguous placement puts on `rank`; first_stage(e, R) is S.
+constexpr int first_stage(extent e, int rank) {
+  int const base = e.stages / e.ranks, rest = e.stages % e.ranks;
+  return rank * base + (rank < rest ? rank : rest);
+}
+
 /// What proofs, analysis and executors read. Ops of one rank are in execution order.
 struct program_view {
   extent size;
-  int period = 0;             ///< slots between two repetitions of the body; 0: not timed yet
-  bool asynchronous = false;  ///< periods overlap: no flush between minibatches
-  std::span<op const> ops;    ///< all ranks' lists, one after the other
-  std::span<int const> begin; ///< size.ranks + 1 offsets into ops
+  int period = 0;              ///< slots between two repetitions of the body; 0: not timed yet
+  bool asynchronous = false;   ///< periods overlap: no flush between minibatches
+  std::span<op const> ops;     ///< all ranks' lists, one after the other
+  std::span<int const> begin;  ///< size.ranks + 1 offsets into ops
+  /// Empty, or per stage d_s in microbatches: F of microbatch m reads version max(0, floor((m - d_s)/N)), counted from the
+  /// start of the phase, instead of the live one.
+  std::span<int const> delays{};
 
   constexpr std::span<op const> rank(int r) const {
     auto const first = static_cast<std::size_t>(begin[static_cast<std::size_t>(r)]);
@@ -51,18 +67,30 @@ class program {
 
   /// The sink that generators emit into: appends to the list of `rank`.
   constexpr void operator()(int rank, op const& o) {
+    if (rank < 0 || rank >= size_.ranks)
+      throw error(sentence("cannot add ", name(o.kind), "(stage ", o.stage, ", microbatch ", o.microbatch, ") to rank ",
+                           rank, ", because the program has ranks 0 to ", size_.ranks - 1, "; emit to one of them"));
     lists_[static_cast<std::size_t>(rank)].push_back(o);
     sealed_ = false;
   }
 
   constexpr void period(int slots) { period_ = slots; }
+  constexpr int period() const { return period_; }
+  constexpr bool asynchronous() const { return asynchronous_; }
+  constexpr void delays(std::vector<int> microbatches) { delays_ = std::move(microbatches); }
   constexpr extent size() const { return size_; }
-  constexpr std::vector<op>& list(int rank) { sealed_ = false; return lists_[static_cast<std::size_t>(rank)]; }
+  constexpr std::vector<op>& list(int rank) {
+    sealed_ = false;
+    return lists_[static_cast<std::size_t>(rank)];
+  }
 
   /// Valid until the program changes.
   constexpr program_view view() {
     if (!sealed_) {
+      std::size_t count = 0;
+      for (auto const& list : lists_) count += list.size();
       ops_.clear();
+      ops_.reserve(count);
       begin_.assign(1, 0);
       for (auto const& list : lists_) {
         for (op const& o : list) ops_.push_back(o);
@@ -70,7 +98,7 @@ class program {
       }
       sealed_ = true;
     }
-    return {size_, period_, asynchronous_, ops_, begin_};
+    return {size_, period_, asynchronous_, ops_, begin_, delays_};
   }
 
  private:
@@ -80,6 +108,7 @@ class program {
   std::vector<std::vector<op>> lists_;
   std::vector<op> ops_;
   std::vector<int> begin_;
+  std::vector<int> delays_;
 };
 
 }  // namespace foal::schedule

@@ -1,0 +1,158 @@
+// What a program implies, stage by stage: delays, weight versions, and the rings that hold its activations and gradients.
+#pragma once
+
+#include <foal/schedule/prove.hpp>
+
+namespace foal::schedule {
+
+/// Rings are counts of microbatches: indexed by microbatch mod ring and released in order, they never overwrite what is
+/// still needed. An interval from the producing op to the releasing op includes both their slots, so a producer that waits
+/// for a release waits for an earlier slot, and no folding of ranks onto workers can deadlock on it.
+struct stage_facts {
+  int delay = 0;             ///< d, microbatches: sum over a minibatch of v_U - v_F; 0 for flush
+  double tau_fwd = 0;        ///< mean of v_U - v_F, minibatches (= d/N)
+  double tau_bkwd = 0;       ///< mean of v_U - v_B, with v_B the live version at B
+  int version_gap = 0;       ///< max of v_B - v_F: old versions that a stash keeps
+  int saved_peak = 0;        ///< F to W (or BW)
+  int saved_held = 0;        ///< the same after a slot's backward: the paper's count
+  int saved_peak_b = 0;      ///< F to B
+  int wire_transit = 0;      ///< forward wire into the stage, from F(s-1) (stage 0: its own F) to F
+  int wire_kept = 0;         ///< ... to W (or BW)
+  int wire_kept_b = 0;       ///< ... to B
+  int gradient_transit = 0;  ///< gradient into the stage, from B(s+1) (last stage: its own F, where the loss is) to B
+  int gradient_kept = 0;     ///< ... to W (or BW)
+
+  constexpr bool operator==(stage_facts const&) const = default;
+};
+
+struct analysis {
+  std::vector<stage_facts> stage;
+  int period = 0;         ///< slots from one minibatch to the next
+  int last_slot = 0;      ///< slot of the last op that minibatch 0 needs
+  int periods_after = 0;  ///< periods to run after that of the last minibatch, so that everything drains
+  constexpr int slots(int minibatches) const { return last_slot + 1 + period * (minibatches - 1); }
+};
+
+/// v_U - v_F and v_U - v_B by (stage, position in the minibatch), in steady state: in a run's first minibatches a version is
+/// at least 0, and the lag so much less.
+struct version_table {
+  int microbatches = 1;
+  std::vector<int> forward, backward;  // [s * N + j]
+  constexpr int forward_lag(int s, int j) const { return forward[static_cast<std::size_t>(s * microbatches + j)]; }
+  constexpr int backward_lag(int s, int j) const { return backward[static_cast<std::size_t>(s * microbatches + j)]; }
+};
+
+namespace detail {
+
+constexpr version_table versions_of(program_view v, timeline const& t) {
+  int const n = v.size.microbatches;
+  version_table table;
+  table.microbatches = n;
+  table.forward.assign(t.forward.size(), 0);
+  table.backward.assign(t.forward.size(), 0);
+  for (int s = 0; s < v.size.stages; ++s) {
+    int const u = t.update[static_cast<std::size_t>(s)];
+    int const update_slot = t.slot[static_cast<std::size_t>(u)], update_lane = v.ops[static_cast<std::size_t>(u)].lane;
+    // Update k of the stage runs k periods after `u`; the last one before the op makes version k + 1. v_U is 0 here.
+    auto const lag = [&](int i) {
+      auto const x = static_cast<std::size_t>(i);
+      bool const lane_after = update_lane != v.ops[x].lane ? update_lane < v.ops[x].lane : u < i;
+      return -(floor_div(t.slot[x] - update_slot - (lane_after ? 0 : 1), t.period) + 1);
+    };
+    for (int j = 0; j < n; ++j) {
+      auto const c = static_cast<std::size_t>(t.at(s, j));
+      table.forward[c] = v.delays.empty() ? lag(t.forward[c]) : -floor_div(j - v.delays[static_cast<std::size_t>(s)], n);
+      table.backward[c] = lag(t.backward[c]);
+    }
+  }
+  return table;
+}
+
+/// The smallest ring for microbatches acquired by ops acquire[j] and released, in order, by release[j]. `closed`: an op that
+/// releases in the slot of an acquisition releases after it.
+constexpr int ring(timeline const& t, int const* acquire, int const* release, bool closed, int* in_order) {
+  int const n = t.microbatches;
+  int const* const slot = t.slot.data();
+  // When all microbatches up to j have been released, over the periods before as well.
+  int last = slot[release[0]];
+  for (int j = 1; j < n; ++j) last = slot[release[j]] > last ? slot[release[j]] : last;
+  int running = last - t.period;
+  for (int j = 0; j < n; ++j) {
+    running = slot[release[j]] > running ? slot[release[j]] : running;
+    in_order[j] = running;
+  }
+  int largest = 0, oldest = 0, offset = 0;  // oldest + n * (offset / period): the oldest microbatch not released
+  int periods = 0;
+  for (int j = 0; j < n; ++j) {
+    int const when = slot[acquire[j]] + (closed ? 0 : 1);
+    while (in_order[oldest] + offset >= when) {
+      if (--oldest < 0) oldest = n - 1, offset -= t.period, --periods;
+    }
+    while (in_order[oldest] + offset < when) {
+      if (++oldest == n) oldest = 0, offset += t.period, ++periods;
+    }
+    int const size = j - (oldest + n * periods) + 1;
+    largest = size > largest ? size : largest;
+  }
+  return largest;
+}
+
+}  // namespace detail
+
+/// Needs a program that prove() accepts; throws its sentence otherwise.
+constexpr version_table versions(program_view v) {
+  timeline t;
+  if (verdict const bad = prove(v); !bad) throw error(text(bad));
+  index(v, t);
+  return detail::versions_of(v, t);
+}
+
+/// Needs a program that prove() accepts; throws its sentence otherwise.
+constexpr analysis analyse(program_view v) {
+  if (verdict const bad = prove(v); !bad) throw error(text(bad));
+  timeline t;
+  index(v, t);
+  int const n = v.size.microbatches, stages = v.size.stages;
+  version_table const lags = detail::versions_of(v, t);
+  std::vector<int> scratch(static_cast<std::size_t>(n), 0);
+  analysis a;
+  a.period = t.period;
+  for (std::size_t i = 0; i < v.ops.size(); ++i) {
+    if (t.slot[i] > a.last_slot) a.last_slot = t.slot[i];
+    if (int const late = -floor_div(v.ops[i].microbatch, n); late > a.periods_after) a.periods_after = late;
+  }
+  a.stage.assign(static_cast<std::size_t>(stages), {});
+  for (int s = 0; s < stages; ++s) {
+    stage_facts& x = a.stage[static_cast<std::size_t>(s)];
+    int backward = 0;
+    for (int j = 0; j < n; ++j) {
+      int const f = lags.forward_lag(s, j), b = lags.backward_lag(s, j);
+      x.delay += f;
+      backward += b;
+      if (f - b > x.version_gap) x.version_gap = f - b;
+    }
+    x.tau_fwd = static_cast<double>(x.delay) / n;
+    x.tau_bkwd = static_cast<double>(backward) / n;
+
+    int const row = t.at(s, 0);
+    int const* const f = t.forward.data() + row;
+    int const* const b = t.backward.data() + row;
+    int const* const w = t.weight.data() + row;
+    int const* const wire = s > 0 ? f - n : f;
+    int const* const gradient = s + 1 < stages ? b + n : f;
+    auto const ring = [&](int const* from, int const* to, bool closed = true) {
+      return detail::ring(t, from, to, closed, scratch.data());
+    };
+    x.saved_peak = ring(f, w);
+    x.saved_held = ring(f, w, false);
+    x.saved_peak_b = ring(f, b);
+    x.wire_transit = ring(wire, f);
+    x.wire_kept = ring(wire, w);
+    x.wire_kept_b = ring(wire, b);
+    x.gradient_transit = ring(gradient, b);
+    x.gradient_kept = ring(gradient, w);
+  }
+  return a;
+}
+
+}  // namespace foal::schedule

@@ -1,0 +1,135 @@
+// Where every op of a program sits: the tables that the proof and the analysis read.
+#pragma once
+
+#include <foal/schedule/clock.hpp>
+#include <foal/schedule/well_formed.hpp>
+
+namespace foal::schedule {
+
+/// Numbers of ops in program_view::ops (-1: none) by (stage, microbatch mod N) and by (stage, position in the rank's list);
+/// slots of ops as if all belonged to minibatch 0. Microbatch m = j + k N of the run is then at slot + k * period.
+struct timeline {
+  int microbatches = 1, period = 0;
+  std::vector<int> forward, backward, weight, recompute;  // [s * N + j]; BW is in backward and in weight
+  std::vector<int> forward_order, backward_order;         // [s * N + i]
+  std::vector<int> update, rank;                          // [s]
+  std::vector<int> slot;                                  // [op]
+  clocked clock_result;                                   // of an untimed synchronous program
+
+  constexpr int at(int stage, int j) const { return stage * microbatches + j; }
+
+  /// x before y, two ops in minibatch 0 (or `shift` slots earlier for x). On one rank lanes and the list count too.
+  constexpr bool before(program_view v, int x, int y, bool same_rank, int shift = 0) const {
+    auto const i = static_cast<std::size_t>(x), k = static_cast<std::size_t>(y);
+    int const a = slot[i] - shift, b = slot[k];
+    if (a != b || !same_rank) return a < b;
+    int const la = v.ops[i].lane, lb = v.ops[k].lane;
+    return la != lb ? la < lb : x < y;
+  }
+};
+
+/// Fills `t` and says whether every (stage, microbatch mod N) has exactly one F, one backward for the input and one for the
+/// weights, all of one stage on one rank. An untimed synchronous program is clocked. U may still be missing.
+constexpr verdict index(program_view v, timeline& t) {
+  if (verdict const bad = well_formed(v); !bad) return bad;
+  int const n = v.size.microbatches, stages = v.size.stages;
+  auto const cells = static_cast<std::size_t>(stages) * static_cast<std::size_t>(n);
+  t.microbatches = n;
+  for (auto* table : {&t.forward, &t.backward, &t.weight, &t.recompute, &t.forward_order, &t.backward_order})
+    table->assign(cells, -1);
+  for (auto* table : {&t.update, &t.rank}) table->assign(static_cast<std::size_t>(stages), -1);
+  std::vector<int> host(v.ops.size(), 0), first_op(static_cast<std::size_t>(stages), -1);
+  std::vector<int> counted(static_cast<std::size_t>(stages) * 2, 0);
+  int* const f = t.forward.data();
+  int* const b = t.backward.data();
+  int* const w = t.weight.data();
+
+  for (int r = 0; r < v.size.ranks; ++r) {
+    int const end = v.begin[static_cast<std::size_t>(r) + 1];
+    for (int i = v.begin[static_cast<std::size_t>(r)]; i < end; ++i) {
+      op const& o = v.ops[static_cast<std::size_t>(i)];
+      auto const s = static_cast<std::size_t>(o.stage);
+      host[static_cast<std::size_t>(i)] = r;
+      if (t.rank[s] < 0) {
+        t.rank[s] = r;
+        first_op[s] = i;
+      } else if (t.rank[s] != r) {
+        return {.what = flaw::placement,
+                .first = o,
+                .second = v.ops[static_cast<std::size_t>(first_op[s])],
+                .first_rank = r,
+                .second_rank = t.rank[s]};
+      }
+      int const cell = t.at(o.stage, floor_mod(o.microbatch, n));
+      int* own = nullptr;
+      int* also = nullptr;
+      int* order = nullptr;
+      switch (o.kind) {
+        case op_kind::F:
+          own = f + cell, order = t.forward_order.data();
+          break;
+        case op_kind::B:
+          own = b + cell, order = t.backward_order.data();
+          break;
+        case op_kind::BW:
+          own = b + cell, also = w + cell, order = t.backward_order.data();
+          break;
+        case op_kind::W:
+          own = w + cell;
+          break;
+        case op_kind::R:
+          own = t.recompute.data() + cell;
+          break;
+        default:
+          own = t.update.data() + s;
+          break;
+      }
+      int const other = *own >= 0 ? *own : (also != nullptr ? *also : -1);
+      if (other >= 0)
+        return {.what = flaw::twice,
+                .first = v.ops[static_cast<std::size_t>(other)],
+                .second = o,
+                .first_rank = host[static_cast<std::size_t>(other)],
+                .second_rank = r};
+      *own = i;
+      if (also != nullptr) *also = i;
+      if (order != nullptr) order[o.stage * n + counted[s * 2 + (o.kind == op_kind::F ? 0 : 1)]++] = i;
+    }
+  }
+
+  for (int s = 0; s < stages; ++s) {
+    for (int j = 0; j < n; ++j) {
+      int const c = t.at(s, j);
+      if (f[c] >= 0 && b[c] >= 0 && w[c] >= 0) continue;
+      op_kind const kind = f[c] < 0 ? op_kind::F : (b[c] < 0 ? (w[c] < 0 ? op_kind::BW : op_kind::B) : op_kind::W);
+      int const there = f[c] >= 0 ? f[c] : (b[c] >= 0 ? b[c] : (w[c] >= 0 ? w[c] : first_op[static_cast<std::size_t>(s)]));
+      int const home =
+          t.rank[static_cast<std::size_t>(s)] < 0 ? contiguous_rank(v.size, s) : t.rank[static_cast<std::size_t>(s)];
+      op const lost{.kind = kind, .stage = s, .microbatch = j};
+      op const near = there < 0 ? lost : v.ops[static_cast<std::size_t>(there)];
+      return {.what = flaw::missing, .first = lost, .second = near, .first_rank = home, .second_rank = home};
+    }
+  }
+
+  t.period = v.period;
+  if (untimed(v)) {
+    if (v.asynchronous) {
+      for (std::size_t i = 0; i < v.ops.size(); ++i) {
+        if (v.ops[i].slot < 0) return {.what = flaw::untimed, .first = v.ops[i], .first_rank = host[i]};
+      }
+    }
+    t.clock_result = clock(v);
+    if (verdict const bad = deadlock(t.clock_result); !bad) return bad;
+    t.slot = t.clock_result.slot;
+    t.period = t.clock_result.slots;
+    return {};
+  }
+  t.slot.assign(v.ops.size(), 0);
+  for (std::size_t i = 0; i < v.ops.size(); ++i) {
+    t.slot[i] = v.ops[i].slot - (v.ops[i].microbatch < 0 ? v.period * floor_div(v.ops[i].microbatch, n) : 0);
+    if (!v.asynchronous && v.period == 0 && t.slot[i] >= t.period) t.period = t.slot[i] + 1;
+  }
+  return {};
+}
+
+}  // namespace foal::schedule

@@ -1,0 +1,109 @@
+// What a proof says: nothing is wrong, or which ops are, in numbers for the compiler and in a sentence for people.
+#pragma once
+
+#include <string>
+
+#include <foal/core/error.hpp>
+#include <foal/schedule/op.hpp>
+
+namespace foal::schedule {
+
+enum class flaw {
+  none,
+  size,       ///< `found` stages on `expected` ranks, or no microbatch
+  unknown,    ///< first is of a kind, replica or segment that the proof has no rule for
+  range,      ///< first names a stage or microbatch `found` that its program does not have, `expected` or above for instance
+  missing,    ///< first is not in the list, although second is (or nothing of its stage and microbatch)
+  twice,      ///< first and second do the same
+  placement,  ///< first and second are of one stage, on two ranks
+  deadlock,   ///< first and second wait for each other, directly or around a circle of `found` ranks
+  untimed,    ///< first has no slot
+  slot,       ///< first's slot `found` is not in [0, expected), the period
+  order,      ///< first is listed before second, but not earlier by (slot, lane)
+  dependency,  ///< first needs second, which is not before it
+  update,      ///< first is U, second an op of its stage on the wrong side of it
+  fifo         ///< first is received where second comes out of the channel
+};
+
+/// Names both ops of a failure. Microbatch numbers are relative to the period, as in the program.
+struct verdict {
+  flaw what = flaw::none;
+  op first{}, second{};
+  int first_rank = 0, second_rank = 0;
+  int found = 0, expected = 0;
+
+  constexpr explicit operator bool() const { return what == flaw::none; }
+  constexpr bool operator==(verdict const&) const = default;
+};
+
+/// "BW(stage 0, microbatch 0) on rank 0"
+inline std::string text(op const& o, int rank) {
+  return sentence(name(o.kind), "(stage ", o.stage, ", microbatch ", o.microbatch, ") on rank ", rank);
+}
+
+/// One sentence: cannot, because, do.
+inline std::string text(verdict const& v) {
+  std::string const a = text(v.first, v.first_rank), b = text(v.second, v.second_rank);
+  switch (v.what) {
+    case flaw::none:
+      return "every op runs once, in order";
+    case flaw::size:
+      return sentence("cannot build this program, because ", v.found, " stages cannot be spread over ", v.expected,
+                      " ranks or there is no microbatch; use 1 to ", v.found, " ranks and at least one microbatch");
+    case flaw::unknown:
+      return sentence("cannot prove ", a, " (replica ", v.first.replica, ", segment ", v.first.segment,
+                      "), because the proof knows F, B, W, BW, R and U of one replica and one segment; leave it out");
+    case flaw::range:
+      return sentence("cannot place ", a, ", because its number ", v.found, " is not one of those up to ", v.expected - 1,
+                      " that the period has; count stages from 0, microbatches from the period's first (below 0 only in an "
+                      "asynchronous program), and give U the last microbatch of its minibatch");
+    case flaw::missing:
+      return sentence("cannot run the list with ", b, ", because ", a, " is in no list; add it once");
+    case flaw::twice:
+      return sentence("cannot run ", a, ", because ", b, " does the same work; list it once");
+    case flaw::placement:
+      return sentence("cannot run ", a, ", because ", b, " is of the same stage, whose weights live on one rank; move one");
+    case flaw::deadlock:
+      return sentence("cannot run ", a, ", because it waits for an op that its rank reaches only after ", b,
+                      ", and that waits for rank ", v.first_rank, " in turn (", v.found,
+                      " ranks wait in a circle); list one of them later");
+    case flaw::untimed:
+      return sentence("cannot time ", a, ", because it has no slot and its periods overlap; give every op a slot");
+    case flaw::slot:
+      return sentence("cannot repeat ", a, ", because its slot ", v.found, " is not in the period of ", v.expected,
+                      " slots; take its slot modulo the period and move its microbatch by as many minibatches");
+    case flaw::order:
+      return sentence("cannot run ", a, " before ", b, ", because their slots and lanes (", v.first.slot, ", ", v.first.lane,
+                      ") and (", v.second.slot, ", ", v.second.lane,
+                      ") say otherwise; list them in the order of (slot, lane)");
+    case flaw::dependency:
+      if (v.found < 0)
+        return sentence("cannot run ", a, ", because it needs ", b, ", which is listed after it; list it later");
+      return sentence("cannot run ", a, " in slot ", v.found, ", because it needs ", b, " in slot ", v.expected,
+                      "; move it to a later slot");
+    case flaw::update:
+      return sentence("cannot run ", a, ", because ", b,
+                      " is on the wrong side of it; update after the last weight gradient of "
+                      "the minibatch and before the first of the next one");
+    case flaw::fifo:
+      return sentence("cannot receive for ", a, ", because ", b,
+                      " comes out of the channel first; send and receive in the same order");
+  }
+  return {};
+}
+
+/// A compile-time failure whose template arguments are the facts: what, then kind, stage, microbatch, rank of both ops.
+template <flaw What, op_kind First, int FirstStage, int FirstMicrobatch, int FirstRank, op_kind Second, int SecondStage,
+          int SecondMicrobatch, int SecondRank>
+struct schedule_is_wrong {
+  static_assert(What == flaw::none,
+                "cannot use this schedule, because the two ops in schedule_is_wrong<what, op, stage, microbatch, rank, op, "
+                "stage, microbatch, rank> break it; see foal::schedule::flaw");
+};
+
+/// Empty base or member: compiles only for a verdict without a flaw, and names the ops in the compiler's message otherwise.
+template <verdict V>
+struct checked : schedule_is_wrong<V.what, V.first.kind, V.first.stage, V.first.microbatch, V.first_rank, V.second.kind,
+                                   V.second.stage, V.second.microbatch, V.second_rank> {};
+
+}  // namespace foal::schedule
