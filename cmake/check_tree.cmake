@@ -7,9 +7,9 @@ include("${ROOT}/cmake/headers.cmake")
 include("${ROOT}/cmake/program_list.cmake")
 
 set(faults 0)
-macro(fault)
+macro(fault sentence)
   math(EXPR faults "${faults} + 1")
-  message(NOTICE ${ARGV})
+  message(NOTICE "${sentence}")
 endmacro()
 
 # The files that match the globs under ROOT/base must be exactly the listed ones.
@@ -61,13 +61,12 @@ set(row_lower 5)
 set(row_executor 6)
 set(row_checkpoint 7)
 set(row_zoo 7)
-set(last_row 8)  # files directly in include/foal, and the reports that know traces and runs
-set(top_reports foal/report/html.hpp foal/report/trace.hpp)
+set(last_row 8)  # files directly in include/foal
 
 function(row_of header folder_out row_out)
   set(folder "")
   set(row ${last_row})
-  if(NOT header IN_LIST top_reports AND header MATCHES "^foal/([a-z_]+)/")
+  if(header MATCHES "^foal/([a-z_]+)/")
     set(folder ${CMAKE_MATCH_1})
     if(NOT DEFINED row_${folder})
       set(row unknown)
@@ -98,8 +97,8 @@ foreach(header IN LISTS all_headers)
     endif()
     row_of("${included}" other_folder other_row)
     if(NOT folder STREQUAL other_folder AND NOT other_row LESS row)
-      fault("${header} (row ${row}) cannot include ${included} (row ${other_row}), because a folder includes only itself "
-            "and the rows above it; move the code or the dependency")
+      fault("${header} (row ${row}) cannot include ${included} (row ${other_row}), because a folder includes only itself \
+and the rows above it; move the code or the dependency")
     endif()
   endforeach()
 

@@ -9,16 +9,60 @@ set(foal_headers
     foal/core/type_list.hpp
 
     foal/tensor/shape.hpp
+    foal/report/bar_chart.hpp
+    foal/report/cell.hpp
+    foal/report/chart.hpp
+    foal/report/escape.hpp
+    foal/report/facts.hpp
+    foal/report/file.hpp
+    foal/report/html.hpp
+    foal/report/json.hpp
+    foal/report/metrics.hpp
+    foal/report/number.hpp
+    foal/report/progress.hpp
+    foal/report/rows.hpp
+    foal/report/statistics.hpp
+    foal/report/svg.hpp
+    foal/report/table.hpp
+    foal/report/trace.hpp
+    foal/report/trace_json.hpp
+    foal/report/trace_svg.hpp
 
     foal/device/contract.hpp
+    foal/device/host.hpp
+    foal/device/host/map.hpp
+    foal/device/host/memory.hpp
+    foal/device/host/product.hpp
+    foal/device/host/rows.hpp
+    foal/device/host/softmax.hpp
     foal/schedule/op.hpp
     foal/schedule/program.hpp
 
     foal/clip/clip.hpp
+    foal/data/augment.hpp
+    foal/data/batches.hpp
+    foal/data/cifar10.hpp
+    foal/data/file.hpp
+    foal/data/glyphs.hpp
+    foal/data/handwritten.hpp
+    foal/data/idx.hpp
+    foal/data/memory.hpp
+    foal/data/npy.hpp
+    foal/data/order.hpp
+    foal/data/source.hpp
+    foal/data/split.hpp
     foal/delay/concept.hpp
     foal/delay/discrepancy_correction.hpp
     foal/delay/none.hpp
+    foal/layer/bias.hpp
     foal/layer/contract.hpp
+    foal/layer/elements.hpp
+    foal/layer/linear.hpp
+    foal/layer/loss/cross_entropy.hpp
+    foal/layer/loss/mean_squared_error.hpp
+    foal/layer/loss/result.hpp
+    foal/layer/relu.hpp
+    foal/layer/tanh.hpp
     foal/lr/base.hpp
     foal/lr/concept.hpp
     foal/lr/reschedule.hpp
@@ -28,9 +72,21 @@ set(foal_headers
     foal/optim/sgd.hpp
     foal/versions/versions.hpp
     foal/warmup/warmup.hpp
+
+    foal/model/description.hpp
+    foal/model/elements.hpp
+    foal/model/layer_info.hpp
+    foal/model/partition.hpp
+    foal/model/stages.hpp
+
+    foal/lower/device.hpp
+    foal/lower/functions.hpp
+    foal/lower/policies.hpp
+    foal/lower/stage.hpp
+    foal/lower/table.hpp
 )
 
 # Headers that need more than Eigen and Threads belong to a component of the same name: foal::ranges, foal::gzip, foal::cuda.
 set(foal_ranges_headers)
-set(foal_gzip_headers)
+set(foal_gzip_headers foal/data/gzip.hpp)
 set(foal_cuda_headers)

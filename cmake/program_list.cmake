@@ -6,6 +6,8 @@ set(foal_example_parts)
 
 # tests/<name>_test.cpp; the target is the file's name, with the folder in front where two folders have one
 set(foal_tests
+    layer/linear
+    layer/relu
 )
 
 # tests/<name>_test.cu

@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# Builds the tests and the examples, with all that they need, and runs the tests.
+#
+# ./tests/run.sh [--no-install] [-D<name>=<value> for CMake ...]    (FOAL_BUILD_DIR: another place for the build)
+set -euo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+. "$root/cmake/shell.sh"
+
+options=()
+for argument in "$@"; do
+  case $argument in
+    --no-install) install=no ;;
+    -D?*) options+=("$argument") ;;
+    *)
+      echo "cannot run the tests with '$argument', because it is neither --no-install nor a -D option; leave it out" >&2
+      exit 2
+      ;;
+  esac
+done
+
+build=${FOAL_BUILD_DIR:-$root/build-tests}
+need_packages g++ cmake ninja-build ccache libeigen3-dev librange-v3-dev zlib1g-dev libcli11-dev nlohmann-json3-dev catch2
+step "configure" "$build/log/configure" configure "$build" -DCMAKE_BUILD_TYPE=Release -DFOAL_NATIVE=OFF \
+  -DFOAL_BUILD_EXAMPLES=ON -DFOAL_BUILD_TESTS=ON -DFOAL_BUILD_BENCHMARKS=OFF "${options[@]}"
+step "build" "$build/log/build" cmake --build "$build" --parallel "$jobs"
+
+status=0
+rm -f "$build/log/results.xml"
+step "test" "$build/log/test" ctest --test-dir "$build" --output-on-failure --no-tests=error --label-exclude package \
+  --parallel "$(nproc)" --output-junit "$build/log/results.xml" || status=$?
+if [ ! -e "$build/log/results.xml" ]; then exit 1; fi
+
+# The counts are attributes of the report's outermost element.
+count() { grep -o -m 1 "[[:space:]]$1=\"[0-9]*\"" "$build/log/results.xml" | head -n 1 | grep -o '[0-9]*'; }
+total=$(count tests)
+failed=$(count failures)
+skipped=$(($(count skipped) + $(count disabled)))
+grep -m 1 'tests passed' "$build/log/test" || true
+echo "$((total - failed - skipped)) passed, $failed failed, $skipped skipped"
+exit $status
