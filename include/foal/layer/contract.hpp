@@ -12,10 +12,10 @@
 //   static constexpr auto buffers(shape in)     -> list<parameter>  none; statistics without a gradient, ctx.buffers
 //   static constexpr auto kept(shape in)        -> list<kept_entry> none; what forward writes into s for the backward ops
 //   static constexpr until input_kept, output_kept                  until::forward; s.x / s.y are readable until then
-//   static constexpr bool in_place                                  false; true: forward works with y == x, backward_input
-//   with dx == dy static constexpr amount scratch(shape in)                       none; ctx.scratch, elements of S, any of
-//   the functions static constexpr long long flops(shape in)                      0; of one sample's forward (a multiply-add
-//   counts 2) template <class C> static void backward(C& ctx, dy, w, s, dx, dw)   backward_input and backward_weight in one
+//   static constexpr bool in_place                                  false; true: y may be x, and dx may be dy
+//   static constexpr amount scratch(shape in)                       none; ctx.scratch, elements of S, any of the functions
+//   static constexpr long long flops(shape in)                      0; of one sample's forward (a multiply-add counts 2)
+//   template <class C> static void backward(C& ctx, dy, w, s, dx, dw)   backward_input and backward_weight in one
 // backward_weight never reads weights. What forward kept is never derived again from weights.
 // forward and the backward ops are called by one worker at a time for one stage, in the order of the program.
 #pragma once
