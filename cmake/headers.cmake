@@ -35,8 +35,22 @@ set(foal_headers
     foal/device/host/product.hpp
     foal/device/host/rows.hpp
     foal/device/host/softmax.hpp
+    foal/schedule/analysis.hpp
+    foal/schedule/async_1f1b.hpp
+    foal/schedule/clock.hpp
+    foal/schedule/generate.hpp
+    foal/schedule/gpipe.hpp
+    foal/schedule/injected.hpp
+    foal/schedule/one_f_one_b.hpp
     foal/schedule/op.hpp
+    foal/schedule/pipemare.hpp
     foal/schedule/program.hpp
+    foal/schedule/prove.hpp
+    foal/schedule/sequential.hpp
+    foal/schedule/timeline.hpp
+    foal/schedule/unit.hpp
+    foal/schedule/verdict.hpp
+    foal/schedule/well_formed.hpp
 
     foal/clip/clip.hpp
     foal/data/augment.hpp

@@ -18,3 +18,4 @@ set(foal_fail_tests)
 
 # bench/<name>_bench.cpp
 set(foal_benchmarks)
+
