@@ -24,7 +24,7 @@ struct bar_chart {
   std::vector<std::string> groups = {};
   std::vector<bar_part> parts = {};
   std::vector<std::string> end_labels = {};  ///< text behind each bar; by default its length to three digits
-  double width = 620, row_height = 22;
+  double width = 820, row_height = 22;
 
   /// The picture. Values are at least 0; those that are not finite are drawn as 0. A legend only if there are several parts.
   /// Throws foal::error if a part has not one value per group.
@@ -79,7 +79,7 @@ struct bar_chart {
       for (std::size_t k = 0; k < parts.size(); ++k) {
         double const w = length(parts[k].values[g]) * scale;
         std::string const tip = groups[g] + ", " + parts[k].label + ": " + significant(parts[k].values[g], 4);
-        if (w > 0) picture.rectangle(at, y, w, row_height, "f" + shortest(k % palette::size), tip);
+        if (w > 0) picture.rectangle(at, y, w, row_height, colour(k), tip, k < palette::size ? 1 : 0.55);
         at += w;
         reach = std::max(reach, at);
         double const s = parts[k].spread.empty() ? 0 : length(parts[k].spread[g]) * scale;
@@ -97,6 +97,8 @@ struct bar_chart {
   }
 
  private:
+  // the ninth part and those after it take the colours again, paler
+  static std::string colour(std::size_t part) { return "f" + shortest(part % palette::size); }
   static double length(double v) { return std::isfinite(v) && v > 0 ? v : 0; }
 
   void legend(report::svg& picture, double y) const {
@@ -104,7 +106,8 @@ struct bar_chart {
     for (std::size_t k = 0; k < parts.size(); ++k) {
       double const needed = 16 + text_width(parts[k].label) + 16;
       if (x > 14 && x + needed > width) x = 14, y += 18;
-      picture.rectangle(x, y - 10, 11, 11, "f" + shortest(k % palette::size)).text(x + 16, y, parts[k].label, "ink");
+      picture.rectangle(x, y - 10, 11, 11, colour(k), {}, k < palette::size ? 1 : 0.55)
+          .text(x + 16, y, parts[k].label, "ink");
       x += needed;
     }
   }

@@ -67,7 +67,8 @@ class cell {
           } else if constexpr (std::is_same_v<value_type, bool>) {
             return v ? "yes" : "no";
           } else if constexpr (std::is_same_v<value_type, double>) {
-            return significant(v, digits);
+            std::string const all = shortest(v), some = significant(v, digits);
+            return all.size() < some.size() ? all : some;
           } else if constexpr (std::is_same_v<value_type, std::string>) {
             return v;
           } else {

@@ -49,7 +49,7 @@ struct byte_facts {
 };
 
 struct stage_facts {
-  std::string layers;  ///< names of its layers, in order
+  std::string layers = {};  ///< names of its layers, in order
   int rank = 0;
   long long parameters = 0;
   long long flops = 0;  ///< of one sample's forward
@@ -68,12 +68,13 @@ inline std::string worker_note(int stages, int ranks, int workers, bool asynchro
   std::string const more = "R = " + shortest(ranks) + " > " + shortest(workers);
   if (!asynchronous)
     return start + "synchronous with " + more + " folds the ranks; results are the same on any number of workers";
-  return start + "asynchronous with " + more + " simulates a machine of " + shortest(ranks) +
-         " workers: its delays and its training, at the speed of " + count(workers, "worker");
+  bool const vowel = shortest(ranks)[0] == '8' || ranks == 11 || ranks == 18;
+  return start + "asynchronous with " + more + " simulates " + (vowel ? "an " : "a ") + shortest(ranks) +
+         "-worker machine: its delays and its training, at the speed of " + count(workers, "worker");
 }
 
 struct facts {
-  std::string model, schedule, device;
+  std::string model = {}, schedule = {}, device = {};
   bool asynchronous = false;
   int stages = 0, ranks = 0, workers = 0;
   int microbatch_size = 0;  ///< M, samples
@@ -81,11 +82,12 @@ struct facts {
   long long parameters = 0;
   long long flops = 0;     ///< of one sample's forward
   double utilisation = 0;  ///< of the schedule on one worker per rank, 0 to 1
-  byte_facts bytes;
-  std::vector<stage_facts> stage;
-  std::vector<std::pair<std::string, std::string>> settings;  ///< policies and their numbers: {"optimizer", "momentum 0.9"}
-  std::vector<std::string> notes;                             ///< one sentence each
-  std::vector<std::string> warnings;
+  byte_facts bytes = {};
+  std::vector<stage_facts> stage = {};
+  std::vector<std::pair<std::string, std::string>> settings =
+      {};                               ///< policies and their numbers: {"optimizer", "momentum 0.9"}
+  std::vector<std::string> notes = {};  ///< one sentence each
+  std::vector<std::string> warnings = {};
 
   /// The stages as a table. Where there are more than `most`, the middle ones are left out, and a row says how many.
   table stage_table(std::size_t most = 24) const {
@@ -131,11 +133,21 @@ struct facts {
                                " samples an update"});
     head.add({"utilisation", fixed(100 * utilisation, 1) + " % of the schedule's time, one worker per rank"});
     for (auto const& [name, value] : settings) head.add({name, value});
-    std::string parts;
+    std::string parts = report::bytes(bytes.total()) + ": ";
+    bool first = true, wrapped = false;
     for (auto const& [name, value] : bytes.entries()) {
-      if (value != 0) parts += (parts.empty() ? ": " : ", ") + std::string(name) + " " + report::bytes(value);
+      if (value == 0) continue;
+      std::string const part = std::string(name) + " " + report::bytes(value);
+      if (!first) parts += ", ";
+      if (parts.size() + part.size() > 96) {
+        head.add({wrapped ? "" : "memory", parts});
+        parts.clear();
+        wrapped = true;
+      }
+      parts += part;
+      first = false;
     }
-    head.add({"memory", report::bytes(bytes.total()) + parts});
+    head.add({wrapped ? "" : "memory", first ? report::bytes(0) : parts});
     std::string out = head.text();
     out.erase(0, out.find('\n', out.find('\n') + 1) + 1);  // this table has no titles
     if (!stage.empty()) out += '\n' + stage_table().text();

@@ -151,7 +151,7 @@ main{max-width:1160px;margin:0 auto;padding:24px 20px 64px}
 h1{font-size:26px;line-height:1.25;margin:0}
 h2{font-size:19px;margin:40px 0 12px;padding-top:14px;border-top:1px solid var(--rule)}
 h3{font-size:15px;margin:24px 0 8px}
-p{max-width:75ch;margin:8px 0}
+p{max-width:95ch;margin:8px 0}
 a{color:var(--link)}
 nav{display:flex;flex-wrap:wrap;gap:4px 18px;margin:14px 0 0}
 .subtitle{color:var(--muted)}

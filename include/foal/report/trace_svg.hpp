@@ -4,8 +4,10 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <iterator>
 #include <limits>
 #include <map>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -52,10 +54,42 @@ inline std::string kind_meaning(std::string_view kind) {
   return std::string(kind);
 }
 
+/// One bar of the picture, in pixels: a span, or several that are together less than a pixel wide.
+struct trace_bar {
+  double begin, end;
+  std::size_t first, count;
+  std::string_view kind;  ///< of several: the one that took the most time
+};
+
+/// The bars of one row. `list` is sorted by begin; `x_of` maps nanoseconds to pixels.
+template <class Map>
+std::vector<trace_bar> trace_bars(std::vector<span> const& list, Map x_of) {
+  std::vector<trace_bar> bars;
+  for (std::size_t i = 0; i < list.size();) {
+    trace_bar bar{x_of(list[i].begin_ns), x_of(list[i].end_ns), i, 1, list[i].kind};
+    std::map<std::string_view, long long> time;
+    if (bar.end - bar.begin < 1) time[bar.kind] = list[i].end_ns - list[i].begin_ns;
+    while (!time.empty() && i + bar.count < list.size()) {
+      span const& s = list[i + bar.count];
+      double const begin = x_of(s.begin_ns), end = x_of(s.end_ns);
+      if (begin >= bar.begin + 1 || end - begin >= 1) break;
+      bar.end = std::max(bar.end, end);
+      time[s.kind] += s.end_ns - s.begin_ns;
+      ++bar.count;
+    }
+    for (auto const& [kind, ns] : time) {
+      if (ns > time[bar.kind]) bar.kind = kind;
+    }
+    i += bar.count;
+    bars.push_back(bar);
+  }
+  return bars;
+}
+
 }  // namespace detail
 
-/// The picture. The number in a bar is its microbatch, its stage shows in the tip. Neighbouring bars of one kind too narrow
-/// to see are drawn as one, so the picture of a long trace stays small.
+/// The picture. A bar shows its microbatch (stage:microbatch where a row has several stages) if there is room, and a tip
+/// with the rest. Bars too narrow to see are drawn together, so the picture of a long trace stays small.
 inline std::string trace_svg(std::span<span const> spans, trace_picture const& p = {}) {
   using key = std::tuple<int, int, int>;
   auto const row_of = [&](span const& s) {
@@ -64,29 +98,37 @@ inline std::string trace_svg(std::span<span const> spans, trace_picture const& p
   long long first = std::numeric_limits<long long>::max(), last = std::numeric_limits<long long>::min();
   std::map<key, std::vector<span>> rows;
   std::map<std::pair<int, std::string>, bool> kinds;  // by colour, for the legend
-  bool several_lanes = false;
+  std::map<key, std::set<int>> stages;
+  bool several_stages = false;
   for (span const& s : spans) {
     if (s.end_ns <= p.begin_ns || s.begin_ns >= p.end_ns) continue;
     rows[row_of(s)].push_back(s);
     kinds[{detail::kind_colour(s.kind), s.kind}] = true;
-    several_lanes = several_lanes || s.lane != 0;
+    stages[row_of(s)].insert(s.stage);
+    several_stages = several_stages || stages[row_of(s)].size() > 1;
     first = std::min(first, std::max(s.begin_ns, p.begin_ns));
     last = std::max(last, std::min(s.end_ns, p.end_ns));
   }
   if (rows.empty()) first = 0, last = 1;
 
-  std::vector<std::string> names;
-  double left = 0;
-  for (auto const& [k, unused] : rows) {
-    std::string name =
-        p.by == trace_picture::rows::worker ? "worker " + shortest(std::get<0>(k)) : "rank " + shortest(std::get<1>(k));
-    if (p.by == trace_picture::rows::rank && several_lanes) name += "." + shortest(std::get<2>(k));
-    left = std::max(left, text_width(name) + 20);
-    names.push_back(std::move(name));
+  auto const name_of = [&](key const& k) {
+    return p.by == trace_picture::rows::worker ? "worker " + shortest(std::get<0>(k)) : "rank " + shortest(std::get<1>(k));
+  };
+  // the lanes of one rank stay together under one name
+  auto const joins = [](key const& above, key const& k) {
+    return std::get<0>(above) == std::get<0>(k) && std::get<1>(above) == std::get<1>(k);
+  };
+  double const top = p.title.empty() ? 34 : 58, right = 16;
+  double left = 0, bottom = top;
+  std::vector<double> place;
+  for (auto row = rows.begin(); row != rows.end(); ++row) {
+    left = std::max(left, text_width(name_of(row->first)) + 20);
+    if (row != rows.begin()) bottom += joins(std::prev(row)->first, row->first) ? 1 : 6;
+    place.push_back(bottom);
+    bottom += p.row_height;
   }
-  double const top = p.title.empty() ? 34 : 58, gap = 4, right = 16;
-  double const plot_width = p.width - left - right, step = p.row_height + gap;
-  double const bottom = top + step * static_cast<double>(rows.size());
+  bottom += 4;
+  double const plot_width = p.width - left - right;
   double const length = std::max(1.0, static_cast<double>(last - first));
   double const unit_ns = p.unit_ns > 0 ? p.unit_ns : length < 2e4 ? 1 : length < 2e7 ? 1e3 : length < 1e10 ? 1e6 : 1e9;
   std::string const unit = p.unit_ns > 0 ? p.unit : unit_ns < 2 ? "ns" : unit_ns < 2e3 ? "us" : unit_ns < 2e6 ? "ms" : "s";
@@ -109,36 +151,34 @@ inline std::string trace_svg(std::span<span const> spans, trace_picture const& p
     double const x = left + plot_width * marks.at[i] * unit_ns / length;
     picture.line(x, bottom, x, bottom + 5, "axis").text(x, bottom + 18, marks.label[i], "muted small", "middle");
   }
-  picture.text(left + plot_width / 2, bottom + 34, "time, " + unit, "muted small", "middle");
+  picture.text(left + plot_width / 2, bottom + 34,
+               "time, " + unit + (several_stages ? "; in the bars stage:microbatch" : "; in the bars the microbatch"),
+               "muted small", "middle");
 
-  double y = top;
-  for (std::size_t r = 0; auto& [k, list] : rows) {
-    picture.text(left - 10, y + p.row_height / 2 + 4, names[r++], "ink", "end");
+  std::size_t r = 0;
+  for (auto row = rows.begin(); row != rows.end(); ++row, ++r) {
+    double const y = place[r], middle = y + p.row_height / 2;
+    if (row == rows.begin() || !joins(std::prev(row)->first, row->first))
+      picture.text(left - 10, middle + 4, name_of(row->first), "ink", "end");
     picture.rectangle(left, y, plot_width, p.row_height, "idle");
+    auto& list = row->second;
     std::stable_sort(list.begin(), list.end(), [](span const& a, span const& b) { return a.begin_ns < b.begin_ns; });
-    for (std::size_t i = 0; i < list.size();) {
-      span const& s = list[i];
-      double const x = x_of(s.begin_ns);
-      double end = x_of(s.end_ns);
-      std::size_t next = i + 1;
-      while (next < list.size() && end - x < 1 && std::string_view(list[next].kind) == s.kind &&
-             x_of(list[next].begin_ns) - end < 0.5)
-        end = std::max(end, x_of(list[next++].end_ns));
-      bool const one = next == i + 1;
-      std::string tip = one ? std::string(s.kind) + " of microbatch " + shortest(s.microbatch) + ", stage " +
-                                  shortest(s.stage) + ", rank " + shortest(s.rank) + ", version " + shortest(s.version) +
-                                  ", " + trimmed(static_cast<double>(s.end_ns - s.begin_ns) / unit_ns, 3) + " " + unit
-                            : shortest(next - i) + " ops " + s.kind;
-      // half a pixel of paper between bars of the same kind that touch
-      double const seam = end - x > 4 ? 0.5 : 0;
-      picture.rectangle(x, y, std::max(end - x - seam, 0.25), p.row_height, "f" + shortest(detail::kind_colour(s.kind)),
-                        tip);
-      std::string const number = shortest(s.microbatch);
-      if (one && end - x > text_width(number) * 0.85 + 3)
-        picture.text((x + end) / 2, y + p.row_height / 2 + 3.5, number, "on small", "middle");
-      i = next;
+    bool const many = stages[row->first].size() > 1;
+    for (detail::trace_bar const& bar : detail::trace_bars(list, x_of)) {
+      span const& s = list[bar.first];
+      std::string tip = shortest(bar.count) + " ops, most of them " + std::string(bar.kind);
+      if (bar.count == 1) {
+        tip = detail::kind_meaning(s.kind) + ", microbatch " + shortest(s.microbatch) + ", stage " + shortest(s.stage) +
+              ", rank " + shortest(s.rank) + ", version " + shortest(s.version) + ", " +
+              trimmed(static_cast<double>(s.end_ns - s.begin_ns) / unit_ns, 3) + " " + unit;
+      }
+      double const wide = bar.end - bar.begin, seam = wide > 4 ? 0.5 : 0;  // bars of one kind that touch stay two
+      picture.rectangle(bar.begin, y, std::max(wide - seam, 0.25), p.row_height,
+                        "f" + shortest(detail::kind_colour(bar.kind)), tip);
+      std::string const number = (many ? shortest(s.stage) + ":" : "") + shortest(s.microbatch);
+      if (bar.count == 1 && wide > text_width(number) * 0.85 + 3)
+        picture.text((bar.begin + bar.end) / 2, middle + 3.5, number, "on small", "middle");
     }
-    y += step;
   }
   picture.line(left, bottom, left + plot_width, bottom, "axis");
   return picture.finish();
