@@ -8,6 +8,16 @@ set(foal_example_parts)
 set(foal_tests
     layer/linear
     layer/relu
+    report/chart
+    report/facts
+    report/html
+    report/json
+    report/number
+    report/progress
+    report/rows
+    report/statistics
+    report/table
+    report/trace
 )
 
 # tests/<name>_test.cu
@@ -18,4 +28,3 @@ set(foal_fail_tests)
 
 # bench/<name>_bench.cpp
 set(foal_benchmarks)
-

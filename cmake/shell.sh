@@ -5,8 +5,8 @@
 install=yes
 
 jobs=$(nproc)
-memory_jobs=$(awk '/^MemAvailable:/ { print int($2 / 1500000) }' /proc/meminfo)
-if [ "$memory_jobs" -lt "$jobs" ]; then jobs=$memory_jobs; fi
+memory_jobs=$(awk '/^MemAvailable:/ { print int($2 / 1500000) }' /proc/meminfo 2> /dev/null || true)
+if [ "${memory_jobs:-$jobs}" -lt "$jobs" ]; then jobs=$memory_jobs; fi
 if [ "$jobs" -lt 1 ]; then jobs=1; fi
 
 # What a package is wanted for: a program of its own that may have come another way, or else nothing but the package.
