@@ -1,0 +1,14 @@
+// A hint to the processor that this thread spins.
+#pragma once
+
+namespace foal {
+
+inline void pause() {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+}  // namespace foal

@@ -1,0 +1,91 @@
+// A stage with its memory: where every tensor, weight and old version lies.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include <foal/executor/tables.hpp>
+#include <foal/transport/local.hpp>
+
+namespace foal::executor {
+
+/// Slots of equal size; microbatch m has slot m mod count.
+struct ring {
+  std::byte* base = nullptr;
+  std::size_t stride = 0;
+  std::uint32_t count = 1;
+
+  void* at(std::uint32_t microbatch) const { return base == nullptr ? nullptr : base + (microbatch % count) * stride; }
+};
+
+/// A set of a stage's parameters in memory: all of them at their offsets, or only those that B reads, packed.
+struct weight_set {
+  std::byte* base = nullptr;
+  bool packed = false;
+};
+
+/// One end of a channel, with the other side's progress as this side last saw it.
+struct channel_end {
+  transport::channel* channel = nullptr;
+  transport::bell* other = nullptr;     ///< of the worker at the other end
+  std::uint32_t ring_transit = 0;       ///< slots of entries that the receiver reads in one op only; 0: no such entry
+  std::uint32_t ring_kept = 0;          ///< slots of entries that it keeps longer; 0: none
+  std::uint32_t seen = 0, seen_other = 0;
+};
+
+struct bound_stage {
+  lower::stage_table const* table = nullptr;
+  int number = 0, worker = 0, rank = 0;
+  void* device = nullptr;  ///< the worker's
+
+  std::byte* w = nullptr;
+  std::byte* g = nullptr;
+  std::byte* buffers = nullptr;
+  std::byte* states[lower::most_states]{};        ///< the optimizer's: laid out as w
+  std::byte* delay_states[lower::most_states]{};  ///< laid out as w, or packed
+  bool delay_packed = true;
+  bool has_delay_states = false;
+  ring history;             ///< old versions of the weights: version v in slot v mod count; stride 0: none are kept
+  bool history_packed = true;
+  std::byte* forward_scratch = nullptr;   ///< the worker's room for the weights that F reads, where they are predicted
+  std::byte* backward_scratch = nullptr;  ///< the worker's room for the weights that B reads, where they are extrapolated
+  std::byte* staging = nullptr;           ///< one sample, for augmentation (first stage), host memory
+  std::byte* host_input = nullptr;        ///< inputs or targets before the copy to a device with its own memory
+  ring targets;                           ///< last stage
+  std::vector<ring> tensors;              ///< by number
+
+  channel_end wire_in, wire_out;          ///< forward
+  channel_end gradient_in, gradient_out;  ///< backward
+
+  // What follows changes as the run goes on; only the stage's worker touches it.
+  long long updates = 0;                  ///< from the start of the run
+  std::uint32_t version = 0;              ///< updates in this phase
+  long long evaluations_copied = 0;       ///< copies of the weights made for evaluations
+  std::vector<std::uint32_t> version_read;  ///< by F, of microbatch m at m mod size
+  std::vector<std::uint8_t> freed;        ///< backward done out of order, of microbatch m at m mod size
+  std::uint32_t freed_up_to = 0;
+
+  // Of the phase.
+  schedule::stage_facts facts{};
+  int delay = 0;                          ///< injected, in microbatches; -1: F reads the live version
+  bool asynchronous = false, stashes = false;
+  long long phase_updates = 0;            ///< updates before the asynchronous part of the run
+
+  /// Start of the array that parameter p has in a set.
+  void* in_set(weight_set set, lower::parameter_row const& p, std::size_t scalar_bytes) const {
+    if (!set.packed) return set.base + static_cast<std::size_t>(p.offset) * scalar_bytes;
+    if (p.backward_offset >= 0) return set.base + static_cast<std::size_t>(p.backward_offset) * scalar_bytes;
+    return w + static_cast<std::size_t>(p.offset) * scalar_bytes;  // not read; live, so that it is always a valid pointer
+  }
+  bool delay_acts_on(lower::parameter_row const& p) const { return !delay_packed || p.backward_offset >= 0; }
+  void* delay_state(int k, lower::parameter_row const& p, std::size_t scalar_bytes) const {
+    if (delay_states[k] == nullptr) return nullptr;
+    return delay_states[k] + static_cast<std::size_t>(delay_packed ? p.backward_offset : p.offset) * scalar_bytes;
+  }
+  delay::moment moment() const {
+    return {facts.tau_fwd, facts.tau_bkwd, facts.tau_fwd - facts.tau_bkwd, 0, updates - phase_updates};
+  }
+};
+
+}  // namespace foal::executor

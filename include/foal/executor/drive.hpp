@@ -1,0 +1,102 @@
+// Drivers of workers: the calling thread alone (the reference), or one thread per worker.
+#pragma once
+
+#include <pthread.h>
+#include <sched.h>
+
+#include <thread>
+
+#include <foal/core/pause.hpp>
+#include <foal/core/role.hpp>
+#include <foal/executor/worker.hpp>
+
+namespace foal::executor {
+
+/// Called between ops, for tests that disturb the timing: worker number and its count of ops so far.
+struct disturbance {
+  void* self = nullptr;
+  void (*between)(void* self, int worker, long long ops) = nullptr;
+};
+
+/// Drives a worker to its end on the calling thread, running `service` after each op. The one worker hosts every rank, so
+/// nothing can be blocked except by an evaluation, which `service` runs.
+template <class Service>
+void drive_alone(worker& w, Service service) {
+  for (;;) {
+    progress const p = w.advance();
+    service();
+    if (p == progress::done) return;
+    if (p == progress::blocked && !w.could_advance())
+      throw error(sentence("cannot run ", w.next_op(), ", because it waits although every rank is on this thread; the program "
+                           "was not proved: prove it with foal::schedule::prove"));
+  }
+}
+
+/// Drives a worker on its own thread: spins a little when blocked, then yields, then sleeps on its bell.
+inline void drive_thread(worker& w, transport::bell& bell, disturbance const& disturb) {
+  constexpr int spins = 200, yields = 8;
+  long long ops = 0;
+  for (int idle = 0;;) {
+    progress const p = w.advance();
+    if (p == progress::done) return;
+    if (p == progress::ran) {
+      idle = 0;
+      if (disturb.between != nullptr) disturb.between(disturb.self, w.number(), ++ops);
+      continue;
+    }
+    if (++idle <= spins) {
+      pause();
+    } else if (idle <= spins + yields) {
+      std::this_thread::yield();
+    } else {
+      bell.sleep_unless([&w] { return w.could_advance(); });
+      idle = 0;
+    }
+  }
+}
+
+/// Binds the calling thread to one CPU. Gives false where the system refuses.
+inline bool pin_to_cpu(int cpu) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  CPU_SET(static_cast<unsigned>(cpu) % std::thread::hardware_concurrency(), &set);
+  return pthread_setaffinity_np(pthread_self(), sizeof set, &set) == 0;
+}
+
+/// Runs all workers, one thread each, while the calling thread runs `service` every few milliseconds until they are done.
+template <class Service>
+void drive_threads(std::vector<worker>& workers, std::vector<transport::bell>& bells, bool pin, disturbance const& disturb,
+                   Service service) {
+  std::atomic<int> running{static_cast<int>(workers.size())};
+  std::vector<std::thread> threads;
+  threads.reserve(workers.size());
+  for (std::size_t i = 0; i < workers.size(); ++i)
+    threads.emplace_back([&, i] {
+      if (pin) pin_to_cpu(static_cast<int>(i));
+      drive_thread(workers[i], bells[i], disturb);
+      running.fetch_sub(1);
+      running.notify_one();
+    });
+  while (running.load() > 0) {
+    service();
+    if (running.load() > 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  for (auto& t : threads) t.join();
+  service();
+}
+
+/// The calling thread hosts every rank: the reference for every other executor.
+struct single_thread {
+  using role = foal::role::executor;
+  static constexpr char const* name = "single_thread";
+  static constexpr bool threaded = false;
+};
+
+/// One thread per worker; workers from 1 to the number of ranks.
+struct threads {
+  using role = foal::role::executor;
+  static constexpr char const* name = "threads";
+  static constexpr bool threaded = true;
+};
+
+}  // namespace foal::executor

@@ -1,0 +1,192 @@
+// Runs minibatches: phases, evaluations, failures. Works on tables alone; compiled once whatever the models.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include <foal/executor/drive.hpp>
+#include <foal/executor/evaluation.hpp>
+
+namespace foal::executor {
+
+/// What one call of run() is asked for, besides training.
+struct run_request {
+  long long minibatches = 0;
+  source_functions source{};
+  evaluation_source evaluation{};
+  long long evaluate_every = 0;  ///< updates; 0: no evaluations
+  std::function<void(evaluation_result const&)> evaluated{};      ///< on the calling thread
+  std::function<void(long long microbatches_done)> tick{};        ///< on the calling thread, every few milliseconds
+  observer watch{};
+  disturbance disturb{};
+  std::vector<report::trace_buffer>* traces = nullptr;            ///< one per worker
+};
+
+struct run_result {
+  std::vector<loss::loss_result> losses;        ///< of each microbatch, as its forward saw it
+  std::vector<evaluation_result> evaluations;
+  std::optional<divergence> diverged;
+  double seconds = 0;                           ///< of training, evaluations on the same thread included
+};
+
+class engine {
+ public:
+  /// tables is kept by reference. Throws foal::error when values cannot work; everything is allocated here.
+  engine(run_tables const& tables, run_values values, bool threaded, std::vector<int> worker_of)
+      : t_(tables), v_(values), threaded_(threaded), memory_(tables, v_, std::move(worker_of)) {
+    if (v_.evaluation) evaluator_ = std::make_unique<evaluator>(t_, v_);
+    initialise();
+  }
+  engine(engine const&) = delete;
+  engine& operator=(engine const&) = delete;
+
+  run_memory const& memory() const { return memory_; }
+  evaluator const* evaluation() const { return evaluator_.get(); }
+  run_values const& values() const { return v_; }
+  long long updates() const { return updates_; }
+  std::vector<bound_stage> const& stages() const { return memory_.stages(); }
+
+  /// Trains for request.minibatches more minibatches; `warmup` of the run's first ones belong to the first phase of two.
+  run_result run(run_request const& request, long long warmup) {
+    require(!failed_, "cannot train on, because this run diverged; make a new trainer");
+    run_result result;
+    result.losses.resize(static_cast<std::size_t>(request.minibatches * v_.microbatches));
+    run_begin_ = updates_ * v_.microbatches;
+    evaluations_before_ = evaluations_done_.load();
+    require(request.evaluate_every == 0 || evaluator_ != nullptr,
+            "cannot evaluate during training, because the run was made with .evaluation = false and its memory plan has no room "
+            "for copies of the weights; make it with .evaluation = true");
+    auto const begin = std::chrono::steady_clock::now();
+    long long const end = updates_ + request.minibatches;
+    if (t_.phases.size() > 1 && updates_ < warmup) run_phase(0, std::min(end, warmup) - updates_, warmup, request, result);
+    if (!result.diverged && updates_ < end) run_phase(t_.phases.size() - 1, end - updates_, warmup, request, result);
+    result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    return result;
+  }
+
+  /// Evaluates the weights as they are. Not while run() is at work.
+  evaluation_result evaluate(evaluation_source const& source) {
+    require(evaluator_ != nullptr, "cannot evaluate, because the run was made with .evaluation = false; make it with true");
+    for (bound_stage& b : memory_.stages()) evaluator_->copy(b);
+    return evaluator_->run(source, updates_);
+  }
+
+  /// Copies one parameter (or buffer) to host memory of size * scalar_bytes bytes.
+  void read(int stage, lower::parameter_row const& p, void* to, bool buffer = false) const {
+    bound_stage const& b = memory_.stages()[static_cast<std::size_t>(stage)];
+    std::byte const* from = (buffer ? b.buffers : b.w) + static_cast<std::size_t>(p.offset) * t_.scalar_bytes;
+    t_.device.copy_out(b.device, to, from, static_cast<std::size_t>(p.size) * t_.scalar_bytes);
+  }
+  /// Sets one parameter (or buffer) from host memory. Not while run() is at work.
+  void write(int stage, lower::parameter_row const& p, void const* from, bool buffer = false) {
+    bound_stage& b = memory_.stages()[static_cast<std::size_t>(stage)];
+    std::byte* to = (buffer ? b.buffers : b.w) + static_cast<std::size_t>(p.offset) * t_.scalar_bytes;
+    t_.device.copy_in(b.device, to, from, static_cast<std::size_t>(p.size) * t_.scalar_bytes);
+  }
+
+ private:
+  void initialise() {
+    std::vector<std::byte> host;
+    for (bound_stage& b : memory_.stages()) {
+      for (bool buffer : {false, true})
+        for (lower::parameter_row const& p : buffer ? b.table->buffers : b.table->parameters) {
+          host.resize(static_cast<std::size_t>(p.size) * t_.scalar_bytes);
+          t_.initialise(p, v_.seed, t_.initialise_value, host.data());
+          write(b.number, p, host.data(), buffer);
+        }
+      t_.device.synchronise(b.device);
+    }
+  }
+
+  void run_phase(std::size_t number, long long minibatches, long long warmup, run_request const& request, run_result& result) {
+    phase_table const& phase = t_.phases[number];
+    bool const last = number + 1 == t_.phases.size();
+    schedule::program program = phase.program;
+    schedule::program_view const view = program.view();
+    memory_.reset_phase(phase, phase.program_delays);
+    for (bound_stage& b : memory_.stages()) {
+      b.asynchronous = last && view.asynchronous;
+      b.phase_updates = t_.phases.size() > 1 ? warmup : 0;
+    }
+    stage_ops const ops(t_, v_, request.source, memory_.host_targets());
+    phase_state shared;
+    shared.tables = &t_;
+    shared.ops = &ops;
+    shared.stages = &memory_.stages();
+    shared.bells = &memory_.bells();
+    shared.period = view.period;
+    shared.microbatches = v_.microbatches;
+    shared.ranks = view.size.ranks;
+    for (schedule::op const& o : view.ops) shared.lanes = std::max(shared.lanes, o.lane + 1);
+    shared.minibatches = minibatches;
+    shared.periods = minibatches + phase.facts.periods_after;
+    shared.first_microbatch = updates_ * v_.microbatches;
+    long long const before = shared.first_microbatch - run_begin_;
+    shared.losses = result.losses.data() + before;
+    shared.watch = request.watch;
+    shared.evaluate_every = request.evaluate_every;
+    shared.evaluate_from = run_begin_ / v_.microbatches;
+    shared.copy_for_evaluation = [](void* self, bound_stage& b, long long) { static_cast<engine*>(self)->evaluator_->copy(b); };
+    shared.evaluation_self = this;
+    shared.evaluations_done = &evaluations_done_;
+    shared.copies_made = &copies_made_;
+
+    std::vector<worker> workers;
+    workers.reserve(static_cast<std::size_t>(v_.workers));
+    for (int w = 0; w < v_.workers; ++w) {
+      std::vector<int> ranks;
+      for (int r = 0; r < view.size.ranks; ++r)
+        if (memory_.worker_of_rank(r) == w) ranks.push_back(r);
+      workers.emplace_back(shared, view, ranks, w);
+      if (request.traces != nullptr) workers.back().trace(&(*request.traces)[static_cast<std::size_t>(w)]);
+    }
+    auto const service = [&] {
+      evaluate_pending(request, result);
+      if (request.tick) request.tick(before + shared.microbatches_done.load(std::memory_order_relaxed));
+    };
+    if (threaded_) {
+      drive_threads(workers, memory_.bells(), v_.pin, request.disturb, service);
+    } else {
+      drive_alone(workers.front(), service);
+    }
+    finish(workers, result);
+    if (!result.diverged) updates_ += minibatches;
+    else failed_ = true;
+  }
+
+  void evaluate_pending(run_request const& request, run_result& result) {
+    if (request.evaluate_every == 0) return;
+    auto const stages = static_cast<long long>(memory_.stages().size());
+    while (copies_made_.load() >= (evaluations_done_.load() + 1) * stages) {
+      long long const update = run_begin_ / v_.microbatches + (evaluations_done_.load() - evaluations_before_ + 1) * request.evaluate_every;
+      evaluation_result const r = evaluator_->run(request.evaluation, update);
+      result.evaluations.push_back(r);
+      evaluations_done_.fetch_add(1);
+      for (auto& b : memory_.bells()) b.ring();
+      if (request.evaluated) request.evaluated(r);
+    }
+  }
+
+  /// Of several failures the first in the program's order counts, whatever happened first on the clock.
+  static void finish(std::vector<worker>& workers, run_result& result) {
+    worker const* first = nullptr;
+    for (worker const& w : workers)
+      if ((w.failure() || w.exception()) && (first == nullptr || w.failed_key() < first->failed_key())) first = &w;
+    if (first == nullptr) return;
+    if (first->exception()) std::rethrow_exception(first->exception());
+    result.diverged = first->failure();
+  }
+
+  run_tables const& t_;
+  run_values v_;
+  bool threaded_;
+  run_memory memory_;
+  std::unique_ptr<evaluator> evaluator_;
+  long long updates_ = 0, run_begin_ = 0, evaluations_before_ = 0;
+  bool failed_ = false;
+  std::atomic<long long> evaluations_done_{0}, copies_made_{0};
+};
+
+}  // namespace foal::executor

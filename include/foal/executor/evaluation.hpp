@@ -1,0 +1,180 @@
+// Evaluation at a defined weight version: copies of every stage's weights after its k-th update, read while training goes on.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <memory>
+
+#include <foal/executor/memory.hpp>
+
+namespace foal::executor {
+
+struct evaluation_result {
+  long long update = 0;   ///< every stage's weights after this many updates
+  double loss = 0;        ///< mean
+  double accuracy = 0;    ///< share of correct targets
+  long long samples = 0;
+};
+
+/// Memory and work of evaluations. Copies are made by the stages' workers, read by the thread that evaluates. No side effects:
+/// statistics do not move, nothing of the training is written.
+class evaluator {
+ public:
+  evaluator(run_tables const& tables, run_values const& values) : t_(tables), samples_(values.evaluation_samples), plan_(1) {
+    std::size_t ring = 0, fixed = 0;
+    for (auto const& s : t_.stages) {
+      weights_.push_back(plan_.add("weights for evaluation", category::evaluation, 0, 0, bytes(s.weight_elements)));
+      buffers_.push_back(plan_.add("statistics for evaluation", category::evaluation, 0, 0, bytes(s.buffer_elements)));
+      std::size_t one = 0;
+      for (auto const& x : s.tensors)
+        if (!x.backward) one += padded(tensor_bytes(x));
+      ring = std::max(ring, one);
+      for (auto const& w : s.wire_in) fixed = std::max(fixed, padded(bytes(static_cast<long long>(w.extent.size()) * samples_)));
+    }
+    region_bytes_ = ring + lower::most_wires * fixed;
+    for (auto& r : region_) r = plan_.add("activations of one stage", category::evaluation, 0, 0, region_bytes_);
+    targets_ = plan_.add("targets", category::evaluation, 0, 0,
+                         static_cast<std::size_t>(t_.loss.targets_per_sample * samples_) * t_.loss.target_bytes);
+    workspace_ = plan_.add("library workspace", category::evaluation, 0, 0, t_.device.workspace_bytes);
+    arena_ = t_.device.allocate(std::max<std::size_t>(plan_.bytes(), alignment));
+    device_ = t_.device.make(at(workspace_));
+    if (!t_.device.host_memory) {
+      host_.resize(std::max(bytes(static_cast<long long>(t_.stages.front().wire_in[0].extent.size()) * samples_),
+                            plan_[targets_].bytes) + alignment);
+    }
+  }
+  evaluator(evaluator const&) = delete;
+  evaluator& operator=(evaluator const&) = delete;
+  ~evaluator() {
+    t_.device.destroy(device_);
+    t_.device.release(arena_);
+  }
+
+  memory_plan const& plan() const { return plan_; }
+
+  /// Takes a stage's weights and statistics as they are. Called by the stage's worker.
+  void copy(bound_stage& b) {
+    auto const s = static_cast<std::size_t>(b.number);
+    t_.device.copy(b.device, at(weights_[s]), b.w, bytes(b.table->weight_elements));
+    t_.device.copy(b.device, at(buffers_[s]), b.buffers, bytes(b.table->buffer_elements));
+    t_.device.synchronise(b.device);
+  }
+
+  /// Evaluates the copies on all samples of a source.
+  evaluation_result run(evaluation_source const& source, long long update) {
+    loss::loss_result sum;
+    for (long long first = 0; first < source.samples; first += samples_) {
+      int const n = static_cast<int>(std::min<long long>(samples_, source.samples - first));
+      loss::loss_result const r = chunk(source, first, n);
+      sum.sum += r.sum;
+      sum.weight += r.weight;
+      sum.correct += r.correct;
+    }
+    double const weight = sum.weight > 0 ? sum.weight : 1;
+    return {update, sum.sum / weight, static_cast<double>(sum.correct) / weight, source.samples};
+  }
+
+ private:
+  std::size_t bytes(long long elements) const { return static_cast<std::size_t>(elements) * t_.scalar_bytes; }
+  static std::size_t padded(std::size_t n) { return (n + alignment - 1) / alignment * alignment; }
+  std::size_t tensor_bytes(lower::tensor const& x) const {
+    return static_cast<std::size_t>(x.bytes(samples_, static_cast<int>(t_.scalar_bytes)));
+  }
+  std::byte* at(std::size_t entry) const { return static_cast<std::byte*>(arena_) + plan_[entry].offset; }
+  void bring(void* to, std::size_t n) { t_.device.copy_in(device_, to, host_.data(), n); }
+
+  /// Stages alternate between two regions, each laid out as [tensors of the stage][entries of its incoming wire].
+  loss::loss_result chunk(evaluation_source const& source, long long first, int n) {
+    std::vector<void*> in, tensor;
+    loss::loss_result result;
+    for (std::size_t s = 0; s < t_.stages.size(); ++s) {
+      lower::stage_table const& t = t_.stages[s];
+      std::byte* place = at(region_[s % 2]);
+      std::byte* next = at(region_[(s + 1) % 2]) + region_bytes_;
+      tensor.assign(t.tensors.size(), nullptr);
+      for (std::size_t x = 0; x < t.tensors.size(); ++x) {
+        if (t.tensors[x].backward) continue;
+        tensor[x] = place;
+        place += padded(tensor_bytes(t.tensors[x]));
+      }
+      if (s == 0) {
+        std::size_t const size = bytes(static_cast<long long>(t.wire_in[0].extent.size()) * n);
+        source.inputs(source.self, first, n, t_.device.host_memory ? tensor[0] : host_.data());
+        if (!t_.device.host_memory) bring(tensor[0], size);
+        in.assign(1, tensor[0]);
+      }
+      std::vector<void*> out;
+      for (std::size_t x = 0; x < t.tensors.size(); ++x) {
+        lower::tensor const& y = t.tensors[x];
+        if (y.backward) continue;
+        auto const e = static_cast<std::size_t>(y.wire);
+        if (y.where == lower::place::wire_in) tensor[x] = in[e];
+        if (y.where != lower::place::wire_out) continue;
+        next -= padded(tensor_bytes(y));
+        tensor[x] = next;
+        if (out.size() <= e) out.resize(e + 1);
+        out[e] = next;
+      }
+      forward(t, s, n, tensor);
+      if (s + 1 == t_.stages.size()) result = loss_of(source, first, n, tensor[static_cast<std::size_t>(t.output_tensor)]);
+      in = out;
+    }
+    return result;
+  }
+
+  void forward(lower::stage_table const& t, std::size_t s, int n, std::vector<void*> const& tensor) {
+    auto const of = [&](int id) { return id < 0 ? nullptr : tensor[static_cast<std::size_t>(id)]; };
+    for (lower::step const& p : t.forward) {
+      if (p.what != lower::step::kind::layer) {
+        auto const count = static_cast<std::size_t>(t.tensors[static_cast<std::size_t>(p.x)].elements.of(n));
+        if (p.what == lower::step::kind::copy) t_.device.copy(device_, of(p.y), of(p.x), count * t_.scalar_bytes);
+        else t_.device.add(device_, count, of(p.x), of(p.other), of(p.y));
+        continue;
+      }
+      lower::layer_row const& l = t.layers[static_cast<std::size_t>(p.layer)];
+      lower::layer_call c;
+      c.device = device_;
+      c.in = l.in;
+      c.out = l.out;
+      c.samples = n;
+      c.phase = phase::evaluate;
+      c.x = of(p.x);
+      c.y = of(p.y);
+      c.saved_x = of(l.x);
+      c.saved_y = of(l.y);
+      c.scratch = of(p.scratch);
+      for (int i = 0; i < lower::most && l.entry[i] >= 0; ++i) c.entry[i] = of(l.entry[i]);
+      for (int i = 0; i < l.parameters; ++i)
+        c.w[i] = at(weights_[s]) + bytes(t.parameters[static_cast<std::size_t>(l.first_parameter + i)].offset);
+      for (int i = 0; i < l.buffers; ++i)
+        c.buffers[i] = at(buffers_[s]) + bytes(t.buffers[static_cast<std::size_t>(l.first_buffer + i)].offset);
+      l.call.forward(c);
+    }
+  }
+
+  loss::loss_result loss_of(evaluation_source const& source, long long first, int n, void const* x) {
+    lower::loss_call c;
+    c.device = device_;
+    c.loss = t_.loss_value;
+    c.in = t_.stages.back().output;
+    c.samples = n;
+    c.phase = phase::evaluate;
+    c.x = x;
+    c.targets = at(targets_);
+    source.targets(source.self, first, n, t_.device.host_memory ? static_cast<void*>(at(targets_)) : host_.data());
+    if (!t_.device.host_memory)
+      bring(at(targets_), static_cast<std::size_t>(t_.loss.targets_per_sample * n) * t_.loss.target_bytes);
+    return t_.loss.apply(c);
+  }
+
+  run_tables const& t_;
+  int samples_;
+  memory_plan plan_;
+  std::vector<std::size_t> weights_, buffers_;
+  std::size_t region_[2]{}, targets_ = 0, workspace_ = 0, region_bytes_ = 0;
+  void* arena_ = nullptr;
+  void* device_ = nullptr;
+  std::vector<std::byte> host_;
+};
+
+}  // namespace foal::executor

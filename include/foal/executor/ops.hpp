@@ -1,0 +1,302 @@
+// What the ops F, B, W and U do to a bound stage. Order, waiting and hand-off are the worker's business, not theirs.
+#pragma once
+
+#include <cmath>
+#include <string>
+
+#include <foal/executor/bound_stage.hpp>
+
+namespace foal::executor {
+
+/// What stops a run: the first op, in the order of (slot, rank, lane), whose loss or gradient is not finite.
+struct divergence {
+  long long update = 0;  ///< the stage's own count of finished updates
+  int stage = 0;
+  std::string what;      ///< "loss", or the parameter whose gradient it is
+
+  std::string text() const {
+    return sentence("cannot go on after update ", update, ", because the ", what, " at stage ", stage,
+                    " is not finite; lower the learning rate, or compensate the delay (T1, T2, T3)");
+  }
+};
+
+/// One microbatch in the run.
+struct position {
+  std::uint32_t microbatch = 0;  ///< in the phase; picks the slots of rings
+  long long global = 0;          ///< in the run; picks samples and random numbers
+};
+
+class stage_ops {
+ public:
+  stage_ops(run_tables const& tables, run_values const& values, source_functions const& source, std::byte* host_targets)
+      : t_(tables), v_(values), source_(source), host_targets_(host_targets) {}
+
+  /// F. The loss, for the last stage; else nothing.
+  loss::loss_result forward(bound_stage& b, position p) const {
+    bool const last = b.number + 1 == static_cast<int>(t_.stages.size());
+    if (b.number == 0) load_inputs(b, p);
+    b.version_read[p.microbatch % b.version_read.size()] = forward_version(b, p.microbatch);
+    weight_set const w = forward_weights(b, p.microbatch);
+    for (lower::step const& s : b.table->forward) {
+      if (s.what != lower::step::kind::layer) {
+        move(b, s, p);
+        continue;
+      }
+      lower::layer_row const& l = b.table->layers[static_cast<std::size_t>(s.layer)];
+      lower::layer_call c = call(b, l, p);
+      for (int i = 0; i < l.parameters; ++i) c.w[i] = forward_pointer(b, w, l.first_parameter + i);
+      c.x = tensor(b, s.x, p);
+      c.y = tensor(b, s.y, p);
+      c.scratch = tensor(b, s.scratch, p);
+      l.call.forward(c);
+    }
+    if (!last) return {};
+    return apply_loss(b, p);
+  }
+
+  /// B, or with weight_gradients BW.
+  void backward(bound_stage& b, position p, bool weight_gradients) const {
+    weight_set const w = backward_weights(b, p.microbatch);
+    for (lower::step const& s : b.table->backward) {
+      if (s.what != lower::step::kind::layer) {
+        move(b, s, p);
+        continue;
+      }
+      lower::layer_row const& l = b.table->layers[static_cast<std::size_t>(s.layer)];
+      bool const own = weight_gradients && l.parameters > 0;
+      if (s.x < 0 && !own) continue;
+      lower::layer_call c = backward_call(b, l, s, p);
+      for (int i = 0; i < l.parameters; ++i)
+        c.w[i] = b.in_set(w, b.table->parameters[static_cast<std::size_t>(l.first_parameter + i)], t_.scalar_bytes);
+      if (own && s.x >= 0 && l.call.backward != nullptr) {
+        l.call.backward(c);
+        continue;
+      }
+      if (own) l.call.backward_weight(c);  // before dx, which may overwrite dy
+      if (s.x >= 0) l.call.backward_input(c);
+    }
+  }
+
+  /// W, where it is an op of its own.
+  void backward_weight(bound_stage& b, position p) const {
+    for (lower::step const& s : b.table->backward_weight) {
+      lower::layer_row const& l = b.table->layers[static_cast<std::size_t>(s.layer)];
+      lower::layer_call const c = backward_call(b, l, s, p);
+      l.call.backward_weight(c);
+    }
+  }
+
+  /// U. Gives false, and changes nothing, if the gradient is not finite.
+  bool update(bound_stage& b) const {
+    auto const n = static_cast<std::size_t>(b.table->weight_elements);
+    if (!t_.device.all_finite(b.device, n, b.g)) return false;
+    keep_version(b);
+
+    double const divide = v_.microbatches;
+    double scale = 1;
+    if (t_.clips) {
+      double const norm = std::sqrt(t_.device.sum_of_squares(b.device, n, b.g)) / divide;
+      scale = std::min(1.0, t_.clip_norm / (norm + 1e-6));
+    }
+    long long const since = b.updates - b.phase_updates;
+    double const rate = t_.rate(t_.rate_value, {b.updates, b.asynchronous, since, b.facts.tau_fwd});
+    lower::update_call c;
+    c.device = b.device;
+    c.optimizer = t_.optimizer_value;
+    c.delay = t_.delay_value;
+    c.divide = divide;
+    c.scale = scale;
+    c.rate = rate;
+    c.update = b.updates + 1;
+    c.moment = b.moment();
+    c.moment.rate = rate;
+    bool const compensate = t_.compensates && b.asynchronous && (t_.policies.delay_states == 0 || b.has_delay_states);
+    for (lower::parameter_row const& p : b.table->parameters) {
+      std::size_t const offset = static_cast<std::size_t>(p.offset) * t_.scalar_bytes;
+      c.n = static_cast<std::size_t>(p.size);
+      c.w = b.w + offset;
+      c.g = b.g + offset;
+      for (int k = 0; k < t_.policies.optimizer_states; ++k) c.states[k] = b.states[k] + offset;
+      c.compensate = compensate && b.delay_acts_on(p);
+      for (int k = 0; c.compensate && k < t_.policies.delay_states; ++k)
+        c.delay_states[k] = b.delay_state(k, p, t_.scalar_bytes);
+      t_.policies.update(c);
+    }
+    ++b.version;
+    ++b.updates;
+    return true;
+  }
+
+  /// The parameter whose gradient is not finite.
+  std::string find_non_finite(bound_stage& b) const {
+    for (lower::parameter_row const& p : b.table->parameters)
+      if (!t_.device.all_finite(b.device, static_cast<std::size_t>(p.size), b.g + static_cast<std::size_t>(p.offset) * t_.scalar_bytes))
+        return "gradient of " + p.name;
+    return "gradient";
+  }
+
+  /// The version that B of a microbatch reads.
+  std::uint32_t backward_version(bound_stage const& b, std::uint32_t m) const {
+    return b.stashes ? b.version_read[m % b.version_read.size()] : b.version;
+  }
+
+ private:
+  static void* tensor(bound_stage& b, int id, position p) {
+    return id < 0 ? nullptr : b.tensors[static_cast<std::size_t>(id)].at(p.microbatch);
+  }
+
+  lower::layer_call call(bound_stage& b, lower::layer_row const& l, position p) const {
+    lower::layer_call c;
+    c.device = b.device;
+    c.in = l.in;
+    c.out = l.out;
+    c.samples = v_.microbatch_size;
+    c.microbatches = v_.microbatches;
+    c.random = {v_.seed, purpose::dropout, static_cast<std::uint32_t>(l.number),
+                static_cast<std::uint64_t>(p.global) * static_cast<std::uint64_t>(v_.microbatch_size)};
+    c.saved_x = tensor(b, l.x, p);
+    c.saved_y = tensor(b, l.y, p);
+    for (int i = 0; i < lower::most && l.entry[i] >= 0; ++i) c.entry[i] = tensor(b, l.entry[i], p);
+    for (int i = 0; i < l.buffers; ++i)
+      c.buffers[i] = b.buffers + static_cast<std::size_t>(
+                                     b.table->buffers[static_cast<std::size_t>(l.first_buffer + i)].offset) * t_.scalar_bytes;
+    return c;
+  }
+
+  lower::layer_call backward_call(bound_stage& b, lower::layer_row const& l, lower::step const& s, position p) const {
+    lower::layer_call c = call(b, l, p);
+    for (int i = 0; i < l.parameters; ++i)
+      c.dw[i] = b.g + static_cast<std::size_t>(b.table->parameters[static_cast<std::size_t>(l.first_parameter + i)].offset) *
+                          t_.scalar_bytes;
+    c.dx = tensor(b, s.x, p);
+    c.dy = tensor(b, s.y, p);
+    c.scratch = tensor(b, s.scratch, p);
+    return c;
+  }
+
+  void move(bound_stage& b, lower::step const& s, position p) const {
+    lower::tensor const& x = b.table->tensors[static_cast<std::size_t>(s.x)];
+    auto const n = static_cast<std::size_t>(x.elements.of(v_.microbatch_size));
+    if (s.what == lower::step::kind::copy) {
+      t_.device.copy(b.device, tensor(b, s.y, p), tensor(b, s.x, p), n * t_.scalar_bytes);
+    } else {
+      t_.device.add(b.device, n, tensor(b, s.x, p), tensor(b, s.other, p), tensor(b, s.y, p));
+    }
+  }
+
+  void load_inputs(bound_stage& b, position p) const {
+    void* const x = b.tensors[0].at(p.microbatch);  // tensor 0 of the first stage is the model's input
+    if (t_.device.host_memory) {
+      source_.inputs(source_.self, p.global, x, b.staging);
+      return;
+    }
+    source_.inputs(source_.self, p.global, b.host_input, b.staging);
+    auto const n = static_cast<std::size_t>(b.table->tensors[0].elements.of(v_.microbatch_size));
+    t_.device.copy_in(b.device, x, b.host_input, n * t_.scalar_bytes);
+  }
+
+  loss::loss_result apply_loss(bound_stage& b, position p) const {
+    void* const targets = b.targets.at(0);
+    if (t_.device.host_memory) {
+      source_.targets(source_.self, p.global, targets);
+    } else {
+      source_.targets(source_.self, p.global, host_targets_);
+      t_.device.copy_in(b.device, targets, host_targets_,
+                        static_cast<std::size_t>(t_.loss.targets_per_sample * v_.microbatch_size) * t_.loss.target_bytes);
+    }
+    lower::loss_call c;
+    c.device = b.device;
+    c.loss = t_.loss_value;
+    c.in = b.table->output;
+    c.samples = v_.microbatch_size;
+    c.x = tensor(b, b.table->output_tensor, p);
+    c.targets = targets;
+    c.divide = t_.loss.sample_weight * v_.microbatch_size;  // (weight of the minibatch) / N
+    c.dx = tensor(b, b.table->loss_gradient_tensor, p);
+    return t_.loss.apply(c);
+  }
+
+  std::uint32_t forward_version(bound_stage const& b, std::uint32_t m) const {
+    if (b.delay < 0) return b.version;
+    long long const n = v_.microbatches;
+    long long const late = static_cast<long long>(m) - b.delay;
+    return late < 0 ? 0U : static_cast<std::uint32_t>(late / n);
+  }
+
+  weight_set version(bound_stage const& b, std::uint32_t v) const {
+    if (v == b.version) return {b.w, false};
+    return {static_cast<std::byte*>(b.history.at(v)), b.history_packed};
+  }
+
+  weight_set forward_weights(bound_stage& b, std::uint32_t m) const {
+    weight_set const read = version(b, b.version_read[m % b.version_read.size()]);
+    if (!predicts(b)) return read;
+    lower::weight_call c;
+    c.device = b.device;
+    c.delay = t_.delay_value;
+    c.moment = b.moment();
+    for (lower::parameter_row const& p : b.table->parameters) {
+      if (!b.delay_acts_on(p)) continue;
+      c.n = static_cast<std::size_t>(p.size);
+      c.w = b.in_set(read, p, t_.scalar_bytes);
+      c.u = b.forward_scratch + static_cast<std::size_t>(p.offset) * t_.scalar_bytes;
+      for (int k = 0; k < t_.policies.delay_states; ++k) c.delay_states[k] = b.delay_state(k, p, t_.scalar_bytes);
+      t_.policies.forward_weight(c);
+    }
+    return {b.forward_scratch, false};
+  }
+  bool predicts(bound_stage const& b) const {
+    return t_.policies.forward_weight != nullptr && b.asynchronous && !b.stashes && b.facts.tau_fwd > b.facts.tau_bkwd &&
+           (t_.policies.delay_states == 0 || b.has_delay_states);
+  }
+  void* forward_pointer(bound_stage& b, weight_set w, int parameter) const {
+    lower::parameter_row const& p = b.table->parameters[static_cast<std::size_t>(parameter)];
+    if (w.base == b.forward_scratch && !b.delay_acts_on(p)) return b.w + static_cast<std::size_t>(p.offset) * t_.scalar_bytes;
+    return b.in_set(w, p, t_.scalar_bytes);
+  }
+
+  weight_set backward_weights(bound_stage& b, std::uint32_t m) const {
+    if (b.stashes) return version(b, b.version_read[m % b.version_read.size()]);
+    bool const extrapolates = t_.policies.backward_weight != nullptr && b.asynchronous && b.table->backward_elements > 0 &&
+                              b.facts.tau_fwd > b.facts.tau_bkwd && (t_.policies.delay_states == 0 || b.has_delay_states);
+    if (!extrapolates) return {b.w, false};
+    lower::weight_call c;
+    c.device = b.device;
+    c.delay = t_.delay_value;
+    c.moment = b.moment();
+    if (t_.exact_lag) c.moment.lag = b.version - b.version_read[m % b.version_read.size()];
+    for (lower::parameter_row const& p : b.table->parameters) {
+      if (p.backward_offset < 0) continue;
+      c.n = static_cast<std::size_t>(p.size);
+      c.w = b.w + static_cast<std::size_t>(p.offset) * t_.scalar_bytes;
+      c.u = b.backward_scratch + static_cast<std::size_t>(p.backward_offset) * t_.scalar_bytes;
+      for (int k = 0; k < t_.policies.delay_states; ++k) c.delay_states[k] = b.delay_state(k, p, t_.scalar_bytes);
+      t_.policies.backward_weight(c);
+    }
+    return {b.backward_scratch, true};
+  }
+
+  /// Before the weights change: their present version goes to its slot among the old ones. The slot's last version was
+  /// read for the last time before this update, because no microbatch in flight spans more versions than there are slots.
+  void keep_version(bound_stage& b) const {
+    bool const needed = b.history.base != nullptr && (b.stashes || b.delay >= 0) && b.facts.version_gap > 0;
+    if (!needed) return;
+    auto* const slot = static_cast<std::byte*>(b.history.at(b.version));
+    if (!b.history_packed) {
+      t_.device.copy(b.device, slot, b.w, static_cast<std::size_t>(b.table->weight_elements) * t_.scalar_bytes);
+      return;
+    }
+    for (lower::parameter_row const& p : b.table->parameters)
+      if (p.backward_offset >= 0)
+        t_.device.copy(b.device, slot + static_cast<std::size_t>(p.backward_offset) * t_.scalar_bytes,
+                       b.w + static_cast<std::size_t>(p.offset) * t_.scalar_bytes,
+                       static_cast<std::size_t>(p.size) * t_.scalar_bytes);
+  }
+
+  run_tables const& t_;
+  run_values const& v_;
+  source_functions source_;
+  std::byte* host_targets_;
+};
+
+}  // namespace foal::executor

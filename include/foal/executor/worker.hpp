@@ -1,0 +1,285 @@
+// The worker loop: one call of advance() runs one op, or says what it waits for. Every driver is built on it.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <exception>
+#include <limits>
+#include <optional>
+#include <tuple>
+#include <vector>
+
+#include <foal/executor/ops.hpp>
+#include <foal/report/trace.hpp>
+#include <foal/schedule/op.hpp>
+
+namespace foal::executor {
+
+/// Called after each U, by the stage's worker; weights are the stage's, in the layout of its parameters. Must not block.
+struct observer {
+  void* self = nullptr;
+  void (*after_update)(void* self, bound_stage const& stage) = nullptr;
+  /// Weight versions that F and B of a microbatch read.
+  void (*versions)(void* self, int stage, long long microbatch, long long forward, long long backward) = nullptr;
+};
+
+/// What the workers of one phase share.
+struct phase_state {
+  run_tables const* tables = nullptr;
+  stage_ops const* ops = nullptr;
+  std::vector<bound_stage>* stages = nullptr;
+  std::vector<transport::bell>* bells = nullptr;
+  int period = 1;              ///< slots
+  int microbatches = 1;        ///< N
+  int ranks = 1, lanes = 1;
+  long long minibatches = 0;   ///< of this phase
+  long long periods = 0;       ///< minibatches + what drains
+  long long first_microbatch = 0;  ///< global number of the phase's microbatch 0
+  loss::loss_result* losses = nullptr;  ///< [minibatches * N]
+  observer watch{};
+
+  /// Evaluations: after updates evaluate_from + evaluate_every, + 2 evaluate_every, ... of each stage (0: none).
+  long long evaluate_every = 0, evaluate_from = 0;
+  void (*copy_for_evaluation)(void* self, bound_stage& stage, long long update) = nullptr;
+  void* evaluation_self = nullptr;
+  std::atomic<long long>* evaluations_done = nullptr;   ///< how many evaluations have been run since the run began
+  std::atomic<long long>* copies_made = nullptr;        ///< stage copies since the run began
+
+  std::atomic<long long> stop_at{std::numeric_limits<long long>::max()};  ///< key of the first op that failed
+  std::atomic<long long> microbatches_done{0};                           ///< at the last stage, for progress
+
+  /// Order of an op in the run: no op waits for a later one.
+  long long key(long long period_number, schedule::op const& o, int rank) const {
+    long long const slot = period_number * period + o.slot;
+    return (slot * ranks + rank) * lanes + o.lane;
+  }
+  void stop(long long at) {
+    long long before = stop_at.load();
+    while (at < before && !stop_at.compare_exchange_weak(before, at)) {}
+    for (auto& b : *bells) b.ring();
+  }
+};
+
+enum class progress { ran, blocked, done };
+
+/// One worker: the merged lists of the ranks that it hosts, in (slot, rank, lane) order. One thread at a time calls it.
+class worker {
+ public:
+  worker(phase_state& shared, schedule::program_view program, std::vector<int> const& ranks, int number)
+      : shared_(shared), number_(number) {
+    for (int r : ranks)
+      for (schedule::op const& o : program.rank(r)) body_.push_back({o, r});
+    std::stable_sort(body_.begin(), body_.end(), [](entry const& a, entry const& b) {
+      return std::tuple(a.what.slot, a.rank, a.what.lane) < std::tuple(b.what.slot, b.rank, b.what.lane);
+    });
+    skip();
+  }
+
+  int number() const { return number_; }
+  std::optional<divergence> const& failure() const { return failure_; }
+  std::exception_ptr const& exception() const { return exception_; }
+  long long failed_key() const { return failed_key_; }
+  void trace(report::trace_buffer* to) { trace_ = to; }
+
+  /// Runs the next op if it is ready.
+  progress advance() {
+    if (finished()) return progress::done;
+    entry const& e = body_[at_];
+    long long const key = shared_.key(period_, e.what, e.rank);
+    if (key >= shared_.stop_at.load(std::memory_order_relaxed)) {
+      stopped_ = true;
+      return progress::done;
+    }
+    auto const m = static_cast<std::uint32_t>(microbatch());
+    bound_stage& b = (*shared_.stages)[static_cast<std::size_t>(e.what.stage)];
+    if (!ready(b, e.what, m)) return progress::blocked;
+    try {
+      if (trace_ != nullptr) traced(b, e, m, key);
+      else run(b, e.what, m, key);
+    } catch (...) {
+      exception_ = std::current_exception();
+      fail(key);
+      return progress::done;
+    }
+    if (stopped_) return progress::done;
+    ++at_;
+    skip();
+    return progress::ran;
+  }
+
+  /// Whether advance() would not be blocked. Any thread that drives this worker may ask.
+  bool could_advance() {
+    if (finished()) return true;
+    entry const& e = body_[at_];
+    if (shared_.key(period_, e.what, e.rank) >= shared_.stop_at.load()) return true;
+    return ready((*shared_.stages)[static_cast<std::size_t>(e.what.stage)], e.what, static_cast<std::uint32_t>(microbatch()));
+  }
+
+  /// The op that advance() would run, for messages.
+  std::string next_op() const {
+    if (finished()) return "nothing";
+    return sentence(schedule::name(body_[at_].what.kind), "(stage ", body_[at_].what.stage, ", microbatch ", microbatch(), ")");
+  }
+
+ private:
+  struct entry {
+    schedule::op what;
+    int rank;
+  };
+
+  bool finished() const { return stopped_ || period_ >= shared_.periods || body_.empty(); }
+  long long microbatch() const { return period_ * shared_.microbatches + body_[at_].what.microbatch; }
+
+  /// To the next op whose microbatch is part of the run.
+  void skip() {
+    long long const total = shared_.minibatches * shared_.microbatches;
+    while (period_ < shared_.periods) {
+      for (; at_ < body_.size(); ++at_)
+        if (long long const m = microbatch(); m >= 0 && m < total) return;
+      at_ = 0;
+      ++period_;
+      if (body_.empty()) return;
+    }
+  }
+
+  static bool arrived(channel_end& e, std::uint32_t m) {
+    if (e.channel == nullptr || static_cast<std::int32_t>(e.seen - m) > 0) return true;
+    e.seen = e.channel->produced.value.load(std::memory_order_seq_cst);
+    return static_cast<std::int32_t>(e.seen - m) > 0;
+  }
+  /// Whether slot m mod ring is free: the receiver is through with microbatch m - ring.
+  static bool room(channel_end& e, std::uint32_t m) {
+    if (e.channel == nullptr) return true;
+    auto const through = [m](transport::counter const& c, std::uint32_t slots, std::uint32_t& seen) {
+      if (slots == 0 || static_cast<std::int32_t>(seen + slots - m) > 0) return true;
+      seen = c.value.load(std::memory_order_seq_cst);
+      return static_cast<std::int32_t>(seen + slots - m) > 0;
+    };
+    return through(e.channel->read, e.ring_transit, e.seen) && through(e.channel->released, e.ring_kept, e.seen_other);
+  }
+
+  bool ready(bound_stage& b, schedule::op const& o, std::uint32_t m) {
+    using schedule::op_kind;
+    switch (o.kind) {
+      case op_kind::F: return arrived(b.wire_in, m) && room(b.wire_out, m);
+      case op_kind::B:
+      case op_kind::BW: return arrived(b.gradient_in, m) && room(b.gradient_out, m);
+      case op_kind::U: return !evaluation_pending(b);
+      default: return true;
+    }
+  }
+
+  /// The copies of the evaluation before are still being read.
+  bool evaluation_pending(bound_stage const& b) const {
+    if (shared_.evaluate_every == 0 || (b.updates + 1 - shared_.evaluate_from) % shared_.evaluate_every != 0) return false;
+    return shared_.evaluations_done->load() < b.evaluations_copied;
+  }
+
+  void run(bound_stage& b, schedule::op const& o, std::uint32_t m, long long key) {
+    using schedule::op_kind;
+    position const p{m, shared_.first_microbatch + m};
+    switch (o.kind) {
+      case op_kind::F: forward(b, p, key); break;
+      case op_kind::BW:
+      case op_kind::B:
+        if (shared_.watch.versions != nullptr)
+          shared_.watch.versions(shared_.watch.self, b.number, p.global, absolute(b, b.version_read[m % b.version_read.size()]),
+                                 absolute(b, shared_.ops->backward_version(b, m)));
+        shared_.ops->backward(b, p, o.kind == op_kind::BW);
+        publish(b.gradient_out, m);
+        if (b.gradient_in.ring_transit != 0) b.gradient_in.channel->read.advance(m + 1, *b.gradient_in.other);
+        if (o.kind == op_kind::BW) release(b, m);
+        break;
+      case op_kind::W:
+        shared_.ops->backward_weight(b, p);
+        release(b, m);
+        break;
+      case op_kind::U: update(b, key); break;
+      default: break;
+    }
+  }
+
+  static long long absolute(bound_stage const& b, std::uint32_t version) {
+    return b.updates - b.version + static_cast<long long>(version);
+  }
+
+  void forward(bound_stage& b, position p, long long key) {
+    loss::loss_result const loss = shared_.ops->forward(b, p);
+    if (b.number + 1 == static_cast<int>(shared_.stages->size())) {
+      shared_.losses[p.microbatch] = loss;
+      if (!std::isfinite(loss.sum)) {
+        failure_ = divergence{b.updates, b.number, "loss"};
+        fail(key);
+        return;
+      }
+    }
+    publish(b.wire_out, p.microbatch);
+    if (b.wire_in.ring_transit != 0) b.wire_in.channel->read.advance(p.microbatch + 1, *b.wire_in.other);
+  }
+
+  void update(bound_stage& b, long long key) {
+    if (!shared_.ops->update(b)) {
+      failure_ = divergence{b.updates, b.number, shared_.ops->find_non_finite(b)};
+      fail(key);
+      return;
+    }
+    if (b.number + 1 == static_cast<int>(shared_.stages->size()))
+      shared_.microbatches_done.fetch_add(shared_.microbatches, std::memory_order_relaxed);
+    if (shared_.watch.after_update != nullptr) shared_.watch.after_update(shared_.watch.self, b);
+    if (shared_.evaluate_every != 0 && (b.updates - shared_.evaluate_from) % shared_.evaluate_every == 0) {
+      shared_.copy_for_evaluation(shared_.evaluation_self, b, b.updates);
+      ++b.evaluations_copied;
+      shared_.copies_made->fetch_add(1);
+    }
+  }
+
+  static void publish(channel_end& e, std::uint32_t m) {
+    if (e.channel != nullptr) e.channel->produced.advance(m + 1, *e.other);
+  }
+
+  /// Activations and gradients of microbatch m are no longer needed. Slots are given back in order, whatever the order of
+  /// the backward ops.
+  void release(bound_stage& b, std::uint32_t m) {
+    auto const size = static_cast<std::uint32_t>(b.freed.size());
+    b.freed[m % size] = 1;
+    std::uint32_t const before = b.freed_up_to;
+    while (b.freed[b.freed_up_to % size] != 0) {
+      b.freed[b.freed_up_to % size] = 0;
+      ++b.freed_up_to;
+    }
+    if (b.freed_up_to == before) return;
+    if (b.wire_in.ring_kept != 0) b.wire_in.channel->released.advance(b.freed_up_to, *b.wire_in.other);
+    if (b.gradient_in.ring_kept != 0) b.gradient_in.channel->released.advance(b.freed_up_to, *b.gradient_in.other);
+  }
+
+  void fail(long long key) {
+    failed_key_ = key;
+    stopped_ = true;
+    shared_.stop(key);
+  }
+
+  void traced(bound_stage& b, entry const& e, std::uint32_t m, long long key) {
+    auto const now = [] {
+      return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
+    };
+    long long const version = b.updates;
+    long long const begin = now();
+    run(b, e.what, m, key);
+    trace_->add({number_, e.rank, e.what.stage, e.what.lane, schedule::name(e.what.kind), shared_.first_microbatch + m, begin,
+                 now(), version});
+  }
+
+  phase_state& shared_;
+  int number_;
+  std::vector<entry> body_;
+  std::size_t at_ = 0;
+  long long period_ = 0;
+  bool stopped_ = false;
+  long long failed_key_ = std::numeric_limits<long long>::max();
+  std::optional<divergence> failure_;
+  std::exception_ptr exception_;
+  report::trace_buffer* trace_ = nullptr;
+};
+
+}  // namespace foal::executor

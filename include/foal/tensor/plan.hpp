@@ -1,0 +1,96 @@
+// The memory plan: every buffer of a run, by worker, stage and purpose, before anything is allocated.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include <foal/core/config.hpp>
+
+namespace foal {
+
+/// What a buffer is for. scratch: weights extrapolated for F or B; workspace: temporaries of ops and packing buffers.
+enum class category {
+  weights, gradients, optimizer, delta, stash, statistics, scratch, saved, wires, workspace, evaluation
+};
+inline constexpr int categories = 11;
+
+constexpr char const* name(category c) {
+  constexpr char const* names[] = {"weights", "gradients", "optimizer", "delta",     "stash",     "statistics",
+                                   "scratch", "saved",     "wires",     "workspace", "evaluation"};
+  return names[static_cast<int>(c)];
+}
+
+struct plan_entry {
+  std::string what;
+  category purpose = category::weights;
+  int worker = 0, stage = -1;  ///< stage -1: shared by the worker's stages
+  std::size_t bytes = 0;
+  std::size_t offset = 0;      ///< in the worker's arena
+};
+
+/// A list of buffers and their places. Entries of one worker lie one after the other, each 64-byte aligned.
+class memory_plan {
+ public:
+  explicit memory_plan(int workers) : arena_(static_cast<std::size_t>(workers), 0) {}
+
+  /// Adds a buffer and gives its number. Buffers of no bytes are listed with no bytes.
+  std::size_t add(std::string what, category purpose, int worker, int stage, std::size_t bytes) {
+    constexpr std::size_t unit = alignment;
+    std::size_t& end = arena_[static_cast<std::size_t>(worker)];
+    std::size_t const padded = (bytes + unit - 1) / unit * unit;
+    entries_.push_back({std::move(what), purpose, worker, stage, padded, end});
+    end += padded;
+    total_[static_cast<std::size_t>(purpose)] += padded;
+    return entries_.size() - 1;
+  }
+
+  std::vector<plan_entry> const& entries() const { return entries_; }
+  plan_entry const& operator[](std::size_t i) const { return entries_[i]; }
+  int workers() const { return static_cast<int>(arena_.size()); }
+  std::size_t arena_bytes(int worker) const { return arena_[static_cast<std::size_t>(worker)]; }
+  std::size_t bytes(category c) const { return total_[static_cast<std::size_t>(c)]; }
+  std::size_t bytes() const {
+    std::size_t sum = 0;
+    for (std::size_t b : arena_) sum += b;
+    return sum;
+  }
+
+ private:
+  std::vector<plan_entry> entries_;
+  std::vector<std::size_t> arena_;
+  std::array<std::size_t, static_cast<std::size_t>(categories)> total_{};
+};
+
+/// Packs buffers that live for an interval of steps into one region: first fit by address, in the order given. Returns the
+/// size of the region; offset[i] is where buffer i goes.
+struct interval_buffer {
+  std::size_t bytes = 0;
+  int first = 0, last = 0;  ///< steps, inclusive
+};
+inline std::size_t pack_intervals(std::vector<interval_buffer> const& buffers, std::vector<std::size_t>& offset) {
+  constexpr std::size_t unit = alignment;
+  std::size_t region = 0;
+  offset.assign(buffers.size(), 0);
+  for (std::size_t i = 0; i < buffers.size(); ++i) {
+    std::size_t const bytes = (buffers[i].bytes + unit - 1) / unit * unit;
+    std::size_t place = 0;
+    for (bool moved = true; moved;) {
+      moved = false;
+      for (std::size_t j = 0; j < i; ++j) {
+        std::size_t const other = (buffers[j].bytes + unit - 1) / unit * unit;
+        bool const together = buffers[i].first <= buffers[j].last && buffers[j].first <= buffers[i].last;
+        if (together && place < offset[j] + other && offset[j] < place + bytes) {
+          place = offset[j] + other;
+          moved = true;
+        }
+      }
+    }
+    offset[i] = place;
+    if (place + bytes > region) region = place + bytes;
+  }
+  return region;
+}
+
+}  // namespace foal
