@@ -90,7 +90,7 @@ class batches {
   void one(long long number, S* x, S* scratch, std::index_sequence<I...>) const {
     // Augmentations work out of place: start in whichever buffer makes the last one end in x.
     S* here = sizeof...(I) % 2 == 0 ? x : scratch;
-    S* there = sizeof...(I) % 2 == 0 ? scratch : x;
+    [[maybe_unused]] S* there = sizeof...(I) % 2 == 0 ? scratch : x;
     source_->write_sample(index(number), here);
     ((std::get<I>(augment_)(random_key{how_.seed, purpose::augment, I, static_cast<std::uint64_t>(number)},
                             source_->sample(), here, there),

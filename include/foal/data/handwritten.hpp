@@ -46,9 +46,6 @@ class writer {
   struct place {
     std::int64_t x, y;
   };
-  struct stroke_end {
-    std::size_t at;
-  };
   static constexpr std::int64_t unit = 64;
 
   /// Between low and high, each as likely.
@@ -71,18 +68,17 @@ class writer {
     ends_.clear();
     int last = glyph::most;
     while (g.place[last - 1].x < 0) --last;
-    std::vector<place>& points = stroke_;
-    points.clear();
+    stroke_.clear();
     for (int i = 0; i <= last; ++i) {
       if (i < last && g.place[i].x >= 0) {
         bool const corner = i > 0 && g.place[i].x == g.place[i - 1].x && g.place[i].y == g.place[i - 1].y;
-        points.push_back(corner ? points.back()
-                                : place{g.place[i].x * 16 + around(wobble), g.place[i].y * 16 + around(wobble)});
+        stroke_.push_back(corner ? stroke_.back()
+                                 : place{g.place[i].x * 16 + around(wobble), g.place[i].y * 16 + around(wobble)});
       } else {
-        round(points);
-        path_.insert(path_.end(), points.begin(), points.end());
-        ends_.push_back({path_.size()});
-        points.clear();
+        round(stroke_);
+        path_.insert(path_.end(), stroke_.begin(), stroke_.end());
+        ends_.push_back(path_.size());
+        stroke_.clear();
       }
     }
     place_path();
@@ -130,9 +126,9 @@ class writer {
   /// Covers every fine cell whose centre is nearer to a stroke than the pen's radius.
   void ink() {
     std::size_t start = 0;
-    for (stroke_end const end : ends_) {
-      for (std::size_t i = start; i + 1 < end.at; ++i) line(path_[i], path_[i + 1]);
-      start = end.at;
+    for (std::size_t const end : ends_) {
+      for (std::size_t i = start; i + 1 < end; ++i) line(path_[i], path_[i + 1]);
+      start = end;
     }
   }
 
@@ -171,8 +167,8 @@ class writer {
   }
 
   // Tuned so that a linear classifier fails often and a small convolutional net seldom.
-  static constexpr std::int64_t wobble = 80;                            // of 1600 for the height of a digit
-  static constexpr std::int64_t least_height = 620, most_height = 900;  // of 1000 for the canvas
+  static constexpr std::int64_t wobble = 110;                           // of 1600 for the height of a digit
+  static constexpr std::int64_t least_height = 680, most_height = 900;  // of 1000 for the canvas
   static constexpr std::int64_t least_width = 750, most_width = 1250;   // of 1000 for the natural width
   static constexpr std::int64_t most_slant = 450, most_turn = 300;      // of 1000 for 45 degrees
   static constexpr std::int64_t least_pen = 45, most_pen = 75;          // radius, of 1000 for the canvas
@@ -184,7 +180,7 @@ class writer {
   std::int64_t radius_ = 0;
   std::vector<std::uint8_t> cells_;
   std::vector<place> path_, stroke_, cut_;
-  std::vector<stroke_end> ends_;
+  std::vector<std::size_t> ends_;
 };
 
 }  // namespace detail

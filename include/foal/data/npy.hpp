@@ -97,6 +97,8 @@ class npy_header {
     if (end == std::string_view::npos || end == at_ + 1)
       refuse("has an empty or unfinished name at byte ", at_, " of its text");
     std::string const result(text_.substr(at_ + 1, end - at_ - 1));
+    for (char const c : result)
+      if (c < ' ' || c > '~') refuse("has an unprintable name at byte ", at_, " of its text");
     at_ = end + 1;
     return result;
   }

@@ -10,13 +10,15 @@ namespace foal::data {
 
 /// Which sample comes at position `index` of an epoch. For fixed (seed, epoch, n) a bijection of [0, n) onto itself; a
 /// function of its arguments alone, so the same for every M, N, number of ranks or workers. Needs 0 <= index < n, epoch <
-/// 2^40. O(1): no memory, fewer than two passes through the network on average.
+/// 2^40. O(1): no memory, fewer than two passes through the network on average (64 / n for n below 32).
 ///
-/// An eight-round Feistel network on the smallest power of two that holds n, whose two halves may differ by a bit, walked
-/// along its cycle until the result is below n (Black, Rogaway: Ciphers with arbitrary finite domains, CT-RSA 2002).
+/// An eight-round Feistel network on the smallest power of two, at least 64, that holds n, whose two halves may differ by a
+/// bit, walked along its cycle until the result is below n (Black, Rogaway: Ciphers with arbitrary finite domains, CT-RSA
+/// 2002).
 constexpr long long shuffled(std::uint64_t seed, std::uint64_t epoch, long long n, long long index) {
   if (n <= 1) return 0;
-  auto const bits = static_cast<int>(std::bit_width(static_cast<std::uint64_t>(n - 1)));
+  auto const needed = static_cast<int>(std::bit_width(static_cast<std::uint64_t>(n - 1)));
+  int const bits = needed < 6 ? 6 : needed;  // with halves below 3 bits some orders come far too often
   int const low_bits = bits / 2;
   std::uint64_t const low_mask = (std::uint64_t{1} << low_bits) - 1;
   std::uint64_t const high_mask = (std::uint64_t{1} << (bits - low_bits)) - 1;

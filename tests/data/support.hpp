@@ -1,0 +1,111 @@
+// What the loaders' tests share: a directory that goes away, file bytes, and the check that damage gives a sentence.
+#pragma once
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <cstdint>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <vector>
+
+#include <foal/core/error.hpp>
+#include <foal/core/random.hpp>
+
+namespace foal_test {
+
+using bytes = std::vector<std::uint8_t>;
+
+class temporary_directory {
+ public:
+  temporary_directory() {
+    path_ = (std::filesystem::temp_directory_path() / "foal-XXXXXX").string();
+    if (mkdtemp(path_.data()) == nullptr) throw std::runtime_error("no temporary directory");
+  }
+  temporary_directory(temporary_directory const&) = delete;
+  temporary_directory& operator=(temporary_directory const&) = delete;
+  ~temporary_directory() { std::filesystem::remove_all(path_); }
+
+  std::string const& path() const { return path_; }
+  std::string operator/(std::string const& name) const { return path_ + "/" + name; }
+
+ private:
+  std::string path_;
+};
+
+inline void write(std::string const& path, bytes const& content) {
+  std::ofstream out(path, std::ios::binary);
+  out.write(reinterpret_cast<char const*>(content.data()), static_cast<std::streamsize>(content.size()));
+}
+
+inline bytes read(std::string const& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+/// The sentence with which `load` fails, or "" if it succeeds. Anything but a foal::error escapes, and so fails the test.
+template <class Load>
+std::string complaint(Load load) {
+  try {
+    load();
+    return "";
+  } catch (foal::error const& e) {
+    std::string const what = e.what();
+    INFO(what);
+    CHECK(what.rfind("cannot ", 0) == 0);
+    CHECK(what.find(", because ") != std::string::npos);
+    CHECK(what.find("; ") != std::string::npos);
+    return what;
+  }
+}
+
+/// Every proper prefix of the file must be refused. Leaves the file whole.
+template <class Load>
+void refuses_truncations(std::string const& path, Load load) {
+  bytes const whole = read(path);
+  for (std::size_t n = 0; n < whole.size(); ++n) {
+    write(path, bytes(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(n)));
+    INFO("first " << n << " of " << whole.size() << " bytes of " << path);
+    REQUIRE(complaint(load).find(path) != std::string::npos);
+  }
+  write(path, whole);
+  REQUIRE(complaint(load).empty());
+}
+
+/// Changes, inserts or removes one to four bytes, `times` times over; each time `load` gives a sentence or a result that it
+/// accepts itself. Returns how many were refused. Leaves the file whole.
+template <class Load>
+int survives_mutations(std::string const& path, int times, Load load) {
+  bytes const whole = read(path);
+  int refused = 0;
+  for (int t = 0; t < times; ++t) {
+    foal::random_key const key{7, foal::purpose::user, 0, static_cast<std::uint64_t>(t)};
+    bytes changed = whole;
+    std::uint32_t next = 0;
+    auto const draw = [&](std::size_t n) { return static_cast<std::size_t>(foal::random_word(key, next++)) % n; };
+    for (std::size_t change = 0, changes = 1 + draw(4); change < changes && !changed.empty(); ++change) {
+      // Half of the changes hit the first bytes, where the headers are.
+      std::size_t const at = draw(2) == 0 ? draw(changed.size()) : draw(std::min<std::size_t>(changed.size(), 24));
+      auto const place = changed.begin() + static_cast<std::ptrdiff_t>(at);
+      std::size_t const kind = draw(10);
+      if (kind == 0)
+        changed.erase(place);
+      else if (kind == 1)
+        changed.insert(place, static_cast<std::uint8_t>(draw(256)));
+      else
+        *place = static_cast<std::uint8_t>(draw(256));
+    }
+    write(path, changed);
+    INFO("mutation " << t << " of " << path);
+    if (!complaint(load).empty()) ++refused;
+  }
+  write(path, whole);
+  REQUIRE(complaint(load).empty());
+  return refused;
+}
+
+}  // namespace foal_test
