@@ -102,16 +102,14 @@ constexpr int ring(timeline const& t, int const* acquire, int const* release, bo
 /// Needs a program that prove() accepts; throws its sentence otherwise.
 constexpr version_table versions(program_view v) {
   timeline t;
-  if (verdict const bad = prove(v); !bad) throw error(text(bad));
-  index(v, t);
+  if (verdict const bad = detail::prove(v, t); !bad) throw error(text(bad));
   return detail::versions_of(v, t);
 }
 
 /// Needs a program that prove() accepts; throws its sentence otherwise.
 constexpr analysis analyse(program_view v) {
-  if (verdict const bad = prove(v); !bad) throw error(text(bad));
   timeline t;
-  index(v, t);
+  if (verdict const bad = detail::prove(v, t); !bad) throw error(text(bad));
   int const n = v.size.microbatches, stages = v.size.stages;
   version_table const lags = detail::versions_of(v, t);
   std::vector<int> scratch(static_cast<std::size_t>(n), 0);

@@ -40,57 +40,58 @@ constexpr clocked clock(program_view v) {
   int* const free_slot = free_at.data();
   op const* const ops = v.ops.data();
 
-  // The slot in which the op's inputs are there, or -1 and what is missing.
+  int* const slots = c.slot.data();
+  int* const position = next.data();
+  char* const waiting = queued.data();
+  int const* const host = home.data();
+  int const* const begin = v.begin.data();
+
+  // The first slot after the op's inputs, or -1 and what is missing.
   auto const ready = [&](op const& o, op& needs) {
     int const at = o.stage * n + o.microbatch;
-    int slot = 0;
-    auto const input = [&](int const* done, op_kind kind, int stage) {
-      int const end = done[stage * n + o.microbatch];
-      if (slot < 0) return;
-      if (end < 0) needs = op{.kind = kind, .stage = stage, .microbatch = o.microbatch};
-      slot = end < 0 ? -1 : (end + 1 > slot ? end + 1 : slot);
-    };
+    bool const backward = is_backward(o.kind);
     if (o.kind == op_kind::F) {
-      if (o.stage > 0) input(f, op_kind::F, o.stage - 1);
-    } else if (is_backward(o.kind)) {
-      input(f, op_kind::F, o.stage);
-      if (o.stage + 1 < stages) input(b, o.kind, o.stage + 1);
-    } else if (o.kind == op_kind::W) {
-      slot = b[at] + 1 > 0 ? b[at] + 1 : -1;
-      needs = op{.kind = op_kind::B, .stage = o.stage, .microbatch = o.microbatch};
-    } else if (o.kind == op_kind::R) {
-      input(f, op_kind::F, o.stage);
+      if (o.stage == 0) return 0;
+      if (f[at - n] < 0) needs = op{.kind = op_kind::F, .stage = o.stage - 1, .microbatch = o.microbatch};
+      return f[at - n] < 0 ? -1 : f[at - n] + 1;
     }
-    return slot;
+    if (o.kind == op_kind::W) {
+      if (b[at] < 0) needs = op{.kind = op_kind::B, .stage = o.stage, .microbatch = o.microbatch};
+      return b[at] < 0 ? -1 : b[at] + 1;
+    }
+    if (f[at] < 0) {
+      needs = op{.kind = op_kind::F, .stage = o.stage, .microbatch = o.microbatch};
+      return -1;
+    }
+    if (!backward || o.stage + 1 == stages) return f[at] + 1;
+    if (b[at + n] < 0) needs = op{.kind = o.kind, .stage = o.stage + 1, .microbatch = o.microbatch};
+    return b[at + n] < 0 ? -1 : (b[at + n] > f[at] ? b[at + n] : f[at]) + 1;
   };
   auto const wake = [&](int stage) {
     if (stage < 0 || stage >= stages) return;
-    int const r = home[static_cast<std::size_t>(stage)];
-    if (r < 0 || queued[static_cast<std::size_t>(r)] != 0) return;
-    queued[static_cast<std::size_t>(r)] = 1;
+    int const r = host[stage];
+    if (r < 0 || waiting[r] != 0) return;
+    waiting[r] = 1;
     todo.push_back(r);
   };
 
   while (!todo.empty()) {
     int const r = todo.back();
     todo.pop_back();
-    auto const rank = static_cast<std::size_t>(r);
-    queued[rank] = 0;
-    int& i = next[rank];
-    int const end = v.begin[rank + 1];
-    for (; i < end; ++i) {
+    waiting[r] = 0;
+    int i = position[r], free = free_slot[r];
+    for (int const end = begin[r + 1]; i < end; ++i) {
       op const& o = ops[i];
       if (o.kind == op_kind::U) {
-        c.slot[static_cast<std::size_t>(i)] = free_slot[r] > 0 ? free_slot[r] - 1 : 0;
+        slots[i] = free > 0 ? free - 1 : 0;
         continue;
       }
       op needs;
       int const earliest = ready(o, needs);
       if (earliest < 0) break;
-      int const slot = earliest > free_slot[r] ? earliest : free_slot[r];
-      c.slot[static_cast<std::size_t>(i)] = slot;
-      free_slot[r] = slot + 1;
-      if (slot + 1 > c.slots) c.slots = slot + 1;
+      int const slot = earliest > free ? earliest : free;
+      slots[i] = slot;
+      free = slot + 1;
       if (o.kind == op_kind::F) {
         f[o.stage * n + o.microbatch] = slot;
         wake(o.stage + 1);
@@ -99,6 +100,9 @@ constexpr clocked clock(program_view v) {
         wake(o.stage - 1);
       }
     }
+    position[r] = i;
+    free_slot[r] = free;
+    if (free > c.slots) c.slots = free;
   }
   for (int r = 0; r < ranks; ++r) {
     int const i = next[static_cast<std::size_t>(r)];

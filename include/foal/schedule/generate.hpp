@@ -33,15 +33,7 @@ constexpr void time(program& p) {
   if (p.asynchronous()) return;
   clocked const c = clock(v);
   if (!c.blocked.empty()) return;
-  std::size_t i = 0;
-  for (int r = 0; r < v.size.ranks; ++r) {
-    op const* last = nullptr;
-    for (op& o : p.list(r)) {
-      o.slot = c.slot[i++];
-      o.lane = last != nullptr && last->slot == o.slot ? last->lane + 1 : 0;
-      last = &o;
-    }
-  }
+  p.slots(c.slot);
   p.period(c.slots);
 }
 

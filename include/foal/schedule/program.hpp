@@ -63,7 +63,11 @@ class program {
  public:
   constexpr program() = default;
   constexpr program(extent size, int period, bool asynchronous)
-      : size_(size), period_(period), asynchronous_(asynchronous), lists_(static_cast<std::size_t>(size.ranks)) {}
+      : size_(size), period_(period), asynchronous_(asynchronous), lists_(static_cast<std::size_t>(size.ranks)) {
+    // F, BW and U of every stage that the rank hosts; without this, growing would be most of a compile-time evaluation.
+    int const hosted = (size.stages + size.ranks - 1) / size.ranks;
+    for (auto& list : lists_) list.reserve(static_cast<std::size_t>(hosted * (2 * size.microbatches + 1)));
+  }
 
   /// The sink that generators emit into: appends to the list of `rank`.
   constexpr void operator()(int rank, op const& o) {
@@ -82,6 +86,21 @@ class program {
   constexpr std::vector<op>& list(int rank) {
     sealed_ = false;
     return lists_[static_cast<std::size_t>(rank)];
+  }
+
+  /// Gives the ops slots, in the order of view().ops; an op in the slot of the one before it gets the next lane.
+  constexpr void slots(std::span<int const> slots) {
+    std::size_t i = 0;
+    for (auto& list : lists_) {
+      op const* last = nullptr;
+      for (op& o : list) {
+        o.slot = slots[i];
+        o.lane = last != nullptr && last->slot == o.slot ? last->lane + 1 : 0;
+        last = &o;
+        if (sealed_) ops_[i] = o;
+        ++i;
+      }
+    }
   }
 
   /// Valid until the program changes.

@@ -5,21 +5,18 @@
 
 namespace foal::schedule {
 
-/// Works on one period, O(S * N), asynchronous or not. Shows, for runs of any length:
-/// every (stage, microbatch) has one F and one BW (or one B and one W), a stage lives on one rank and has one U per period;
-/// a rank's list follows (slot, lane) and its slots lie in one period, so that repetitions do not overlap on a rank;
-/// F(s,m) runs after F(s-1,m); B(s,m) after B(s+1,m) and F(s,m); W after B; R between F and B. Between ranks "after" is a
-/// later slot, so that no folding of ranks onto workers in (slot, rank, lane) order can block; on one rank a later lane will
-/// do; U runs after the minibatch's last W or BW and before the next one's first, and after F of its stage in its slot;
-/// between neighbouring stages, F and B each, messages are received in the order in which they are sent.
-/// A synchronous program has no op of another minibatch in its period, so F of the next one is after U.
-constexpr verdict prove(program_view v) {
-  timeline t;
+namespace detail {
+
+constexpr verdict prove(program_view const& v, timeline& t) {
   if (verdict const bad = index(v, t); !bad) return bad;
   int const n = v.size.microbatches, stages = v.size.stages;
   op const* const ops = v.ops.data();
   int const* const slot = t.slot.data();
   int const* const rank = t.rank.data();
+  int const* const forward = t.forward.data();
+  int const* const backward = t.backward.data();
+  int const* const weight = t.weight.data();
+  int const* const recompute = t.recompute.data();
 
   if (t.clock_result.slot.empty()) {
     for (int r = 0; r < v.size.ranks; ++r) {
@@ -46,34 +43,32 @@ constexpr verdict prove(program_view v) {
   for (int s = 0; s < stages; ++s) {
     bool const same_below = s > 0 && rank[s] == rank[s - 1];
     bool const same_above = s + 1 < stages && rank[s] == rank[s + 1];
-    for (int j = 0; j < n; ++j) {
-      auto const c = static_cast<std::size_t>(t.at(s, j)), row = static_cast<std::size_t>(n);
-      int const f = t.forward[c], b = t.backward[c], w = t.weight[c], re = t.recompute[c];
-      if (s > 0 && !t.before(v, t.forward[c - row], f, same_below))
-        return wrong(flaw::dependency, f, t.forward[c - row], s, s - 1);
+    for (int c = s * n; c < s * n + n; ++c) {
+      int const f = forward[c], b = backward[c];
+      if (s > 0 && !t.before(v, forward[c - n], f, same_below)) return wrong(flaw::dependency, f, forward[c - n], s, s - 1);
       if (!t.before(v, f, b, true)) return wrong(flaw::dependency, b, f, s, s);
-      if (s + 1 < stages && !t.before(v, t.backward[c + row], b, same_above))
-        return wrong(flaw::dependency, b, t.backward[c + row], s, s + 1);
-      if (w != b && !t.before(v, b, w, true)) return wrong(flaw::dependency, w, b, s, s);
-      if (re >= 0 && !t.before(v, f, re, true)) return wrong(flaw::dependency, re, f, s, s);
-      if (re >= 0 && !t.before(v, re, b, true)) return wrong(flaw::dependency, b, re, s, s);
+      if (s + 1 < stages && !t.before(v, backward[c + n], b, same_above))
+        return wrong(flaw::dependency, b, backward[c + n], s, s + 1);
+      if (weight[c] != b && !t.before(v, b, weight[c], true)) return wrong(flaw::dependency, weight[c], b, s, s);
+      int const re = recompute[c];
+      if (re < 0) continue;
+      if (!t.before(v, f, re, true)) return wrong(flaw::dependency, re, f, s, s);
+      if (!t.before(v, re, b, true)) return wrong(flaw::dependency, b, re, s, s);
     }
   }
 
   for (int s = 0; s < stages; ++s) {
     int const u = t.update[static_cast<std::size_t>(s)];
-    auto const last = static_cast<std::size_t>(t.at(s, n - 1));
     if (u < 0)
       return {.what = flaw::missing,
               .first = {.kind = op_kind::U, .stage = s, .microbatch = n - 1},
-              .second = ops[t.weight[last]],
+              .second = ops[weight[s * n + n - 1]],
               .first_rank = rank[s],
               .second_rank = rank[s]};
-    for (int j = 0; j < n; ++j) {
-      auto const c = static_cast<std::size_t>(t.at(s, j));
-      int const w = t.weight[c], f = t.forward[c];
-      bool const beside = floor_mod(slot[f] - slot[u], t.period) == 0;
+    for (int c = s * n; c < s * n + n; ++c) {
+      int const w = weight[c], f = forward[c];
       if (!t.before(v, w, u, true) || !t.before(v, u, w, true, t.period)) return wrong(flaw::update, u, w, s, s);
+      bool const beside = (slot[f] - slot[u]) % t.period == 0;
       if (beside && ops[f].lane >= ops[u].lane && f > u) return wrong(flaw::update, u, f, s, s);
     }
   }
@@ -97,6 +92,21 @@ constexpr verdict prove(program_view v) {
     if (verdict const bad = in_order(t.backward_order, s + 1, s); !bad) return bad;
   }
   return {};
+}
+
+}  // namespace detail
+
+/// Works on one period, O(S * N), asynchronous or not. Shows, for runs of any length:
+/// every (stage, microbatch) has one F and one BW (or one B and one W), a stage lives on one rank and has one U per period;
+/// a rank's list follows (slot, lane) and its slots lie in one period, so that repetitions do not overlap on a rank;
+/// F(s,m) runs after F(s-1,m); B(s,m) after B(s+1,m) and F(s,m); W after B; R between F and B. Between ranks "after" is a
+/// later slot, so that no folding of ranks onto workers in (slot, rank, lane) order can block; on one rank a later lane will
+/// do; U runs after the minibatch's last W or BW and before the next one's first, and after F of its stage in its slot;
+/// between neighbouring stages, F and B each, messages are received in the order in which they are sent.
+/// A synchronous program has no op of another minibatch in its period, so F of the next one is after U.
+constexpr verdict prove(program_view v) {
+  timeline t;
+  return detail::prove(v, t);
 }
 
 }  // namespace foal::schedule

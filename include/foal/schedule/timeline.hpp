@@ -19,11 +19,11 @@ struct timeline {
   constexpr int at(int stage, int j) const { return stage * microbatches + j; }
 
   /// x before y, two ops in minibatch 0 (or `shift` slots earlier for x). On one rank lanes and the list count too.
-  constexpr bool before(program_view v, int x, int y, bool same_rank, int shift = 0) const {
+  constexpr bool before(program_view const& v, int x, int y, bool same_rank, int shift = 0) const {
     auto const i = static_cast<std::size_t>(x), k = static_cast<std::size_t>(y);
-    int const a = slot[i] - shift, b = slot[k];
+    int const a = slot.data()[i] - shift, b = slot.data()[k];
     if (a != b || !same_rank) return a < b;
-    int const la = v.ops[i].lane, lb = v.ops[k].lane;
+    int const la = v.ops.data()[i].lane, lb = v.ops.data()[k].lane;
     return la != lb ? la < lb : x < y;
   }
 };
@@ -43,57 +43,53 @@ constexpr verdict index(program_view v, timeline& t) {
   int* const f = t.forward.data();
   int* const b = t.backward.data();
   int* const w = t.weight.data();
+  int* const re = t.recompute.data();
+  int* const update = t.update.data();
+  int* const rank = t.rank.data();
+  int* const hosts = host.data();
+  int* const first = first_op.data();
+  int* const count = counted.data();
+  int* const f_order = t.forward_order.data();
+  int* const b_order = t.backward_order.data();
+  op const* const ops = v.ops.data();
 
   for (int r = 0; r < v.size.ranks; ++r) {
     int const end = v.begin[static_cast<std::size_t>(r) + 1];
     for (int i = v.begin[static_cast<std::size_t>(r)]; i < end; ++i) {
-      op const& o = v.ops[static_cast<std::size_t>(i)];
-      auto const s = static_cast<std::size_t>(o.stage);
-      host[static_cast<std::size_t>(i)] = r;
-      if (t.rank[s] < 0) {
-        t.rank[s] = r;
-        first_op[s] = i;
-      } else if (t.rank[s] != r) {
-        return {.what = flaw::placement,
-                .first = o,
-                .second = v.ops[static_cast<std::size_t>(first_op[s])],
-                .first_rank = r,
-                .second_rank = t.rank[s]};
+      op const& o = ops[i];
+      int const s = o.stage;
+      hosts[i] = r;
+      if (rank[s] < 0) {
+        rank[s] = r;
+        first[s] = i;
+      } else if (rank[s] != r) {
+        return {.what = flaw::placement, .first = o, .second = ops[first[s]], .first_rank = r, .second_rank = rank[s]};
       }
-      int const cell = t.at(o.stage, floor_mod(o.microbatch, n));
-      int* own = nullptr;
-      int* also = nullptr;
-      int* order = nullptr;
-      switch (o.kind) {
-        case op_kind::F:
-          own = f + cell, order = t.forward_order.data();
-          break;
-        case op_kind::B:
-          own = b + cell, order = t.backward_order.data();
-          break;
-        case op_kind::BW:
-          own = b + cell, also = w + cell, order = t.backward_order.data();
-          break;
-        case op_kind::W:
-          own = w + cell;
-          break;
-        case op_kind::R:
-          own = t.recompute.data() + cell;
-          break;
-        default:
-          own = t.update.data() + s;
-          break;
+      int const cell = s * n + (o.microbatch >= 0 ? o.microbatch : floor_mod(o.microbatch, n));
+      int other = -1;
+      if (o.kind == op_kind::F) {
+        other = f[cell];
+        f[cell] = i;
+        if (other < 0) f_order[s * n + count[2 * s]++] = i;
+      } else if (o.kind == op_kind::U) {
+        other = update[s];
+        update[s] = i;
+      } else if (o.kind == op_kind::R) {
+        other = re[cell];
+        re[cell] = i;
+      } else {
+        if (is_backward(o.kind)) {
+          other = b[cell];
+          b[cell] = i;
+          if (other < 0) b_order[s * n + count[2 * s + 1]++] = i;
+        }
+        if (adds_weight_gradient(o.kind)) {
+          if (other < 0) other = w[cell];
+          w[cell] = i;
+        }
       }
-      int const other = *own >= 0 ? *own : (also != nullptr ? *also : -1);
       if (other >= 0)
-        return {.what = flaw::twice,
-                .first = v.ops[static_cast<std::size_t>(other)],
-                .second = o,
-                .first_rank = host[static_cast<std::size_t>(other)],
-                .second_rank = r};
-      *own = i;
-      if (also != nullptr) *also = i;
-      if (order != nullptr) order[o.stage * n + counted[s * 2 + (o.kind == op_kind::F ? 0 : 1)]++] = i;
+        return {.what = flaw::twice, .first = ops[other], .second = o, .first_rank = hosts[other], .second_rank = r};
     }
   }
 
@@ -102,11 +98,11 @@ constexpr verdict index(program_view v, timeline& t) {
       int const c = t.at(s, j);
       if (f[c] >= 0 && b[c] >= 0 && w[c] >= 0) continue;
       op_kind const kind = f[c] < 0 ? op_kind::F : (b[c] < 0 ? (w[c] < 0 ? op_kind::BW : op_kind::B) : op_kind::W);
-      int const there = f[c] >= 0 ? f[c] : (b[c] >= 0 ? b[c] : (w[c] >= 0 ? w[c] : first_op[static_cast<std::size_t>(s)]));
+      int const there = f[c] >= 0 ? f[c] : (b[c] >= 0 ? b[c] : (w[c] >= 0 ? w[c] : first[s]));
       int const home =
           t.rank[static_cast<std::size_t>(s)] < 0 ? contiguous_rank(v.size, s) : t.rank[static_cast<std::size_t>(s)];
       op const lost{.kind = kind, .stage = s, .microbatch = j};
-      op const near = there < 0 ? lost : v.ops[static_cast<std::size_t>(there)];
+      op const near = there < 0 ? lost : ops[there];
       return {.what = flaw::missing, .first = lost, .second = near, .first_rank = home, .second_rank = home};
     }
   }
@@ -125,9 +121,12 @@ constexpr verdict index(program_view v, timeline& t) {
     return {};
   }
   t.slot.assign(v.ops.size(), 0);
-  for (std::size_t i = 0; i < v.ops.size(); ++i) {
-    t.slot[i] = v.ops[i].slot - (v.ops[i].microbatch < 0 ? v.period * floor_div(v.ops[i].microbatch, n) : 0);
-    if (!v.asynchronous && v.period == 0 && t.slot[i] >= t.period) t.period = t.slot[i] + 1;
+  int* const slot = t.slot.data();
+  int const size = static_cast<int>(v.ops.size());
+  for (int i = 0; i < size; ++i) {
+    op const& o = ops[i];
+    slot[i] = o.microbatch < 0 ? o.slot - v.period * floor_div(o.microbatch, n) : o.slot;
+    if (!v.asynchronous && v.period == 0 && slot[i] >= t.period) t.period = slot[i] + 1;
   }
   return {};
 }
