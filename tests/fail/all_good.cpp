@@ -1,6 +1,12 @@
 // The passing twin of every *_fail.cpp: what they get wrong, done right. It must compile with the flags they fail with.
-#include <foal/schedule/program.hpp>
+#include <foal/layer/linear.hpp>
+#include <foal/layer/relu.hpp>
+#include <foal/model/stages.hpp>
 
-static_assert(foal::schedule::contiguous_rank({.stages = 4, .ranks = 2, .microbatches = 1}, 3) == 1);
+struct shortcut_tag {};
 
-int main() {}
+struct net : foal::stages<foal::input<8>, foal::linear<8>, foal::relu, foal::save<shortcut_tag>, foal::linear<8>,
+                          foal::add<shortcut_tag>, foal::residual<foal::linear<8>>,
+                          foal::residual<foal::shortcut<foal::linear<4>>, foal::linear<4>>, foal::linear<10>> {};
+
+int main() { return foal::stage_count<net> == 6 ? 0 : 1; }

@@ -61,7 +61,7 @@ struct element;
 
 /// Walks elements in order; the visitor gets every layer type and every mark. Flat: initializer lists instead of recursion.
 template <class... Ts, class Visitor>
-constexpr void visit_all(Visitor& v, void const* tag) {
+constexpr void visit_all(Visitor& v, [[maybe_unused]] void const* tag) {
   (void)std::initializer_list<int>{0, (element<Ts>::visit(v, tag), 0)...};
 }
 

@@ -75,10 +75,12 @@ constexpr int count_items() {
 template <class T>
 struct is_input {
   static constexpr bool value = false;
+  static constexpr shape sample{};
 };
 template <int... Extents>
 struct is_input<input<Extents...>> {
   static constexpr bool value = true;
+  static constexpr shape sample = input<Extents...>::sample;
 };
 
 template <class T>
@@ -89,14 +91,16 @@ struct model_starts_with_input {
 };
 
 template <class Input, class... Elements>
-struct described : model_starts_with_input<Input> {
+struct described {
   static constexpr int items = count_items<Elements...>();
-  static constexpr model_description<items> description = describe<items, Elements...>(Input::sample);
+  static constexpr model_description<items> description = describe<items, Elements...>(is_input<Input>::sample);
 
  private:
-  static constexpr model_failure failure_ = description.failure;
+  // Without an input the rest is not judged: one mistake, one error.
+  static constexpr model_failure failure_ = is_input<Input>::value ? description.failure : model_failure::none;
   static constexpr int at_ = description.failed_at;
   using culprit_ = typename culprit<failure_, at_, Elements...>::type;
+  static_assert(sizeof(model_starts_with_input<Input>) > 0);
   static_assert(sizeof(model_is_sound<failure_, at_, culprit_, description.given, description.needed>) > 0);
 };
 
