@@ -4,10 +4,12 @@
 set(foal_headers
     foal/core/config.hpp
     foal/core/error.hpp
+    foal/core/pause.hpp
     foal/core/random.hpp
     foal/core/role.hpp
     foal/core/type_list.hpp
 
+    foal/tensor/plan.hpp
     foal/tensor/shape.hpp
     foal/report/bar_chart.hpp
     foal/report/cell.hpp
@@ -52,6 +54,7 @@ set(foal_headers
     foal/schedule/verdict.hpp
     foal/schedule/well_formed.hpp
 
+    foal/transport/local.hpp
     foal/clip/clip.hpp
     foal/data/augment.hpp
     foal/data/batches.hpp
@@ -98,9 +101,18 @@ set(foal_headers
     foal/lower/policies.hpp
     foal/lower/stage.hpp
     foal/lower/table.hpp
+
+    foal/executor/bound_stage.hpp
+    foal/executor/drive.hpp
+    foal/executor/engine.hpp
+    foal/executor/evaluation.hpp
+    foal/executor/memory.hpp
+    foal/executor/ops.hpp
+    foal/executor/tables.hpp
+    foal/executor/worker.hpp
 )
 
 # Headers that need more than Eigen and Threads belong to a component of the same name: foal::ranges, foal::gzip, foal::cuda.
-set(foal_ranges_headers)
+set(foal_ranges_headers foal/data/views.hpp)
 set(foal_gzip_headers foal/data/gzip.hpp)
 set(foal_cuda_headers)

@@ -6,6 +6,17 @@ set(foal_example_parts)
 
 # tests/<name>_test.cpp; the target is the file's name, with the folder in front where two folders have one
 set(foal_tests
+    data/augment
+    data/batches
+    data/cifar10
+    data/gzip
+    data/handwritten
+    data/idx
+    data/memory
+    data/npy
+    data/order
+    data/split
+    data/views
     layer/linear
     layer/relu
     report/chart
@@ -24,7 +35,14 @@ set(foal_tests
 set(foal_cuda_tests)
 
 # tests/fail/<name>_fail.cpp
-set(foal_fail_tests)
+set(foal_fail_tests
+    empty_model
+    model_without_input
+    shapes_do_not_chain
+    skip_never_added
+    skip_never_saved
+    skip_shapes_differ
+)
 
 # bench/<name>_bench.cpp
 set(foal_benchmarks)
