@@ -121,7 +121,7 @@ class progress {
     double const rate = time > from.time ? static_cast<double>(done_ - from.done) / (time - from.time) : 0.0;
     std::string const percent = shortest(static_cast<int>(100 * share));
     std::string text = label() + std::string(3 - percent.size(), ' ') + percent + " %  " + count();
-    if (rate > 0) text += "  " + rate_text(rate) + "  left " + duration(static_cast<double>(total_ - done_) / rate);
+    if (rate > 0) text += "  " + significant(rate, 4) + "/s  left " + duration(static_cast<double>(total_ - done_) / rate);
     if (!detail.empty()) text += "  " + std::string(detail);
     if (terminal_)
       redraw(share, text);
@@ -132,12 +132,13 @@ class progress {
   void redraw(double share, std::string const& text) {
     constexpr std::size_t bar = 20;
     std::size_t const room = columns() - 1;  // a character in the last column would make some terminals wrap
-    bool const with_bar = room >= 60;
+    // the words matter more than the bar; once it had to go it stays away, so that the line does not jump
+    bar_ = bar_ && columns_of(text) + bar + 3 <= room;
     auto const full = static_cast<std::size_t>(share * bar);
-    std::string const rest = first_columns(text, with_bar ? room - bar - 3 : room);
-    std::size_t const width = columns_of(rest) + (with_bar ? bar + 3 : 0);
+    std::string const rest = first_columns(text, room);
+    std::size_t const width = columns_of(rest) + (bar_ ? bar + 3 : 0);
     std::string out = "\r";
-    if (with_bar) {
+    if (bar_) {
       out += "[" + std::string(colour_ ? "\x1b[32m" : "") + std::string(full, '#') + (colour_ ? "\x1b[0m" : "") +
              std::string(bar - full, '-') + "] ";
     }
@@ -160,7 +161,7 @@ class progress {
 
   progress_options options_;
   long long total_, done_, first_;
-  bool terminal_ = false, colour_ = false, finished_ = false;
+  bool terminal_ = false, colour_ = false, finished_ = false, bar_ = true;
   double start_ = 0, shown_ = 0;
   std::size_t width_ = 0;  // columns of the redrawn line that is on the terminal
   std::deque<mark> marks_;
