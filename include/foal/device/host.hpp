@@ -1,8 +1,12 @@
 // The host as a device: one object per worker, all work on the calling thread, put together from the files of device/host.
 #pragma once
 
+#include <foal/device/host/convolution.hpp>
+#include <foal/device/host/dropout.hpp>
 #include <foal/device/host/map.hpp>
 #include <foal/device/host/memory.hpp>
+#include <foal/device/host/normalisation.hpp>
+#include <foal/device/host/pooling.hpp>
 #include <foal/device/host/product.hpp>
 #include <foal/device/host/rows.hpp>
 #include <foal/device/host/softmax.hpp>
@@ -13,14 +17,17 @@ namespace foal::device {
 /// fixed order. The operations' contracts stand with the parts.
 class host : public host_ops::memory,
              public host_ops::map_ops,
-             public host_ops::product_ops,
+             public host_ops::convolution_ops,
              public host_ops::row_ops,
+             public host_ops::pooling_ops,
+             public host_ops::normalisation_ops,
+             public host_ops::dropout_ops,
              public host_ops::loss_ops {
  public:
   using host_ops::product_ops::workspace_bytes;
 
   /// workspace: workspace_bytes bytes, 64-byte aligned, for this object alone and as long as it lives.
-  explicit host(void* workspace) : product_ops(workspace) {}
+  explicit host(void* workspace) : convolution_ops(workspace) {}
 };
 
 }  // namespace foal::device

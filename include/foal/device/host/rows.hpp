@@ -21,16 +21,16 @@ struct row_ops {
   /// out[c] += sum over r of x[r, c].
   template <class S>
   static void sum_of_rows(int rows, int cols, S const* x, S* out) {
-    sum_of_terms(rows, cols, out, [x](std::size_t i) { return x[i]; });
+    sum_of_terms(rows, cols, out, [x](std::size_t i, int) { return x[i]; });
   }
 
   /// out[c] += sum over r of x[r, c] * y[r, c].
   template <class S>
   static void sum_of_row_products(int rows, int cols, S const* x, S const* y, S* out) {
-    sum_of_terms(rows, cols, out, [x, y](std::size_t i) { return x[i] * y[i]; });
+    sum_of_terms(rows, cols, out, [x, y](std::size_t i, int) { return x[i] * y[i]; });
   }
 
-  /// out[c] += sum over r of term(r * cols + c). Rows are summed in blocks of 64 and the blocks in order, in tiles of
+  /// out[c] += sum over r of term(r * cols + c, c). Rows are summed in blocks of 64 and the blocks in order, in tiles of
   /// columns that stay in registers or the first cache: the rounding error grows with 64 + rows / 64 instead of rows.
   template <class S, class Term>
   static void sum_of_terms(int rows, int cols, S* out, Term term) {
@@ -42,7 +42,7 @@ struct row_ops {
         S part[tile] = {};
         for (int r = r0; r < last; ++r) {
           std::size_t const at = static_cast<std::size_t>(r) * static_cast<std::size_t>(cols) + static_cast<std::size_t>(c0);
-          for (int c = 0; c < width; ++c) part[c] += term(at + static_cast<std::size_t>(c));
+          for (int c = 0; c < width; ++c) part[c] += term(at + static_cast<std::size_t>(c), c0 + c);
         }
         for (int c = 0; c < width; ++c) out[c0 + c] += part[c];
       }

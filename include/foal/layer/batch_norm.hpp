@@ -1,0 +1,97 @@
+// Batch normalisation.
+#pragma once
+
+#include <cmath>
+#include <cstddef>
+
+#include <foal/layer/contract.hpp>
+
+namespace foal {
+
+/// y = gamma * (x - mean) / sqrt(variance + epsilon) + beta, with the statistics of each channel over the microbatch's
+/// samples and positions. Running values move once per forward of training, by 1 - (1 - momentum)^(1/N), so a minibatch of N
+/// microbatches moves them by `momentum`, towards the mean and the unbiased variance; evaluation uses them. Keeps the
+/// normalised values.
+struct batch_norm {
+  static constexpr char const* name = "batch_norm";
+  static constexpr double momentum = 0.1;
+  static constexpr double epsilon = 1e-5;
+
+  /// With one value in a channel the variance is 0 and the gradient too; M must reach this in training.
+  static constexpr int least_samples(shape in) { return in.height() * in.width() > 1 ? 1 : 2; }
+
+  static constexpr shape output(shape in) { return in; }
+  static constexpr list<parameter> parameters(shape in) {
+    return {parameter{"gamma", features(in.channels()), {initial::kind::constant, 1, 1}, true},
+            parameter{"beta", features(in.channels()), {initial::kind::constant, 0, 1}, false}};
+  }
+  static constexpr list<parameter> buffers(shape in) {
+    return {parameter{"running_mean", features(in.channels()), {initial::kind::constant, 0, 1}, false},
+            parameter{"running_variance", features(in.channels()), {initial::kind::constant, 1, 1}, false}};
+  }
+  static constexpr list<kept_entry> kept(shape in) {
+    return {kept_entry{{0, in.size()}, until::W, 0}, kept_entry{{in.channels(), 0}, until::B, 0}};
+  }
+  static constexpr amount scratch(shape in) { return {2LL * in.channels(), 0}; }
+  static constexpr long long flops(shape in) { return 8LL * in.size(); }
+
+  template <class S>
+  struct invert {
+    FOAL_HOST_DEVICE void operator()(S const& variance, S& inverse) const {
+      inverse = S(1) / std::sqrt(variance + static_cast<S>(epsilon));
+    }
+  };
+  template <class S>
+  struct move_running {
+    S rate, unbias;
+    FOAL_HOST_DEVICE void operator()(S const& mean, S const& variance, S& running_mean, S& running_variance) const {
+      running_mean += rate * (mean - running_mean);
+      running_variance += rate * (variance * unbias - running_variance);
+    }
+  };
+
+  template <class C, class S = typename C::scalar>
+  static void forward(C& ctx, S const* x, weights<S const> w, S* y, saved<S> s) {
+    int const channels = ctx.in.channels(), rows = rows_of(ctx);
+    auto const n = static_cast<std::size_t>(channels);
+    S *const mean = ctx.scratch, *const variance = ctx.scratch + channels;
+    if (ctx.phase == phase::evaluate) {
+      S* const inverse = variance;
+      ctx.device.map(n, invert<S>{}, static_cast<S const*>(ctx.buffers[1]), inverse);
+      ctx.device.normalise(rows, channels, x, ctx.buffers[0], inverse, w[0], w[1], static_cast<S*>(nullptr), y);
+      return;
+    }
+    ctx.device.moments(rows, channels, x, mean, variance);
+    ctx.device.map(n, invert<S>{}, static_cast<S const*>(variance), s.at(1));
+    ctx.device.normalise(rows, channels, x, mean, s.at(1), w[0], w[1], s.at(0), y);
+    if (ctx.phase == phase::train) {
+      move_running<S> const move{static_cast<S>(-std::expm1(std::log1p(-momentum) / ctx.microbatches)),
+                                 static_cast<S>(rows) / static_cast<S>(rows - 1)};
+      ctx.device.map(n, move, static_cast<S const*>(mean), static_cast<S const*>(variance), ctx.buffers[0], ctx.buffers[1]);
+    }
+  }
+
+  template <class C, class S = typename C::scalar>
+  static void backward_input(C& ctx, S const* dy, weights<S const> w, saved<S> s, S* dx) {
+    int const channels = ctx.in.channels(), rows = rows_of(ctx);
+    S *const sum = ctx.scratch, *const sum_normal = ctx.scratch + channels;
+    ctx.device.zero(sum, static_cast<std::size_t>(2 * channels) * sizeof(S));
+    ctx.device.sum_of_rows(rows, channels, dy, sum);
+    ctx.device.sum_of_row_products(rows, channels, dy, s.at(0), sum_normal);
+    ctx.device.normalise_gradient(rows, channels, dy, s.at(0), s.at(1), w[0], sum, sum_normal, dx);
+  }
+
+  template <class C, class S = typename C::scalar>
+  static void backward_weight(C& ctx, S const* dy, saved<S> s, weights<S> dw) {
+    ctx.device.sum_of_row_products(rows_of(ctx), ctx.in.channels(), dy, s.at(0), dw[0]);
+    ctx.device.sum_of_rows(rows_of(ctx), ctx.in.channels(), dy, dw[1]);
+  }
+
+ private:
+  template <class C>
+  static int rows_of(C const& ctx) {
+    return ctx.samples * ctx.in.height() * ctx.in.width();
+  }
+};
+
+}  // namespace foal

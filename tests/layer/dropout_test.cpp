@@ -1,0 +1,59 @@
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <foal/layer/dropout.hpp>
+#include <foal/layer/gelu.hpp>
+
+#include "../support/layer_check.hpp"
+
+using foal::features;
+using foal::image;
+using namespace foal::test;
+
+TEST_CASE("dropout: gradients, in place, the same mask one sample at a time", "[layer]") {
+  CHECK(gradient_error<foal::dropout<30>>(features(23), 4, 1) < 1e-6);
+  CHECK(same_in_place<foal::dropout<30>, float>(image(3, 2, 3), 5, 2));
+  CHECK(same_one_by_one<foal::dropout<1, 2>, float>(features(37), 6, 3));
+}
+
+TEST_CASE("dropout: the share that is dropped, the scale, evaluation", "[layer]") {
+  layer_run<foal::dropout<1, 4>, double> run(features(10000), 2, 1);
+  std::fill(run.x.begin(), run.x.end(), 3.0);
+  run.forward();
+  auto const dropped = std::count(run.y.begin(), run.y.end(), 0.0);
+  CHECK(std::abs(static_cast<double>(dropped) - 5000) < 4 * std::sqrt(20000 * 0.25 * 0.75));
+  CHECK(std::count(run.y.begin(), run.y.end(), 4.0) == 20000 - dropped);
+  CHECK(!std::equal(run.y.begin(), run.y.begin() + 10000, run.y.begin() + 10000));  // samples have masks of their own
+  auto const y = run.y;
+  run.phase = foal::phase::recompute;
+  run.forward();
+  CHECK(run.y == y);
+  run.random.layer += 1;
+  run.forward();
+  CHECK(run.y != y);
+  run.phase = foal::phase::evaluate;
+  run.forward();
+  CHECK(run.y == run.x);
+}
+
+TEST_CASE("dropout: an element is dropped when its random number is below the probability", "[layer]") {
+  layer_run<foal::dropout<30>, float> run(features(1001), 2, 1);
+  run.forward();
+  int wrong = 0;
+  for (std::uint32_t e = 0; e < 1001; ++e) {
+    foal::random_key key{7, foal::purpose::dropout, 3, 101};
+    bool const keep = static_cast<double>(foal::random_unit(key, e)) >= 0.30;
+    wrong += (run.y[1001 + e] != 0) != keep;
+  }
+  CHECK(wrong == 0);
+}
+
+TEST_CASE("gelu: gradients and values", "[layer]") {
+  CHECK(gradient_error<foal::gelu>(features(29), 4, 1) < 1e-6);
+  CHECK(same_one_by_one<foal::gelu, float>(features(37), 3, 4));
+  layer_run<foal::gelu, double> run(features(3), 1, 1);
+  run.x = {0, 1, -2};
+  run.forward();
+  CHECK(run.y[0] == 0);
+  CHECK(run.y[1] == Approx(0.84134474606854293).epsilon(1e-14));
+  CHECK(run.y[2] == Approx(-0.045500263896358417).epsilon(1e-13));
+}
