@@ -38,6 +38,8 @@ class temporary_directory {
 };
 
 inline void write(std::string const& path, bytes const& content) {
+  // Some file systems flush a file that is truncated and written again to the disk at once; a new one they do not.
+  std::filesystem::remove(path);
   std::ofstream out(path, std::ios::binary);
   out.write(reinterpret_cast<char const*>(content.data()), static_cast<std::streamsize>(content.size()));
 }
