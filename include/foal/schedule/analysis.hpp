@@ -143,11 +143,17 @@ constexpr analysis analyse(program_view v) {
     };
     x.saved_peak = ring(f, w);
     x.saved_held = ring(f, w, false);
-    x.saved_peak_b = ring(f, b);
     x.wire_transit = ring(wire, f);
     x.wire_kept = ring(wire, w);
-    x.wire_kept_b = ring(wire, b);
     x.gradient_transit = ring(gradient, b);
+    x.saved_peak_b = x.saved_peak;
+    x.wire_kept_b = x.wire_kept;
+    x.gradient_kept = x.gradient_transit;
+    bool fused = true;
+    for (int j = 0; j < n; ++j) fused = fused && b[j] == w[j];
+    if (fused) continue;  // what W needs is what B needs; saves a compiler the work
+    x.saved_peak_b = ring(f, b);
+    x.wire_kept_b = ring(wire, b);
     x.gradient_kept = ring(gradient, w);
   }
   return a;

@@ -67,6 +67,9 @@ inline std::string text(verdict const& v) {
       return sentence("cannot run ", a, ", because it waits for an op that its rank reaches only after ", b,
                       ", and that waits for rank ", v.first_rank, " in turn (", v.found,
                       " ranks wait in a circle); list one of them later");
+    case flaw::full:
+      return sentence("cannot get past ", a, ", because its channels hold ", v.expected, " messages and ", b,
+                      " waits for the same in turn (", v.found, " ranks wait in a circle); give channels more room");
     case flaw::untimed:
       return sentence("cannot time ", a, ", because it has no slot and its periods overlap; give every op a slot");
     case flaw::slot:

@@ -1,0 +1,176 @@
+// A picture of a program: ranks as rows, slots as columns, one self-contained SVG.
+#pragma once
+
+#include <algorithm>
+#include <locale>
+#include <sstream>
+#include <string>
+
+#include <foal/schedule/unroll.hpp>
+
+namespace foal::schedule {
+
+namespace detail {
+
+// From light to dark in this order, so that a grey print still tells them apart: F, R, B, W, BW, U.
+struct paint {
+  op_kind kind;
+  char const* fill;
+  char const* ink;
+  char const* meaning;
+};
+inline constexpr paint paints[] = {{op_kind::F, "#d9e8f6", "#000", "F forward"},
+                                   {op_kind::R, "#c3b5e3", "#000", "R recompute"},
+                                   {op_kind::B, "#efa35a", "#000", "B backward for the input"},
+                                   {op_kind::W, "#4f9a5b", "#fff", "W backward for the weights"},
+                                   {op_kind::BW, "#b5442f", "#fff", "BW backward"},
+                                   {op_kind::U, "#111", "#fff", "U update"}};
+
+class picture {
+ public:
+  picture(program_view v, int minibatches, std::string title)
+      : view_(v), title_(std::move(title)), minibatches_(minibatches) {
+    run_ = unroll(v, minibatches);
+    for (auto const& rank : run_) {
+      for (op const& o : rank) slots_ = std::max(slots_, o.slot + 1);
+    }
+    halves_ = two_units(v) ? 2 : 1;
+    int const ranks = std::max(v.size.ranks, 1);
+    cell_ = std::clamp(1400 / std::max(slots_, 1), 3, 28);
+    row_ = std::clamp(960 / ranks, 4, 16 * halves_ + 6);
+    out_.imbue(std::locale::classic());
+  }
+
+  std::string draw() {
+    int const width = std::max(left_ + slots_ * cell_ + 16, 620), bottom = top_ + view_.size.ranks * row_;
+    out_ << "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"" << width << "\" height=\"" << bottom + 64
+         << "\" viewBox=\"0 0 " << width << " " << bottom + 64
+         << "\" role=\"img\" font-family=\"sans-serif\" font-size=\"11\">\n"
+         << "<title>" << title_
+         << "</title>\n<style>text{fill:#222}.c{text-anchor:middle;font-size:10px}.e{text-anchor:end}";
+    for (paint const& p : paints)
+      out_ << "." << name(p.kind) << "{fill:" << p.fill << ";stroke:#555;stroke-width:" << (cell_ < 8 ? "0.2" : "0.6")
+           << "}.t" << name(p.kind) << "{fill:" << p.ink << "}";
+    out_ << ".U{stroke:none}</style>\n<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n"
+         << "<text x=\"8\" y=\"16\" font-size=\"13\" font-weight=\"bold\">" << title_ << "</text>\n";
+    phases(bottom);
+    rank_labels();
+    for (std::size_t r = 0; r < run_.size(); ++r) ops(run_[r], top_ + static_cast<int>(r) * row_);
+    axis(bottom);
+    legend(bottom + 44);
+    out_ << "</svg>\n";
+    return out_.str();
+  }
+
+ private:
+  int x(int slot) const { return left_ + slot * cell_; }
+
+  void band(int from, int to, char const* label, char const* fill, int bottom) {
+    if (from >= to) return;
+    out_ << "<rect x=\"" << x(from) << "\" y=\"" << top_ - 18 << "\" width=\"" << (to - from) * cell_ << "\" height=\""
+         << bottom - top_ + 18 << "\" fill=\"" << fill << "\"/>\n";
+    if ((to - from) * cell_ >= 60)
+      out_ << "<text x=\"" << (x(from) + x(to)) / 2 << "\" y=\"" << top_ - 6 << "\" class=\"c\">" << label << "</text>\n";
+  }
+
+  void phases(int bottom) {
+    int drain = 0;
+    for (op const& o : view_.ops) drain = std::max(drain, -floor_div(o.microbatch, view_.size.microbatches));
+    if (view_.asynchronous && drain > 0) {
+      // Between these two slots every op of the body runs; with a run too short for that there is no steady state to show.
+      int const fill = std::min(drain, minibatches_) * view_.period, end = minibatches_ * view_.period;
+      band(0, fill, "prologue", "#f3f3f3", bottom);
+      band(fill, end, "steady state", "#fffbe6", bottom);
+      band(std::max(fill, end), slots_, "epilogue", "#f3f3f3", bottom);
+      return;
+    }
+    for (int k = 0; k < minibatches_; ++k)
+      band(k * view_.period, (k + 1) * view_.period, ("minibatch " + std::to_string(k)).c_str(),
+           k % 2 == 0 ? "#f6f6f6" : "#ececec", bottom);
+  }
+
+  void rank_labels() {
+    int const every = (11 + row_) / row_;
+    for (int r = 0; r < view_.size.ranks; r += every)
+      out_ << "<text x=\"" << left_ - 6 << "\" y=\"" << top_ + r * row_ + row_ / 2 + 4 << "\" class=\"e\">rank " << r
+           << "</text>\n";
+  }
+
+  // A slot's ops of one unit share its width; U, which takes no slot of its own, is a bar at the slot's end.
+  void ops(std::vector<op> const& list, int y) {
+    for (std::size_t i = 0; i < list.size();) {
+      std::size_t end = i;
+      int count[2] = {0, 0}, drawn[2] = {0, 0};
+      while (end < list.size() && list[end].slot == list[i].slot) {
+        if (list[end].kind != op_kind::U) ++count[half(list[end])];
+        ++end;
+      }
+      for (; i < end; ++i) {
+        int const h = half(list[i]), height = (row_ - 1) / halves_, at = y + h * height;
+        if (list[i].kind == op_kind::U) {
+          int const bar = std::max(cell_ / 7, 1);
+          rect("U", x(list[i].slot + 1) - bar, at, bar, height);
+          continue;
+        }
+        int const from = x(list[i].slot) + cell_ * drawn[h] / count[h],
+                  to = x(list[i].slot) + cell_ * (drawn[h] + 1) / count[h];
+        ++drawn[h];
+        bool const odd = floor_div(list[i].microbatch, view_.size.microbatches) % 2 != 0;
+        rect(name(list[i].kind), from, at, to - from, height, odd);
+        if (to - from >= 13 && height >= 11)
+          out_ << "<text x=\"" << (from + to) / 2 << "\" y=\"" << at + height / 2 + 4 << "\" class=\"c t"
+               << name(list[i].kind) << "\">" << list[i].microbatch << "</text>\n";
+      }
+    }
+  }
+
+  int half(op const& o) const { return halves_ == 2 && o.kind != op_kind::F ? 1 : 0; }
+
+  void rect(char const* kind, int left, int y, int width, int height, bool odd = false) {
+    out_ << "<rect class=\"" << kind << "\" x=\"" << left << "\" y=\"" << y << "\" width=\"" << width << "\" height=\""
+         << height << (odd ? "\" fill-opacity=\"0.72\"/>\n" : "\"/>\n");
+  }
+
+  void axis(int bottom) {
+    int every = 1;
+    for (int const step : {1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 10000}) {
+      every = step;
+      if (step * cell_ >= 24) break;
+    }
+    for (int s = 0; s < slots_; s += every)
+      out_ << "<text x=\"" << x(s) + cell_ / 2 << "\" y=\"" << bottom + 14 << "\" class=\"c\">" << s << "</text>\n";
+    out_ << "<text x=\"" << left_ - 6 << "\" y=\"" << bottom + 14 << "\" class=\"e\">slot</text>\n";
+  }
+
+  void legend(int y) {
+    int at = 8;
+    for (paint const& p : paints) {
+      if (std::none_of(view_.ops.begin(), view_.ops.end(), [&](op const& o) { return o.kind == p.kind; })) continue;
+      out_ << "<rect class=\"" << name(p.kind) << "\" x=\"" << at << "\" y=\"" << y - 10 << "\" width=\"16\" height=\"12\"/>"
+           << "<text x=\"" << at + 21 << "\" y=\"" << y << "\">" << p.meaning << "</text>\n";
+      at += 40 + 6 * static_cast<int>(std::string(p.meaning).size());
+    }
+    out_ << "<text x=\"" << at << "\" y=\"" << y << "\">numbers: microbatch; paler: every other minibatch"
+         << (halves_ == 2 ? "; upper and lower half: forward and backward unit" : "") << "</text>\n";
+  }
+
+  program_view view_;
+  std::string title_;
+  int minibatches_;
+  std::vector<std::vector<op>> run_;
+  int slots_ = 0, halves_ = 1, cell_ = 0, row_ = 0;
+  static constexpr int left_ = 64, top_ = 46;
+  std::ostringstream out_;
+};
+
+}  // namespace detail
+
+/// Shows `minibatches` minibatches with fill and drain. Labels are left out where cells are too small for them. `title` is
+/// shown as it is: no markup. Needs a program with slots.
+inline std::string svg(program_view v, int minibatches, std::string const& title) {
+  std::string plain;
+  for (char const c : title) plain += c == '<' ? "&lt;" : c == '&' ? "&amp;" : std::string(1, c);
+  return detail::picture(v, minibatches, plain).draw();
+}
+
+}  // namespace foal::schedule
