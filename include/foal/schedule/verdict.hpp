@@ -17,6 +17,7 @@ enum class flaw {
   twice,      ///< first and second do the same
   placement,  ///< first and second are of one stage, on two ranks
   deadlock,   ///< first and second wait for each other, directly or around a circle of `found` ranks
+  full,       ///< first and second wait for each other over channels that hold `expected` messages
   untimed,    ///< first has no slot
   slot,       ///< first's slot `found` is not in [0, expected), the period
   order,      ///< first is listed before second, but not earlier by (slot, lane)
