@@ -24,8 +24,9 @@ struct document {
     int n = 0;
     for (auto const& e : elements) {
       auto const at = e.attributes.find("class");
-      bool const styled =
-          at != e.attributes.end() && (" " + at->second + " ").find(" " + std::string(style) + " ") != std::string::npos;
+      bool const styled = at != e.attributes.end() &&
+                          std::string(" ").append(at->second).append(" ").find(std::string(" ").append(style).append(" ")) !=
+                              std::string::npos;
       n += e.name == name && (style.empty() || styled);
     }
     return n;

@@ -98,7 +98,7 @@ struct bar_chart {
 
  private:
   // the ninth part and those after it take the colours again, paler
-  static std::string colour(std::size_t part) { return "f" + shortest(part % palette::size); }
+  static std::string colour(std::size_t part) { return std::string("f").append(shortest(part % palette::size)); }
   static double length(double v) { return std::isfinite(v) && v > 0 ? v : 0; }
 
   void legend(report::svg& picture, double y) const {

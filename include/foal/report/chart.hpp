@@ -199,7 +199,7 @@ struct line_chart {
         pen_down = false;
         continue;
       }
-      d += (pen_down ? "L" : "M") + point(f.x(c.x[k]), f.y(scaled(c.y[k])));
+      d.append(pen_down ? "L" : "M").append(point(f.x(c.x[k]), f.y(scaled(c.y[k]))));
       pen_down = true;
     }
     if (c.y.size() == 1 && pen_down) d += "h0.01";  // with round caps a single point shows as a dot
@@ -211,7 +211,7 @@ struct line_chart {
     for (auto const& [x_value, y_value] : c.crosses) {
       if (!shown(y_value)) continue;
       double const x = f.x(x_value), y = std::clamp(f.y(scaled(y_value)), f.top, f.bottom);
-      picture.path("M" + point(x - 5, y - 5) + "l10 10m0 -10l-10 10", "cross s" + colour(i), {},
+      picture.path(std::string("M").append(point(x - 5, y - 5)) + "l10 10m0 -10l-10 10", "cross s" + colour(i), {},
                    c.label + " diverged after " + significant(x_value, 6));
     }
   }

@@ -139,7 +139,7 @@ class html_page {
 
   static std::string cell_begin(char const* element, align side, bool best) {
     std::string const style = side == align::right ? (best ? "num best" : "num") : best ? "best" : "";
-    return "<" + std::string(element) + (style.empty() ? "" : " class=\"" + style + "\"") + ">";
+    return std::string("<").append(element) + (style.empty() ? "" : " class=\"" + style + "\"") + ">";
   }
 
   static char const* style() {

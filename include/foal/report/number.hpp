@@ -88,7 +88,7 @@ inline std::string duration(double seconds) {
   if (seconds < 9.995) return fixed(seconds, 2) + " s";
   if (seconds < 59.95) return fixed(seconds, 1) + " s";
   auto const whole = static_cast<long long>(seconds + 0.5);
-  auto const two = [](long long v) { return (v < 10 ? "0" : "") + shortest(v); };
+  auto const two = [](long long v) { return std::string(v < 10 ? "0" : "").append(shortest(v)); };
   if (whole < 3600) return shortest(whole / 60) + ":" + two(whole % 60) + " min";
   return shortest(whole / 3600) + ":" + two(whole / 60 % 60) + ":" + two(whole % 60) + " h";
 }

@@ -139,7 +139,7 @@ class progress {
     std::size_t const width = columns_of(rest) + (bar_ ? bar + 3 : 0);
     std::string out = "\r";
     if (bar_) {
-      out += "[" + std::string(colour_ ? "\x1b[32m" : "") + std::string(full, '#') + (colour_ ? "\x1b[0m" : "") +
+      out += std::string("[").append(colour_ ? "\x1b[32m" : "") + std::string(full, '#') + (colour_ ? "\x1b[0m" : "") +
              std::string(bar - full, '-') + "] ";
     }
     out += rest;
@@ -149,7 +149,7 @@ class progress {
   }
 
   void clear() {
-    if (width_ > 0) print("\r" + std::string(width_, ' ') + "\r");
+    if (width_ > 0) print(std::string("\r").append(width_, ' ') + "\r");
     width_ = 0;
   }
 

@@ -78,7 +78,7 @@ class svg {
     attribute("x", x).attribute("y", y);
     if (anchor != "start") out_ += " text-anchor=\"" + std::string(anchor) + "\"";
     if (turn != 0) out_ += " transform=\"rotate(" + trimmed(turn, 2) + " " + trimmed(x, 2) + " " + trimmed(y, 2) + ")\"";
-    out_ += ">" + xml_escaped(content) + "</text>";
+    out_.append(">").append(xml_escaped(content)).append("</text>");
     return *this;
   }
 
@@ -108,10 +108,10 @@ class svg {
 
  private:
   void begin(char const* element, std::string_view style) {
-    out_ += "<" + std::string(element) + " class=\"" + std::string(style) + "\"";
+    out_.append("<").append(element).append(" class=\"").append(style).append("\"");
   }
   svg& attribute(char const* name, double v) {
-    out_ += " " + std::string(name) + "=\"" + trimmed(v, 2) + "\"";
+    out_.append(" ").append(name).append("=\"").append(trimmed(v, 2)).append("\"");
     return *this;
   }
   svg& end(char const* element, std::string_view tip) {

@@ -53,7 +53,7 @@ inline std::string trace_json(std::span<span const> spans, long long dropped = 0
     thread[key] = id;
     if (first_of_worker) name("process_name", worker + 1, id, "worker " + shortest(worker));
     std::string text = "rank " + shortest(rank) + (lane == 0 ? "" : " lane " + shortest(lane)) + ", stages";
-    for (int const stage : hosted) text += " " + shortest(stage);
+    for (int const stage : hosted) text.append(" ").append(shortest(stage));
     name("thread_name", worker + 1, id, text);
     json.begin_object().member("ph", "M").member("name", "thread_sort_index").member("pid", worker + 1).member("tid", id);
     json.key("args").begin_object().member("sort_index", id).end_object().end_object();

@@ -141,7 +141,8 @@ inline std::string trace_svg(std::span<span const> spans, trace_picture const& p
   double legend = left;
   for (auto const& [kind, unused] : kinds) {
     std::string const meaning = detail::kind_meaning(kind.second);
-    picture.rectangle(legend, top - 21, 11, 11, "f" + shortest(kind.first)).text(legend + 16, top - 11, meaning, "muted");
+    picture.rectangle(legend, top - 21, 11, 11, std::string("f").append(shortest(kind.first)))
+        .text(legend + 16, top - 11, meaning, "muted");
     legend += text_width(meaning) + 36;
   }
   picture.rectangle(legend, top - 21, 11, 11, "idle").text(legend + 16, top - 11, "idle", "muted");
@@ -174,7 +175,7 @@ inline std::string trace_svg(std::span<span const> spans, trace_picture const& p
       }
       double const wide = bar.end - bar.begin, seam = wide > 4 ? 0.5 : 0;  // bars of one kind that touch stay two
       picture.rectangle(bar.begin, y, std::max(wide - seam, 0.25), p.row_height,
-                        "f" + shortest(detail::kind_colour(bar.kind)), tip);
+                        std::string("f").append(shortest(detail::kind_colour(bar.kind))), tip);
       std::string const number = (many ? shortest(s.stage) + ":" : "") + shortest(s.microbatch);
       if (bar.count == 1 && wide > text_width(number) * 0.85 + 3)
         picture.text((bar.begin + bar.end) / 2, middle + 3.5, number, "on small", "middle");
