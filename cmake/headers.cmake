@@ -32,13 +32,19 @@ set(foal_headers
 
     foal/device/contract.hpp
     foal/device/host.hpp
+    foal/device/host/convolution.hpp
+    foal/device/host/dropout.hpp
     foal/device/host/map.hpp
     foal/device/host/memory.hpp
+    foal/device/host/normalisation.hpp
+    foal/device/host/pooling.hpp
     foal/device/host/product.hpp
     foal/device/host/rows.hpp
     foal/device/host/softmax.hpp
+    foal/device/window.hpp
     foal/schedule/analysis.hpp
     foal/schedule/async_1f1b.hpp
+    foal/schedule/channel.hpp
     foal/schedule/clock.hpp
     foal/schedule/generate.hpp
     foal/schedule/gpipe.hpp
@@ -48,9 +54,13 @@ set(foal_headers
     foal/schedule/pipemare.hpp
     foal/schedule/program.hpp
     foal/schedule/prove.hpp
+    foal/schedule/replay.hpp
     foal/schedule/sequential.hpp
+    foal/schedule/svg.hpp
+    foal/schedule/text.hpp
     foal/schedule/timeline.hpp
     foal/schedule/unit.hpp
+    foal/schedule/unroll.hpp
     foal/schedule/verdict.hpp
     foal/schedule/well_formed.hpp
 
@@ -65,19 +75,29 @@ set(foal_headers
     foal/data/idx.hpp
     foal/data/memory.hpp
     foal/data/npy.hpp
+    foal/data/npy_header.hpp
     foal/data/order.hpp
     foal/data/source.hpp
     foal/data/split.hpp
     foal/delay/concept.hpp
     foal/delay/discrepancy_correction.hpp
     foal/delay/none.hpp
+    foal/layer/avg_pool.hpp
+    foal/layer/batch_norm.hpp
     foal/layer/bias.hpp
     foal/layer/contract.hpp
+    foal/layer/conv.hpp
+    foal/layer/dropout.hpp
     foal/layer/elements.hpp
+    foal/layer/flatten.hpp
+    foal/layer/gelu.hpp
+    foal/layer/group_norm.hpp
+    foal/layer/initialise.hpp
     foal/layer/linear.hpp
     foal/layer/loss/cross_entropy.hpp
     foal/layer/loss/mean_squared_error.hpp
     foal/layer/loss/result.hpp
+    foal/layer/max_pool.hpp
     foal/layer/relu.hpp
     foal/layer/tanh.hpp
     foal/lr/base.hpp

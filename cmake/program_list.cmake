@@ -17,7 +17,12 @@ set(foal_tests
     data/order
     data/split
     data/views
+    layer/conv
+    layer/dropout
     layer/linear
+    layer/loss/loss
+    layer/norm
+    layer/pool
     layer/relu
     report/chart
     report/facts
