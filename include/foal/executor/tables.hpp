@@ -1,50 +1,14 @@
-// What an executor is given: a lowered model, its policies as functions, and the programs of a run. No types of the model.
+// What an executor is given besides the tables: where samples come from, and the numbers of a run.
 #pragma once
 
 #include <cstdint>
-#include <string>
-#include <vector>
 
-#include <foal/lower/functions.hpp>
-#include <foal/lr/concept.hpp>
-#include <foal/schedule/analysis.hpp>
-#include <foal/schedule/program.hpp>
+#include <foal/lower/run_tables.hpp>
 
 namespace foal::executor {
 
-/// One part of a run on one program: the synchronous warm-up, or the rest.
-struct phase_table {
-  std::string name;
-  schedule::program program;
-  std::vector<int> program_delays;  ///< injected, per stage; else empty
-  schedule::analysis facts;
-  bool stashes = false;  ///< B reads the version that its F read
-};
-
-/// A model with everything that trains it. The policies' values are pointed to, so they may change between runs.
-struct run_tables {
-  std::string model_name;
-  std::vector<lower::stage_table> stages;
-  std::size_t scalar_bytes = sizeof(float);
-  lower::device_functions device;
-  lower::loss_functions loss;
-  lower::policy_functions policies;
-  void const* loss_value = nullptr;
-  void const* optimizer_value = nullptr;
-  void const* delay_value = nullptr;
-  double (*rate)(void const* lr, lr::moment) = nullptr;
-  void const* rate_value = nullptr;
-  bool compensates = false;      ///< the delay policy does something
-  bool exact_lag = false;
-  bool clips = false;
-  double clip_norm = 0;
-  int least_samples = 1;
-  void (*initialise)(lower::parameter_row const&, std::uint64_t seed, void const* policy, void* host_to) = nullptr;
-  void const* initialise_value = nullptr;
-  std::vector<phase_table> phases;  ///< in the order of a run; the last one is the schedule itself
-  int ranks = 1;
-  std::vector<int> rank_of;         ///< of each stage
-};
+using lower::phase_table;
+using lower::run_tables;
 
 /// Where microbatches come from; functions of the global microbatch number alone, called from workers.
 struct source_functions {

@@ -12,6 +12,7 @@ namespace foal::lower {
 namespace detail {
 
 using foal::detail::item_kind;
+static_assert(most_wires == most_entries);
 
 constexpr until later(until a, until b) { return a < b ? b : a; }
 
@@ -140,6 +141,7 @@ class stage_builder {
     parameter_row q;
     q.name = std::to_string(l.number) + "." + l.name + "." + p.name;
     q.layer = static_cast<int>(t_.layers.size());
+    q.number = l.number;
     q.index = index;
     q.what = p;
     q.size = p.extent.size();

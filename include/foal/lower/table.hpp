@@ -12,6 +12,9 @@ namespace foal::lower {
 /// Most parameters, buffers or kept entries of one layer (foal::list holds as many).
 inline constexpr int most = 4;
 
+/// Most entries of one wire: the activations and the open skips.
+inline constexpr int most_wires = 8;
+
 /// What one function of one layer gets. Pointers are device pointers; arrays hold `most` pointers, unused ones null.
 struct layer_call {
   void* device = nullptr;
@@ -85,6 +88,7 @@ struct layer_row {
 struct parameter_row {
   std::string name;              ///< as "3.linear.weight": global layer number, layer, parameter
   int layer = 0;                 ///< row of stage_table::layers
+  int number = 0;                ///< global layer number
   int index = 0;                 ///< its number within the layer
   parameter what{};
   long long offset = 0, size = 0;

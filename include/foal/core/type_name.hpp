@@ -1,0 +1,18 @@
+// The name of a type as the compiler writes it, for reports.
+#pragma once
+
+#include <string_view>
+
+namespace foal {
+
+/// "net" for struct net, "foal::relu" for a layer. Only for people: the text differs between compilers.
+template <class T>
+constexpr std::string_view type_name() {
+  std::string_view const all = __PRETTY_FUNCTION__;
+  std::string_view const mark = "T = ";
+  std::size_t const begin = all.find(mark) + mark.size();
+  std::size_t const end = all.find_first_of(";]", begin);
+  return all.substr(begin, end - begin);
+}
+
+}  // namespace foal

@@ -1,0 +1,67 @@
+// The facts of a run, read from its tables and its memory plan.
+#pragma once
+
+#include <foal/executor/engine.hpp>
+#include <foal/report/facts.hpp>
+#include <foal/schedule/replay.hpp>
+
+namespace foal::executor {
+
+/// Bytes by category; the workspace of ops counts as scratch, statistics as other.
+inline report::byte_facts bytes_of(memory_plan const& plan, memory_plan const* evaluation) {
+  auto const of = [&plan](category c) { return static_cast<long long>(plan.bytes(c)); };
+  report::byte_facts b;
+  b.weights = of(category::weights);
+  b.gradients = of(category::gradients);
+  b.optimizer = of(category::optimizer);
+  b.delta = of(category::delta);
+  b.stash = of(category::stash);
+  b.scratch = of(category::scratch) + of(category::workspace);
+  b.saved = of(category::saved);
+  b.wires = of(category::wires);
+  b.evaluation = evaluation != nullptr ? static_cast<long long>(evaluation->bytes()) : 0;
+  b.other = of(category::statistics);
+  return b;
+}
+
+/// Everything that tables and plan tell; the caller adds settings, notes and warnings.
+inline report::facts facts_of(run_tables const& t, engine const& e) {
+  phase_table const& phase = t.phases.back();
+  schedule::program program = phase.program;
+  schedule::program_view const view = program.view();
+  report::facts f;
+  f.model = t.model_name;
+  f.schedule = phase.name;
+  f.asynchronous = view.asynchronous;
+  f.stages = static_cast<int>(t.stages.size());
+  f.ranks = view.size.ranks;
+  f.workers = e.values().workers;
+  f.microbatch_size = e.values().microbatch_size;
+  f.microbatches = e.values().microbatches;
+  f.bytes = bytes_of(e.memory().plan(), e.evaluation() != nullptr ? &e.evaluation()->plan() : nullptr);
+  std::vector<long long> bytes(t.stages.size(), 0);
+  for (plan_entry const& entry : e.memory().plan().entries())
+    if (entry.stage >= 0) bytes[static_cast<std::size_t>(entry.stage)] += static_cast<long long>(entry.bytes);
+  for (std::size_t s = 0; s < t.stages.size(); ++s) {
+    lower::stage_table const& stage = t.stages[s];
+    schedule::stage_facts const& d = phase.facts.stage[s];
+    report::stage_facts r;
+    r.layers = stage.layer_names();
+    r.rank = t.rank_of[s];
+    for (auto const& p : stage.parameters) r.parameters += p.size;
+    r.flops = stage.flops;
+    r.delay = d.delay;
+    r.tau = d.tau_fwd;
+    r.lag = phase.stashes ? 0 : d.tau_fwd - d.tau_bkwd;
+    r.saved = d.saved_peak;
+    r.bytes = bytes[s];
+    f.parameters += r.parameters;
+    f.flops += r.flops;
+    f.stage.push_back(r);
+  }
+  f.utilisation = schedule::steady_utilisation(view);
+  f.notes.push_back(report::worker_note(f.stages, f.ranks, f.workers, f.asynchronous));
+  return f;
+}
+
+}  // namespace foal::executor

@@ -1,0 +1,143 @@
+// Compile-time checks of a trainer's policies: each a struct whose arguments are the facts, and one sentence.
+#pragma once
+
+#include <type_traits>
+
+#include <foal/clip/clip.hpp>
+#include <foal/core/role.hpp>
+#include <foal/delay/concept.hpp>
+#include <foal/delay/none.hpp>
+#include <foal/lr/concept.hpp>
+#include <foal/optim/concept.hpp>
+#include <foal/versions/versions.hpp>
+#include <foal/warmup/warmup.hpp>
+
+namespace foal::lower {
+
+template <class P>
+struct policy_has_a_role {
+  static_assert(has_role<P>,
+                "foal: cannot use this type as a policy, because it does not say what it is for; add using role = "
+                "foal::role::optimizer (or learning_rate, delay, versions, warmup, clip, initialisation, executor, device, scalar)");
+};
+
+// Takes one list of policies for each role; more than one policy is an error that names the first two.
+template <class Role, class Found>
+struct at_most_one {};
+template <class Role, class First, class Second, class... More>
+struct at_most_one<Role, type_list<First, Second, More...>> {
+  static_assert(std::is_void_v<First>,
+                "foal: cannot use two policies of one role, because only one of First and Second can act; leave one out, or join "
+                "two delay policies with foal::delay::chain");
+};
+
+template <class P>
+struct is_an_optimizer {
+  static_assert(optim::optimizer<P>,
+                "foal: cannot use this policy as an optimizer, because it lacks a member; it needs static constexpr int states and "
+                "template <class S> functor prepare(double rate, long long t) const, where the functor takes (S& w, S g, S& "
+                "states...)");
+};
+template <class P>
+struct is_a_learning_rate {
+  static_assert(lr::learning_rate<P>,
+                "foal: cannot use this policy as a learning rate, because it lacks a member; it needs double at(foal::lr::moment) "
+                "const");
+};
+
+namespace detail {
+
+// A member of that name exists, whatever its signature.
+template <class P>
+constexpr bool names_backward_weight = requires { &P::backward_weight; } || requires { &P::template backward_weight<float>; };
+template <class P>
+constexpr bool names_forward_weight = requires { &P::forward_weight; } || requires { &P::template forward_weight<float>; };
+template <class P>
+constexpr bool names_gradient = requires { &P::gradient; } || requires { &P::template gradient<float>; };
+template <class P>
+constexpr bool names_after_update = requires { &P::after_update; } || requires { &P::template after_update<float>; };
+
+template <class P, class S>
+constexpr bool acts = delay::predicts_forward<P, S> || delay::corrects_backward<P, S> || delay::changes_gradient<P, S>;
+
+}  // namespace detail
+
+template <class P, class S>
+struct is_a_delay_policy {
+  static_assert(delay::delay_policy<P>,
+                "foal: cannot use this policy for delay compensation, because it lacks static constexpr int states (arrays per "
+                "parameter); add it, 0 if there are none");
+  static_assert(!detail::names_backward_weight<P> || delay::corrects_backward<P, S>,
+                "foal: cannot call backward_weight of this delay policy, because it must be template <class S> functor "
+                "backward_weight(foal::delay::moment) const; give it that signature");
+  static_assert(!detail::names_forward_weight<P> || delay::predicts_forward<P, S>,
+                "foal: cannot call forward_weight of this delay policy, because it must be template <class S> functor "
+                "forward_weight(foal::delay::moment) const; give it that signature");
+  static_assert(!detail::names_gradient<P> || delay::changes_gradient<P, S>,
+                "foal: cannot call gradient of this delay policy, because it must be template <class S> functor "
+                "gradient(foal::delay::moment) const; give it that signature");
+  static_assert(!detail::names_after_update<P> || delay::watches_updates<P, S>,
+                "foal: cannot call after_update of this delay policy, because it must be template <class S> functor "
+                "after_update(foal::delay::moment) const; give it that signature");
+  static_assert(detail::acts<P, S> || std::is_same_v<P, delay::none> || detail::names_backward_weight<P> ||
+                    detail::names_forward_weight<P> || detail::names_gradient<P>,
+                "foal: cannot use this delay policy, because it has no effect: it has none of forward_weight, backward_weight and "
+                "gradient; add one");
+};
+
+template <class Schedule, class Policy, bool HasEffect>
+struct delay_policy_has_an_effect {
+  static_assert(HasEffect,
+                "foal: cannot use this delay policy (Policy) with this Schedule, because it has no effect: the schedule is "
+                "synchronous and no weight is ever stale; remove it or use foal::schedule::pipemare or async_1f1b");
+};
+template <class Versions, class Policy, bool HasEffect>
+struct discrepancy_exists {
+  static_assert(HasEffect,
+                "foal: cannot use this delay policy (Policy) with foal::versions::stash, because it has no effect: B reads the "
+                "version that its F read; remove one of the two");
+};
+template <class Schedule, class Rate, bool HasEffect>
+struct rescheduling_has_an_effect {
+  static_assert(HasEffect,
+                "foal: cannot use T1 (foal::lr::reschedule) with this Schedule, because it has no effect: the schedule is synchronous "
+                "and its delay is 0; use the base rate or an asynchronous schedule");
+};
+template <class Schedule, class Warmup, bool HasEffect>
+struct warmup_has_an_effect {
+  static_assert(HasEffect,
+                "foal: cannot use T3 (foal::warmup::synchronous) with this Schedule, because it has no effect: the schedule is "
+                "synchronous from the start; remove it or use an asynchronous schedule");
+};
+template <class Schedule, class Versions, bool Possible>
+struct versions_fit_the_schedule {
+  static_assert(Possible,
+                "foal: cannot use these Versions with this Schedule: flush needs a synchronous schedule, live and stash need an "
+                "asynchronous one; remove the versions policy, each schedule has its default");
+};
+
+/// Every check of a trainer's policies, once.
+template <class Schedule, class S, class Optimizer, class Rate, class Delay, class Versions, class Warmup, class... Policies>
+struct policies_are_sound
+    : policy_has_a_role<Policies>...,
+      at_most_one<role::optimizer, with_role<role::optimizer, Policies...>>,
+      at_most_one<role::learning_rate, with_role<role::learning_rate, Policies...>>,
+      at_most_one<role::delay, with_role<role::delay, Policies...>>,
+      at_most_one<role::versions, with_role<role::versions, Policies...>>,
+      at_most_one<role::warmup, with_role<role::warmup, Policies...>>,
+      at_most_one<role::clip, with_role<role::clip, Policies...>>,
+      at_most_one<role::initialisation, with_role<role::initialisation, Policies...>>,
+      at_most_one<role::executor, with_role<role::executor, Policies...>>,
+      at_most_one<role::device, with_role<role::device, Policies...>>,
+      at_most_one<role::scalar, with_role<role::scalar, Policies...>>,
+      is_an_optimizer<Optimizer>,
+      is_a_learning_rate<Rate>,
+      is_a_delay_policy<Delay, S>,
+      delay_policy_has_an_effect<Schedule, Delay, Schedule::asynchronous || std::is_same_v<Delay, delay::none>>,
+      discrepancy_exists<Versions, Delay,
+                         !(Versions::stashes && requires { Delay::needs_lag; })>,
+      rescheduling_has_an_effect<Schedule, Rate, Schedule::asynchronous || !requires { Rate::needs_delay; }>,
+      warmup_has_an_effect<Schedule, Warmup, Schedule::asynchronous || !Warmup::synchronous_phase>,
+      versions_fit_the_schedule<Schedule, Versions, Schedule::asynchronous != std::is_same_v<Versions, versions::flush>> {};
+
+}  // namespace foal::lower

@@ -1,0 +1,114 @@
+// lower: from a model type, a schedule and policies to tables. Everything below works on the result alone.
+#pragma once
+
+#include <algorithm>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+#include <foal/core/type_name.hpp>
+#include <foal/layer/initialise.hpp>
+#include <foal/lower/checks.hpp>
+#include <foal/lower/device.hpp>
+#include <foal/lower/policies.hpp>
+#include <foal/lower/run_tables.hpp>
+#include <foal/lower/stage.hpp>
+#include <foal/model/stages.hpp>
+#include <foal/schedule/generate.hpp>
+#include <foal/schedule/one_f_one_b.hpp>
+
+namespace foal::lower {
+
+namespace detail {
+
+/// Gives each layer's functions in the model's order.
+template <class D, class S>
+struct function_collector {
+  std::vector<layer_functions> found;
+  template <class L>
+  void layer(void const*) { found.push_back(functions_of<L, D, S>()); }
+  void mark(foal::detail::item_kind, void const*) {}
+};
+
+template <class S, class Initialisation>
+void initialise(parameter_row const& p, std::uint64_t seed, void const* policy, void* to) {
+  initialisation::fill(static_cast<Initialisation const*>(policy)->of(p.what), seed, p.number, p.index, p.size,
+                       static_cast<S*>(to));
+}
+
+inline bool splits_weight_gradient(schedule::program_view v) {
+  return std::any_of(v.ops.begin(), v.ops.end(), [](schedule::op const& o) { return o.kind == schedule::op_kind::W; });
+}
+
+inline phase_table make_phase(std::string name, schedule::program program, bool stashes) {
+  phase_table phase;
+  phase.name = std::move(name);
+  schedule::program_view const view = program.view();
+  phase.facts = schedule::analyse(view);  // proves it, and throws the proof's sentence otherwise
+  phase.program_delays.assign(view.delays.begin(), view.delays.end());
+  phase.program = std::move(program);
+  phase.stashes = stashes;
+  return phase;
+}
+
+}  // namespace detail
+
+/// The values of the policies that tables point to; they must outlive the tables.
+template <class Loss, class Schedule, class Optimizer, class Rate, class Delay, class Warmup, class Clip, class Initialisation>
+struct policy_values {
+  Loss const& loss;
+  Schedule const& schedule;
+  Optimizer const& optimizer;
+  Rate const& rate;
+  Delay const& delay;
+  Warmup const& warmup;
+  Clip const& clip;
+  Initialisation const& initialisation;
+};
+
+/// Tables of Net on the device D in the scalar S, for R ranks and N microbatches. Throws foal::error where the program of the
+/// schedule, or of the synchronous warm-up, is not sound for these numbers.
+template <model Net, class D, class S, class Versions, class Loss, class Schedule, class Optimizer, class Rate, class Delay,
+          class Warmup, class Clip, class Initialisation>
+run_tables lower(schedule::extent size,
+                 policy_values<Loss, Schedule, Optimizer, Rate, Delay, Warmup, Clip, Initialisation> const& values) {
+  run_tables t;
+  t.model_name = std::string(type_name<Net>());
+  t.scalar_bytes = sizeof(S);
+  t.device = device_of<D, S>();
+  t.policies = policies_of<D, S, Optimizer, Delay>();
+  t.loss_value = &values.loss;
+  t.optimizer_value = &values.optimizer;
+  t.delay_value = &values.delay;
+  t.rate = [](void const* self, lr::moment m) { return static_cast<Rate const*>(self)->at(m); };
+  t.rate_value = &values.rate;
+  t.compensates = !std::is_same_v<Delay, delay::none>;
+  if constexpr (requires { values.delay.exact_lag(); }) t.exact_lag = values.delay.exact_lag();
+  t.clips = Clip::clips;
+  if constexpr (Clip::clips) t.clip_norm = values.clip.norm;
+  t.initialise = &detail::initialise<S, Initialisation>;
+  t.initialise_value = &values.initialisation;
+
+  schedule::program program = schedule::generate(values.schedule, size);
+  bool const split = detail::splits_weight_gradient(program.view());
+  t.ranks = size.ranks;
+  t.rank_of.assign(static_cast<std::size_t>(size.stages), 0);
+  for (int r = 0; r < size.ranks; ++r)
+    for (schedule::op const& o : program.view().rank(r))
+      if (o.stage >= 0 && o.stage < size.stages) t.rank_of[static_cast<std::size_t>(o.stage)] = r;
+  if constexpr (Warmup::synchronous_phase)
+    if (values.warmup.minibatches > 0)
+      t.phases.push_back(detail::make_phase("synchronous warm-up", schedule::generate(schedule::one_f_one_b{}, size), false));
+  t.phases.push_back(detail::make_phase(Schedule::name, std::move(program), Versions::stashes));
+
+  detail::function_collector<D, S> functions;
+  Net::visit(functions);
+  auto const& d = Net::description;
+  t.stages = lower_stages(d.row, d.size, d.stages, d.input, split, functions.found.data());
+  t.loss = loss_of<Loss, D, S>(d.output);
+  for (auto const& stage : t.stages)
+    for (auto const& l : stage.layers) t.least_samples = std::max(t.least_samples, l.least_samples);
+  return t;
+}
+
+}  // namespace foal::lower

@@ -1,0 +1,344 @@
+// The class that users name: a model, a loss, a schedule, and policies by role, in any order, with defaults.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+#include <foal/data/batches.hpp>
+#include <foal/device/host.hpp>
+#include <foal/executor/engine.hpp>
+#include <foal/executor/facts.hpp>
+#include <foal/lower/describe.hpp>
+#include <foal/lower/lower.hpp>
+#include <foal/lr/base.hpp>
+#include <foal/model/partition.hpp>
+#include <foal/optim/sgd.hpp>
+#include <foal/report/metrics.hpp>
+#include <foal/report/progress.hpp>
+
+namespace foal {
+
+namespace detail {
+
+/// A program that the compiler can make is proved by the compiler.
+template <class Schedule, int S, int R, int N>
+constexpr schedule::verdict proof() {
+  schedule::program p = schedule::generate(Schedule{}, schedule::extent{S, R, N});
+  return schedule::prove(p.view());
+}
+template <class Schedule, int S, int R, int N>
+concept provable = requires { typename std::integral_constant<bool, (proof<Schedule, S, R, N>(), true)>; };
+
+template <class Schedule, int S, int R, int N, bool Wanted>
+struct proved {};
+template <class Schedule, int S, int R, int N>
+  requires provable<Schedule, S, R, N>
+struct proved<Schedule, S, R, N, true> : schedule::checked<proof<Schedule, S, R, N>()> {};
+
+template <class Schedule>
+constexpr int default_ranks(int stages) {
+  if constexpr (requires { Schedule::one_rank; }) return 1;
+  else return stages;
+}
+
+/// Samples of any source, in order, as functions; refers to the source.
+template <class S, class Target>
+struct any_source {
+  executor::evaluation_source functions{};
+
+  any_source() = default;
+  template <data::source Source>
+  any_source(Source const& from)  // NOLINT: a data set stands where its samples are wanted
+      : functions{&from, from.size(),
+                  [](void const* self, long long first, int n, void* x) {
+                    auto const& source = *static_cast<Source const*>(self);
+                    for (int i = 0; i < n; ++i)
+                      source.write_sample(first + i, static_cast<S*>(x) + static_cast<std::ptrdiff_t>(i) * source.sample().size());
+                  },
+                  [](void const* self, long long first, int n, void* t) {
+                    auto const& source = *static_cast<Source const*>(self);
+                    for (int i = 0; i < n; ++i)
+                      source.write_target(first + i, static_cast<Target*>(t) + static_cast<std::ptrdiff_t>(i) * source.target_size());
+                  }} {}
+};
+
+}  // namespace detail
+
+using evaluation_result = executor::evaluation_result;
+using divergence = executor::divergence;
+
+/// What a fit gives back.
+struct fit_report {
+  std::vector<double> epoch_loss{};               ///< mean training loss of each epoch, as the forwards saw it
+  std::vector<evaluation_result> evaluations{};   ///< one after each epoch, where there is something to evaluate on
+  std::optional<divergence> diverged{};
+  long long updates = 0;
+  double seconds = 0, samples_per_second = 0;
+
+  double accuracy() const { return evaluations.empty() ? 0 : evaluations.back().accuracy; }
+};
+
+/// Trains Net with Loss on the program of Schedule. Policies (each a type with a role): an optimizer (default optim::sgd), a
+/// learning rate (lr::constant), delay compensation (delay::none), weight versions (flush for synchronous schedules, else
+/// live), warm-up, clipping, initialisation, executor (threads), foal::on<device>, foal::scalar<type>.
+template <model Net, class Loss, schedule::generator Schedule, class... Policies>
+class trainer {
+ public:
+  using device_type = typename find_role<role::device, on<device::host>, Policies...>::type;
+  using scalar_type = typename find_role<role::scalar, scalar<float>, Policies...>::type;
+  using optim_type = find_role<role::optimizer, optim::sgd, Policies...>;
+  using lr_type = find_role<role::learning_rate, lr::constant, Policies...>;
+  using delay_type = find_role<role::delay, delay::none, Policies...>;
+  using versions_type =
+      find_role<role::versions, std::conditional_t<Schedule::asynchronous, versions::live, versions::flush>, Policies...>;
+  using warmup_type = find_role<role::warmup, warmup::none, Policies...>;
+  using clip_type = find_role<role::clip, clip::none, Policies...>;
+  using initial_type = find_role<role::initialisation, initialisation::declared, Policies...>;
+  using executor_type = find_role<role::executor, executor::threads, Policies...>;
+  using target_type = lower::detail::target_of<Loss, scalar_type>;
+
+  static constexpr int stages = stage_count<Net>;
+  static constexpr long long parameters = parameter_count<Net>();
+  static constexpr long long flops = forward_flops<Net>();  ///< of one sample's forward
+  static constexpr int most_ranks = detail::default_ranks<Schedule>(stages);
+
+  /// d of a stage in microbatches, with one rank per stage. Does not depend on N.
+  static constexpr int delay(int stage) {
+    schedule::program p = schedule::generate(Schedule{}, schedule::extent{stages, most_ranks, 1});
+    return schedule::analyse(p.view()).stage[static_cast<std::size_t>(stage)].delay;
+  }
+
+  /// Numbers of a run: one member per role.
+  struct config {
+    int microbatch_size = 8;  ///< M, samples
+    int microbatches = 4;     ///< N, per minibatch
+    int workers = 1;          ///< 1 to ranks
+    int ranks = 0;            ///< R; 0: one per stage
+    std::uint64_t seed = 1;
+    optim_type optim{};
+    lr_type lr{};
+    delay_type delay{};
+    warmup_type warmup{};
+    clip_type clip{};
+    Loss loss{};
+    Schedule schedule{};
+    initial_type initial{};
+    bool evaluation = true;       ///< plan the copies of weights that evaluations need
+    int evaluation_samples = 64;  ///< of one evaluation batch
+    bool pin = false;             ///< worker i to CPU i
+  };
+
+  struct fit_options {
+    int epochs = 1;
+    detail::any_source<scalar_type, target_type> evaluate{};  ///< after each epoch
+    bool shuffle = true;
+    bool quiet = false;                     ///< no progress on stderr
+    std::string label{};                    ///< in front of the progress
+    std::string metrics{};                  ///< path of a JSON-lines file, one line per epoch
+    executor::run_request hooks{};          ///< observer, disturbance, traces
+  };
+
+  /// Allocates everything that the run needs. Throws foal::error where the numbers cannot work.
+  explicit trainer(config values)
+      : values_(std::move(values)), ranks_(values_.ranks > 0 ? values_.ranks : most_ranks), tables_(make_tables()),
+        engine_(tables_, run_values(), executor_type::threaded, workers_of_ranks()) {}
+  trainer(trainer const&) = delete;
+  trainer& operator=(trainer const&) = delete;
+
+  /// Trains for whole epochs; the last partial minibatch of an epoch is dropped. A stream crosses epochs without a flush; the
+  /// end of a fit drains. A divergence ends the fit and is reported, not thrown. `augment`: see foal::data::augment.
+  template <data::source Source, class... Augment>
+  fit_report fit(Source const& source, fit_options options = {}, Augment... augment) {
+    check_source(source);
+    data::batches<Source, Augment...> const batches(
+        source,
+        {values_.microbatch_size, values_.microbatches, values_.seed,
+         options.shuffle ? data::ordering::shuffled : data::ordering::in_order},
+        augment...);
+    long long const per_epoch = batches.minibatches_per_epoch();
+    executor::run_request request = options.hooks;
+    request.minibatches = per_epoch * options.epochs;
+    request.evaluation = options.evaluate.functions;
+    if (request.evaluation.self != nullptr) request.evaluate_every = per_epoch;
+    report::progress progress(request.minibatches * minibatch_samples(), {.label = options.label, .quiet = options.quiet});
+    std::optional<report::metrics> log;
+    if (!options.metrics.empty()) log.emplace(options.metrics);
+    std::string detail;
+    request.evaluated = [&](evaluation_result const& r) {
+      detail = sentence("epoch ", r.update / per_epoch, "  test loss ", r.loss, "  accuracy ", 100 * r.accuracy, " %");
+      if (log) log->write({{"update", r.update}, {"test_loss", r.loss}, {"test_accuracy", r.accuracy}});
+      if (options.hooks.evaluated) options.hooks.evaluated(r);
+    };
+    request.tick = [&](long long microbatches) {
+      progress.update(microbatches * values_.microbatch_size, detail);
+      if (options.hooks.tick) options.hooks.tick(microbatches);
+    };
+    executor::run_result const result = run(batches, request);
+    if (result.diverged) progress.line(result.diverged->text());
+    progress.finish(detail);
+    return report_of(result, per_epoch);
+  }
+
+  /// Trains for request.minibatches minibatches of anything with inputs(microbatch, x, scratch) and targets(microbatch, t),
+  /// functions of the microbatch's number in the run.
+  template <class Batches>
+  executor::run_result run(Batches const& batches, executor::run_request request) {
+    request.source = {&batches,
+                      [](void const* self, long long m, void* x, void* scratch) {
+                        static_cast<Batches const*>(self)->inputs(m, static_cast<scalar_type*>(x),
+                                                                  static_cast<scalar_type*>(scratch));
+                      },
+                      [](void const* self, long long m, void* t) {
+                        static_cast<Batches const*>(self)->targets(m, static_cast<target_type*>(t));
+                      }};
+    return engine_.run(request, warmup_minibatches());
+  }
+
+  /// Loss and accuracy of the weights as they are.
+  template <data::source Source>
+  evaluation_result evaluate(Source const& source) {
+    check_source(source);
+    detail::any_source<scalar_type, target_type> const any(source);
+    return engine_.evaluate(any.functions);
+  }
+
+  /// What is known before the run: stages, delays, bytes, utilisation, settings, warnings.
+  report::facts facts() const {
+    report::facts f = executor::facts_of(tables_, engine_);
+    f.device = std::string(type_name<device_type>()) + ", " + std::string(type_name<scalar_type>());
+    f.settings = {{"loss", Loss::name},
+                  {"optimizer", lower::describe_policy(values_.optim)},
+                  {"learning rate", lower::describe_policy(values_.lr)},
+                  {"delay", lower::describe_policy(values_.delay)},
+                  {"versions", versions_type::name}};
+    if constexpr (warmup_type::synchronous_phase) f.settings.emplace_back("warm-up", lower::describe_policy(values_.warmup));
+    if constexpr (clip_type::clips) f.settings.emplace_back("clipping", lower::describe_policy(values_.clip));
+    if constexpr (requires { values_.lr.base.first_drop(); values_.lr.steps; }) {
+      long long const end = warmup_minibatches() + values_.lr.steps, drop = values_.lr.base.first_drop();
+      if (end < drop)
+        f.warnings.push_back(sentence("T1 ends at update ", end, ", before the base rate first drops at update ", drop,
+                                      ": if that rate is more than the full delay tolerates, T1 only postpones divergence"));
+    }
+    return f;
+  }
+
+  /// A parameter's values, in its canonical layout. `which`: number among the stage's parameters.
+  std::vector<scalar_type> weights(int stage, std::size_t which) const {
+    auto const& p = tables_.stages[static_cast<std::size_t>(stage)].parameters[which];
+    std::vector<scalar_type> v(static_cast<std::size_t>(p.size));
+    engine_.read(stage, p, v.data());
+    return v;
+  }
+  void set_weights(int stage, std::size_t which, std::vector<scalar_type> const& v) {
+    auto const& p = tables_.stages[static_cast<std::size_t>(stage)].parameters[which];
+    require(static_cast<long long>(v.size()) == p.size, "cannot set ", p.name, ", because it has ", p.size, " elements and ",
+            v.size(), " were given; give as many");
+    engine_.write(stage, p, v.data());
+  }
+  /// All parameters of all stages, one after the other.
+  std::vector<scalar_type> all_weights() const {
+    std::vector<scalar_type> all;
+    for (int s = 0; s < stages; ++s)
+      for (std::size_t i = 0; i < tables_.stages[static_cast<std::size_t>(s)].parameters.size(); ++i) {
+        auto const v = weights(s, i);
+        all.insert(all.end(), v.begin(), v.end());
+      }
+    return all;
+  }
+
+  lower::run_tables const& tables() const { return tables_; }
+  executor::engine const& engine() const { return engine_; }
+  config const& values() const { return values_; }
+  long long updates() const { return engine_.updates(); }
+
+ private:
+  static constexpr bool small_ = stages <= 32;
+  struct checks : lower::policies_are_sound<Schedule, scalar_type, optim_type, lr_type, delay_type, versions_type, warmup_type,
+                                            Policies...> {};
+  struct proofs : detail::proved<Schedule, stages, most_ranks, 1, small_>, detail::proved<Schedule, stages, most_ranks, 4, small_> {};
+  static_assert(sizeof(checks) > 0 && sizeof(proofs) > 0);
+
+  long long minibatch_samples() const { return static_cast<long long>(values_.microbatch_size) * values_.microbatches; }
+  long long warmup_minibatches() const {
+    if constexpr (warmup_type::synchronous_phase) return values_.warmup.minibatches;
+    else return 0;
+  }
+
+  lower::run_tables make_tables() const {
+    require(values_.microbatch_size >= 1 && values_.microbatches >= 1, "cannot make a run of ", values_.microbatches,
+            " microbatches of ", values_.microbatch_size, " samples, because both numbers must be at least 1; raise them");
+    require(ranks_ <= most_ranks, "cannot spread ", stages, " stages over ", ranks_, " ranks, because every rank hosts at least "
+            "one stage and this schedule takes at most ", most_ranks, "; lower .ranks");
+    require(values_.workers >= 1 && values_.workers <= ranks_, "cannot run on ", values_.workers, " workers, because there are ",
+            ranks_, " ranks and each worker hosts at least one; use 1 to ", ranks_);
+    require(executor_type::threaded || values_.workers == 1, "cannot run on ", values_.workers, " workers, because "
+            "foal::executor::single_thread has 1; use foal::executor::threads");
+    require(!values_.evaluation || values_.evaluation_samples >= 1, "cannot evaluate ", values_.evaluation_samples,
+            " samples at a time; give .evaluation_samples of 1 or more, or .evaluation = false");
+    using namespace lower;
+    policy_values<Loss, Schedule, optim_type, lr_type, delay_type, warmup_type, clip_type, initial_type> const values{
+        values_.loss, values_.schedule, values_.optim, values_.lr, values_.delay, values_.warmup, values_.clip, values_.initial};
+    run_tables t = lower::lower<Net, device_type, scalar_type, versions_type>(
+        schedule::extent{stages, ranks_, values_.microbatches}, values);
+    require(values_.microbatch_size >= t.least_samples, "cannot train with microbatches of ", values_.microbatch_size,
+            " samples, because a batch norm would take its statistics from one value; use at least ", t.least_samples);
+    return t;
+  }
+
+  executor::run_values run_values() const {
+    return {values_.microbatch_size, values_.microbatches,       values_.workers, values_.seed,
+            values_.evaluation,      values_.evaluation_samples, values_.pin};
+  }
+
+  /// Ranks are spread over workers so that the busiest has as little work as can be; results do not depend on it.
+  std::vector<int> workers_of_ranks() const {
+    std::vector<long long> cost(static_cast<std::size_t>(ranks_), 1);
+    for (std::size_t s = 0; s < tables_.stages.size(); ++s)
+      cost[static_cast<std::size_t>(tables_.rank_of[s])] += tables_.stages[s].flops;
+    return min_max_partition(cost, values_.workers);
+  }
+
+  template <class Source>
+  void check_source(Source const& source) const {
+    shape const given = source.sample(), needed = Net::description.input;
+    require(given == needed, "cannot train ", tables_.model_name, " on these samples, because they have ", given.extent[0], " x ",
+            given.extent[1], " x ", given.extent[2], " elements and its foal::input is ", needed.extent[0], " x ", needed.extent[1],
+            " x ", needed.extent[2], "; change the input or the data");
+    require(source.target_size() == tables_.loss.targets_per_sample, "cannot train on these samples, because each has ",
+            source.target_size(), " targets and the loss takes ", tables_.loss.targets_per_sample, "; change the loss or the data");
+    if constexpr (requires { source.classes(); } && !std::is_void_v<typename Loss::target>)
+      require(source.classes() <= Net::description.output.channels(), "cannot train on these samples, because they have ",
+              source.classes(), " classes and the model ends in ", Net::description.output.channels(),
+              " outputs; widen the last layer");
+  }
+
+  fit_report report_of(executor::run_result const& result, long long per_epoch) const {
+    fit_report r;
+    r.evaluations = result.evaluations;
+    r.diverged = result.diverged;
+    r.updates = engine_.updates();
+    r.seconds = result.seconds;
+    long long const trained = static_cast<long long>(result.losses.size()) * values_.microbatch_size;
+    if (result.seconds > 0) r.samples_per_second = static_cast<double>(trained) / result.seconds;
+    auto const epoch = static_cast<std::size_t>(per_epoch * values_.microbatches);
+    for (std::size_t first = 0; first + epoch <= result.losses.size(); first += epoch) {
+      double sum = 0, weight = 0;
+      for (std::size_t i = first; i < first + epoch; ++i) {
+        sum += result.losses[i].sum;
+        weight += result.losses[i].weight;
+      }
+      r.epoch_loss.push_back(weight > 0 ? sum / weight : 0);
+    }
+    return r;
+  }
+
+  config values_;
+  int ranks_;
+  lower::run_tables tables_;
+  executor::engine engine_;
+};
+
+}  // namespace foal
