@@ -8,6 +8,7 @@ set(foal_headers
     foal/core/random.hpp
     foal/core/role.hpp
     foal/core/type_list.hpp
+    foal/core/type_name.hpp
 
     foal/tensor/plan.hpp
     foal/tensor/shape.hpp
@@ -79,6 +80,7 @@ set(foal_headers
     foal/data/order.hpp
     foal/data/source.hpp
     foal/data/split.hpp
+    foal/delay/chain.hpp
     foal/delay/concept.hpp
     foal/delay/discrepancy_correction.hpp
     foal/delay/none.hpp
@@ -116,9 +118,13 @@ set(foal_headers
     foal/model/partition.hpp
     foal/model/stages.hpp
 
+    foal/lower/checks.hpp
+    foal/lower/describe.hpp
     foal/lower/device.hpp
     foal/lower/functions.hpp
+    foal/lower/lower.hpp
     foal/lower/policies.hpp
+    foal/lower/run_tables.hpp
     foal/lower/stage.hpp
     foal/lower/table.hpp
 
@@ -126,10 +132,13 @@ set(foal_headers
     foal/executor/drive.hpp
     foal/executor/engine.hpp
     foal/executor/evaluation.hpp
+    foal/executor/facts.hpp
     foal/executor/memory.hpp
     foal/executor/ops.hpp
     foal/executor/tables.hpp
     foal/executor/worker.hpp
+
+    foal/trainer.hpp
 )
 
 # Headers that need more than Eigen and Threads belong to a component of the same name: foal::ranges, foal::gzip, foal::cuda.
