@@ -78,8 +78,10 @@ constexpr verdict prove(program_view const& v, timeline& t) {
     int const* const sent = order.data() + t.at(from, 0);
     int const* const taken = order.data() + t.at(to, 0);
     int first = 0;
-    while (floor_mod(ops[sent[first]].microbatch - ops[taken[0]].microbatch, n) != 0) ++first;
-    int const shift = ops[taken[0]].microbatch - ops[sent[first]].microbatch;
+    // A synchronous channel is empty when a period starts; of an asynchronous one the first message taken says where it
+    // stands.
+    while (v.asynchronous && floor_mod(ops[sent[first]].microbatch - ops[taken[0]].microbatch, n) != 0) ++first;
+    int const shift = v.asynchronous ? ops[taken[0]].microbatch - ops[sent[first]].microbatch : 0;
     for (int i = 0; i < n; ++i) {
       int const k = first + i < n ? first + i : first + i - n;
       int const expected = ops[sent[k]].microbatch + shift + (k < first ? n : 0);

@@ -39,23 +39,25 @@ class picture {
     cell_ = std::clamp(1400 / std::max(slots_, 1), 3, 28);
     row_ = std::clamp(960 / ranks, 4, 16 * halves_ + 6);
     out_.imbue(std::locale::classic());
+    labels_.imbue(std::locale::classic());
   }
 
   std::string draw() {
-    int const width = std::max(left_ + slots_ * cell_ + 16, 620), bottom = top_ + view_.size.ranks * row_;
-    out_ << "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"" << width << "\" height=\"" << bottom + 64
-         << "\" viewBox=\"0 0 " << width << " " << bottom + 64
+    int const width = std::max(left_ + slots_ * cell_ + 16, 640), bottom = top_ + view_.size.ranks * row_;
+    out_ << "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"" << width << "\" height=\"" << bottom + 84
+         << "\" viewBox=\"0 0 " << width << " " << bottom + 84
          << "\" role=\"img\" font-family=\"sans-serif\" font-size=\"11\">\n"
          << "<title>" << title_
          << "</title>\n<style>text{fill:#222}.c{text-anchor:middle;font-size:10px}.e{text-anchor:end}";
     for (paint const& p : paints)
-      out_ << "." << name(p.kind) << "{fill:" << p.fill << ";stroke:#555;stroke-width:" << (cell_ < 8 ? "0.2" : "0.6")
-           << "}.t" << name(p.kind) << "{fill:" << p.ink << "}";
+      out_ << "." << name(p.kind) << "{fill:" << p.fill << ";stroke:#555;stroke-width:" << (cell_ < 8 ? "0" : "0.6") << "}.t"
+           << name(p.kind) << "{fill:" << p.ink << "}";
     out_ << ".U{stroke:none}</style>\n<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n"
          << "<text x=\"8\" y=\"16\" font-size=\"13\" font-weight=\"bold\">" << title_ << "</text>\n";
     phases(bottom);
     rank_labels();
     for (std::size_t r = 0; r < run_.size(); ++r) ops(run_[r], top_ + static_cast<int>(r) * row_);
+    cells();
     axis(bottom);
     legend(bottom + 44);
     out_ << "</svg>\n";
@@ -109,26 +111,40 @@ class picture {
         int const h = half(list[i]), height = (row_ - 1) / halves_, at = y + h * height;
         if (list[i].kind == op_kind::U) {
           int const bar = std::max(cell_ / 7, 1);
-          rect("U", x(list[i].slot + 1) - bar, at, bar, height);
+          rect(op_kind::U, x(list[i].slot + 1) - bar, at, bar, height);
           continue;
         }
         int const from = x(list[i].slot) + cell_ * drawn[h] / count[h],
                   to = x(list[i].slot) + cell_ * (drawn[h] + 1) / count[h];
         ++drawn[h];
         bool const odd = floor_div(list[i].microbatch, view_.size.microbatches) % 2 != 0;
-        rect(name(list[i].kind), from, at, to - from, height, odd);
+        rect(list[i].kind, from, at, to - from, height, odd);
         if (to - from >= 13 && height >= 11)
-          out_ << "<text x=\"" << (from + to) / 2 << "\" y=\"" << at + height / 2 + 4 << "\" class=\"c t"
-               << name(list[i].kind) << "\">" << list[i].microbatch << "</text>\n";
+          labels_ << "<text x=\"" << (from + to) / 2 << "\" y=\"" << at + height / 2 + 4 << "\" class=\"c t"
+                  << name(list[i].kind) << "\">" << list[i].microbatch << "</text>\n";
       }
     }
   }
 
   int half(op const& o) const { return halves_ == 2 && o.kind != op_kind::F ? 1 : 0; }
 
-  void rect(char const* kind, int left, int y, int width, int height, bool odd = false) {
-    out_ << "<rect class=\"" << kind << "\" x=\"" << left << "\" y=\"" << y << "\" width=\"" << width << "\" height=\""
-         << height << (odd ? "\" fill-opacity=\"0.72\"/>\n" : "\"/>\n");
+  // One path for all cells of a colour: a picture of 107 ranks has tens of thousands of cells.
+  void rect(op_kind kind, int left, int y, int width, int height, bool odd = false) {
+    cells_[static_cast<int>(kind)][odd ? 1 : 0] += "M" + std::to_string(left) + " " + std::to_string(y) + "h" +
+                                                   std::to_string(width) + "v" + std::to_string(height) + "h-" +
+                                                   std::to_string(width) + "z";
+  }
+
+  void cells() {
+    for (paint const& p : paints) {
+      for (int odd = 0; odd < 2; ++odd) {
+        std::string const& path = cells_[static_cast<int>(p.kind)][odd];
+        if (!path.empty())
+          out_ << "<path class=\"" << name(p.kind) << (odd != 0 ? "\" fill-opacity=\"0.72" : "") << "\" d=\"" << path
+               << "\"/>\n";
+      }
+    }
+    out_ << labels_.str();
   }
 
   void axis(int bottom) {
@@ -150,8 +166,9 @@ class picture {
            << "<text x=\"" << at + 21 << "\" y=\"" << y << "\">" << p.meaning << "</text>\n";
       at += 40 + 6 * static_cast<int>(std::string(p.meaning).size());
     }
-    out_ << "<text x=\"" << at << "\" y=\"" << y << "\">numbers: microbatch; paler: every other minibatch"
-         << (halves_ == 2 ? "; upper and lower half: forward and backward unit" : "") << "</text>\n";
+    out_ << "<text x=\"8\" y=\"" << y + 20 << "\">numbers: microbatch; paler: every other minibatch"
+         << (halves_ == 2 ? "; upper and lower half: forward and backward unit" : "")
+         << (view_.size.stages > view_.size.ranks ? "; equal numbers side by side: the rank's stages" : "") << "</text>\n";
   }
 
   program_view view_;
@@ -160,7 +177,8 @@ class picture {
   std::vector<std::vector<op>> run_;
   int slots_ = 0, halves_ = 1, cell_ = 0, row_ = 0;
   static constexpr int left_ = 64, top_ = 46;
-  std::ostringstream out_;
+  std::string cells_[8][2];  // by kind and parity of the minibatch
+  std::ostringstream labels_, out_;
 };
 
 }  // namespace detail

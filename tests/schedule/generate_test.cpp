@@ -1,0 +1,125 @@
+// The built-in schedules' lists, and schedules of a user's own.
+#include <catch2/catch.hpp>
+
+#include <foal/schedule/async_1f1b.hpp>
+#include <foal/schedule/generate.hpp>
+#include <foal/schedule/gpipe.hpp>
+#include <foal/schedule/injected.hpp>
+#include <foal/schedule/one_f_one_b.hpp>
+#include <foal/schedule/pipemare.hpp>
+#include <foal/schedule/sequential.hpp>
+#include <foal/schedule/text.hpp>
+
+using namespace foal::schedule;
+
+static_assert(generator<sequential> && generator<gpipe> && generator<one_f_one_b> && generator<async_1f1b> &&
+              generator<pipemare> && generator<injected> && !generator<int>);
+
+namespace {
+
+template <class G>
+std::string listed(G const& g, extent e) {
+  program p = generate(g, e);
+  return lists(p.view());
+}
+
+template <class G>
+constexpr int period(G const& g, extent e) {
+  return generate(g, e).period();
+}
+
+// kFkB (Ada-Grouper) with k = 2, written as a user would: order only, no slots.
+struct two_f_two_b {
+  static constexpr char const* name = "two_f_two_b";
+  static constexpr bool asynchronous = false;
+
+  template <class Sink>
+  constexpr void emit(extent e, Sink& sink) const {
+    int const groups = e.microbatches / 2;
+    for (int s = 0; s < e.stages; ++s) {
+      int const fill = e.stages - 1 - s < groups ? e.stages - 1 - s : groups;
+      auto const pair = [&](op_kind kind, int group) {
+        for (int m = 2 * group; m < 2 * group + 2; ++m) sink(s, op{.kind = kind, .stage = s, .microbatch = m});
+      };
+      for (int g = 0; g < fill; ++g) pair(op_kind::F, g);
+      for (int g = 0; g < groups; ++g) {
+        if (g + fill < groups) pair(op_kind::F, g + fill);
+        pair(op_kind::BW, g);
+      }
+      sink(s, op{.kind = op_kind::U, .stage = s, .microbatch = e.microbatches - 1});
+    }
+  }
+};
+
+static_assert(generator<two_f_two_b>);
+static_assert(proof(two_f_two_b{}, {4, 4, 8}));
+
+struct astray : gpipe {
+  template <class Sink>
+  constexpr void emit(extent e, Sink& sink) const {
+    sink(e.ranks, op{});
+  }
+};
+
+}  // namespace
+
+// One slot an op: GPipe and 1F1B take 2(N + R - 1) of them, no pipelining 2SN; asynchronous periods are full.
+static_assert(period(gpipe{}, {4, 4, 8}) == 22 && period(one_f_one_b{}, {4, 4, 8}) == 22);
+static_assert(period(one_f_one_b{}, {3, 3, 4}) == 12);
+static_assert(period(sequential{}, {4, 4, 8}) == 64 && period(sequential{}, {4, 1, 8}) == 64);
+static_assert(period(async_1f1b{}, {4, 4, 8}) == 16 && period(pipemare{}, {4, 4, 8}) == 8);
+
+TEST_CASE("lists of the synchronous schedules") {
+  CHECK(listed(gpipe{}, {2, 2, 3}) == "F0 F1 F2 B0 B1 B2 U2\nF0 F1 F2 B0 B1 B2 U2\n");
+  CHECK(listed(sequential{}, {2, 2, 2}) == "F0 B0 F1 B1 U1\nF0 B0 F1 B1 U1\n");
+  CHECK(listed(one_f_one_b{}, {4, 4, 8}) ==
+        "F0 F1 F2 F3 B0 F4 B1 F5 B2 F6 B3 F7 B4 B5 B6 B7 U7\n"
+        "F0 F1 F2 B0 F3 B1 F4 B2 F5 B3 F6 B4 F7 B5 B6 B7 U7\n"
+        "F0 F1 B0 F2 B1 F3 B2 F4 B3 F5 B4 F6 B5 F7 B6 B7 U7\n"
+        "F0 B0 F1 B1 F2 B2 F3 B3 F4 B4 F5 B5 F6 B6 F7 B7 U7\n");
+  CHECK(listed(one_f_one_b{}, {4, 4, 2}) == "F0 F1 B0 B1 U1\nF0 F1 B0 B1 U1\nF0 F1 B0 B1 U1\nF0 B0 F1 B1 U1\n");
+}
+
+TEST_CASE("a rank with several stages runs them as one unit") {
+  CHECK(listed(one_f_one_b{}, {5, 2, 2}) ==
+        "F0.0 F1.0 F2.0 F0.1 F1.1 F2.1 B2.0 B1.0 B0.0 B2.1 U2.1 B1.1 U1.1 B0.1 U0.1\n"
+        "F3.0 F4.0 B4.0 B3.0 F3.1 F4.1 B4.1 U4.1 B3.1 U3.1\n");
+}
+
+TEST_CASE("asynchronous lists fill up, run, and drain") {
+  program p = generate(pipemare{}, {2, 2, 2});
+  CHECK(grid(p.view(), 2) ==
+        "F0       F1       F2       F3+B0    B1+U1    B2       B3+U3\n"
+        ".        F0       F1+B0    F2+B1+U1 F3+B2    B3+U3    .\n");
+  program q = generate(async_1f1b{}, {2, 2, 2});
+  CHECK(grid(q.view(), 2) ==
+        "F0    .     F1    B0    F2    B1+U1 F3    B2    .     B3+U3\n"
+        ".     F0    B0    F1    B1+U1 F2    B2    F3    B3+U3 .\n");
+}
+
+TEST_CASE("injected delays reach the program, padded with 0") {
+  program p = generate(injected{{3, 1}}, {3, 1, 2});
+  std::vector<int> const delays(p.view().delays.begin(), p.view().delays.end());
+  CHECK(delays == std::vector<int>{3, 1, 0});
+  CHECK(lists(p.view()) == "F0.0 F1.0 F2.0 B2.0 B1.0 B0.0 F0.1 F1.1 F2.1 B2.1 U2.1 B1.1 U1.1 B0.1 U0.1\n");
+}
+
+TEST_CASE("what cannot be generated is refused with a sentence") {
+  CHECK_THROWS_WITH(generate(gpipe{}, {3, 4, 8}), Catch::Contains("3 stages on 4 ranks"));
+  CHECK_THROWS_WITH(generate(gpipe{}, {3, 3, 0}), Catch::Contains("0 microbatches"));
+  CHECK_THROWS_WITH(generate(injected{{1}}, {2, 2, 1}), Catch::Contains("use one rank"));
+  CHECK_THROWS_WITH(generate(injected{{1, 2, 3}}, {2, 1, 1}), Catch::Contains("3 delays") && Catch::Contains("2 stages"));
+  CHECK_THROWS_WITH(generate(injected{{-1}}, {2, 1, 1}), Catch::Contains("delay of -1"));
+  CHECK_THROWS_WITH(generate(astray{}, {2, 2, 1}), Catch::Contains("rank 2") && Catch::Contains("ranks 0 to 1"));
+}
+
+TEST_CASE("a program with its own slots keeps them") {
+  program p(extent{1, 1, 1}, 0, false);
+  p(0, {.kind = op_kind::F, .slot = 0});
+  p(0, {.kind = op_kind::BW, .slot = 5});
+  p(0, {.kind = op_kind::U, .slot = 7});
+  time(p);
+  CHECK(p.view().rank(0)[1].slot == 5);
+  CHECK(p.period() == 8);
+  CHECK(prove(p.view()));
+}

@@ -1,0 +1,210 @@
+// The proof accepts the built-in schedules and refuses broken lists, naming both ops.
+#include <catch2/catch.hpp>
+
+#include <foal/schedule/async_1f1b.hpp>
+#include <foal/schedule/generate.hpp>
+#include <foal/schedule/gpipe.hpp>
+#include <foal/schedule/injected.hpp>
+#include <foal/schedule/one_f_one_b.hpp>
+#include <foal/schedule/pipemare.hpp>
+#include <foal/schedule/sequential.hpp>
+
+using namespace foal::schedule;
+
+namespace {
+
+constexpr op_kind F = op_kind::F, B = op_kind::B, W = op_kind::W, BW = op_kind::BW, U = op_kind::U, R = op_kind::R;
+
+constexpr op of(op_kind kind, int stage, int microbatch) { return {.kind = kind, .stage = stage, .microbatch = microbatch}; }
+
+// Two stages on two ranks, two microbatches; slots as messages would give them.
+constexpr program two_ranks(std::initializer_list<op> rank0, std::initializer_list<op> rank1) {
+  program p({2, 2, 2}, 0, false);
+  for (op const& o : rank0) p(0, o);
+  for (op const& o : rank1) p(1, o);
+  time(p);
+  return p;
+}
+
+constexpr verdict cyclic() {
+  return prove(two_ranks({of(F, 0, 0), of(BW, 0, 0), of(F, 0, 1), of(BW, 0, 1)},
+                         {of(F, 1, 0), of(F, 1, 1), of(BW, 1, 0), of(BW, 1, 1)})
+                   .view());
+}
+
+constexpr program good() {
+  return two_ranks({of(F, 0, 0), of(F, 0, 1), of(BW, 0, 0), of(BW, 0, 1), of(U, 0, 1)},
+                   {of(F, 1, 0), of(BW, 1, 0), of(F, 1, 1), of(BW, 1, 1), of(U, 1, 1)});
+}
+
+// `good` with one op changed after its slots were given.
+template <class Change>
+verdict broken(int rank, std::size_t index, Change change) {
+  program p = good();
+  change(p.list(rank)[index]);
+  return prove(p.view());
+}
+
+bool names(verdict const& v, flaw what, op const& first, op const& second) {
+  auto const same = [](op const& a, op const& b) {
+    return a.kind == b.kind && a.stage == b.stage && a.microbatch == b.microbatch;
+  };
+  INFO(text(v));
+  CHECK(v.what == what);
+  CHECK(text(v).find(text(first, first.stage)) != std::string::npos);
+  CHECK(text(v).find(text(second, second.stage)) != std::string::npos);
+  return !v && same(v.first, first) && same(v.second, second) && v.first_rank == first.stage &&
+         v.second_rank == second.stage;
+}
+
+}  // namespace
+
+// A list whose ranks wait for each other is refused with the op at which each of them is stuck.
+static_assert(cyclic().what == flaw::deadlock && cyclic().found == 2);
+static_assert(cyclic().first == of(BW, 0, 0) && cyclic().first_rank == 0);
+static_assert(cyclic().second == of(F, 1, 1) && cyclic().second_rank == 1);
+static_assert(prove(good().view()));
+constexpr checked<prove(good().view())> compiles{};
+
+TEST_CASE("the built-in schedules are proved for many shapes") {
+  for (int stages = 1; stages <= 9; ++stages) {
+    for (int ranks = 1; ranks <= stages; ++ranks) {
+      for (int n : {1, 2, 3, 4, 7, 16}) {
+        extent const e{stages, ranks, n};
+        INFO(stages << " stages, " << ranks << " ranks, " << n << " microbatches");
+        CHECK(text(proof(sequential{}, e)) == text(verdict{}));
+        CHECK(text(proof(gpipe{}, e)) == text(verdict{}));
+        CHECK(text(proof(one_f_one_b{}, e)) == text(verdict{}));
+        CHECK(text(proof(async_1f1b{}, e)) == text(verdict{}));
+        CHECK(text(proof(pipemare{}, e)) == text(verdict{}));
+        if (ranks == 1) CHECK(text(proof(injected{{2, 1}}, {stages + 1, 1, n})) == text(verdict{}));
+      }
+    }
+  }
+}
+
+TEST_CASE("a deadlock is told in one sentence") {
+  CHECK(text(cyclic()) ==
+        "cannot run BW(stage 0, microbatch 0) on rank 0, because it waits for an op that its rank reaches only after "
+        "F(stage 1, microbatch 1) on rank 1, and that waits for rank 0 in turn (2 ranks wait in a circle); list one of them "
+        "later");
+}
+
+TEST_CASE("a missing op") {
+  verdict v = prove(two_ranks({of(F, 0, 0), of(F, 0, 1), of(BW, 0, 0), of(U, 0, 1)},
+                              {of(F, 1, 0), of(BW, 1, 0), of(F, 1, 1), of(BW, 1, 1), of(U, 1, 1)})
+                        .view());
+  CHECK(names(v, flaw::missing, of(BW, 0, 1), of(F, 0, 1)));
+  v = prove(two_ranks({of(F, 0, 0), of(F, 0, 1), of(BW, 0, 0), of(B, 0, 1), of(U, 0, 1)},
+                      {of(F, 1, 0), of(BW, 1, 0), of(F, 1, 1), of(BW, 1, 1), of(U, 1, 1)})
+                .view());
+  CHECK(names(v, flaw::missing, of(W, 0, 1), of(F, 0, 1)));
+  v = prove(two_ranks({of(F, 0, 0), of(F, 0, 1), of(BW, 0, 0), of(BW, 0, 1)},
+                      {of(F, 1, 0), of(BW, 1, 0), of(F, 1, 1), of(BW, 1, 1), of(U, 1, 1)})
+                .view());
+  CHECK(names(v, flaw::missing, of(U, 0, 1), of(BW, 0, 1)));
+}
+
+TEST_CASE("an op listed twice") {
+  CHECK(names(broken(0, 1, [](op& o) { o.microbatch = 0; }), flaw::twice, of(F, 0, 0), of(F, 0, 0)));
+  verdict const v = prove(two_ranks({of(F, 0, 0), of(F, 0, 1), of(BW, 0, 0), of(BW, 0, 1), of(W, 0, 1), of(U, 0, 1)},
+                                    {of(F, 1, 0), of(BW, 1, 0), of(F, 1, 1), of(BW, 1, 1), of(U, 1, 1)})
+                              .view());
+  CHECK(names(v, flaw::twice, of(BW, 0, 1), of(W, 0, 1)));
+}
+
+TEST_CASE("a stage on two ranks") {
+  verdict const v = prove(two_ranks({of(F, 0, 0), of(F, 0, 1), of(BW, 0, 0), of(BW, 0, 1), of(U, 0, 1)},
+                                    {of(F, 1, 0), of(BW, 1, 0), of(F, 1, 1), of(BW, 1, 1), of(U, 0, 1)})
+                              .view());
+  CHECK(v.what == flaw::placement);
+  CHECK(text(v).find("U(stage 0, microbatch 1) on rank 1") != std::string::npos);
+  CHECK(text(v).find("F(stage 0, microbatch 0) on rank 0") != std::string::npos);
+}
+
+TEST_CASE("an op before its input") {
+  // Slots of `good`: rank 0 F0 0, F1 1, BW0 3, BW1 5; rank 1 F0 1, BW0 2, F1 3, BW1 4.
+  CHECK(names(broken(1, 0, [](op& o) { o.slot = 0; }), flaw::dependency, of(F, 1, 0), of(F, 0, 0)));
+  CHECK(names(broken(0, 2, [](op& o) { o.slot = 2; }), flaw::dependency, of(BW, 0, 0), of(BW, 1, 0)));
+  verdict const v = prove(two_ranks({of(BW, 0, 0), of(F, 0, 0), of(F, 0, 1), of(BW, 0, 1), of(U, 0, 1)},
+                                    {of(F, 1, 0), of(BW, 1, 0), of(F, 1, 1), of(BW, 1, 1), of(U, 1, 1)})
+                              .view());
+  CHECK(names(v, flaw::dependency, of(BW, 0, 0), of(F, 0, 0)));
+}
+
+TEST_CASE("W before B, and R outside F and B") {
+  auto const slots = [](int b, int w, int r) {
+    program p({1, 1, 1}, 8, false);
+    std::vector<op> ops{{.kind = F, .slot = 1}, {.kind = B, .slot = b}, {.kind = W, .slot = w}, {.kind = R, .slot = r}};
+    std::sort(ops.begin(), ops.end(), [](op const& x, op const& y) { return x.slot < y.slot; });
+    for (op const& o : ops) p(0, o);
+    p(0, {.kind = U, .slot = 7});
+    return prove(p.view());
+  };
+  CHECK(slots(3, 4, 2));
+  CHECK(names(slots(4, 3, 2), flaw::dependency, of(W, 0, 0), of(B, 0, 0)));
+  CHECK(names(slots(3, 4, 0), flaw::dependency, of(R, 0, 0), of(F, 0, 0)));
+  CHECK(names(slots(3, 4, 5), flaw::dependency, of(B, 0, 0), of(R, 0, 0)));
+}
+
+TEST_CASE("a list that contradicts its slots, or leaves its period") {
+  CHECK(names(broken(0, 0, [](op& o) { o.slot = 2; }), flaw::order, of(F, 0, 0), of(F, 0, 1)));
+  CHECK(names(broken(0, 1, [](op& o) { o.slot = 0; }), flaw::order, of(F, 0, 0), of(F, 0, 1)));
+  verdict const v = broken(0, 4, [](op& o) { o.slot = 6; });
+  CHECK(v.what == flaw::slot);
+  CHECK(text(v).find("slot 6 is not in the period of 6 slots") != std::string::npos);
+}
+
+TEST_CASE("an update on the wrong side of a gradient") {
+  verdict v = prove(two_ranks({of(F, 0, 0), of(F, 0, 1), of(BW, 0, 0), of(U, 0, 1), of(BW, 0, 1)},
+                              {of(F, 1, 0), of(BW, 1, 0), of(F, 1, 1), of(BW, 1, 1), of(U, 1, 1)})
+                        .view());
+  CHECK(names(v, flaw::update, of(U, 0, 1), of(BW, 0, 1)));
+
+  // In an asynchronous program U of a minibatch must also come before the next one's gradients; here it is a slot late.
+  program p({1, 1, 2}, 4, true);
+  p(0, {.kind = F, .microbatch = 0, .slot = 0});
+  p(0, {.kind = BW, .microbatch = -1, .slot = 1});
+  p(0, {.kind = F, .microbatch = 1, .slot = 2});
+  p(0, {.kind = BW, .microbatch = 0, .slot = 3});
+  p(0, {.kind = U, .microbatch = -1, .slot = 3, .lane = 1});
+  CHECK(names(prove(p.view()), flaw::update, of(U, 0, -1), of(BW, 0, 0)));
+
+  // Beside a forward of its stage, U runs after it.
+  program q({1, 1, 1}, 1, true);
+  q(0, {.kind = BW, .microbatch = -1, .slot = 0});
+  q(0, {.kind = U, .microbatch = -1, .slot = 0, .lane = 1});
+  q(0, {.kind = F, .microbatch = 0, .slot = 0, .lane = 2});
+  CHECK(names(prove(q.view()), flaw::update, of(U, 0, -1), of(F, 0, 0)));
+}
+
+TEST_CASE("messages that are taken in another order than they are sent") {
+  verdict v = prove(two_ranks({of(F, 0, 0), of(F, 0, 1), of(BW, 0, 0), of(BW, 0, 1), of(U, 0, 1)},
+                              {of(F, 1, 1), of(F, 1, 0), of(BW, 1, 0), of(BW, 1, 1), of(U, 1, 1)})
+                        .view());
+  CHECK(names(v, flaw::fifo, of(F, 1, 1), of(F, 0, 0)));
+  v = prove(two_ranks({of(F, 0, 0), of(F, 0, 1), of(BW, 0, 1), of(BW, 0, 0), of(U, 0, 1)},
+                      {of(F, 1, 0), of(F, 1, 1), of(BW, 1, 0), of(BW, 1, 1), of(U, 1, 1)})
+                .view());
+  CHECK(names(v, flaw::fifo, of(BW, 0, 1), of(BW, 1, 0)));
+  // Both ends in the same order is fine, whichever it is.
+  CHECK(prove(two_ranks({of(F, 0, 0), of(F, 0, 1), of(BW, 0, 1), of(BW, 0, 0), of(U, 0, 1)},
+                        {of(F, 1, 0), of(F, 1, 1), of(BW, 1, 1), of(BW, 1, 0), of(U, 1, 1)})
+                  .view()));
+}
+
+TEST_CASE("numbers that a program cannot have") {
+  CHECK(broken(0, 0, [](op& o) { o.stage = 2; }).what == flaw::range);
+  CHECK(broken(0, 0, [](op& o) { o.stage = -1; }).what == flaw::range);
+  CHECK(broken(0, 0, [](op& o) { o.microbatch = 2; }).what == flaw::range);
+  CHECK(broken(0, 0, [](op& o) { o.microbatch = -2; }).what == flaw::range);
+  CHECK(broken(0, 4, [](op& o) { o.microbatch = 0; }).what == flaw::range);
+  CHECK(broken(0, 0, [](op& o) { o.kind = op_kind::G; }).what == flaw::unknown);
+  CHECK(broken(0, 0, [](op& o) { o.replica = 1; }).what == flaw::unknown);
+  CHECK(prove(program_view{}).what == flaw::size);
+  program p({1, 1, 1}, 2, true);
+  p(0, {.kind = F});
+  p(0, {.kind = BW});
+  p(0, {.kind = U});
+  CHECK(prove(p.view()).what == flaw::untimed);
+}
