@@ -34,6 +34,13 @@ set(foal_tests
     report/statistics
     report/table
     report/trace
+    schedule/analysis
+    schedule/channel
+    schedule/generate
+    schedule/large
+    schedule/prove
+    schedule/replay
+    schedule/text
 )
 
 # tests/<name>_test.cu
@@ -41,12 +48,21 @@ set(foal_cuda_tests)
 
 # tests/fail/<name>_fail.cpp
 set(foal_fail_tests
+    correction_of_a_stash
+    delay_policy_without_effect
     empty_model
+    live_weights_of_gpipe
     model_without_input
+    optimizer_without_prepare
+    policy_without_role
+    rescheduling_without_effect
     shapes_do_not_chain
     skip_never_added
     skip_never_saved
     skip_shapes_differ
+    two_optimizers
+    warmup_without_effect
+    wrong_member
 )
 
 # bench/<name>_bench.cpp

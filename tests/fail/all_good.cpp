@@ -1,12 +1,31 @@
 // The passing twin of every *_fail.cpp: what they get wrong, done right. It must compile with the flags they fail with.
-#include <foal/layer/linear.hpp>
 #include <foal/layer/relu.hpp>
-#include <foal/model/stages.hpp>
+
+#include "net.hpp"
 
 struct shortcut_tag {};
 
-struct net : foal::stages<foal::input<8>, foal::linear<8>, foal::relu, foal::save<shortcut_tag>, foal::linear<8>,
-                          foal::add<shortcut_tag>, foal::residual<foal::linear<8>>,
-                          foal::residual<foal::shortcut<foal::linear<4>>, foal::linear<4>>, foal::linear<10>> {};
+struct skips : foal::stages<foal::input<8>, foal::linear<8>, foal::relu, foal::save<shortcut_tag>, foal::linear<8>,
+                            foal::add<shortcut_tag>, foal::residual<foal::linear<8>>,
+                            foal::residual<foal::shortcut<foal::linear<4>>, foal::linear<4>>, foal::linear<10>> {};
 
-int main() { return foal::stage_count<net> == 6 ? 0 : 1; }
+struct last_gradient_only {
+  using role = foal::role::delay;
+  static constexpr char const* name = "own";
+  static constexpr int states = 0;
+  template <class S>
+  auto backward_weight(foal::delay::moment) const {
+    return [](S w) { return w; };
+  }
+};
+
+using asynchronous = run<foal::schedule::pipemare, foal::optim::adam, foal::delay::discrepancy_correction,
+                         foal::lr::reschedule<foal::lr::constant>, foal::warmup::synchronous>;
+using stashed = run<foal::schedule::pipemare, foal::optim::momentum, foal::versions::stash>;
+using synchronous = run<foal::schedule::gpipe, foal::versions::flush>;
+using own = run<foal::schedule::pipemare, last_gradient_only>;
+
+int main() {
+  int const stages = asynchronous::stages + stashed::stages + synchronous::stages + own::stages;
+  return foal::stage_count<skips> == 6 && stages == 8 ? 0 : 1;
+}

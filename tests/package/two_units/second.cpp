@@ -1,5 +1,5 @@
 // The second translation unit.
-#include "everything.hpp"
+#include "../net.hpp"
 
-int other_unit();
-int other_unit() { return this_unit(); }
+bool other_unit_learns();
+bool other_unit_learns() { return learns(); }

@@ -1,0 +1,17 @@
+// What the programs about policies have in common: a small net, and every policy they misuse.
+#pragma once
+
+#include <foal/delay/discrepancy_correction.hpp>
+#include <foal/layer/linear.hpp>
+#include <foal/layer/loss/cross_entropy.hpp>
+#include <foal/lr/reschedule.hpp>
+#include <foal/optim/adam.hpp>
+#include <foal/optim/momentum.hpp>
+#include <foal/schedule/gpipe.hpp>
+#include <foal/schedule/pipemare.hpp>
+#include <foal/trainer.hpp>
+
+struct net : foal::stages<foal::input<8>, foal::linear<8>, foal::linear<4>> {};
+
+template <class Schedule, class... Policies>
+using run = foal::trainer<net, foal::loss::cross_entropy, Schedule, Policies...>;
