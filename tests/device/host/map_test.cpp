@@ -1,0 +1,98 @@
+#include <catch2/catch.hpp>
+#include <cmath>
+#include <cstdint>
+#include <foal/device/contract.hpp>
+#include <foal/device/host.hpp>
+
+#include "../../support/layer_check.hpp"
+
+using namespace foal::test;
+using foal::device::host;
+
+static_assert(foal::device::device<host>);
+
+namespace {
+
+struct momentum_step {
+  float rate, momentum;
+  void operator()(float& w, float& v, float const& g) const {
+    v = momentum * v + g;
+    w -= rate * v;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("map calls the functor once for each element", "[device]") {
+  auto w = random_numbers<float>(1003, 1), v = random_numbers<float>(1003, 2);
+  auto const g = random_numbers<float>(1003, 3);
+  auto wanted_w = w, wanted_v = v;
+  for (std::size_t i = 0; i < g.size(); ++i) {
+    wanted_v[i] = 0.5f * wanted_v[i] + g[i];
+    wanted_w[i] -= 0.25f * wanted_v[i];
+  }
+  host::map(w.size(), momentum_step{0.25f, 0.5f}, w.data(), v.data(), g.data());
+  CHECK(relative_error(w, wanted_w) < 1e-6);
+  CHECK(relative_error(v, wanted_v) < 1e-6);
+  host::map(0, momentum_step{}, w.data(), v.data(), g.data());
+}
+
+TEST_CASE("sum_of_squares and all_finite", "[device]") {
+  for (std::size_t const n : {0U, 1U, 7U, 8U, 16U, 17U, 33U, 1000U}) {
+    auto x = random_numbers<float>(n, static_cast<unsigned>(n) + 1);
+    double wanted = 0;
+    for (float const value : x) wanted += static_cast<double>(value) * static_cast<double>(value);
+    CHECK(host::sum_of_squares(n, x.data()) == Approx(wanted).epsilon(1e-13));
+    CHECK(host::all_finite(n, x.data()));
+    for (std::size_t i = 0; i < n; i += 5) {
+      float const kept = x[i];
+      for (float const bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(),
+                              -std::numeric_limits<float>::infinity()}) {
+        x[i] = bad;
+        CHECK_FALSE(host::all_finite(n, x.data()));
+      }
+      x[i] = kept;
+    }
+  }
+  std::vector<float> large(40, std::numeric_limits<float>::max());
+  CHECK(host::all_finite(large.size(), large.data()));
+}
+
+TEST_CASE("rows: a bias added, sums and sums of products against plain loops", "[device]") {
+  for (int const rows : {1, 5, 64, 65, 200}) {
+    for (int const cols : {1, 3, 64, 65, 130}) {
+      auto const n = static_cast<std::size_t>(rows) * static_cast<std::size_t>(cols);
+      auto const x = random_numbers<float>(n, 1), y = random_numbers<float>(n, 2);
+      auto const bias = random_numbers<float>(static_cast<std::size_t>(cols), 3);
+      std::vector<double> added(x.begin(), x.end()), sum(bias.begin(), bias.end()), products(bias.begin(), bias.end());
+      for (std::size_t i = 0; i < n; ++i) {
+        std::size_t const c = i % static_cast<std::size_t>(cols);
+        added[i] += static_cast<double>(bias[c]);
+        sum[c] += static_cast<double>(x[i]);
+        products[c] += static_cast<double>(x[i]) * static_cast<double>(y[i]);
+      }
+      auto with_bias = x, total = bias, total_products = bias;
+      host::add_to_rows(rows, cols, bias.data(), with_bias.data());
+      host::sum_of_rows(rows, cols, x.data(), total.data());
+      host::sum_of_row_products(rows, cols, x.data(), y.data(), total_products.data());
+      CHECK(relative_error(with_bias, added) < 1e-6);
+      CHECK(relative_error(total, sum) < 2e-6);
+      CHECK(relative_error(total_products, products) < 2e-6);
+    }
+  }
+}
+
+TEST_CASE("memory: aligned, copied, zeroed", "[device]") {
+  void* const block = host::allocate(1000);
+  CHECK(reinterpret_cast<std::uintptr_t>(block) % foal::alignment == 0);
+  std::vector<unsigned char> const in(1000, 7);
+  std::vector<unsigned char> out(1000, 1);
+  host::copy_in(block, in.data(), 1000);
+  host::copy_out(out.data(), block, 1000);
+  CHECK(out == in);
+  host::zero(block, 999);
+  host::copy(out.data(), block, 1000);
+  CHECK(std::count(out.begin(), out.end(), 0) == 999);
+  host::copy(nullptr, nullptr, 0);
+  host::release(block);
+}
