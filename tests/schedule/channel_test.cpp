@@ -55,8 +55,8 @@ constexpr program two_way(bool crossed) {
   using enum op_kind;
   program p({3, 2, 2}, 13, false);
   for (op const& o : {of(F, 0, 0, 0), of(F, 0, 1, 1), of(F, 2, 0, 3), of(BW, 2, 0, 4)}) p(0, o);
-  for (op const& o : {of(F, 1, 0, 1), of(BW, 1, 0, 5), of(F, 1, 1, 6), of(BW, 1, 1, 9), of(U, 1, 1, 10)}) p(1, o);
-  if (crossed) {
+  for (op const& o : {of(F, 1, 0, 1), of(F, 1, 1, 2), of(BW, 1, 0, 5), of(BW, 1, 1, 9), of(U, 1, 1, 10)}) p(1, o);
+  if (!crossed) {
     for (op const& o :
          {of(F, 2, 1, 7), of(BW, 2, 1, 8), of(U, 2, 1, 9), of(BW, 0, 0, 10), of(BW, 0, 1, 11), of(U, 0, 1, 12)})
       p(0, o);
@@ -101,7 +101,10 @@ TEST_CASE("F and B of a pair in one FIFO must be taken in the order in which the
   CHECK(channel_capacity(crossed.view(), merge::pair_direction) >= 0);
   verdict const v = run_bounded(crossed.view(), -1);
   CHECK(v.what == flaw::fifo);
-  CHECK(v.first.stage == 2);
-  CHECK(v.first.microbatch == 1);
-  CHECK(v.second.stage == 0);
+  CHECK(v.first.kind == op_kind::BW);
+  CHECK(v.first.stage == 0);
+  CHECK(v.first.microbatch == 0);
+  CHECK(v.second.kind == op_kind::F);
+  CHECK(v.second.stage == 2);
+  CHECK(v.second.microbatch == 1);
 }

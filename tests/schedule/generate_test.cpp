@@ -1,6 +1,7 @@
 // The built-in schedules' lists, and schedules of a user's own.
 #include <catch2/catch.hpp>
 
+#include <foal/schedule/analysis.hpp>
 #include <foal/schedule/async_1f1b.hpp>
 #include <foal/schedule/generate.hpp>
 #include <foal/schedule/gpipe.hpp>
@@ -53,6 +54,38 @@ struct two_f_two_b {
 
 static_assert(generator<two_f_two_b>);
 static_assert(proof(two_f_two_b{}, {4, 4, 8}));
+
+// An asynchronous schedule by its order alone; it gets slots and a period.
+template <class Base>
+struct order_only {
+  static constexpr char const* name = "order_only";
+  static constexpr bool asynchronous = Base::asynchronous;
+
+  template <class Sink>
+  constexpr void emit(extent e, Sink& sink) const {
+    auto const strip = [&](int rank, op o) {
+      o.slot = -1;
+      o.lane = 0;
+      sink(rank, o);
+    };
+    Base{}.emit(e, strip);
+  }
+};
+
+struct stuck {
+  static constexpr char const* name = "stuck";
+  static constexpr bool asynchronous = true;
+
+  // Stage 0 wants the gradient of microbatch 0 before it runs forward 1; stage 1 wants forward 1 before it gives that.
+  template <class Sink>
+  constexpr void emit(extent, Sink& sink) const {
+    using enum op_kind;
+    for (op_kind const kind : {F, BW, U}) sink(0, op{.kind = kind, .stage = 0, .microbatch = 0});
+    sink(1, op{.kind = F, .stage = 1, .microbatch = 0});
+    sink(1, op{.kind = BW, .stage = 1, .microbatch = -1});
+    sink(1, op{.kind = U, .stage = 1, .microbatch = -1});
+  }
+};
 
 struct astray : gpipe {
   template <class Sink>
@@ -122,4 +155,27 @@ TEST_CASE("a program with its own slots keeps them") {
   CHECK(p.view().rank(0)[1].slot == 5);
   CHECK(p.period() == 8);
   CHECK(prove(p.view()));
+}
+
+TEST_CASE("an asynchronous schedule without slots repeats in the shortest period") {
+  for (extent const e : {extent{1, 1, 1}, {2, 2, 1}, {4, 4, 1}, {4, 4, 3}, {5, 2, 3}, {6, 6, 2}}) {
+    INFO(e.stages << " stages, " << e.ranks << " ranks, " << e.microbatches << " microbatches");
+    program given = generate(async_1f1b{}, e), found = generate(order_only<async_1f1b>{}, e);
+    CHECK(text(prove(found.view())) == text(verdict{}));
+    CHECK(found.period() == 2 * e.microbatches * ((e.stages + e.ranks - 1) / e.ranks));
+    if (e.stages != e.ranks) continue;
+    analysis const a = analyse(given.view()), b = analyse(found.view());
+    CHECK(a.period == b.period);
+    for (int s = 0; s < e.stages; ++s) {
+      auto const i = static_cast<std::size_t>(s);
+      CHECK(a.stage[i].delay == b.stage[i].delay);
+      CHECK(a.stage[i].saved_peak == b.stage[i].saved_peak);
+    }
+  }
+}
+
+TEST_CASE("an asynchronous schedule that deadlocks is refused by its order") {
+  verdict const v = proof(stuck{}, {2, 2, 1});
+  CHECK(v.what == flaw::deadlock);
+  CHECK_THAT(text(v), Catch::Contains("BW(stage 0, microbatch 0) on rank 0") && Catch::Contains("F(stage 1, microbatch 1)"));
 }

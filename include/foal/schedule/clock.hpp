@@ -2,7 +2,9 @@
 // allow.
 #pragma once
 
-#include <foal/schedule/program.hpp>
+#include <algorithm>
+
+#include <foal/schedule/unroll.hpp>
 #include <foal/schedule/verdict.hpp>
 
 namespace foal::schedule {
@@ -152,6 +154,18 @@ constexpr verdict deadlock(clocked const& c) {
           .first_rank = lowest->rank,
           .second_rank = other->rank,
           .found = circle};
+}
+
+/// The same for a run of an asynchronous program that fills the pipeline once and repeats twice, from its lists alone.
+constexpr clocked clock_run(program_view v) {
+  int drain = 0;
+  for (op const& o : v.ops) drain = std::max(drain, -floor_div(o.microbatch, v.size.microbatches));
+  auto const run = unroll(v, drain + 2);
+  program whole({v.size.stages, v.size.ranks, (drain + 2) * v.size.microbatches}, 0, false);
+  for (int r = 0; r < v.size.ranks; ++r) {
+    for (op const& o : run[static_cast<std::size_t>(r)]) whole(r, o);
+  }
+  return clock(whole.view());
 }
 
 /// True if some op has no slot yet.

@@ -5,6 +5,7 @@
 #include <concepts>
 
 #include <foal/schedule/prove.hpp>
+#include <foal/schedule/repeat.hpp>
 
 namespace foal::schedule {
 
@@ -30,7 +31,10 @@ constexpr void time(program& p) {
     }
     return;
   }
-  if (p.asynchronous()) return;
+  if (p.asynchronous()) {
+    repeat(p);
+    return;
+  }
   clocked const c = clock(v);
   if (!c.blocked.empty()) return;
   p.slots(c.slot);

@@ -110,6 +110,7 @@ constexpr verdict index(program_view v, timeline& t) {
   t.period = v.period;
   if (untimed(v)) {
     if (v.asynchronous) {
+      if (verdict const bad = deadlock(clock_run(v)); !bad) return bad;
       for (std::size_t i = 0; i < v.ops.size(); ++i) {
         if (v.ops[i].slot < 0) return {.what = flaw::untimed, .first = v.ops[i], .first_rank = host[i]};
       }
