@@ -130,8 +130,8 @@ class picture {
 
   // One path for all cells of a colour: a picture of 107 ranks has tens of thousands of cells.
   void rect(op_kind kind, int left, int y, int width, int height, bool odd = false) {
-    cells_[static_cast<int>(kind)][odd ? 1 : 0] += "M" + std::to_string(left) + " " + std::to_string(y) + "h" +
-                                                   std::to_string(width) + "v" + std::to_string(height) + "h-" +
+    cells_[static_cast<int>(kind)][odd ? 1 : 0] += std::string("M").append(std::to_string(left)) + " " + std::to_string(y) +
+                                                   "h" + std::to_string(width) + "v" + std::to_string(height) + "h-" +
                                                    std::to_string(width) + "z";
   }
 

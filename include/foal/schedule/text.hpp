@@ -30,7 +30,7 @@ inline std::string lists(program_view v, int minibatches = 1) {
   for (auto const& rank : unroll(v, minibatches)) {
     std::string line;
     for (op const& o : rank)
-      line += (line.empty() ? "" : " ") + detail::token(o, v.size.stages > v.size.ranks, detail::splits(v));
+      line.append(line.empty() ? "" : " ").append(detail::token(o, v.size.stages > v.size.ranks, detail::splits(v)));
     out += line + "\n";
   }
   return out;
@@ -49,7 +49,7 @@ inline std::string grid(program_view v, int minibatches = 1) {
     for (op const& o : run[r]) {
       if (o.slot < 0) continue;
       std::string& cell = cells[r][static_cast<std::size_t>(o.slot)];
-      cell += (cell.empty() ? "" : "+") + detail::token(o, v.size.stages > v.size.ranks, detail::splits(v));
+      cell.append(cell.empty() ? "" : "+").append(detail::token(o, v.size.stages > v.size.ranks, detail::splits(v)));
       width = std::max(width, cell.size());
     }
   }
