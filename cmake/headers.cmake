@@ -55,6 +55,7 @@ set(foal_headers
     foal/schedule/pipemare.hpp
     foal/schedule/program.hpp
     foal/schedule/prove.hpp
+    foal/schedule/repeat.hpp
     foal/schedule/replay.hpp
     foal/schedule/sequential.hpp
     foal/schedule/svg.hpp

@@ -17,6 +17,9 @@ set(foal_tests
     data/order
     data/split
     data/views
+    device/host
+    device/host/map
+    device/host/product
     layer/conv
     layer/dropout
     layer/linear
