@@ -1,4 +1,7 @@
 // The proof accepts the built-in schedules and refuses broken lists, naming both ops.
+#include <algorithm>
+#include <type_traits>
+
 #include <catch2/catch.hpp>
 
 #include <foal/schedule/async_1f1b.hpp>
@@ -65,7 +68,7 @@ static_assert(cyclic().first == of(BW, 0, 0) && cyclic().first_rank == 0);
 static_assert(cyclic().second == of(F, 1, 1) && cyclic().second_rank == 1);
 constexpr verdict accepted() { return prove(good().view()); }
 static_assert(accepted());
-constexpr checked<accepted()> compiles{};
+static_assert(std::is_empty_v<checked<accepted()>>);
 
 TEST_CASE("the built-in schedules are proved for many shapes") {
   for (int stages = 1; stages <= 9; ++stages) {
