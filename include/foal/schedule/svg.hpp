@@ -12,15 +12,15 @@ namespace foal::schedule {
 
 namespace detail {
 
-// From light to dark in this order, so that a grey print still tells them apart: F, R, B, W, BW, U.
+// All of different lightness, so that a grey print still tells them apart: F, B, R, W, BW, U from light to dark.
 struct paint {
   op_kind kind;
   char const* fill;
   char const* ink;
   char const* meaning;
 };
-inline constexpr paint paints[] = {{op_kind::F, "#d9e8f6", "#000", "F forward"},
-                                   {op_kind::R, "#c3b5e3", "#000", "R recompute"},
+inline constexpr paint paints[] = {{op_kind::F, "#bcd8f0", "#000", "F forward"},
+                                   {op_kind::R, "#a08ed0", "#000", "R recompute"},
                                    {op_kind::B, "#efa35a", "#000", "B backward for the input"},
                                    {op_kind::W, "#4f9a5b", "#fff", "W backward for the weights"},
                                    {op_kind::BW, "#b5442f", "#fff", "BW backward"},
@@ -43,7 +43,7 @@ class picture {
   }
 
   std::string draw() {
-    int const width = std::max(left_ + slots_ * cell_ + 16, 640), bottom = top_ + view_.size.ranks * row_;
+    int const width = std::max(left_ + slots_ * cell_ + 16, 860), bottom = top_ + view_.size.ranks * row_;
     out_ << "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"" << width << "\" height=\"" << bottom + 84
          << "\" viewBox=\"0 0 " << width << " " << bottom + 84
          << "\" role=\"img\" font-family=\"sans-serif\" font-size=\"11\">\n"
