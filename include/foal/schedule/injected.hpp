@@ -13,6 +13,7 @@ namespace foal::schedule {
 struct injected {
   static constexpr char const* name = "injected";
   static constexpr bool asynchronous = true;
+  static constexpr bool one_rank = true;  ///< a trainer puts all stages on one rank
 
   std::vector<int> delays;  ///< d_s in microbatches
 

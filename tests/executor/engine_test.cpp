@@ -1,0 +1,233 @@
+// Whole trajectories against the plain loop of support/oracle.hpp, in float64, after every update.
+#include <foal/delay/discrepancy_correction.hpp>
+#include <foal/layer/loss/cross_entropy.hpp>
+#include <foal/lr/reschedule.hpp>
+#include <foal/optim/momentum.hpp>
+#include <foal/schedule/async_1f1b.hpp>
+#include <foal/schedule/gpipe.hpp>
+#include <foal/schedule/injected.hpp>
+#include <foal/schedule/one_f_one_b.hpp>
+#include <foal/schedule/pipemare.hpp>
+#include <foal/trainer.hpp>
+#include <foal/versions/versions.hpp>
+#include <foal/warmup/warmup.hpp>
+
+#include <catch2/catch.hpp>
+
+#include "tests/support/nets.hpp"
+#include "tests/support/oracle.hpp"
+
+namespace {
+
+using namespace foal;
+using foal::test::mlp;
+using foal::test::oracle;
+
+constexpr double tolerance = 1e-12;
+constexpr long long updates = 45;
+constexpr int samples = 2;
+
+lr::step base_rate() { return {.rate = 0.3, .every = 20, .factor = 0.3, .warmup = 5}; }
+
+/// What the cases vary.
+struct method {
+  int n = 1;
+  std::vector<int> delay{};
+  bool stash = false, t2 = false, exact = false;
+  double decay = 0.2, floor = 1;
+  long long t1 = 0, t3 = 0;
+  std::vector<long long> fits{updates};
+};
+
+template <class Trainer>
+oracle make_oracle(Trainer const& t, method const& how) {
+  oracle o;
+  o.width = test::mlp_widths(Trainer::stages);
+  o.n = how.n;
+  o.samples = samples;
+  o.delay = how.delay;
+  o.stash = how.stash;
+  o.t2 = how.t2;
+  o.exact = how.exact;
+  o.decay = how.decay;
+  o.mu = 0.9;
+  o.t1_steps = how.t1;
+  o.t1_floor = how.floor;
+  o.warmup = how.t3;
+  o.base = [](long long k) {  // linear warm-up over 5, then a drop to 0.3 every 20
+    double rate = 0.3 * std::min(1.0, static_cast<double>(k + 1) / 5);
+    for (long long drop = 20; drop <= k; drop += 20) rate *= 0.3;
+    return rate;
+  };
+  o.batch = [](long long m, oracle::numbers& x, std::vector<int>& label) {
+    test::stream const data{.samples = samples};
+    x.resize(static_cast<std::size_t>(samples * data.features));
+    label.resize(static_cast<std::size_t>(samples));
+    data.inputs(m, x.data(), static_cast<double*>(nullptr));
+    data.targets(m, label.data());
+  };
+  long long at = 0;
+  for (long long fit : how.fits) o.starts.push_back(at += fit);
+  std::vector<oracle::weights> first;
+  for (int s = 0; s < Trainer::stages; ++s) first.push_back({t.weights(s, 0), t.weights(s, 1)});
+  o.start(first);
+  o.train(at);
+  return o;
+}
+
+/// Trains both, compares weights after every update, losses, and the versions read.
+template <class Trainer>
+void compare(Trainer& t, method const& how) {
+  oracle const o = make_oracle(t, how);
+  test::recorder seen(Trainer::stages);
+  test::stream const data{.samples = samples};
+  std::vector<loss::loss_result> losses;
+  for (long long fit : how.fits) {
+    executor::run_request request;
+    request.minibatches = fit;
+    request.watch = seen.observer();
+    auto const result = t.run(data, request);
+    losses.insert(losses.end(), result.losses.begin(), result.losses.end());
+  }
+
+  double worst = 0, moved = 0;
+  std::size_t const steps = losses.size() / static_cast<std::size_t>(how.n);
+  REQUIRE(steps >= 2);
+  for (int s = 0; s < Trainer::stages; ++s) {
+    auto const i = static_cast<std::size_t>(s);
+    for (std::size_t k = 0; k < steps; ++k) {
+      auto expected = o.version[i][k + 1].w;
+      expected.insert(expected.end(), o.version[i][k + 1].b.begin(), o.version[i][k + 1].b.end());
+      auto const found = seen.after<double>(s, k, expected.size());
+      for (std::size_t e = 0; e < found.size(); ++e) worst = std::max(worst, std::abs(found[e] - expected[e]));
+    }
+    for (std::size_t e = 0; e < o.version[i][0].w.size(); ++e)
+      moved = std::max(moved, std::abs(o.version[i][steps].w[e] - o.version[i][0].w[e]));
+    REQUIRE(seen.bytes()[i].size() == steps * (o.version[i][0].w.size() + o.version[i][0].b.size()) * sizeof(double));
+  }
+  CHECK(worst <= tolerance);
+  CHECK(moved > 0.05);  // a run that stands still would agree with anything
+
+  double off = 0;
+  REQUIRE(o.loss.size() == losses.size());
+  for (std::size_t m = 0; m < losses.size(); ++m) off = std::max(off, std::abs(losses[m].sum - o.loss[m]));
+  CHECK(off <= tolerance);
+
+  int wrong = 0;
+  for (std::size_t s = 0; s < seen.reads().size(); ++s) {
+    REQUIRE(seen.reads()[s].size() == losses.size());
+    for (auto const& r : seen.reads()[s]) {
+      std::size_t const at = (static_cast<std::size_t>(r.microbatch) * seen.reads().size() + s) * 2;
+      wrong += r.forward != o.read[at] || r.backward != o.read[at + 1] ? 1 : 0;
+    }
+  }
+  CHECK(wrong == 0);
+}
+
+template <int S, class Schedule, class... Policies>
+using asynchronous = trainer<mlp<S>, loss::cross_entropy, Schedule, optim::momentum, lr::reschedule<lr::step>,
+                             warmup::synchronous, scalar<double>, Policies...>;
+
+template <class Trainer>
+void run_case(method how, typename Trainer::config values = {}) {
+  values.microbatch_size = samples;
+  values.microbatches = how.n;
+  values.evaluation = false;
+  values.optim.momentum = 0.9;
+  values.lr = {.base = base_rate(), .steps = how.t1, .floor = how.floor};
+  values.warmup.minibatches = how.t3;
+  if constexpr (requires { values.delay.decay; }) {
+    values.delay.decay = how.decay;
+    values.delay.exact = how.exact;
+    how.t2 = true;
+  }
+  how.stash = Trainer::versions_type::stashes;
+  Trainer t(values);
+  compare(t, how);
+}
+
+std::vector<int> pipemare_delays(int stages) {
+  std::vector<int> d;
+  for (int s = 0; s < stages; ++s) d.push_back(2 * (stages - s) - 1);
+  return d;
+}
+std::vector<int> one_f_one_b_delays(int stages) {
+  std::vector<int> d;
+  for (int s = 0; s < stages; ++s) d.push_back(stages - 1 - s);
+  return d;
+}
+
+/// Every method of one asynchronous schedule.
+template <int S, class Schedule>
+void methods(int n, std::vector<int> const& delay, int workers, Schedule schedule = {}) {
+  INFO("S " << S << "  N " << n << "  " << Schedule::name << "  workers " << workers);
+  using corrected = asynchronous<S, Schedule, delay::discrepancy_correction>;
+  using plain = asynchronous<S, Schedule>;
+  using stashed = asynchronous<S, Schedule, versions::stash>;
+  auto const of = [&]<class T>(T const*, method how) {
+    how.n = n;
+    how.delay = delay;
+    run_case<T>(how, {.workers = workers, .schedule = schedule});
+  };
+  of(static_cast<plain*>(nullptr), {});
+  of(static_cast<plain*>(nullptr), {.floor = 0, .t1 = 30});
+  of(static_cast<stashed*>(nullptr), {.t1 = 12});
+  of(static_cast<stashed*>(nullptr), {.t1 = 12, .t3 = 9});
+  of(static_cast<corrected*>(nullptr), {});
+  of(static_cast<corrected*>(nullptr), {.exact = true, .decay = 0.5});
+  of(static_cast<corrected*>(nullptr), {.t1 = 25});
+  of(static_cast<corrected*>(nullptr), {.t1 = 15, .t3 = 7});
+  of(static_cast<corrected*>(nullptr), {.exact = true, .t1 = 15, .t3 = 11});
+}
+
+template <int S, class Schedule>
+void synchronous(int n, int workers) {
+  INFO("S " << S << "  N " << n << "  " << Schedule::name);
+  using type = trainer<mlp<S>, loss::cross_entropy, Schedule, optim::momentum, lr::step, scalar<double>>;
+  type t({.microbatch_size = samples,
+          .microbatches = n,
+          .workers = workers,
+          .optim = {.momentum = 0.9},
+          .lr = base_rate(),
+          .evaluation = false});
+  compare(t, {.n = n, .delay = std::vector<int>(S, 0)});
+}
+
+}  // namespace
+
+TEST_CASE("pipemare follows the plain loop") {
+  methods<3, schedule::pipemare>(1, pipemare_delays(3), 1);
+  methods<3, schedule::pipemare>(4, pipemare_delays(3), 2);
+  methods<4, schedule::pipemare>(8, pipemare_delays(4), 4);
+  methods<7, schedule::pipemare>(3, pipemare_delays(7), 3);
+}
+
+TEST_CASE("async_1f1b follows the plain loop") {
+  methods<3, schedule::async_1f1b>(1, one_f_one_b_delays(3), 3);
+  methods<3, schedule::async_1f1b>(4, one_f_one_b_delays(3), 1);
+  methods<4, schedule::async_1f1b>(8, one_f_one_b_delays(4), 2);
+  methods<7, schedule::async_1f1b>(3, one_f_one_b_delays(7), 2);
+}
+
+TEST_CASE("injected delays follow the plain loop") {
+  methods<3, schedule::injected>(1, {5, 3, 1}, 1, {{5, 3, 1}});
+  methods<3, schedule::injected>(4, {5, 3, 1}, 1, {{5, 3, 1}});
+  methods<3, schedule::injected>(1, {0, 9, 4}, 1, {{0, 9, 4}});
+  methods<4, schedule::injected>(8, {40, 0, 17, 3}, 1, {{40, 0, 17, 3}});
+  methods<7, schedule::injected>(3, {13, 11, 9, 7, 5, 3, 1}, 1, {{13, 11, 9, 7, 5, 3, 1}});
+}
+
+TEST_CASE("synchronous schedules follow the plain loop") {
+  synchronous<3, schedule::gpipe>(1, 1);
+  synchronous<3, schedule::gpipe>(4, 2);
+  synchronous<7, schedule::gpipe>(3, 7);
+  synchronous<4, schedule::one_f_one_b>(8, 3);
+  synchronous<7, schedule::one_f_one_b>(3, 2);
+}
+
+TEST_CASE("a fit drains: the next one starts with an empty pipeline, and all state goes on") {
+  using type = asynchronous<3, schedule::pipemare, delay::discrepancy_correction>;
+  run_case<type>({.n = 2, .delay = pipemare_delays(3), .t1 = 30, .t3 = 10, .fits = {4, 13, 1, 20}});
+  run_case<asynchronous<3, schedule::injected, versions::stash>>({.n = 2, .delay = {8, 0, 5}, .t1 = 9, .fits = {6, 1, 19}},
+                                                                 {.schedule = {{8, 0, 5}}});
+}
