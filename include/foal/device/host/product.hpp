@@ -78,6 +78,7 @@ class product_ops {
   /// c (+)= a b in panels of columns: as many whole tiles as fit, then ever narrower ones down to one column.
   template <class S>
   void blocked(sizes n, operand<S> a, operand<S> b, S* c, bool accumulate, bool pack) const {
+    if (n.rows == 0 || n.cols == 0) return;
     if (n.depth == 0 && !accumulate) std::fill_n(c, n.rows * n.cols, S(0));
     for (index k = 0; k < n.depth; k += block_depth) {
       sizes const part{n.rows, n.cols, std::min(block_depth, n.depth - k)};
