@@ -21,7 +21,7 @@ struct run_request {
   std::function<void(long long microbatches_done)> tick{};        ///< on the calling thread, every few milliseconds
   observer watch{};
   disturbance disturb{};
-  std::vector<report::trace_buffer>* traces = nullptr;            ///< one per worker
+  report::trace* traces = nullptr;                                ///< a buffer per worker
 };
 
 struct run_result {

@@ -118,7 +118,10 @@ struct stage_table {
 
   std::string layer_names() const {
     std::string all;
-    for (auto const& l : layers) all += (all.empty() ? "" : " ") + std::string(l.name);
+    for (auto const& l : layers) {
+      if (!all.empty()) all += ' ';
+      all += l.name;
+    }
     return all;
   }
 };

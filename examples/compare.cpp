@@ -1,0 +1,222 @@
+// The main job: trains one network with GPipe, PipeDream and PipeMare step by step (uncorrected, T1, T1+T2, T1+T2+T3) and
+// shows what each costs and what it gives: accuracy, speed, utilisation, memory, modelled time to a target.
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <atomic>
+#include <cstdio>
+#include <exception>
+#include <mutex>
+#include <thread>
+
+#include <foal/data/cifar10.hpp>
+#include <foal/data/gzip.hpp>
+#include <foal/data/handwritten.hpp>
+#include <foal/data/idx.hpp>
+
+#include "compare/report.hpp"
+
+namespace {
+
+using namespace compare;
+
+struct options {
+  std::string data = "handwritten", net, folder = "foal-report", json;
+  experiment base;
+  int seeds = 0, jobs = 0;
+  double target = 0;
+};
+
+network const& network_named(std::string const& name) {
+  for (network const* n : {&mlp(), &digits(), &mnist(), &cifar(), &resnet20()})
+    if (name == n->name) return *n;
+  throw foal::error(foal::sentence("cannot train the network '", name,
+                                   "', because there is none of that name; use mlp, digits, "
+                                   "mnist, cifar or resnet20"));
+}
+
+/// "digits:DIR", "mnist:DIR", "cifar10:DIR" or "handwritten", the embedded generator.
+foal::data::dataset load(std::string const& what, std::uint64_t seed) {
+  std::size_t const colon = what.find(':');
+  std::string const kind = what.substr(0, colon), place = colon == std::string::npos ? "" : what.substr(colon + 1);
+  if (what == "handwritten") return foal::data::handwritten({.seed = seed});
+  foal::require(!place.empty(), "cannot load '", what,
+                "', because it names no directory; write digits:DIR, mnist:DIR, "
+                "cifar10:DIR, or handwritten");
+  if (kind == "digits" || kind == "mnist") return foal::data::idx(place, foal::data::gzip{});
+  if (kind == "cifar10") return foal::data::cifar10(place);
+  throw foal::error(foal::sentence("cannot load '", what, "', because '", kind,
+                                   "' is no kind of data; write digits:DIR, "
+                                   "mnist:DIR, cifar10:DIR, or handwritten"));
+}
+
+/// What a kind of data trains with when nothing else is asked for; rates are GPipe's best of a grid.
+struct defaults {
+  char const* net;
+  int epochs, seeds;
+  double rate;
+  bool augment;
+};
+defaults defaults_of(std::string const& data) {
+  if (data.starts_with("digits")) return {"digits", 16, 5, 0.04, false};
+  if (data.starts_with("mnist")) return {"mnist", 3, 1, 0.04, false};
+  if (data.starts_with("cifar10")) return {"cifar", 12, 1, 0.04, true};
+  return {"mlp", 12, 3, 0.02, false};
+}
+
+/// Trains every (method, seed); several at a time where one run leaves cores idle.
+void train_all(std::vector<method_results>& all, network const& net, options const& o) {
+  std::vector<std::pair<std::size_t, int>> jobs;
+  for (int seed = 0; seed < o.seeds; ++seed)
+    for (std::size_t m = 0; m < all.size(); ++m) jobs.emplace_back(m, seed);
+  for (auto& m : all) m.runs.resize(static_cast<std::size_t>(o.seeds));
+  std::atomic<std::size_t> next{0};
+  std::mutex printing;
+  std::exception_ptr failed;
+  auto const work = [&] {
+    for (std::size_t i; (i = next.fetch_add(1)) < jobs.size();) {
+      auto const [m, seed] = jobs[i];
+      experiment e = o.base;
+      e.method = all[m].method;
+      e.seed += static_cast<std::uint64_t>(seed);
+      try {
+        outcome result = net.train(e);
+        std::lock_guard const lock(printing);
+        if (result.diverged_at >= 0)
+          std::printf("%-10s seed %llu: diverged: %s\n", name(e.method), static_cast<unsigned long long>(e.seed),
+                      result.divergence.c_str());
+        else
+          std::printf("%-10s seed %llu: %.2f %% of the test samples right\n", name(e.method),
+                      static_cast<unsigned long long>(e.seed), 100 * result.accuracy.back());
+        std::fflush(stdout);
+        all[m].runs[static_cast<std::size_t>(seed)] = std::move(result);
+      } catch (...) {
+        std::lock_guard const lock(printing);
+        failed = std::current_exception();
+        next = jobs.size();
+      }
+    }
+  };
+  std::vector<std::thread> threads;
+  for (int t = 0; t < o.jobs; ++t) threads.emplace_back(work);
+  for (auto& t : threads) t.join();
+  if (failed) std::rethrow_exception(failed);
+}
+
+/// Each method alone on the machine, in turn, a few rounds: the median rate is what is reported.
+void time_all(std::vector<method_results>& all, network const& net, options const& o) {
+  std::vector<std::unique_ptr<timed_run>> runs;
+  for (auto& m : all) {
+    experiment e = o.base;
+    e.method = m.method;
+    runs.push_back(net.time(e));
+    m.facts = runs.back()->facts();
+    m.program = runs.back()->program();
+  }
+  double const first = runs.front()->run(2);  // warm caches, and how long a minibatch takes
+  long long const minibatches = std::clamp(static_cast<long long>(0.2 / (first / 2)), 2LL, 200LL);
+  std::vector<std::vector<double>> rates(all.size());
+  for (int round = 0; round < 5; ++round)
+    for (std::size_t m = 0; m < all.size(); ++m)
+      rates[m].push_back(static_cast<double>(minibatches) * o.base.microbatches * o.base.microbatch_size /
+                         runs[m]->run(minibatches));
+  for (std::size_t m = 0; m < all.size(); ++m) {
+    all[m].samples_per_s = foal::report::median(rates[m]);
+    all[m].utilisation = all[m].facts.utilisation;
+  }
+  for (std::size_t m = 0; m < all.size(); ++m) {
+    experiment e = o.base;
+    e.method = all[m].method;
+    e.workers = std::max(o.base.workers, std::min(2, all[m].facts.ranks));
+    all[m].trace = net.time(e)->trace(5);
+  }
+}
+
+int compare_methods(options o, std::string const& command) {
+  defaults const d = defaults_of(o.data);
+  network const& net = network_named(o.net.empty() ? d.net : o.net);
+  if (o.base.epochs == 0) o.base.epochs = d.epochs;
+  if (o.seeds == 0) o.seeds = d.seeds;
+  if (o.base.rate == 0) o.base.rate = d.rate;
+  if (o.base.drop_epoch == 0) o.base.drop_epoch = std::max(1, o.base.epochs * 2 / 3);
+  if (o.base.warmup_epochs < 0) o.base.warmup_epochs = std::max(1, o.base.epochs / 4);
+  o.base.augment = d.augment;
+  if (o.jobs == 0) o.jobs = std::max(1, static_cast<int>(std::thread::hardware_concurrency()) / o.base.workers);
+
+  foal::data::dataset const data = load(o.data, 1);
+  foal::require(data.train.sample() == net.input, "cannot train the network '", net.name, "' on ", o.data,
+                ", because its samples are ", data.train.sample().extent[0], " x ", data.train.sample().extent[1], " x ",
+                data.train.sample().extent[2], " and the network takes ", net.input.extent[0], " x ", net.input.extent[1],
+                " x ", net.input.extent[2], "; choose another --net");
+  o.base.data = &data;
+
+  settings s;
+  s.base = o.base;
+  s.seeds = o.seeds;
+  s.data = foal::sentence(data.name, " (", data.train.size(), " samples to train on, ", data.test.size(), " to test on)");
+  s.network = foal::sentence(net.name, ": ", net.what);
+  s.command = command;
+  s.build = foal::sentence("foal ", FOAL_VERSION_MAJOR, ".", FOAL_VERSION_MINOR, ".", FOAL_VERSION_PATCH, ", ", __VERSION__);
+  s.classes = data.train.classes();
+  std::printf("%s\n%s\n%d epochs, minibatch %d x %d, rate %g divided by 10 after epoch %d, %d seed%s, T3 for %d epochs\n\n",
+              s.network.c_str(), s.data.c_str(), s.base.epochs, s.base.microbatches, s.base.microbatch_size, s.base.rate,
+              s.base.drop_epoch, o.seeds, o.seeds == 1 ? "" : "s", s.base.warmup_epochs);
+  std::fflush(stdout);
+
+  std::vector<method_results> all;
+  for (method const m : methods) all.emplace_back().method = m;
+  train_all(all, net, o);
+  time_all(all, net, o);
+  s.ranks = all.front().facts.ranks;
+  double const synchronous = all.front().facts.utilisation, sync_share = s.base.warmup_epochs;
+  for (auto& m : all)
+    if (m.method == method::t1t2t3)
+      m.utilisation = s.base.epochs / (sync_share / synchronous + (s.base.epochs - sync_share) / m.facts.utilisation);
+  double const target = o.target > 0 ? o.target / 100 : foal::report::mean(final_accuracies(all.front(), s.classes)) - 0.01;
+
+  std::printf("\n%s\n%s\n", all.back().facts.text().c_str(), summary(all, s, target).text().c_str());
+  std::printf("%s\n", memory_table(all).text().c_str());
+  write_report(all, s, target, o.folder);
+  if (!o.json.empty()) rows_of(all, s).write(o.json);
+  std::printf("report: %s/index.html\n", o.folder.c_str());
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  options o;
+  o.base.epochs = 0;
+  o.base.rate = 0;
+  o.base.drop_epoch = 0;
+  o.base.warmup_epochs = -1;
+  CLI::App app{"Compares GPipe, PipeDream and PipeMare (uncorrected, T1, T1+T2, T1+T2+T3) on one network."};
+  app.add_option("--data", o.data, "handwritten (generated), digits:DIR, mnist:DIR (IDX files, .gz too), cifar10:DIR");
+  app.add_option("--net", o.net, "mlp, digits, mnist, cifar, resnet20; by default what fits the data");
+  app.add_option("--epochs", o.base.epochs, "by default what suits the data")->check(CLI::PositiveNumber);
+  app.add_option("--seeds", o.seeds, "runs of each method")->check(CLI::PositiveNumber);
+  app.add_option("--seed", o.base.seed, "the first seed");
+  app.add_option("--workers", o.base.workers, "threads of one run")->check(CLI::PositiveNumber);
+  app.add_option("--jobs", o.jobs, "runs at the same time; by default as many as fit the cores")->check(CLI::PositiveNumber);
+  app.add_option("--microbatch-size", o.base.microbatch_size, "M")->check(CLI::PositiveNumber);
+  app.add_option("--microbatches", o.base.microbatches, "N")->check(CLI::PositiveNumber);
+  app.add_option("--rate", o.base.rate, "learning rate")->check(CLI::PositiveNumber);
+  app.add_option("--momentum", o.base.momentum)->check(CLI::Range(0.0, 1.0));
+  app.add_option("--weight-decay", o.base.weight_decay)->check(CLI::NonNegativeNumber);
+  app.add_option("--drop-epoch", o.base.drop_epoch, "the rate is divided by 10 every so many epochs; by default after 2/3")
+      ->check(CLI::PositiveNumber);
+  app.add_option("--warmup-epochs", o.base.warmup_epochs, "T3; by default a quarter of the epochs")
+      ->check(CLI::NonNegativeNumber);
+  app.add_option("--t2-decay", o.base.decay, "D")->check(CLI::Range(0.0, 1.0));
+  app.add_option("--target", o.target, "accuracy in percent for the modelled time; by default 1 point below GPipe's");
+  app.add_option("--report", o.folder, "folder of the report");
+  app.add_option("--json", o.json, "write the table as an array of rows to this file");
+  CLI11_PARSE(app, argc, argv);
+  std::string command;
+  for (int i = 0; i < argc; ++i) command += (i > 0 ? " " : "") + std::string(argv[i]);
+  try {
+    return compare_methods(o, command);
+  } catch (std::exception const& e) {
+    std::fprintf(stderr, "compare: %s\n", e.what());
+    return 1;
+  }
+}

@@ -1,0 +1,198 @@
+// Rows, tables and the HTML page of compare.
+#include "report.hpp"
+
+#include <foal/report/metrics.hpp>
+#include <foal/schedule/svg.hpp>
+
+namespace compare {
+
+namespace report = foal::report;
+
+namespace {
+
+std::string percent(double share, int digits = 2) { return report::fixed(100 * share, digits); }
+
+/// Curves of all methods over epochs; a run that diverged goes on as nothing, and the chart marks its end.
+report::line_chart curves(std::vector<method_results> const& all, settings const& s, std::string heading, std::string label,
+                          std::vector<double> outcome::*values, double factor) {
+  report::line_chart chart{.title = std::move(heading), .x_label = "epoch", .y_label = std::move(label)};
+  std::vector<double> epochs;
+  for (int e = 1; e <= s.base.epochs; ++e) epochs.push_back(e);
+  for (method_results const& m : all) {
+    std::vector<std::vector<double>> runs;
+    for (outcome const& o : m.runs) {
+      std::vector<double> run = o.*values;
+      for (double& v : run) v *= factor;
+      run.resize(epochs.size(), std::numeric_limits<double>::quiet_NaN());
+      runs.push_back(std::move(run));
+    }
+    chart.curves.push_back(report::mean_curve(name(m.method), epochs, runs));
+  }
+  return chart;
+}
+
+}  // namespace
+
+report::rows rows_of(std::vector<method_results> const& all, settings const& s) {
+  report::rows rows;
+  for (method_results const& m : all)
+    for (std::size_t i = 0; i < m.runs.size(); ++i) {
+      outcome const& o = m.runs[i];
+      auto const& b = m.facts.bytes;
+      report::row r{
+          {"method", name(m.method)},   {"seed", s.base.seed + i},          {"accuracy", final_accuracy(o, s.classes)},
+          {"diverged_at", nullptr},     {"samples_per_s", m.samples_per_s}, {"utilisation", m.utilisation},
+          {"bytes_weights", b.weights}, {"bytes_gradients", b.gradients},   {"bytes_optimizer", b.optimizer},
+          {"bytes_delta", b.delta},     {"bytes_stash", b.stash},           {"bytes_scratch", b.scratch},
+          {"bytes_saved", b.saved},     {"bytes_wires", b.wires},           {"stages", m.facts.stages},
+          {"max_tau", o.max_tau}};
+      if (o.diverged_at >= 0) r.set("diverged_at", o.diverged_at);
+      rows.add(std::move(r));
+    }
+  return rows;
+}
+
+report::table summary(std::vector<method_results> const& all, settings const& s, double target) {
+  report::table t{{{"method", report::align::left},
+                   {"accuracy %", report::align::right, report::better::higher},
+                   {"spread"},
+                   {"diverged"},
+                   {"samples/s", report::align::right, report::better::higher},
+                   {"utilisation %", report::align::right, report::better::higher},
+                   {"max tau"},
+                   {"bytes / GPipe", report::align::right, report::better::lower},
+                   {"epochs to " + percent(target, 1) + " %"},
+                   {"modelled s, " + report::shortest(s.ranks) + " workers", report::align::right, report::better::lower}}};
+  double const synchronous = all.front().facts.utilisation;
+  double const gpipe = static_cast<double>(all.front().facts.bytes.total());
+  for (method_results const& m : all) {
+    auto const accuracy = final_accuracies(m, s.classes);
+    double const mean = report::mean(accuracy);
+    long long diverged = 0;
+    for (outcome const& o : m.runs) diverged += o.diverged_at >= 0 ? 1 : 0;
+    int const epochs = epochs_to(m, target, s.base.epochs);
+    double const bytes = static_cast<double>(m.facts.bytes.total()) / gpipe;
+    double const seconds = epochs > 0 ? modelled_seconds(m, s, synchronous, epochs) : 0;
+    double tau = 0;
+    for (outcome const& o : m.runs) tau = std::max(tau, o.max_tau);
+    t.add({title(m.method),
+           {percent(mean), mean},
+           accuracy.size() > 1 ? "+-" + percent(report::standard_deviation(accuracy)) : "",
+           report::shortest(diverged) + " of " + report::shortest(m.runs.size()),
+           {report::grouped(static_cast<long long>(m.samples_per_s)), m.samples_per_s},
+           {percent(m.utilisation, 1), m.utilisation},
+           report::trimmed(tau, 2),
+           {report::fixed(bytes, 2), bytes},
+           epochs > 0 ? report::shortest(epochs) : "never",
+           epochs > 0 ? report::table_entry(report::significant(seconds, 3), seconds) : report::table_entry("-")});
+  }
+  return t;
+}
+
+report::table memory_table(std::vector<method_results> const& all) {
+  report::table t{{{"bytes / GPipe's", report::align::left}}};
+  for (method_results const& m : all) t.columns.push_back({name(m.method)});
+  auto const gpipe = all.front().facts.bytes;
+  auto const reference = gpipe.entries();
+  for (std::size_t i = 0; i < reference.size(); ++i) {
+    std::vector<report::table_entry> line{reference[i].first};
+    bool any = false;
+    for (method_results const& m : all) {
+      long long const bytes = m.facts.bytes.entries()[i].second;
+      any = any || bytes > 0;
+      if (bytes == 0)
+        line.emplace_back("0");
+      else if (reference[i].second > 0)
+        line.emplace_back(report::fixed(static_cast<double>(bytes) / static_cast<double>(reference[i].second), 2));
+      else
+        line.emplace_back(report::bytes(bytes));
+    }
+    if (any) t.add(std::move(line));
+  }
+  std::vector<report::table_entry> total{"total"};
+  for (method_results const& m : all) total.emplace_back(report::bytes(m.facts.bytes.total()));
+  t.add(std::move(total));
+  return t;
+}
+
+void write_report(std::vector<method_results> const& all, settings const& s, double target, std::string const& folder) {
+  report::make_directory(folder);
+  report::metrics metrics(folder + "/metrics.jsonl");
+  for (method_results const& m : all)
+    for (std::size_t i = 0; i < m.runs.size(); ++i)
+      for (std::size_t e = 0; e < m.runs[i].accuracy.size(); ++e) {
+        report::row r{{"method", name(m.method)}, {"seed", s.base.seed + i}, {"epoch", e + 1}};
+        r.set("test_accuracy", m.runs[i].accuracy[e]).set("test_loss", m.runs[i].test_loss[e]);
+        if (e < m.runs[i].train_loss.size()) r.set("train_loss", m.runs[i].train_loss[e]);
+        metrics.write(r);
+      }
+  for (method_results const& m : all)
+    report::write_file(folder + "/trace-" + name(m.method) + ".json", report::trace_json(m.trace));
+
+  report::html_page page("foal: six ways to train one pipeline", s.network + "; " + s.data);
+  page.section("Results");
+  page.paragraph(foal::sentence("Means over ", s.seeds, " seed", s.seeds == 1 ? "" : "s", " after ", s.base.epochs,
+                                " epochs of minibatches of ", s.base.microbatches, " x ", s.base.microbatch_size,
+                                " samples. A run that diverged counts with the accuracy of chance."));
+  page.add(summary(all, s, target));
+  page.note(foal::sentence(
+      "samples/s: measured on this machine with ", s.base.workers, " worker", s.base.workers == 1 ? "" : "s",
+      ", each method alone, median of alternating runs. utilisation: of the schedule with one worker per rank, T3's "
+      "synchronous "
+      "epochs included. Modelled seconds: the measured cost of a sample spread over ",
+      s.ranks, " workers at that utilisation, times the epochs that the mean curve needs to reach the target."));
+  for (method_results const& m : all)
+    for (std::size_t i = 0; i < m.runs.size(); ++i)
+      if (m.runs[i].diverged_at >= 0)
+        page.warning(foal::sentence(name(m.method), ", seed ", s.base.seed + i, ": ", m.runs[i].divergence));
+
+  page.section("Curves");
+  auto accuracy = curves(all, s, "Test accuracy", "%", &outcome::accuracy, 100);
+  page.add(std::vector<report::figure>{{accuracy.svg(), "Test accuracy; the band is the spread over seeds."},
+                                       {curves(all, s, "Test loss", "", &outcome::test_loss, 1).svg(), "Test loss."}});
+  double best = 0;
+  for (method_results const& m : all)
+    for (double a : final_accuracies(m, s.classes)) best = std::max(best, a);
+  accuracy.title = "Test accuracy, upper end";
+  accuracy.y_low = std::max(0.0, 100 * best - 6);
+  accuracy.y_high = std::min(100.0, 100 * best + 0.5);
+  page.add(std::vector<report::figure>{
+      {accuracy.svg(), "The same, near the best."},
+      {curves(all, s, "Training loss", "", &outcome::train_loss, 1).svg(), "Training loss, as the forwards saw it."}});
+
+  page.section("Memory");
+  page.add(memory_table(all), "Bytes of each category relative to GPipe's; where GPipe has none, the bytes.");
+  report::bar_chart bars{.title = "Bytes by category", .x_label = "bytes"};
+  for (method_results const& m : all) bars.groups.push_back(name(m.method));
+  for (std::size_t i = 0; i < all.front().facts.bytes.entries().size(); ++i) {
+    report::bar_part part{all.front().facts.bytes.entries()[i].first, {}};
+    for (method_results const& m : all) part.values.push_back(static_cast<double>(m.facts.bytes.entries()[i].second));
+    bars.parts.push_back(std::move(part));
+  }
+  page.add(report::figure{bars.svg(), "What each method allocates."});
+
+  page.section("Schedules");
+  page.paragraph(
+      "Ranks are rows, slots are columns, numbers are microbatches. PipeMare's ranks do a forward and a backward in "
+      "one slot.");
+  for (method_results const& m : all)
+    if (m.method == method::gpipe || m.method == method::t1t2t3) {
+      foal::schedule::program program = m.program;
+      page.add(report::figure{foal::schedule::svg(program.view(), 3, m.facts.schedule), title(m.method)});
+    }
+
+  page.section("Traces");
+  page.paragraph(
+      "What the workers of this machine really did over a few minibatches; the same spans are in trace-METHOD.json for "
+      "Perfetto or chrome://tracing.");
+  for (method_results const& m : all)
+    if (!m.trace.empty() && (m.method == method::gpipe || m.method == method::t1t2t3))
+      page.add(report::figure{report::trace_svg(m.trace, {.title = title(m.method)}), title(m.method)});
+
+  page.section("Facts");
+  for (method_results const& m : all) page.add(m.facts, title(m.method));
+  page.how_run(s.command, {{"data", s.data}, {"network", s.network}, {"build", s.build}});
+  page.write(folder + "/index.html");
+}
+
+}  // namespace compare
