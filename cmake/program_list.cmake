@@ -69,4 +69,6 @@ set(foal_fail_tests
 )
 
 # bench/<name>_bench.cpp
-set(foal_benchmarks)
+set(foal_benchmarks
+    executor/dispatch
+)
