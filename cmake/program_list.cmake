@@ -1,8 +1,15 @@
 # Every program of foal, by hand. The test "tree" names each file that is here and not on disk, or on disk and not here.
 
 # examples/<name>.cpp, and examples/<name>/*.cpp of one program
-set(foal_examples)
-set(foal_example_parts)
+set(foal_examples compare)
+set(foal_example_parts
+    compare/cifar
+    compare/digits
+    compare/mlp
+    compare/mnist
+    compare/report
+    compare/resnet20
+)
 
 # tests/<name>_test.cpp; the target is the file's name, with the folder in front where two folders have one
 set(foal_tests
@@ -20,6 +27,7 @@ set(foal_tests
     device/host
     device/host/map
     device/host/product
+    executor/engine
     layer/conv
     layer/dropout
     layer/linear
@@ -69,6 +77,4 @@ set(foal_fail_tests
 )
 
 # bench/<name>_bench.cpp
-set(foal_benchmarks
-    executor/dispatch
-)
+set(foal_benchmarks executor/dispatch)
