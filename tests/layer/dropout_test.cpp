@@ -50,6 +50,7 @@ TEST_CASE("dropout: an element is dropped when its random number is below the pr
 TEST_CASE("gelu: gradients and values", "[layer]") {
   CHECK(gradient_error<foal::gelu>(features(29), 4, 1) < 1e-6);
   CHECK(same_one_by_one<foal::gelu, float>(features(37), 3, 4));
+  CHECK(float_error<foal::gelu>(features(37), 3, 4) < 1e-6);
   layer_run<foal::gelu, double> run(features(3), 1, 1);
   run.x = {0, 1, -2};
   run.forward();

@@ -4,12 +4,15 @@
 #include "../support/layer_check.hpp"
 
 using foal::features;
+using foal::test::float_error;
 using foal::test::gradient_error;
 using foal::test::layer_run;
 
-TEST_CASE("linear: gradients against central differences", "[layer]") {
+TEST_CASE("linear: gradients against central differences, float against double", "[layer]") {
   CHECK(gradient_error<foal::linear<3>>(features(5), 4, 1) < 1e-6);
   CHECK(gradient_error<foal::linear<17>>(features(9), 1, 2) < 1e-6);
+  CHECK(float_error<foal::linear<100>>(features(300), 8, 5) < 1e-6);
+  CHECK(float_error<foal::linear<10>>(features(33), 70, 6) < 1e-6);
   CHECK(gradient_error<foal::linear<1>>(features(33), 19, 3) < 1e-6);
   CHECK(gradient_error<foal::linear<4, foal::bias::none>>(features(7), 3, 4) < 1e-6);
 }

@@ -11,6 +11,8 @@ using namespace foal::test;
 TEST_CASE("batch_norm: gradients", "[layer]") {
   CHECK(gradient_error<foal::batch_norm>(image(3, 4, 5), 3, 1) < 1e-6);
   CHECK(gradient_error<foal::batch_norm>(features(7), 6, 2) < 1e-6);
+  CHECK(float_error<foal::batch_norm>(image(20, 8, 8), 8, 4) < 1e-5);
+  CHECK(float_error<foal::group_norm<4>>(image(20, 8, 8), 8, 4) < 1e-5);
   CHECK(gradient_error<foal::batch_norm>(image(70, 2, 2), 1, 3) < 1e-6);  // more channels than one tile of the sums
 }
 

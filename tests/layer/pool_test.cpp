@@ -13,6 +13,9 @@ TEST_CASE("max_pool: gradients, also of overlapping windows", "[layer]") {
   CHECK(gradient_error<foal::max_pool<2>>(image(3, 5, 7), 2, 2) < 1e-6);
   CHECK(gradient_error<foal::max_pool<3, 2>>(image(2, 7, 5), 2, 3) < 1e-6);
   CHECK(same_one_by_one<foal::max_pool<3, 1>, float>(image(5, 4, 4), 3, 4));
+  CHECK(float_error<foal::max_pool<2>>(image(70, 4, 4), 3, 5) < 1e-6);
+  CHECK(float_error<foal::avg_pool<2>>(image(70, 4, 4), 3, 6) < 1e-6);
+  CHECK(gradient_error<foal::max_pool<2>>(image(70, 4, 4), 1, 7) < 1e-6);  // more channels than a tile
 }
 
 TEST_CASE("max_pool: the first of equals, NaN wins, evaluation keeps nothing", "[layer]") {

@@ -36,6 +36,7 @@ TEST_CASE("relu: zero at and below zero, NaN stays, evaluation keeps nothing", "
 TEST_CASE("tanh: gradients, in place, one by one", "[layer]") {
   CHECK(gradient_error<foal::tanh>(features(13), 5, 1) < 1e-6);
   CHECK(same_one_by_one<foal::tanh, float>(features(37), 3, 4));
+  CHECK(float_error<foal::tanh>(features(37), 3, 4) < 1e-6);
   layer_run<foal::tanh, double> run(features(3), 1, 1);
   run.x = {0, 1, -30};
   run.forward();

@@ -32,7 +32,7 @@ std::vector<S> random_numbers(std::size_t n, unsigned seed) {
   return out;
 }
 
-/// |a - b| / max(|b|, tiny), in the Euclidean norm.
+/// |a - b| / max(|b|, tiny), in the Euclidean norm; infinity for NaN or unequal lengths.
 template <class A, class B>
 double relative_error(A const& a, B const& b) {
   if (a.size() != b.size()) return std::numeric_limits<double>::infinity();
@@ -42,7 +42,8 @@ double relative_error(A const& a, B const& b) {
     difference += d * d;
     size += static_cast<double>(b[i]) * static_cast<double>(b[i]);
   }
-  return std::sqrt(difference) / std::max(std::sqrt(size), 1e-30);
+  double const error = std::sqrt(difference) / std::max(std::sqrt(size), 1e-30);
+  return std::isnan(error) ? std::numeric_limits<double>::infinity() : error;
 }
 
 template <class Layer>
@@ -234,7 +235,22 @@ double gradient_error(shape in, int samples, unsigned seed) {
     for (double& value : wanted[i]) value *= 2;
     worst = std::max(worst, relative_error(run.gradients[i], wanted[i]));
   }
-  return std::isnan(worst) ? std::numeric_limits<double>::infinity() : worst;
+  return worst;
+}
+
+/// The largest relative error of a run in float against the same run in double: output, dx and gradients.
+template <class Layer>
+double float_error(shape in, int samples, unsigned seed) {
+  layer_run<Layer, float> run(in, samples, seed);
+  layer_run<Layer, double> exact(in, samples, seed);
+  run.forward(), run.backward_input();
+  exact.forward(), exact.backward_input();
+  double worst = std::max(relative_error(run.y, exact.y), relative_error(run.dx, exact.dx));
+  run.backward_weight(), exact.backward_weight();
+  for (std::size_t i = 0; i < run.gradients.size(); ++i) {
+    worst = std::max(worst, relative_error(run.gradients[i], exact.gradients[i]));
+  }
+  return worst;
 }
 
 /// Whether the layer gives the same bits with its output over its input and dx over dy.

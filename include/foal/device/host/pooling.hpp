@@ -15,20 +15,26 @@ struct pooling_ops {
   /// first of equals. place may be null.
   template <class S>
   static void max_pool(window const& g, int samples, S const* x, S* y, unsigned char* place) {
+    constexpr int tile = 64;  // channels whose maxima and places stay in registers or the first cache
     for_windows(g, samples, [&](std::ptrdiff_t in, std::ptrdiff_t out) {
-      std::copy_n(x + in, g.channels, y + out);
-      if (place != nullptr) std::fill_n(place + out, g.channels, static_cast<unsigned char>(0));
-      for_places(g, [&](int k, std::ptrdiff_t offset) {
-        S const* __restrict from = x + in + offset;
-        S* __restrict best = y + out;
-        unsigned char* __restrict index = place + (place == nullptr ? 0 : out);
-        for (int c = 0; c < g.channels; ++c) {
-          // Comparisons with NaN are false, so !(from <= best) lets a new NaN in, and best == best keeps an old one.
-          bool const better = !(from[c] <= best[c]) && best[c] == best[c];
-          if (place != nullptr) index[c] = better ? static_cast<unsigned char>(k) : index[c];
-          best[c] = better ? from[c] : best[c];
-        }
-      });
+      for (int c0 = 0; c0 < g.channels; c0 += tile) {
+        int const width = std::min(tile, g.channels - c0);
+        S best[tile];
+        int index[tile] = {};
+        std::copy_n(x + in + c0, width, best);
+        for_places(g, [&](int k, std::ptrdiff_t offset) {
+          S const* const from = x + in + offset + c0;
+          for (int c = 0; c < width; ++c) {
+            // Comparisons with NaN are false, so !(from <= best) lets a new NaN in, and best == best keeps an old one.
+            bool const better = !(from[c] <= best[c]) & (best[c] == best[c]);
+            index[c] = better ? k : index[c];
+            best[c] = better ? from[c] : best[c];
+          }
+        });
+        std::copy_n(best, width, y + out + c0);
+        if (place == nullptr) continue;
+        for (int c = 0; c < width; ++c) place[out + c0 + c] = static_cast<unsigned char>(index[c]);
+      }
     });
   }
 
