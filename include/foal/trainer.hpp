@@ -321,7 +321,8 @@ class trainer {
     r.diverged = result.diverged;
     r.updates = engine_.updates();
     r.seconds = result.seconds;
-    long long const trained = static_cast<long long>(result.losses.size()) * values_.microbatch_size;
+    long long trained = 0;  // after a divergence not all of them
+    for (auto const& l : result.losses) trained += l.weight > 0 ? values_.microbatch_size : 0;
     if (result.seconds > 0) r.samples_per_second = static_cast<double>(trained) / result.seconds;
     auto const epoch = static_cast<std::size_t>(per_epoch * values_.microbatches);
     for (std::size_t first = 0; first + epoch <= result.losses.size(); first += epoch) {
@@ -330,7 +331,8 @@ class trainer {
         sum += result.losses[i].sum;
         weight += result.losses[i].weight;
       }
-      r.epoch_loss.push_back(weight > 0 ? sum / weight : 0);
+      if (weight == 0) break;  // never begun
+      r.epoch_loss.push_back(sum / weight);
     }
     return r;
   }

@@ -27,7 +27,8 @@ void drive_alone(worker& w, Service service) {
     service();
     if (p == progress::done) return;
     if (p == progress::blocked && !w.could_advance())
-      throw error(sentence("cannot run ", w.next_op(), ", because it waits although every rank is on this thread; the program "
+      throw error(sentence("cannot run ", w.next_op(),
+                           ", because it waits although every rank is on this thread; the program "
                            "was not proved: prove it with foal::schedule::prove"));
   }
 }
@@ -64,24 +65,31 @@ inline bool pin_to_cpu(int cpu) {
 }
 
 /// Runs all workers, one thread each, while the calling thread runs `service` every few milliseconds until they are done.
+/// What `service` throws stops the workers and comes out when they have.
 template <class Service>
 void drive_threads(std::vector<worker>& workers, std::vector<transport::bell>& bells, bool pin, disturbance const& disturb,
                    Service service) {
   std::atomic<int> running{static_cast<int>(workers.size())};
   std::vector<std::thread> threads;
   threads.reserve(workers.size());
-  for (std::size_t i = 0; i < workers.size(); ++i)
-    threads.emplace_back([&, i] {
-      if (pin) pin_to_cpu(static_cast<int>(i));
-      drive_thread(workers[i], bells[i], disturb);
-      running.fetch_sub(1);
-      running.notify_one();
-    });
-  while (running.load() > 0) {
-    service();
-    if (running.load() > 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  std::exception_ptr failure;
+  try {
+    for (std::size_t i = 0; i < workers.size(); ++i)
+      threads.emplace_back([&, i] {
+        if (pin) pin_to_cpu(static_cast<int>(i));
+        drive_thread(workers[i], bells[i], disturb);
+        running.fetch_sub(1);
+      });
+    while (running.load() > 0) {
+      service();
+      if (running.load() > 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+  } catch (...) {
+    failure = std::current_exception();
+    workers.front().abandon();
   }
   for (auto& t : threads) t.join();
+  if (failure) std::rethrow_exception(failure);
   service();
 }
 

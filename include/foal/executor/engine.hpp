@@ -50,7 +50,12 @@ class engine {
 
   /// Trains for request.minibatches more minibatches; `warmup` of the run's first ones belong to the first phase of two.
   run_result run(run_request const& request, long long warmup) {
-    require(!failed_, "cannot train on, because this run diverged; make a new trainer");
+    require(!failed_, "cannot train on, because this run diverged or was ended by an exception, and its stages stand at "
+            "different updates; make a new trainer");
+    // Rings count microbatches of one call modulo 2^32, and distances must stay below half of that.
+    require(request.minibatches >= 0 && request.minibatches <= std::numeric_limits<std::int32_t>::max() / v_.microbatches,
+            "cannot train for ", request.minibatches, " minibatches of ", v_.microbatches, " microbatches in one call, because "
+            "it counts up to ", std::numeric_limits<std::int32_t>::max(), " microbatches; ask for 0 or more, in several calls");
     run_result result;
     result.losses.resize(static_cast<std::size_t>(request.minibatches * v_.microbatches));
     run_begin_ = updates_ * v_.microbatches;
@@ -60,8 +65,11 @@ class engine {
             "for copies of the weights; make it with .evaluation = true");
     auto const begin = std::chrono::steady_clock::now();
     long long const end = updates_ + request.minibatches;
+    check_evaluations(request, warmup, end);
+    failed_ = true;  // unless every phase comes to its end
     if (t_.phases.size() > 1 && updates_ < warmup) run_phase(0, std::min(end, warmup) - updates_, warmup, request, result);
     if (!result.diverged && updates_ < end) run_phase(t_.phases.size() - 1, end - updates_, warmup, request, result);
+    failed_ = result.diverged.has_value();
     result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     return result;
   }
@@ -98,6 +106,24 @@ class engine {
         }
       t_.device.synchronise(b.device);
     }
+  }
+
+  /// A stage keeps one copy for evaluations, so all stages must have copied k before one of them can reach k + 1.
+  void check_evaluations(run_request const& request, long long warmup, long long end) const {
+    if (request.evaluate_every == 0 || end <= std::max(updates_, t_.phases.size() > 1 ? warmup : 0)) return;
+    schedule::program program = t_.phases.back().program;
+    schedule::program_view const view = program.view();
+    int first = std::numeric_limits<int>::max(), last = std::numeric_limits<int>::min();
+    for (schedule::op const& o : view.ops) {
+      if (o.kind != schedule::op_kind::U) continue;
+      int const slot = o.slot - view.period * schedule::floor_div(o.microbatch, v_.microbatches);
+      first = std::min(first, slot);
+      last = std::max(last, slot);
+    }
+    int const least = (last - first) / view.period + 1;
+    require(request.evaluate_every >= least, "cannot evaluate every ", request.evaluate_every, " updates, because the stages of ",
+            t_.phases.back().name, " are up to ", least - 1, " updates apart and keep one copy of their weights for evaluations; "
+            "evaluate at most every ", least, " updates");
   }
 
   void run_phase(std::size_t number, long long minibatches, long long warmup, run_request const& request, run_result& result) {
@@ -153,7 +179,6 @@ class engine {
     }
     finish(workers, result);
     if (!result.diverged) updates_ += minibatches;
-    else failed_ = true;
   }
 
   void evaluate_pending(run_request const& request, run_result& result) {

@@ -30,12 +30,12 @@ struct phase_state {
   stage_ops const* ops = nullptr;
   std::vector<bound_stage>* stages = nullptr;
   std::vector<transport::bell>* bells = nullptr;
-  int period = 1;              ///< slots
-  int microbatches = 1;        ///< N
+  int period = 1;        ///< slots
+  int microbatches = 1;  ///< N
   int ranks = 1, lanes = 1;
-  long long minibatches = 0;   ///< of this phase
-  long long periods = 0;       ///< minibatches + what drains
-  long long first_microbatch = 0;  ///< global number of the phase's microbatch 0
+  long long minibatches = 0;            ///< of this phase
+  long long periods = 0;                ///< minibatches + what drains
+  long long first_microbatch = 0;       ///< global number of the phase's microbatch 0
   loss::loss_result* losses = nullptr;  ///< [minibatches * N]
   observer watch{};
 
@@ -43,11 +43,11 @@ struct phase_state {
   long long evaluate_every = 0, evaluate_from = 0;
   void (*copy_for_evaluation)(void* self, bound_stage& stage, long long update) = nullptr;
   void* evaluation_self = nullptr;
-  std::atomic<long long>* evaluations_done = nullptr;   ///< how many evaluations have been run since the run began
-  std::atomic<long long>* copies_made = nullptr;        ///< stage copies since the run began
+  std::atomic<long long>* evaluations_done = nullptr;  ///< how many evaluations have been run since the run began
+  std::atomic<long long>* copies_made = nullptr;       ///< stage copies since the run began
 
   std::atomic<long long> stop_at{std::numeric_limits<long long>::max()};  ///< key of the first op that failed
-  std::atomic<long long> microbatches_done{0};                           ///< at the last stage, for progress
+  std::atomic<long long> microbatches_done{0};                            ///< at the last stage, for progress
 
   /// Order of an op in the run: no op waits for a later one.
   long long key(long long period_number, schedule::op const& o, int rank) const {
@@ -56,7 +56,8 @@ struct phase_state {
   }
   void stop(long long at) {
     long long before = stop_at.load();
-    while (at < before && !stop_at.compare_exchange_weak(before, at)) {}
+    while (at < before && !stop_at.compare_exchange_weak(before, at)) {
+    }
     for (auto& b : *bells) b.ring();
   }
 };
@@ -95,8 +96,10 @@ class worker {
     bound_stage& b = (*shared_.stages)[static_cast<std::size_t>(e.what.stage)];
     if (!ready(b, e.what, m)) return progress::blocked;
     try {
-      if (trace_ != nullptr) traced(b, e, m, key);
-      else run(b, e.what, m, key);
+      if (trace_ != nullptr)
+        traced(b, e, m, key);
+      else
+        run(b, e.what, m, key);
     } catch (...) {
       exception_ = std::current_exception();
       fail(key);
@@ -113,13 +116,18 @@ class worker {
     if (finished()) return true;
     entry const& e = body_[at_];
     if (shared_.key(period_, e.what, e.rank) >= shared_.stop_at.load()) return true;
-    return ready((*shared_.stages)[static_cast<std::size_t>(e.what.stage)], e.what, static_cast<std::uint32_t>(microbatch()));
+    return ready((*shared_.stages)[static_cast<std::size_t>(e.what.stage)], e.what,
+                 static_cast<std::uint32_t>(microbatch()));
   }
+
+  /// Keeps this worker and all others of the phase from beginning another op. Any thread may ask.
+  void abandon() { shared_.stop(std::numeric_limits<long long>::min()); }
 
   /// The op that advance() would run, for messages.
   std::string next_op() const {
     if (finished()) return "nothing";
-    return sentence(schedule::name(body_[at_].what.kind), "(stage ", body_[at_].what.stage, ", microbatch ", microbatch(), ")");
+    return sentence(schedule::name(body_[at_].what.kind), "(stage ", body_[at_].what.stage, ", microbatch ", microbatch(),
+                    ")");
   }
 
  private:
@@ -162,11 +170,15 @@ class worker {
   bool ready(bound_stage& b, schedule::op const& o, std::uint32_t m) {
     using schedule::op_kind;
     switch (o.kind) {
-      case op_kind::F: return arrived(b.wire_in, m) && room(b.wire_out, m);
+      case op_kind::F:
+        return arrived(b.wire_in, m) && room(b.wire_out, m);
       case op_kind::B:
-      case op_kind::BW: return arrived(b.gradient_in, m) && room(b.gradient_out, m);
-      case op_kind::U: return !evaluation_pending(b);
-      default: return true;
+      case op_kind::BW:
+        return arrived(b.gradient_in, m) && room(b.gradient_out, m);
+      case op_kind::U:
+        return !evaluation_pending(b);
+      default:
+        return true;
     }
   }
 
@@ -180,11 +192,14 @@ class worker {
     using schedule::op_kind;
     position const p{m, shared_.first_microbatch + m};
     switch (o.kind) {
-      case op_kind::F: forward(b, p, key); break;
+      case op_kind::F:
+        forward(b, p, key);
+        break;
       case op_kind::BW:
       case op_kind::B:
         if (shared_.watch.versions != nullptr)
-          shared_.watch.versions(shared_.watch.self, b.number, p.global, absolute(b, b.version_read[m % b.version_read.size()]),
+          shared_.watch.versions(shared_.watch.self, b.number, p.global,
+                                 absolute(b, b.version_read[m % b.version_read.size()]),
                                  absolute(b, shared_.ops->backward_version(b, m)));
         shared_.ops->backward(b, p, o.kind == op_kind::BW);
         publish(b.gradient_out, m);
@@ -195,8 +210,11 @@ class worker {
         shared_.ops->backward_weight(b, p);
         release(b, m);
         break;
-      case op_kind::U: update(b, key); break;
-      default: break;
+      case op_kind::U:
+        update(b, key);
+        break;
+      default:
+        break;
     }
   }
 
@@ -261,13 +279,14 @@ class worker {
 
   void traced(bound_stage& b, entry const& e, std::uint32_t m, long long key) {
     auto const now = [] {
-      return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
+      return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
+          .count();
     };
     long long const version = b.updates;
     long long const begin = now();
     run(b, e.what, m, key);
-    trace_->add({number_, e.rank, e.what.stage, e.what.lane, schedule::name(e.what.kind), shared_.first_microbatch + m, begin,
-                 now(), version});
+    trace_->add({number_, e.rank, e.what.stage, e.what.lane, schedule::name(e.what.kind), shared_.first_microbatch + m,
+                 begin, now(), version});
   }
 
   phase_state& shared_;

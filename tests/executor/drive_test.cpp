@@ -1,0 +1,98 @@
+// The threads executor gives the single thread's bits: every schedule, policy and number of workers, disturbed or not.
+#include <catch2/catch.hpp>
+#include <set>
+#include <thread>
+
+#include "tests/executor/support.hpp"
+
+namespace {
+
+using namespace foal;
+using test::choice;
+
+constexpr long long minibatches = 50;
+
+/// schedule x versions x delay x optimizer as far as they go together, each optimizer and number of microbatches in turn so
+/// that every pair of values occurs.
+std::vector<choice> cases() {
+  std::vector<choice> all;
+  for (int net : {4, 9})
+    for (int schedule = 0; schedule < 5; ++schedule)
+      for (int stash = 0; stash < 2; ++stash)
+        for (int delay = 0; delay < 3; ++delay) {
+          bool const asynchronous = schedule >= 3;
+          if (!asynchronous && (stash != 0 || delay != 0)) continue;
+          if (stash != 0 && delay == 1) continue;  // refused by types: the correction has nothing to correct
+          for (int optimizer = 0; optimizer < 5; ++optimizer) {
+            auto const i = static_cast<int>(all.size());
+            if (net == 9 && optimizer % 2 != i % 2) continue;
+            int const n = 1 + (i + optimizer) % 4;
+            all.push_back({net, schedule, stash != 0, delay, optimizer, n, i % 3 == 0 ? 3 : 0, asynchronous && i % 4 == 1,
+                           i % 5 == 2});
+          }
+        }
+  return all;
+}
+
+/// Sleeps now and then, as a function of (seed, worker, ops).
+struct sleeper {
+  std::uint64_t seed;
+  executor::disturbance hook() {
+    return {this, [](void* self, int worker, long long ops) {
+              random_key const key{static_cast<sleeper*>(self)->seed, purpose::user, static_cast<std::uint32_t>(worker)};
+              std::uint32_t const word = random_word(key, static_cast<std::uint32_t>(ops));
+              if (word % 16 == 0)
+                std::this_thread::sleep_for(std::chrono::microseconds(word / 16 % 200));
+              else if (word % 16 == 1)
+                std::this_thread::yield();
+            }};
+  }
+};
+
+}  // namespace
+
+TEST_CASE("threads give the single thread's bits") {
+  std::vector<choice> const all = cases();
+  REQUIRE(all.size() >= 60);
+  for (choice const& c : all) {
+    INFO(c.text());
+    test::traces const reference = test::train(c, 1, false, minibatches);
+    REQUIRE(!reference.state.empty());
+    int const ranks = c.ranks > 0 ? c.ranks : c.net;
+    for (int workers : std::set<int>{1, 2, 3, ranks}) {
+      INFO("workers " << workers);
+      CHECK(test::train(c, workers, true, minibatches) == reference);
+    }
+  }
+}
+
+TEST_CASE("threads that sleep at random give the same bits") {
+  std::vector<choice> const all = cases();
+  for (std::size_t i = 0; i < all.size(); i += 7) {
+    INFO(all[i].text());
+    test::traces const reference = test::train(all[i], 1, false, minibatches);
+    for (int workers : {2, 3}) {
+      sleeper late{i};
+      CHECK(test::train(all[i], workers, true, minibatches, late.hook()) == reference);
+    }
+  }
+}
+
+TEST_CASE("the bits that are compared do depend on the choice") {
+  std::set<std::vector<double>> losses;
+  std::vector<choice> const some = {{4, 1, false, 0, 1, 2},
+                                    {4, 4, false, 0, 1, 2},
+                                    {4, 3, false, 0, 1, 2},
+                                    {4, 4, true, 0, 1, 2},
+                                    {4, 4, false, 1, 1, 2},
+                                    {4, 4, false, 2, 1, 2},
+                                    {4, 4, false, 1, 2, 2},
+                                    {4, 4, false, 1, 3, 2},
+                                    {4, 4, false, 1, 4, 2},
+                                    {4, 4, false, 1, 1, 2, 0, true},
+                                    {4, 4, false, 1, 1, 2, 0, false, true},
+                                    {4, 4, false, 1, 1, 3},
+                                    {4, 4, false, 1, 1, 2, 3}};
+  for (choice const& c : some) losses.insert(test::train(c, 1, false, minibatches).losses);
+  CHECK(losses.size() == some.size());
+}

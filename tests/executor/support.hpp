@@ -1,0 +1,251 @@
+// Runs put together from run-time choices: a few nets lowered once, any schedule, versions, delay policy and optimizer.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <foal/delay/discrepancy_correction.hpp>
+#include <foal/delay/none.hpp>
+#include <foal/device/host.hpp>
+#include <foal/executor/engine.hpp>
+#include <foal/layer/batch_norm.hpp>
+#include <foal/layer/conv.hpp>
+#include <foal/layer/dropout.hpp>
+#include <foal/layer/flatten.hpp>
+#include <foal/layer/linear.hpp>
+#include <foal/layer/loss/cross_entropy.hpp>
+#include <foal/layer/relu.hpp>
+#include <foal/layer/tanh.hpp>
+#include <foal/lower/lower.hpp>
+#include <foal/lr/base.hpp>
+#include <foal/lr/reschedule.hpp>
+#include <foal/optim/adam.hpp>
+#include <foal/optim/momentum.hpp>
+#include <foal/optim/sgd.hpp>
+#include <foal/schedule/async_1f1b.hpp>
+#include <foal/schedule/gpipe.hpp>
+#include <foal/schedule/one_f_one_b.hpp>
+#include <foal/schedule/pipemare.hpp>
+#include <foal/schedule/sequential.hpp>
+
+#include "tests/support/nets.hpp"
+
+namespace foal::test {
+
+/// Nine stages with batch norm, convolution, dropout, and two skips that cross ranks, one of them with a projection.
+struct mixed
+    : stages<input<2, 6, 6>, conv<3, 3>, batch_norm, relu, residual<conv<3, 3>, batch_norm, relu, dropout<25>, conv<3, 3>>,
+             relu, residual<shortcut<conv<4, 1>>, conv<4, 3>, dropout<10>>, flatten, linear<8>, tanh, linear<mlp_classes>> {
+};
+
+/// A delay policy that changes the gradient and predicts the weights of F: everything that T2 does not use.
+struct damping {
+  using role = foal::role::delay;
+  static constexpr char const* name = "damping";
+  static constexpr int states = 1;
+  static constexpr delay::scope states_of = delay::scope::all;
+
+  template <class S>
+  struct predict {
+    S ahead;
+    S operator()(S w, S const& change) const { return w + ahead * change; }
+  };
+  template <class S>
+  predict<S> forward_weight(delay::moment m) const {
+    return {static_cast<S>(0.25 * m.tau_fwd)};
+  }
+  template <class S>
+  struct lean {
+    S operator()(S g, S w, S const& change) const { return g + S(0.01) * w - S(0.1) * change; }
+  };
+  template <class S>
+  lean<S> gradient(delay::moment) const {
+    return {};
+  }
+  template <class S>
+  struct follow {
+    void operator()(S before, S after, S& change) const { change = S(0.5) * change + S(0.5) * (after - before); }
+  };
+  template <class S>
+  follow<S> after_update(delay::moment) const {
+    return {};
+  }
+};
+
+/// A choice of everything. Every member has few values, so that cases can cover all pairs.
+struct choice {
+  int net = 4;       ///< stages: 4 (linear), 9 (mixed)
+  int schedule = 0;  ///< sequential, gpipe, one_f_one_b, async_1f1b, pipemare
+  bool stash = false;
+  int delay = 0;      ///< none, T2, damping
+  int optimizer = 0;  ///< sgd, momentum, nesterov, adam, adamw
+  int n = 2;
+  int ranks = 0;  ///< 0: one per stage
+  bool t3 = false, clip = false;
+
+  bool asynchronous() const { return schedule >= 3; }
+  std::string text() const {
+    return sentence("net ", net, " schedule ", schedule, " stash ", stash, " delay ", delay, " optimizer ", optimizer, " N ",
+                    n, " ranks ", ranks, " T3 ", t3, " clip ", clip);
+  }
+};
+
+inline constexpr long long t3_minibatches = 8;
+
+inline schedule::program program_of(int kind, schedule::extent e) {
+  switch (kind) {
+    case 0:
+      return schedule::generate(schedule::sequential{}, e);
+    case 1:
+      return schedule::generate(schedule::gpipe{}, e);
+    case 2:
+      return schedule::generate(schedule::one_f_one_b{}, e);
+    case 3:
+      return schedule::generate(schedule::async_1f1b{}, e);
+    default:
+      return schedule::generate(schedule::pipemare{}, e);
+  }
+}
+
+/// Values that tables point to.
+struct policies {
+  loss::cross_entropy loss{};
+  optim::sgd sgd{.weight_decay = 0.01};
+  optim::momentum momentum{.momentum = 0.9}, nesterov{.momentum = 0.8, .nesterov = true, .weight_decay = 0.001};
+  optim::adam adam{.weight_decay = 0.01};
+  optim::adamw adamw{};
+  lr::reschedule<lr::step> rate{.base = {.rate = 0.05, .every = 30, .warmup = 4}, .steps = 20};
+  lr::reschedule<lr::step> small_rate{.base = {.rate = 0.005, .every = 30, .warmup = 4}, .steps = 20};
+  delay::none none{};
+  delay::discrepancy_correction t2{};
+  damping damp{};
+  schedule::sequential sequential{};
+  warmup::none warmup{};
+  clip::none clip{};
+  initialisation::declared initial{};
+};
+
+inline policies const& shared_policies() {
+  static policies const all;
+  return all;
+}
+
+template <class Net>
+lower::run_tables lowered(schedule::extent e) {
+  policies const& p = shared_policies();
+  lower::policy_values const values{p.loss, p.sequential, p.sgd, p.rate, p.none, p.warmup, p.clip, p.initial};
+  return lower::lower<Net, device::host, float, versions::flush>(e, values);
+}
+
+template <class Delay>
+lower::policy_functions functions(int optimizer) {
+  switch (optimizer) {
+    case 0:
+      return lower::policies_of<device::host, float, optim::sgd, Delay>();
+    case 1:
+    case 2:
+      return lower::policies_of<device::host, float, optim::momentum, Delay>();
+    case 3:
+      return lower::policies_of<device::host, float, optim::adam, Delay>();
+    default:
+      return lower::policies_of<device::host, float, optim::adamw, Delay>();
+  }
+}
+
+/// The tables of a choice; `program` instead of the choice's own schedule where it has ops.
+inline lower::run_tables tables_of(choice const& c, schedule::program own = {}) {
+  policies const& p = shared_policies();
+  int const ranks = c.ranks > 0 ? c.ranks : c.net;
+  schedule::extent const e{c.net, ranks, c.n};
+  lower::run_tables t = c.net == 4 ? lowered<mlp<4>>(e) : lowered<mixed>(e);
+  t.policies = c.delay == 0   ? functions<delay::none>(c.optimizer)
+               : c.delay == 1 ? functions<delay::discrepancy_correction>(c.optimizer)
+                              : functions<damping>(c.optimizer);
+  void const* const optimizers[] = {&p.sgd, &p.momentum, &p.nesterov, &p.adam, &p.adamw};
+  void const* const delays[] = {&p.none, &p.t2, &p.damp};
+  t.optimizer_value = optimizers[c.optimizer];
+  t.delay_value = delays[c.delay];
+  t.compensates = c.delay != 0;
+  t.rate_value = c.optimizer >= 3 ? &p.small_rate : &p.rate;
+  t.clips = c.clip;
+  t.clip_norm = 0.5;
+  t.phases.clear();
+  if (c.t3) t.phases.push_back(lower::detail::make_phase("warm-up", schedule::generate(schedule::one_f_one_b{}, e), false));
+  bool const given = own.size().stages > 1;
+  t.phases.push_back(lower::detail::make_phase("test", given ? std::move(own) : program_of(c.schedule, e), c.stash));
+  return t;
+}
+
+/// Ranks spread over workers in equal contiguous shares.
+inline std::vector<int> shares(int ranks, int workers) {
+  std::vector<int> of;
+  for (int r = 0; r < ranks; ++r) of.push_back(r * workers / ranks);
+  return of;
+}
+
+inline stream data_of(choice const& c, int samples) {
+  return {.features = c.net == 4 ? mlp_inputs : 72, .classes = mlp_classes, .samples = samples};
+}
+
+inline executor::source_functions source_of(stream const& data) {
+  return {&data,
+          [](void const* self, long long m, void* x, void*) {
+            static_cast<stream const*>(self)->inputs(m, static_cast<float*>(x), static_cast<float*>(nullptr));
+          },
+          [](void const* self, long long m, void* t) {
+            static_cast<stream const*>(self)->targets(m, static_cast<std::int32_t*>(t));
+          }};
+}
+
+/// All that a run leaves behind, as bytes: weights, optimizer and delay state, statistics, losses, weights after each
+/// update.
+struct traces {
+  std::vector<std::byte> state;
+  std::vector<double> losses;
+  std::vector<std::vector<std::byte>> updates;
+  bool operator==(traces const&) const = default;
+};
+
+template <class Stages>
+std::vector<std::byte> state_of(lower::run_tables const& t, Stages const& stages) {
+  std::vector<std::byte> all;
+  for (executor::bound_stage const& b : stages) {
+    auto const take = [&](std::byte const* from, long long elements) {
+      if (from != nullptr) all.insert(all.end(), from, from + static_cast<std::size_t>(elements) * t.scalar_bytes);
+    };
+    take(b.w, b.table->weight_elements);
+    take(b.buffers, b.table->buffer_elements);
+    for (int k = 0; k < t.policies.optimizer_states; ++k) take(b.states[k], b.table->weight_elements);
+    for (int k = 0; k < t.policies.delay_states; ++k)
+      take(b.delay_states[k], b.delay_packed ? b.table->backward_elements : b.table->weight_elements);
+  }
+  return all;
+}
+
+inline constexpr int bit_samples = 3;
+
+/// Trains a choice on an executor and gives everything that it left behind.
+inline traces train(choice const& c, int workers, bool threaded, long long minibatches, executor::disturbance disturb = {},
+                    schedule::program own = {}) {
+  lower::run_tables const t = tables_of(c, std::move(own));
+  executor::run_values const values{bit_samples, c.n, workers, 5, false, 64, false};
+  executor::engine engine(t, values, threaded, shares(t.ranks, workers));
+  stream const data = data_of(c, bit_samples);
+  recorder seen(c.net);
+  seen.scalar_bytes = sizeof(float);
+  executor::run_request request;
+  request.minibatches = minibatches;
+  request.source = source_of(data);
+  request.watch = seen.observer();
+  request.disturb = disturb;
+  executor::run_result const result = engine.run(request, c.t3 ? t3_minibatches : 0);
+  traces out;
+  if (result.diverged) throw error(result.diverged->text());
+  out.state = state_of(t, engine.stages());
+  for (auto const& l : result.losses) out.losses.push_back(l.sum);
+  out.updates = seen.bytes();
+  return out;
+}
+
+}  // namespace foal::test
