@@ -32,6 +32,7 @@ set(foal_headers
     foal/report/trace_svg.hpp
 
     foal/device/contract.hpp
+    foal/device/default.hpp
     foal/device/host.hpp
     foal/device/host/convolution.hpp
     foal/device/host/dropout.hpp
@@ -145,4 +146,15 @@ set(foal_headers
 # Headers that need more than Eigen and Threads belong to a component of the same name: foal::ranges, foal::gzip, foal::cuda.
 set(foal_ranges_headers foal/data/views.hpp)
 set(foal_gzip_headers foal/data/gzip.hpp)
-set(foal_cuda_headers)
+set(foal_cuda_headers
+    foal/device/cuda.cuh
+    foal/device/cuda/error.hpp
+    foal/device/cuda/launch.cuh
+    foal/device/cuda/map.cuh
+    foal/device/cuda/memory.hpp
+    foal/device/cuda/product.hpp
+    foal/device/cuda/reduce.cuh
+    foal/device/cuda/rows.cuh
+    foal/device/cuda/softmax.cuh
+    foal/device/cuda/stream.hpp
+)

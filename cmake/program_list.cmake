@@ -27,6 +27,7 @@ set(foal_tests
     device/host
     device/host/map
     device/host/product
+    executor/drive
     executor/engine
     layer/conv
     layer/dropout
