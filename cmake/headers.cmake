@@ -147,6 +147,7 @@ set(foal_headers
 set(foal_ranges_headers foal/data/views.hpp)
 set(foal_gzip_headers foal/data/gzip.hpp)
 set(foal_cuda_headers
+    foal/cuda.hpp
     foal/device/cuda.cuh
     foal/device/cuda/error.hpp
     foal/device/cuda/launch.cuh

@@ -1,7 +1,10 @@
 # Every program of foal, by hand. The test "tree" names each file that is here and not on disk, or on disk and not here.
 
 # examples/<name>.cpp, and examples/<name>/*.cpp of one program
-set(foal_examples compare)
+set(foal_examples
+    compare
+    parity
+)
 set(foal_example_parts
     compare/cifar
     compare/digits
@@ -9,6 +12,10 @@ set(foal_example_parts
     compare/mnist
     compare/report
     compare/resnet20
+    parity/net3_float32
+    parity/net3_float64
+    parity/net7_float32
+    parity/net7_float64
 )
 
 # tests/<name>_test.cpp; the target is the file's name, with the folder in front where two folders have one
@@ -56,7 +63,10 @@ set(foal_tests
 )
 
 # tests/<name>_test.cu
-set(foal_cuda_tests)
+set(foal_cuda_tests
+    device/cuda
+    device/cuda_training
+)
 
 # tests/fail/<name>_fail.cpp
 set(foal_fail_tests

@@ -12,7 +12,7 @@ for argument in "$@"; do
 done
 
 build=$root/build
-need_packages g++ cmake ninja-build ccache libeigen3-dev zlib1g-dev libcli11-dev nlohmann-json3-dev
+need_packages g++ cmake ninja-build ccache libeigen3-dev zlib1g-dev libcli11-dev
 step "configure" "$build/log/configure" configure "$build" -DCMAKE_BUILD_TYPE=Release -DFOAL_NATIVE=ON \
   -DFOAL_BUILD_EXAMPLES=ON -DFOAL_BUILD_TESTS=OFF -DFOAL_BUILD_BENCHMARKS=OFF -DFOAL_BUILD_CUDA=OFF
 step "build" "$build/log/build" cmake --build "$build" --target compare --parallel "$jobs"
