@@ -14,7 +14,9 @@ int main(int argc, char* argv[]) {
     int devices = 0;
     cudaError_t const status = cudaGetDeviceCount(&devices);
     if (status == cudaErrorInsufficientDriver || status == cudaErrorNoDevice) {
-      std::printf("skipped: no GPU can be used (%s)\n", cudaGetErrorString(status));
+      auto const wanted =
+          Catch::filterTests(Catch::getAllTestCasesSorted(session.config()), session.config().testSpec(), session.config());
+      std::printf("skipped: %zu test cases, because no GPU can be used (%s)\n", wanted.size(), cudaGetErrorString(status));
       return 77;
     }
   }

@@ -8,7 +8,7 @@
 #include <utility>
 
 #include <foal/data/batches.hpp>
-#include <foal/device/host.hpp>
+#include <foal/device/default.hpp>
 #include <foal/executor/engine.hpp>
 #include <foal/executor/facts.hpp>
 #include <foal/lower/describe.hpp>

@@ -2,8 +2,9 @@
 //
 // Memory and copies (sizes in bytes):
 //   static void* allocate(std::size_t)   64-byte aligned, throws foal::error     static void release(void*)
-//   copy(dst, src, n)  device to device      copy_in(dst, host_src, n)      copy_out(host_dst, src, n)  waits for the result
-//   zero(dst, n)                             synchronise()
+//   copy(dst, src, n)  device to device      copy_in(dst, host_src, n)  host_src is free again when it returns
+//   copy_out(host_dst, src, n)  waits for the result
+//   zero(dst, n)      synchronise()      static constexpr bool host_memory: the host may use the memory (absent: true)
 // Workspace: static constexpr std::size_t workspace_bytes; explicit Device(void* workspace): scratch of libraries.
 // Elementwise: map(n, f, pointers...)  calls f(pointers[i]...) with references for i in [0, n), in any order.
 //   f is a functor whose operator() is FOAL_HOST_DEVICE; host and CUDA run the same one.

@@ -12,8 +12,8 @@
 
 namespace foal::device {
 
-/// The first GPU that the process sees (CUDA_VISIBLE_DEVICES chooses). It has the ops of linear layers, elementwise layers and
-/// losses; device::host is their oracle. Ops enqueue and return; those that give a value to the host wait for it. Every
+/// The first GPU that the process sees (CUDA_VISIBLE_DEVICES chooses). It has the ops of linear layers, elementwise layers
+/// and losses; device::host is their oracle. Ops enqueue and return; those that give a value to the host wait for it. Every
 /// reduction has a fixed order that depends on sizes alone, so results have equal bits on every run on one kind of GPU.
 class cuda : public cuda_ops::product_ops {
   static constexpr std::size_t alignment_ = 256;

@@ -137,7 +137,7 @@ constexpr timing replay(program_view v, costs const& cost = {}, int minibatches 
     cursor& c = next[rank];
     bool moved = false;
     for (; c.period < periods; ++c.period, c.at = 0) {
-      for (; c.at < list.size(); ++c.at) {
+      for (; list.size() > c.at; ++c.at) {
         op o = list[c.at];
         o.microbatch += c.period * n;
         if (o.microbatch < 0 || o.microbatch >= total) continue;

@@ -8,9 +8,7 @@
 namespace foal::device::cuda_ops {
 
 /// Whether a status says that this machine has no GPU that CUDA can use: no driver (35) or no device (100).
-inline bool means_no_gpu(cudaError_t status) {
-  return status == cudaErrorInsufficientDriver || status == cudaErrorNoDevice;
-}
+inline bool means_no_gpu(cudaError_t status) { return status == cudaErrorInsufficientDriver || status == cudaErrorNoDevice; }
 
 /// What to do about a status.
 inline char const* remedy(cudaError_t status) {

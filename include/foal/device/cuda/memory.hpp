@@ -25,7 +25,8 @@ class memory {
   static void release(void* block) { cudaFree(block); }
 
   void copy(void* to, void const* from, std::size_t bytes) const {
-    if (bytes != 0) check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, get()), "cudaMemcpyAsync on the device");
+    if (bytes != 0)
+      check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, get()), "cudaMemcpyAsync on the device");
   }
   /// Waits: the caller may write to `from` again when it returns.
   void copy_in(void* to, void const* from, std::size_t bytes) const {

@@ -62,12 +62,14 @@ class product_ops : public memory {
           "the cuBLAS product of ", rows, " x ", depth, " and ", depth, " x ", cols);
   }
 
-  static cublasStatus_t gemm(cublasHandle_t h, cublasOperation_t p, cublasOperation_t q, int m, int n, int k, float const* one,
-                             float const* a, int lda, float const* b, int ldb, float const* before, float* c, int ldc) {
+  static cublasStatus_t gemm(cublasHandle_t h, cublasOperation_t p, cublasOperation_t q, int m, int n, int k,
+                             float const* one, float const* a, int lda, float const* b, int ldb, float const* before,
+                             float* c, int ldc) {
     return cublasSgemm(h, p, q, m, n, k, one, a, lda, b, ldb, before, c, ldc);
   }
-  static cublasStatus_t gemm(cublasHandle_t h, cublasOperation_t p, cublasOperation_t q, int m, int n, int k, double const* one,
-                             double const* a, int lda, double const* b, int ldb, double const* before, double* c, int ldc) {
+  static cublasStatus_t gemm(cublasHandle_t h, cublasOperation_t p, cublasOperation_t q, int m, int n, int k,
+                             double const* one, double const* a, int lda, double const* b, int ldb, double const* before,
+                             double* c, int ldc) {
     return cublasDgemm(h, p, q, m, n, k, one, a, lda, b, ldb, before, c, ldc);
   }
 

@@ -53,7 +53,8 @@ __global__ void sum_of_parts_kernel(unsigned parts, T const* part, T* sum) {
 /// *sum = the sum of x[i]^2 in double. part: most_parts entries; sum may be its first. All on the GPU.
 template <class S>
 void sum_of_squares(cudaStream_t stream, std::size_t n, S const* x, double* part, double* sum) {
-  unsigned const parts = static_cast<unsigned>(std::clamp<std::size_t>((n + block_threads - 1) / block_threads, 1, most_parts));
+  unsigned const parts =
+      static_cast<unsigned>(std::clamp<std::size_t>((n + block_threads - 1) / block_threads, 1, most_parts));
   launch("sum_of_squares", stream, parts, sum_of_squares_kernel<S>, n, x, part);
   launch("sum_of_parts", stream, 1, sum_of_parts_kernel<double>, parts, part, sum);
 }

@@ -17,11 +17,17 @@ struct loss_sums {
   long long correct = 0;
 };
 
-/// Where the blocks of a loss leave their sums: most_parts entries each, on the GPU. The first of each is the total at the end.
+/// Where the blocks of a loss leave their sums: most_parts entries each, on the GPU. The first of each is the total at the
+/// end.
 struct loss_parts {
   double* sum = nullptr;
   long long* correct = nullptr;
 };
+
+// Evaluated by the host compiler: a kernel cannot call numeric_limits.
+inline constexpr double undefined = std::numeric_limits<double>::quiet_NaN();
+template <class S>
+inline constexpr S lowest = -std::numeric_limits<S>::infinity();
 
 /// An entry of a row and where it stands.
 template <class S>
@@ -51,7 +57,7 @@ __global__ void softmax_cross_entropy_kernel(int rows, int cols, S const* x, std
     std::int32_t const wanted = target[r];
     bool const known = wanted >= 0 && wanted < cols;
 
-    candidate<S> mine{-std::numeric_limits<S>::infinity(), lane < cols ? lane : cols};
+    candidate<S> mine{lowest<S>, lane < cols ? lane : cols};
     for (int j = lane; j < cols; j += lanes) mine = larger{}(mine, candidate<S>{row[j], j});
     candidate<S> const largest = block_reduce(mine, larger{});
     S const top = largest.value;  // subtracted before exp, so that nothing overflows
@@ -66,7 +72,7 @@ __global__ void softmax_cross_entropy_kernel(int rows, int cols, S const* x, std
     linear = block_reduce(linear, add{});
 
     // Without smoothing a class of probability 0 has x_j = -inf, and 0 * -inf must not reach the loss.
-    double loss = std::numeric_limits<double>::quiet_NaN();
+    double loss = undefined;
     if (known) {
       loss = std::log(sum) - (1 - smoothing) * static_cast<double>(row[wanted] - top);
       if (smoothing != 0) loss -= spread * linear;
@@ -119,8 +125,8 @@ inline void sum_losses(cudaStream_t stream, unsigned blocks, loss_parts part) {
 template <class S>
 void softmax_cross_entropy(cudaStream_t stream, int rows, int cols, S const* x, std::int32_t const* target, double smoothing,
                            double divide, S* dx, loss_parts part) {
-  launch("softmax_cross_entropy", stream, loss_blocks(rows), softmax_cross_entropy_kernel<S>, rows, cols, x, target, smoothing,
-         divide, dx, part);
+  launch("softmax_cross_entropy", stream, loss_blocks(rows), softmax_cross_entropy_kernel<S>, rows, cols, x, target,
+         smoothing, divide, dx, part);
   sum_losses(stream, loss_blocks(rows), part);
 }
 
@@ -128,7 +134,8 @@ void softmax_cross_entropy(cudaStream_t stream, int rows, int cols, S const* x, 
 template <class S>
 void mean_squared_error(cudaStream_t stream, int rows, int cols, S const* x, S const* target, double divide, S* dx,
                         loss_parts part) {
-  launch("mean_squared_error", stream, loss_blocks(rows), mean_squared_error_kernel<S>, rows, cols, x, target, divide, dx, part);
+  launch("mean_squared_error", stream, loss_blocks(rows), mean_squared_error_kernel<S>, rows, cols, x, target, divide, dx,
+         part);
   sum_losses(stream, loss_blocks(rows), part);
 }
 

@@ -10,8 +10,8 @@
 
 namespace foal::device::cuda_ops {
 
-/// One stream for all objects: what a worker enqueues before it hands a tensor on comes before all that the receiver enqueues
-/// after it has seen the hand-off, so every executor is right without events. Workers on one GPU do not overlap.
+/// One stream for all objects: what a worker enqueues before it hands a tensor on comes before all that the receiver
+/// enqueues after it has seen the hand-off, so every executor is right without events. Workers on one GPU do not overlap.
 class stream {
  public:
   /// The stream, made by the first caller and destroyed with its last holder. Throws foal::error where there is no GPU.

@@ -1,0 +1,11 @@
+// Opt-in umbrella of the CUDA device: all of it in a .cu file; in a .cpp file the parts that need no kernel.
+#pragma once
+
+#include <foal/device/cuda/error.hpp>
+#include <foal/device/cuda/memory.hpp>
+#include <foal/device/cuda/product.hpp>
+#include <foal/device/cuda/stream.hpp>
+
+#if defined(__CUDACC__)
+#include <foal/device/cuda.cuh>
+#endif

@@ -1,0 +1,50 @@
+// A host device with plain loops for products: the oracle in files where the host's matrix library has no place.
+#pragma once
+
+#include <cstddef>
+
+#include <foal/device/host/map.hpp>
+#include <foal/device/host/memory.hpp>
+#include <foal/device/host/rows.hpp>
+#include <foal/device/host/softmax.hpp>
+
+namespace foal::test {
+
+struct plain_device : device::host_ops::memory,
+                      device::host_ops::map_ops,
+                      device::host_ops::row_ops,
+                      device::host_ops::loss_ops {
+  static constexpr std::size_t workspace_bytes = 0;
+  explicit plain_device(void*) {}
+
+  template <class S>
+  static void product_nn(int rows, int cols, int depth, S const* a, S const* b, S* c, bool accumulate) {
+    product(rows, cols, depth, a, {depth, 1}, b, {cols, 1}, c, accumulate);
+  }
+  template <class S>
+  static void product_nt(int rows, int cols, int depth, S const* a, S const* b, S* c, bool accumulate) {
+    product(rows, cols, depth, a, {depth, 1}, b, {1, depth}, c, accumulate);
+  }
+  template <class S>
+  static void product_tn(int rows, int cols, int depth, S const* a, S const* b, S* c, bool accumulate) {
+    product(rows, cols, depth, a, {1, rows}, b, {cols, 1}, c, accumulate);
+  }
+
+ private:
+  struct steps {
+    std::ptrdiff_t row, col;
+  };
+  template <class S>
+  static void product(int rows, int cols, int depth, S const* a, steps of_a, S const* b, steps of_b, S* c, bool accumulate) {
+    for (std::ptrdiff_t r = 0; r < rows; ++r)
+      for (std::ptrdiff_t k = 0; k < cols; ++k) {
+        double sum = 0;
+        for (std::ptrdiff_t d = 0; d < depth; ++d)
+          sum += static_cast<double>(a[r * of_a.row + d * of_a.col]) * static_cast<double>(b[d * of_b.row + k * of_b.col]);
+        S& out = c[r * cols + k];
+        out = static_cast<S>(accumulate ? static_cast<double>(out) + sum : sum);
+      }
+  }
+};
+
+}  // namespace foal::test
