@@ -109,7 +109,7 @@ void time_all(std::vector<method_results>& all, network const& net, options cons
     experiment e = o.base;
     e.method = m.method;
     runs.push_back(net.time(e));
-    m.facts = runs.back()->facts();
+    m.facts = m.runs.front().facts;
     m.program = runs.back()->program();
   }
   double const first = runs.front()->run(2);  // warm caches, and how long a minibatch takes

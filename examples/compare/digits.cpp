@@ -15,13 +15,13 @@ using conv3 = foal::conv<Channels, 3, Stride, 1, foal::bias::none>;
 template <int Channels>
 using block = foal::residual<conv3<Channels>, foal::batch_norm, foal::relu, conv3<Channels>, foal::batch_norm>;
 
+}  // namespace
+
 struct digits_net : foal::stages<foal::input<1, 8, 8>, conv3<16>, foal::batch_norm, foal::relu,
                                  foal::repeat<2, block<16>, foal::relu>, conv3<32, 2>, foal::batch_norm, foal::relu,
                                  block<32>, foal::relu, foal::global_avg_pool, foal::linear<10>> {};
 
 static_assert(foal::stage_count<digits_net> >= 16);
-
-}  // namespace
 
 compare::network const& compare::digits() {
   static network const n =

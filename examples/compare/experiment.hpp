@@ -47,13 +47,13 @@ struct outcome {
   long long diverged_at = -1;                           ///< update, -1: it did not
   std::string divergence;                               ///< the sentence
   double max_tau = 0;
+  foal::report::facts facts;
 };
 
 /// One method, ready to be timed on its own: run(n) trains n minibatches and gives the seconds.
 struct timed_run {
   virtual ~timed_run() = default;
   virtual double run(long long minibatches) = 0;
-  virtual foal::report::facts facts() const = 0;
   /// Spans of the ops of the next n minibatches.
   virtual std::vector<foal::report::span> trace(long long minibatches) = 0;
   /// The method's program, and the synchronous one of its warm-up.

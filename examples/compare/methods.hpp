@@ -62,6 +62,7 @@ outcome train_with(experiment const& e) {
       e.augment ? trainer.fit(e.data->train, options, foal::data::augment::flip{}, foal::data::augment::crop{.padding = 4})
                 : trainer.fit(e.data->train, options);
   outcome out;
+  out.facts = trainer.facts();
   for (auto const& r : fit.evaluations) {
     out.accuracy.push_back(r.accuracy);
     out.test_loss.push_back(r.loss);
@@ -84,7 +85,6 @@ class timed_trainer : public timed_run {
         batches_(e.data->train, {e.microbatch_size, e.microbatches, e.seed, foal::data::ordering::shuffled}) {}
 
   double run(long long minibatches) override { return work(minibatches, nullptr); }
-  foal::report::facts facts() const override { return trainer_.facts(); }
   foal::schedule::program program() const override { return trainer_.tables().phases.back().program; }
 
   std::vector<foal::report::span> trace(long long minibatches) override {
