@@ -16,6 +16,7 @@
 
 #include "tests/support/nets.hpp"
 #include "tests/support/oracle.hpp"
+#include "tests/support/schedules.hpp"
 
 namespace {
 
@@ -37,6 +38,7 @@ struct method {
   double decay = 0.2, floor = 1;
   long long t1 = 0, t3 = 0;
   std::vector<long long> fits{updates};
+  std::vector<int> order{};
 };
 
 template <class Trainer>
@@ -54,6 +56,7 @@ oracle make_oracle(Trainer const& t, method const& how) {
   o.t1_steps = how.t1;
   o.t1_floor = how.floor;
   o.warmup = how.t3;
+  o.order = how.order;
   o.base = [](long long k) {  // linear warm-up over 5, then a drop to 0.3 every 20
     double rate = 0.3 * std::min(1.0, static_cast<double>(k + 1) / 5);
     for (long long drop = 20; drop <= k; drop += 20) rate *= 0.3;
@@ -181,7 +184,7 @@ void methods(int n, std::vector<int> const& delay, int workers, Schedule schedul
 }
 
 template <int S, class Schedule>
-void synchronous(int n, int workers) {
+void synchronous(int n, int workers, std::vector<int> const& order = {}, Schedule schedule = {}) {
   INFO("S " << S << "  N " << n << "  " << Schedule::name);
   using type = trainer<mlp<S>, loss::cross_entropy, Schedule, optim::momentum, lr::step, scalar<double>>;
   type t({.microbatch_size = samples,
@@ -189,8 +192,9 @@ void synchronous(int n, int workers) {
           .workers = workers,
           .optim = {.momentum = 0.9},
           .lr = base_rate(),
+          .schedule = schedule,
           .evaluation = false});
-  compare(t, {.n = n, .delay = std::vector<int>(S, 0)});
+  compare(t, {.n = n, .delay = std::vector<int>(S, 0), .order = order});
 }
 
 }  // namespace
@@ -223,6 +227,9 @@ TEST_CASE("synchronous schedules follow the plain loop") {
   synchronous<7, schedule::gpipe>(3, 7);
   synchronous<4, schedule::one_f_one_b>(8, 3);
   synchronous<7, schedule::one_f_one_b>(3, 2);
+  synchronous<4, test::late_weights>(8, 2);
+  synchronous<4, test::late_weights>(8, 4, {}, {.all_at_the_end = true});
+  synchronous<4, test::last_in_first_out>(5, 3, {4, 3, 2, 1, 0});
 }
 
 TEST_CASE("a fit drains: the next one starts with an empty pipeline, and all state goes on") {

@@ -120,7 +120,6 @@ struct policies {
   delay::none none{};
   delay::discrepancy_correction t2{};
   damping damp{};
-  schedule::sequential sequential{};
   warmup::none warmup{};
   clip::none clip{};
   initialisation::declared initial{};
@@ -131,10 +130,31 @@ inline policies const& shared_policies() {
   return all;
 }
 
+/// Stages are lowered for it: all that they ask of a schedule is whether W is an op of its own.
+struct split_or_fused {
+  static constexpr char const* name = "split_or_fused";
+  static constexpr bool asynchronous = false;
+  bool split = false;
+
+  void emit(schedule::extent e, schedule::program& sink) const {
+    schedule::program fused = schedule::generate(schedule::sequential{}, e);
+    for (int r = 0; r < e.ranks; ++r)
+      for (schedule::op o : fused.view().rank(r)) {
+        o.slot = -1;
+        o.lane = 0;
+        bool const both = o.kind == schedule::op_kind::BW && split;
+        if (both) o.kind = schedule::op_kind::B;
+        sink(r, o);
+        if (both) o.kind = schedule::op_kind::W, sink(r, o);
+      }
+  }
+};
+
 template <class Net>
-lower::run_tables lowered(schedule::extent e) {
+lower::run_tables lowered(schedule::extent e, bool split) {
   policies const& p = shared_policies();
-  lower::policy_values const values{p.loss, p.sequential, p.sgd, p.rate, p.none, p.warmup, p.clip, p.initial};
+  split_or_fused const any{split};
+  lower::policy_values const values{p.loss, any, p.sgd, p.rate, p.none, p.warmup, p.clip, p.initial};
   return lower::lower<Net, device::host, float, versions::flush>(e, values);
 }
 
@@ -158,7 +178,9 @@ inline lower::run_tables tables_of(choice const& c, schedule::program own = {}) 
   policies const& p = shared_policies();
   int const ranks = c.ranks > 0 ? c.ranks : c.net;
   schedule::extent const e{c.net, ranks, c.n};
-  lower::run_tables t = c.net == 4 ? lowered<mlp<4>>(e) : lowered<mixed>(e);
+  bool const given = own.size().stages > 1;
+  bool const split = given && lower::detail::splits_weight_gradient(own.view());
+  lower::run_tables t = c.net == 4 ? lowered<mlp<4>>(e, split) : lowered<mixed>(e, split);
   t.policies = c.delay == 0   ? functions<delay::none>(c.optimizer)
                : c.delay == 1 ? functions<delay::discrepancy_correction>(c.optimizer)
                               : functions<damping>(c.optimizer);
@@ -172,7 +194,6 @@ inline lower::run_tables tables_of(choice const& c, schedule::program own = {}) 
   t.clip_norm = 0.5;
   t.phases.clear();
   if (c.t3) t.phases.push_back(lower::detail::make_phase("warm-up", schedule::generate(schedule::one_f_one_b{}, e), false));
-  bool const given = own.size().stages > 1;
   t.phases.push_back(lower::detail::make_phase("test", given ? std::move(own) : program_of(c.schedule, e), c.stash));
   return t;
 }

@@ -1,6 +1,7 @@
 // A stage with its memory: where every tensor, weight and old version lies.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -25,12 +26,36 @@ struct weight_set {
   bool packed = false;
 };
 
-/// One end of a channel, with the other side's progress as this side last saw it.
+/// Up to which microbatch a stage is through with something, whatever the order in which it comes through.
+struct watermark {
+  std::vector<std::uint8_t> done;  ///< of microbatch m at m mod size, where an earlier one is still missing
+  std::uint32_t up_to = 0;         ///< all before it are through
+
+  /// Gives true if up_to moved. Needs m - up_to < done.size().
+  bool pass(std::uint32_t m) {
+    auto const size = static_cast<std::uint32_t>(done.size());
+    if (m != up_to) {
+      done[m % size] = 1;
+      return false;
+    }
+    for (++up_to; done[up_to % size] != 0; ++up_to) done[up_to % size] = 0;
+    return true;
+  }
+  void reset() {
+    std::fill(done.begin(), done.end(), std::uint8_t{0});
+    up_to = 0;
+  }
+};
+
+/// One end of a channel, with the other side's progress as this side last saw it. What is sent is counted in messages, which
+/// arrive in the order in which they are taken (the proof says so); room is counted in microbatches, which give their slots
+/// back in their own order.
 struct channel_end {
   transport::channel* channel = nullptr;
-  transport::bell* other = nullptr;     ///< of the worker at the other end
-  std::uint32_t ring_transit = 0;       ///< slots of entries that the receiver reads in one op only; 0: no such entry
-  std::uint32_t ring_kept = 0;          ///< slots of entries that it keeps longer; 0: none
+  transport::bell* other = nullptr;  ///< of the worker at the other end
+  std::uint32_t messages = 0;        ///< that this end has sent, or taken
+  std::uint32_t ring_transit = 0;    ///< slots of entries that the receiver reads in one op only; 0: no such entry
+  std::uint32_t ring_kept = 0;       ///< slots of entries that it keeps longer; 0: none
   std::uint32_t seen = 0, seen_other = 0;
 };
 
@@ -46,7 +71,7 @@ struct bound_stage {
   std::byte* delay_states[lower::most_states]{};  ///< laid out as w, or packed
   bool delay_packed = true;
   bool has_delay_states = false;
-  ring history;             ///< old versions of the weights: version v in slot v mod count; stride 0: none are kept
+  ring history;  ///< old versions of the weights: version v in slot v mod count; stride 0: none are kept
   bool history_packed = true;
   std::byte* forward_scratch = nullptr;   ///< the worker's room for the weights that F reads, where they are predicted
   std::byte* backward_scratch = nullptr;  ///< the worker's room for the weights that B reads, where they are extrapolated
@@ -59,18 +84,17 @@ struct bound_stage {
   channel_end gradient_in, gradient_out;  ///< backward
 
   // What follows changes as the run goes on; only the stage's worker touches it.
-  long long updates = 0;                  ///< from the start of the run
-  std::uint32_t version = 0;              ///< updates in this phase
-  long long evaluations_copied = 0;       ///< copies of the weights made for evaluations
+  long long updates = 0;                    ///< from the start of the run
+  std::uint32_t version = 0;                ///< updates in this phase
+  long long evaluations_copied = 0;         ///< copies of the weights made for evaluations
   std::vector<std::uint32_t> version_read;  ///< by F, of microbatch m at m mod size
-  std::vector<std::uint8_t> freed;        ///< backward done out of order, of microbatch m at m mod size
-  std::uint32_t freed_up_to = 0;
+  watermark forwarded, returned, freed;     ///< through F, B, W (or BW)
 
   // Of the phase.
   schedule::stage_facts facts{};
-  int delay = 0;                          ///< injected, in microbatches; -1: F reads the live version
+  int delay = 0;  ///< injected, in microbatches; -1: F reads the live version
   bool asynchronous = false, stashes = false;
-  long long phase_updates = 0;            ///< updates before the asynchronous part of the run
+  long long phase_updates = 0;  ///< updates before the asynchronous part of the run
 
   /// Start of the array that parameter p has in a set.
   void* in_set(weight_set set, lower::parameter_row const& p, std::size_t scalar_bytes) const {

@@ -46,9 +46,8 @@ class run_memory {
     for (auto& c : gradient_) c.reset();
     for (std::size_t s = 0; s < stages_.size(); ++s) {
       bound_stage& b = stages_[s];
-      for (channel_end* e : {&b.wire_in, &b.wire_out, &b.gradient_in, &b.gradient_out}) e->seen = e->seen_other = 0;
-      std::fill(b.freed.begin(), b.freed.end(), std::uint8_t{0});
-      b.freed_up_to = 0;
+      for (channel_end* e : {&b.wire_in, &b.wire_out, &b.gradient_in, &b.gradient_out}) e->messages = e->seen = e->seen_other = 0;
+      for (watermark* w : {&b.forwarded, &b.returned, &b.freed}) w->reset();
       b.version = 0;
       b.facts = phase.facts.stage[s];
       b.stashes = phase.stashes;
@@ -297,9 +296,12 @@ class run_memory {
       if (s == last && !host) host_target_ = aligned(host_targets_);
 
       int const in_flight = over_phases([&](phase_table const& ph) { return ph.facts.stage[s].saved_peak; });
-      int const wire = over_phases([&](phase_table const& ph) { return ph.facts.stage[s].wire_kept; });
+      int const slots = over_phases([&](phase_table const& ph) {
+        auto const& f = ph.facts.stage[s];
+        return std::max({f.saved_peak, f.wire_transit, f.wire_kept, f.gradient_transit, f.gradient_kept});
+      });
       b.version_read.assign(static_cast<std::size_t>(in_flight), 0);
-      b.freed.assign(static_cast<std::size_t>(std::max(wire, in_flight)), 0);
+      for (watermark* m : {&b.forwarded, &b.returned, &b.freed}) m->done.assign(static_cast<std::size_t>(slots), 0);
 
       std::byte* const scratch = at(worker_temporary_[w]);
       for (std::size_t x = 0; x < t.tensors.size(); ++x) {

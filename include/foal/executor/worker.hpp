@@ -151,10 +151,11 @@ class worker {
     }
   }
 
-  static bool arrived(channel_end& e, std::uint32_t m) {
-    if (e.channel == nullptr || static_cast<std::int32_t>(e.seen - m) > 0) return true;
+  /// Whether the next message of this end is there.
+  static bool arrived(channel_end& e) {
+    if (e.channel == nullptr || static_cast<std::int32_t>(e.seen - e.messages) > 0) return true;
     e.seen = e.channel->produced.value.load(std::memory_order_seq_cst);
-    return static_cast<std::int32_t>(e.seen - m) > 0;
+    return static_cast<std::int32_t>(e.seen - e.messages) > 0;
   }
   /// Whether slot m mod ring is free: the receiver is through with microbatch m - ring.
   static bool room(channel_end& e, std::uint32_t m) {
@@ -171,10 +172,10 @@ class worker {
     using schedule::op_kind;
     switch (o.kind) {
       case op_kind::F:
-        return arrived(b.wire_in, m) && room(b.wire_out, m);
+        return arrived(b.wire_in) && room(b.wire_out, m);
       case op_kind::B:
       case op_kind::BW:
-        return arrived(b.gradient_in, m) && room(b.gradient_out, m);
+        return arrived(b.gradient_in) && room(b.gradient_out, m);
       case op_kind::U:
         return !evaluation_pending(b);
       default:
@@ -202,8 +203,8 @@ class worker {
                                  absolute(b, b.version_read[m % b.version_read.size()]),
                                  absolute(b, shared_.ops->backward_version(b, m)));
         shared_.ops->backward(b, p, o.kind == op_kind::BW);
-        publish(b.gradient_out, m);
-        if (b.gradient_in.ring_transit != 0) b.gradient_in.channel->read.advance(m + 1, *b.gradient_in.other);
+        publish(b.gradient_out);
+        take(b.gradient_in, b.returned, m);
         if (o.kind == op_kind::BW) release(b, m);
         break;
       case op_kind::W:
@@ -232,8 +233,8 @@ class worker {
         return;
       }
     }
-    publish(b.wire_out, p.microbatch);
-    if (b.wire_in.ring_transit != 0) b.wire_in.channel->read.advance(p.microbatch + 1, *b.wire_in.other);
+    publish(b.wire_out);
+    take(b.wire_in, b.forwarded, p.microbatch);
   }
 
   void update(bound_stage& b, long long key) {
@@ -252,23 +253,22 @@ class worker {
     }
   }
 
-  static void publish(channel_end& e, std::uint32_t m) {
-    if (e.channel != nullptr) e.channel->produced.advance(m + 1, *e.other);
+  static void publish(channel_end& e) {
+    if (e.channel != nullptr) e.channel->produced.advance(++e.messages, *e.other);
   }
 
-  /// Activations and gradients of microbatch m are no longer needed. Slots are given back in order, whatever the order of
-  /// the backward ops.
-  void release(bound_stage& b, std::uint32_t m) {
-    auto const size = static_cast<std::uint32_t>(b.freed.size());
-    b.freed[m % size] = 1;
-    std::uint32_t const before = b.freed_up_to;
-    while (b.freed[b.freed_up_to % size] != 0) {
-      b.freed[b.freed_up_to % size] = 0;
-      ++b.freed_up_to;
-    }
-    if (b.freed_up_to == before) return;
-    if (b.wire_in.ring_kept != 0) b.wire_in.channel->released.advance(b.freed_up_to, *b.wire_in.other);
-    if (b.gradient_in.ring_kept != 0) b.gradient_in.channel->released.advance(b.freed_up_to, *b.gradient_in.other);
+  /// What came with microbatch m and is read in one op only has been read.
+  static void take(channel_end& e, watermark& through, std::uint32_t m) {
+    if (e.channel == nullptr) return;
+    ++e.messages;
+    if (e.ring_transit != 0 && through.pass(m)) e.channel->read.advance(through.up_to, *e.other);
+  }
+
+  /// Activations and gradients of microbatch m are no longer needed.
+  static void release(bound_stage& b, std::uint32_t m) {
+    if (!b.freed.pass(m)) return;
+    for (channel_end* e : {&b.wire_in, &b.gradient_in})
+      if (e->ring_kept != 0) e->channel->released.advance(b.freed.up_to, *e->other);
   }
 
   void fail(long long key) {
