@@ -36,6 +36,8 @@ set(foal_tests
     device/host/product
     executor/drive
     executor/engine
+    executor/memory
+    executor/worker
     layer/conv
     layer/dropout
     layer/linear
