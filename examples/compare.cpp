@@ -60,7 +60,7 @@ defaults defaults_of(std::string const& data) {
   if (data.starts_with("digits")) return {"digits", 16, 5, 0.04, false};
   if (data.starts_with("mnist")) return {"mnist", 3, 1, 0.04, false};
   if (data.starts_with("cifar10")) return {"cifar", 12, 1, 0.04, true};
-  return {"mlp", 12, 3, 0.02, false};
+  return {"mlp", 12, 5, 0.02, false};
 }
 
 /// Trains every (method, seed); several at a time where one run leaves cores idle.

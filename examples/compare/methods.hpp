@@ -16,6 +16,15 @@
 
 namespace compare {
 
+/// He's gain for the networks with rectifiers; 1 keeps the variance of tanh units.
+template <class Net>
+constexpr double initial_gain() {
+  if constexpr (requires { Net::initial_gain; })
+    return Net::initial_gain;
+  else
+    return foal::initialisation::he{}.gain;
+}
+
 template <class Net, class Schedule, class... Policies>
 using run =
     foal::trainer<Net, foal::loss::cross_entropy, Schedule, foal::optim::momentum, foal::initialisation::he, Policies...>;
@@ -42,6 +51,7 @@ typename Trainer::config config_of(experiment const& e) {
   c.workers = e.workers;
   c.seed = e.seed;
   c.evaluation_samples = 128;
+  c.initial.gain = initial_gain<typename Trainer::model_type>();
   c.optim = {.momentum = e.momentum, .weight_decay = e.weight_decay};
   long long const warmup = e.method == method::t1t2t3 ? e.warmup_epochs * per_epoch : 0;
   if constexpr (requires { c.lr.base; })

@@ -87,6 +87,7 @@ struct fit_report {
 template <model Net, class Loss, schedule::generator Schedule, class... Policies>
 class trainer {
  public:
+  using model_type = Net;
   using device_type = typename find_role<role::device, on<device::host>, Policies...>::type;
   using scalar_type = typename find_role<role::scalar, scalar<float>, Policies...>::type;
   using optim_type = find_role<role::optimizer, optim::sgd, Policies...>;
