@@ -1,0 +1,148 @@
+// The hand-off between threads: no lost wake-up, slots in order, counters that wrap.
+#include <foal/transport/local.hpp>
+
+#include <atomic>
+#include <catch2/catch.hpp>
+#include <chrono>
+#include <cstdlib>
+#include <thread>
+#include <vector>
+
+namespace {
+
+using foal::transport::bell;
+using foal::transport::channel;
+using foal::transport::counter;
+
+/// Ends the program if it is not told in time that the test is through: a lost wake-up would hang for ever.
+class watchdog {
+ public:
+  explicit watchdog(int seconds)
+      : thread_([this, seconds] {
+          for (int i = 0; i < seconds * 100; ++i) {
+            if (through_.load()) return;
+            std::this_thread::sleep_for(std::chrono::milliseconds(10));
+          }
+          std::abort();
+        }) {}
+  watchdog(watchdog const&) = delete;
+  ~watchdog() {
+    through_.store(true);
+    thread_.join();
+  }
+
+ private:
+  std::atomic<bool> through_{false};
+  std::thread thread_;
+};
+
+void wait_for(counter const& c, std::uint32_t target, bell& mine) {
+  while (!c.reached(target)) mine.sleep_unless([&] { return c.reached(target); });
+}
+
+}  // namespace
+
+TEST_CASE("two threads that sleep at every hand-off never lose a wake-up") {
+  watchdog const guard(60);
+  for (std::uint32_t first : {0U, 0xFFFFFFF0U}) {  // the second run wraps
+    constexpr std::uint32_t hops = 20000;
+    counter there, back;
+    bell mine, theirs;
+    there.value = back.value = first;
+    std::thread other([&] {
+      for (std::uint32_t i = 1; i <= hops; ++i) {
+        wait_for(there, first + i, theirs);
+        back.advance(first + i, mine);
+      }
+    });
+    for (std::uint32_t i = 1; i <= hops; ++i) {
+      there.advance(first + i, theirs);
+      wait_for(back, first + i, mine);
+    }
+    other.join();
+    CHECK(there.value.load() == first + hops);
+    CHECK(back.value.load() == first + hops);
+  }
+}
+
+TEST_CASE("one bell serves several counters") {
+  watchdog const guard(60);
+  constexpr int writers = 3;
+  constexpr std::uint32_t rounds = 4000;
+  std::vector<counter> out(writers), in(writers);
+  std::vector<bell> bells(writers);
+  bell mine;
+  std::vector<std::thread> threads;
+  for (std::size_t w = 0; w < writers; ++w)
+    threads.emplace_back([&, w] {
+      for (std::uint32_t i = 1; i <= rounds; ++i) {
+        wait_for(out[w], i, bells[w]);
+        in[w].advance(i, mine);
+      }
+    });
+  for (std::uint32_t i = 1; i <= rounds; ++i) {
+    for (std::size_t w = 0; w < writers; ++w) out[w].advance(i, bells[w]);
+    auto const all = [&] {
+      for (auto const& c : in)
+        if (!c.reached(i)) return false;
+      return true;
+    };
+    while (!all()) mine.sleep_unless(all);
+  }
+  for (auto& t : threads) t.join();
+  for (auto const& c : in) CHECK(c.value.load() == rounds);
+}
+
+TEST_CASE("a ring hands every slot over once, in order, and never ahead of its release") {
+  watchdog const guard(60);
+  for (std::uint32_t slots : {1U, 2U, 3U, 7U}) {
+    constexpr std::uint32_t messages = 6000;
+    channel wire;
+    bell sender, receiver;
+    std::vector<std::uint64_t> ring(slots, 0);
+    std::uint64_t wrong = 0;
+    std::thread other([&] {
+      for (std::uint32_t m = 0; m < messages; ++m) {
+        wait_for(wire.produced, m + 1, receiver);
+        wrong += ring[m % slots] != m * 2654435761ULL ? 1U : 0U;
+        wire.released.advance(m + 1, sender);
+      }
+    });
+    for (std::uint32_t m = 0; m < messages; ++m) {
+      if (m >= slots) wait_for(wire.released, m + 1 - slots, sender);
+      ring[m % slots] = m * 2654435761ULL;
+      wire.produced.advance(m + 1, receiver);
+    }
+    other.join();
+    CHECK(wrong == 0);
+    wire.reset();
+    CHECK((wire.produced.value.load() == 0 && wire.released.value.load() == 0));
+  }
+}
+
+TEST_CASE("counters compare across the wrap") {
+  counter c;
+  c.value = 0xFFFFFFFEU;
+  CHECK(c.reached(0xFFFFFFFEU));
+  CHECK_FALSE(c.reached(0xFFFFFFFFU));
+  CHECK_FALSE(c.reached(1));
+  c.value = 1;
+  CHECK(c.reached(0xFFFFFFFFU));
+  CHECK(c.reached(1));
+  CHECK_FALSE(c.reached(2));
+}
+
+TEST_CASE("a bell that nobody sleeps on costs no wake-up") {
+  bell b;
+  b.ring();
+  CHECK(b.rings.load() == 0);
+  bool asked = false;
+  b.sleep_unless([&] {
+    asked = b.asleep.load();
+    b.ring();  // as a writer does between the look at the counter and the sleep
+    return false;
+  });
+  CHECK(asked);  // it slept only until the ring that had already come
+  CHECK(b.rings.load() == 1);
+  CHECK_FALSE(b.asleep.load());
+}
