@@ -64,14 +64,14 @@ report::table summary(std::vector<method_results> const& all, settings const& s,
                    {"epochs to " + percent(target, 1) + " %"},
                    {"modelled s, " + report::shortest(s.ranks) + " workers", report::align::right, report::better::lower}}};
   double const synchronous = all.front().facts.utilisation;
-  double const gpipe = static_cast<double>(all.front().facts.bytes.total());
+  double const gpipe = static_cast<double>(training_bytes(all.front().facts.bytes));
   for (method_results const& m : all) {
     auto const accuracy = final_accuracies(m, s.classes);
     double const mean = report::mean(accuracy);
     long long diverged = 0;
     for (outcome const& o : m.runs) diverged += o.diverged_at >= 0 ? 1 : 0;
     int const epochs = epochs_to(m, target, s.base.epochs);
-    double const bytes = static_cast<double>(m.facts.bytes.total()) / gpipe;
+    double const bytes = static_cast<double>(training_bytes(m.facts.bytes)) / gpipe;
     double const seconds = epochs > 0 ? modelled_seconds(m, s, synchronous, epochs) : 0;
     double tau = 0;
     for (outcome const& o : m.runs) tau = std::max(tau, o.max_tau);
@@ -109,8 +109,8 @@ report::table memory_table(std::vector<method_results> const& all) {
     }
     if (any) t.add(std::move(line));
   }
-  std::vector<report::table_entry> total{"total"};
-  for (method_results const& m : all) total.emplace_back(report::bytes(m.facts.bytes.total()));
+  std::vector<report::table_entry> total{"total without evaluation"};
+  for (method_results const& m : all) total.emplace_back(report::bytes(training_bytes(m.facts.bytes)));
   t.add(std::move(total));
   return t;
 }
@@ -162,14 +162,16 @@ void write_report(std::vector<method_results> const& all, settings const& s, dou
 
   page.section("Memory");
   page.add(memory_table(all), "Bytes of each category relative to GPipe's; where GPipe has none, the bytes.");
-  report::bar_chart bars{.title = "Bytes by category", .x_label = "bytes"};
+  report::bar_chart bars{.title = "Memory of training by category", .x_label = "MiB"};
   for (method_results const& m : all) bars.groups.push_back(name(m.method));
   for (std::size_t i = 0; i < all.front().facts.bytes.entries().size(); ++i) {
     report::bar_part part{all.front().facts.bytes.entries()[i].first, {}};
-    for (method_results const& m : all) part.values.push_back(static_cast<double>(m.facts.bytes.entries()[i].second));
-    bars.parts.push_back(std::move(part));
+    for (method_results const& m : all)
+      part.values.push_back(static_cast<double>(m.facts.bytes.entries()[i].second) / (1 << 20));
+    if (part.label != "evaluation") bars.parts.push_back(std::move(part));
   }
-  page.add(report::figure{bars.svg(), "What each method allocates."});
+  page.add(report::figure{bars.svg(),
+                          "What each method allocates, the copies for evaluations left out: they are the same for all."});
 
   page.section("Schedules");
   page.paragraph(
@@ -178,7 +180,9 @@ void write_report(std::vector<method_results> const& all, settings const& s, dou
   for (method_results const& m : all)
     if (m.method == method::gpipe || m.method == method::t1t2t3) {
       foal::schedule::program program = m.program;
-      page.add(report::figure{foal::schedule::svg(program.view(), 3, m.facts.schedule), title(m.method)});
+      int const fill =
+          m.facts.asynchronous ? 2 * m.facts.ranks / s.base.microbatches : 0;  // minibatches until all ranks work
+      page.add(report::figure{foal::schedule::svg(program.view(), 3 + fill, m.facts.schedule), title(m.method)});
     }
 
   page.section("Traces");

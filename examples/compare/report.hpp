@@ -45,6 +45,9 @@ inline std::vector<double> final_accuracies(method_results const& m, int classes
   return v;
 }
 
+/// What training allocates; the copies that evaluations need are the same for every method and left out.
+inline long long training_bytes(foal::report::byte_facts const& b) { return b.total() - b.evaluation; }
+
 /// Epochs until the mean curve over seeds reaches the target; 0: never.
 inline int epochs_to(method_results const& m, double target, int epochs) {
   for (int e = 0; e < epochs; ++e) {
