@@ -22,8 +22,7 @@ constexpr char const* name(method m) {
   return names[static_cast<int>(m)];
 }
 constexpr char const* title(method m) {
-  constexpr char const* titles[] = {"GPipe (synchronous)", "PipeDream (stash)", "asynchronous, uncorrected",
-                                    "PipeMare T1",         "PipeMare T1+T2",    "PipeMare T1+T2+T3"};
+  constexpr char const* titles[] = {"GPipe", "PipeDream", "uncorrected", "T1", "T1+T2", "T1+T2+T3 (PipeMare)"};
   return titles[static_cast<int>(m)];
 }
 

@@ -40,8 +40,10 @@ struct proved<Schedule, S, R, N, true> : schedule::checked<proof<Schedule, S, R,
 
 template <class Schedule>
 constexpr int default_ranks(int stages) {
-  if constexpr (requires { Schedule::one_rank; }) return 1;
-  else return stages;
+  if constexpr (requires { Schedule::one_rank; })
+    return 1;
+  else
+    return stages;
 }
 
 /// Samples of any source, in order, as functions; refers to the source.
@@ -56,12 +58,14 @@ struct any_source {
                   [](void const* self, long long first, int n, void* x) {
                     auto const& source = *static_cast<Source const*>(self);
                     for (int i = 0; i < n; ++i)
-                      source.write_sample(first + i, static_cast<S*>(x) + static_cast<std::ptrdiff_t>(i) * source.sample().size());
+                      source.write_sample(first + i,
+                                          static_cast<S*>(x) + static_cast<std::ptrdiff_t>(i) * source.sample().size());
                   },
                   [](void const* self, long long first, int n, void* t) {
                     auto const& source = *static_cast<Source const*>(self);
                     for (int i = 0; i < n; ++i)
-                      source.write_target(first + i, static_cast<Target*>(t) + static_cast<std::ptrdiff_t>(i) * source.target_size());
+                      source.write_target(first + i,
+                                          static_cast<Target*>(t) + static_cast<std::ptrdiff_t>(i) * source.target_size());
                   }} {}
 };
 
@@ -72,8 +76,8 @@ using divergence = executor::divergence;
 
 /// What a fit gives back.
 struct fit_report {
-  std::vector<double> epoch_loss{};               ///< mean training loss of each epoch, as the forwards saw it
-  std::vector<evaluation_result> evaluations{};   ///< one after each epoch, where there is something to evaluate on
+  std::vector<double> epoch_loss{};              ///< mean training loss of each epoch, as the forwards saw it
+  std::vector<evaluation_result> evaluations{};  ///< one after each epoch, where there is something to evaluate on
   std::optional<divergence> diverged{};
   long long updates = 0;
   double seconds = 0, samples_per_second = 0;
@@ -136,29 +140,30 @@ class trainer {
     int epochs = 1;
     detail::any_source<scalar_type, target_type> evaluate{};  ///< after each epoch
     bool shuffle = true;
-    bool quiet = false;                     ///< no progress on stderr
-    std::string label{};                    ///< in front of the progress
-    std::string metrics{};                  ///< path of a JSON-lines file, one line per epoch
-    executor::run_request hooks{};          ///< observer, disturbance, traces
+    bool quiet = false;             ///< no progress on stderr
+    std::string label{};            ///< in front of the progress
+    std::string metrics{};          ///< path of a JSON-lines file, one line per epoch
+    executor::run_request hooks{};  ///< observer, disturbance, traces
   };
 
   /// Allocates everything that the run needs. Throws foal::error where the numbers cannot work.
   explicit trainer(config values)
-      : values_(std::move(values)), ranks_(values_.ranks > 0 ? values_.ranks : most_ranks), tables_(make_tables()),
+      : values_(merged(std::move(values))),
+        ranks_(values_.ranks > 0 ? values_.ranks : most_ranks),
+        tables_(make_tables()),
         engine_(tables_, run_values(), executor_type::threaded, workers_of_ranks()) {}
   trainer(trainer const&) = delete;
   trainer& operator=(trainer const&) = delete;
 
-  /// Trains for whole epochs; the last partial minibatch of an epoch is dropped. A stream crosses epochs without a flush; the
-  /// end of a fit drains. A divergence ends the fit and is reported, not thrown. `augment`: see foal::data::augment.
+  /// Trains for whole epochs; the last partial minibatch of an epoch is dropped. A stream crosses epochs without a flush;
+  /// the end of a fit drains. A divergence ends the fit and is reported, not thrown. `augment`: see foal::data::augment.
   template <data::source Source, class... Augment>
   fit_report fit(Source const& source, fit_options options = {}, Augment... augment) {
     check_source(source);
-    data::batches<Source, Augment...> const batches(
-        source,
-        {values_.microbatch_size, values_.microbatches, values_.seed,
-         options.shuffle ? data::ordering::shuffled : data::ordering::in_order},
-        augment...);
+    data::batches<Source, Augment...> const batches(source,
+                                                    {values_.microbatch_size, values_.microbatches, values_.seed,
+                                                     options.shuffle ? data::ordering::shuffled : data::ordering::in_order},
+                                                    augment...);
     long long const per_epoch = batches.minibatches_per_epoch();
     executor::run_request request = options.hooks;
     request.minibatches = per_epoch * options.epochs;
@@ -217,7 +222,10 @@ class trainer {
                   {"versions", versions_type::name}};
     if constexpr (warmup_type::synchronous_phase) f.settings.emplace_back("warm-up", lower::describe_policy(values_.warmup));
     if constexpr (clip_type::clips) f.settings.emplace_back("clipping", lower::describe_policy(values_.clip));
-    if constexpr (requires { values_.lr.base.first_drop(); values_.lr.steps; }) {
+    if constexpr (requires {
+                    values_.lr.base.first_drop();
+                    values_.lr.steps;
+                  }) {
       long long const end = warmup_minibatches() + values_.lr.steps, drop = values_.lr.base.first_drop();
       if (end < drop)
         f.warnings.push_back(sentence("T1 ends at update ", end, ", before the base rate first drops at update ", drop,
@@ -257,31 +265,45 @@ class trainer {
 
  private:
   static constexpr bool small_ = stages <= 32;
-  struct checks : lower::policies_are_sound<Schedule, scalar_type, optim_type, lr_type, delay_type, versions_type, warmup_type,
-                                            Policies...> {};
-  struct proofs : detail::proved<Schedule, stages, most_ranks, 1, small_>, detail::proved<Schedule, stages, most_ranks, 4, small_> {};
+  struct checks : lower::policies_are_sound<Schedule, scalar_type, optim_type, lr_type, delay_type, versions_type,
+                                            warmup_type, Policies...> {};
+  struct proofs : detail::proved<Schedule, stages, most_ranks, 1, small_>,
+                  detail::proved<Schedule, stages, most_ranks, 4, small_> {};
   static_assert(sizeof(checks) > 0 && sizeof(proofs) > 0);
 
   long long minibatch_samples() const { return static_cast<long long>(values_.microbatch_size) * values_.microbatches; }
   long long warmup_minibatches() const {
-    if constexpr (warmup_type::synchronous_phase) return values_.warmup.minibatches;
-    else return 0;
+    if constexpr (warmup_type::synchronous_phase)
+      return values_.warmup.minibatches;
+    else
+      return 0;
+  }
+
+  /// Schedules may run a minibatch in other pieces than asked for where that does the same updates (schedule::injected).
+  static config merged(config c) {
+    if constexpr (requires { c.schedule.merge(c.microbatch_size, c.microbatches); })
+      c.schedule.merge(c.microbatch_size, c.microbatches);
+    return c;
   }
 
   lower::run_tables make_tables() const {
     require(values_.microbatch_size >= 1 && values_.microbatches >= 1, "cannot make a run of ", values_.microbatches,
             " microbatches of ", values_.microbatch_size, " samples, because both numbers must be at least 1; raise them");
-    require(ranks_ <= most_ranks, "cannot spread ", stages, " stages over ", ranks_, " ranks, because every rank hosts at least "
-            "one stage and this schedule takes at most ", most_ranks, "; lower .ranks");
-    require(values_.workers >= 1 && values_.workers <= ranks_, "cannot run on ", values_.workers, " workers, because there are ",
-            ranks_, " ranks and each worker hosts at least one; use 1 to ", ranks_);
-    require(executor_type::threaded || values_.workers == 1, "cannot run on ", values_.workers, " workers, because "
+    require(ranks_ <= most_ranks, "cannot spread ", stages, " stages over ", ranks_,
+            " ranks, because every rank hosts at least "
+            "one stage and this schedule takes at most ",
+            most_ranks, "; lower .ranks");
+    require(values_.workers >= 1 && values_.workers <= ranks_, "cannot run on ", values_.workers,
+            " workers, because there are ", ranks_, " ranks and each worker hosts at least one; use 1 to ", ranks_);
+    require(executor_type::threaded || values_.workers == 1, "cannot run on ", values_.workers,
+            " workers, because "
             "foal::executor::single_thread has 1; use foal::executor::threads");
     require(!values_.evaluation || values_.evaluation_samples >= 1, "cannot evaluate ", values_.evaluation_samples,
             " samples at a time; give .evaluation_samples of 1 or more, or .evaluation = false");
     using namespace lower;
     policy_values<Loss, Schedule, optim_type, lr_type, delay_type, warmup_type, clip_type, initial_type> const values{
-        values_.loss, values_.schedule, values_.optim, values_.lr, values_.delay, values_.warmup, values_.clip, values_.initial};
+        values_.loss,  values_.schedule, values_.optim, values_.lr,
+        values_.delay, values_.warmup,   values_.clip,  values_.initial};
     run_tables t = lower::lower<Net, device_type, scalar_type, versions_type>(
         schedule::extent{stages, ranks_, values_.microbatches}, values);
     require(values_.microbatch_size >= t.least_samples, "cannot train with microbatches of ", values_.microbatch_size,
@@ -305,11 +327,12 @@ class trainer {
   template <class Source>
   void check_source(Source const& source) const {
     shape const given = source.sample(), needed = Net::description.input;
-    require(given == needed, "cannot train ", tables_.model_name, " on these samples, because they have ", given.extent[0], " x ",
-            given.extent[1], " x ", given.extent[2], " elements and its foal::input is ", needed.extent[0], " x ", needed.extent[1],
-            " x ", needed.extent[2], "; change the input or the data");
+    require(given == needed, "cannot train ", tables_.model_name, " on these samples, because they have ", given.extent[0],
+            " x ", given.extent[1], " x ", given.extent[2], " elements and its foal::input is ", needed.extent[0], " x ",
+            needed.extent[1], " x ", needed.extent[2], "; change the input or the data");
     require(source.target_size() == tables_.loss.targets_per_sample, "cannot train on these samples, because each has ",
-            source.target_size(), " targets and the loss takes ", tables_.loss.targets_per_sample, "; change the loss or the data");
+            source.target_size(), " targets and the loss takes ", tables_.loss.targets_per_sample,
+            "; change the loss or the data");
     if constexpr (requires { source.classes(); } && !std::is_void_v<typename Loss::target>)
       require(source.classes() <= Net::description.output.channels(), "cannot train on these samples, because they have ",
               source.classes(), " classes and the model ends in ", Net::description.output.channels(),

@@ -15,7 +15,20 @@ struct injected {
   static constexpr bool asynchronous = true;
   static constexpr bool one_rank = true;  ///< a trainer puts all stages on one rank
 
-  std::vector<int> delays;  ///< d_s in microbatches
+  std::vector<int> delays;     ///< d_s in microbatches
+  bool whole_batches = false;  ///< run a minibatch as one microbatch where the delays allow it: whole-batch speed
+
+  /// Where every delay is a multiple of N, all microbatches of a minibatch read the same versions: one microbatch of M * N
+  /// samples does the same updates (sums are then in another order, and a batch norm sees the whole minibatch). Changes M, N
+  /// and the delays accordingly, or nothing.
+  constexpr void merge(int& microbatch_size, int& microbatches) {
+    if (!whole_batches || microbatches < 1) return;
+    for (int d : delays)
+      if (d % microbatches != 0) return;
+    for (int& d : delays) d /= microbatches;
+    microbatch_size *= microbatches;
+    microbatches = 1;
+  }
 
   static constexpr int period(extent e) { return 2 * e.stages * e.microbatches; }
 
