@@ -62,6 +62,8 @@ set(foal_tests
     schedule/prove
     schedule/replay
     schedule/text
+    trainer
+    transport/local
 )
 
 # tests/<name>_test.cu

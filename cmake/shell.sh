@@ -83,3 +83,18 @@ configure() {
   if [ ! -e "$dir/CMakeCache.txt" ]; then generator=(-G Ninja); fi
   cmake -S "$root" -B "$dir" "${generator[@]}" "$@"
 }
+
+# counts FILE: one line from a JUnit report of ctest, whose outermost element has the counts as attributes.
+counts() {
+  local key total=0 failures=0 skipped=0 disabled=0
+  for key in tests failures skipped disabled; do
+    local value
+    value=$(grep -o -m 1 "[[:space:]]$key=\"[0-9]*\"" "$1" | head -n 1 | grep -o '[0-9]*')
+    case $key in
+      tests) total=$value ;;
+      *) printf -v "$key" '%s' "$value" ;;
+    esac
+  done
+  skipped=$((skipped + disabled))
+  echo "$((total - failures - skipped)) passed, $failures failed, $skipped skipped"
+}

@@ -30,11 +30,6 @@ step "test" "$build/log/test" ctest --test-dir "$build" --output-on-failure --no
   --parallel "$(nproc)" --output-junit "$build/log/results.xml" || status=$?
 if [ ! -e "$build/log/results.xml" ]; then exit 1; fi
 
-# The counts are attributes of the report's outermost element.
-count() { grep -o -m 1 "[[:space:]]$1=\"[0-9]*\"" "$build/log/results.xml" | head -n 1 | grep -o '[0-9]*'; }
-total=$(count tests)
-failed=$(count failures)
-skipped=$(($(count skipped) + $(count disabled)))
 grep -m 1 'tests passed' "$build/log/test" || true
-echo "$((total - failed - skipped)) passed, $failed failed, $skipped skipped"
+counts "$build/log/results.xml"
 exit $status
