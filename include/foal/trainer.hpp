@@ -16,7 +16,7 @@
 #include <foal/lr/base.hpp>
 #include <foal/model/partition.hpp>
 #include <foal/optim/sgd.hpp>
-#include <foal/report/metrics.hpp>
+#include <foal/report/json_lines.hpp>
 #include <foal/report/progress.hpp>
 
 namespace foal {
@@ -170,12 +170,16 @@ class trainer {
     request.evaluation = options.evaluate.functions;
     if (request.evaluation.self != nullptr) request.evaluate_every = per_epoch;
     report::progress progress(request.minibatches * minibatch_samples(), {.label = options.label, .quiet = options.quiet});
-    std::optional<report::metrics> log;
+    std::optional<report::json_lines> log;
     if (!options.metrics.empty()) log.emplace(options.metrics);
     std::string detail;
     request.evaluated = [&](evaluation_result const& r) {
       detail = sentence("epoch ", r.update / per_epoch, "  test loss ", r.loss, "  accuracy ", 100 * r.accuracy, " %");
-      if (log) log->write({{"update", r.update}, {"test_loss", r.loss}, {"test_accuracy", r.accuracy}});
+      if (log)
+        log->write([&r](report::json_writer& json) {
+          json.begin_object().key("update").value(r.update).key("test_loss").value(r.loss);
+          json.key("test_accuracy").value(r.accuracy).end_object();
+        });
       if (options.hooks.evaluated) options.hooks.evaluated(r);
     };
     request.tick = [&](long long microbatches) {

@@ -13,6 +13,7 @@
 #include <system_error>
 
 #include <foal/core/error.hpp>
+#include <foal/report/open.hpp>
 
 namespace foal::report {
 
@@ -25,13 +26,6 @@ inline void write_stream(std::FILE* file, std::string_view content, std::string 
   fsync(fileno(file));
   std::fclose(file);
   require(written, "cannot write '", path, "', because ", std::strerror(reason), "; free space or name another file");
-}
-
-inline std::FILE* open_for_writing(std::string const& path, char const* mode) {
-  std::FILE* const file = std::fopen(path.c_str(), mode);
-  require(file != nullptr, "cannot write '", path, "', because ", std::strerror(errno),
-          "; name a file in a directory that exists and may be written to");
-  return file;
 }
 
 }  // namespace detail

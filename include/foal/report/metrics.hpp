@@ -1,15 +1,10 @@
-// Metrics of a run as JSON lines: one object a line, on disk as soon as it is written.
+// Metrics of a run as JSON lines, from rows.
 #pragma once
 
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
-#include <memory>
 #include <string>
 #include <utility>
 
-#include <foal/core/error.hpp>
-#include <foal/report/file.hpp>
+#include <foal/report/json_lines.hpp>
 #include <foal/report/rows.hpp>
 
 namespace foal::report {
@@ -18,28 +13,14 @@ namespace foal::report {
 class metrics {
  public:
   /// `append`: go on behind the lines of an earlier run. Throws foal::error with the path and the reason.
-  explicit metrics(std::string path, bool append = false)
-      : path_(std::move(path)), file_(detail::open_for_writing(path_, append ? "ab" : "wb")) {}
+  explicit metrics(std::string path, bool append = false) : lines_(std::move(path), append) {}
 
-  /// One line, handed to the system whole: whoever reads along, or after a kill, sees complete lines.
   void write(row const& r) {
-    line_.clear();
-    json_writer json(line_);
-    r.write(json);
-    line_ += '\n';
-    bool const written =
-        std::fwrite(line_.data(), 1, line_.size(), file_.get()) == line_.size() && std::fflush(file_.get()) == 0;
-    require(written, "cannot write a line of metrics to '", path_, "', because ", std::strerror(errno),
-            "; free space or name another file");
+    lines_.write([&r](json_writer& json) { r.write(json); });
   }
 
  private:
-  struct closer {
-    void operator()(std::FILE* file) const { std::fclose(file); }
-  };
-
-  std::string path_, line_;
-  std::unique_ptr<std::FILE, closer> file_;
+  json_lines lines_;
 };
 
 }  // namespace foal::report

@@ -1,0 +1,44 @@
+// Everything that a program on the host needs, in one include.
+//
+// What costs compile time, or a library, and not every program needs stays apart: foal/data/views.hpp (range-v3),
+// foal/data/gzip.hpp (zlib), foal/report/{rows,html,trace_json,trace_svg}.hpp, foal/schedule/{text,svg}.hpp, foal/cuda.hpp.
+#pragma once
+
+#include <foal/clip/clip.hpp>
+#include <foal/data/augment.hpp>
+#include <foal/data/cifar10.hpp>
+#include <foal/data/handwritten.hpp>
+#include <foal/data/idx.hpp>
+#include <foal/data/memory.hpp>
+#include <foal/data/npy.hpp>
+#include <foal/delay/chain.hpp>
+#include <foal/delay/discrepancy_correction.hpp>
+#include <foal/delay/none.hpp>
+#include <foal/layer/avg_pool.hpp>
+#include <foal/layer/batch_norm.hpp>
+#include <foal/layer/conv.hpp>
+#include <foal/layer/dropout.hpp>
+#include <foal/layer/flatten.hpp>
+#include <foal/layer/gelu.hpp>
+#include <foal/layer/group_norm.hpp>
+#include <foal/layer/linear.hpp>
+#include <foal/layer/loss/cross_entropy.hpp>
+#include <foal/layer/loss/mean_squared_error.hpp>
+#include <foal/layer/max_pool.hpp>
+#include <foal/layer/relu.hpp>
+#include <foal/layer/tanh.hpp>
+#include <foal/lr/base.hpp>
+#include <foal/lr/reschedule.hpp>
+#include <foal/model/partition.hpp>
+#include <foal/optim/adam.hpp>
+#include <foal/optim/momentum.hpp>
+#include <foal/optim/sgd.hpp>
+#include <foal/schedule/async_1f1b.hpp>
+#include <foal/schedule/gpipe.hpp>
+#include <foal/schedule/injected.hpp>
+#include <foal/schedule/one_f_one_b.hpp>
+#include <foal/schedule/pipemare.hpp>
+#include <foal/schedule/sequential.hpp>
+#include <foal/trainer.hpp>
+#include <foal/versions/versions.hpp>
+#include <foal/warmup/warmup.hpp>
