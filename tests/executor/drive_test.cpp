@@ -78,6 +78,20 @@ TEST_CASE("threads that sleep at random give the same bits") {
   }
 }
 
+TEST_CASE("a chain with nothing else is the policy alone, and a chain of two runs on threads") {
+  for (int net : {4, 9})
+    for (int optimizer : {1, 3}) {
+      choice const alone{net, 4, false, 1, optimizer, 2}, chained{net, 4, false, 4, optimizer, 2},
+          both{net, 4, false, 3, optimizer, 2};
+      test::traces const expected = test::train(alone, 1, false, minibatches);
+      CHECK(test::train(chained, 1, false, minibatches) == expected);
+      test::traces const two = test::train(both, 1, false, minibatches);
+      CHECK(test::train(both, 3, true, minibatches) == two);
+      CHECK(two.losses != expected.losses);
+      CHECK(two.losses != test::train({net, 4, false, 2, optimizer, 2}, 1, false, minibatches).losses);
+    }
+}
+
 TEST_CASE("the bits that are compared do depend on the choice") {
   std::set<std::vector<double>> losses;
   std::vector<choice> const some = {{4, 1, false, 0, 1, 2},

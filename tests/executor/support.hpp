@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include <foal/delay/chain.hpp>
 #include <foal/delay/discrepancy_correction.hpp>
 #include <foal/delay/none.hpp>
 #include <foal/device/host.hpp>
@@ -78,7 +79,7 @@ struct choice {
   int net = 4;       ///< stages: 4 (linear), 9 (mixed)
   int schedule = 0;  ///< sequential, gpipe, one_f_one_b, async_1f1b, pipemare
   bool stash = false;
-  int delay = 0;      ///< none, T2, damping
+  int delay = 0;      ///< none, T2, damping, both in a chain, T2 in a chain with none
   int optimizer = 0;  ///< sgd, momentum, nesterov, adam, adamw
   int n = 2;
   int ranks = 0;  ///< 0: one per stage
@@ -120,6 +121,8 @@ struct policies {
   delay::none none{};
   delay::discrepancy_correction t2{};
   damping damp{};
+  delay::chain<damping, delay::discrepancy_correction> both{};
+  delay::chain<delay::discrepancy_correction, delay::none> t2_alone{};
   warmup::none warmup{};
   clip::none clip{};
   initialisation::declared initial{};
@@ -183,9 +186,11 @@ inline lower::run_tables tables_of(choice const& c, schedule::program own = {}) 
   lower::run_tables t = c.net == 4 ? lowered<mlp<4>>(e, split) : lowered<mixed>(e, split);
   t.policies = c.delay == 0   ? functions<delay::none>(c.optimizer)
                : c.delay == 1 ? functions<delay::discrepancy_correction>(c.optimizer)
-                              : functions<damping>(c.optimizer);
+               : c.delay == 2 ? functions<damping>(c.optimizer)
+               : c.delay == 3 ? functions<delay::chain<damping, delay::discrepancy_correction>>(c.optimizer)
+                              : functions<delay::chain<delay::discrepancy_correction, delay::none>>(c.optimizer);
   void const* const optimizers[] = {&p.sgd, &p.momentum, &p.nesterov, &p.adam, &p.adamw};
-  void const* const delays[] = {&p.none, &p.t2, &p.damp};
+  void const* const delays[] = {&p.none, &p.t2, &p.damp, &p.both, &p.t2_alone};
   t.optimizer_value = optimizers[c.optimizer];
   t.delay_value = delays[c.delay];
   t.compensates = c.delay != 0;
