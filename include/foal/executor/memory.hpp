@@ -139,6 +139,11 @@ class run_memory {
     }
   }
 
+  /// Slots that the wire into a stage has beyond what the program needs. The program counts in slots of equal length; in
+  /// time a backward lasts longer than the forward beside it, and with not one slot to spare between two workers each waits
+  /// in every period for the other to give its slot back.
+  int slack(std::size_t s) const { return s > 0 && worker_of_stage(s - 1) != worker_of_stage(s) ? 1 : 0; }
+
   // What B or W needs of a wire is a saved activation of the receiving stage; the slot in which it travels is the wire's.
   void plan_wires(std::size_t s, stage_plan& p, int worker) {
     lower::stage_table const& t = tables_.stages[s];
@@ -146,7 +151,7 @@ class run_memory {
     for (lower::wire_entry const& e : t.wire_in) {
       std::size_t const one = bytes(static_cast<long long>(e.extent.size()) * values_.microbatch_size);
       bool const kept = e.last != until::forward;
-      int const slots = over_phases([&](phase_table const& ph) {
+      int const slots = slack(s) + over_phases([&](phase_table const& ph) {
         return kept ? ph.facts.stage[s].wire_kept : ph.facts.stage[s].wire_transit;
       });
       int const saved = kept ? over_phases([&](phase_table const& ph) { return ph.facts.stage[s].saved_peak; }) : 0;
@@ -155,7 +160,7 @@ class run_memory {
       wire_slots_.push_back(slots);
       if (!first) {
         // The gradient of this wire lies with the stage that receives it: the one before.
-        int const back = over_phases([&](phase_table const& ph) {
+        int const back = slack(s) + over_phases([&](phase_table const& ph) {
           auto const& f = ph.facts.stage[s - 1];
           return e.gradient_last == until::W ? f.gradient_kept : f.gradient_transit;
         });
