@@ -1,6 +1,7 @@
 // Every op of the CUDA device against the host's, and what it says when something is wrong.
 #include <catch2/catch.hpp>
 #include <foal/cuda.hpp>
+#include <foal/delay/chain.hpp>
 #include <foal/delay/discrepancy_correction.hpp>
 #include <foal/device/contract.hpp>
 #include <foal/layer/gelu.hpp>
@@ -80,6 +81,18 @@ TEMPLATE_TEST_CASE("elementwise layers on the GPU", "[cuda]", float, double) {
     CHECK(map_apart<TestType>(n, foal::gelu::backward_element{}, a, b, c) < near);
     CHECK(map_apart<TestType>(n, foal::relu::forward_element{}, a, b, mask) == 0);
     CHECK(map_apart<TestType>(n, foal::relu::backward_element{}, a, mask, b) == 0);
+  }
+}
+
+TEMPLATE_TEST_CASE("dropout on the GPU draws the host's mask", "[cuda]", float, double) {
+  for (int const elements : {1, 4, 7, 1001}) {
+    int const samples = 9;
+    auto const n = static_cast<std::size_t>(samples * elements);
+    auto const drop = [=](auto& d, TestType* x, TestType* y) {
+      d.dropout(samples, elements, {3, foal::purpose::dropout, 2, 40}, 1U << 22U, TestType(4) / 3,
+                static_cast<TestType const*>(x), y);
+    };
+    CHECK(apart(drop, numbers<TestType>(n, 1), numbers<TestType>(n, 2)) == 0);
   }
 }
 
@@ -207,12 +220,27 @@ TEMPLATE_TEST_CASE("mean squared error on the GPU", "[cuda]", float, double) {
 
 namespace {
 
-/// U with T2, then the weight that B reads: each one map, on either device.
-template <class Optimizer, class Device, class S>
+/// A user's policy beside T2.
+struct halve_gradient {
+  using role = foal::role::delay;
+  static constexpr int states = 0;
+
+  template <class S>
+  struct functor {
+    FOAL_HOST_DEVICE S operator()(S g, S /*w*/) const { return g / 2; }
+  };
+  template <class S>
+  functor<S> gradient(foal::delay::moment) const {
+    return {};
+  }
+};
+
+/// U with a delay policy of one state, then the weight that B reads: each one map, on either device.
+template <class Optimizer, class Policy, class Device, class S>
 void update_and_extrapolate(Device& device, std::size_t n, S* w, S* g, S* first, S* second, S* delta, S* u) {
   Optimizer const optimizer{};
-  foal::delay::discrepancy_correction const policy{};
-  auto const f = foal::lower::policies_of<Device, S, Optimizer, foal::delay::discrepancy_correction>();
+  Policy const policy{};
+  auto const f = foal::lower::policies_of<Device, S, Optimizer, Policy>();
   foal::lower::update_call c;
   c.device = &device;
   c.optimizer = &optimizer;
@@ -241,20 +269,22 @@ void update_and_extrapolate(Device& device, std::size_t n, S* w, S* g, S* first,
   f.backward_weight(r);
 }
 
-template <class Optimizer, class S>
+template <class Optimizer, class Policy, class S>
 double update_apart() {
   std::size_t const n = 3000;
   auto v = numbers<S>(n, 4);
   for (S& value : v) value *= value;  // Adam takes its root
-  return apart([](auto& d, auto*... p) { update_and_extrapolate<Optimizer>(d, n, p...); }, numbers<S>(n, 1),
+  return apart([](auto& d, auto*... p) { update_and_extrapolate<Optimizer, Policy>(d, n, p...); }, numbers<S>(n, 1),
                numbers<S>(n, 2), numbers<S>(n, 3), v, numbers<S>(n, 5), numbers<S>(n, 6));
 }
 
 }  // namespace
 
 TEMPLATE_TEST_CASE("the fused update with T2 on the GPU", "[cuda]", float, double) {
-  CHECK(update_apart<foal::optim::momentum, TestType>() < rounding<TestType>);
-  CHECK(update_apart<foal::optim::adamw, TestType>() < rounding<TestType>);
+  using t2 = foal::delay::discrepancy_correction;
+  CHECK(update_apart<foal::optim::momentum, t2, TestType>() < rounding<TestType>);
+  CHECK(update_apart<foal::optim::adamw, t2, TestType>() < rounding<TestType>);
+  CHECK(update_apart<foal::optim::momentum, foal::delay::chain<t2, halve_gradient>, TestType>() < rounding<TestType>);
 }
 
 TEST_CASE("copies and zeros on the GPU", "[cuda]") {

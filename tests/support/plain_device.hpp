@@ -3,6 +3,7 @@
 
 #include <cstddef>
 
+#include <foal/device/host/dropout.hpp>
 #include <foal/device/host/map.hpp>
 #include <foal/device/host/memory.hpp>
 #include <foal/device/host/rows.hpp>
@@ -13,6 +14,7 @@ namespace foal::test {
 struct plain_device : device::host_ops::memory,
                       device::host_ops::map_ops,
                       device::host_ops::row_ops,
+                      device::host_ops::dropout_ops,
                       device::host_ops::loss_ops {
   static constexpr std::size_t workspace_bytes = 0;
   explicit plain_device(void*) {}

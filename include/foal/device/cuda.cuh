@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include <foal/device/cuda/dropout.cuh>
 #include <foal/device/cuda/map.cuh>
 #include <foal/device/cuda/product.hpp>
 #include <foal/device/cuda/reduce.cuh>
@@ -33,6 +34,11 @@ class cuda : public cuda_ops::product_ops {
   template <class F, class... Ps>
   void map(std::size_t n, F f, Ps*... p) const {
     cuda_ops::map(get(), n, f, p...);
+  }
+
+  template <class S>
+  void dropout(int samples, int elements, random_key key, std::uint32_t threshold, S scale, S const* x, S* y) const {
+    cuda_ops::dropout(get(), samples, elements, key, threshold, scale, x, y);
   }
 
   template <class S>

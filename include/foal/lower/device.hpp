@@ -56,6 +56,9 @@ loss::loss_result apply_loss(loss_call const& c) {
 
 template <class D, class S>
 constexpr device_functions device_of() {
+  static_assert(requires { sizeof(D); },
+                "foal: cannot train on this device, because only its name is known here; include its header (in a .cu file "
+                "foal/cuda.hpp for a GPU, foal/device/host.hpp for the host)");
   using t = detail::device_thunks<D, S>;
   return {D::workspace_bytes, detail::uses_host_memory<D>(), &t::allocate, &t::release, &t::make,
           &t::destroy,        &t::copy,                      &t::copy_in,  &t::copy_out, &t::zero,

@@ -1,0 +1,41 @@
+// Dropout on the GPU: the mask is a function of the random key, the same as on the host.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include <foal/core/random.hpp>
+#include <foal/device/cuda/launch.cuh>
+
+namespace foal::device::cuda_ops {
+
+/// A thread has the four elements that one block of random bits serves; `quarters` of them make up a sample.
+template <class S>
+__global__ void dropout_kernel(std::size_t n, int elements, std::size_t quarters, random_key key, std::uint32_t threshold,
+                               S scale, S const* x, S* y) {
+  std::size_t const step = std::size_t{gridDim.x} * blockDim.x;
+  for (std::size_t t = std::size_t{blockIdx.x} * blockDim.x + threadIdx.x; t < n; t += step) {
+    std::size_t const sample = t / quarters, quarter = t % quarters;
+    random_key own = key;
+    own.sample += sample;
+    random_block const bits = random_bits(own, static_cast<std::uint32_t>(quarter));
+    std::size_t const at = sample * static_cast<std::size_t>(elements) + 4 * quarter;
+    for (int i = 0; i < 4 && 4 * quarter + static_cast<std::size_t>(i) < static_cast<std::size_t>(elements); ++i) {
+      std::size_t const e = at + static_cast<std::size_t>(i);
+      y[e] = (bits.word[i] >> 8U) >= threshold ? x[e] * scale : S(0);
+    }
+  }
+}
+
+/// y = x * scale where the 24 random bits of the element are at least `threshold`, else 0. x, y [samples, elements]; sample
+/// i draws from the stream of key.sample + i. y may be x.
+template <class S>
+void dropout(cudaStream_t stream, int samples, int elements, random_key key, std::uint32_t threshold, S scale, S const* x,
+             S* y) {
+  std::size_t const quarters = (static_cast<std::size_t>(elements) + 3) / 4;
+  std::size_t const n = static_cast<std::size_t>(samples) * quarters;
+  if (n != 0)
+    launch("dropout", stream, blocks_for(n), dropout_kernel<S>, n, elements, quarters, key, threshold, scale, x, y);
+}
+
+}  // namespace foal::device::cuda_ops
