@@ -221,7 +221,8 @@ class product_ops {
         alignas(sizeof(vector)) S lane[full<S>];
         eigen::pstore(lane, sum[r][j]);
         S total = sum_of_lanes<S, full<S>>(lane);
-        for (index i = k; i < n.depth; ++i) total += a[r * n.depth + i] * b[j * n.depth + i];
+        S const *const left = a + (r * n.depth + k), *const right = b + (j * n.depth + k);
+        for (index i = 0; i < n.depth - k; ++i) total += left[i] * right[i];
         S& out = c[r * n.cols + j];
         out = accumulate ? out + total : total;
       }
