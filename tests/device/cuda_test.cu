@@ -157,7 +157,7 @@ void compare_cross_entropy(int rows, int cols, std::vector<S> const& x, std::vec
       gpu.device.softmax_cross_entropy(rows, cols, x_there.data(), target_there.data(), smoothing, 3.0, dx_there.data());
   auto const only = gpu.device.softmax_cross_entropy(rows, cols, x_there.data(), target_there.data(), smoothing, 3.0,
                                                      static_cast<S*>(nullptr));
-  CHECK(there.sum == Approx(here.sum).epsilon(rounding<S>));
+  CHECK(there.sum == Approx(here.sum).epsilon(std::max(rounding<S>, 1e-13)));  // rows are added in another order
   CHECK(there.correct == here.correct);
   CHECK(only.sum == there.sum);
   CHECK(only.correct == there.correct);
