@@ -166,7 +166,7 @@ class engine {
       for (int r = 0; r < view.size.ranks; ++r)
         if (memory_.worker_of_rank(r) == w) ranks.push_back(r);
       workers.emplace_back(shared, view, ranks, w);
-      if (request.traces != nullptr) workers.back().trace(&(*request.traces)[static_cast<std::size_t>(w)]);
+      if (request.traces != nullptr) workers.back().trace(&(*request.traces)[w]);
     }
     auto const service = [&] {
       evaluate_pending(request, result);
