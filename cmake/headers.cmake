@@ -20,8 +20,10 @@ set(foal_headers
     foal/report/file.hpp
     foal/report/html.hpp
     foal/report/json.hpp
+    foal/report/json_lines.hpp
     foal/report/metrics.hpp
     foal/report/number.hpp
+    foal/report/open.hpp
     foal/report/progress.hpp
     foal/report/rows.hpp
     foal/report/statistics.hpp
@@ -140,6 +142,7 @@ set(foal_headers
     foal/executor/tables.hpp
     foal/executor/worker.hpp
 
+    foal/foal.hpp
     foal/trainer.hpp
 )
 
@@ -149,6 +152,7 @@ set(foal_gzip_headers foal/data/gzip.hpp)
 set(foal_cuda_headers
     foal/cuda.hpp
     foal/device/cuda.cuh
+    foal/device/cuda/dropout.cuh
     foal/device/cuda/error.hpp
     foal/device/cuda/launch.cuh
     foal/device/cuda/map.cuh

@@ -3,7 +3,11 @@
 # examples/<name>.cpp, and examples/<name>/*.cpp of one program
 set(foal_examples
     compare
+    own_delay_policy
+    own_layer
+    own_schedule
     parity
+    quickstart
 )
 set(foal_example_parts
     compare/cifar
@@ -20,6 +24,7 @@ set(foal_example_parts
 
 # tests/<name>_test.cpp; the target is the file's name, with the folder in front where two folders have one
 set(foal_tests
+    clip/clip
     data/augment
     data/batches
     data/cifar10
@@ -31,6 +36,8 @@ set(foal_tests
     data/order
     data/split
     data/views
+    delay/chain
+    delay/stability
     device/host
     device/host/map
     device/host/product
@@ -45,6 +52,8 @@ set(foal_tests
     layer/norm
     layer/pool
     layer/relu
+    lr/lr
+    optim/optim
     report/chart
     report/facts
     report/html
@@ -92,4 +101,9 @@ set(foal_fail_tests
 )
 
 # bench/<name>_bench.cpp
-set(foal_benchmarks executor/dispatch)
+set(foal_benchmarks
+    executor/dispatch
+    executor/pipeline
+    transport/hop
+    versus_libtorch
+)
