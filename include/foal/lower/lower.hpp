@@ -26,8 +26,8 @@ template <class D, class S>
 struct function_collector {
   std::vector<layer_functions> found;
   template <class L>
-  void layer(void const*) { found.push_back(functions_of<L, D, S>()); }
-  void mark(foal::detail::item_kind, void const*) {}
+  void layer(foal::detail::tag_name) { found.push_back(functions_of<L, D, S>()); }
+  void mark(foal::detail::item_kind, foal::detail::tag_name) {}
 };
 
 template <class S, class Initialisation>

@@ -9,7 +9,7 @@ namespace foal {
 struct model_row {
   detail::item_kind kind = detail::item_kind::layer;
   layer_info const* info = nullptr;
-  void const* tag = nullptr;
+  detail::tag_name tag{};
   int item = 0;         ///< its number among all items of the type, marks counted
   int entry = 0;        ///< the entry it acts on: 0, or the one that its tag has
   shape in{}, out{};    ///< of that entry, before and after
@@ -40,8 +40,8 @@ namespace detail {
 struct item_counter {
   int items = 0;
   template <class>
-  constexpr void layer(void const*) { ++items; }
-  constexpr void mark(item_kind, void const*) { ++items; }
+  constexpr void layer(tag_name) { ++items; }
+  constexpr void mark(item_kind, tag_name) { ++items; }
 };
 
 /// Infers shapes item by item and assigns stages: each layer with weights starts a stage, what has none rides along, a group
@@ -50,7 +50,7 @@ template <int Items>
 struct describer {
   model_description<Items> d{};
   shape entry[most_entries]{};
-  void const* tag[most_entries]{};  // tag[0] stays null: entry 0 is always there
+  tag_name tag[most_entries]{};  // tag[0] stays empty: entry 0 is always there
   int item = 0, numbered = 0, grouped = 0;
   bool has_weights = false, closed = false;
 
@@ -61,9 +61,9 @@ struct describer {
     d.given = given;
     d.needed = needed;
   }
-  constexpr int find(void const* t) const {
+  constexpr int find(tag_name t) const {
     for (int e = 0; e < most_entries; ++e)
-      if (tag[e] == t && (e > 0 || t == nullptr)) return e;
+      if (tag[e] == t && (e > 0 || t.empty())) return e;
     return -1;
   }
   constexpr void next_stage() {
@@ -81,7 +81,7 @@ struct describer {
   }
 
   template <class L>
-  constexpr void layer(void const* t) {
+  constexpr void layer(tag_name t) {
     static_assert(foal::layer<L>,
                   "foal: cannot use this type as a layer, because it lacks what every layer needs: static constexpr char const* "
                   "name and static constexpr shape output(shape in); see foal/layer/contract.hpp");
@@ -107,7 +107,7 @@ struct describer {
     ++item;
   }
 
-  constexpr void mark(item_kind kind, void const* t) {
+  constexpr void mark(item_kind kind, tag_name t) {
     if (d.failure == model_failure::none) {
       if (kind == item_kind::begin_stage) {
         if (grouped++ == 0) next_stage();
@@ -115,7 +115,7 @@ struct describer {
         if (--grouped == 0) closed = true;
       } else if (kind == item_kind::save) {
         int free = 1;
-        while (free < most_entries && tag[free] != nullptr) ++free;
+        while (free < most_entries && !tag[free].empty()) ++free;
         if (find(t) >= 0) {
           fail(model_failure::saved_twice);
         } else if (free == most_entries) {
@@ -133,7 +133,7 @@ struct describer {
           fail(model_failure::shapes_differ, entry[0], entry[e]);
         } else {
           push(kind, e).tag = t;
-          tag[e] = nullptr;
+          tag[e] = {};
         }
       }
     }
@@ -163,7 +163,7 @@ constexpr model_description<Items> describe(shape in) {
   detail::describer<Items> v{};
   v.entry[0] = in;
   v.d.input = in;
-  detail::visit_all<Elements...>(v, nullptr);
+  detail::visit_all<Elements...>(v, {});
   v.finish();
   return v.d;
 }

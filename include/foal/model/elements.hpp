@@ -2,6 +2,7 @@
 #pragma once
 
 #include <initializer_list>
+#include <string_view>
 #include <utility>
 
 #include <foal/core/type_list.hpp>
@@ -53,31 +54,37 @@ namespace detail {
 
 enum class item_kind { layer, save, add, begin_stage, end_stage };
 
+/// Tags are told apart by their names, not by addresses of objects: under some sanitizers a compiler takes no comparison of
+/// addresses for a constant. Empty: the activations.
+using tag_name = std::string_view;
+
 template <class Tag>
-inline constexpr char tag_identity = 0;
+constexpr tag_name name_of() {
+  return __PRETTY_FUNCTION__;
+}
 
 template <class T>
 struct element;
 
 /// Walks elements in order; the visitor gets every layer type and every mark. Flat: initializer lists instead of recursion.
 template <class... Ts, class Visitor>
-constexpr void visit_all(Visitor& v, [[maybe_unused]] void const* tag) {
+constexpr void visit_all(Visitor& v, [[maybe_unused]] tag_name tag) {
   (void)std::initializer_list<int>{0, (element<Ts>::visit(v, tag), 0)...};
 }
 
 template <class T>
 struct element {
   template <class Visitor>
-  static constexpr void visit(Visitor& v, void const* tag) { v.template layer<T>(tag); }
+  static constexpr void visit(Visitor& v, tag_name tag) { v.template layer<T>(tag); }
 };
 
 template <class... Ts>
 struct element<stage<Ts...>> {
   template <class Visitor>
-  static constexpr void visit(Visitor& v, void const* tag) {
-    v.mark(item_kind::begin_stage, nullptr);
+  static constexpr void visit(Visitor& v, tag_name tag) {
+    v.mark(item_kind::begin_stage, {});
     visit_all<Ts...>(v, tag);
-    v.mark(item_kind::end_stage, nullptr);
+    v.mark(item_kind::end_stage, {});
   }
 };
 
@@ -85,7 +92,7 @@ template <int n, class... Ts>
 struct element<repeat<n, Ts...>> {
   static_assert(n >= 1, "foal: cannot repeat layers fewer than once; leave them out or give repeat<n, ...> an n of 1 or more");
   template <class Visitor>
-  static constexpr void visit(Visitor& v, void const* tag) {
+  static constexpr void visit(Visitor& v, tag_name tag) {
     for (int i = 0; i < n; ++i) visit_all<Ts...>(v, tag);
   }
 };
@@ -93,19 +100,19 @@ struct element<repeat<n, Ts...>> {
 template <class Tag>
 struct element<save<Tag>> {
   template <class Visitor>
-  static constexpr void visit(Visitor& v, void const*) { v.mark(item_kind::save, &tag_identity<Tag>); }
+  static constexpr void visit(Visitor& v, tag_name) { v.mark(item_kind::save, name_of<Tag>()); }
 };
 
 template <class Tag>
 struct element<add<Tag>> {
   template <class Visitor>
-  static constexpr void visit(Visitor& v, void const*) { v.mark(item_kind::add, &tag_identity<Tag>); }
+  static constexpr void visit(Visitor& v, tag_name) { v.mark(item_kind::add, name_of<Tag>()); }
 };
 
 template <class Tag, class... Ts>
 struct element<through<Tag, Ts...>> {
   template <class Visitor>
-  static constexpr void visit(Visitor& v, void const*) { visit_all<Ts...>(v, &tag_identity<Tag>); }
+  static constexpr void visit(Visitor& v, tag_name) { visit_all<Ts...>(v, name_of<Tag>()); }
 };
 
 // The tag of a residual is its own type: a block cannot contain itself, so nested blocks never share a tag.
@@ -113,15 +120,15 @@ template <class... Ts>
 struct element<residual<Ts...>> {
   using tag = residual<Ts...>;
   template <class Visitor>
-  static constexpr void visit(Visitor& v, void const*) { visit_all<save<tag>, Ts..., add<tag>>(v, nullptr); }
+  static constexpr void visit(Visitor& v, tag_name) { visit_all<save<tag>, Ts..., add<tag>>(v, {}); }
 };
 
 template <class... Ps, class... Ts>
 struct element<residual<shortcut<Ps...>, Ts...>> {
   using tag = residual<shortcut<Ps...>, Ts...>;
   template <class Visitor>
-  static constexpr void visit(Visitor& v, void const*) {
-    visit_all<save<tag>, Ts..., through<tag, Ps...>, add<tag>>(v, nullptr);
+  static constexpr void visit(Visitor& v, tag_name) {
+    visit_all<save<tag>, Ts..., through<tag, Ps...>, add<tag>>(v, {});
   }
 };
 

@@ -68,7 +68,7 @@ struct culprit<model_failure::empty, Item, Elements...> {
 template <class... Elements>
 constexpr int count_items() {
   item_counter c{};
-  visit_all<Elements...>(c, nullptr);
+  visit_all<Elements...>(c, {});
   return c.items;
 }
 
@@ -112,7 +112,7 @@ template <class Input = void, class... Elements>
 struct stages : detail::described<Input, Elements...> {
   /// Gives the visitor every layer type (visitor.layer<L>(tag)) and mark, in order.
   template <class Visitor>
-  static constexpr void visit(Visitor& v) { detail::visit_all<Elements...>(v, nullptr); }
+  static constexpr void visit(Visitor& v) { detail::visit_all<Elements...>(v, {}); }
 };
 
 /// What the library asks of a model type.
