@@ -157,7 +157,9 @@ template <class Net>
 lower::run_tables lowered(schedule::extent e, bool split) {
   policies const& p = shared_policies();
   split_or_fused const any{split};
-  lower::policy_values const values{p.loss, any, p.sgd, p.rate, p.none, p.warmup, p.clip, p.initial};
+  lower::policy_values<loss::cross_entropy, split_or_fused, optim::sgd, lr::reschedule<lr::step>, delay::none, warmup::none,
+                       clip::none, initialisation::declared> const values{p.loss, any,      p.sgd,  p.rate,
+                                                                          p.none, p.warmup, p.clip, p.initial};
   return lower::lower<Net, device::host, float, versions::flush>(e, values);
 }
 
