@@ -36,7 +36,7 @@ template <class Schedule, int S, int R, int N, bool Wanted>
 struct proved {};
 template <class Schedule, int S, int R, int N>
   requires provable<Schedule, S, R, N>
-struct proved<Schedule, S, R, N, true> : schedule::checked<proof<Schedule, S, R, N>()> {};
+struct proved<Schedule, S, R, N, true> : lower::proved_sound<Schedule, proof<Schedule, S, R, N>()> {};
 
 template <class Schedule>
 constexpr int default_ranks(int stages) {

@@ -1,4 +1,4 @@
-// expected-error: cannot chain these layers, because the Layer named here does not accept an input of the shape named here
+// expected-error: foal::relu, foal::linear<10.*cannot chain these layers, because what comes out of the element Before|cannot chain these layers, because what comes out of the element Before.*foal::relu, foal::linear<10
 // A linear layer takes features, but the model gives it an image.
 #include <foal/layer/linear.hpp>
 #include <foal/layer/relu.hpp>

@@ -1,4 +1,4 @@
-// expected-error: cannot use two policies of one role, because only one of First and Second can act
+// expected-error: optim::momentum, foal::optim::adam.*cannot use two policies of one role|cannot use two policies of one role.*optim::momentum, foal::optim::adam
 // Momentum and Adam in one trainer: only one could act.
 #include "net.hpp"
 

@@ -7,8 +7,10 @@
 #include <foal/core/role.hpp>
 #include <foal/delay/concept.hpp>
 #include <foal/delay/none.hpp>
+#include <foal/layer/contract.hpp>
 #include <foal/lr/concept.hpp>
 #include <foal/optim/concept.hpp>
+#include <foal/schedule/verdict.hpp>
 #include <foal/versions/versions.hpp>
 #include <foal/warmup/warmup.hpp>
 
@@ -16,9 +18,10 @@ namespace foal::lower {
 
 template <class P>
 struct policy_has_a_role {
-  static_assert(has_role<P>,
-                "foal: cannot use this type as a policy, because it does not say what it is for; add using role = "
-                "foal::role::optimizer (or learning_rate, delay, versions, warmup, clip, initialisation, executor, device, scalar)");
+  static_assert(
+      has_role<P>,
+      "foal: cannot use this type as a policy, because it does not say what it is for; add using role = "
+      "foal::role::optimizer (or learning_rate, delay, versions, warmup, clip, initialisation, executor, device, scalar)");
 };
 
 // Takes one list of policies for each role; more than one policy is an error that names the first two.
@@ -26,30 +29,34 @@ template <class Role, class Found>
 struct at_most_one {};
 template <class Role, class First, class Second, class... More>
 struct at_most_one<Role, type_list<First, Second, More...>> {
-  static_assert(std::is_void_v<First>,
-                "foal: cannot use two policies of one role, because only one of First and Second can act; leave one out, or join "
-                "two delay policies with foal::delay::chain");
+  static_assert(
+      std::is_void_v<First>,
+      "foal: cannot use two policies of one role, because only one of First and Second can act; leave one out, or join "
+      "two delay policies with foal::delay::chain");
 };
 
 template <class P>
 struct is_an_optimizer {
-  static_assert(optim::optimizer<P>,
-                "foal: cannot use this policy as an optimizer, because it lacks a member; it needs static constexpr int states and "
-                "template <class S> functor prepare(double rate, long long t) const, where the functor takes (S& w, S g, S& "
-                "states...)");
+  static_assert(
+      optim::optimizer<P>,
+      "foal: cannot use this policy as an optimizer, because it lacks a member; it needs static constexpr int states and "
+      "template <class S> functor prepare(double rate, long long t) const, where the functor takes (S& w, S g, S& "
+      "states...)");
 };
 template <class P>
 struct is_a_learning_rate {
-  static_assert(lr::learning_rate<P>,
-                "foal: cannot use this policy as a learning rate, because it lacks a member; it needs double at(foal::lr::moment) "
-                "const");
+  static_assert(
+      lr::learning_rate<P>,
+      "foal: cannot use this policy as a learning rate, because it lacks a member; it needs double at(foal::lr::moment) "
+      "const");
 };
 
 namespace detail {
 
 // A member of that name exists, whatever its signature.
 template <class P>
-constexpr bool names_backward_weight = requires { &P::backward_weight; } || requires { &P::template backward_weight<float>; };
+constexpr bool names_backward_weight =
+    requires { &P::backward_weight; } || requires { &P::template backward_weight<float>; };
 template <class P>
 constexpr bool names_forward_weight = requires { &P::forward_weight; } || requires { &P::template forward_weight<float>; };
 template <class P>
@@ -64,9 +71,10 @@ constexpr bool acts = delay::predicts_forward<P, S> || delay::corrects_backward<
 
 template <class P, class S>
 struct is_a_delay_policy {
-  static_assert(delay::delay_policy<P>,
-                "foal: cannot use this policy for delay compensation, because it lacks static constexpr int states (arrays per "
-                "parameter); add it, 0 if there are none");
+  static_assert(
+      delay::delay_policy<P>,
+      "foal: cannot use this policy for delay compensation, because it lacks static constexpr int states (arrays per "
+      "parameter); add it, 0 if there are none");
   static_assert(!detail::names_backward_weight<P> || delay::corrects_backward<P, S>,
                 "foal: cannot call backward_weight of this delay policy, because it must be template <class S> functor "
                 "backward_weight(foal::delay::moment) const; give it that signature");
@@ -79,10 +87,11 @@ struct is_a_delay_policy {
   static_assert(!detail::names_after_update<P> || delay::watches_updates<P, S>,
                 "foal: cannot call after_update of this delay policy, because it must be template <class S> functor "
                 "after_update(foal::delay::moment) const; give it that signature");
-  static_assert(detail::acts<P, S> || std::is_same_v<P, delay::none> || detail::names_backward_weight<P> ||
-                    detail::names_forward_weight<P> || detail::names_gradient<P>,
-                "foal: cannot use this delay policy, because it has no effect: it has none of forward_weight, backward_weight and "
-                "gradient; add one");
+  static_assert(
+      detail::acts<P, S> || std::is_same_v<P, delay::none> || detail::names_backward_weight<P> ||
+          detail::names_forward_weight<P> || detail::names_gradient<P>,
+      "foal: cannot use this delay policy, because it has no effect: it has none of forward_weight, backward_weight and "
+      "gradient; add one");
 };
 
 template <class Schedule, class Policy, bool HasEffect>
@@ -93,28 +102,81 @@ struct delay_policy_has_an_effect {
 };
 template <class Versions, class Policy, bool HasEffect>
 struct discrepancy_exists {
-  static_assert(HasEffect,
-                "foal: cannot use this delay policy (Policy) with foal::versions::stash, because it has no effect: B reads the "
-                "version that its F read; remove one of the two");
+  static_assert(
+      HasEffect,
+      "foal: cannot use this delay policy (Policy) with foal::versions::stash, because it has no effect: B reads the "
+      "version that its F read; remove one of the two");
 };
 template <class Schedule, class Rate, bool HasEffect>
 struct rescheduling_has_an_effect {
-  static_assert(HasEffect,
-                "foal: cannot use T1 (foal::lr::reschedule) with this Schedule, because it has no effect: the schedule is synchronous "
-                "and its delay is 0; use the base rate or an asynchronous schedule");
+  static_assert(
+      HasEffect,
+      "foal: cannot use T1 (foal::lr::reschedule) with this Schedule, because it has no effect: the schedule is synchronous "
+      "and its delay is 0; use the base rate or an asynchronous schedule");
 };
 template <class Schedule, class Warmup, bool HasEffect>
 struct warmup_has_an_effect {
-  static_assert(HasEffect,
-                "foal: cannot use T3 (foal::warmup::synchronous) with this Schedule, because it has no effect: the schedule is "
-                "synchronous from the start; remove it or use an asynchronous schedule");
+  static_assert(
+      HasEffect,
+      "foal: cannot use T3 (foal::warmup::synchronous) with this Schedule, because it has no effect: the schedule is "
+      "synchronous from the start; remove it or use an asynchronous schedule");
 };
 template <class Schedule, class Versions, bool Possible>
 struct versions_fit_the_schedule {
-  static_assert(Possible,
-                "foal: cannot use these Versions with this Schedule: flush needs a synchronous schedule, live and stash need an "
-                "asynchronous one; remove the versions policy, each schedule has its default");
+  static_assert(
+      Possible,
+      "foal: cannot use these Versions with this Schedule: flush needs a synchronous schedule, live and stash need an "
+      "asynchronous one; remove the versions policy, each schedule has its default");
 };
+
+/// Layer, which has a name and an output shape, also has what runs on the device D in the scalar S.
+template <class Layer, class D, class S>
+constexpr bool runs_forward =
+    requires(context<D, S>& ctx, S const* x, weights<S const> w, S* y, saved<S> s) { Layer::forward(ctx, x, w, y, s); };
+template <class Layer, class D, class S>
+constexpr bool runs_backward = requires(context<D, S>& ctx, S const* dy, weights<S const> w, saved<S> s, S* dx) {
+  Layer::backward_input(ctx, dy, w, s, dx);
+};
+template <class Layer, class D, class S>
+constexpr bool runs_backward_weight = requires(context<D, S>& ctx, S const* dy, saved<S> s, weights<S> dw) {
+  Layer::backward_weight(ctx, dy, s, dw);
+} || !requires(shape in) { Layer::parameters(in); };
+
+template <class Layer, class D, class S>
+constexpr bool runs = runs_forward<Layer, D, S> && runs_backward<Layer, D, S> && runs_backward_weight<Layer, D, S>;
+
+template <class Layer, class D, class S>
+struct layer_runs {
+  static_assert(
+      runs_forward<Layer, D, S>,
+      "foal: cannot run this Layer, because it lacks template <class C, class S = typename C::scalar> static void "
+      "forward(C& ctx, S const* x, foal::weights<S const> w, S* y, foal::saved<S> s); add it, or give it that signature");
+  static_assert(
+      runs_backward<Layer, D, S>,
+      "foal: cannot run this Layer, because it lacks template <class C, class S = typename C::scalar> static void "
+      "backward_input(C& ctx, S const* dy, foal::weights<S const> w, foal::saved<S> s, S* dx); add it, or give it that "
+      "signature");
+  static_assert(
+      runs_backward_weight<Layer, D, S>,
+      "foal: cannot train this Layer, because it has parameters but lacks template <class C, class S = typename "
+      "C::scalar> static void backward_weight(C& ctx, S const* dy, foal::saved<S> s, foal::weights<S> dw); add it, or "
+      "give it that signature");
+};
+
+// The arguments name what is wrong, and both ops.
+template <class Schedule, schedule::flaw What, schedule::op_kind First, int FirstStage, int FirstMicrobatch, int FirstRank,
+          schedule::op_kind Second, int SecondStage, int SecondMicrobatch, int SecondRank>
+struct schedule_is_sound {
+  static_assert(
+      What == schedule::flaw::none,
+      "foal: cannot train with this Schedule, because of the flaw (foal::schedule::flaw) that the two ops named here show "
+      "as kind, stage, microbatch, rank; move one of them in the Schedule's emit()");
+};
+
+/// A schedule's proof for some extent, as a base class that compiles only without a flaw.
+template <class Schedule, schedule::verdict V>
+struct proved_sound : schedule_is_sound<Schedule, V.what, V.first.kind, V.first.stage, V.first.microbatch, V.first_rank,
+                                        V.second.kind, V.second.stage, V.second.microbatch, V.second_rank> {};
 
 /// Every check of a trainer's policies, once.
 template <class Schedule, class S, class Optimizer, class Rate, class Delay, class Versions, class Warmup, class... Policies>
@@ -135,8 +197,10 @@ struct policies_are_sound
       is_a_delay_policy<Delay, S>,
       delay_policy_has_an_effect<Schedule, Delay, Schedule::asynchronous || std::is_same_v<Delay, delay::none>>,
       discrepancy_exists<Versions, Delay,
-                         !(Versions::stashes && requires { Delay::needs_lag; })>,
-      rescheduling_has_an_effect<Schedule, Rate, Schedule::asynchronous || !requires { Rate::needs_delay; }>,
+                         !(Versions::stashes && requires {
+  Delay::needs_lag; })>,
+      rescheduling_has_an_effect<Schedule, Rate, Schedule::asynchronous || !requires {
+  Rate::needs_delay; }>,
       warmup_has_an_effect<Schedule, Warmup, Schedule::asynchronous || !Warmup::synchronous_phase>,
       versions_fit_the_schedule<Schedule, Versions, Schedule::asynchronous != std::is_same_v<Versions, versions::flush>> {};
 

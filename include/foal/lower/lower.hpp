@@ -26,7 +26,13 @@ template <class D, class S>
 struct function_collector {
   std::vector<layer_functions> found;
   template <class L>
-  void layer(foal::detail::tag_name) { found.push_back(functions_of<L, D, S>()); }
+  void layer(foal::detail::tag_name) {
+    // What the model or the check refused is left out here: one mistake, one error.
+    if constexpr (foal::layer<L>) {
+      static_assert(sizeof(layer_runs<L, D, S>) > 0);
+      if constexpr (runs<L, D, S>) found.push_back(functions_of<L, D, S>());
+    }
+  }
   void mark(foal::detail::item_kind, foal::detail::tag_name) {}
 };
 

@@ -10,16 +10,26 @@ struct model_row {
   detail::item_kind kind = detail::item_kind::layer;
   layer_info const* info = nullptr;
   detail::tag_name tag{};
-  int item = 0;         ///< its number among all items of the type, marks counted
-  int entry = 0;        ///< the entry it acts on: 0, or the one that its tag has
-  shape in{}, out{};    ///< of that entry, before and after
+  int item = 0;       ///< its number among all items of the type, marks counted
+  int entry = 0;      ///< the entry it acts on: 0, or the one that its tag has
+  shape in{}, out{};  ///< of that entry, before and after
   int stage = 0;
-  int number = 0;       ///< global layer number; layers only
+  int number = 0;  ///< global layer number; layers only
   long long parameters = 0;
   long long flops = 0;  ///< of one sample's forward
 };
 
-enum class model_failure { none, empty, refused, saved_twice, added_unsaved, shapes_differ, never_added, too_many };
+enum class model_failure {
+  none,
+  empty,
+  not_a_layer,
+  refused,
+  saved_twice,
+  added_unsaved,
+  shapes_differ,
+  never_added,
+  too_many
+};
 
 inline constexpr int most_entries = 8;
 
@@ -31,7 +41,7 @@ struct model_description {
   int stages = 0;
   shape input{}, output{};
   model_failure failure = model_failure::none;
-  int failed_at = 0;    ///< item number, counting marks
+  int failed_at = 0;  ///< item number, counting marks
   shape given{}, needed{};
 };
 
@@ -40,7 +50,9 @@ namespace detail {
 struct item_counter {
   int items = 0;
   template <class>
-  constexpr void layer(tag_name) { ++items; }
+  constexpr void layer(tag_name) {
+    ++items;
+  }
   constexpr void mark(item_kind, tag_name) { ++items; }
 };
 
@@ -82,29 +94,31 @@ struct describer {
 
   template <class L>
   constexpr void layer(tag_name t) {
-    static_assert(foal::layer<L>,
-                  "foal: cannot use this type as a layer, because it lacks what every layer needs: static constexpr char const* "
-                  "name and static constexpr shape output(shape in); see foal/layer/contract.hpp");
-    int const e = find(t);
-    if (e < 0) fail(model_failure::added_unsaved);
-    if (d.failure == model_failure::none) {
-      layer_info const& info = info_of<L>;
-      shape const in = entry[e];
-      if (info.accepts(in)) {
-        long long const parameters = elements(info.parameters(in));
-        if (parameters > 0 && grouped == 0) next_stage();
-        model_row& r = push(item_kind::layer, e);
-        r.info = &info;
-        r.number = numbered++;
-        r.parameters = parameters;
-        r.flops = info.flops(in);
-        r.out = entry[e] = info.output(in);
-        has_weights = has_weights || parameters > 0;
-      } else {
-        fail(model_failure::refused, in);
-      }
+    if constexpr (!foal::layer<L>) {
+      fail(model_failure::not_a_layer);
+    } else {
+      int const e = find(t);
+      if (e < 0) fail(model_failure::added_unsaved);
+      if (d.failure == model_failure::none) push_layer(info_of<L>, e);
     }
     ++item;
+  }
+
+  constexpr void push_layer(layer_info const& info, int e) {
+    shape const in = entry[e];
+    if (!info.accepts(in)) {
+      fail(model_failure::refused, in);
+      return;
+    }
+    long long const parameters = elements(info.parameters(in));
+    if (parameters > 0 && grouped == 0) next_stage();
+    model_row& r = push(item_kind::layer, e);
+    r.info = &info;
+    r.number = numbered++;
+    r.parameters = parameters;
+    r.flops = info.flops(in);
+    r.out = entry[e] = info.output(in);
+    has_weights = has_weights || parameters > 0;
   }
 
   constexpr void mark(item_kind kind, tag_name t) {

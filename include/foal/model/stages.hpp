@@ -11,58 +11,67 @@ template <auto>
 inline constexpr bool never = false;
 
 // One specialisation for each way to be wrong; its template arguments are the facts of the message.
-template <model_failure Failure, int Item, class What, shape Given, shape Needed>
+template <model_failure Failure, int Item, class Before, class What, shape Given, shape Needed>
 struct model_is_sound {};
 
-template <int Item, class What, shape Given, shape Needed>
-struct model_is_sound<model_failure::empty, Item, What, Given, Needed> {
+template <int Item, class Before, class What, shape Given, shape Needed>
+struct model_is_sound<model_failure::empty, Item, Before, What, Given, Needed> {
   static_assert(never<Item>, "foal: cannot make a model, because foal::stages has no layers; add layers after foal::input");
 };
-template <int Item, class Layer, shape Input, shape Needed>
-struct model_is_sound<model_failure::refused, Item, Layer, Input, Needed> {
-  static_assert(never<Item>,
-                "foal: cannot chain these layers, because the Layer named here does not accept an input of the shape named here "
-                "as Input (rank and extents; rank 1 is features, rank 3 is channels, height, width); change the layer before it "
-                "or put foal::flatten between them");
+template <int Item, class Before, class Type, shape Given, shape Needed>
+struct model_is_sound<model_failure::not_a_layer, Item, Before, Type, Given, Needed> {
+  static_assert(
+      never<Item>,
+      "foal: cannot use the Type named here as a layer, because it lacks what every layer has: static constexpr char "
+      "const* name and static constexpr foal::shape output(foal::shape in); add them (foal/layer/contract.hpp)");
 };
-template <int Item, class Save, shape Given, shape Needed>
-struct model_is_sound<model_failure::saved_twice, Item, Save, Given, Needed> {
+template <int Item, class Before, class Layer, shape Input, shape Needed>
+struct model_is_sound<model_failure::refused, Item, Before, Layer, Input, Needed> {
   static_assert(never<Item>,
-                "foal: cannot save this skip, because its tag is already saved and not yet added; add it first or use another tag");
+                "foal: cannot chain these layers, because what comes out of the element Before, of the shape named here as "
+                "Input (rank and extents; rank 1 is features, rank 3 is channels, height, width), is nothing that the Layer "
+                "named after it accepts; change one of the two or put foal::flatten between them");
 };
-template <int Item, class Add, shape Given, shape Needed>
-struct model_is_sound<model_failure::added_unsaved, Item, Add, Given, Needed> {
+template <int Item, class Before, class Save, shape Given, shape Needed>
+struct model_is_sound<model_failure::saved_twice, Item, Before, Save, Given, Needed> {
+  static_assert(
+      never<Item>,
+      "foal: cannot save this skip, because its tag is already saved and not yet added; add it first or use another tag");
+};
+template <int Item, class Before, class Add, shape Given, shape Needed>
+struct model_is_sound<model_failure::added_unsaved, Item, Before, Add, Given, Needed> {
   static_assert(never<Item>,
                 "foal: unmatched skip: cannot add or pass through this tag, because no foal::save of it comes before; write "
                 "foal::save<Tag> where the skip begins");
 };
-template <int Item, class Save, shape Given, shape Needed>
-struct model_is_sound<model_failure::never_added, Item, Save, Given, Needed> {
+template <int Item, class Before, class Save, shape Given, shape Needed>
+struct model_is_sound<model_failure::never_added, Item, Before, Save, Given, Needed> {
   static_assert(never<Item>,
                 "foal: unmatched skip: cannot end the model, because what this foal::save kept is never added; write "
                 "foal::add<Tag> where the skip ends");
 };
-template <int Item, class Add, shape Activations, shape Skip>
-struct model_is_sound<model_failure::shapes_differ, Item, Add, Activations, Skip> {
-  static_assert(never<Item>,
-                "foal: cannot add this skip, because the activations and the skip have the two different shapes named here; give "
-                "the residual a foal::shortcut<...> that maps the one to the other");
+template <int Item, class Before, class Add, shape Activations, shape Skip>
+struct model_is_sound<model_failure::shapes_differ, Item, Before, Add, Activations, Skip> {
+  static_assert(
+      never<Item>,
+      "foal: cannot add this skip, because the activations and the skip have the two different shapes named here; give "
+      "the residual a foal::shortcut<...> that maps the one to the other");
 };
-template <int Item, class Save, shape Given, shape Needed>
-struct model_is_sound<model_failure::too_many, Item, Save, Given, Needed> {
+template <int Item, class Before, class Save, shape Given, shape Needed>
+struct model_is_sound<model_failure::too_many, Item, Before, Save, Given, Needed> {
   static_assert(never<Item>, "foal: cannot save this skip, because 7 skips are already open here; add one of them first");
 };
 
-template <model_failure Failure, int Item, class... Elements>
-struct culprit {
-  using type = at<concat<typename items_of<Elements>::type...>, static_cast<std::size_t>(Item)>;
+// The item where the model fails and the one before it; only an error looks them up.
+template <bool Failed, int Item, class Input, class... Elements>
+struct culprits {
+  using items = typename items_of<stage<Input, Elements...>>::type;  // the input is element 1, behind the stage's mark
+  using before = foal::at<items, static_cast<std::size_t>(Item) + 1>;
+  using type = foal::at<items, static_cast<std::size_t>(Item) + 2>;
 };
-template <int Item, class... Elements>
-struct culprit<model_failure::none, Item, Elements...> {
-  using type = void;
-};
-template <int Item, class... Elements>
-struct culprit<model_failure::empty, Item, Elements...> {
+template <int Item, class Input, class... Elements>
+struct culprits<false, Item, Input, Elements...> {
+  using before = void;
   using type = void;
 };
 template <class... Elements>
@@ -85,9 +94,10 @@ struct is_input<input<Extents...>> {
 
 template <class T>
 struct model_starts_with_input {
-  static_assert(is_input<T>::value,
-                "foal: cannot make a model, because its first element is not foal::input<...>; begin with foal::input<features> "
-                "or foal::input<channels, height, width>");
+  static_assert(
+      is_input<T>::value,
+      "foal: cannot make a model, because its first element is not foal::input<...>; begin with foal::input<features> "
+      "or foal::input<channels, height, width>");
 };
 
 template <class Input, class... Elements>
@@ -99,9 +109,11 @@ struct described {
   // Without an input the rest is not judged: one mistake, one error.
   static constexpr model_failure failure_ = is_input<Input>::value ? description.failure : model_failure::none;
   static constexpr int at_ = description.failed_at;
-  using culprit_ = typename culprit<failure_, at_, Elements...>::type;
+  static constexpr bool named_ = failure_ != model_failure::none && failure_ != model_failure::empty;
+  using culprits_ = culprits<named_, at_, Input, Elements...>;
   static_assert(sizeof(model_starts_with_input<Input>) > 0);
-  static_assert(sizeof(model_is_sound<failure_, at_, culprit_, description.given, description.needed>) > 0);
+  static_assert(sizeof(model_is_sound<failure_, at_, typename culprits_::before, typename culprits_::type, description.given,
+                                      description.needed>) > 0);
 };
 
 }  // namespace detail
@@ -112,7 +124,9 @@ template <class Input = void, class... Elements>
 struct stages : detail::described<Input, Elements...> {
   /// Gives the visitor every layer type (visitor.layer<L>(tag)) and mark, in order.
   template <class Visitor>
-  static constexpr void visit(Visitor& v) { detail::visit_all<Elements...>(v, {}); }
+  static constexpr void visit(Visitor& v) {
+    detail::visit_all<Elements...>(v, {});
+  }
 };
 
 /// What the library asks of a model type.
