@@ -1,0 +1,18 @@
+#include <foal/core/type_name.hpp>
+
+#include <catch2/catch.hpp>
+
+namespace naming {
+
+struct net {};
+template <class T>
+struct holder {};
+
+}  // namespace naming
+
+TEST_CASE("Types have the names that their users gave them", "[core]") {
+  CHECK(foal::type_name<naming::net>() == "naming::net");
+  CHECK(foal::type_name<int>() == "int");
+  CHECK(foal::type_name<naming::holder<naming::net>>().find("holder<naming::net>") != std::string_view::npos);
+  CHECK(foal::type_name<naming::net>() != foal::type_name<naming::holder<naming::net>>());
+}
