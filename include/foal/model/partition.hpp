@@ -3,15 +3,20 @@
 
 #include <vector>
 
+#include <foal/core/error.hpp>
 #include <foal/model/stages.hpp>
 
 namespace foal {
 
 /// Cuts costs into `parts` contiguous non-empty groups so that the largest sum is as small as it can be; gives each item's
 /// group. Exact, by dynamic programming over (items, groups), O(parts * n^2). Of equally good cuts the first groups are made
-/// as large as possible: ordered 1F1B runs fastest with its slow rank first. Needs 1 <= parts <= cost.size().
+/// as large as possible: ordered 1F1B runs fastest with its slow rank first. Throws foal::error unless 1 <= parts <=
+/// cost.size().
 constexpr std::vector<int> min_max_partition(std::vector<long long> const& cost, int parts) {
   int const n = static_cast<int>(cost.size());
+  if (parts < 1 || parts > n)
+    throw error(sentence("cannot cut ", n, " costs into ", parts, " groups, because no group may be empty; use 1 to ", n,
+                         " groups"));
   auto const at = [](int i) { return static_cast<std::size_t>(i); };
   std::vector<long long> sum(at(n + 1), 0);
   for (int i = 0; i < n; ++i) sum[at(i + 1)] = sum[at(i)] + cost[at(i)];
@@ -57,7 +62,9 @@ struct balanced {
   }();
 
   template <class Visitor>
-  static constexpr void visit(Visitor& v) { Net::visit(v); }
+  static constexpr void visit(Visitor& v) {
+    Net::visit(v);
+  }
 };
 
 }  // namespace foal
