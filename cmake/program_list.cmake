@@ -52,6 +52,7 @@ set(foal_tests
     layer/norm
     layer/pool
     layer/relu
+    lower/policies
     lr/lr
     optim/optim
     report/chart

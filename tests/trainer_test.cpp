@@ -335,7 +335,7 @@ TEST_CASE("evaluations closer together than the stages' distance in updates are 
     CHECK(full(full_values(1, workers)).fit(enough, {.epochs = 6, .evaluate = data, .quiet = true}).evaluations.size() == 6);
 }
 
-TEST_CASE("two synchronous fits are one; an asynchronous pipeline drains between them") {
+TEST_CASE("two synchronous fits are one, an asynchronous pipeline drains between them") {
   numbered const data{40, nullptr};
   auto const split = []<class Trainer>(Trainer one, Trainer two, numbered const& samples) {
     one->fit(samples, {.epochs = 2, .shuffle = false, .quiet = true});

@@ -77,7 +77,7 @@ TEST_CASE("T1 divides by max(tau, floor)^p, p falls from 1 to 0 over K updates o
   CHECK(r.at({.update = 3, .asynchronous = false, .since = 0, .tau = 9}) == 0.8);  // not in the synchronous phase
 }
 
-TEST_CASE("T1 without the floor is the printed formula; K = 0 switches it off") {
+TEST_CASE("T1 without the floor is the printed formula, and K = 0 switches it off") {
   lr::reschedule<lr::constant> const printed{.base = {.rate = 1}, .steps = 10, .floor = 0};
   CHECK(printed.at({.asynchronous = true, .since = 0, .tau = 0.25}) == Approx(4));
   CHECK(printed.at({.asynchronous = true, .since = 5, .tau = 0.25}) == Approx(2));

@@ -4,7 +4,7 @@
 
 #include <foal/core/random.hpp>
 
-TEST_CASE("Entries of a worker follow each other, aligned; sums are by category and by worker", "[tensor]") {
+TEST_CASE("Entries of a worker follow each other, aligned, and sums are by category and by worker", "[tensor]") {
   foal::memory_plan plan(2);
   plan.add("w", foal::category::weights, 0, 0, 100);
   plan.add("g", foal::category::gradients, 0, 0, 64);
