@@ -8,7 +8,9 @@
 #include <foal/core/pause.hpp>
 #include <foal/executor/drive.hpp>
 #include <foal/transport/local.hpp>
+#include <latch>
 #include <memory>
+#include <thread>
 
 #include "../support/outcome.hpp"
 
@@ -74,15 +76,13 @@ struct foal_ring {
 /// Nanoseconds of a hop: `there` is called by this thread, `back` by one on the other CPU, both for 0 .. hops / 2 - 1.
 template <class There, class Back>
 double hop(There there, Back back) {
-  std::atomic<int> ready{0};
+  std::latch ready(2);
   std::thread other([&] {
     foal::executor::pin_to_cpu(1);
-    ready.fetch_add(1);
-    while (ready.load() < 2) foal::pause();
+    ready.arrive_and_wait();
     for (std::uint32_t m = 0; m < hops / 2; ++m) back(m);
   });
-  ready.fetch_add(1);
-  while (ready.load() < 2) foal::pause();
+  ready.arrive_and_wait();
   // The fastest of a few stretches: a stretch in which one of the two threads was not running says nothing about a hop.
   constexpr std::uint32_t stretch = 200;
   double best = 1e300;
