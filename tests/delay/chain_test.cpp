@@ -14,7 +14,6 @@ using delay::moment;
 /// Keeps the last two weights; predicts F's, changes the gradient.
 struct linear_prediction {
   using role = foal::role::delay;
-  static constexpr char const* name = "linear_prediction";
   static constexpr int states = 2;
   static constexpr delay::scope states_of = delay::scope::all;
   double pull = 0.5;
