@@ -103,6 +103,7 @@ set(foal_fail_tests
 
 # bench/<name>_bench.cpp
 set(foal_benchmarks
+    device/update
     executor/dispatch
     executor/pipeline
     transport/hop
