@@ -46,6 +46,14 @@ set(examples ${foal_examples} ${foal_example_parts})
 list(TRANSFORM examples APPEND .cpp)
 compare_lists(cmake/program_list.cmake examples GLOBS *.cpp LISTED ${examples})
 
+# The README shows a program that is compiled: examples/quickstart.cpp, to the letter.
+file(READ "${ROOT}/README.md" readme)
+file(READ "${ROOT}/examples/quickstart.cpp" quickstart)
+string(FIND "${readme}" "${quickstart}" place)
+if(place EQUAL -1)
+  fault("cannot trust README.md, because its program is not examples/quickstart.cpp; copy the file into it")
+endif()
+
 # One-way includes: a folder may include itself and the rows above it.
 set(row_core 0)
 set(row_tensor 1)
