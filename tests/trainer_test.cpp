@@ -42,7 +42,6 @@ full::config full_values(int n = 2, int workers = 1) {
 struct spy {
   using role = foal::role::loss;
   using target = std::int32_t;
-  static constexpr char const* name = "spy";
   static constexpr int targets(shape) { return 1; }
   static constexpr double weight(shape, int samples) { return samples; }
   std::vector<std::vector<float>>* seen = nullptr;
