@@ -45,6 +45,7 @@ set(foal_headers
     foal/device/host/product.hpp
     foal/device/host/rows.hpp
     foal/device/host/softmax.hpp
+    foal/device/timed.hpp
     foal/device/window.hpp
     foal/schedule/analysis.hpp
     foal/schedule/async_1f1b.hpp
@@ -131,6 +132,7 @@ set(foal_headers
     foal/lower/run_tables.hpp
     foal/lower/stage.hpp
     foal/lower/table.hpp
+    foal/lower/wait.hpp
 
     foal/executor/bound_stage.hpp
     foal/executor/drive.hpp

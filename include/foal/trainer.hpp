@@ -13,6 +13,7 @@
 #include <foal/executor/facts.hpp>
 #include <foal/lower/describe.hpp>
 #include <foal/lower/lower.hpp>
+#include <foal/lower/wait.hpp>
 #include <foal/lr/base.hpp>
 #include <foal/model/partition.hpp>
 #include <foal/optim/sgd.hpp>
@@ -131,9 +132,11 @@ class trainer {
     Loss loss{};
     Schedule schedule{};
     initial_type initial{};
-    bool evaluation = true;       ///< plan the copies of weights that evaluations need
+    /// Plan the copies of weights that evaluations need; a device that computes nothing has nothing to evaluate.
+    bool evaluation = !lower::waits<device_type>;
     int evaluation_samples = 64;  ///< of one evaluation batch
     bool pin = false;             ///< worker i to CPU i
+    typename lower::device_values<device_type>::type device{};
   };
 
   struct fit_options {
@@ -225,6 +228,8 @@ class trainer {
                   {"delay", lower::describe_policy(values_.delay)},
                   {"versions", versions_type::name}};
     if constexpr (warmup_type::synchronous_phase) f.settings.emplace_back("warm-up", lower::describe_policy(values_.warmup));
+    if constexpr (lower::waits<device_type>)
+      f.notes.push_back(lower::wait_note(values_.device, tables_.phases.back().program));
     if constexpr (clip_type::clips) f.settings.emplace_back("clipping", lower::describe_policy(values_.clip));
     if constexpr (requires {
                     values_.lr.base.first_drop();
@@ -304,6 +309,8 @@ class trainer {
             "foal::executor::single_thread has 1; use foal::executor::threads");
     require(!values_.evaluation || values_.evaluation_samples >= 1, "cannot evaluate ", values_.evaluation_samples,
             " samples at a time; give .evaluation_samples of 1 or more, or .evaluation = false");
+    require(!values_.evaluation || !lower::waits<device_type>, "cannot evaluate on ", type_name<device_type>(),
+            ", because its ops wait instead of computing; train on a device that computes, or give .evaluation = false");
     using namespace lower;
     policy_values<Loss, Schedule, optim_type, lr_type, delay_type, warmup_type, clip_type, initial_type> const values{
         values_.loss,  values_.schedule, values_.optim, values_.lr,
@@ -312,6 +319,7 @@ class trainer {
         schedule::extent{stages, ranks_, values_.microbatches}, values);
     require(values_.microbatch_size >= t.least_samples, "cannot train with microbatches of ", values_.microbatch_size,
             " samples, because a batch norm would take its statistics from one value; use at least ", t.least_samples);
+    let_wait<device_type>(t, values_.device);
     return t;
   }
 

@@ -34,8 +34,9 @@ class stage_ops {
   /// F. The loss, for the last stage; else nothing.
   loss::loss_result forward(bound_stage& b, position p) const {
     bool const last = b.number + 1 == static_cast<int>(t_.stages.size());
-    if (b.number == 0) load_inputs(b, p);
     b.version_read[p.microbatch % b.version_read.size()] = forward_version(b, p.microbatch);
+    if (waited(b, schedule::op_kind::F)) return {0, last ? t_.loss.sample_weight * v_.microbatch_size : 0, 0};
+    if (b.number == 0) load_inputs(b, p);
     weight_set const w = forward_weights(b, p.microbatch);
     for (lower::step const& s : b.table->forward) {
       if (s.what != lower::step::kind::layer) {
@@ -56,6 +57,7 @@ class stage_ops {
 
   /// B, or with weight_gradients BW.
   void backward(bound_stage& b, position p, bool weight_gradients) const {
+    if (waited(b, weight_gradients ? schedule::op_kind::BW : schedule::op_kind::B)) return;
     weight_set const w = backward_weights(b, p.microbatch);
     for (lower::step const& s : b.table->backward) {
       if (s.what != lower::step::kind::layer) {
@@ -79,6 +81,7 @@ class stage_ops {
 
   /// W, where it is an op of its own.
   void backward_weight(bound_stage& b, position p) const {
+    if (waited(b, schedule::op_kind::W)) return;
     for (lower::step const& s : b.table->backward_weight) {
       lower::layer_row const& l = b.table->layers[static_cast<std::size_t>(s.layer)];
       lower::layer_call const c = backward_call(b, l, s, p);
@@ -88,6 +91,11 @@ class stage_ops {
 
   /// U. Gives false, and changes nothing, if the gradient is not finite.
   bool update(bound_stage& b) const {
+    if (waited(b, schedule::op_kind::U)) {
+      ++b.version;
+      ++b.updates;
+      return true;
+    }
     auto const n = static_cast<std::size_t>(b.table->weight_elements);
     if (!t_.device.all_finite(b.device, n, b.g)) return false;
     keep_version(b);
@@ -141,6 +149,13 @@ class stage_ops {
   }
 
  private:
+  /// On a device that waits instead of computing: the wait, and true.
+  bool waited(bound_stage const& b, schedule::op_kind kind) const {
+    if (t_.wait == nullptr) return false;
+    t_.wait(t_.wait_value, kind, b.number);
+    return true;
+  }
+
   static void* tensor(bound_stage& b, int id, position p) {
     return id < 0 ? nullptr : b.tensors[static_cast<std::size_t>(id)].at(p.microbatch);
   }

@@ -41,6 +41,9 @@ struct run_tables {
   int least_samples = 1;
   void (*initialise)(parameter_row const&, std::uint64_t seed, void const* policy, void* host_to) = nullptr;
   void const* initialise_value = nullptr;
+  /// Null, or what ops do instead of computing (device::timed).
+  void (*wait)(void const* times, schedule::op_kind kind, int stage) = nullptr;
+  void const* wait_value = nullptr;
   std::vector<phase_table> phases;  ///< in the order of a run; the last one is the schedule itself
   int ranks = 1;
   std::vector<int> rank_of;         ///< of each stage
