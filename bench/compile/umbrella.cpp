@@ -1,0 +1,2 @@
+// What every program pays that includes foal.
+#include <foal/foal.hpp>
