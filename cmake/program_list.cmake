@@ -9,6 +9,7 @@ set(foal_examples
     own_schedule
     parity
     quickstart
+    sweep
 )
 set(foal_example_parts
     compare/cifar
@@ -21,6 +22,12 @@ set(foal_example_parts
     parity/net3_float64
     parity/net7_float32
     parity/net7_float64
+    sweep/deep24
+    sweep/deep40
+    sweep/mlp
+    sweep/report
+    sweep/resnet20
+    sweep/results
 )
 
 # tests/<name>_test.cpp; the target is the file's name, with the folder in front where two folders have one
@@ -73,6 +80,9 @@ set(foal_tests
     schedule/prove
     schedule/replay
     schedule/text
+    sweep/setting
+    sweep/teacher
+    sweep/train
     trainer
     transport/local
 )

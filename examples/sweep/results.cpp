@@ -1,0 +1,238 @@
+// Results on disk, and the processes that make them.
+#include "results.hpp"
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <exception>
+#include <fstream>
+#include <string_view>
+
+#include <foal/core/config.hpp>
+#include <foal/report/json.hpp>
+#include <foal/report/json_lines.hpp>
+
+namespace sweep {
+
+namespace {
+
+std::string processor() {
+  std::ifstream info("/proc/cpuinfo");
+  for (std::string line; std::getline(info, line);)
+    if (line.starts_with("model name")) return line.substr(line.find(':') + 2);
+  return "unknown processor";
+}
+
+/// The text behind `"name":` in a line that line_of wrote; empty where there is none.
+std::string_view behind(std::string_view line, std::string const& name) {
+  std::size_t const at = line.find("\"" + name + "\":");
+  return at == std::string_view::npos ? std::string_view{} : line.substr(at + name.size() + 3);
+}
+
+std::string text_of(std::string_view line, std::string const& name) {
+  std::string_view const rest = behind(line, name);
+  std::size_t const end = rest.empty() ? 0 : rest.find('"', 1);
+  return rest.empty() || rest[0] != '"' || end == std::string_view::npos ? "" : std::string(rest.substr(1, end - 1));
+}
+
+double number_of(std::string_view line, std::string const& name, double otherwise) {
+  std::string_view const rest = behind(line, name);
+  return rest.empty() || rest.starts_with("null") ? otherwise
+                                                  : std::strtod(std::string(rest.substr(0, 40)).c_str(), nullptr);
+}
+
+std::vector<double> numbers_of(std::string_view line, std::string const& name) {
+  std::string_view const rest = behind(line, name);
+  std::vector<double> numbers;
+  if (rest.empty() || rest[0] != '[') return numbers;
+  std::string const list(rest.substr(1, rest.find(']')));
+  for (char const* at = list.c_str(); *at != ']' && *at != '\0';) {
+    char* end = nullptr;
+    numbers.push_back(std::strtod(at, &end));
+    if (end == at) break;
+    at = *end == ',' ? end + 1 : end;
+  }
+  return numbers;
+}
+
+result parsed(std::string_view line) {
+  result r;
+  r.run = text_of(line, "run");
+  r.build = text_of(line, "build");
+  r.accuracy = numbers_of(line, "test_accuracy");
+  r.diverged_at = static_cast<long long>(number_of(line, "diverged_at", -1));
+  r.max_tau = number_of(line, "max_tau", 0);
+  r.seconds = number_of(line, "seconds", 0);
+  return r;
+}
+
+/// A run on its way.
+struct child {
+  pid_t process = -1;
+  int pipe = -1;
+  std::size_t number = 0;
+  std::string line = {};
+};
+
+child start(setting const& s, std::size_t number, network const& n, task const& data) {
+  int ends[2];
+  foal::require(pipe(ends) == 0, "cannot start a run, because ", std::strerror(errno), "; run fewer --jobs");
+  std::fflush(stdout);
+  pid_t const parent = getpid(), process = fork();
+  foal::require(process >= 0, "cannot start a run, because ", std::strerror(errno), "; run fewer --jobs");
+  if (process > 0) {
+    close(ends[1]);
+    return {process, ends[0], number};
+  }
+  prctl(PR_SET_PDEATHSIG, SIGTERM);  // a sweep that is killed takes its runs along
+  if (getppid() != parent) _exit(1);
+  close(ends[0]);
+  int status = 1;
+  try {
+    std::string const line = line_of(s, n.train(s, data), n);
+    std::size_t done = 0;
+    while (done < line.size()) {
+      ssize_t const wrote = write(ends[1], line.data() + done, line.size() - done);
+      if (wrote <= 0) break;
+      done += static_cast<std::size_t>(wrote);
+    }
+    status = done == line.size() ? 0 : 1;
+  } catch (std::exception const& e) {
+    std::fprintf(stderr, "sweep: %s: %s\n", s.name().c_str(), e.what());
+  }
+  _exit(status);
+}
+
+}  // namespace
+
+std::string build() {
+  std::string text = foal::sentence("foal ", FOAL_VERSION_MAJOR, ".", FOAL_VERSION_MINOR, ".", FOAL_VERSION_PATCH,
+                                    ", compiler ", __VERSION__);
+#ifdef __OPTIMIZE__
+  text += ", optimised";
+#endif
+#ifdef __FMA__
+  text += ", FMA";
+#endif
+#ifdef __AVX512F__
+  text += ", AVX-512";
+#elif defined(__AVX2__)
+  text += ", AVX2";
+#endif
+#ifdef __FAST_MATH__
+  text += ", fast math";
+#endif
+  return text + ", " + processor();
+}
+
+std::string line_of(setting const& s, outcome const& o, network const& n) {
+  std::string line;
+  foal::report::json_writer json(line);
+  json.begin_object().member("run", s.name()).member("net", s.net).member("data", s.data).member("method", s.method);
+  json.member("seed", s.seed);
+  for (std::size_t v = 0; v < value_count; ++v)
+    if (s.uses(static_cast<value>(v))) json.member(values[v].name, s.number[v]);
+  json.member("stages", n.stages).member("max_tau", o.max_tau);
+  auto const list = [&](char const* name, std::vector<double> const& numbers) {
+    json.key(name).begin_array();
+    for (double const x : numbers) json.value(x);
+    json.end_array();
+  };
+  list("test_accuracy", o.accuracy);
+  list("train_loss", o.train_loss);
+  json.key("diverged_at");
+  if (o.diverged_at >= 0)
+    json.value(o.diverged_at);
+  else
+    json.value(nullptr);
+  json.member("divergence", o.divergence).member("seconds", o.seconds).member("build", build()).end_object();
+  return line;
+}
+
+std::map<std::string, result> read_results(std::string const& path) {
+  std::map<std::string, result> all;
+  std::ifstream file(path);
+  long long number = 0;
+  for (std::string line; std::getline(file, line);) {
+    ++number;
+    if (line.empty() || line.back() != '}') continue;
+    result r = parsed(line);
+    foal::require(!r.run.empty() && !behind(line, "test_accuracy").empty(), "cannot go on with ", path,
+                  ", because its line ", number, " is no result of a sweep; name another --results file");
+    all[r.run] = std::move(r);
+  }
+  return all;
+}
+
+void run_all(std::vector<setting> const& all, network const& n, task const& data, int jobs, std::string const& path,
+             std::map<std::string, result>& known) {
+  std::vector<std::size_t> waiting;
+  for (std::size_t i = 0; i < all.size(); ++i)
+    if (!known.contains(all[i].name())) waiting.push_back(i);
+  std::printf("%zu of %zu runs are in %s, %zu to do\n", all.size() - waiting.size(), all.size(), path.c_str(),
+              waiting.size());
+  if (waiting.empty()) return;
+  bool cut = false;
+  if (std::ifstream file(path, std::ios::ate | std::ios::binary); file && file.tellg() > 0) {
+    file.seekg(-1, std::ios::end);
+    cut = file.get() != '\n';
+  }
+  std::FILE* const file = foal::report::detail::open_for_writing(path, "ab");
+  if (cut) std::fputc('\n', file);
+
+  std::vector<child> children;
+  std::size_t next = 0, done = 0, failed = 0;
+  while (next < waiting.size() || !children.empty()) {
+    while (next < waiting.size() && children.size() < static_cast<std::size_t>(jobs)) {
+      children.push_back(start(all[waiting[next]], waiting[next], n, data));
+      ++next;
+    }
+    std::vector<pollfd> fds;
+    for (child const& c : children) fds.push_back({c.pipe, POLLIN, 0});
+    if (poll(fds.data(), fds.size(), -1) < 0) continue;
+    for (std::size_t i = fds.size(); i-- > 0;) {
+      if (fds[i].revents == 0) continue;
+      child& c = children[i];
+      char part[4096];
+      ssize_t const got = read(c.pipe, part, sizeof part);
+      if (got > 0) {
+        c.line.append(part, static_cast<std::size_t>(got));
+        continue;
+      }
+      close(c.pipe);
+      int status = 0;
+      waitpid(c.process, &status, 0);
+      setting const& s = all[c.number];
+      ++done;
+      if (status == 0 && !c.line.empty() && c.line.back() == '}') {
+        c.line += '\n';
+        foal::require(std::fwrite(c.line.data(), 1, c.line.size(), file) == c.line.size() && std::fflush(file) == 0,
+                      "cannot write to ", path, ", because ", std::strerror(errno), "; free space or name another file");
+        c.line.pop_back();
+        result r = parsed(c.line);
+        std::string const end = r.diverged_at >= 0   ? foal::sentence("diverged at update ", r.diverged_at)
+                                : r.accuracy.empty() ? "no epoch"
+                                                     : foal::report::fixed(100 * r.accuracy.back(), 2) + " %";
+        std::printf("[%zu/%zu] %s: %s, %.1f s\n", done, waiting.size(), s.name().c_str(), end.c_str(), r.seconds);
+        known[r.run] = std::move(r);
+      } else {
+        ++failed;
+        std::printf("[%zu/%zu] %s: failed\n", done, waiting.size(), s.name().c_str());
+      }
+      std::fflush(stdout);
+      children.erase(children.begin() + static_cast<std::ptrdiff_t>(i));
+    }
+  }
+  std::fclose(file);
+  foal::require(failed == 0, "cannot complete the sweep, because ", failed, " of ", waiting.size(),
+                " runs failed; see what they said above, then start the same command again");
+}
+
+}  // namespace sweep
