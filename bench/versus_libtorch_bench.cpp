@@ -25,6 +25,7 @@
 #include "support/outcome.hpp"
 
 // After foal's headers: libtorch defines macros.
+#include <ATen/core/ivalue.h>  // first: the others use it before they include it
 #include <torch/nn/functional/loss.h>
 #include <torch/nn/modules/linear.h>
 #include <torch/optim/sgd.h>
@@ -176,7 +177,7 @@ void measure(bench::outcome& out, data_set const& data, int microbatch_size, int
 std::string blas() {
   Dl_info info{};
   if (dladdr(reinterpret_cast<void*>(&sgemm_), &info) == 0 || info.dli_fname == nullptr) return "unknown BLAS";
-  return std::filesystem::canonical(info.dli_fname).filename().string();
+  return std::filesystem::canonical(info.dli_fname).string();
 }
 
 }  // namespace
