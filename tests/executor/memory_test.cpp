@@ -159,6 +159,22 @@ TEST_CASE("a worker neither allocates nor locks on the path of a microbatch") {
   run_watched({9, 3, false, 2, 3, 3, 3}, 2);
 }
 
+TEST_CASE("a wire between two workers has a slot to spare, one within a worker has none") {
+  choice const c{4, 3};
+  lower::run_tables const t = test::tables_of(c);
+  executor::engine const alone(t, {test::bit_samples, c.n, 1, 5, false, 64, false}, true, {0, 0, 0, 0});
+  executor::engine const two(t, {test::bit_samples, c.n, 2, 5, false, 64, false}, true, {0, 0, 1, 1});
+  for (std::size_t s = 0; s + 1 < 4; ++s) {
+    executor::bound_stage const &a = alone.stages()[s], &b = two.stages()[s];
+    std::uint32_t const spare = s == 1 ? 1 : 0;
+    REQUIRE(a.wire_out.ring_transit + a.wire_out.ring_kept >= 1);
+    REQUIRE(a.gradient_in.ring_transit + a.gradient_in.ring_kept >= 1);
+    CHECK(b.wire_out.ring_transit + b.wire_out.ring_kept == a.wire_out.ring_transit + a.wire_out.ring_kept + spare);
+    CHECK(b.gradient_in.ring_transit + b.gradient_in.ring_kept ==
+          a.gradient_in.ring_transit + a.gradient_in.ring_kept + spare);
+  }
+}
+
 TEST_CASE("the counters do count") {
   if (!counts) return;
   calls = 0;
