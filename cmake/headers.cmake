@@ -127,6 +127,7 @@ set(foal_headers
     foal/lower/describe.hpp
     foal/lower/device.hpp
     foal/lower/functions.hpp
+    foal/lower/hook.hpp
     foal/lower/lower.hpp
     foal/lower/policies.hpp
     foal/lower/run_tables.hpp
@@ -134,16 +135,27 @@ set(foal_headers
     foal/lower/table.hpp
     foal/lower/wait.hpp
 
+    foal/executor/any_source.hpp
     foal/executor/bound_stage.hpp
+    foal/executor/diagnostic.hpp
+    foal/executor/diagnostics.hpp
     foal/executor/drive.hpp
     foal/executor/engine.hpp
     foal/executor/evaluation.hpp
     foal/executor/facts.hpp
+    foal/executor/fresh_gradient.hpp
+    foal/executor/hook.hpp
     foal/executor/memory.hpp
     foal/executor/ops.hpp
+    foal/executor/probe.hpp
     foal/executor/tables.hpp
     foal/executor/worker.hpp
 
+    foal/checkpoint/atomic_file.hpp
+    foal/checkpoint/json.hpp
+    foal/checkpoint/layout.hpp
+    foal/checkpoint/safetensors.hpp
+    foal/checkpoint/safetensors_file.hpp
     foal/foal.hpp
     foal/trainer.hpp
 )

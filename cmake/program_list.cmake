@@ -10,6 +10,7 @@ set(foal_examples
     parity
     quickstart
     sweep
+    utilisation
 )
 set(foal_example_parts
     compare/cifar
@@ -32,6 +33,8 @@ set(foal_example_parts
 
 # tests/<name>_test.cpp; the target is the file's name, with the folder in front where two folders have one
 set(foal_tests
+    checkpoint/json
+    checkpoint/safetensors
     clip/clip
     data/augment
     data/batches
@@ -49,8 +52,11 @@ set(foal_tests
     device/host
     device/host/map
     device/host/product
+    device/timed
+    executor/diagnostics
     executor/drive
     executor/engine
+    executor/hook
     executor/memory
     executor/worker
     layer/conv
@@ -85,6 +91,7 @@ set(foal_tests
     sweep/train
     trainer
     transport/local
+    utilisation/resnet50_sizes
 )
 
 # tests/<name>_test.cu
@@ -98,6 +105,7 @@ set(foal_fail_tests
     correction_of_a_stash
     delay_policy_without_effect
     empty_model
+    hook_of_another_scalar
     live_weights_of_gpipe
     model_without_input
     optimizer_without_prepare

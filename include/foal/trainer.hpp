@@ -9,6 +9,7 @@
 
 #include <foal/data/batches.hpp>
 #include <foal/device/default.hpp>
+#include <foal/executor/any_source.hpp>
 #include <foal/executor/engine.hpp>
 #include <foal/executor/facts.hpp>
 #include <foal/lower/describe.hpp>
@@ -47,29 +48,6 @@ constexpr int default_ranks(int stages) {
     return stages;
 }
 
-/// Samples of any source, in order, as functions; refers to the source.
-template <class S, class Target>
-struct any_source {
-  executor::evaluation_source functions{};
-
-  any_source() = default;
-  template <data::source Source>
-  any_source(Source const& from)  // NOLINT: a data set stands where its samples are wanted
-      : functions{&from, from.size(),
-                  [](void const* self, long long first, int n, void* x) {
-                    auto const& source = *static_cast<Source const*>(self);
-                    for (int i = 0; i < n; ++i)
-                      source.write_sample(first + i,
-                                          static_cast<S*>(x) + static_cast<std::ptrdiff_t>(i) * source.sample().size());
-                  },
-                  [](void const* self, long long first, int n, void* t) {
-                    auto const& source = *static_cast<Source const*>(self);
-                    for (int i = 0; i < n; ++i)
-                      source.write_target(first + i,
-                                          static_cast<Target*>(t) + static_cast<std::ptrdiff_t>(i) * source.target_size());
-                  }} {}
-};
-
 }  // namespace detail
 
 using evaluation_result = executor::evaluation_result;
@@ -77,8 +55,9 @@ using divergence = executor::divergence;
 
 /// What a fit gives back.
 struct fit_report {
-  std::vector<double> epoch_loss{};              ///< mean training loss of each epoch, as the forwards saw it
-  std::vector<evaluation_result> evaluations{};  ///< one after each epoch, where there is something to evaluate on
+  std::vector<double> epoch_loss{};                 ///< mean training loss of each epoch, as the forwards saw it
+  std::vector<evaluation_result> evaluations{};     ///< one after each epoch, where there is something to evaluate on
+  std::vector<executor::diagnostic> diagnostics{};  ///< where config.diagnostics asks for them: by update, then by stage
   std::optional<divergence> diverged{};
   long long updates = 0;
   double seconds = 0, samples_per_second = 0;
@@ -88,7 +67,8 @@ struct fit_report {
 
 /// Trains Net with Loss on the program of Schedule. Policies (each a type with a role): an optimizer (default optim::sgd), a
 /// learning rate (lr::constant), delay compensation (delay::none), weight versions (flush for synchronous schedules, else
-/// live), warm-up, clipping, initialisation, executor (threads), foal::on<device>, foal::scalar<type>.
+/// live), warm-up, clipping, initialisation, a hook after each update, executor (threads), foal::on<device>,
+/// foal::scalar<type>.
 template <model Net, class Loss, schedule::generator Schedule, class... Policies>
 class trainer {
  public:
@@ -103,6 +83,7 @@ class trainer {
   using warmup_type = find_role<role::warmup, warmup::none, Policies...>;
   using clip_type = find_role<role::clip, clip::none, Policies...>;
   using initial_type = find_role<role::initialisation, initialisation::declared, Policies...>;
+  using hook_type = find_role<role::hook, lower::no_hook, Policies...>;
   using executor_type = find_role<role::executor, executor::threads, Policies...>;
   using target_type = lower::detail::target_of<Loss, scalar_type>;
 
@@ -132,16 +113,18 @@ class trainer {
     Loss loss{};
     Schedule schedule{};
     initial_type initial{};
+    hook_type hook{};  ///< after_update(update_view) of every stage's every update, on the stage's worker
     /// Plan the copies of weights that evaluations need; a device that computes nothing has nothing to evaluate.
     bool evaluation = !lower::waits<device_type>;
-    int evaluation_samples = 64;  ///< of one evaluation batch
-    bool pin = false;             ///< worker i to CPU i
+    int evaluation_samples = 64;                 ///< of one evaluation batch
+    bool pin = false;                            ///< worker i to CPU i
+    executor::diagnostics_values diagnostics{};  ///< what delay does, measured every n-th update
     typename lower::device_values<device_type>::type device{};
   };
 
   struct fit_options {
     int epochs = 1;
-    detail::any_source<scalar_type, target_type> evaluate{};  ///< after each epoch
+    executor::any_source<scalar_type, target_type> evaluate{};  ///< after each epoch
     bool shuffle = true;
     bool quiet = false;             ///< no progress on stderr
     std::string label{};            ///< in front of the progress
@@ -192,6 +175,8 @@ class trainer {
     executor::run_result const result = run(batches, request);
     if (result.diverged) progress.line(result.diverged->text());
     progress.finish(detail);
+    if (log)
+      for (auto const& d : result.diagnostics) log->write([&d](report::json_writer& json) { d.write(json); });
     return report_of(result, per_epoch);
   }
 
@@ -214,7 +199,7 @@ class trainer {
   template <data::source Source>
   evaluation_result evaluate(Source const& source) {
     check_source(source);
-    detail::any_source<scalar_type, target_type> const any(source);
+    executor::any_source<scalar_type, target_type> const any(source);
     return engine_.evaluate(any.functions);
   }
 
@@ -250,6 +235,19 @@ class trainer {
     engine_.read(stage, p, v.data());
     return v;
   }
+  /// A statistic that no gradient moves (the running mean of a batch norm), as weights() and set_weights() do.
+  std::vector<scalar_type> statistics(int stage, std::size_t which) const {
+    auto const& p = tables_.stages[static_cast<std::size_t>(stage)].buffers[which];
+    std::vector<scalar_type> v(static_cast<std::size_t>(p.size));
+    engine_.read(stage, p, v.data(), true);
+    return v;
+  }
+  void set_statistics(int stage, std::size_t which, std::vector<scalar_type> const& v) {
+    auto const& p = tables_.stages[static_cast<std::size_t>(stage)].buffers[which];
+    require(static_cast<long long>(v.size()) == p.size, "cannot set ", p.name, ", because it has ", p.size, " elements and ",
+            v.size(), " were given; give as many");
+    engine_.write(stage, p, v.data(), true);
+  }
   void set_weights(int stage, std::size_t which, std::vector<scalar_type> const& v) {
     auto const& p = tables_.stages[static_cast<std::size_t>(stage)].parameters[which];
     require(static_cast<long long>(v.size()) == p.size, "cannot set ", p.name, ", because it has ", p.size, " elements and ",
@@ -270,12 +268,15 @@ class trainer {
   lower::run_tables const& tables() const { return tables_; }
   executor::engine const& engine() const { return engine_; }
   config const& values() const { return values_; }
+  /// The hook with what it has collected. Not while a fit is at work.
+  hook_type& hook() { return values_.hook; }
   long long updates() const { return engine_.updates(); }
 
  private:
   static constexpr bool small_ = stages <= 32;
   struct checks : lower::policies_are_sound<Schedule, scalar_type, optim_type, lr_type, delay_type, versions_type,
-                                            warmup_type, Policies...> {};
+                                            warmup_type, Policies...>,
+                  lower::is_a_hook<hook_type, scalar_type, device_type, lower::detail::uses_host_memory<device_type>()> {};
   struct proofs : detail::proved<Schedule, stages, most_ranks, 1, small_>,
                   detail::proved<Schedule, stages, most_ranks, 4, small_> {};
   static_assert(sizeof(checks) > 0 && sizeof(proofs) > 0);
@@ -295,7 +296,7 @@ class trainer {
     return c;
   }
 
-  lower::run_tables make_tables() const {
+  lower::run_tables make_tables() {
     require(values_.microbatch_size >= 1 && values_.microbatches >= 1, "cannot make a run of ", values_.microbatches,
             " microbatches of ", values_.microbatch_size, " samples, because both numbers must be at least 1; raise them");
     require(ranks_ <= most_ranks, "cannot spread ", stages, " stages over ", ranks_,
@@ -317,6 +318,8 @@ class trainer {
         values_.delay, values_.warmup,   values_.clip,  values_.initial};
     run_tables t = lower::lower<Net, device_type, scalar_type, versions_type>(
         schedule::extent{stages, ranks_, values_.microbatches}, values);
+    t.hook = lower::hook_of<hook_type, scalar_type>();
+    t.hook_value = &values_.hook;
     require(values_.microbatch_size >= t.least_samples, "cannot train with microbatches of ", values_.microbatch_size,
             " samples, because a batch norm would take its statistics from one value; use at least ", t.least_samples);
     let_wait<device_type>(t, values_.device);
@@ -325,7 +328,7 @@ class trainer {
 
   executor::run_values run_values() const {
     return {values_.microbatch_size, values_.microbatches,       values_.workers, values_.seed,
-            values_.evaluation,      values_.evaluation_samples, values_.pin};
+            values_.evaluation,      values_.evaluation_samples, values_.pin,     values_.diagnostics};
   }
 
   /// Ranks are spread over workers so that the busiest has as little work as can be; results do not depend on it.
@@ -355,6 +358,7 @@ class trainer {
     fit_report r;
     r.evaluations = result.evaluations;
     r.diverged = result.diverged;
+    r.diagnostics = result.diagnostics;
     r.updates = engine_.updates();
     r.seconds = result.seconds;
     long long trained = 0;  // after a divergence not all of them

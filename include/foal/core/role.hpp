@@ -16,6 +16,7 @@ struct versions {};
 struct warmup {};
 struct clip {};
 struct initialisation {};
+struct hook {};
 struct executor {};
 struct device {};
 struct scalar {};

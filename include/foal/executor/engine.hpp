@@ -6,8 +6,10 @@
 #include <optional>
 #include <vector>
 
+#include <foal/executor/diagnostics.hpp>
 #include <foal/executor/drive.hpp>
 #include <foal/executor/evaluation.hpp>
+#include <foal/executor/hook.hpp>
 
 namespace foal::executor {
 
@@ -28,6 +30,7 @@ struct run_result {
   std::vector<loss::loss_result> losses;        ///< of each microbatch, as its forward saw it
   std::vector<evaluation_result> evaluations;
   std::optional<divergence> diverged;
+  std::vector<diagnostic> diagnostics;          ///< by update, then by stage
   double seconds = 0;                           ///< of training, evaluations on the same thread included
 };
 
@@ -37,6 +40,15 @@ class engine {
   engine(run_tables const& tables, run_values values, bool threaded, std::vector<int> worker_of)
       : t_(tables), v_(values), threaded_(threaded), memory_(tables, v_, std::move(worker_of)) {
     if (v_.evaluation) evaluator_ = std::make_unique<evaluator>(t_, v_);
+    if (t_.hook.after_update != nullptr) {
+      hook_ = std::make_unique<hook_probe>(t_, v_.workers, memory_.stages());
+      hook_->divide_by(v_.microbatches);
+      probes_.push_back(hook_.get());
+    }
+    if (v_.diagnostics.every != 0) {
+      diagnostics_ = std::make_unique<diagnostics>(t_, v_);
+      probes_.push_back(diagnostics_.get());
+    }
     initialise();
   }
   engine(engine const&) = delete;
@@ -45,6 +57,10 @@ class engine {
   run_memory const& memory() const { return memory_; }
   evaluator const* evaluation() const { return evaluator_.get(); }
   run_values const& values() const { return v_; }
+  /// Bytes of the copies that a hook and diagnostics look at.
+  std::size_t diagnostics_bytes() const {
+    return (hook_ ? hook_->plan().bytes() : 0) + (diagnostics_ ? diagnostics_->bytes() : 0);
+  }
   long long updates() const { return updates_; }
   std::vector<bound_stage> const& stages() const { return memory_.stages(); }
 
@@ -65,11 +81,12 @@ class engine {
             "for copies of the weights; make it with .evaluation = true");
     auto const begin = std::chrono::steady_clock::now();
     long long const end = updates_ + request.minibatches;
-    check_evaluations(request, warmup, end);
+    check_copies(request, warmup, end);
     failed_ = true;  // unless every phase comes to its end
     if (t_.phases.size() > 1 && updates_ < warmup) run_phase(0, std::min(end, warmup) - updates_, warmup, request, result);
     if (!result.diverged && updates_ < end) run_phase(t_.phases.size() - 1, end - updates_, warmup, request, result);
     failed_ = result.diverged.has_value();
+    if (diagnostics_) result.diagnostics = diagnostics_->take();
     result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     return result;
   }
@@ -108,9 +125,11 @@ class engine {
     }
   }
 
-  /// A stage keeps one copy for evaluations, so all stages must have copied k before one of them can reach k + 1.
-  void check_evaluations(run_request const& request, long long warmup, long long end) const {
-    if (request.evaluate_every == 0 || end <= std::max(updates_, t_.phases.size() > 1 ? warmup : 0)) return;
+  /// A stage keeps one copy for evaluations and one for diagnostics, so all stages must have made copy k before one of them
+  /// can make k + 1.
+  void check_copies(run_request const& request, long long warmup, long long end) const {
+    bool const fresh = diagnostics_ != nullptr && diagnostics_->computes_fresh();
+    if ((request.evaluate_every == 0 && !fresh) || end <= std::max(updates_, t_.phases.size() > 1 ? warmup : 0)) return;
     schedule::program program = t_.phases.back().program;
     schedule::program_view const view = program.view();
     int first = std::numeric_limits<int>::max(), last = std::numeric_limits<int>::min();
@@ -121,9 +140,12 @@ class engine {
       last = std::max(last, slot);
     }
     int const least = (last - first) / view.period + 1;
-    require(request.evaluate_every >= least, "cannot evaluate every ", request.evaluate_every, " updates, because the stages of ",
+    require(request.evaluate_every == 0 || request.evaluate_every >= least, "cannot evaluate every ", request.evaluate_every, " updates, because the stages of ",
             t_.phases.back().name, " are up to ", least - 1, " updates apart and keep one copy of their weights for evaluations; "
             "evaluate at most every ", least, " updates");
+    require(!fresh || diagnostics_->every() >= least, "cannot compute fresh gradients every ", v_.diagnostics.every,
+            " updates, because the stages of ", t_.phases.back().name, " are up to ", least - 1,
+            " updates apart and keep one copy of their weights for it; take diagnostics at most every ", least, " updates");
   }
 
   void run_phase(std::size_t number, long long minibatches, long long warmup, run_request const& request, run_result& result) {
@@ -136,7 +158,8 @@ class engine {
       b.asynchronous = last && view.asynchronous;
       b.phase_updates = t_.phases.size() > 1 ? warmup : 0;
     }
-    stage_ops const ops(t_, v_, request.source, memory_.host_targets());
+    if (diagnostics_) diagnostics_->begin_phase(memory_.stages(), request.source, minibatches);
+    stage_ops const ops(t_, v_, request.source, memory_.host_targets(), probes_);
     phase_state shared;
     shared.tables = &t_;
     shared.ops = &ops;
@@ -209,6 +232,9 @@ class engine {
   bool threaded_;
   run_memory memory_;
   std::unique_ptr<evaluator> evaluator_;
+  std::unique_ptr<hook_probe> hook_;
+  std::unique_ptr<diagnostics> diagnostics_;
+  probes probes_;
   long long updates_ = 0, run_begin_ = 0, evaluations_before_ = 0;
   bool failed_ = false;
   std::atomic<long long> evaluations_done_{0}, copies_made_{0};

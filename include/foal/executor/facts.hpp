@@ -39,6 +39,7 @@ inline report::facts facts_of(run_tables const& t, engine const& e) {
   f.microbatch_size = e.values().microbatch_size;
   f.microbatches = e.values().microbatches;
   f.bytes = bytes_of(e.memory().plan(), e.evaluation() != nullptr ? &e.evaluation()->plan() : nullptr);
+  f.bytes.diagnostics = static_cast<long long>(e.diagnostics_bytes());
   std::vector<long long> bytes(t.stages.size(), 0);
   for (plan_entry const& entry : e.memory().plan().entries())
     if (entry.stage >= 0) bytes[static_cast<std::size_t>(entry.stage)] += static_cast<long long>(entry.bytes);

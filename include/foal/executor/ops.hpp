@@ -3,8 +3,10 @@
 
 #include <cmath>
 #include <string>
+#include <utility>
 
 #include <foal/executor/bound_stage.hpp>
+#include <foal/executor/probe.hpp>
 
 namespace foal::executor {
 
@@ -28,8 +30,9 @@ struct position {
 
 class stage_ops {
  public:
-  stage_ops(run_tables const& tables, run_values const& values, source_functions const& source, std::byte* host_targets)
-      : t_(tables), v_(values), source_(source), host_targets_(host_targets) {}
+  stage_ops(run_tables const& tables, run_values const& values, source_functions const& source, std::byte* host_targets,
+            probes watching = {})
+      : t_(tables), v_(values), source_(source), host_targets_(host_targets), watching_(std::move(watching)) {}
 
   /// F. The loss, for the last stage; else nothing.
   loss::loss_result forward(bound_stage& b, position p) const {
@@ -59,6 +62,7 @@ class stage_ops {
   void backward(bound_stage& b, position p, bool weight_gradients) const {
     if (waited(b, weight_gradients ? schedule::op_kind::BW : schedule::op_kind::B)) return;
     weight_set const w = backward_weights(b, p.microbatch);
+    for (probe* const look : watching_) look->before_backward(b, p.microbatch, w);
     for (lower::step const& s : b.table->backward) {
       if (s.what != lower::step::kind::layer) {
         move(b, s, p);
@@ -99,6 +103,7 @@ class stage_ops {
     auto const n = static_cast<std::size_t>(b.table->weight_elements);
     if (!t_.device.all_finite(b.device, n, b.g)) return false;
     keep_version(b);
+    for (probe* const look : watching_) look->before_update(b);
 
     double const divide = v_.microbatches;
     double scale = 1;
@@ -132,6 +137,7 @@ class stage_ops {
     }
     ++b.version;
     ++b.updates;
+    for (probe* const look : watching_) look->after_update(b, rate);
     return true;
   }
 
@@ -312,6 +318,7 @@ class stage_ops {
   run_values const& v_;
   source_functions source_;
   std::byte* host_targets_;
+  probes watching_;  ///< mostly none
 };
 
 }  // namespace foal::executor

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include <foal/executor/diagnostic.hpp>
 #include <foal/lower/run_tables.hpp>
 
 namespace foal::executor {
@@ -34,6 +35,7 @@ struct run_values {
   bool evaluation = true;   ///< plan the copies that evaluations need
   int evaluation_samples = 64;
   bool pin = false;         ///< worker i to CPU i
+  diagnostics_values diagnostics{};
 };
 
 }  // namespace foal::executor

@@ -8,6 +8,7 @@
 #include <foal/delay/concept.hpp>
 #include <foal/delay/none.hpp>
 #include <foal/layer/contract.hpp>
+#include <foal/lower/hook.hpp>
 #include <foal/lr/concept.hpp>
 #include <foal/optim/concept.hpp>
 #include <foal/schedule/verdict.hpp>
@@ -18,10 +19,10 @@ namespace foal::lower {
 
 template <class P>
 struct policy_has_a_role {
-  static_assert(
-      has_role<P>,
-      "foal: cannot use this type as a policy, because it does not say what it is for; add using role = "
-      "foal::role::optimizer (or learning_rate, delay, versions, warmup, clip, initialisation, executor, device, scalar)");
+  static_assert(has_role<P>,
+                "foal: cannot use this type as a policy, because it does not say what it is for; add using role = "
+                "foal::role::optimizer (or learning_rate, delay, versions, warmup, clip, initialisation, hook, executor, "
+                "device, scalar)");
 };
 
 // Takes one list of policies for each role; more than one policy is an error that names the first two.
@@ -49,6 +50,18 @@ struct is_a_learning_rate {
       lr::learning_rate<P>,
       "foal: cannot use this policy as a learning rate, because it lacks a member; it needs double at(foal::lr::moment) "
       "const");
+};
+
+template <class Hook, class S, class Device, bool HostMemory>
+struct is_a_hook {
+  static constexpr bool given = !std::is_same_v<Hook, no_hook>;
+  static_assert(
+      !given || update_hook<Hook, S>,
+      "foal: cannot call this policy after an update, because its member does not take the stage as it is; give it "
+      "void after_update(foal::update_view<S> const&), with S the trainer's scalar type or a template argument");
+  static_assert(!given || HostMemory,
+                "foal: cannot call a hook on this Device, because its memory cannot be read by the host, where hooks run; "
+                "leave the hook out, or train on foal::device::host");
 };
 
 namespace detail {
@@ -189,6 +202,7 @@ struct policies_are_sound
       at_most_one<role::warmup, with_role<role::warmup, Policies...>>,
       at_most_one<role::clip, with_role<role::clip, Policies...>>,
       at_most_one<role::initialisation, with_role<role::initialisation, Policies...>>,
+      at_most_one<role::hook, with_role<role::hook, Policies...>>,
       at_most_one<role::executor, with_role<role::executor, Policies...>>,
       at_most_one<role::device, with_role<role::device, Policies...>>,
       at_most_one<role::scalar, with_role<role::scalar, Policies...>>,

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include <foal/lower/functions.hpp>
+#include <foal/lower/hook.hpp>
 #include <foal/lr/concept.hpp>
 #include <foal/schedule/analysis.hpp>
 #include <foal/schedule/program.hpp>
@@ -44,6 +45,8 @@ struct run_tables {
   /// Null, or what ops do instead of computing (device::timed).
   void (*wait)(void const* times, schedule::op_kind kind, int stage) = nullptr;
   void const* wait_value = nullptr;
+  hook_functions hook;             ///< after U
+  void* hook_value = nullptr;
   std::vector<phase_table> phases;  ///< in the order of a run; the last one is the schedule itself
   int ranks = 1;
   std::vector<int> rank_of;         ///< of each stage

@@ -17,17 +17,18 @@ namespace foal::report {
 /// Bytes of all workers' arenas by what they are for. A category of its own for everything that a method adds.
 struct byte_facts {
   long long weights = 0, gradients = 0, optimizer = 0;
-  long long delta = 0;       ///< T2's running mean of weight differences
-  long long stash = 0;       ///< old weight versions
-  long long scratch = 0;     ///< temporary space of layers and libraries, extrapolated weights
-  long long saved = 0;       ///< activations kept for the backward pass
-  long long wires = 0;       ///< between stages
-  long long evaluation = 0;  ///< copies of weights for evaluation
-  long long data = 0;        ///< microbatches being loaded
+  long long delta = 0;        ///< T2's running mean of weight differences
+  long long stash = 0;        ///< old weight versions
+  long long scratch = 0;      ///< temporary space of layers and libraries, extrapolated weights
+  long long saved = 0;        ///< activations kept for the backward pass
+  long long wires = 0;        ///< between stages
+  long long evaluation = 0;   ///< copies of weights for evaluation
+  long long diagnostics = 0;  ///< copies that hooks and diagnostics look at
+  long long data = 0;         ///< microbatches being loaded
   long long other = 0;
 
   /// Names and values, in the order in which every table shows them.
-  constexpr std::array<std::pair<char const*, long long>, 11> entries() const {
+  constexpr std::array<std::pair<char const*, long long>, 12> entries() const {
     return {{{"weights", weights},
              {"gradients", gradients},
              {"optimizer", optimizer},
@@ -37,6 +38,7 @@ struct byte_facts {
              {"saved", saved},
              {"wires", wires},
              {"evaluation", evaluation},
+             {"diagnostics", diagnostics},
              {"data", data},
              {"other", other}}};
   }

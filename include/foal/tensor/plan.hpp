@@ -10,15 +10,18 @@
 
 namespace foal {
 
-/// What a buffer is for. scratch: weights extrapolated for F or B; workspace: temporaries of ops and packing buffers.
+/// What a buffer is for. scratch: weights extrapolated for F or B; workspace: temporaries of ops and packing buffers;
+/// diagnostics: copies that hooks and diagnostics look at.
 enum class category {
-  weights, gradients, optimizer, delta, stash, statistics, scratch, saved, wires, workspace, evaluation
+  weights, gradients, optimizer, delta, stash, statistics, scratch, saved, wires, workspace, evaluation,
+  diagnostics
 };
-inline constexpr int categories = 11;
+inline constexpr int categories = 12;
 
 constexpr char const* name(category c) {
   constexpr char const* names[] = {"weights", "gradients", "optimizer", "delta",     "stash",     "statistics",
-                                   "scratch", "saved",     "wires",     "workspace", "evaluation"};
+                                   "scratch", "saved",     "wires",     "workspace", "evaluation",
+                                   "diagnostics"};
   return names[static_cast<int>(c)];
 }
 
