@@ -1,0 +1,165 @@
+// Reads the JSON of a file's header: objects of objects, strings and arrays of whole numbers, and nothing beyond.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <string>
+#include <string_view>
+
+#include <foal/core/error.hpp>
+
+namespace foal::checkpoint {
+
+/// Reads a text from front to back; every fault gives a sentence with the place where it is. The text must outlive it.
+class json_reader {
+ public:
+  json_reader(std::string file, std::string_view text) : file_(std::move(file)), text_(text) {}
+
+  /// An object: calls member(key) for each; it must read the value. Keys come as they are, twice the same ones too.
+  template <class Member>
+  void object(Member member) {
+    expect('{');
+    if (taken('}')) return;
+    do {
+      std::string const key = string();
+      expect(':');
+      member(key);
+    } while (taken(','));
+    expect('}');
+  }
+
+  /// An array: calls element() for each; it must read it.
+  template <class Element>
+  void array(Element element) {
+    expect('[');
+    if (taken(']')) return;
+    do element();
+    while (taken(','));
+    expect(']');
+  }
+
+  /// A whole number from 0 up, without sign, fraction or exponent.
+  std::uint64_t number() {
+    skip();
+    constexpr std::uint64_t most = std::numeric_limits<std::uint64_t>::max();
+    std::size_t const start = at_;
+    std::uint64_t value = 0;
+    for (; at_ < text_.size() && text_[at_] >= '0' && text_[at_] <= '9'; ++at_) {
+      auto const digit = static_cast<std::uint64_t>(text_[at_] - '0');
+      if (value > (most - digit) / 10) refuse("a number that fits 64 bits");
+      value = 10 * value + digit;
+    }
+    if (at_ == start || (text_[start] == '0' && at_ != start + 1)) refuse("a whole number");
+    return value;
+  }
+
+  std::string string() {
+    expect('"');
+    std::string value;
+    for (;;) {
+      if (at_ == text_.size()) refuse("the end of a string");
+      char const c = text_[at_];
+      if (static_cast<unsigned char>(c) < 0x20) refuse("a character of a string");
+      ++at_;
+      if (c == '"') return value;
+      if (c == '\\')
+        escape(value);
+      else
+        value += c;
+    }
+  }
+
+  /// Nothing but blanks may follow.
+  void end() {
+    skip();
+    if (at_ != text_.size()) refuse("the end of the header");
+  }
+
+ private:
+  void skip() {
+    while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\n' || text_[at_] == '\t' || text_[at_] == '\r'))
+      ++at_;
+  }
+  bool taken(char c) {
+    skip();
+    if (at_ == text_.size() || text_[at_] != c) return false;
+    ++at_;
+    return true;
+  }
+  void expect(char c) {
+    if (!taken(c)) refuse(std::string("'") + c + "'");
+  }
+  [[noreturn]] void refuse(std::string const& expected) const {
+    std::string found = "its end";
+    if (at_ < text_.size()) {
+      auto const c = static_cast<unsigned char>(text_[at_]);
+      found = c > 0x20 && c < 0x7f ? std::string("'") + text_[at_] + "'" : "byte " + std::to_string(c);
+    }
+    throw error(sentence("cannot read ", file_, ", because byte ", at_, " of its header is ", found, " where ", expected,
+                         " is expected; fetch the file again"));
+  }
+
+  std::uint32_t hex() {
+    std::uint32_t value = 0;
+    for (int i = 0; i < 4; ++i) {
+      char const c = at_ < text_.size() ? text_[at_] : '?';
+      std::uint32_t digit = 0;
+      if (c >= '0' && c <= '9')
+        digit = static_cast<std::uint32_t>(c - '0');
+      else if (c >= 'a' && c <= 'f')
+        digit = static_cast<std::uint32_t>(c - 'a' + 10);
+      else if (c >= 'A' && c <= 'F')
+        digit = static_cast<std::uint32_t>(c - 'A' + 10);
+      else
+        refuse("four hexadecimal digits");
+      value = value << 4U | digit;
+      ++at_;
+    }
+    return value;
+  }
+
+  void escape(std::string& to) {
+    constexpr std::string_view written = "\"\\/bfnrt", meant = "\"\\/\b\f\n\r\t";
+    char const c = at_ < text_.size() ? text_[at_] : '?';
+    if (std::size_t const i = written.find(c); i != std::string_view::npos) {
+      ++at_;
+      to += meant[i];
+      return;
+    }
+    if (c != 'u') refuse("an escaped character");
+    ++at_;
+    std::uint32_t code = hex();
+    if (code >= 0xd800 && code < 0xdc00) {  // the first half of a pair
+      if (text_.substr(at_, 2) != "\\u") refuse("the second half of a pair of UTF-16");
+      at_ += 2;
+      std::uint32_t const low = hex();
+      if (low < 0xdc00 || low > 0xdfff) refuse("the second half of a pair of UTF-16");
+      code = 0x10000 + ((code - 0xd800) << 10U) + (low - 0xdc00);
+    } else if (code >= 0xdc00 && code < 0xe000) {
+      refuse("the first half of a pair of UTF-16");
+    }
+    auto const put = [&to](std::uint32_t byte) { to += static_cast<char>(static_cast<unsigned char>(byte)); };
+    if (code < 0x80) {
+      put(code);
+    } else if (code < 0x800) {
+      put(0xc0U | code >> 6U);
+      put(0x80U | (code & 0x3fU));
+    } else if (code < 0x10000) {
+      put(0xe0U | code >> 12U);
+      put(0x80U | (code >> 6U & 0x3fU));
+      put(0x80U | (code & 0x3fU));
+    } else {
+      put(0xf0U | code >> 18U);
+      put(0x80U | (code >> 12U & 0x3fU));
+      put(0x80U | (code >> 6U & 0x3fU));
+      put(0x80U | (code & 0x3fU));
+    }
+  }
+
+  std::string file_;
+  std::string_view text_;
+  std::size_t at_ = 0;
+};
+
+}  // namespace foal::checkpoint

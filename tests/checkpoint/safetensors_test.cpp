@@ -1,0 +1,327 @@
+// Weights to safetensors and back: layouts against a plain network in PyTorch's order, names, damage, atomic writing.
+#include <cmath>
+#include <cstring>
+
+#include <foal/checkpoint/safetensors.hpp>
+#include <foal/data/memory.hpp>
+#include <foal/layer/batch_norm.hpp>
+#include <foal/layer/conv.hpp>
+#include <foal/layer/flatten.hpp>
+#include <foal/layer/group_norm.hpp>
+#include <foal/layer/linear.hpp>
+#include <foal/layer/loss/cross_entropy.hpp>
+#include <foal/layer/relu.hpp>
+#include <foal/optim/momentum.hpp>
+#include <foal/schedule/gpipe.hpp>
+#include <foal/schedule/pipemare.hpp>
+#include <foal/trainer.hpp>
+
+#include "tests/data/support.hpp"
+
+namespace {
+
+using namespace foal;
+using Catch::Contains;
+using checkpoint::read_safetensors;
+using checkpoint::write_safetensors;
+using foal_test::temporary_directory;
+
+constexpr int channels = 2, height = 3, width = 4, filters = 3, hidden = 5, classes = 4;
+
+struct net : stages<input<channels, height, width>, conv<filters, 3>, relu, flatten, batch_norm, relu, linear<hidden>, relu,
+                    linear<classes>> {};
+template <class S, class Schedule = schedule::gpipe>
+using run = trainer<net, loss::cross_entropy, Schedule, optim::momentum, scalar<S>>;
+
+template <class Trainer>
+typename Trainer::config config(std::uint64_t seed) {
+  typename Trainer::config c;
+  c.microbatch_size = 4;
+  c.microbatches = 2;
+  c.seed = seed;
+  c.lr.rate = 0.2;
+  return c;
+}
+
+/// Anything to train on, images channels last as foal stores them.
+struct samples {
+  template <class S>
+  void inputs(long long m, S* x, S*) const {
+    for (int i = 0; i < 4 * channels * height * width; ++i)
+      x[i] = static_cast<S>(std::sin(1.7 * i + 0.9 * static_cast<double>(m)));
+  }
+  void targets(long long m, std::int32_t* t) const {
+    for (int i = 0; i < 4; ++i) t[i] = static_cast<std::int32_t>((i + m) % classes);
+  }
+};
+
+template <class Trainer>
+void train(Trainer& t) {
+  executor::run_request request;
+  request.minibatches = 10;
+  t.run(samples{}, request);
+}
+
+template <class Trainer>
+std::vector<typename Trainer::scalar_type> everything(Trainer const& t) {
+  auto all = t.all_weights();
+  for (int s = 0; s < Trainer::stages; ++s)
+    for (std::size_t i = 0; i < t.tables().stages[static_cast<std::size_t>(s)].buffers.size(); ++i) {
+      auto const more = t.statistics(s, i);
+      all.insert(all.end(), more.begin(), more.end());
+    }
+  return all;
+}
+
+using numbers = std::vector<double>;
+
+numbers array(checkpoint::safetensors_content const& c, std::string const& name, std::vector<std::uint64_t> const& shape) {
+  for (auto const& t : c.tensors)
+    if (t.name == name) {
+      CHECK(t.shape == shape);
+      CHECK(t.dtype == "F64");
+      numbers v((t.end - t.begin) / 8);
+      std::memcpy(v.data(), c.buffer.data() + t.begin, v.size() * 8);
+      return v;
+    }
+  FAIL("no " << name);
+  return {};
+}
+
+/// One sample whose pixels are given channels first, as PyTorch has them.
+struct one_image {
+  numbers x;  // [channels][height][width]
+  std::int32_t label = 0;
+  long long size() const { return 1; }
+  foal::shape sample() const { return image(channels, height, width); }
+  int target_size() const { return 1; }
+  int classes() const { return ::classes; }
+  template <class S>
+  void write_sample(long long, S* to) const {
+    for (int c = 0; c < channels; ++c)
+      for (int i = 0; i < height * width; ++i)
+        to[i * channels + c] = static_cast<S>(x[static_cast<std::size_t>(c * height * width + i)]);
+  }
+  template <class T>
+  void write_target(long long, T* to) const {
+    *to = static_cast<T>(label);
+  }
+};
+
+numbers torch_linear(numbers const& w, numbers const& b, numbers const& x) {
+  numbers y = b;
+  for (std::size_t o = 0; o < b.size(); ++o)
+    for (std::size_t i = 0; i < x.size(); ++i) y[o] += w[o * x.size() + i] * x[i];
+  return y;
+}
+
+/// Loss of the net, computed from the file's arrays alone, everything channels first.
+double torch_loss(checkpoint::safetensors_content const& c, one_image const& sample) {
+  constexpr int h = height, w = width;
+  std::uint64_t const flat = filters * h * w;
+  numbers const k = array(c, "0.conv.weight", {filters, channels, 3, 3}), kb = array(c, "0.conv.bias", {filters});
+  numbers y;
+  for (int o = 0; o < filters; ++o)
+    for (int r = 0; r < h; ++r)
+      for (int q = 0; q < w; ++q) {
+        double sum = kb[static_cast<std::size_t>(o)];
+        for (int i = 0; i < channels; ++i)
+          for (int a = -1; a <= 1; ++a)
+            for (int b = -1; b <= 1; ++b)
+              if (r + a >= 0 && r + a < h && q + b >= 0 && q + b < w)
+                sum += k[static_cast<std::size_t>(((o * channels + i) * 3 + a + 1) * 3 + b + 1)] *
+                       sample.x[static_cast<std::size_t>((i * h + r + a) * w + q + b)];
+        y.push_back(std::max(sum, 0.0));
+      }
+  numbers const gamma = array(c, "3.batch_norm.gamma", {flat}), beta = array(c, "3.batch_norm.beta", {flat});
+  numbers const mean = array(c, "3.batch_norm.running_mean", {flat}),
+                var = array(c, "3.batch_norm.running_variance", {flat});
+  for (std::size_t i = 0; i < flat; ++i)
+    y[i] = std::max(0.0, (y[i] - mean[i]) / std::sqrt(var[i] + 1e-5) * gamma[i] + beta[i]);
+  y = torch_linear(array(c, "5.linear.weight", {hidden, flat}), array(c, "5.linear.bias", {hidden}), y);
+  for (double& v : y) v = std::max(v, 0.0);
+  y = torch_linear(array(c, "7.linear.weight", {classes, hidden}), array(c, "7.linear.bias", {classes}), y);
+  double sum = 0;
+  for (double v : y) sum += std::exp(v);
+  return std::log(sum) - y[static_cast<std::size_t>(sample.label)];
+}
+
+}  // namespace
+
+TEST_CASE("what is written is the network in PyTorch's layouts") {
+  temporary_directory const folder;
+  std::string const path = folder / "w.safetensors";
+  run<double> t(config<run<double>>(1));
+  train(t);
+  write_safetensors(path, t, {{"epoch", "10"}, {"note", "a \"quoted\" note"}});
+  auto const content = checkpoint::read_safetensors_file(path);
+  CHECK(content.about.at("format") == "pt");
+  CHECK(content.about.at("epoch") == "10");
+  CHECK(content.about.at("note") == "a \"quoted\" note");
+  CHECK(content.about.at("foal.model").find("net") != std::string::npos);
+  CHECK(content.tensors.size() == 10);
+  one_image sample;
+  for (int i = 0; i < channels * height * width; ++i) sample.x.push_back(std::cos(0.3 * i * i));
+  for (sample.label = 0; sample.label < classes; ++sample.label)
+    CHECK(t.evaluate(sample).loss == Approx(torch_loss(content, sample)).epsilon(1e-12));
+
+  run<double, schedule::pipemare> other(config<run<double, schedule::pipemare>>(2));
+  CHECK(everything(other) != everything(t));
+  CHECK(read_safetensors(path, other) == content.about);
+  CHECK(everything(other) == everything(t));
+
+  run<float> narrow(config<run<float>>(3));
+  read_safetensors(path, narrow);
+  auto const exact = everything(t);
+  CHECK(everything(narrow) == std::vector<float>(exact.begin(), exact.end()));
+  write_safetensors(path, narrow);
+  read_safetensors(path, other);
+  auto const rounded = everything(narrow);
+  CHECK(everything(other) == numbers(rounded.begin(), rounded.end()));
+}
+
+namespace {
+
+struct linear_first : stages<input<channels, height, width>, flatten, group_norm<2>, linear<classes>> {};
+struct skip_first : stages<input<channels, height, width>, flatten, residual<linear<24>>, linear<classes>> {};
+struct narrow_net : stages<input<3>, linear<2>, relu, linear<2>> {};
+struct wide_net : stages<input<3>, linear<4>, relu, linear<2>> {};
+struct long_net : stages<input<3>, linear<2>, relu, linear<2>, relu, linear<2>> {};
+template <class Net>
+using plain = trainer<Net, loss::cross_entropy, schedule::gpipe>;
+
+}  // namespace
+
+TEST_CASE("orders that PyTorch does not have are refused") {
+  temporary_directory const folder;
+  plain<linear_first> a({});
+  CHECK_THROWS_WITH(write_safetensors(folder / "a", a),
+                    Contains("layer 1 (group_norm) stands between a flatten and the first"));
+  plain<skip_first> b({});
+  CHECK_THROWS_WITH(write_safetensors(folder / "b", b), Contains("a skip connection begins or ends between a flatten"));
+  CHECK(std::filesystem::is_empty(folder.path()));
+}
+
+TEST_CASE("tensors that do not fit the model are named, and nothing changes") {
+  temporary_directory const folder;
+  std::string const path = folder / "w.safetensors";
+  plain<narrow_net> narrow({});
+  plain<wide_net> wide({});
+  plain<long_net> longer({});
+  auto const before = wide.all_weights(), before_longer = longer.all_weights();
+  write_safetensors(path, narrow);
+  CHECK_THROWS_WITH(read_safetensors(path, wide),
+                    Contains("because its 0.linear.weight has the shape [2, 3] where [4, 3] is expected"));
+  CHECK_THROWS_WITH(read_safetensors(path, longer), Contains("because it lacks 4.linear.weight, 4.linear.bias; use"));
+  CHECK(wide.all_weights() == before);
+  CHECK(longer.all_weights() == before_longer);
+  write_safetensors(path, longer);
+  CHECK_THROWS_WITH(read_safetensors(path, narrow),
+                    Contains("it has 4.linear.bias, 4.linear.weight, which the model has not; use"));
+  auto content = checkpoint::read_safetensors_file(path);
+  content.tensors[0].dtype = "I32";
+  checkpoint::write_safetensors_file(path, content);
+  CHECK_THROWS_WITH(read_safetensors(path, longer), Contains("its 0.linear.weight is of type I32 where F32 or F64"));
+}
+
+namespace {
+
+/// A file with the header given and `buffer` bytes behind it.
+std::string refusal(std::string const& path, std::string const& header, std::size_t buffer) {
+  foal_test::bytes file(8);
+  std::uint64_t const length = header.size();
+  std::memcpy(file.data(), &length, 8);
+  file.insert(file.end(), header.begin(), header.end());
+  file.resize(file.size() + buffer);
+  foal_test::write(path, file);
+  return foal_test::complaint([&] { checkpoint::read_safetensors_file(path); });
+}
+std::string tensor(std::string const& name, std::string const& shape, std::string const& offsets,
+                   std::string const& type = "F32") {
+  return "\"" + name + R"(":{"dtype":")" + type + R"(","shape":)" + shape + R"(,"data_offsets":)" + offsets + "}";
+}
+
+}  // namespace
+
+TEST_CASE("headers that lie are refused with both values") {
+  temporary_directory const folder;
+  std::string const path = folder / "w.safetensors";
+  CHECK(refusal(path, "{" + tensor("a", "[2]", "[0,8]") + "}", 8).empty());
+  CHECK(refusal(path,
+                "{" + tensor("b", "[]", "[8,12]") + "," + tensor("a", "[2]", "[0,8]") + "," +
+                    tensor("c", "[0,9]", "[12,12]") + "}  ",
+                12)
+            .empty());
+  CHECK(refusal(path, "{}", 0).empty());
+  CHECK_THAT(refusal(path, "{}", 1), Contains("its tensors end at byte 0 of a buffer of 1 bytes"));
+  CHECK_THAT(refusal(path, "[]", 0), Contains("its header does not begin with '{'"));
+  CHECK_THAT(refusal(path, "", 0), Contains("its header does not begin with '{'"));
+  CHECK_THAT(refusal(path, "{" + tensor("a", "[2]", "[0,8]"), 8), Contains("is its end where '}' is expected"));
+  CHECK_THAT(refusal(path, "{" + tensor("a", "[2]", "[0,8]") + "," + tensor("b", "[1]", "[4,8]") + "}", 8),
+             Contains("its tensor 'b' begins at byte 4 of the buffer where 8 is expected"));
+  CHECK_THAT(refusal(path, "{" + tensor("a", "[2]", "[0,8]") + "," + tensor("b", "[1]", "[12,16]") + "}", 16),
+             Contains("its tensor 'b' begins at byte 12 of the buffer where 8 is expected"));
+  CHECK_THAT(refusal(path, "{" + tensor("a", "[4]", "[0,16]") + "}", 8), Contains("end at byte 16 of a buffer of 8 bytes"));
+  CHECK_THAT(refusal(path, "{" + tensor("a", "[2]", "[8,0]") + "}", 8),
+             Contains("lies at [8, 0) where 8 bytes are expected"));
+  CHECK_THAT(refusal(path, "{" + tensor("a", "[3]", "[0,8]") + "}", 8), Contains("[0, 8) where 12 bytes are expected"));
+  CHECK_THAT(refusal(path, "{" + tensor("a", "[4294967296,4294967296]", "[0,8]") + "}", 8),
+             Contains("[0, 8) where 18446744"));
+  CHECK_THAT(refusal(path, "{" + tensor("a", "[2]", "[0,8,9]") + "}", 8), Contains("has 3 fields and 3 data_offsets"));
+  CHECK_THAT(refusal(path, "{" + tensor("a", "[2]", "[0,8]", "F31") + "}", 8), Contains("is of type 'F31'"));
+  CHECK_THAT(refusal(path, "{\"a\":{\"dtype\":\"F32\",\"dtype\":\"F32\"}}", 8),
+             Contains("'dtype' of its tensor 'a' comes twice"));
+  CHECK_THAT(refusal(path, "{\"a\":{\"color\":\"F32\"}}", 8), Contains("has a field 'color'"));
+  CHECK_THAT(refusal(path, "{" + tensor("a", "[1]", "[0,4]") + "," + tensor("a", "[1]", "[4,8]") + "}", 8),
+             Contains("its header names 'a' twice"));
+  CHECK_THAT(refusal(path, R"({"__metadata__":{"k":"1","k":"2"}})", 0), Contains("its metadata names 'k' twice"));
+  CHECK_THAT(refusal(path, R"({"__metadata__":{"k":1}})", 0), Contains("is '1' where '\"' is expected"));
+  CHECK_THAT(refusal(path, R"({"__metadata__":{"foal.digest":"0"}})", 0),
+             Contains("where 0 is expected: the file is damaged"));
+
+  foal_test::bytes huge(16, 0xff);
+  foal_test::write(path, huge);
+  CHECK_THAT(foal_test::complaint([&] { checkpoint::read_safetensors_file(path); }),
+             Contains("header's length is 18446744073709551615 bytes where at most 8 are expected"));
+}
+
+TEST_CASE("damage gives a sentence, whatever is cut off or changed") {
+  temporary_directory const folder;
+  std::string const path = folder / "w.safetensors";
+  plain<narrow_net> t({});
+  write_safetensors(path, t);
+  auto const right = t.all_weights();
+  foal_test::refuses_truncations(path, [&] { read_safetensors(path, t); });
+
+  // A mutation goes unseen only if it takes the digest's name away and hits nothing else that counts.
+  int unseen = 0;
+  int const refused = foal_test::survives_mutations(path, 10'000, [&] {
+    auto const about = read_safetensors(path, t);
+    if (about.count(checkpoint::digest_key) == 0)
+      ++unseen;
+    else
+      REQUIRE(t.all_weights() == right);
+  });
+  CHECK(unseen < 300);
+  CHECK(refused > 9'600);
+}
+
+TEST_CASE("a file that cannot be written leaves what was there") {
+  temporary_directory const folder;
+  plain<narrow_net> t({});
+  std::string const path = folder / "w.safetensors";
+  write_safetensors(path, t);
+  auto const before = foal_test::read(path);
+  {
+    checkpoint::atomic_file half(path);
+    half.write("half", 4);
+    CHECK(std::filesystem::exists(path + ".partial"));
+  }
+  CHECK(foal_test::read(path) == before);
+  CHECK_FALSE(std::filesystem::exists(path + ".partial"));
+  CHECK_THROWS_WITH(write_safetensors(folder / "none/w", t), Contains("cannot write") && Contains("No such file"));
+  std::filesystem::create_directory(folder / "taken");
+  CHECK_THROWS_WITH(write_safetensors(folder / "taken", t), Contains("cannot write"));
+  CHECK(std::filesystem::is_directory(folder / "taken"));
+  CHECK_FALSE(std::filesystem::exists(folder / "taken.partial"));
+}
