@@ -14,6 +14,7 @@ set(foal_examples
 )
 set(foal_example_parts
     compare/cifar
+    compare/diagnostics
     compare/digits
     compare/mlp
     compare/mnist

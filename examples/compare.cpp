@@ -78,6 +78,7 @@ void train_all(std::vector<method_results>& all, network const& net, options con
       experiment e = o.base;
       e.method = all[m].method;
       e.seed += static_cast<std::uint64_t>(seed);
+      e.diagnostics = o.base.diagnostics && seed == 0 && e.method != method::gpipe;
       try {
         outcome result = net.train(e);
         std::lock_guard const lock(printing);
@@ -108,6 +109,7 @@ void time_all(std::vector<method_results>& all, network const& net, options cons
   for (auto& m : all) {
     experiment e = o.base;
     e.method = m.method;
+    e.diagnostics = false;
     runs.push_back(net.time(e));
     m.facts = m.runs.front().facts;
     m.program = runs.back()->program();
@@ -126,6 +128,7 @@ void time_all(std::vector<method_results>& all, network const& net, options cons
   for (std::size_t m = 0; m < all.size(); ++m) {
     experiment e = o.base;
     e.method = all[m].method;
+    e.diagnostics = false;
     e.workers = std::max(o.base.workers, std::min(2, all[m].facts.ranks));
     all[m].trace = net.time(e)->trace(5);
   }
@@ -208,6 +211,7 @@ int main(int argc, char** argv) {
       ->check(CLI::NonNegativeNumber);
   app.add_option("--t2-decay", o.base.decay, "D")->check(CLI::Range(0.0, 1.0));
   app.add_option("--target", o.target, "accuracy in percent for the modelled time; by default 1 point below GPipe's");
+  app.add_flag("--diagnostics", o.base.diagnostics, "measure what delay does to each stage, on the first seed");
   app.add_option("--report", o.folder, "folder of the report");
   app.add_option("--json", o.json, "write the table as an array of rows to this file");
   CLI11_PARSE(app, argc, argv);

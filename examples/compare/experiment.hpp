@@ -6,6 +6,7 @@
 #include <vector>
 
 #include <foal/data/split.hpp>
+#include <foal/executor/diagnostic.hpp>
 #include <foal/report/facts.hpp>
 #include <foal/report/trace.hpp>
 #include <foal/schedule/program.hpp>
@@ -38,6 +39,7 @@ struct experiment {
   int warmup_epochs = 0;              ///< T3
   double decay = 0.1353352832366127;  ///< T2's D
   bool augment = false;               ///< random flips and shifts
+  bool diagnostics = false;           ///< measure what delay does, once an epoch
   bool quiet = true;
 };
 
@@ -45,6 +47,7 @@ struct outcome {
   std::vector<double> accuracy, test_loss, train_loss;  ///< after each epoch
   long long diverged_at = -1;                           ///< update, -1: it did not
   std::string divergence;                               ///< the sentence
+  std::vector<foal::executor::diagnostic> diagnostics;  ///< after the synchronous warm-up
   double max_tau = 0;
   foal::report::facts facts;
 };

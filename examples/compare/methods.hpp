@@ -60,6 +60,7 @@ typename Trainer::config config_of(experiment const& e) {
     c.lr = base;
   if constexpr (requires { c.delay.decay; }) c.delay.decay = e.decay;
   if constexpr (requires { c.warmup.minibatches; }) c.warmup.minibatches = warmup;
+  if (e.diagnostics) c.diagnostics = {static_cast<int>(per_epoch), e.workers == 1};
   return c;
 }
 
@@ -78,6 +79,10 @@ outcome train_with(experiment const& e) {
     out.test_loss.push_back(r.loss);
   }
   out.train_loss = fit.epoch_loss;
+  long long warmup = 0;
+  if constexpr (requires { trainer.values().warmup.minibatches; }) warmup = trainer.values().warmup.minibatches;
+  for (auto const& d : fit.diagnostics)
+    if (d.update > warmup) out.diagnostics.push_back(d);
   if (fit.diverged) {
     out.diverged_at = fit.diverged->update;
     out.divergence = fit.diverged->text();

@@ -109,7 +109,7 @@ report::table memory_table(std::vector<method_results> const& all) {
     }
     if (any) t.add(std::move(line));
   }
-  std::vector<report::table_entry> total{"total without evaluation"};
+  std::vector<report::table_entry> total{"total without evaluation and diagnostics"};
   for (method_results const& m : all) total.emplace_back(report::bytes(training_bytes(m.facts.bytes)));
   t.add(std::move(total));
   return t;
@@ -160,6 +160,8 @@ void write_report(std::vector<method_results> const& all, settings const& s, dou
       {accuracy.svg(), "The same, near the best."},
       {curves(all, s, "Training loss", "", &outcome::train_loss, 1).svg(), "Training loss, as the forwards saw it."}});
 
+  add_diagnostics(all, s, metrics, page);
+
   page.section("Memory");
   page.add(memory_table(all), "Bytes of each category relative to GPipe's; where GPipe has none, the bytes.");
   report::bar_chart bars{.title = "Memory of training by category", .x_label = "MiB"};
@@ -168,10 +170,9 @@ void write_report(std::vector<method_results> const& all, settings const& s, dou
     report::bar_part part{all.front().facts.bytes.entries()[i].first, {}};
     for (method_results const& m : all)
       part.values.push_back(static_cast<double>(m.facts.bytes.entries()[i].second) / (1 << 20));
-    if (part.label != "evaluation") bars.parts.push_back(std::move(part));
+    if (part.label != "evaluation" && part.label != "diagnostics") bars.parts.push_back(std::move(part));
   }
-  page.add(report::figure{bars.svg(),
-                          "What each method allocates, the copies for evaluations left out: they are the same for all."});
+  page.add(report::figure{bars.svg(), "What each method allocates, the copies for evaluations and diagnostics left out."});
 
   page.section("Schedules");
   page.paragraph(

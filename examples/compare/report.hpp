@@ -7,6 +7,7 @@
 #include <foal/report/bar_chart.hpp>
 #include <foal/report/chart.hpp>
 #include <foal/report/html.hpp>
+#include <foal/report/metrics.hpp>
 #include <foal/report/rows.hpp>
 #include <foal/report/statistics.hpp>
 #include <foal/report/trace_json.hpp>
@@ -45,8 +46,8 @@ inline std::vector<double> final_accuracies(method_results const& m, int classes
   return v;
 }
 
-/// What training allocates; the copies that evaluations need are the same for every method and left out.
-inline long long training_bytes(foal::report::byte_facts const& b) { return b.total() - b.evaluation; }
+/// What training allocates; the copies that evaluations and diagnostics look at are left out.
+inline long long training_bytes(foal::report::byte_facts const& b) { return b.total() - b.evaluation - b.diagnostics; }
 
 /// Epochs until the mean curve over seeds reaches the target; 0: never.
 inline int epochs_to(method_results const& m, double target, int epochs) {
@@ -70,6 +71,9 @@ inline double modelled_seconds(method_results const& m, settings const& s, doubl
 foal::report::rows rows_of(std::vector<method_results> const& all, settings const& s);
 foal::report::table summary(std::vector<method_results> const& all, settings const& s, double target);
 foal::report::table memory_table(std::vector<method_results> const& all);
+/// Charts and JSON lines of the diagnostics; nothing where none were asked for.
+void add_diagnostics(std::vector<method_results> const& all, settings const& s, foal::report::metrics& metrics,
+                     foal::report::html_page& page);
 void write_report(std::vector<method_results> const& all, settings const& s, double target, std::string const& folder);
 
 }  // namespace compare
