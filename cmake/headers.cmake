@@ -156,6 +156,7 @@ set(foal_headers
     foal/checkpoint/layout.hpp
     foal/checkpoint/safetensors.hpp
     foal/checkpoint/safetensors_file.hpp
+
     foal/foal.hpp
     foal/trainer.hpp
 )

@@ -37,6 +37,11 @@ set(foal_tests
     checkpoint/json
     checkpoint/safetensors
     clip/clip
+    core/error
+    core/random
+    core/role
+    core/type_list
+    core/type_name
     data/augment
     data/batches
     data/cifar10
@@ -67,8 +72,13 @@ set(foal_tests
     layer/norm
     layer/pool
     layer/relu
+    lower/lower
     lower/policies
+    lower/stage
     lr/lr
+    model/description
+    model/partition
+    model/stages
     optim/optim
     report/chart
     report/facts
@@ -90,6 +100,8 @@ set(foal_tests
     sweep/setting
     sweep/teacher
     sweep/train
+    tensor/plan
+    tensor/shape
     trainer
     transport/local
     utilisation/resnet50_sizes
@@ -107,11 +119,14 @@ set(foal_fail_tests
     delay_policy_without_effect
     empty_model
     hook_of_another_scalar
+    layer_without_backward
     live_weights_of_gpipe
     model_without_input
+    not_a_layer
     optimizer_without_prepare
     policy_without_role
     rescheduling_without_effect
+    schedule_is_wrong
     shapes_do_not_chain
     skip_never_added
     skip_never_saved
