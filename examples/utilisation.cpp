@@ -284,6 +284,10 @@ int run(options const& o) {
       "pipedream is async_1f1b with stashed versions. Ratios of other N are to GPipe and PipeMare with N = %d.\n\n",
       P, o.times.forward_ms, o.times.backward_ms, o.slot_ms(), late.size(), foal::report::median(late),
       foal::report::quantile(late, 0.9), o.microbatches.front());
+  if (foal::report::quantile(late, 0.9) > 0.1 * o.times.forward_ms)
+    std::puts(
+        "warning: ops ended late, because other programs keep the cores busy; measured rates are too low. Run this alone,\n"
+        "or ahead of the others: chrt -r 1 utilisation ...\n");
   print(rows);
   if (o.equal_memory) {
     explain_equal_memory(m, o);
