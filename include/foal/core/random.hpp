@@ -16,8 +16,8 @@ enum class purpose : std::uint32_t { weights = 1, dropout = 2, order = 3, augmen
 struct random_key {
   std::uint64_t seed = 0;
   purpose use = purpose::user;
-  std::uint32_t layer = 0;    ///< global layer number in the model
-  std::uint64_t sample = 0;   ///< ordinal of the sample in the run (at most 2^40)
+  std::uint32_t layer = 0;   ///< global layer number in the model
+  std::uint64_t sample = 0;  ///< ordinal of the sample in the run (at most 2^40)
 };
 
 struct random_block {

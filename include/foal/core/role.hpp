@@ -40,8 +40,9 @@ struct role_of<P> {
 
 /// The policies of a pack that have the given role, as a type_list.
 template <class Role, class... Ps>
-using with_role = concat<type_list<>, std::conditional_t<std::is_same_v<typename detail::role_of<Ps>::type, Role>,
-                                                         type_list<Ps>, type_list<>>...>;
+using with_role =
+    concat<type_list<>,
+           std::conditional_t<std::is_same_v<typename detail::role_of<Ps>::type, Role>, type_list<Ps>, type_list<>>...>;
 
 /// The first policy with the role, or Default.
 template <class Role, class Default, class... Ps>

@@ -56,25 +56,35 @@ struct chain {
   struct weight_functor {
     detail::composed<S, static_cast<std::size_t>(A::states), static_cast<std::size_t>(B::states), F, G, HasF, HasG> f;
     template <class... States>
-    FOAL_HOST_DEVICE S operator()(S w, States const&... states) const { return f.value(w, states...); }
+    FOAL_HOST_DEVICE S operator()(S w, States const&... states) const {
+      return f.value(w, states...);
+    }
   };
   struct absent {};
 
   template <class S>
-  auto forward_weight(moment m) const requires(predicts_forward<A, S> || predicts_forward<B, S>) {
+  auto forward_weight(moment m) const
+    requires(predicts_forward<A, S> || predicts_forward<B, S>)
+  {
     auto const of = []<class P>(P const& p, moment at) {
-      if constexpr (predicts_forward<P, S>) return p.template forward_weight<S>(at);
-      else return absent{};
+      if constexpr (predicts_forward<P, S>)
+        return p.template forward_weight<S>(at);
+      else
+        return absent{};
     };
     using f = decltype(of(first, m));
     using g = decltype(of(second, m));
     return weight_functor<S, f, g, predicts_forward<A, S>, predicts_forward<B, S>>{{of(first, m), of(second, m)}};
   }
   template <class S>
-  auto backward_weight(moment m) const requires(corrects_backward<A, S> || corrects_backward<B, S>) {
+  auto backward_weight(moment m) const
+    requires(corrects_backward<A, S> || corrects_backward<B, S>)
+  {
     auto const of = []<class P>(P const& p, moment at) {
-      if constexpr (corrects_backward<P, S>) return p.template backward_weight<S>(at);
-      else return absent{};
+      if constexpr (corrects_backward<P, S>)
+        return p.template backward_weight<S>(at);
+      else
+        return absent{};
     };
     using f = decltype(of(first, m));
     using g = decltype(of(second, m));
@@ -91,15 +101,20 @@ struct chain {
       constexpr auto own = static_cast<std::size_t>(A::states);
       if constexpr (HasF) gradient = detail::with_states<0>(f, all, std::make_index_sequence<own>{}, gradient, w);
       if constexpr (HasG)
-        gradient = detail::with_states<own>(g, all, std::make_index_sequence<static_cast<std::size_t>(B::states)>{}, gradient, w);
+        gradient =
+            detail::with_states<own>(g, all, std::make_index_sequence<static_cast<std::size_t>(B::states)>{}, gradient, w);
       return gradient;
     }
   };
   template <class S>
-  auto gradient(moment m) const requires(changes_gradient<A, S> || changes_gradient<B, S>) {
+  auto gradient(moment m) const
+    requires(changes_gradient<A, S> || changes_gradient<B, S>)
+  {
     auto const of = []<class P>(P const& p, moment at) {
-      if constexpr (changes_gradient<P, S>) return p.template gradient<S>(at);
-      else return absent{};
+      if constexpr (changes_gradient<P, S>)
+        return p.template gradient<S>(at);
+      else
+        return absent{};
     };
     using f = decltype(of(first, m));
     using g = decltype(of(second, m));
@@ -120,10 +135,14 @@ struct chain {
     }
   };
   template <class S>
-  auto after_update(moment m) const requires(watches_updates<A, S> || watches_updates<B, S>) {
+  auto after_update(moment m) const
+    requires(watches_updates<A, S> || watches_updates<B, S>)
+  {
     auto const of = []<class P>(P const& p, moment at) {
-      if constexpr (watches_updates<P, S>) return p.template after_update<S>(at);
-      else return absent{};
+      if constexpr (watches_updates<P, S>)
+        return p.template after_update<S>(at);
+      else
+        return absent{};
     };
     using f = decltype(of(first, m));
     using g = decltype(of(second, m));

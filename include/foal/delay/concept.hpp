@@ -18,8 +18,9 @@ struct moment {
 /// Which parameters get the policy's state arrays.
 enum class scope { read_in_backward, all };
 
-/// Needs: role = foal::role::delay; static constexpr int states (arrays per parameter, zero when the asynchronous phase begins).
-/// May have, each a template on the scalar type S that takes a moment and gives an elementwise functor (S... are the states):
+/// Needs: role = foal::role::delay; static constexpr int states (arrays per parameter, zero when the asynchronous phase
+/// begins). May have, each a template on the scalar type S that takes a moment and gives an elementwise functor (S... are
+/// the states):
 ///   forward_weight<S>(moment)   S f(S w, S const&... state)          the weight that F reads
 ///   backward_weight<S>(moment)  S f(S w, S const&... state)          the weight that B reads
 ///   gradient<S>(moment)         S f(S g, S w, S const&... state)     the gradient that the optimizer gets
@@ -42,8 +43,10 @@ concept watches_updates = requires(P const p, moment m) { p.template after_updat
 
 template <class P>
 constexpr scope states_of() {
-  if constexpr (requires { P::states_of; }) return P::states_of;
-  else return scope::read_in_backward;
+  if constexpr (requires { P::states_of; })
+    return P::states_of;
+  else
+    return scope::read_in_backward;
 }
 
 }  // namespace foal::delay

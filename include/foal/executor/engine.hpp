@@ -18,20 +18,20 @@ struct run_request {
   long long minibatches = 0;
   source_functions source{};
   evaluation_source evaluation{};
-  long long evaluate_every = 0;  ///< updates; 0: no evaluations
-  std::function<void(evaluation_result const&)> evaluated{};      ///< on the calling thread
-  std::function<void(long long microbatches_done)> tick{};        ///< on the calling thread, every few milliseconds
+  long long evaluate_every = 0;                               ///< updates; 0: no evaluations
+  std::function<void(evaluation_result const&)> evaluated{};  ///< on the calling thread
+  std::function<void(long long microbatches_done)> tick{};    ///< on the calling thread, every few milliseconds
   observer watch{};
   disturbance disturb{};
-  report::trace* traces = nullptr;                                ///< a buffer per worker
+  report::trace* traces = nullptr;  ///< a buffer per worker
 };
 
 struct run_result {
-  std::vector<loss::loss_result> losses;        ///< of each microbatch, as its forward saw it
+  std::vector<loss::loss_result> losses;  ///< of each microbatch, as its forward saw it
   std::vector<evaluation_result> evaluations;
   std::optional<divergence> diverged;
-  std::vector<diagnostic> diagnostics;          ///< by update, then by stage
-  double seconds = 0;                           ///< of training, evaluations on the same thread included
+  std::vector<diagnostic> diagnostics;  ///< by update, then by stage
+  double seconds = 0;                   ///< of training, evaluations on the same thread included
 };
 
 class engine {
@@ -66,19 +66,23 @@ class engine {
 
   /// Trains for request.minibatches more minibatches; `warmup` of the run's first ones belong to the first phase of two.
   run_result run(run_request const& request, long long warmup) {
-    require(!failed_, "cannot train on, because this run diverged or was ended by an exception, and its stages stand at "
+    require(!failed_,
+            "cannot train on, because this run diverged or was ended by an exception, and its stages stand at "
             "different updates; make a new trainer");
     // Rings count microbatches of one call modulo 2^32, and distances must stay below half of that.
     require(request.minibatches >= 0 && request.minibatches <= std::numeric_limits<std::int32_t>::max() / v_.microbatches,
-            "cannot train for ", request.minibatches, " minibatches of ", v_.microbatches, " microbatches in one call, because "
-            "it counts up to ", std::numeric_limits<std::int32_t>::max(), " microbatches; ask for 0 or more, in several calls");
+            "cannot train for ", request.minibatches, " minibatches of ", v_.microbatches,
+            " microbatches in one call, because "
+            "it counts up to ",
+            std::numeric_limits<std::int32_t>::max(), " microbatches; ask for 0 or more, in several calls");
     run_result result;
     result.losses.resize(static_cast<std::size_t>(request.minibatches * v_.microbatches));
     run_begin_ = updates_ * v_.microbatches;
     evaluations_before_ = evaluations_done_.load();
-    require(request.evaluate_every == 0 || evaluator_ != nullptr,
-            "cannot evaluate during training, because the run was made with .evaluation = false and its memory plan has no room "
-            "for copies of the weights; make it with .evaluation = true");
+    require(
+        request.evaluate_every == 0 || evaluator_ != nullptr,
+        "cannot evaluate during training, because the run was made with .evaluation = false and its memory plan has no room "
+        "for copies of the weights; make it with .evaluation = true");
     auto const begin = std::chrono::steady_clock::now();
     long long const end = updates_ + request.minibatches;
     check_copies(request, warmup, end);
@@ -140,15 +144,18 @@ class engine {
       last = std::max(last, slot);
     }
     int const least = (last - first) / view.period + 1;
-    require(request.evaluate_every == 0 || request.evaluate_every >= least, "cannot evaluate every ", request.evaluate_every, " updates, because the stages of ",
-            t_.phases.back().name, " are up to ", least - 1, " updates apart and keep one copy of their weights for evaluations; "
-            "evaluate at most every ", least, " updates");
+    require(request.evaluate_every == 0 || request.evaluate_every >= least, "cannot evaluate every ", request.evaluate_every,
+            " updates, because the stages of ", t_.phases.back().name, " are up to ", least - 1,
+            " updates apart and keep one copy of their weights for evaluations; "
+            "evaluate at most every ",
+            least, " updates");
     require(!fresh || diagnostics_->every() >= least, "cannot compute fresh gradients every ", v_.diagnostics.every,
             " updates, because the stages of ", t_.phases.back().name, " are up to ", least - 1,
             " updates apart and keep one copy of their weights for it; take diagnostics at most every ", least, " updates");
   }
 
-  void run_phase(std::size_t number, long long minibatches, long long warmup, run_request const& request, run_result& result) {
+  void run_phase(std::size_t number, long long minibatches, long long warmup, run_request const& request,
+                 run_result& result) {
     phase_table const& phase = t_.phases[number];
     bool const last = number + 1 == t_.phases.size();
     schedule::program program = phase.program;
@@ -177,7 +184,9 @@ class engine {
     shared.watch = request.watch;
     shared.evaluate_every = request.evaluate_every;
     shared.evaluate_from = run_begin_ / v_.microbatches;
-    shared.copy_for_evaluation = [](void* self, bound_stage& b, long long) { static_cast<engine*>(self)->evaluator_->copy(b); };
+    shared.copy_for_evaluation = [](void* self, bound_stage& b, long long) {
+      static_cast<engine*>(self)->evaluator_->copy(b);
+    };
     shared.evaluation_self = this;
     shared.evaluations_done = &evaluations_done_;
     shared.copies_made = &copies_made_;
@@ -208,7 +217,8 @@ class engine {
     if (request.evaluate_every == 0) return;
     auto const stages = static_cast<long long>(memory_.stages().size());
     while (copies_made_.load() >= (evaluations_done_.load() + 1) * stages) {
-      long long const update = run_begin_ / v_.microbatches + (evaluations_done_.load() - evaluations_before_ + 1) * request.evaluate_every;
+      long long const update =
+          run_begin_ / v_.microbatches + (evaluations_done_.load() - evaluations_before_ + 1) * request.evaluate_every;
       evaluation_result const r = evaluator_->run(request.evaluation, update);
       result.evaluations.push_back(r);
       evaluations_done_.fetch_add(1);

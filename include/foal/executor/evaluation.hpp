@@ -1,4 +1,5 @@
-// Evaluation at a defined weight version: copies of every stage's weights after its k-th update, read while training goes on.
+// Evaluation at a defined weight version: copies of every stage's weights after its k-th update, read while training goes
+// on.
 #pragma once
 
 #include <algorithm>
@@ -10,14 +11,14 @@
 namespace foal::executor {
 
 struct evaluation_result {
-  long long update = 0;   ///< every stage's weights after this many updates
-  double loss = 0;        ///< mean
-  double accuracy = 0;    ///< share of correct targets
+  long long update = 0;  ///< every stage's weights after this many updates
+  double loss = 0;       ///< mean
+  double accuracy = 0;   ///< share of correct targets
   long long samples = 0;
 };
 
-/// Memory and work of evaluations. Copies are made by the stages' workers, read by the thread that evaluates. No side effects:
-/// statistics do not move, nothing of the training is written.
+/// Memory and work of evaluations. Copies are made by the stages' workers, read by the thread that evaluates. No side
+/// effects: statistics do not move, nothing of the training is written.
 class evaluator {
  public:
   evaluator(run_tables const& tables, run_values const& values) : t_(tables), samples_(values.evaluation_samples), plan_(1) {
@@ -29,7 +30,8 @@ class evaluator {
       for (auto const& x : s.tensors)
         if (!x.backward) one += padded(tensor_bytes(x));
       ring = std::max(ring, one);
-      for (auto const& w : s.wire_in) fixed = std::max(fixed, padded(bytes(static_cast<long long>(w.extent.size()) * samples_)));
+      for (auto const& w : s.wire_in)
+        fixed = std::max(fixed, padded(bytes(static_cast<long long>(w.extent.size()) * samples_)));
     }
     region_bytes_ = ring + lower::most_wires * fixed;
     for (auto& r : region_) r = plan_.add("activations of one stage", category::evaluation, 0, 0, region_bytes_);
@@ -40,7 +42,8 @@ class evaluator {
     device_ = t_.device.make(at(workspace_));
     if (!t_.device.host_memory) {
       host_.resize(std::max(bytes(static_cast<long long>(t_.stages.front().wire_in[0].extent.size()) * samples_),
-                            plan_[targets_].bytes) + alignment);
+                            plan_[targets_].bytes) +
+                   alignment);
     }
   }
   evaluator(evaluator const&) = delete;
@@ -127,8 +130,10 @@ class evaluator {
     for (lower::step const& p : t.forward) {
       if (p.what != lower::step::kind::layer) {
         auto const count = static_cast<std::size_t>(t.tensors[static_cast<std::size_t>(p.x)].elements.of(n));
-        if (p.what == lower::step::kind::copy) t_.device.copy(device_, of(p.y), of(p.x), count * t_.scalar_bytes);
-        else t_.device.add(device_, count, of(p.x), of(p.other), of(p.y));
+        if (p.what == lower::step::kind::copy)
+          t_.device.copy(device_, of(p.y), of(p.x), count * t_.scalar_bytes);
+        else
+          t_.device.add(device_, count, of(p.x), of(p.other), of(p.y));
         continue;
       }
       lower::layer_row const& l = t.layers[static_cast<std::size_t>(p.layer)];

@@ -16,8 +16,13 @@ class run_memory {
  public:
   /// worker_of: of each rank, 0 to values.workers - 1, ascending.
   run_memory(run_tables const& tables, run_values const& values, std::vector<int> worker_of)
-      : tables_(tables), values_(values), worker_of_(std::move(worker_of)), plan_(values.workers),
-        stages_(tables.stages.size()), forward_(tables.stages.size() + 1), gradient_(tables.stages.size() + 1),
+      : tables_(tables),
+        values_(values),
+        worker_of_(std::move(worker_of)),
+        plan_(values.workers),
+        stages_(tables.stages.size()),
+        forward_(tables.stages.size() + 1),
+        gradient_(tables.stages.size() + 1),
         bells_(static_cast<std::size_t>(values.workers)) {
     make_plan();
     allocate();
@@ -46,7 +51,8 @@ class run_memory {
     for (auto& c : gradient_) c.reset();
     for (std::size_t s = 0; s < stages_.size(); ++s) {
       bound_stage& b = stages_[s];
-      for (channel_end* e : {&b.wire_in, &b.wire_out, &b.gradient_in, &b.gradient_out}) e->messages = e->seen = e->seen_other = 0;
+      for (channel_end* e : {&b.wire_in, &b.wire_out, &b.gradient_in, &b.gradient_out})
+        e->messages = e->seen = e->seen_other = 0;
       for (watermark* w : {&b.forwarded, &b.returned, &b.freed}) w->reset();
       b.version = 0;
       b.facts = phase.facts.stage[s];
@@ -56,9 +62,7 @@ class run_memory {
   }
 
  private:
-  int worker_of_stage(std::size_t s) const {
-    return worker_of_[static_cast<std::size_t>(tables_.rank_of[s])];
-  }
+  int worker_of_stage(std::size_t s) const { return worker_of_[static_cast<std::size_t>(tables_.rank_of[s])]; }
   template <class F>
   int over_phases(F f) const {
     int most = 0;
@@ -82,7 +86,7 @@ class run_memory {
     std::size_t states[lower::most_states]{}, delay_states[lower::most_states]{};
     std::vector<std::size_t> wires, gradients, kept;  // kept: by tensor number, only for place::kept
     int history_slots = 0;
-    std::vector<std::size_t> scratch;                 // offsets within the worker's scratch, by tensor number
+    std::vector<std::size_t> scratch;  // offsets within the worker's scratch, by tensor number
   };
 
   void make_plan() {
@@ -112,7 +116,8 @@ class run_memory {
         p.delay_states[k] = add("delay state", category::delta, stages_[s].has_delay_states ? bytes(delayed) : 0);
       if (lags && tables_.policies.backward_weight != nullptr)
         extrapolated[i] = std::max(extrapolated[i], bytes(t.backward_elements));
-      if (lags && tables_.policies.forward_weight != nullptr) predicted[i] = std::max(predicted[i], bytes(t.weight_elements));
+      if (lags && tables_.policies.forward_weight != nullptr)
+        predicted[i] = std::max(predicted[i], bytes(t.weight_elements));
 
       bool const injected = !tables_.phases.back().program_delays.empty();
       p.history_slots = over_phases([&](phase_table const& ph) {
@@ -126,14 +131,14 @@ class run_memory {
       plan_kept(s, p, worker);
       if (s == 0 && !tables_.device.host_memory) host[i] = std::max(host[i], input_bytes());
       if (s + 1 == stages_.size()) p.targets = add("targets", category::wires, target_bytes());
-      if (s == 0)
-        p.staging = add("one input sample", category::workspace, bytes(t.wire_in[0].extent.size()));
+      if (s == 0) p.staging = add("one input sample", category::workspace, bytes(t.wire_in[0].extent.size()));
       temporary[i] = std::max(temporary[i], pack_scratch(t, p.scratch));
     }
     for (int w = 0; w < values_.workers; ++w) {
       auto const i = static_cast<std::size_t>(w);
       worker_temporary_.push_back(plan_.add("temporaries of ops", category::workspace, w, -1, temporary[i]));
-      worker_workspace_.push_back(plan_.add("library workspace", category::workspace, w, -1, tables_.device.workspace_bytes));
+      worker_workspace_.push_back(
+          plan_.add("library workspace", category::workspace, w, -1, tables_.device.workspace_bytes));
       worker_predicted_.push_back(plan_.add("weights predicted for F", category::scratch, w, -1, predicted[i]));
       worker_extrapolated_.push_back(plan_.add("weights extrapolated for B", category::scratch, w, -1, extrapolated[i]));
     }
@@ -152,19 +157,20 @@ class run_memory {
       std::size_t const one = bytes(static_cast<long long>(e.extent.size()) * values_.microbatch_size);
       bool const kept = e.last != until::forward;
       int const slots = slack(s) + over_phases([&](phase_table const& ph) {
-        return kept ? ph.facts.stage[s].wire_kept : ph.facts.stage[s].wire_transit;
-      });
+                          return kept ? ph.facts.stage[s].wire_kept : ph.facts.stage[s].wire_transit;
+                        });
       int const saved = kept ? over_phases([&](phase_table const& ph) { return ph.facts.stage[s].saved_peak; }) : 0;
-      p.wires.push_back(plan_ring(e.entry == 0 ? "activations from the stage before" : "skip from the stage before", worker, s,
-                                  one, slots, std::min(saved, slots)));
+      p.wires.push_back(plan_ring(e.entry == 0 ? "activations from the stage before" : "skip from the stage before", worker,
+                                  s, one, slots, std::min(saved, slots)));
       wire_slots_.push_back(slots);
       if (!first) {
         // The gradient of this wire lies with the stage that receives it: the one before.
         int const back = slack(s) + over_phases([&](phase_table const& ph) {
-          auto const& f = ph.facts.stage[s - 1];
-          return e.gradient_last == until::W ? f.gradient_kept : f.gradient_transit;
-        });
-        planned_[s - 1].gradients.push_back(plan_ring("gradients from the stage after", worker_of_stage(s - 1), s - 1, one, back, 0));
+                           auto const& f = ph.facts.stage[s - 1];
+                           return e.gradient_last == until::W ? f.gradient_kept : f.gradient_transit;
+                         });
+        planned_[s - 1].gradients.push_back(
+            plan_ring("gradients from the stage after", worker_of_stage(s - 1), s - 1, one, back, 0));
         gradient_slots_.push_back(back);
       }
     }
@@ -182,8 +188,7 @@ class run_memory {
   std::size_t plan_ring(char const* what, int worker, std::size_t stage, std::size_t one, int slots, int saved) {
     std::size_t const padded = (one + alignment - 1) / alignment * alignment;
     int const number = static_cast<int>(stage);
-    std::size_t const id =
-        plan_.add(what, category::saved, worker, number, static_cast<std::size_t>(saved) * padded);
+    std::size_t const id = plan_.add(what, category::saved, worker, number, static_cast<std::size_t>(saved) * padded);
     plan_.add(what, category::wires, worker, number, static_cast<std::size_t>(slots - saved) * padded);
     return id;
   }
@@ -261,8 +266,8 @@ class run_memory {
         std::size_t const padded = (one + alignment - 1) / alignment * alignment;
         wires[s].push_back({at(planned_[s].wires[e]), padded, static_cast<std::uint32_t>(wire_slots_[wire_number++])});
         if (s > 0)
-          gradients[s - 1].push_back({at(planned_[s - 1].gradients[e]), padded,
-                                      static_cast<std::uint32_t>(gradient_slots_[gradient_number++])});
+          gradients[s - 1].push_back(
+              {at(planned_[s - 1].gradients[e]), padded, static_cast<std::uint32_t>(gradient_slots_[gradient_number++])});
       }
       if (s == last) {
         auto const& loss = t.tensors[static_cast<std::size_t>(t.loss_gradient_tensor)];
@@ -314,14 +319,24 @@ class run_memory {
         auto const e = static_cast<std::size_t>(y.wire);
         std::size_t const padded = (tensor_bytes(y) + alignment - 1) / alignment * alignment;
         switch (y.where) {
-          case lower::place::wire_in: b.tensors.push_back(wires[s][e]); break;
-          case lower::place::wire_out: b.tensors.push_back(wires[s + 1][e]); break;
-          case lower::place::gradient_in: b.tensors.push_back(gradients[s][e]); break;
-          case lower::place::gradient_out: b.tensors.push_back(gradients[s - 1][e]); break;
+          case lower::place::wire_in:
+            b.tensors.push_back(wires[s][e]);
+            break;
+          case lower::place::wire_out:
+            b.tensors.push_back(wires[s + 1][e]);
+            break;
+          case lower::place::gradient_in:
+            b.tensors.push_back(gradients[s][e]);
+            break;
+          case lower::place::gradient_out:
+            b.tensors.push_back(gradients[s - 1][e]);
+            break;
           case lower::place::kept:
             b.tensors.push_back({at(p.kept[x]), padded, static_cast<std::uint32_t>(kept_slots(s, y))});
             break;
-          case lower::place::scratch: b.tensors.push_back({scratch + p.scratch[x], 0, 1}); break;
+          case lower::place::scratch:
+            b.tensors.push_back({scratch + p.scratch[x], 0, 1});
+            break;
         }
       }
     }
@@ -355,7 +370,7 @@ class run_memory {
   std::vector<transport::channel> forward_, gradient_;  ///< [s]: between s - 1 and s
   std::vector<transport::bell> bells_;
   std::vector<stage_plan> planned_;
-  std::vector<int> wire_slots_, gradient_slots_;        ///< in the order of (stage, entry)
+  std::vector<int> wire_slots_, gradient_slots_;  ///< in the order of (stage, entry)
   int loss_slots_ = 1;
   std::vector<std::size_t> worker_temporary_, worker_workspace_, worker_predicted_, worker_extrapolated_;
   std::vector<void*> arenas_, devices_;

@@ -14,7 +14,7 @@ namespace foal::executor {
 struct divergence {
   long long update = 0;  ///< the stage's own count of finished updates
   int stage = 0;
-  std::string what;      ///< "loss", or the parameter whose gradient it is
+  std::string what;  ///< "loss", or the parameter whose gradient it is
 
   std::string text() const {
     return sentence("cannot go on after update ", update, ", because the ", what, " at stage ", stage,
@@ -144,7 +144,8 @@ class stage_ops {
   /// The parameter whose gradient is not finite.
   std::string find_non_finite(bound_stage& b) const {
     for (lower::parameter_row const& p : b.table->parameters)
-      if (!t_.device.all_finite(b.device, static_cast<std::size_t>(p.size), b.g + static_cast<std::size_t>(p.offset) * t_.scalar_bytes))
+      if (!t_.device.all_finite(b.device, static_cast<std::size_t>(p.size),
+                                b.g + static_cast<std::size_t>(p.offset) * t_.scalar_bytes))
         return "gradient of " + p.name;
     return "gradient";
   }
@@ -179,8 +180,9 @@ class stage_ops {
     c.saved_y = tensor(b, l.y, p);
     for (int i = 0; i < lower::most && l.entry[i] >= 0; ++i) c.entry[i] = tensor(b, l.entry[i], p);
     for (int i = 0; i < l.buffers; ++i)
-      c.buffers[i] = b.buffers + static_cast<std::size_t>(
-                                     b.table->buffers[static_cast<std::size_t>(l.first_buffer + i)].offset) * t_.scalar_bytes;
+      c.buffers[i] =
+          b.buffers +
+          static_cast<std::size_t>(b.table->buffers[static_cast<std::size_t>(l.first_buffer + i)].offset) * t_.scalar_bytes;
     return c;
   }
 
@@ -272,7 +274,8 @@ class stage_ops {
   }
   void* forward_pointer(bound_stage& b, weight_set w, int parameter) const {
     lower::parameter_row const& p = b.table->parameters[static_cast<std::size_t>(parameter)];
-    if (w.base == b.forward_scratch && !b.delay_acts_on(p)) return b.w + static_cast<std::size_t>(p.offset) * t_.scalar_bytes;
+    if (w.base == b.forward_scratch && !b.delay_acts_on(p))
+      return b.w + static_cast<std::size_t>(p.offset) * t_.scalar_bytes;
     return b.in_set(w, p, t_.scalar_bytes);
   }
 

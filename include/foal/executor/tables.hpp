@@ -32,9 +32,9 @@ struct run_values {
   int microbatches = 1;     ///< N
   int workers = 1;
   std::uint64_t seed = 1;
-  bool evaluation = true;   ///< plan the copies that evaluations need
+  bool evaluation = true;  ///< plan the copies that evaluations need
   int evaluation_samples = 64;
-  bool pin = false;         ///< worker i to CPU i
+  bool pin = false;  ///< worker i to CPU i
   diagnostics_values diagnostics{};
 };
 

@@ -1,4 +1,5 @@
-// How parameters start: as their layers declare, or scaled for deep rectified nets; keyed by global layer number and element.
+// How parameters start: as their layers declare, or scaled for deep rectified nets; keyed by global layer number and
+// element.
 #pragma once
 
 #include <cmath>

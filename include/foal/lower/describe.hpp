@@ -13,7 +13,11 @@ std::string describe_policy(P const& p) {
   std::string text = P::name;
   auto const put = [&text](char const* name, auto value) { text += sentence(" ", name, "=", value); };
   if constexpr (requires { p.base; }) text += " over " + describe_policy(p.base);
-  if constexpr (requires { p.first; p.second; }) text += " of " + describe_policy(p.first) + " and " + describe_policy(p.second);
+  if constexpr (requires {
+                  p.first;
+                  p.second;
+                })
+    text += " of " + describe_policy(p.first) + " and " + describe_policy(p.second);
   if constexpr (requires { p.rate; }) put("rate", p.rate);
   if constexpr (requires { p.every; }) put("every", p.every);
   if constexpr (requires { p.factor; }) put("factor", p.factor);

@@ -37,8 +37,10 @@ struct device_thunks {
 
 template <class D>
 constexpr bool uses_host_memory() {
-  if constexpr (requires { D::host_memory; }) return D::host_memory;
-  else return true;
+  if constexpr (requires { D::host_memory; })
+    return D::host_memory;
+  else
+    return true;
 }
 
 template <class Loss, class S>
@@ -56,18 +58,24 @@ loss::loss_result apply_loss(loss_call const& c) {
 
 template <class D, class S>
 constexpr device_functions device_of() {
-  static_assert(requires { sizeof(D); },
-                "foal: cannot train on this device, because only its name is known here; include its header (in a .cu file "
-                "foal/cuda.hpp for a GPU, foal/device/host.hpp for the host)");
+  static_assert(
+      requires { sizeof(D); },
+      "foal: cannot train on this device, because only its name is known here; include its header (in a .cu file "
+      "foal/cuda.hpp for a GPU, foal/device/host.hpp for the host)");
   using t = detail::device_thunks<D, S>;
-  return {D::workspace_bytes, detail::uses_host_memory<D>(), &t::allocate, &t::release, &t::make,
-          &t::destroy,        &t::copy,                      &t::copy_in,  &t::copy_out, &t::zero,
-          &t::synchronise,    &t::add,                       &t::all_finite, &t::sum_of_squares};
+  return {D::workspace_bytes, detail::uses_host_memory<D>(),
+          &t::allocate,       &t::release,
+          &t::make,           &t::destroy,
+          &t::copy,           &t::copy_in,
+          &t::copy_out,       &t::zero,
+          &t::synchronise,    &t::add,
+          &t::all_finite,     &t::sum_of_squares};
 }
 
 template <class Loss, class D, class S>
 constexpr loss_functions loss_of(shape output) {
-  return {&detail::apply_loss<Loss, D, S>, Loss::targets(output), sizeof(detail::target_of<Loss, S>), Loss::weight(output, 1)};
+  return {&detail::apply_loss<Loss, D, S>, Loss::targets(output), sizeof(detail::target_of<Loss, S>),
+          Loss::weight(output, 1)};
 }
 
 }  // namespace foal::lower

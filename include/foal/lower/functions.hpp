@@ -45,8 +45,8 @@ struct loss_call {
 struct loss_functions {
   loss::loss_result (*apply)(loss_call const&) = nullptr;
   int targets_per_sample = 1;
-  std::size_t target_bytes = 0;   ///< of one target
-  double sample_weight = 1;       ///< weight of one sample
+  std::size_t target_bytes = 0;  ///< of one target
+  double sample_weight = 1;      ///< weight of one sample
 };
 
 inline constexpr int most_states = 4;
@@ -64,7 +64,7 @@ struct update_call {
   bool compensate = false;            ///< the delay policy acts
   double divide = 1, scale = 1;       ///< gradient = g / divide * scale (clipping)
   double rate = 0;
-  long long update = 1;               ///< the stage's own count, from 1
+  long long update = 1;  ///< the stage's own count, from 1
   delay::moment moment{};
 };
 
@@ -93,7 +93,7 @@ template <class L, class D, class S>
 struct layer_thunks {
   static context<D, S> make(layer_call const& c, S** buffers) {
     for (int i = 0; i < most; ++i) buffers[i] = static_cast<S*>(c.buffers[i]);
-    return {*static_cast<D*>(c.device), c.in,     c.out, c.samples, c.microbatches, c.phase, c.random,
+    return {*static_cast<D*>(c.device), c.in,   c.out, c.samples, c.microbatches, c.phase, c.random,
             static_cast<S*>(c.scratch), buffers};
   }
   static saved<S> kept(layer_call const& c) {
@@ -132,9 +132,8 @@ struct layer_thunks {
     L::backward(ctx, static_cast<S const*>(c.dy), weights<S const>{p.w}, kept(c), static_cast<S*>(c.dx), weights<S>{p.dw});
   }
 
-  static constexpr bool has_weight_gradient = requires(context<D, S>& ctx, S const* dy, saved<S> s, weights<S> dw) {
-    L::backward_weight(ctx, dy, s, dw);
-  };
+  static constexpr bool has_weight_gradient =
+      requires(context<D, S>& ctx, S const* dy, saved<S> s, weights<S> dw) { L::backward_weight(ctx, dy, s, dw); };
   static constexpr bool is_fused = requires(context<D, S>& ctx, S const* dy, weights<S const> w, saved<S> s, S* dx,
                                             weights<S> dw) { L::backward(ctx, dy, w, s, dx, dw); };
 };

@@ -60,7 +60,8 @@ inline phase_table make_phase(std::string name, schedule::program program, bool 
 }  // namespace detail
 
 /// The values of the policies that tables point to; they must outlive the tables.
-template <class Loss, class Schedule, class Optimizer, class Rate, class Delay, class Warmup, class Clip, class Initialisation>
+template <class Loss, class Schedule, class Optimizer, class Rate, class Delay, class Warmup, class Clip,
+          class Initialisation>
 struct policy_values {
   Loss const& loss;
   Schedule const& schedule;
@@ -72,8 +73,8 @@ struct policy_values {
   Initialisation const& initialisation;
 };
 
-/// Tables of Net on the device D in the scalar S, for R ranks and N microbatches. Throws foal::error where the program of the
-/// schedule, or of the synchronous warm-up, is not sound for these numbers.
+/// Tables of Net on the device D in the scalar S, for R ranks and N microbatches. Throws foal::error where the program of
+/// the schedule, or of the synchronous warm-up, is not sound for these numbers.
 template <model Net, class D, class S, class Versions, class Loss, class Schedule, class Optimizer, class Rate, class Delay,
           class Warmup, class Clip, class Initialisation>
 run_tables lower(schedule::extent size,
@@ -104,7 +105,8 @@ run_tables lower(schedule::extent size,
       if (o.stage >= 0 && o.stage < size.stages) t.rank_of[static_cast<std::size_t>(o.stage)] = r;
   if constexpr (Warmup::synchronous_phase)
     if (values.warmup.minibatches > 0)
-      t.phases.push_back(detail::make_phase("synchronous warm-up", schedule::generate(schedule::one_f_one_b{}, size), false));
+      t.phases.push_back(
+          detail::make_phase("synchronous warm-up", schedule::generate(schedule::one_f_one_b{}, size), false));
   t.phases.push_back(detail::make_phase(Schedule::name, std::move(program), Versions::stashes));
 
   detail::function_collector<D, S> functions;

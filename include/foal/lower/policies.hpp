@@ -20,12 +20,16 @@ struct policy_thunks {
     static constexpr bool with_after = Compensate && delay::watches_updates<Delay, S>;
 
     static auto gradient(Delay const& d, delay::moment m) {
-      if constexpr (with_gradient) return d.template gradient<S>(m);
-      else return nothing{};
+      if constexpr (with_gradient)
+        return d.template gradient<S>(m);
+      else
+        return nothing{};
     }
     static auto after(Delay const& d, delay::moment m) {
-      if constexpr (with_after) return d.template after_update<S>(m);
-      else return nothing{};
+      if constexpr (with_after)
+        return d.template after_update<S>(m);
+      else
+        return nothing{};
     }
 
     using fused = fused_update<S, optimize_type, decltype(gradient(std::declval<Delay const&>(), delay::moment{})),
@@ -44,23 +48,27 @@ struct policy_thunks {
     auto const& optimizer = *static_cast<Optimizer const*>(c.optimizer);
     auto const& policy = *static_cast<Delay const*>(c.delay);
     using f = functor<Compensate>;
-    f const fused{{optimizer.template prepare<S>(c.rate, c.update), f::gradient(policy, c.moment), f::after(policy, c.moment),
-                   static_cast<S>(c.divide), static_cast<S>(c.scale)}};
+    f const fused{{optimizer.template prepare<S>(c.rate, c.update), f::gradient(policy, c.moment),
+                   f::after(policy, c.moment), static_cast<S>(c.divide), static_cast<S>(c.scale)}};
     static_cast<D*>(c.device)->map(c.n, fused, static_cast<S*>(c.w), static_cast<S*>(c.g), static_cast<S*>(c.states[O])...,
                                    static_cast<S*>(c.delay_states[A])...);
   }
 
   static void update(update_call const& c) {
     constexpr auto o = std::make_index_sequence<static_cast<std::size_t>(own)>{};
-    if (c.compensate) map<true>(c, o, std::make_index_sequence<static_cast<std::size_t>(delayed)>{});
-    else map<false>(c, o, std::index_sequence<>{});
+    if (c.compensate)
+      map<true>(c, o, std::make_index_sequence<static_cast<std::size_t>(delayed)>{});
+    else
+      map<false>(c, o, std::index_sequence<>{});
   }
 
   template <class F>
   struct read {
     F f;
     template <class... States>
-    FOAL_HOST_DEVICE void operator()(S const& w, S& u, States const&... states) const { u = f(w, states...); }
+    FOAL_HOST_DEVICE void operator()(S const& w, S& u, States const&... states) const {
+      u = f(w, states...);
+    }
   };
 
   template <class F, std::size_t... A>

@@ -35,7 +35,7 @@ struct run_tables {
   void const* delay_value = nullptr;
   double (*rate)(void const* lr, lr::moment) = nullptr;
   void const* rate_value = nullptr;
-  bool compensates = false;      ///< the delay policy does something
+  bool compensates = false;  ///< the delay policy does something
   bool exact_lag = false;
   bool clips = false;
   double clip_norm = 0;
@@ -45,11 +45,11 @@ struct run_tables {
   /// Null, or what ops do instead of computing (device::timed).
   void (*wait)(void const* times, schedule::op_kind kind, int stage) = nullptr;
   void const* wait_value = nullptr;
-  hook_functions hook;             ///< after U
+  hook_functions hook;  ///< after U
   void* hook_value = nullptr;
   std::vector<phase_table> phases;  ///< in the order of a run; the last one is the schedule itself
   int ranks = 1;
-  std::vector<int> rank_of;         ///< of each stage
+  std::vector<int> rank_of;  ///< of each stage
 };
 
 }  // namespace foal::lower

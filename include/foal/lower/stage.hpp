@@ -21,7 +21,12 @@ class stage_builder {
  public:
   stage_builder(model_row const* rows, int first, int last, bool first_stage, bool last_stage, bool split,
                 layer_functions const* functions)
-      : rows_(rows), first_(first), last_(last), first_stage_(first_stage), last_stage_(last_stage), split_(split),
+      : rows_(rows),
+        first_(first),
+        last_(last),
+        first_stage_(first_stage),
+        last_stage_(last_stage),
+        split_(split),
         functions_(functions) {}
 
   /// live_in, live_out: shapes of the entries open at the stage's two ends, extent size 0 where not open.
@@ -155,7 +160,7 @@ class stage_builder {
     if (last_stage_) {
       t_.output_tensor = current_[0];
       t_.output = rows_[last_ - 1].kind == item_kind::layer && rows_[last_ - 1].entry == 0 ? rows_[last_ - 1].out
-                                                                                            : rows_[last_ - 1].in;
+                                                                                           : rows_[last_ - 1].in;
       return;
     }
     int wire = 0;
@@ -171,7 +176,8 @@ class stage_builder {
     }
   }
 
-  /// A gradient for a layer's input is needed when anything below it has weights: in an earlier stage, or earlier in this one.
+  /// A gradient for a layer's input is needed when anything below it has weights: in an earlier stage, or earlier in this
+  /// one.
   void mark_input_gradients() {
     bool below = !first_stage_;
     for (layer_row& l : t_.layers) {

@@ -50,11 +50,11 @@ enum class place { wire_in, wire_out, gradient_in, gradient_out, kept, scratch }
 /// One array of a stage, for one microbatch.
 struct tensor {
   amount elements{};
-  int element_bytes = 0;           ///< 0: the scalar type
+  int element_bytes = 0;  ///< 0: the scalar type
   place where = place::scratch;
-  int wire = 0;                    ///< entry of the wire, for the first four places
-  until last = until::forward;     ///< how long it is needed, for wires and kept
-  bool backward = false;           ///< scratch of B rather than of F
+  int wire = 0;                 ///< entry of the wire, for the first four places
+  until last = until::forward;  ///< how long it is needed, for wires and kept
+  bool backward = false;        ///< scratch of B rather than of F
   int first_step = -1, last_step = -1;
 
   constexpr long long bytes(int samples, int scalar_bytes) const {
@@ -65,8 +65,8 @@ struct tensor {
 /// One thing to do within an op; tensors by number, -1: none.
 struct step {
   enum class kind { layer, copy, add } what = kind::layer;
-  int layer = 0;                ///< row of stage_table::layers
-  int x = -1, y = -1;           ///< forward: from, to.  backward: y is dy, x is dx.  add: y = x + other
+  int layer = 0;       ///< row of stage_table::layers
+  int x = -1, y = -1;  ///< forward: from, to.  backward: y is dy, x is dx.  add: y = x + other
   int other = -1;
   int scratch = -1;
 };
@@ -74,22 +74,22 @@ struct step {
 /// One layer of a stage.
 struct layer_row {
   char const* name = "";
-  int number = 0;               ///< global layer number
+  int number = 0;  ///< global layer number
   shape in{}, out{};
-  int x = -1, y = -1;           ///< its input and output tensors while kept, else -1
+  int x = -1, y = -1;  ///< its input and output tensors while kept, else -1
   int entry[most]{-1, -1, -1, -1};
   int first_parameter = 0, parameters = 0, first_buffer = 0, buffers = 0;
-  bool input_gradient = true;   ///< false at the bottom of the model, where nothing below has weights
+  bool input_gradient = true;  ///< false at the bottom of the model, where nothing below has weights
   int least_samples = 1;
   layer_functions call{};
 };
 
 /// A parameter or a buffer of a stage.
 struct parameter_row {
-  std::string name;              ///< as "3.linear.weight": global layer number, layer, parameter
-  int layer = 0;                 ///< row of stage_table::layers
-  int number = 0;                ///< global layer number
-  int index = 0;                 ///< its number within the layer
+  std::string name;  ///< as "3.linear.weight": global layer number, layer, parameter
+  int layer = 0;     ///< row of stage_table::layers
+  int number = 0;    ///< global layer number
+  int index = 0;     ///< its number within the layer
   parameter what{};
   long long offset = 0, size = 0;
   long long backward_offset = -1;  ///< place among the parameters that B reads; -1: B does not read it
@@ -98,9 +98,9 @@ struct parameter_row {
 /// One entry of the wire into a stage.
 struct wire_entry {
   shape extent{};
-  int entry = 0;                  ///< the model's entry number (0: activations)
-  until last = until::forward;    ///< how long the receiving stage needs it
-  until gradient_last = until::B; ///< how long the sending stage needs its gradient
+  int entry = 0;                   ///< the model's entry number (0: activations)
+  until last = until::forward;     ///< how long the receiving stage needs it
+  until gradient_last = until::B;  ///< how long the sending stage needs its gradient
 };
 
 /// One stage, lowered.
@@ -111,9 +111,9 @@ struct stage_table {
   std::vector<parameter_row> parameters, buffers;
   std::vector<wire_entry> wire_in;  ///< of the first stage: the model's input
   long long weight_elements = 0, backward_elements = 0, buffer_elements = 0;
-  shape output{};                   ///< of the last stage: what the loss gets
-  int output_tensor = -1;           ///< of the last stage
-  int loss_gradient_tensor = -1;    ///< of the last stage
+  shape output{};                 ///< of the last stage: what the loss gets
+  int output_tensor = -1;         ///< of the last stage
+  int loss_gradient_tensor = -1;  ///< of the last stage
   long long flops = 0;
 
   std::string layer_names() const {

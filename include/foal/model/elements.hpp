@@ -75,7 +75,9 @@ constexpr void visit_all(Visitor& v, [[maybe_unused]] tag_name tag) {
 template <class T>
 struct element {
   template <class Visitor>
-  static constexpr void visit(Visitor& v, tag_name tag) { v.template layer<T>(tag); }
+  static constexpr void visit(Visitor& v, tag_name tag) {
+    v.template layer<T>(tag);
+  }
 };
 
 template <class... Ts>
@@ -90,7 +92,8 @@ struct element<stage<Ts...>> {
 
 template <int n, class... Ts>
 struct element<repeat<n, Ts...>> {
-  static_assert(n >= 1, "foal: cannot repeat layers fewer than once; leave them out or give repeat<n, ...> an n of 1 or more");
+  static_assert(n >= 1,
+                "foal: cannot repeat layers fewer than once; leave them out or give repeat<n, ...> an n of 1 or more");
   template <class Visitor>
   static constexpr void visit(Visitor& v, tag_name tag) {
     for (int i = 0; i < n; ++i) visit_all<Ts...>(v, tag);
@@ -100,19 +103,25 @@ struct element<repeat<n, Ts...>> {
 template <class Tag>
 struct element<save<Tag>> {
   template <class Visitor>
-  static constexpr void visit(Visitor& v, tag_name) { v.mark(item_kind::save, name_of<Tag>()); }
+  static constexpr void visit(Visitor& v, tag_name) {
+    v.mark(item_kind::save, name_of<Tag>());
+  }
 };
 
 template <class Tag>
 struct element<add<Tag>> {
   template <class Visitor>
-  static constexpr void visit(Visitor& v, tag_name) { v.mark(item_kind::add, name_of<Tag>()); }
+  static constexpr void visit(Visitor& v, tag_name) {
+    v.mark(item_kind::add, name_of<Tag>());
+  }
 };
 
 template <class Tag, class... Ts>
 struct element<through<Tag, Ts...>> {
   template <class Visitor>
-  static constexpr void visit(Visitor& v, tag_name) { visit_all<Ts...>(v, name_of<Tag>()); }
+  static constexpr void visit(Visitor& v, tag_name) {
+    visit_all<Ts...>(v, name_of<Tag>());
+  }
 };
 
 // The tag of a residual is its own type: a block cannot contain itself, so nested blocks never share a tag.
@@ -120,7 +129,9 @@ template <class... Ts>
 struct element<residual<Ts...>> {
   using tag = residual<Ts...>;
   template <class Visitor>
-  static constexpr void visit(Visitor& v, tag_name) { visit_all<save<tag>, Ts..., add<tag>>(v, {}); }
+  static constexpr void visit(Visitor& v, tag_name) {
+    visit_all<save<tag>, Ts..., add<tag>>(v, {});
+  }
 };
 
 template <class... Ps, class... Ts>

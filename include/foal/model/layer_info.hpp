@@ -33,57 +33,76 @@ namespace detail {
 
 template <class L>
 constexpr until input_kept() {
-  if constexpr (requires { L::input_kept; }) return L::input_kept;
-  else return until::forward;
+  if constexpr (requires { L::input_kept; })
+    return L::input_kept;
+  else
+    return until::forward;
 }
 template <class L>
 constexpr until output_kept() {
-  if constexpr (requires { L::output_kept; }) return L::output_kept;
-  else return until::forward;
+  if constexpr (requires { L::output_kept; })
+    return L::output_kept;
+  else
+    return until::forward;
 }
 template <class L>
 constexpr bool in_place() {
-  if constexpr (requires { L::in_place; }) return L::in_place;
-  else return false;
+  if constexpr (requires { L::in_place; })
+    return L::in_place;
+  else
+    return false;
 }
 
 }  // namespace detail
 
 template <layer L>
-inline constexpr layer_info info_of{
-    L::name,
-    [](shape in) -> bool {
-      if constexpr (requires { L::accepts(in); }) return L::accepts(in);
-      else return true;
-    },
-    [](shape in) -> shape { return L::output(in); },
-    [](shape in) -> list<parameter> {
-      if constexpr (requires { L::parameters(in); }) return L::parameters(in);
-      else return {};
-    },
-    [](shape in) -> list<parameter> {
-      if constexpr (requires { L::buffers(in); }) return L::buffers(in);
-      else return {};
-    },
-    [](shape in) -> list<kept_entry> {
-      if constexpr (requires { L::kept(in); }) return L::kept(in);
-      else return {};
-    },
-    detail::input_kept<L>(),
-    detail::output_kept<L>(),
-    detail::in_place<L>(),
-    [](shape in) -> amount {
-      if constexpr (requires { L::scratch(in); }) return L::scratch(in);
-      else return {};
-    },
-    [](shape in) -> long long {
-      if constexpr (requires { L::flops(in); }) return L::flops(in);
-      else return 0;
-    },
-    [](shape in) -> int {
-      if constexpr (requires { L::least_samples(in); }) return L::least_samples(in);
-      else return 1;
-    }};
+inline constexpr layer_info info_of{L::name,
+                                    [](shape in) -> bool {
+                                      if constexpr (requires { L::accepts(in); })
+                                        return L::accepts(in);
+                                      else
+                                        return true;
+                                    },
+                                    [](shape in) -> shape { return L::output(in); },
+                                    [](shape in) -> list<parameter> {
+                                      if constexpr (requires { L::parameters(in); })
+                                        return L::parameters(in);
+                                      else
+                                        return {};
+                                    },
+                                    [](shape in) -> list<parameter> {
+                                      if constexpr (requires { L::buffers(in); })
+                                        return L::buffers(in);
+                                      else
+                                        return {};
+                                    },
+                                    [](shape in) -> list<kept_entry> {
+                                      if constexpr (requires { L::kept(in); })
+                                        return L::kept(in);
+                                      else
+                                        return {};
+                                    },
+                                    detail::input_kept<L>(),
+                                    detail::output_kept<L>(),
+                                    detail::in_place<L>(),
+                                    [](shape in) -> amount {
+                                      if constexpr (requires { L::scratch(in); })
+                                        return L::scratch(in);
+                                      else
+                                        return {};
+                                    },
+                                    [](shape in) -> long long {
+                                      if constexpr (requires { L::flops(in); })
+                                        return L::flops(in);
+                                      else
+                                        return 0;
+                                    },
+                                    [](shape in) -> int {
+                                      if constexpr (requires { L::least_samples(in); })
+                                        return L::least_samples(in);
+                                      else
+                                        return 1;
+                                    }};
 
 /// Elements of all entries of a list of parameters.
 constexpr long long elements(list<parameter> const& all) {

@@ -25,7 +25,8 @@ struct adam_step {
 };
 
 template <class S>
-adam_step<S> prepare_adam(double rate, long long t, double beta1, double beta2, double eps, double coupled, double decoupled) {
+adam_step<S> prepare_adam(double rate, long long t, double beta1, double beta2, double eps, double coupled,
+                          double decoupled) {
   double const n = static_cast<double>(t);
   return {static_cast<S>(rate / (1 - std::pow(beta1, n))),
           static_cast<S>(beta1),

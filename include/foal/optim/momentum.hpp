@@ -1,4 +1,5 @@
-// SGD with momentum, heavy ball or Nesterov, as in PyTorch: v <- mu v + g, w <- w - lr v  (Nesterov: w <- w - lr (g + mu v)).
+// SGD with momentum, heavy ball or Nesterov, as in PyTorch: v <- mu v + g, w <- w - lr v  (Nesterov: w <- w - lr (g + mu
+// v)).
 #pragma once
 
 #include <foal/core/config.hpp>

@@ -6,8 +6,8 @@
 
 namespace foal::optim {
 
-/// An optimizer is a plain struct: numbers, the count of state arrays per parameter (they start at zero), and prepare(), which
-/// makes the elementwise functor of one update: f(w, g, states...). t counts the stage's own updates from 1.
+/// An optimizer is a plain struct: numbers, the count of state arrays per parameter (they start at zero), and prepare(),
+/// which makes the elementwise functor of one update: f(w, g, states...). t counts the stage's own updates from 1.
 struct sgd {
   using role = foal::role::optimizer;
   static constexpr char const* name = "sgd";

@@ -13,15 +13,24 @@ namespace foal {
 /// What a buffer is for. scratch: weights extrapolated for F or B; workspace: temporaries of ops and packing buffers;
 /// diagnostics: copies that hooks and diagnostics look at.
 enum class category {
-  weights, gradients, optimizer, delta, stash, statistics, scratch, saved, wires, workspace, evaluation,
+  weights,
+  gradients,
+  optimizer,
+  delta,
+  stash,
+  statistics,
+  scratch,
+  saved,
+  wires,
+  workspace,
+  evaluation,
   diagnostics
 };
 inline constexpr int categories = 12;
 
 constexpr char const* name(category c) {
-  constexpr char const* names[] = {"weights", "gradients", "optimizer", "delta",     "stash",     "statistics",
-                                   "scratch", "saved",     "wires",     "workspace", "evaluation",
-                                   "diagnostics"};
+  constexpr char const* names[] = {"weights", "gradients", "optimizer", "delta",     "stash",      "statistics",
+                                   "scratch", "saved",     "wires",     "workspace", "evaluation", "diagnostics"};
   return names[static_cast<int>(c)];
 }
 
@@ -30,7 +39,7 @@ struct plan_entry {
   category purpose = category::weights;
   int worker = 0, stage = -1;  ///< stage -1: shared by the worker's stages
   std::size_t bytes = 0;
-  std::size_t offset = 0;      ///< in the worker's arena
+  std::size_t offset = 0;  ///< in the worker's arena
 };
 
 /// A list of buffers and their places. Entries of one worker lie one after the other, each 64-byte aligned.

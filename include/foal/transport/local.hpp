@@ -6,8 +6,9 @@
 //   receiver:  wait until produced > m            read the slot           released := m + 1   ring the sender's bell
 //
 // A store to a counter releases what was written before it; a load of the counter acquires it. A counter has one writer.
-// Sleep: the waiter says `asleep`, then looks at its counter once more, then sleeps on the bell; the writer stores the counter,
-// then looks at `asleep`. Both pairs are sequentially consistent, so one of the two sees the other and no wake-up is lost.
+// Sleep: the waiter says `asleep`, then looks at its counter once more, then sleeps on the bell; the writer stores the
+// counter, then looks at `asleep`. Both pairs are sequentially consistent, so one of the two sees the other and no wake-up
+// is lost.
 #pragma once
 
 #include <atomic>

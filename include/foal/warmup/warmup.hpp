@@ -11,8 +11,8 @@ struct none {
   static constexpr bool synchronous_phase = false;
 };
 
-/// T3, PipeMare's synchronous warm-up: the first minibatches of a run on one_f_one_b with flush, on the same stages. Momentum,
-/// optimizer state and the update count survive the switch; then the pipeline starts empty.
+/// T3, PipeMare's synchronous warm-up: the first minibatches of a run on one_f_one_b with flush, on the same stages.
+/// Momentum, optimizer state and the update count survive the switch; then the pipeline starts empty.
 struct synchronous {
   using role = foal::role::warmup;
   static constexpr char const* name = "T3";
