@@ -1,7 +1,8 @@
 // Everything that a program on the host needs, in one include.
 //
 // What costs compile time, or a library, and not every program needs stays apart: foal/data/views.hpp (range-v3),
-// foal/data/gzip.hpp (zlib), foal/report/{rows,html,trace_json,trace_svg}.hpp, foal/schedule/{text,svg}.hpp, foal/cuda.hpp.
+// foal/data/gzip.hpp (zlib), foal/report/{rows,html,trace_json,trace_svg}.hpp, foal/schedule/{text,svg}.hpp,
+// foal/checkpoint/safetensors.hpp, foal/cuda.hpp.
 #pragma once
 
 #include <foal/clip/clip.hpp>
