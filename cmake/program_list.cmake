@@ -9,6 +9,7 @@ set(foal_examples
     own_schedule
     parity
     quickstart
+    stability
     sweep
     utilisation
 )

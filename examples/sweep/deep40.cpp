@@ -2,10 +2,12 @@
 #include <foal/layer/linear.hpp>
 #include <foal/layer/tanh.hpp>
 
+#include "shrink.hpp"
 #include "train.hpp"
 
-struct sweep_deep40 : foal::stages<foal::input<16>, foal::linear<32>, foal::tanh,
-                                   foal::repeat<38, foal::residual<foal::linear<32>, foal::tanh>>, foal::linear<8>> {
+struct sweep_deep40
+    : foal::stages<foal::input<16>, foal::linear<32>, foal::tanh,
+                   foal::repeat<38, foal::residual<foal::linear<32>, foal::tanh, sweep::shrink<6>>>, foal::linear<8>> {
   static constexpr double initial_gain = 1;  ///< keeps the variance of tanh units
 };
 

@@ -58,6 +58,7 @@ enum value : std::size_t {
   t1_floor,
   t2_decay,
   t3_epochs,
+  gain,
   value_count
 };
 
@@ -79,6 +80,7 @@ inline constexpr value_name values[value_count] = {
     {"t1-floor", "floor", 1, "T1 divides by max(tau, floor)"},
     {"t2-decay", "D", 0.1353352832366127, "T2's D"},
     {"t3-epochs", "T3", 3, "T3: synchronous epochs before the asynchronous ones"},
+    {"gain", "gain", 0, "initial weights have variance gain^2 / inputs; 0: the network's own gain"},
 };
 
 struct setting {
@@ -95,6 +97,7 @@ struct setting {
     if (v == t1_epochs || v == t1_floor) return m.t1;
     if (v == t2_decay) return m.t2;
     if (v == t3_epochs) return m.t3 || m.only_warmup;
+    if (v == gain) return number[gain] != 0;
     return !(v == epochs && m.only_warmup);
   }
 

@@ -44,6 +44,7 @@ typename Trainer::config config_of(setting const& s, long long samples) {
   c.seed = s.seed;
   c.evaluation_samples = 128;
   if constexpr (requires { Trainer::model_type::initial_gain; }) c.initial.gain = Trainer::model_type::initial_gain;
+  if (s.uses(gain)) c.initial.gain = s.number[gain];
   c.optim = {.momentum = s.number[momentum], .weight_decay = s.number[weight_decay]};
 
   long long const per_epoch = samples / (static_cast<long long>(c.microbatch_size) * c.microbatches);
