@@ -78,7 +78,7 @@ struct net : stages<input<1>, ground, quadratic> {};
 struct nothing_to_lose {
   using role = foal::role::loss;
   using target = std::int32_t;
-  static constexpr char const* name = "nothing_to_lose";
+  [[maybe_unused]] static constexpr char const* name = "nothing_to_lose";
   static constexpr int targets(shape) { return 1; }
   static constexpr double weight(shape, int samples) { return samples; }
   template <class C>

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include <foal/layer/contract.hpp>
+#include <foal/layer/elements.hpp>
 
 namespace sweep {
 
@@ -35,7 +36,7 @@ struct shrink {
  private:
   template <class C, class S>
   static void scale(C& ctx, S const* from, S* to) {
-    long long const n = static_cast<long long>(ctx.samples) * ctx.in.size();
+    std::size_t const n = foal::input_elements(ctx);
     ctx.device.map(n, element<S>{static_cast<S>(1 / std::sqrt(static_cast<double>(Blocks)))}, from, to);
   }
 };
