@@ -46,6 +46,14 @@ set(examples ${foal_examples} ${foal_example_parts})
 list(TRANSFORM examples APPEND .cpp)
 compare_lists(cmake/program_list.cmake examples GLOBS *.cpp LISTED ${examples})
 
+# ctest splits a case's name at ';' and takes an open bracket for a quote: such a case would never run.
+foreach(test IN LISTS tests)
+  file(STRINGS "${ROOT}/tests/${test}" cases REGEX "TEST_CASE\\(\"[^\"]*(;|\\[[^]\"]*\\))")
+  if(cases)
+    fault("cannot run a case of tests/${test}, because its name holds ';' or an open bracket; rename it")
+  endif()
+endforeach()
+
 # The README shows a program that is compiled: examples/quickstart.cpp, to the letter.
 file(READ "${ROOT}/README.md" readme)
 file(READ "${ROOT}/examples/quickstart.cpp" quickstart)

@@ -73,7 +73,7 @@ TEST_CASE("Every part of a key makes a stream of its own", "[core]") {
   CHECK(static_cast<int>(seen.size()) == asked);
 }
 
-TEST_CASE("Units are uniform in [0, 1) and multiples of 2^-24", "[core]") {
+TEST_CASE("Units are uniform from 0 to 1 and multiples of 2^-24", "[core]") {
   random_key const key{42, purpose::user, 5, 123456789};
   int const n = 100000;
   double sum = 0, squares = 0, product = 0, before = 0.5;

@@ -96,7 +96,7 @@ TEST_CASE("a stage's factor multiplies its times") {
   CHECK(t.run(untouchable{}, request).seconds >= 0.040);
 }
 
-TEST_CASE("program, versions and memory plan are those of the host; weights stay as they were") {
+TEST_CASE("program, versions and memory plan are those of the host, weights stay as they were") {
   using on_clock = run<foal::schedule::pipemare, foal::delay::discrepancy_correction, foal::on<timed>>;
   using on_host = run<foal::schedule::pipemare, foal::delay::discrepancy_correction>;
   on_clock a({.microbatch_size = 2, .workers = 5, .device = {.forward_ms = 0.1, .backward_ms = 0.2}});

@@ -143,7 +143,7 @@ TEST_CASE("diagnostics are what recorders saw, and change no bit") {
   }
 }
 
-TEST_CASE("a stash reads what F read; live weights predict nothing; a flush has no discrepancy") {
+TEST_CASE("a stash reads what F read, live weights predict nothing, a flush has no discrepancy") {
   using stashed = run<schedule::pipemare, versions::stash>;
   using live = run<schedule::pipemare>;
   using synchronous = run<schedule::gpipe>;

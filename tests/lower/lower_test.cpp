@@ -95,7 +95,7 @@ TEST_CASE("What is not asked for is not there", "[lower]") {
   CHECK(asynchronous{}.tables(4, 2).phases.size() == 1);  // a warm-up of no minibatches is no phase
 }
 
-TEST_CASE("Stages are spread over fewer ranks in order; more ranks than stages are refused", "[lower]") {
+TEST_CASE("Stages are spread over fewer ranks in order, more ranks than stages are refused", "[lower]") {
   CHECK(synchronous{}.tables(2, 2).rank_of == std::vector<int>{0, 0, 1, 1});
   CHECK(synchronous{}.tables(3, 2).rank_of == std::vector<int>{0, 0, 1, 2});
   CHECK(synchronous{}.tables(1, 2).rank_of == std::vector<int>{0, 0, 0, 0});
