@@ -103,7 +103,7 @@ class timed_trainer : public timed_run {
   foal::schedule::program program() const override { return trainer_.tables().phases.back().program; }
 
   std::vector<foal::report::span> trace(long long minibatches) override {
-    foal::report::trace trace(static_cast<std::size_t>(workers_), 1 << 16);
+    foal::report::trace trace(workers_, 1 << 16);
     work(minibatches, &trace);
     return trace.spans();
   }
