@@ -1,5 +1,5 @@
-// expected-error: doubling.*cannot use the Type named here as a layer, because it lacks|cannot use the Type named here as a
-// layer, because it lacks.*doubling A type that has a forward, but neither a name nor an output shape.
+// expected-error: doubling.*cannot use the Type named here as a layer, because it lacks|cannot use the Type named here as a layer, because it lacks.*doubling
+// A type that has a forward, but neither a name nor an output shape.
 #include "net.hpp"
 
 struct doubling {

@@ -1,6 +1,5 @@
-// expected-error: op_kind::BW, 0, 0, 0, [a-z:_]*op_kind::F, 0, 0, 0.*cannot train with this Schedule, because of the
-// flaw|cannot train with this Schedule, because of the flaw.*op_kind::BW, 0, 0, 0, [a-z:_]*op_kind::F, 0, 0, 0 A user's
-// schedule whose backwards overtake the stage above: the proof names both ops.
+// expected-error: op_kind::BW, 0, 0, 0, [a-z:_]*op_kind::F, 0, 0, 0.*cannot train with this Schedule, because of the flaw|cannot train with this Schedule, because of the flaw.*op_kind::BW, 0, 0, 0, [a-z:_]*op_kind::F, 0, 0, 0
+// A user's schedule whose backwards overtake the stage above: the proof names both ops.
 #include "net.hpp"
 
 struct hasty {

@@ -1,5 +1,5 @@
-// expected-error: optim::momentum, foal::optim::adam.*cannot use two policies of one role|cannot use two policies of one
-// role.*optim::momentum, foal::optim::adam Momentum and Adam in one trainer: only one could act.
+// expected-error: optim::momentum, foal::optim::adam.*cannot use two policies of one role|cannot use two policies of one role.*optim::momentum, foal::optim::adam
+// Momentum and Adam in one trainer: only one could act.
 #include "net.hpp"
 
 int main() {
