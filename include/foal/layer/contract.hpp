@@ -16,6 +16,12 @@
 //   static constexpr amount scratch(shape in)                       none; ctx.scratch, elements of S, any of the functions
 //   static constexpr long long flops(shape in)                      0; of one sample's forward (a multiply-add counts 2)
 //   template <class C> static void backward(C& ctx, dy, w, s, dx, dw)   backward_input and backward_weight in one
+//   using reads = type_list<Tag...>                                 none; up to 2 other entries that forward reads
+//   (ctx.read),
+//     whose gradients backward_input ADDS to (ctx.read_gradient, null where none is wanted); then also, as wanted,
+//     static constexpr bool accepts_read(int i, shape in, shape other)   true
+//     static constexpr until reads_kept                             until::forward; ctx.read is valid until then
+// Sizes are ctx.in, ctx.out and ctx.samples, not those of the type: a sequence may be shorter than its shape says.
 // backward_weight never reads weights. What forward kept is never derived again from weights.
 // forward and the backward ops are called by one worker at a time for one stage, in the order of the program.
 #pragma once
@@ -105,6 +111,9 @@ struct context {
   random_key random{};  ///< seed, layer; .sample is the first sample's ordinal in the run (sample i: + i)
   S* scratch = nullptr;
   S* const* buffers = nullptr;
+  S const* const* read = nullptr;     ///< the entries that the layer reads beside its input, in the order of its `reads`
+  S* const* read_gradient = nullptr;  ///< of backward_input: where to add their gradients; null: not wanted
+  shape const* read_shape = nullptr;  ///< of one sample
 };
 
 }  // namespace foal

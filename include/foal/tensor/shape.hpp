@@ -4,15 +4,20 @@
 namespace foal {
 
 /// Extents of one sample, without the sample dimension. Images are named (channels, height, width); their elements are
-/// stored channels last: element (h, w, c) of a sample lies at (h * width + w) * channels + c.
+/// stored channels last: element (h, w, c) of a sample lies at (h * width + w) * channels + c. Sequences (rank 2) are named
+/// (features, positions) and stored position by position; `axis` says whose length they have, so sequences of different
+/// texts are different shapes: 0 always all positions, 1, 2, ... the positions of that axis in the microbatch, of which the
+/// extent is the largest number.
 struct shape {
   int rank = 0;
   int extent[4] = {1, 1, 1, 1};
+  int axis = 0;
 
   constexpr int size() const { return extent[0] * extent[1] * extent[2] * extent[3]; }
   constexpr int channels() const { return extent[0]; }
   constexpr int height() const { return extent[1]; }
   constexpr int width() const { return extent[2]; }
+  constexpr int positions() const { return extent[1] * extent[2] * extent[3]; }  ///< at which there is a vector of channels
   constexpr bool operator==(shape const&) const = default;
 };
 
@@ -21,5 +26,29 @@ constexpr shape features(int n) { return {1, {n, 1, 1, 1}}; }
 
 /// An image (or feature map) of c channels, height h, width w.
 constexpr shape image(int c, int h, int w) { return {3, {c, h, w, 1}}; }
+
+/// A sequence of at most n positions with c features each; its length is that of an axis (0: n).
+constexpr shape sequence(int c, int n, int axis = 0) { return {2, {c, n, 1, 1}, axis}; }
+
+/// The same positions with c features each.
+constexpr shape with_channels(shape s, int c) {
+  s.extent[0] = c;
+  return s;
+}
+
+/// Most length axes of a model.
+inline constexpr int most_axes = 2;
+
+/// The positions that each axis has in a microbatch: axis a at [a - 1]; 0: as many as the shape says.
+struct lengths_of_axes {
+  int length[most_axes] = {};
+  constexpr bool operator==(lengths_of_axes const&) const = default;
+};
+
+/// The shape that a microbatch of these lengths has.
+constexpr shape at_length(shape s, lengths_of_axes const& n) {
+  if (s.axis > 0 && n.length[s.axis - 1] > 0) s.extent[1] = n.length[s.axis - 1];
+  return s;
+}
 
 }  // namespace foal
