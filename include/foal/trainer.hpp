@@ -180,18 +180,10 @@ class trainer {
     return report_of(result, per_epoch);
   }
 
-  /// Trains for request.minibatches minibatches of anything with inputs(microbatch, x, scratch) and targets(microbatch, t),
-  /// functions of the microbatch's number in the run.
+  /// Trains for request.minibatches minibatches of anything that executor::source_of() takes.
   template <class Batches>
   executor::run_result run(Batches const& batches, executor::run_request request) {
-    request.source = {&batches,
-                      [](void const* self, long long m, void* x, void* scratch) {
-                        static_cast<Batches const*>(self)->inputs(m, static_cast<scalar_type*>(x),
-                                                                  static_cast<scalar_type*>(scratch));
-                      },
-                      [](void const* self, long long m, void* t) {
-                        static_cast<Batches const*>(self)->targets(m, static_cast<target_type*>(t));
-                      }};
+    request.source = executor::source_of<scalar_type, target_type>(batches);
     return engine_.run(request, warmup_minibatches());
   }
 
@@ -259,6 +251,7 @@ class trainer {
     std::vector<scalar_type> all;
     for (int s = 0; s < stages; ++s)
       for (std::size_t i = 0; i < tables_.stages[static_cast<std::size_t>(s)].parameters.size(); ++i) {
+        if (tables_.stages[static_cast<std::size_t>(s)].parameters[i].home_stage >= 0) continue;  // its home has it
         auto const v = weights(s, i);
         all.insert(all.end(), v.begin(), v.end());
       }

@@ -9,6 +9,7 @@
 #include <foal/delay/discrepancy_correction.hpp>
 #include <foal/delay/none.hpp>
 #include <foal/device/host.hpp>
+#include <foal/executor/any_source.hpp>
 #include <foal/executor/engine.hpp>
 #include <foal/layer/batch_norm.hpp>
 #include <foal/layer/conv.hpp>
@@ -217,13 +218,7 @@ inline stream data_of(choice const& c, int samples) {
 }
 
 inline executor::source_functions source_of(stream const& data) {
-  return {&data,
-          [](void const* self, long long m, void* x, void*) {
-            static_cast<stream const*>(self)->inputs(m, static_cast<float*>(x), static_cast<float*>(nullptr));
-          },
-          [](void const* self, long long m, void* t) {
-            static_cast<stream const*>(self)->targets(m, static_cast<std::int32_t*>(t));
-          }};
+  return executor::source_of<float, std::int32_t>(data);
 }
 
 /// All that a run leaves behind, as bytes: weights, optimizer and delay state, statistics, losses, weights after each

@@ -23,7 +23,7 @@ template <class Net>
 std::vector<lower::stage_table> tables(bool split = false) {
   auto const& d = Net::description;
   std::vector<lower::layer_functions> const functions(static_cast<std::size_t>(d.size));
-  return lower::lower_stages(d.row, d.size, d.stages, d.input, split, functions.data());
+  return lower::lower_stages(d.row, d.size, d.stages, {1, {d.input}, {}}, split, functions.data());
 }
 
 lower::tensor const& tensor_of(lower::stage_table const& t, int id) {

@@ -1,4 +1,4 @@
-// Samples of any type of source as functions, for evaluations.
+// Microbatches and samples of any type as functions.
 #pragma once
 
 #include <cstddef>
@@ -7,6 +7,31 @@
 #include <foal/executor/tables.hpp>
 
 namespace foal::executor {
+
+/// Microbatches as functions of their number m in the run; refers to the batches. These have
+///   inputs(m, x, scratch) for a model with one input, or inputs(m, entry, x) for one with several, packed at lengths(m);
+///   targets(m, t);
+///   and, as wanted, lengths(m) -> lengths_of_axes and weight(minibatch): what its sum of losses is divided by to be a mean.
+template <class S, class Target, class Batches>
+source_functions source_of(Batches const& from) {
+  source_functions f;
+  f.self = &from;
+  f.inputs = [](void const* self, long long m, [[maybe_unused]] int entry, void* x, [[maybe_unused]] void* scratch) {
+    auto const& b = *static_cast<Batches const*>(self);
+    if constexpr (requires(S* to) { b.inputs(m, entry, to); })
+      b.inputs(m, entry, static_cast<S*>(x));
+    else
+      b.inputs(m, static_cast<S*>(x), static_cast<S*>(scratch));
+  };
+  f.targets = [](void const* self, long long m, void* t) {
+    static_cast<Batches const*>(self)->targets(m, static_cast<Target*>(t));
+  };
+  if constexpr (requires(long long m) { from.lengths(m); })
+    f.lengths = [](void const* self, long long m) { return static_cast<Batches const*>(self)->lengths(m); };
+  if constexpr (requires(long long k) { from.weight(k); })
+    f.weight = [](void const* self, long long k) -> double { return static_cast<Batches const*>(self)->weight(k); };
+  return f;
+}
 
 /// Samples of any source, in order, as functions; refers to the source.
 template <class S, class Target>
@@ -17,13 +42,13 @@ struct any_source {
   template <data::source Source>
   any_source(Source const& from)  // NOLINT: a data set stands where its samples are wanted
       : functions{&from, from.size(),
-                  [](void const* self, long long first, int n, void* x) {
+                  [](void const* self, long long first, int n, int, lengths_of_axes, void* x) {
                     auto const& source = *static_cast<Source const*>(self);
                     for (int i = 0; i < n; ++i)
                       source.write_sample(first + i,
                                           static_cast<S*>(x) + static_cast<std::ptrdiff_t>(i) * source.sample().size());
                   },
-                  [](void const* self, long long first, int n, void* t) {
+                  [](void const* self, long long first, int n, lengths_of_axes, void* t) {
                     auto const& source = *static_cast<Source const*>(self);
                     for (int i = 0; i < n; ++i)
                       source.write_target(first + i,

@@ -59,6 +59,23 @@ struct channel_end {
   std::uint32_t seen = 0, seen_other = 0;
 };
 
+struct bound_stage;
+
+/// Tied weights travel with the first microbatch whose F at home has read them, their gradients with the last microbatch of
+/// a minibatch. Both lie in rings of the home stage: version v, and the sum of minibatch k of the phase. As many slots as
+/// versions that a microbatch in flight at home can span, and one, are enough: home's U of a minibatch comes after every
+/// other stage's ops on it.
+struct lent_parameter {
+  int parameter = 0;  ///< of the home stage
+  ring versions, gradients;
+};
+struct borrowed_parameter {
+  int parameter = 0;  ///< of this stage
+  bound_stage const* home = nullptr;
+  ring versions, gradients;
+  std::uint32_t version = 0;  ///< that this stage's copy has
+};
+
 struct bound_stage {
   lower::stage_table const* table = nullptr;
   int number = 0, worker = 0, rank = 0;
@@ -79,11 +96,19 @@ struct bound_stage {
   std::byte* host_input = nullptr;        ///< inputs or targets before the copy to a device with its own memory
   ring targets;                           ///< last stage
   std::vector<ring> tensors;              ///< by number
+  std::vector<lent_parameter> lent;
+  std::vector<borrowed_parameter> borrowed;
 
   channel_end wire_in, wire_out;          ///< forward
   channel_end gradient_in, gradient_out;  ///< backward
 
+  // Lengths travel beside a wire, in as many slots as it has. Null where no axis has a length of its own.
+  lengths_of_axes const* lengths_in = nullptr;
+  lengths_of_axes* lengths_out = nullptr;
+  std::uint32_t length_slots_in = 1, length_slots_out = 1;
+
   // What follows changes as the run goes on; only the stage's worker touches it.
+  std::vector<lengths_of_axes> lengths;     ///< of microbatch m at m mod size; empty: always the largest
   long long updates = 0;                    ///< from the start of the run
   std::uint32_t version = 0;                ///< updates in this phase
   long long evaluations_copied = 0;         ///< copies of the weights made for evaluations
@@ -102,7 +127,12 @@ struct bound_stage {
     if (p.backward_offset >= 0) return set.base + static_cast<std::size_t>(p.backward_offset) * scalar_bytes;
     return w + static_cast<std::size_t>(p.offset) * scalar_bytes;  // not read; live, so that it is always a valid pointer
   }
-  bool delay_acts_on(lower::parameter_row const& p) const { return !delay_packed || p.backward_offset >= 0; }
+  lengths_of_axes lengths_of(std::uint32_t m) const {
+    return lengths.empty() ? lengths_of_axes{} : lengths[m % lengths.size()];
+  }
+  bool delay_acts_on(lower::parameter_row const& p) const {
+    return p.kind == lower::ownership::trained && (!delay_packed || p.backward_offset >= 0);
+  }
   void* delay_state(int k, lower::parameter_row const& p, std::size_t scalar_bytes) const {
     if (delay_states[k] == nullptr) return nullptr;
     return delay_states[k] + static_cast<std::size_t>(delay_packed ? p.backward_offset : p.offset) * scalar_bytes;

@@ -35,7 +35,7 @@ class diagnostics : public probe {
       own.versions.count = static_cast<std::uint32_t>(gap) + 2;  // the oldest one read, the live one, the one before it
       own.versions.stride = static_cast<std::size_t>(s.weight_elements) * t_.scalar_bytes;
       own.entry = memory_.add("weight versions for diagnostics", number, s.weight_elements * own.versions.count);
-      if (values.diagnostics.fresh) own.delayed = memory_.add("gradients for diagnostics", number, s.weight_elements);
+      if (values.diagnostics.fresh) own.delayed = memory_.add("gradients for diagnostics", number, s.trained_elements);
     }
     memory_.allocate();
     for (state& s : states_) s.versions.base = memory_.at(s.entry);
@@ -84,14 +84,14 @@ class diagnostics : public probe {
   void before_update(bound_stage const& b) override {
     if (!fresh_ || !sampled(b)) return;
     state& s = of(b);
-    std::copy_n(b.g, static_cast<std::size_t>(b.table->weight_elements) * t_.scalar_bytes, memory_.at(s.delayed));
+    std::copy_n(b.g, static_cast<std::size_t>(b.table->trained_elements) * t_.scalar_bytes, memory_.at(s.delayed));
     fresh_->set(b);
     if (++captured_ < t_.stages.size()) return;
     captured_ = 0;
     fresh_->compute(source_, b.updates);
     for (std::size_t i = 0; i < states_.size(); ++i) {
       sums both;
-      both.add(t_.scalar_bytes, t_.stages[i].weight_elements, memory_.at(states_[i].delayed), nullptr,
+      both.add(t_.scalar_bytes, t_.stages[i].trained_elements, memory_.at(states_[i].delayed), nullptr,
                fresh_->of(static_cast<int>(i)), nullptr);
       states_[i].fresh.push_back(both.cosine());
     }
@@ -102,7 +102,7 @@ class diagnostics : public probe {
     if (b.updates % every_ == 0) {
       auto const* const before = static_cast<std::byte const*>(s.versions.at(b.version - 1));
       sums step;
-      step.add(t_.scalar_bytes, b.table->weight_elements, b.w, before, before, nullptr);
+      step.add(t_.scalar_bytes, b.table->trained_elements, b.w, before, before, nullptr);
       diagnostic row = s.now;
       double const n = std::max(1, s.microbatches);
       row.update = b.updates;

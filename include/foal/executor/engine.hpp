@@ -121,6 +121,7 @@ class engine {
     for (bound_stage& b : memory_.stages()) {
       for (bool buffer : {false, true})
         for (lower::parameter_row const& p : buffer ? b.table->buffers : b.table->parameters) {
+          if (p.home_stage >= 0) continue;
           host.resize(static_cast<std::size_t>(p.size) * t_.scalar_bytes);
           t_.initialise(p, v_.seed, t_.initialise_value, host.data());
           write(b.number, p, host.data(), buffer);

@@ -41,9 +41,10 @@ class evaluator {
     arena_ = t_.device.allocate(std::max<std::size_t>(plan_.bytes(), alignment));
     device_ = t_.device.make(at(workspace_));
     if (!t_.device.host_memory) {
-      host_.resize(std::max(bytes(static_cast<long long>(t_.stages.front().wire_in[0].extent.size()) * samples_),
-                            plan_[targets_].bytes) +
-                   alignment);
+      std::size_t input = 0;
+      for (auto const& w : t_.stages.front().wire_in)
+        input = std::max(input, bytes(static_cast<long long>(w.extent.size()) * samples_));
+      host_.resize(std::max(input, plan_[targets_].bytes) + alignment);
     }
   }
   evaluator(evaluator const&) = delete;
@@ -90,6 +91,7 @@ class evaluator {
   loss::loss_result chunk(evaluation_source const& source, long long first, int n) {
     std::vector<void*> in, tensor;
     loss::loss_result result;
+    lengths_ = source.lengths != nullptr ? source.lengths(source.self, first, n) : lengths_of_axes{};
     for (std::size_t s = 0; s < t_.stages.size(); ++s) {
       lower::stage_table const& t = t_.stages[s];
       std::byte* place = at(region_[s % 2]);
@@ -101,10 +103,13 @@ class evaluator {
         place += padded(tensor_bytes(t.tensors[x]));
       }
       if (s == 0) {
-        std::size_t const size = bytes(static_cast<long long>(t.wire_in[0].extent.size()) * n);
-        source.inputs(source.self, first, n, t_.device.host_memory ? tensor[0] : host_.data());
-        if (!t_.device.host_memory) bring(tensor[0], size);
-        in.assign(1, tensor[0]);
+        in.clear();
+        for (std::size_t e = 0; e < t.wire_in.size(); ++e) {  // tensor e of the first stage is the model's input e
+          source.inputs(source.self, first, n, static_cast<int>(e), lengths_,
+                        t_.device.host_memory ? tensor[e] : host_.data());
+          if (!t_.device.host_memory) bring(tensor[e], bytes(t.tensors[e].count(n, lengths_)));
+          in.push_back(tensor[e]);
+        }
       }
       std::vector<void*> out;
       for (std::size_t x = 0; x < t.tensors.size(); ++x) {
@@ -129,7 +134,7 @@ class evaluator {
     auto const of = [&](int id) { return id < 0 ? nullptr : tensor[static_cast<std::size_t>(id)]; };
     for (lower::step const& p : t.forward) {
       if (p.what != lower::step::kind::layer) {
-        auto const count = static_cast<std::size_t>(t.tensors[static_cast<std::size_t>(p.x)].elements.of(n));
+        auto const count = static_cast<std::size_t>(t.tensors[static_cast<std::size_t>(p.y)].count(n, lengths_));
         if (p.what == lower::step::kind::copy)
           t_.device.copy(device_, of(p.y), of(p.x), count * t_.scalar_bytes);
         else
@@ -139,8 +144,12 @@ class evaluator {
       lower::layer_row const& l = t.layers[static_cast<std::size_t>(p.layer)];
       lower::layer_call c;
       c.device = device_;
-      c.in = l.in;
-      c.out = l.out;
+      c.in = at_length(l.in, lengths_);
+      c.out = at_length(l.out, lengths_);
+      for (int i = 0; i < lower::most_read; ++i) {
+        c.read[i] = of(p.read[i]);
+        c.read_shape[i] = at_length(l.read_shape[i], lengths_);
+      }
       c.samples = n;
       c.phase = phase::evaluate;
       c.x = of(p.x);
@@ -150,23 +159,30 @@ class evaluator {
       c.scratch = of(p.scratch);
       for (int i = 0; i < lower::most && l.entry[i] >= 0; ++i) c.entry[i] = of(l.entry[i]);
       for (int i = 0; i < l.parameters; ++i)
-        c.w[i] = at(weights_[s]) + bytes(t.parameters[static_cast<std::size_t>(l.first_parameter + i)].offset);
+        c.w[i] = weights_of(s, t.parameters[static_cast<std::size_t>(l.first_parameter + i)]);
       for (int i = 0; i < l.buffers; ++i)
         c.buffers[i] = at(buffers_[s]) + bytes(t.buffers[static_cast<std::size_t>(l.first_buffer + i)].offset);
       l.call.forward(c);
     }
   }
 
+  /// Tied parameters are their home's, which has made the same number of updates.
+  std::byte* weights_of(std::size_t s, lower::parameter_row const& p) const {
+    if (p.home_stage < 0) return at(weights_[s]) + bytes(p.offset);
+    auto const home = static_cast<std::size_t>(p.home_stage);
+    return at(weights_[home]) + bytes(t_.stages[home].parameters[static_cast<std::size_t>(p.home)].offset);
+  }
+
   loss::loss_result loss_of(evaluation_source const& source, long long first, int n, void const* x) {
     lower::loss_call c;
     c.device = device_;
     c.loss = t_.loss_value;
-    c.in = t_.stages.back().output;
+    c.in = at_length(t_.stages.back().output, lengths_);
     c.samples = n;
     c.phase = phase::evaluate;
     c.x = x;
     c.targets = at(targets_);
-    source.targets(source.self, first, n, t_.device.host_memory ? static_cast<void*>(at(targets_)) : host_.data());
+    source.targets(source.self, first, n, lengths_, t_.device.host_memory ? static_cast<void*>(at(targets_)) : host_.data());
     if (!t_.device.host_memory)
       bring(at(targets_), static_cast<std::size_t>(t_.loss.targets_per_sample * n) * t_.loss.target_bytes);
     return t_.loss.apply(c);
@@ -179,6 +195,7 @@ class evaluator {
   std::size_t region_[2]{}, targets_ = 0, workspace_ = 0, region_bytes_ = 0;
   void* arena_ = nullptr;
   void* device_ = nullptr;
+  lengths_of_axes lengths_{};  ///< of the chunk at work
   std::vector<std::byte> host_;
 };
 

@@ -49,7 +49,7 @@ inline report::facts facts_of(run_tables const& t, engine const& e) {
     report::stage_facts r;
     r.layers = stage.layer_names();
     r.rank = t.rank_of[s];
-    for (auto const& p : stage.parameters) r.parameters += p.size;
+    for (auto const& p : stage.parameters) r.parameters += p.home_stage < 0 ? p.size : 0;
     r.flops = stage.flops;
     r.delay = d.delay;
     r.tau = d.tau_fwd;

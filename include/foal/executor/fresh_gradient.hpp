@@ -31,12 +31,13 @@ class fresh_gradient {
     stage_ops const ops(t_, v_, source, memory_.host_targets());
     auto& stages = memory_.stages();
     for (bound_stage& b : stages)
-      t_.device.zero(b.device, b.g, static_cast<std::size_t>(b.table->weight_elements) * t_.scalar_bytes);
+      t_.device.zero(b.device, b.g, static_cast<std::size_t>(b.table->gradient_elements) * t_.scalar_bytes);
     for (int j = 0; j < v_.microbatches; ++j) {
       position const p{static_cast<std::uint32_t>(j), number * v_.microbatches + j};
       for (bound_stage& b : stages) ops.forward(b, p);
       for (std::size_t s = stages.size(); s-- > 0;) ops.backward(stages[s], p, true);
     }
+    for (bound_stage& b : stages) collect_lent(t_, b);
   }
   std::byte const* of(int stage) const { return memory_.stages()[static_cast<std::size_t>(stage)].g; }
 

@@ -15,7 +15,7 @@ class hook_probe : public probe {
     for (int w = 0; w < workers; ++w) {
       long long most = 0;
       for (bound_stage const& b : stages)
-        if (b.worker == w) most = std::max(most, b.table->weight_elements);
+        if (b.worker == w) most = std::max(most, b.table->trained_elements);
       gradient_.push_back(memory_.add("mean gradient for the hook", -1, most));
     }
     memory_.allocate();
@@ -24,7 +24,7 @@ class hook_probe : public probe {
   memory_plan const& plan() const { return memory_.plan(); }
 
   void before_update(bound_stage const& b) override {
-    t_.hook.mean(static_cast<std::size_t>(b.table->weight_elements), b.g, divide_, gradient(b));
+    t_.hook.mean(static_cast<std::size_t>(b.table->trained_elements), b.g, divide_, gradient(b));
   }
 
   void after_update(bound_stage const& b, double rate) override {

@@ -6,7 +6,7 @@
 #include <string>
 
 #include <foal/core/error.hpp>
-#include <foal/executor/bound_stage.hpp>
+#include <foal/executor/tied.hpp>
 #include <foal/tensor/plan.hpp>
 
 namespace foal::executor {
@@ -58,6 +58,7 @@ class run_memory {
       b.facts = phase.facts.stage[s];
       b.stashes = phase.stashes;
       b.delay = s < injected.size() ? injected[s] : -1;
+      lend(tables_, stages_, b);
     }
   }
 
@@ -69,12 +70,20 @@ class run_memory {
     for (auto const& p : tables_.phases) most = std::max(most, f(p));
     return most;
   }
+  bool has_lengths() const {
+    for (lower::wire_entry const& e : tables_.stages.front().wire_in)
+      if (e.extent.axis > 0) return true;
+    return false;
+  }
   std::size_t bytes(long long elements) const { return static_cast<std::size_t>(elements) * tables_.scalar_bytes; }
   std::size_t tensor_bytes(lower::tensor const& x) const {
     return static_cast<std::size_t>(x.bytes(values_.microbatch_size, static_cast<int>(tables_.scalar_bytes)));
   }
-  std::size_t input_bytes() const {
-    return bytes(static_cast<long long>(tables_.stages.front().wire_in[0].extent.size()) * values_.microbatch_size);
+  std::size_t input_bytes() const { return largest_input() * static_cast<std::size_t>(values_.microbatch_size); }
+  std::size_t largest_input() const {  // of one sample
+    int most = 0;
+    for (lower::wire_entry const& e : tables_.stages.front().wire_in) most = std::max(most, e.extent.size());
+    return bytes(most);
   }
   std::size_t target_bytes() const {
     return static_cast<std::size_t>(tables_.loss.targets_per_sample) * tables_.loss.target_bytes *
@@ -85,6 +94,7 @@ class run_memory {
     std::size_t w = 0, g = 0, buffers = 0, history = 0, staging = 0, targets = 0;
     std::size_t states[lower::most_states]{}, delay_states[lower::most_states]{};
     std::vector<std::size_t> wires, gradients, kept;  // kept: by tensor number, only for place::kept
+    std::vector<std::size_t> lent;                    // by loan: versions and gradients, in this order
     int history_slots = 0;
     std::vector<std::size_t> scratch;  // offsets within the worker's scratch, by tensor number
   };
@@ -101,15 +111,15 @@ class run_memory {
       auto const add = [&](char const* what, category c, std::size_t n) { return plan_.add(what, c, worker, number, n); };
 
       p.w = add("weights", category::weights, bytes(t.weight_elements));
-      p.g = add("gradients", category::gradients, bytes(t.weight_elements));
+      p.g = add("gradients", category::gradients, bytes(t.gradient_elements));
       p.buffers = add("statistics", category::statistics, bytes(t.buffer_elements));
       for (int k = 0; k < tables_.policies.optimizer_states; ++k)
-        p.states[k] = add("optimizer state", category::optimizer, bytes(t.weight_elements));
+        p.states[k] = add("optimizer state", category::optimizer, bytes(t.trained_elements));
 
       auto const& last = tables_.phases.back().facts.stage[s];
       bool const packed = !tables_.policies.delay_on_all;
       bool const lags = last.tau_fwd > last.tau_bkwd && !tables_.phases.back().stashes;
-      long long const delayed = packed ? t.backward_elements : t.weight_elements;
+      long long const delayed = packed ? t.backward_elements : t.trained_elements;
       stages_[s].delay_packed = packed;
       stages_[s].has_delay_states = tables_.policies.delay_states > 0 && lags && delayed > 0;
       for (int k = 0; k < tables_.policies.delay_states; ++k)
@@ -129,9 +139,10 @@ class run_memory {
 
       plan_wires(s, p, worker);
       plan_kept(s, p, worker);
+      p.lent = plan_lent(tables_, plan_, s, worker);
       if (s == 0 && !tables_.device.host_memory) host[i] = std::max(host[i], input_bytes());
       if (s + 1 == stages_.size()) p.targets = add("targets", category::wires, target_bytes());
-      if (s == 0) p.staging = add("one input sample", category::workspace, bytes(t.wire_in[0].extent.size()));
+      if (s == 0) p.staging = add("one input sample", category::workspace, largest_input());
       temporary[i] = std::max(temporary[i], pack_scratch(t, p.scratch));
     }
     for (int w = 0; w < values_.workers; ++w) {
@@ -170,7 +181,7 @@ class run_memory {
                            return e.gradient_last == until::W ? f.gradient_kept : f.gradient_transit;
                          });
         planned_[s - 1].gradients.push_back(
-            plan_ring("gradients from the stage after", worker_of_stage(s - 1), s - 1, one, back, 0));
+            plan_ring("gradients from the stage after", worker_of_stage(s - 1), s - 1, e.gradient ? one : 0, back, 0));
         gradient_slots_.push_back(back);
       }
     }
@@ -239,9 +250,9 @@ class run_memory {
       tables_.device.zero(devices_.back(), arenas_.back(), n);
     }
     if (!tables_.device.host_memory) {
-      host_input_.resize(std::max(input_bytes(), bytes(tables_.stages.front().wire_in[0].extent.size())) + alignment);
+      host_input_.resize(input_bytes() + alignment);
       host_targets_.resize(target_bytes() + alignment);
-      host_staging_.resize(bytes(tables_.stages.front().wire_in[0].extent.size()) + alignment);
+      host_staging_.resize(largest_input() + alignment);
     }
   }
 
@@ -311,6 +322,7 @@ class run_memory {
         return std::max({f.saved_peak, f.wire_transit, f.wire_kept, f.gradient_transit, f.gradient_kept});
       });
       b.version_read.assign(static_cast<std::size_t>(in_flight), 0);
+      if (has_lengths()) b.lengths.assign(static_cast<std::size_t>(in_flight), {});
       for (watermark* m : {&b.forwarded, &b.returned, &b.freed}) m->done.assign(static_cast<std::size_t>(slots), 0);
 
       std::byte* const scratch = at(worker_temporary_[w]);
@@ -340,12 +352,16 @@ class run_memory {
         }
       }
     }
+    for (std::size_t s = 0; s <= last; ++s)
+      bind_lent(tables_, stages_, s, [&](std::size_t i) { return at(planned_[s].lent[i]); });
+    wire_lengths_.resize(stages_.size());
     for (std::size_t s = 0; s < last; ++s) {  // the wire between s and s + 1
       bound_stage &a = stages_[s], &b = stages_[s + 1];
       channel_end down, up;
       for (std::size_t e = 0; e < b.table->wire_in.size(); ++e) {
         bool const kept = b.table->wire_in[e].last != until::forward;
         (kept ? down.ring_kept : down.ring_transit) = wires[s + 1][e].count;
+        if (!b.table->wire_in[e].gradient) continue;
         bool const kept_gradient = b.table->wire_in[e].gradient_last == until::W;
         (kept_gradient ? up.ring_kept : up.ring_transit) = gradients[s][e].count;
       }
@@ -355,6 +371,10 @@ class run_memory {
       a.gradient_in = b.gradient_out = up;
       a.wire_out.other = a.gradient_in.other = &bells_[static_cast<std::size_t>(b.worker)];
       b.wire_in.other = b.gradient_out.other = &bells_[static_cast<std::size_t>(a.worker)];
+      if (!has_lengths()) continue;
+      wire_lengths_[s + 1].resize(std::max(down.ring_transit, down.ring_kept));
+      b.lengths_in = a.lengths_out = wire_lengths_[s + 1].data();
+      b.length_slots_in = a.length_slots_out = static_cast<std::uint32_t>(wire_lengths_[s + 1].size());
     }
   }
 
@@ -369,6 +389,7 @@ class run_memory {
   std::vector<bound_stage> stages_;
   std::vector<transport::channel> forward_, gradient_;  ///< [s]: between s - 1 and s
   std::vector<transport::bell> bells_;
+  std::vector<std::vector<lengths_of_axes>> wire_lengths_;  ///< [s]: between s - 1 and s
   std::vector<stage_plan> planned_;
   std::vector<int> wire_slots_, gradient_slots_;  ///< in the order of (stage, entry)
   int loss_slots_ = 1;

@@ -7,6 +7,7 @@
 
 #include <foal/executor/bound_stage.hpp>
 #include <foal/executor/probe.hpp>
+#include <foal/executor/tied.hpp>
 
 namespace foal::executor {
 
@@ -39,7 +40,9 @@ class stage_ops {
     bool const last = b.number + 1 == static_cast<int>(t_.stages.size());
     b.version_read[p.microbatch % b.version_read.size()] = forward_version(b, p.microbatch);
     if (waited(b, schedule::op_kind::F)) return {0, last ? t_.loss.sample_weight * v_.microbatch_size : 0, 0};
+    pass_lengths(b, p);
     if (b.number == 0) load_inputs(b, p);
+    take_borrowed(t_, b, p.microbatch);
     weight_set const w = forward_weights(b, p.microbatch);
     for (lower::step const& s : b.table->forward) {
       if (s.what != lower::step::kind::layer) {
@@ -52,6 +55,7 @@ class stage_ops {
       c.x = tensor(b, s.x, p);
       c.y = tensor(b, s.y, p);
       c.scratch = tensor(b, s.scratch, p);
+      for (int i = 0; i < lower::most_read; ++i) c.read[i] = tensor(b, s.read[i], p);
       l.call.forward(c);
     }
     if (!last) return {};
@@ -69,11 +73,10 @@ class stage_ops {
         continue;
       }
       lower::layer_row const& l = b.table->layers[static_cast<std::size_t>(s.layer)];
-      bool const own = weight_gradients && l.parameters > 0;
+      bool const own = l.trains && (weight_gradients || l.early);
       if (s.x < 0 && !own) continue;
       lower::layer_call c = backward_call(b, l, s, p);
-      for (int i = 0; i < l.parameters; ++i)
-        c.w[i] = b.in_set(w, b.table->parameters[static_cast<std::size_t>(l.first_parameter + i)], t_.scalar_bytes);
+      for (int i = 0; i < l.parameters; ++i) c.w[i] = backward_pointer(b, w, l.first_parameter + i, p.microbatch);
       if (own && s.x >= 0 && l.call.backward != nullptr) {
         l.call.backward(c);
         continue;
@@ -81,6 +84,8 @@ class stage_ops {
       if (own) l.call.backward_weight(c);  // before dx, which may overwrite dy
       if (s.x >= 0) l.call.backward_input(c);
     }
+    if ((p.microbatch + 1) % static_cast<std::uint32_t>(v_.microbatches) == 0)
+      return_borrowed(t_, b, p.microbatch / static_cast<std::uint32_t>(v_.microbatches));
   }
 
   /// W, where it is an op of its own.
@@ -100,7 +105,8 @@ class stage_ops {
       ++b.updates;
       return true;
     }
-    auto const n = static_cast<std::size_t>(b.table->weight_elements);
+    collect_lent(t_, b);
+    auto const n = static_cast<std::size_t>(b.table->trained_elements);
     if (!t_.device.all_finite(b.device, n, b.g)) return false;
     keep_version(b);
     for (probe* const look : watching_) look->before_update(b);
@@ -125,6 +131,7 @@ class stage_ops {
     c.moment.rate = rate;
     bool const compensate = t_.compensates && b.asynchronous && (t_.policies.delay_states == 0 || b.has_delay_states);
     for (lower::parameter_row const& p : b.table->parameters) {
+      if (p.kind != lower::ownership::trained || p.home_stage >= 0) continue;
       std::size_t const offset = static_cast<std::size_t>(p.offset) * t_.scalar_bytes;
       c.n = static_cast<std::size_t>(p.size);
       c.w = b.w + offset;
@@ -137,6 +144,7 @@ class stage_ops {
     }
     ++b.version;
     ++b.updates;
+    publish_lent(t_, b);
     for (probe* const look : watching_) look->after_update(b, rate);
     return true;
   }
@@ -144,7 +152,8 @@ class stage_ops {
   /// The parameter whose gradient is not finite.
   std::string find_non_finite(bound_stage& b) const {
     for (lower::parameter_row const& p : b.table->parameters)
-      if (!t_.device.all_finite(b.device, static_cast<std::size_t>(p.size),
+      if (p.kind == lower::ownership::trained &&
+          !t_.device.all_finite(b.device, static_cast<std::size_t>(p.size),
                                 b.g + static_cast<std::size_t>(p.offset) * t_.scalar_bytes))
         return "gradient of " + p.name;
     return "gradient";
@@ -169,13 +178,18 @@ class stage_ops {
 
   lower::layer_call call(bound_stage& b, lower::layer_row const& l, position p) const {
     lower::layer_call c;
+    lengths_of_axes const n = b.lengths_of(p.microbatch);
     c.device = b.device;
-    c.in = l.in;
-    c.out = l.out;
+    c.in = at_length(l.in, n);
+    c.out = at_length(l.out, n);
     c.samples = v_.microbatch_size;
     c.microbatches = v_.microbatches;
     c.random = {v_.seed, purpose::dropout, static_cast<std::uint32_t>(l.number),
                 static_cast<std::uint64_t>(p.global) * static_cast<std::uint64_t>(v_.microbatch_size)};
+    for (int i = 0; i < lower::most_read; ++i) {
+      c.read_shape[i] = at_length(l.read_shape[i], n);
+      c.read[i] = tensor(b, l.read[i], p);
+    }
     c.saved_x = tensor(b, l.x, p);
     c.saved_y = tensor(b, l.y, p);
     for (int i = 0; i < lower::most && l.entry[i] >= 0; ++i) c.entry[i] = tensor(b, l.entry[i], p);
@@ -194,28 +208,45 @@ class stage_ops {
     c.dx = tensor(b, s.x, p);
     c.dy = tensor(b, s.y, p);
     c.scratch = tensor(b, s.scratch, p);
+    for (int i = 0; i < lower::most_read; ++i) c.read_gradient[i] = tensor(b, s.read_gradient[i], p);
     return c;
   }
 
   void move(bound_stage& b, lower::step const& s, position p) const {
-    lower::tensor const& x = b.table->tensors[static_cast<std::size_t>(s.x)];
-    auto const n = static_cast<std::size_t>(x.elements.of(v_.microbatch_size));
-    if (s.what == lower::step::kind::copy) {
+    lower::tensor const& y = b.table->tensors[static_cast<std::size_t>(s.y)];
+    auto const n = static_cast<std::size_t>(y.count(v_.microbatch_size, b.lengths_of(p.microbatch)));
+    if (s.what == lower::step::kind::zero) {
+      t_.device.zero(b.device, tensor(b, s.y, p), n * t_.scalar_bytes);
+    } else if (s.what == lower::step::kind::copy) {
       t_.device.copy(b.device, tensor(b, s.y, p), tensor(b, s.x, p), n * t_.scalar_bytes);
     } else {
       t_.device.add(b.device, n, tensor(b, s.x, p), tensor(b, s.other, p), tensor(b, s.y, p));
     }
   }
 
+  /// A microbatch's lengths: from the source, or beside the wire; and on to the next stage.
+  void pass_lengths(bound_stage& b, position p) const {
+    if (b.lengths.empty()) return;
+    lengths_of_axes& mine = b.lengths[p.microbatch % b.lengths.size()];
+    if (b.number > 0)
+      mine = b.lengths_in[p.microbatch % b.length_slots_in];
+    else if (source_.lengths != nullptr)
+      mine = source_.lengths(source_.self, p.global);
+    if (b.lengths_out != nullptr) b.lengths_out[p.microbatch % b.length_slots_out] = mine;
+  }
+
   void load_inputs(bound_stage& b, position p) const {
-    void* const x = b.tensors[0].at(p.microbatch);  // tensor 0 of the first stage is the model's input
-    if (t_.device.host_memory) {
-      source_.inputs(source_.self, p.global, x, b.staging);
-      return;
+    for (std::size_t e = 0; e < b.table->wire_in.size(); ++e) {  // tensor e of the first stage is the model's input e
+      void* const x = b.tensors[e].at(p.microbatch);
+      int const entry = static_cast<int>(e);
+      if (t_.device.host_memory) {
+        source_.inputs(source_.self, p.global, entry, x, b.staging);
+        continue;
+      }
+      source_.inputs(source_.self, p.global, entry, b.host_input, b.staging);
+      auto const n = static_cast<std::size_t>(b.table->tensors[e].count(v_.microbatch_size, b.lengths_of(p.microbatch)));
+      t_.device.copy_in(b.device, x, b.host_input, n * t_.scalar_bytes);
     }
-    source_.inputs(source_.self, p.global, b.host_input, b.staging);
-    auto const n = static_cast<std::size_t>(b.table->tensors[0].elements.of(v_.microbatch_size));
-    t_.device.copy_in(b.device, x, b.host_input, n * t_.scalar_bytes);
   }
 
   loss::loss_result apply_loss(bound_stage& b, position p) const {
@@ -230,11 +261,13 @@ class stage_ops {
     lower::loss_call c;
     c.device = b.device;
     c.loss = t_.loss_value;
-    c.in = b.table->output;
+    c.in = at_length(b.table->output, b.lengths_of(p.microbatch));
     c.samples = v_.microbatch_size;
     c.x = tensor(b, b.table->output_tensor, p);
     c.targets = targets;
-    c.divide = t_.loss.sample_weight * v_.microbatch_size;  // (weight of the minibatch) / N
+    c.divide = source_.weight == nullptr  // (weight of the minibatch) / N
+                   ? t_.loss.sample_weight * v_.microbatch_size
+                   : source_.weight(source_.self, p.global / v_.microbatches) / v_.microbatches;
     c.dx = tensor(b, b.table->loss_gradient_tensor, p);
     return t_.loss.apply(c);
   }
@@ -259,7 +292,7 @@ class stage_ops {
     c.delay = t_.delay_value;
     c.moment = b.moment();
     for (lower::parameter_row const& p : b.table->parameters) {
-      if (!b.delay_acts_on(p)) continue;
+      if (!b.delay_acts_on(p) || p.home_stage >= 0) continue;
       c.n = static_cast<std::size_t>(p.size);
       c.w = b.in_set(read, p, t_.scalar_bytes);
       c.u = b.forward_scratch + static_cast<std::size_t>(p.offset) * t_.scalar_bytes;
@@ -279,6 +312,13 @@ class stage_ops {
     return b.in_set(w, p, t_.scalar_bytes);
   }
 
+  /// A parameter as B of a microbatch reads it: in the set, or, where old versions are kept of one that is borrowed, at
+  /// home.
+  void* backward_pointer(bound_stage& b, weight_set w, int parameter, std::uint32_t m) const {
+    if (void* const lent = b.stashes ? borrowed_version(b, parameter, m) : nullptr; lent != nullptr) return lent;
+    return b.in_set(w, b.table->parameters[static_cast<std::size_t>(parameter)], t_.scalar_bytes);
+  }
+
   weight_set backward_weights(bound_stage& b, std::uint32_t m) const {
     if (b.stashes) return version(b, b.version_read[m % b.version_read.size()]);
     bool const extrapolates = t_.policies.backward_weight != nullptr && b.asynchronous && b.table->backward_elements > 0 &&
@@ -290,7 +330,7 @@ class stage_ops {
     c.moment = b.moment();
     if (t_.exact_lag) c.moment.lag = b.version - b.version_read[m % b.version_read.size()];
     for (lower::parameter_row const& p : b.table->parameters) {
-      if (p.backward_offset < 0) continue;
+      if (p.backward_offset < 0 || p.home_stage >= 0) continue;
       c.n = static_cast<std::size_t>(p.size);
       c.w = b.w + static_cast<std::size_t>(p.offset) * t_.scalar_bytes;
       c.u = b.backward_scratch + static_cast<std::size_t>(p.backward_offset) * t_.scalar_bytes;
@@ -311,7 +351,7 @@ class stage_ops {
       return;
     }
     for (lower::parameter_row const& p : b.table->parameters)
-      if (p.backward_offset >= 0)
+      if (p.backward_offset >= 0 && p.home_stage < 0)
         t_.device.copy(b.device, slot + static_cast<std::size_t>(p.backward_offset) * t_.scalar_bytes,
                        b.w + static_cast<std::size_t>(p.offset) * t_.scalar_bytes,
                        static_cast<std::size_t>(p.size) * t_.scalar_bytes);

@@ -14,16 +14,19 @@ using lower::run_tables;
 /// Where microbatches come from; functions of the global microbatch number alone, called from workers.
 struct source_functions {
   void const* self = nullptr;
-  void (*inputs)(void const* self, long long microbatch, void* x, void* scratch) = nullptr;
+  void (*inputs)(void const* self, long long microbatch, int entry, void* x, void* scratch) = nullptr;
   void (*targets)(void const* self, long long microbatch, void* t) = nullptr;
+  lengths_of_axes (*lengths)(void const* self, long long microbatch) = nullptr;  ///< null: always the largest
+  double (*weight)(void const* self, long long minibatch) = nullptr;             ///< null: that of its samples
 };
 
 /// Samples to evaluate on: chunks of at most `chunk` samples, in order.
 struct evaluation_source {
   void const* self = nullptr;
   long long samples = 0;
-  void (*inputs)(void const* self, long long first, int samples, void* x) = nullptr;
-  void (*targets)(void const* self, long long first, int samples, void* t) = nullptr;
+  void (*inputs)(void const* self, long long first, int samples, int entry, lengths_of_axes n, void* x) = nullptr;
+  void (*targets)(void const* self, long long first, int samples, lengths_of_axes n, void* t) = nullptr;
+  lengths_of_axes (*lengths)(void const* self, long long first, int samples) = nullptr;  ///< null: the largest
 };
 
 /// Values of a run.

@@ -8,6 +8,7 @@
 #include <foal/delay/concept.hpp>
 #include <foal/layer/loss/result.hpp>
 #include <foal/lower/table.hpp>
+#include <foal/model/layer_info.hpp>
 
 namespace foal::lower {
 
@@ -89,12 +90,20 @@ struct policy_functions {
 
 namespace detail {
 
+using foal::detail::reads_of;
+
 template <class L, class D, class S>
 struct layer_thunks {
-  static context<D, S> make(layer_call const& c, S** buffers) {
-    for (int i = 0; i < most; ++i) buffers[i] = static_cast<S*>(c.buffers[i]);
-    return {*static_cast<D*>(c.device), c.in,   c.out, c.samples, c.microbatches, c.phase, c.random,
-            static_cast<S*>(c.scratch), buffers};
+  struct pointers;
+  static context<D, S> make(layer_call const& c, pointers const& p) {
+    context<D, S> ctx{*static_cast<D*>(c.device), c.in,     c.out, c.samples, c.microbatches, c.phase, c.random,
+                      static_cast<S*>(c.scratch), p.buffers};
+    if constexpr (reads_of<L>().count > 0) {
+      ctx.read = p.read;
+      ctx.read_gradient = p.read_gradient;
+      ctx.read_shape = c.read_shape;
+    }
+    return ctx;
   }
   static saved<S> kept(layer_call const& c) {
     return {static_cast<S const*>(c.saved_x), static_cast<S const*>(c.saved_y), c.entry};
@@ -103,32 +112,39 @@ struct layer_thunks {
     S const* w[most];
     S* dw[most];
     S* buffers[most];
+    S const* read[most_read];
+    S* read_gradient[most_read];
     explicit pointers(layer_call const& c) {
       for (int i = 0; i < most; ++i) {
         w[i] = static_cast<S const*>(c.w[i]);
         dw[i] = static_cast<S*>(c.dw[i]);
+        buffers[i] = static_cast<S*>(c.buffers[i]);
+      }
+      for (int i = 0; i < most_read; ++i) {
+        read[i] = static_cast<S const*>(c.read[i]);
+        read_gradient[i] = static_cast<S*>(c.read_gradient[i]);
       }
     }
   };
 
   static void forward(layer_call const& c) {
     pointers p(c);
-    auto ctx = make(c, p.buffers);
+    auto ctx = make(c, p);
     L::forward(ctx, static_cast<S const*>(c.x), weights<S const>{p.w}, static_cast<S*>(c.y), kept(c));
   }
   static void backward_input(layer_call const& c) {
     pointers p(c);
-    auto ctx = make(c, p.buffers);
+    auto ctx = make(c, p);
     L::backward_input(ctx, static_cast<S const*>(c.dy), weights<S const>{p.w}, kept(c), static_cast<S*>(c.dx));
   }
   static void backward_weight(layer_call const& c) {
     pointers p(c);
-    auto ctx = make(c, p.buffers);
+    auto ctx = make(c, p);
     L::backward_weight(ctx, static_cast<S const*>(c.dy), kept(c), weights<S>{p.dw});
   }
   static void backward(layer_call const& c) {
     pointers p(c);
-    auto ctx = make(c, p.buffers);
+    auto ctx = make(c, p);
     L::backward(ctx, static_cast<S const*>(c.dy), weights<S const>{p.w}, kept(c), static_cast<S*>(c.dx), weights<S>{p.dw});
   }
 

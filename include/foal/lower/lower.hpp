@@ -112,7 +112,10 @@ run_tables lower(schedule::extent size,
   detail::function_collector<D, S> functions;
   Net::visit(functions);
   auto const& d = Net::description;
-  t.stages = lower_stages(d.row, d.size, d.stages, d.input, split, functions.found.data());
+  foal::detail::input_list inputs;
+  inputs.count = d.inputs;
+  for (int e = 0; e < d.inputs; ++e) inputs.sample[e] = d.input_entry[e];
+  t.stages = lower_stages(d.row, d.size, d.stages, inputs, split, functions.found.data());
   t.loss = loss_of<Loss, D, S>(d.output);
   for (auto const& stage : t.stages)
     for (auto const& l : stage.layers) t.least_samples = std::max(t.least_samples, l.least_samples);

@@ -15,6 +15,9 @@ inline constexpr int most = 4;
 /// Most entries of one wire: the activations and the open skips.
 inline constexpr int most_wires = 8;
 
+/// Most entries that a layer reads beside its input.
+inline constexpr int most_read = 2;
+
 /// What one function of one layer gets. Pointers are device pointers; arrays hold `most` pointers, unused ones null.
 struct layer_call {
   void* device = nullptr;
@@ -33,6 +36,9 @@ struct layer_call {
   void* entry[most]{};
   void const* dy = nullptr;
   void* dx = nullptr;
+  void const* read[most_read]{};
+  void* read_gradient[most_read]{};
+  shape read_shape[most_read]{};
 };
 
 using layer_function = void (*)(layer_call const&);
@@ -50,6 +56,7 @@ enum class place { wire_in, wire_out, gradient_in, gradient_out, kept, scratch }
 /// One array of a stage, for one microbatch.
 struct tensor {
   amount elements{};
+  shape sample{};         ///< of activations and their gradients: what one sample has at most; else empty
   int element_bytes = 0;  ///< 0: the scalar type
   place where = place::scratch;
   int wire = 0;                 ///< entry of the wire, for the first four places
@@ -60,15 +67,21 @@ struct tensor {
   constexpr long long bytes(int samples, int scalar_bytes) const {
     return elements.of(samples) * (element_bytes > 0 ? element_bytes : scalar_bytes);
   }
+  /// Of activations in a microbatch of these lengths.
+  constexpr long long count(int samples, lengths_of_axes const& n) const {
+    return static_cast<long long>(at_length(sample, n).size()) * samples;
+  }
 };
 
 /// One thing to do within an op; tensors by number, -1: none.
 struct step {
-  enum class kind { layer, copy, add } what = kind::layer;
+  enum class kind { layer, copy, add, zero } what = kind::layer;
   int layer = 0;       ///< row of stage_table::layers
-  int x = -1, y = -1;  ///< forward: from, to.  backward: y is dy, x is dx.  add: y = x + other
+  int x = -1, y = -1;  ///< forward: from, to.  backward: y is dy, x is dx.  add: y = x + other.  zero: y = 0
   int other = -1;
   int scratch = -1;
+  int read[most_read] = {-1, -1};           ///< other entries that the layer reads
+  int read_gradient[most_read] = {-1, -1};  ///< backward: where it adds their gradients
 };
 
 /// One layer of a stage.
@@ -79,10 +92,17 @@ struct layer_row {
   int x = -1, y = -1;  ///< its input and output tensors while kept, else -1
   int entry[most]{-1, -1, -1, -1};
   int first_parameter = 0, parameters = 0, first_buffer = 0, buffers = 0;
-  bool input_gradient = true;  ///< false at the bottom of the model, where nothing below has weights
+  bool input_gradient = true;   ///< false where nothing below trains
+  bool trains = false;          ///< it has parameters that are not frozen
+  bool early = false;           ///< its weight gradient belongs to B even where W is an op of its own (tied parameters)
+  int read[most_read]{-1, -1};  ///< as x and y: while kept
+  shape read_shape[most_read]{};
   int least_samples = 1;
   layer_functions call{};
 };
+
+/// trained: U changes it. borrowed: tied; the stage has a copy and adds up a gradient, its home updates. frozen: it stays.
+enum class ownership { trained, borrowed, frozen };
 
 /// A parameter or a buffer of a stage.
 struct parameter_row {
@@ -92,7 +112,16 @@ struct parameter_row {
   int index = 0;     ///< its number within the layer
   parameter what{};
   long long offset = 0, size = 0;
-  long long backward_offset = -1;  ///< place among the parameters that B reads; -1: B does not read it
+  long long backward_offset = -1;  ///< place among the parameters that B reads at another version; -1: none
+  ownership kind = ownership::trained;
+  int home_stage = -1, home = -1;  ///< borrowed, or tied within the stage: stage and number of the parameter that is shared
+};
+
+/// A parameter of this stage that another stage borrows.
+struct loan {
+  int parameter = 0;  ///< of this stage
+  int stage = 0;      ///< the borrower
+  int borrowed = 0;   ///< its number there
 };
 
 /// One entry of the wire into a stage.
@@ -101,6 +130,7 @@ struct wire_entry {
   int entry = 0;                   ///< the model's entry number (0: activations)
   until last = until::forward;     ///< how long the receiving stage needs it
   until gradient_last = until::B;  ///< how long the sending stage needs its gradient
+  bool gradient = true;            ///< a gradient comes back
 };
 
 /// One stage, lowered.
@@ -109,13 +139,17 @@ struct stage_table {
   std::vector<tensor> tensors;
   std::vector<step> forward, backward, backward_weight;  ///< the last only where W is an op of its own
   std::vector<parameter_row> parameters, buffers;
+  std::vector<loan> loans;
   std::vector<wire_entry> wire_in;  ///< of the first stage: the model's input
-  long long weight_elements = 0, backward_elements = 0, buffer_elements = 0;
+  /// Parameters lie in the order trained, borrowed, frozen: the first so many elements are trained, or have a gradient.
+  long long weight_elements = 0, trained_elements = 0, gradient_elements = 0;
+  long long backward_elements = 0, buffer_elements = 0;
   shape output{};                 ///< of the last stage: what the loss gets
   int output_tensor = -1;         ///< of the last stage
   int loss_gradient_tensor = -1;  ///< of the last stage
   long long flops = 0;
 
+  bool borrows() const { return gradient_elements > trained_elements; }
   std::string layer_names() const {
     std::string all;
     for (auto const& l : layers) {

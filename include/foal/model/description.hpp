@@ -5,7 +5,8 @@
 
 namespace foal {
 
-/// One item of a model. Entries are what travels between stages: entry 0 is the activations, others are kept by save<Tag>.
+/// One item of a model. Entries are what travels between stages: entry 0 is the activations, others are inputs by name or
+/// kept by save<Tag>. A gradient is wanted of an entry if something that trains lies before it.
 struct model_row {
   detail::item_kind kind = detail::item_kind::layer;
   layer_info const* info = nullptr;
@@ -14,9 +15,18 @@ struct model_row {
   int entry = 0;      ///< the entry it acts on: 0, or the one that its tag has
   shape in{}, out{};  ///< of that entry, before and after
   int stage = 0;
-  int number = 0;  ///< global layer number; layers only
-  long long parameters = 0;
-  long long flops = 0;  ///< of one sample's forward
+  bool wanted = false;         ///< the gradient of the entry it acts on
+  int source = 0;              ///< save: the entry that is copied
+  bool source_wanted = false;  ///< save: the gradient of the source; add: that of the activations
+  unsigned closes = 0;         ///< bit e: entry e has been read for the last time
+  int number = 0;              ///< global layer number; from here on layers only
+  long long parameters = 0;    ///< of its own: those of a tied layer are its home's
+  long long flops = 0;         ///< of one sample's forward
+  bool trains = false;         ///< it has parameters, and they are not frozen
+  int home = -1;               ///< tied: the row of the group's first layer (its own there)
+  int read[most_reads] = {-1, -1};
+  shape read_shape[most_reads]{};
+  bool read_wanted[most_reads]{};
 };
 
 enum class model_failure {
@@ -28,10 +38,10 @@ enum class model_failure {
   added_unsaved,
   shapes_differ,
   never_added,
-  too_many
+  too_many,
+  read_refused,
+  tied_apart
 };
-
-inline constexpr int most_entries = 8;
 
 /// Rows in execution order; the first failure found, if any.
 template <int Items>
@@ -40,6 +50,8 @@ struct model_description {
   int size = 0;
   int stages = 0;
   shape input{}, output{};
+  int inputs = 1;                     ///< entries that the model starts with
+  shape input_entry[most_entries]{};  ///< [0] is `input`
   model_failure failure = model_failure::none;
   int failed_at = 0;  ///< item number, counting marks
   shape given{}, needed{};
@@ -56,16 +68,30 @@ struct item_counter {
   constexpr void mark(item_kind, tag_name) { ++items; }
 };
 
-/// Infers shapes item by item and assigns stages: each layer with weights starts a stage, what has none rides along, a group
-/// made by stage<...> stays together.
+/// Infers shapes item by item and assigns stages: each layer with weights of its own starts a stage, what has none rides
+/// along, a group made by stage<...> stays together.
 template <int Items>
 struct describer {
   model_description<Items> d{};
   shape entry[most_entries]{};
   tag_name tag[most_entries]{};  // tag[0] stays empty: entry 0 is always there
-  int item = 0, numbered = 0, grouped = 0;
+  bool wanted[most_entries]{};
+  int last_read[most_entries]{-1, -1, -1, -1, -1, -1, -1, -1};  // row; -1: not read, so it must be added or loaded
+  tag_name tie{}, from{};                                       // for the next item
+  tag_name group[most_entries]{};
+  int home[most_entries]{}, groups = 0;
+  int item = 0, numbered = 0, grouped = 0, frozen = 0;
   bool has_weights = false, closed = false;
 
+  constexpr void begin(input_list const& in) {
+    d.input = in.sample[0];
+    d.inputs = in.count > 0 ? in.count : 1;
+    for (int e = 0; e < d.inputs; ++e) {
+      d.input_entry[e] = entry[e] = in.sample[e];
+      tag[e] = in.tag[e];
+      if (e > 0) last_read[e] = 0;  // one that nothing reads ends where the model begins
+    }
+  }
   constexpr void fail(model_failure f, shape given = {}, shape needed = {}) {
     if (d.failure != model_failure::none) return;
     d.failure = f;
@@ -78,6 +104,11 @@ struct describer {
       if (tag[e] == t && (e > 0 || t.empty())) return e;
     return -1;
   }
+  constexpr void close(int e) {
+    d.row[last_read[e]].closes |= 1U << e;
+    tag[e] = {};
+    last_read[e] = -1;
+  }
   constexpr void next_stage() {
     if (has_weights || closed) ++d.stages;
     has_weights = closed = false;
@@ -89,6 +120,7 @@ struct describer {
     r.entry = e;
     r.in = r.out = entry[e];
     r.stage = d.stages;
+    r.wanted = wanted[e];
     return r;
   }
 
@@ -106,56 +138,130 @@ struct describer {
 
   constexpr void push_layer(layer_info const& info, int e) {
     shape const in = entry[e];
-    if (!info.accepts(in)) {
-      fail(model_failure::refused, in);
-      return;
-    }
-    long long const parameters = elements(info.parameters(in));
-    if (parameters > 0 && grouped == 0) next_stage();
+    if (!info.accepts(in)) return fail(model_failure::refused, in);
+    int const home_row = find_home(info, in);
+    if (d.failure != model_failure::none) return;
+    list<parameter> const declared = info.parameters(in);
+    long long own = elements(declared);
+    if (home_row >= 0)
+      for (int i = 0; i < declared.size; ++i) own -= shared_with(home_row, declared[i]) >= 0 ? declared[i].extent.size() : 0;
+    if (own > 0 && grouped == 0) next_stage();
     model_row& r = push(item_kind::layer, e);
+    if (!tie.empty() && home_row < 0) {
+      group[groups] = tie;
+      home[groups++] = d.size - 1;
+    }
+    r.home = tie.empty() ? -1 : home_row >= 0 ? home_row : d.size - 1;
+    tie = {};
     r.info = &info;
     r.number = numbered++;
-    r.parameters = parameters;
+    r.parameters = own;
     r.flops = info.flops(in);
     r.out = entry[e] = info.output(in);
-    has_weights = has_weights || parameters > 0;
+    r.trains = declared.size > 0 && frozen == 0;
+    wanted[e] = wanted[e] || r.trains;
+    for (int i = 0; i < info.reads; ++i) {
+      int const other = find(info.read[i]);
+      if (other <= 0) return fail(model_failure::added_unsaved);
+      if (!info.accepts_read(i, in, entry[other])) return fail(model_failure::read_refused, in, entry[other]);
+      r.read[i] = other;
+      r.read_shape[i] = entry[other];
+      r.read_wanted[i] = wanted[other];
+      wanted[e] = wanted[e] || wanted[other];
+      last_read[other] = d.size - 1;
+    }
+    has_weights = has_weights || own > 0;
+  }
+
+  /// The row whose parameters the next layer shares; -1: none, or it is the first of its group.
+  constexpr int find_home(layer_info const& info, shape in) {
+    if (tie.empty()) return -1;
+    for (int g = 0; g < groups; ++g) {
+      if (group[g] != tie) continue;
+      list<parameter> const mine = info.parameters(in);
+      bool any = false;
+      for (int i = 0; i < mine.size; ++i) any = any || shared_with(home[g], mine[i]) >= 0;
+      if (!any) fail(model_failure::tied_apart, in, d.row[home[g]].in);
+      return home[g];
+    }
+    if (groups == most_entries) fail(model_failure::too_many);
+    return -1;
+  }
+  /// The number of the parameter with this name and extent at a row; -1: none.
+  constexpr int shared_with(int row, parameter const& p) const {
+    list<parameter> const theirs = d.row[row].info->parameters(d.row[row].in);
+    for (int i = 0; i < theirs.size; ++i)
+      if (theirs[i].extent == p.extent && std::string_view(theirs[i].name) == p.name) return i;
+    return -1;
   }
 
   constexpr void mark(item_kind kind, tag_name t) {
     if (d.failure == model_failure::none) {
-      if (kind == item_kind::begin_stage) {
-        if (grouped++ == 0) next_stage();
-      } else if (kind == item_kind::end_stage) {
-        if (--grouped == 0) closed = true;
-      } else if (kind == item_kind::save) {
-        int free = 1;
-        while (free < most_entries && !tag[free].empty()) ++free;
-        if (find(t) >= 0) {
-          fail(model_failure::saved_twice);
-        } else if (free == most_entries) {
-          fail(model_failure::too_many);
-        } else {
-          tag[free] = t;
-          entry[free] = entry[0];
-          push(kind, free).tag = t;
-        }
-      } else {
-        int const e = find(t);
-        if (e <= 0) {
-          fail(model_failure::added_unsaved);
-        } else if (!(entry[e] == entry[0])) {
-          fail(model_failure::shapes_differ, entry[0], entry[e]);
-        } else {
-          push(kind, e).tag = t;
-          tag[e] = {};
-        }
+      switch (kind) {
+        case item_kind::begin_stage:
+          if (grouped++ == 0) next_stage();
+          break;
+        case item_kind::end_stage:
+          if (--grouped == 0) closed = true;
+          break;
+        case item_kind::begin_frozen:
+          ++frozen;
+          break;
+        case item_kind::end_frozen:
+          --frozen;
+          break;
+        case item_kind::tie:
+          tie = t;
+          break;
+        case item_kind::from:
+          from = t;
+          break;
+        case item_kind::save:
+          push_save(t);
+          break;
+        default:
+          push_end(kind, t);
       }
     }
     ++item;
   }
 
+  constexpr void push_save(tag_name t) {
+    int const source = find(from);
+    from = {};
+    if (int const before = find(t); before > 0 && last_read[before] >= 0) close(before);  // it has had its last reader
+    int free = 1;
+    while (free < most_entries && !tag[free].empty()) ++free;
+    if (source < 0) return fail(model_failure::added_unsaved);
+    if (find(t) >= 0) return fail(model_failure::saved_twice);
+    if (free == most_entries) return fail(model_failure::too_many);
+    tag[free] = t;
+    entry[free] = entry[source];
+    wanted[free] = wanted[source];
+    model_row& r = push(item_kind::save, free);
+    r.tag = t;
+    r.source = source;
+    r.source_wanted = wanted[source];
+  }
+
+  /// add<Tag> and load<Tag>: the entry ends.
+  constexpr void push_end(item_kind kind, tag_name t) {
+    int const e = find(t);
+    if (e <= 0) return fail(model_failure::added_unsaved);
+    if (kind == item_kind::add && !(entry[e] == entry[0])) return fail(model_failure::shapes_differ, entry[0], entry[e]);
+    model_row& r = push(kind, e);
+    r.tag = t;
+    r.source_wanted = wanted[0];
+    wanted[0] = kind == item_kind::load ? wanted[e] : wanted[0] || wanted[e];
+    if (kind == item_kind::load) entry[0] = entry[e];
+    tag[e] = {};
+    last_read[e] = -1;
+  }
+
   constexpr void finish() {
     if (d.failure == model_failure::none && d.size == 0) fail(model_failure::empty);
+    for (int e = 1; e < most_entries && d.failure == model_failure::none; ++e)
+      if (!tag[e].empty() && last_read[e] >= 0) close(e);
     for (int i = d.size - 1; i >= 0 && d.failure == model_failure::none; --i)
       if (d.row[i].kind == item_kind::save && tag[d.row[i].entry] == d.row[i].tag) {
         item = d.row[i].item;
@@ -171,15 +277,18 @@ struct describer {
 
 }  // namespace detail
 
-/// Describes the elements on an input. Never fails to return: look at .failure.
+/// Describes the elements on inputs. Never fails to return: look at .failure.
 template <int Items, class... Elements>
-constexpr model_description<Items> describe(shape in) {
+constexpr model_description<Items> describe(detail::input_list const& in) {
   detail::describer<Items> v{};
-  v.entry[0] = in;
-  v.d.input = in;
+  v.begin(in);
   detail::visit_all<Elements...>(v, {});
   v.finish();
   return v.d;
+}
+template <int Items, class... Elements>
+constexpr model_description<Items> describe(shape in) {
+  return describe<Items, Elements...>(detail::input_list{1, {in}, {}});
 }
 
 }  // namespace foal

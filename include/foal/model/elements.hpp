@@ -1,26 +1,13 @@
-// What a user writes between the angle brackets of foal::stages besides layers: input, stage, repeat, residual, skips.
+// What a user writes between the angle brackets of foal::stages besides layers: stage, repeat, residual, skips, entries.
 #pragma once
 
 #include <initializer_list>
-#include <string_view>
 #include <utility>
 
 #include <foal/core/type_list.hpp>
-#include <foal/model/layer_info.hpp>
+#include <foal/model/input.hpp>
 
 namespace foal {
-
-/// The shape of one sample: input<features> or input<channels, height, width>.
-template <int... Extents>
-struct input;
-template <int Features>
-struct input<Features> {
-  static constexpr shape sample = features(Features);
-};
-template <int Channels, int Height, int Width>
-struct input<Channels, Height, Width> {
-  static constexpr shape sample = image(Channels, Height, Width);
-};
 
 /// Groups layers into one stage by hand.
 template <class... Elements>
@@ -38,6 +25,22 @@ struct save {};
 template <class Tag>
 struct add {};
 
+/// Goes on with the entry Tag as the activations; what were the activations ends here, but for the copies that save made.
+template <class Tag>
+struct load {};
+
+/// Makes the entry To a copy of the entry From.
+template <class From, class To>
+struct branch {};
+
+/// A layer that shares its parameters with the first layer of the same tag: the first one's stage, their home, updates them.
+template <class Tag, class Layer>
+struct tied {};
+
+/// Layers whose parameters stay as they are: they have no W and no U, and below the lowest layer that trains there is no B.
+template <class... Elements>
+struct frozen {};
+
 /// Layers on what save<Tag> kept, instead of on the activations: a projection of a skip connection.
 template <class Tag, class... Elements>
 struct through {};
@@ -52,16 +55,8 @@ struct residual {};
 
 namespace detail {
 
-enum class item_kind { layer, save, add, begin_stage, end_stage };
-
-/// Tags are told apart by their names, not by addresses of objects: under some sanitizers a compiler takes no comparison of
-/// addresses for a constant. Empty: the activations.
-using tag_name = std::string_view;
-
-template <class Tag>
-constexpr tag_name name_of() {
-  return __PRETTY_FUNCTION__;
-}
+/// from: the entry that the save after it copies. tie: the layer after it belongs to a tied group.
+enum class item_kind { layer, save, add, load, from, tie, begin_stage, end_stage, begin_frozen, end_frozen };
 
 template <class T>
 struct element;
@@ -116,6 +111,42 @@ struct element<add<Tag>> {
   }
 };
 
+template <class Tag>
+struct element<load<Tag>> {
+  template <class Visitor>
+  static constexpr void visit(Visitor& v, tag_name) {
+    v.mark(item_kind::load, name_of<Tag>());
+  }
+};
+
+template <class From, class To>
+struct element<branch<From, To>> {
+  template <class Visitor>
+  static constexpr void visit(Visitor& v, tag_name) {
+    v.mark(item_kind::from, name_of<From>());
+    v.mark(item_kind::save, name_of<To>());
+  }
+};
+
+template <class Tag, class Layer>
+struct element<tied<Tag, Layer>> {
+  template <class Visitor>
+  static constexpr void visit(Visitor& v, tag_name tag) {
+    v.mark(item_kind::tie, name_of<Tag>());
+    v.template layer<Layer>(tag);
+  }
+};
+
+template <class... Ts>
+struct element<frozen<Ts...>> {
+  template <class Visitor>
+  static constexpr void visit(Visitor& v, tag_name tag) {
+    v.mark(item_kind::begin_frozen, {});
+    visit_all<Ts...>(v, tag);
+    v.mark(item_kind::end_frozen, {});
+  }
+};
+
 template <class Tag, class... Ts>
 struct element<through<Tag, Ts...>> {
   template <class Visitor>
@@ -151,6 +182,18 @@ struct items_of {
 template <class... Ts>
 struct items_of<stage<Ts...>> {
   using type = concat<type_list<stage<>>, typename items_of<Ts>::type..., type_list<stage<>>>;
+};
+template <class From, class To>
+struct items_of<branch<From, To>> {
+  using type = type_list<branch<From, To>, branch<From, To>>;
+};
+template <class Tag, class Layer>
+struct items_of<tied<Tag, Layer>> {
+  using type = type_list<tied<Tag, Layer>, Layer>;
+};
+template <class... Ts>
+struct items_of<frozen<Ts...>> {
+  using type = concat<type_list<frozen<>>, typename items_of<Ts>::type..., type_list<frozen<>>>;
 };
 template <class Indices, class List>
 struct copies;

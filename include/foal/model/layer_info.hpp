@@ -2,10 +2,28 @@
 #pragma once
 
 #include <concepts>
+#include <string_view>
 
+#include <foal/core/type_list.hpp>
 #include <foal/layer/contract.hpp>
 
 namespace foal {
+
+namespace detail {
+
+/// Tags are told apart by their names, not by addresses of objects: under some sanitizers a compiler takes no comparison of
+/// addresses for a constant. Empty: the activations.
+using tag_name = std::string_view;
+
+template <class Tag>
+constexpr tag_name name_of() {
+  return __PRETTY_FUNCTION__;
+}
+
+}  // namespace detail
+
+/// Most entries that a layer reads beside its input.
+inline constexpr int most_reads = 2;
 
 /// The least a layer must have; the rest of the contract has defaults (layer/contract.hpp).
 template <class L>
@@ -27,6 +45,10 @@ struct layer_info {
   amount (*scratch)(shape in);
   long long (*flops)(shape in);
   int (*least_samples)(shape in);
+  int reads;  ///< entries that it reads beside its input
+  detail::tag_name read[most_reads];
+  until reads_kept;
+  bool (*accepts_read)(int i, shape in, shape other);
 };
 
 namespace detail {
@@ -51,6 +73,32 @@ constexpr bool in_place() {
     return L::in_place;
   else
     return false;
+}
+
+template <class L>
+constexpr until reads_kept() {
+  if constexpr (requires { L::reads_kept; })
+    return L::reads_kept;
+  else
+    return until::forward;
+}
+
+struct read_names {
+  int count = 0;
+  tag_name name[most_reads]{};
+};
+template <class... Tags>
+constexpr read_names names_of(type_list<Tags...>) {
+  static_assert(sizeof...(Tags) <= most_reads,
+                "foal: cannot use this layer, because it reads more than 2 entries beside its input; join some of them");
+  return {sizeof...(Tags), {name_of<Tags>()...}};
+}
+template <class L>
+constexpr read_names reads_of() {
+  if constexpr (requires { typename L::reads; })
+    return names_of(typename L::reads{});
+  else
+    return {};
 }
 
 }  // namespace detail
@@ -102,6 +150,15 @@ inline constexpr layer_info info_of{L::name,
                                         return L::least_samples(in);
                                       else
                                         return 1;
+                                    },
+                                    detail::reads_of<L>().count,
+                                    {detail::reads_of<L>().name[0], detail::reads_of<L>().name[1]},
+                                    detail::reads_kept<L>(),
+                                    [](int i, shape in, shape other) -> bool {
+                                      if constexpr (requires { L::accepts_read(i, in, other); })
+                                        return L::accepts_read(i, in, other);
+                                      else
+                                        return true;
                                     }};
 
 /// Elements of all entries of a list of parameters.

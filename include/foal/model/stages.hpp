@@ -61,6 +61,19 @@ template <int Item, class Before, class Save, shape Given, shape Needed>
 struct model_is_sound<model_failure::too_many, Item, Before, Save, Given, Needed> {
   static_assert(never<Item>, "foal: cannot save this skip, because 7 skips are already open here; add one of them first");
 };
+template <int Item, class Before, class Layer, shape Input, shape Other>
+struct model_is_sound<model_failure::read_refused, Item, Before, Layer, Input, Other> {
+  static_assert(
+      never<Item>,
+      "foal: cannot use the Layer named here, because the entry that it reads beside its input (of the shape Input) "
+      "has the shape named here as Other, which it does not accept; see what the layer says of its entries");
+};
+template <int Item, class Before, class Layer, shape Input, shape Home>
+struct model_is_sound<model_failure::tied_apart, Item, Before, Layer, Input, Home> {
+  static_assert(never<Item>,
+                "foal: cannot tie the Layer named here, because none of its parameters has the name and extents of one of "
+                "the first layer of the group; give both the same sizes");
+};
 
 // The item where the model fails and the one before it; only an error looks them up.
 template <bool Failed, int Item, class Input, class... Elements>
@@ -82,32 +95,22 @@ constexpr int count_items() {
 }
 
 template <class T>
-struct is_input {
-  static constexpr bool value = false;
-  static constexpr shape sample{};
-};
-template <int... Extents>
-struct is_input<input<Extents...>> {
-  static constexpr bool value = true;
-  static constexpr shape sample = input<Extents...>::sample;
-};
-
-template <class T>
 struct model_starts_with_input {
   static_assert(
-      is_input<T>::value,
-      "foal: cannot make a model, because its first element is not foal::input<...>; begin with foal::input<features> "
-      "or foal::input<channels, height, width>");
+      input_entries<T>::value.count > 0,
+      "foal: cannot make a model, because its first element is not foal::input<...>; begin with foal::input<features>, "
+      "foal::input<channels, height, width>, foal::tokens<longest, axis> or foal::inputs<...> of them");
 };
 
 template <class Input, class... Elements>
 struct described {
   static constexpr int items = count_items<Elements...>();
-  static constexpr model_description<items> description = describe<items, Elements...>(is_input<Input>::sample);
+  static constexpr model_description<items> description = describe<items, Elements...>(input_entries<Input>::value);
 
  private:
   // Without an input the rest is not judged: one mistake, one error.
-  static constexpr model_failure failure_ = is_input<Input>::value ? description.failure : model_failure::none;
+  static constexpr model_failure failure_ =
+      input_entries<Input>::value.count > 0 ? description.failure : model_failure::none;
   static constexpr int at_ = description.failed_at;
   static constexpr bool named_ = failure_ != model_failure::none && failure_ != model_failure::empty;
   using culprits_ = culprits<named_, at_, Input, Elements...>;
