@@ -51,6 +51,8 @@ set(foal_headers
     foal/schedule/async_1f1b.hpp
     foal/schedule/channel.hpp
     foal/schedule/clock.hpp
+    foal/schedule/forward_only.hpp
+    foal/schedule/frozen.hpp
     foal/schedule/generate.hpp
     foal/schedule/gpipe.hpp
     foal/schedule/injected.hpp
@@ -59,6 +61,7 @@ set(foal_headers
     foal/schedule/pipemare.hpp
     foal/schedule/program.hpp
     foal/schedule/prove.hpp
+    foal/schedule/recompute.hpp
     foal/schedule/repeat.hpp
     foal/schedule/replay.hpp
     foal/schedule/sequential.hpp
@@ -119,6 +122,7 @@ set(foal_headers
 
     foal/model/description.hpp
     foal/model/elements.hpp
+    foal/model/input.hpp
     foal/model/layer_info.hpp
     foal/model/partition.hpp
     foal/model/stages.hpp
@@ -129,9 +133,11 @@ set(foal_headers
     foal/lower/functions.hpp
     foal/lower/hook.hpp
     foal/lower/lower.hpp
+    foal/lower/parameters.hpp
     foal/lower/policies.hpp
     foal/lower/run_tables.hpp
     foal/lower/stage.hpp
+    foal/lower/stage_builder.hpp
     foal/lower/table.hpp
     foal/lower/wait.hpp
 
@@ -149,6 +155,7 @@ set(foal_headers
     foal/executor/ops.hpp
     foal/executor/probe.hpp
     foal/executor/tables.hpp
+    foal/executor/tied.hpp
     foal/executor/worker.hpp
 
     foal/checkpoint/atomic_file.hpp

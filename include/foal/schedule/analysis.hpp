@@ -22,6 +22,18 @@ struct stage_facts {
   int gradient_transit = 0;  ///< gradient into the stage, from B(s+1) (last stage: its own F, where the loss is) to B
   int gradient_kept = 0;     ///< ... to W (or BW)
 
+  // A recomputed stage saves from R instead of from F: saved_* above count from there. Its forward wire is needed again only
+  // at the head of its segment; the others read what R of the stage below made, and wire_kept* is wire_transit there.
+  int head = -1;              ///< the first stage of its segment; -1: not recomputed
+  int recompute_delay = 0;    ///< microbatches: sum over a minibatch of v_U - v_R
+  double tau_recomp = 0;      ///< mean of v_U - v_R, minibatches
+  int recompute_gap = 0;      ///< max of v_R - v_F: how far R's weights are from F's
+  int wire_recompute = 0;     ///< head: forward wire into the stage, from F(s-1) (stage 0: its own F) to R
+  int input_held = 0;         ///< head: from its own F to W (or BW), after a slot's backward: the paper's count of its input
+  int recompute_transit = 0;  ///< others: what R(s-1) made, from R(s-1) to R
+  int recompute_kept = 0;     ///< ... to W (or BW)
+  int recompute_kept_b = 0;   ///< ... to B
+
   constexpr bool operator==(stage_facts const&) const = default;
 };
 
@@ -30,16 +42,28 @@ struct analysis {
   int period = 0;         ///< slots from one minibatch to the next
   int last_slot = 0;      ///< slot of the last op that minibatch 0 needs
   int periods_after = 0;  ///< periods to run after that of the last minibatch, so that everything drains
+  /// What all stages hold after a slot's backward, in units of one stage's activation of one microbatch: S^2 for pipemare,
+  /// as the paper counts; with recomputation the heads' inputs (from F to B) and what R rebuilt (from R to B), about 2
+  /// S^1.5.
+  constexpr int held() const {
+    int all = 0;
+    for (stage_facts const& x : stage) all += x.saved_held + x.input_held;
+    return all;
+  }
   constexpr int slots(int minibatches) const { return last_slot + 1 + period * (minibatches - 1); }
 };
 
-/// v_U - v_F and v_U - v_B by (stage, position in the minibatch), in steady state: in a run's first minibatches a version is
-/// at least 0, and the lag so much less.
+/// v_U - v_F, v_U - v_B and, where a stage is recomputed, v_U - v_R by (stage, position in the minibatch), in steady state:
+/// in a run's first minibatches a version is at least 0, and the lag so much less.
 struct version_table {
   int microbatches = 1;
   std::vector<int> forward, backward;  // [s * N + j]
+  std::vector<int> recompute;          // the same; empty without R
   constexpr int forward_lag(int s, int j) const { return forward[static_cast<std::size_t>(s * microbatches + j)]; }
   constexpr int backward_lag(int s, int j) const { return backward[static_cast<std::size_t>(s * microbatches + j)]; }
+  constexpr int recompute_lag(int s, int j) const {
+    return recompute.empty() ? 0 : recompute[static_cast<std::size_t>(s * microbatches + j)];
+  }
 };
 
 namespace detail {
@@ -50,7 +74,9 @@ constexpr version_table versions_of(program_view v, timeline const& t) {
   table.microbatches = n;
   table.forward.assign(t.forward.size(), 0);
   table.backward.assign(t.forward.size(), 0);
+  if (!t.head.empty()) table.recompute.assign(t.forward.size(), 0);
   for (int s = 0; s < v.size.stages; ++s) {
+    if (v.wanted(s) != gradients::both) continue;  // no update, one version
     int const u = t.update[static_cast<std::size_t>(s)];
     int const update_slot = t.slot[static_cast<std::size_t>(u)], update_lane = v.ops[static_cast<std::size_t>(u)].lane;
     // Update k of the stage runs k periods after `u`; the last one before the op makes version k + 1. v_U is 0 here.
@@ -63,6 +89,7 @@ constexpr version_table versions_of(program_view v, timeline const& t) {
       auto const c = static_cast<std::size_t>(t.at(s, j));
       table.forward[c] = v.delays.empty() ? lag(t.forward[c]) : -floor_div(j - v.delays[static_cast<std::size_t>(s)], n);
       table.backward[c] = lag(t.backward[c]);
+      if (t.recompute[c] >= 0) table.recompute[c] = lag(t.recompute[c]);
     }
   }
   return table;
@@ -135,25 +162,49 @@ constexpr analysis analyse(program_view v) {
     int const row = t.at(s, 0);
     int const* const f = t.forward.data() + row;
     int const* const b = t.backward.data() + row;
-    int const* const w = t.weight.data() + row;
+    int const* const w = (v.wanted(s) == gradients::both ? t.weight : t.backward).data() + row;
     int const* const wire = s > 0 ? f - n : f;
     int const* const gradient = s + 1 < stages ? b + n : f;
     auto const ring = [&](int const* from, int const* to, bool closed = true) {
       return detail::ring(t, from, to, closed, scratch.data());
     };
-    x.saved_peak = ring(f, w);
-    x.saved_held = ring(f, w, false);
     x.wire_transit = ring(wire, f);
-    x.wire_kept = ring(wire, w);
+    x.wire_kept = x.wire_kept_b = x.wire_transit;
+    if (v.wanted(s) == gradients::none) continue;
+    bool const recomputed = !t.head.empty() && t.head[static_cast<std::size_t>(s)] >= 0;
+    bool const continues = recomputed && continues_segment(t.head, s);
+    int const* const re = t.recompute.data() + row;
+    int const* const saves = recomputed ? re : f;
+    x.saved_peak = ring(saves, w);
+    x.saved_held = ring(saves, w, false);
+    if (!continues) x.wire_kept = ring(wire, w);
     x.gradient_transit = ring(gradient, b);
     x.saved_peak_b = x.saved_peak;
     x.wire_kept_b = x.wire_kept;
     x.gradient_kept = x.gradient_transit;
+    if (recomputed) {
+      x.head = t.head[static_cast<std::size_t>(s)];
+      for (int j = 0; j < n; ++j) {
+        int const r = lags.recompute_lag(s, j), older = lags.forward_lag(s, j) - r;
+        x.recompute_delay += r;
+        if (older > x.recompute_gap) x.recompute_gap = older;
+      }
+      x.tau_recomp = static_cast<double>(x.recompute_delay) / n;
+      if (continues) {
+        x.recompute_transit = ring(re - n, re);
+        x.recompute_kept = ring(re - n, w);
+        x.recompute_kept_b = x.recompute_kept;
+      } else {
+        x.wire_recompute = ring(wire, re);
+        x.input_held = ring(f, w, false);
+      }
+    }
     bool fused = true;
     for (int j = 0; j < n; ++j) fused = fused && b[j] == w[j];
     if (fused) continue;  // what W needs is what B needs; saves a compiler the work
-    x.saved_peak_b = ring(f, b);
-    x.wire_kept_b = ring(wire, b);
+    x.saved_peak_b = ring(saves, b);
+    if (!continues) x.wire_kept_b = ring(wire, b);
+    if (continues) x.recompute_kept_b = ring(re - n, b);
     x.gradient_kept = ring(gradient, w);
   }
   return a;

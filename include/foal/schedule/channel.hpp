@@ -7,8 +7,9 @@ namespace foal::schedule {
 
 /// Which messages share a FIFO between two ranks.
 enum class merge {
-  pair,           ///< all from one rank to another (one communicator per ordered pair)
-  pair_direction  ///< F and B apart
+  pair,            ///< all from one rank to another (one communicator per ordered pair)
+  pair_direction,  ///< F and R in one, B apart
+  kind             ///< F, R and B apart
 };
 
 namespace detail {
@@ -52,11 +53,13 @@ constexpr verdict run_bounded(program_view v, int capacity, merge how = merge::p
     bool posted = false;  // rendezvous: the message is offered and not yet taken
   };
   std::vector<worker> state(static_cast<std::size_t>(ranks), worker{});
-  std::vector<detail::fifo> channels(static_cast<std::size_t>(ranks) * static_cast<std::size_t>(ranks) * 2, detail::fifo{});
-  auto const channel = [&](int from, int to, bool forward) -> detail::fifo& {
-    int const lane = how == merge::pair_direction && !forward ? 1 : 0;
-    return channels[static_cast<std::size_t>((from * ranks + to) * 2 + lane)];
+  std::vector<detail::fifo> channels(static_cast<std::size_t>(ranks) * static_cast<std::size_t>(ranks) * 3, detail::fifo{});
+  auto const channel = [&](int from, int to, op_kind kind) -> detail::fifo& {
+    int lane = how == merge::pair || kind == op_kind::F ? 0 : 1;
+    if (kind == op_kind::R) lane = how == merge::kind ? 2 : 0;
+    return channels[static_cast<std::size_t>((from * ranks + to) * 3 + lane)];
   };
+  std::vector<int> const heads = segments_of(v);
   auto const neighbour = [&](int stage) {
     return stage < 0 || stage >= stages ? -1 : host[static_cast<std::size_t>(stage)];
   };
@@ -68,16 +71,19 @@ constexpr verdict run_bounded(program_view v, int capacity, merge how = merge::p
   };
   // Where an op's input comes from and its output goes to, -1: nowhere, or within the rank.
   auto const source = [&](op const& o, int r) {
-    int const from = o.kind == op_kind::F ? neighbour(o.stage - 1) : (is_backward(o.kind) ? neighbour(o.stage + 1) : -1);
+    int from = o.kind == op_kind::F ? neighbour(o.stage - 1) : (is_backward(o.kind) ? neighbour(o.stage + 1) : -1);
+    if (o.kind == op_kind::R && continues_segment(heads, o.stage)) from = neighbour(o.stage - 1);
     return from == r ? -1 : from;
   };
   auto const target = [&](op const& o, int r) {
-    int const to = o.kind == op_kind::F ? neighbour(o.stage + 1) : (is_backward(o.kind) ? neighbour(o.stage - 1) : -1);
+    int to = o.kind == op_kind::F ? neighbour(o.stage + 1) : -1;
+    if (is_backward(o.kind) && o.stage > 0 && v.wanted(o.stage - 1) != gradients::none) to = neighbour(o.stage - 1);
+    if (o.kind == op_kind::R && continues_segment(heads, o.stage + 1)) to = neighbour(o.stage + 1);
     return to == r ? -1 : to;
   };
   auto const key = [](op const& o, int step_) {  // the consumer of o's message, or o itself as consumer
     return detail::message{
-        op{.kind = o.kind == op_kind::F ? op_kind::F : op_kind::B, .stage = o.stage + step_, .microbatch = o.microbatch}};
+        op{.kind = is_backward(o.kind) ? op_kind::B : o.kind, .stage = o.stage + step_, .microbatch = o.microbatch}};
   };
   auto const finished = [&](int r) { return state[static_cast<std::size_t>(r)].period == periods; };
 
@@ -96,10 +102,10 @@ constexpr verdict run_bounded(program_view v, int capacity, merge how = merge::p
         next();
         continue;
       }
-      bool const forward = o.kind == op_kind::F;
+      int const onward = is_backward(o.kind) ? -1 : 1;
       if (w.now == step::receive) {
         if (int const from = source(o, r); from >= 0) {
-          detail::fifo& in = channel(from, r, forward);
+          detail::fifo& in = channel(from, r, o.kind);
           if (in.waiting() == 0 || !(in.queue[in.head] == key(o, 0))) return moved;
           ++in.head;
         }
@@ -108,17 +114,17 @@ constexpr verdict run_bounded(program_view v, int capacity, merge how = merge::p
       }
       int const to = target(o, r);
       if (to >= 0) {
-        detail::fifo& out = channel(r, to, forward);
+        detail::fifo& out = channel(r, to, o.kind);
         if (capacity == 0) {
           if (!w.posted) {
-            out.queue.push_back(key(o, forward ? 1 : -1));
+            out.queue.push_back(key(o, onward));
             w.posted = true;
             moved = true;
           }
           if (out.waiting() > 0) return moved;
         } else {
           if (capacity > 0 && out.waiting() >= static_cast<std::size_t>(capacity)) return moved;
-          out.queue.push_back(key(o, forward ? 1 : -1));
+          out.queue.push_back(key(o, onward));
         }
       }
       next();
@@ -142,7 +148,7 @@ constexpr verdict run_bounded(program_view v, int capacity, merge how = merge::p
   for (int q = r; q < ranks; ++q) {
     if (finished(q) || state[static_cast<std::size_t>(q)].now != step::receive) continue;
     op const o = current(q);
-    detail::fifo const& in = channel(source(o, q), q, o.kind == op_kind::F);
+    detail::fifo const& in = channel(source(o, q), q, o.kind);
     if (in.waiting() == 0) continue;
     return {.what = flaw::fifo, .first = o, .second = in.queue[in.head].consumer, .first_rank = q, .second_rank = q};
   }

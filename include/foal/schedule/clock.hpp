@@ -33,12 +33,15 @@ constexpr clocked clock(program_view v) {
   std::vector<int> next(v.begin.begin(), v.begin.end()), free_at(static_cast<std::size_t>(ranks), 0);
   std::vector<int> todo;
   std::vector<char> queued(static_cast<std::size_t>(ranks), 1);
+  std::vector<int> const heads = segments_of(v);
+  std::vector<int> done_r(heads.empty() ? 0 : cells, -1);
   for (int r = ranks - 1; r >= 0; --r) {
     todo.push_back(r);
     for (op const& o : v.rank(r)) home[static_cast<std::size_t>(o.stage)] = r;
   }
   int* const f = done_f.data();
   int* const b = done_b.data();
+  int* const re = done_r.data();
   int* const free_slot = free_at.data();
   op const* const ops = v.ops.data();
 
@@ -65,6 +68,17 @@ constexpr clocked clock(program_view v) {
       needs = op{.kind = op_kind::F, .stage = o.stage, .microbatch = o.microbatch};
       return -1;
     }
+    if (!heads.empty() && heads[static_cast<std::size_t>(o.stage)] >= 0) {
+      if (o.kind == op_kind::R && continues_segment(heads, o.stage)) {
+        if (re[at - n] < 0) needs = op{.kind = op_kind::R, .stage = o.stage - 1, .microbatch = o.microbatch};
+        return re[at - n] < 0 ? -1 : (re[at - n] > f[at] ? re[at - n] : f[at]) + 1;
+      }
+      if (backward && re[at] < 0) {
+        needs = op{.kind = op_kind::R, .stage = o.stage, .microbatch = o.microbatch};
+        return -1;
+      }
+    }
+    // R of the stage is on its rank, which is free only after it.
     if (!backward || o.stage + 1 == stages) return f[at] + 1;
     if (b[at + n] < 0) needs = op{.kind = o.kind, .stage = o.stage + 1, .microbatch = o.microbatch};
     return b[at + n] < 0 ? -1 : (b[at + n] > f[at] ? b[at + n] : f[at]) + 1;
@@ -96,6 +110,9 @@ constexpr clocked clock(program_view v) {
       free = slot + 1;
       if (o.kind == op_kind::F) {
         f[o.stage * n + o.microbatch] = slot;
+        wake(o.stage + 1);
+      } else if (o.kind == op_kind::R && !heads.empty()) {
+        re[o.stage * n + o.microbatch] = slot;
         wake(o.stage + 1);
       } else if (is_backward(o.kind)) {
         b[o.stage * n + o.microbatch] = slot;
@@ -162,6 +179,7 @@ constexpr clocked clock_run(program_view v) {
   for (op const& o : v.ops) drain = std::max(drain, -floor_div(o.microbatch, v.size.microbatches));
   auto const run = unroll(v, drain + 2);
   program whole({v.size.stages, v.size.ranks, (drain + 2) * v.size.microbatches}, 0, false);
+  whole.recompute({v.recompute.begin(), v.recompute.end()});
   for (int r = 0; r < v.size.ranks; ++r) {
     for (op const& o : run[static_cast<std::size_t>(r)]) whole(r, o);
   }

@@ -10,7 +10,8 @@
 namespace foal::schedule {
 
 /// A schedule: a plain struct, built in or a user's own, that emits one period of ops rank by rank, in execution order.
-/// Optional: `period(extent)` in slots, which an asynchronous one that gives slots needs; `delays` as in injected.
+/// Optional: `period(extent)` in slots, which an asynchronous one that gives slots needs; `delays` as in injected;
+/// `inference` as in forward_only; `build(extent)`, which gives the whole program instead (recomputed, frozen).
 template <class G>
 concept generator = requires(G const& g, extent e, program& sink) {
   { G::name } -> std::convertible_to<char const*>;
@@ -41,16 +42,12 @@ constexpr void time(program& p) {
   p.period(c.slots);
 }
 
-/// The program of `g` for S stages on R ranks, N microbatches. Throws foal::error where no program can exist; whether it can
-/// run is for prove() to say.
-template <generator G>
-constexpr program generate(G const& g, extent e) {
-  if (e.stages < 1 || e.ranks < 1 || e.ranks > e.stages || e.microbatches < 1)
-    throw error(sentence("cannot generate ", G::name, " for ", e.stages, " stages on ", e.ranks, " ranks with ",
-                         e.microbatches,
-                         " microbatches, because every rank hosts a stage and every update needs a microbatch; use 1 to ",
-                         e.stages, " ranks and at least 1 microbatch"));
+namespace detail {
+
+template <class G>
+constexpr program emitted(G const& g, extent e) {
   program p(e, 0, G::asynchronous);
+  if constexpr (requires { G::inference; }) p.inference(G::inference);
   if constexpr (requires { g.period(e); }) p.period(g.period(e));
   if constexpr (requires { p.delays(g.delays); }) {
     auto delays = g.delays;
@@ -60,6 +57,26 @@ constexpr program generate(G const& g, extent e) {
   g.emit(e, p);
   time(p);
   return p;
+}
+
+}  // namespace detail
+
+/// The program of `g` for S stages on R ranks, N microbatches. Throws foal::error where no program can exist; whether it can
+/// run is for prove() to say.
+template <generator G>
+constexpr program generate(G const& g, extent e) {
+  if (e.stages < 1 || e.ranks < 1 || e.ranks > e.stages || e.microbatches < 1)
+    throw error(sentence("cannot generate ", G::name, " for ", e.stages, " stages on ", e.ranks, " ranks with ",
+                         e.microbatches,
+                         " microbatches, because every rank hosts a stage and every update needs a microbatch; use 1 to ",
+                         e.stages, " ranks and at least 1 microbatch"));
+  if constexpr (requires {
+                  { g.build(e) } -> std::same_as<program>;
+                }) {
+    return g.build(e);
+  } else {
+    return detail::emitted(g, e);
+  }
 }
 
 /// The proof of a schedule as a constant: `static_assert(proof(gpipe{}, {4, 4, 8}))`, or checked<proof(gpipe{}, {4, 4, 8})>

@@ -6,6 +6,7 @@
 // run.
 #pragma once
 
+#include <cstdint>
 #include <span>
 #include <utility>
 #include <vector>
@@ -40,6 +41,10 @@ constexpr int first_stage(extent e, int rank) {
   return rank * base + (rank < rest ? rank : rest);
 }
 
+/// What the backward of a stage is for: nothing (there is none), the gradient of its input alone (its weights are frozen),
+/// or its weights' gradients as well.
+enum class gradients : std::uint8_t { none, input, both };
+
 /// What proofs, analysis and executors read. Ops of one rank are in execution order.
 struct program_view {
   extent size;
@@ -50,6 +55,17 @@ struct program_view {
   /// Empty, or per stage d_s in microbatches: F of microbatch m reads version max(0, floor((m - d_s)/N)), counted from the
   /// start of the phase, instead of the live one.
   std::span<int const> delays{};
+  /// Empty, or per stage the first stage of its segment: R rebuilds what F saved, stage after stage, from the input that the
+  /// segment's first stage keeps. -1: not recomputed. An empty list leaves every stage that has R to itself.
+  std::span<int const> recompute{};
+  /// Empty (both everywhere), or per stage what its backward is for; none only below all others.
+  std::span<gradients const> wants{};
+  bool inference = false;  ///< F alone: no stage has a backward
+
+  constexpr gradients wanted(int stage) const {
+    if (inference) return gradients::none;
+    return wants.empty() ? gradients::both : wants[static_cast<std::size_t>(stage)];
+  }
 
   constexpr std::span<op const> rank(int r) const {
     auto const first = static_cast<std::size_t>(begin[static_cast<std::size_t>(r)]);
@@ -57,6 +73,25 @@ struct program_view {
     return ops.subspan(first, last - first);
   }
 };
+
+/// Per stage the first stage of its segment, -1 where nothing is recomputed; empty for a program without recomputation.
+constexpr std::vector<int> segments_of(program_view v) {
+  std::vector<int> heads(v.recompute.begin(), v.recompute.end());
+  if (!heads.empty()) return heads;
+  for (op const& o : v.ops) {
+    if (o.kind != op_kind::R) continue;
+    if (heads.empty()) heads.assign(static_cast<std::size_t>(v.size.stages), -1);
+    heads[static_cast<std::size_t>(o.stage)] = o.stage;
+  }
+  return heads;
+}
+
+/// True if R of `stage` reads what R of the stage below it made.
+constexpr bool continues_segment(std::vector<int> const& heads, int stage) {
+  if (heads.empty() || stage <= 0 || static_cast<std::size_t>(stage) >= heads.size()) return false;
+  int const head = heads[static_cast<std::size_t>(stage)];
+  return head >= 0 && head < stage;
+}
 
 /// A program with storage of its own. Usable in constant expressions as long as it does not outlive them.
 class program {
@@ -82,6 +117,9 @@ class program {
   constexpr int period() const { return period_; }
   constexpr bool asynchronous() const { return asynchronous_; }
   constexpr void delays(std::vector<int> microbatches) { delays_ = std::move(microbatches); }
+  constexpr void recompute(std::vector<int> heads) { recompute_ = std::move(heads); }
+  constexpr void wants(std::vector<gradients> of_stages) { wants_ = std::move(of_stages); }
+  constexpr void inference(bool forward_alone) { inference_ = forward_alone; }
   constexpr extent size() const { return size_; }
   constexpr std::vector<op>& list(int rank) {
     sealed_ = false;
@@ -117,17 +155,18 @@ class program {
       }
       sealed_ = true;
     }
-    return {size_, period_, asynchronous_, ops_, begin_, delays_};
+    return {size_, period_, asynchronous_, ops_, begin_, delays_, recompute_, wants_, inference_};
   }
 
  private:
   extent size_{};
   int period_ = 0;
-  bool asynchronous_ = false, sealed_ = false;
+  bool asynchronous_ = false, sealed_ = false, inference_ = false;
   std::vector<std::vector<op>> lists_;
   std::vector<op> ops_;
   std::vector<int> begin_;
-  std::vector<int> delays_;
+  std::vector<int> delays_, recompute_;
+  std::vector<gradients> wants_;
 };
 
 }  // namespace foal::schedule

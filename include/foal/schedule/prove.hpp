@@ -43,22 +43,36 @@ constexpr verdict prove(program_view const& v, timeline& t) {
   for (int s = 0; s < stages; ++s) {
     bool const same_below = s > 0 && rank[s] == rank[s - 1];
     bool const same_above = s + 1 < stages && rank[s] == rank[s + 1];
+    bool const has_backward = v.wanted(s) != gradients::none;
     for (int c = s * n; c < s * n + n; ++c) {
       int const f = forward[c], b = backward[c];
       if (s > 0 && !t.before(v, forward[c - n], f, same_below)) return wrong(flaw::dependency, f, forward[c - n], s, s - 1);
+      if (!has_backward) continue;
       if (!t.before(v, f, b, true)) return wrong(flaw::dependency, b, f, s, s);
       if (s + 1 < stages && !t.before(v, backward[c + n], b, same_above))
         return wrong(flaw::dependency, b, backward[c + n], s, s + 1);
-      if (weight[c] != b && !t.before(v, b, weight[c], true)) return wrong(flaw::dependency, weight[c], b, s, s);
-      int const re = recompute[c];
-      if (re < 0) continue;
+      if (weight[c] != b && weight[c] >= 0 && !t.before(v, b, weight[c], true))
+        return wrong(flaw::dependency, weight[c], b, s, s);
+    }
+    if (t.head.empty() || t.head[static_cast<std::size_t>(s)] < 0) continue;
+    bool const continues = continues_segment(t.head, s);
+    for (int c = s * n; c < s * n + n; ++c) {
+      int const f = forward[c], b = backward[c], re = recompute[c];
       if (!t.before(v, f, re, true)) return wrong(flaw::dependency, re, f, s, s);
+      if (continues && !t.before(v, recompute[c - n], re, same_below))
+        return wrong(flaw::dependency, re, recompute[c - n], s, s - 1);
       if (!t.before(v, re, b, true)) return wrong(flaw::dependency, b, re, s, s);
     }
   }
 
   for (int s = 0; s < stages; ++s) {
+    if (v.wanted(s) != gradients::both) continue;
     int const u = t.update[static_cast<std::size_t>(s)];
+    // Side by side with an op that reads the weights, U comes after it.
+    auto const overtakes = [&](int reader) {
+      bool const beside = (slot[reader] - slot[u]) % t.period == 0;
+      return beside && ops[reader].lane >= ops[u].lane && reader > u;
+    };
     if (u < 0)
       return {.what = flaw::missing,
               .first = {.kind = op_kind::U, .stage = s, .microbatch = n - 1},
@@ -68,8 +82,8 @@ constexpr verdict prove(program_view const& v, timeline& t) {
     for (int c = s * n; c < s * n + n; ++c) {
       int const w = weight[c], f = forward[c];
       if (!t.before(v, w, u, true) || !t.before(v, u, w, true, t.period)) return wrong(flaw::update, u, w, s, s);
-      bool const beside = (slot[f] - slot[u]) % t.period == 0;
-      if (beside && ops[f].lane >= ops[u].lane && f > u) return wrong(flaw::update, u, f, s, s);
+      if (overtakes(f)) return wrong(flaw::update, u, f, s, s);
+      if (recompute[c] >= 0 && overtakes(recompute[c])) return wrong(flaw::update, u, recompute[c], s, s);
     }
   }
 
@@ -91,6 +105,10 @@ constexpr verdict prove(program_view const& v, timeline& t) {
   };
   for (int s = 0; s + 1 < stages; ++s) {
     if (verdict const bad = in_order(t.forward_order, s, s + 1); !bad) return bad;
+    if (continues_segment(t.head, s + 1)) {
+      if (verdict const bad = in_order(t.recompute_order, s, s + 1); !bad) return bad;
+    }
+    if (v.wanted(s) == gradients::none) continue;
     if (verdict const bad = in_order(t.backward_order, s + 1, s); !bad) return bad;
   }
   return {};
@@ -99,13 +117,15 @@ constexpr verdict prove(program_view const& v, timeline& t) {
 }  // namespace detail
 
 /// Works on one period, O(S * N), asynchronous or not. Shows, for runs of any length:
-/// every (stage, microbatch) has one F and one BW (or one B and one W), a stage lives on one rank and has one U per period;
-/// a rank's list follows (slot, lane) and its slots lie in one period, so that repetitions do not overlap on a rank;
-/// F(s,m) runs after F(s-1,m); B(s,m) after B(s+1,m) and F(s,m); W after B; R between F and B. Between ranks "after" is a
-/// later slot, so that no folding of ranks onto workers in (slot, rank, lane) order can block; on one rank a later lane will
-/// do; U runs after the minibatch's last W or BW and before the next one's first, and after F of its stage in its slot;
-/// between neighbouring stages, F and B each, messages are received in the order in which they are sent.
-/// A synchronous program has no op of another minibatch in its period, so F of the next one is after U.
+/// every (stage, microbatch) has one F and one BW (or one B and one W) and, in a recomputed stage, one R; a stage lives on
+/// one rank and has one U per period; stages without a backward (all of them, for inference) have F alone, frozen ones F and
+/// B; a rank's list follows (slot, lane) and its slots lie in one period, so that repetitions do not overlap on a rank;
+/// F(s,m) runs after F(s-1,m); B(s,m) after B(s+1,m) and F(s,m); W after B; R between F and B, and in a segment R(s,m) after
+/// R(s-1,m). Between ranks "after" is a later slot, so that no folding of ranks onto workers in (slot, rank, lane) order can
+/// block; on one rank a later lane will do; U runs after the minibatch's last W or BW and before the next one's first, and
+/// after F and R of its stage in its slot; between neighbouring stages, F, R and B each, messages are received in the order
+/// in which they are sent. A synchronous program has no op of another minibatch in its period, so F of the next one is after
+/// U.
 constexpr verdict prove(program_view v) {
   timeline t;
   return detail::prove(v, t);

@@ -60,11 +60,13 @@ constexpr void repeat(program& p) {
     for (int j = 0; j < n; ++j) {
       auto const c = static_cast<std::size_t>(t.at(s, j)), row = static_cast<std::size_t>(n);
       if (s > 0) needs(t.forward[c], t.forward[c - row]);
+      if (t.backward[c] < 0) continue;
       needs(t.backward[c], t.forward[c]);
       if (s + 1 < stages) needs(t.backward[c], t.backward[c + row]);
-      needs(t.weight[c], t.backward[c]);
+      if (t.weight[c] >= 0) needs(t.weight[c], t.backward[c]);
       if (t.recompute[c] < 0) continue;
       needs(t.recompute[c], t.forward[c]);
+      if (continues_segment(t.head, s)) needs(t.recompute[c], t.recompute[c - row]);
       needs(t.backward[c], t.recompute[c]);
     }
   }

@@ -15,7 +15,7 @@ struct costs {
   double message = 0;                      ///< from the end of an op to the start of its successor on another rank
   std::span<double const> stage_factor{};  ///< empty, or per stage what its F, B, W and U durations are multiplied by
   /// True: a rank has a forward and a backward unit side by side if the program puts F and a backward of a rank into one
-  /// slot (pipemare). False: a rank runs one op at a time, in the order of its list.
+  /// slot (pipemare), and a third one for R if it recomputes. False: a rank runs one op at a time, in the order of its list.
   bool side_by_side = true;
 
   constexpr double of(op const& o) const {
@@ -31,7 +31,7 @@ struct costs {
 /// One op of a run; its microbatch counts from the first of the run.
 struct event {
   op what{};
-  int rank = 0, unit = 0;  ///< unit 1: the backward unit of a rank that has two
+  int rank = 0, unit = 0;  ///< unit 1: the backward unit of a rank that has two, 2: its unit for R
   double start = 0, end = 0;
   int waited_rank = -1;  ///< -1: started when its unit was free; else the rank of `waited_for`, which ended last
   op waited_for{};
@@ -81,13 +81,13 @@ constexpr void gaps_of(std::vector<event> const& events, int rank, int unit, dou
   if (makespan > at) out.push_back({.rank = rank, .unit = unit, .start = at, .length = makespan - at});
 }
 
-/// Length of the union of two lists of intervals, each ordered by time.
+/// Length of the union of up to three lists of intervals, each ordered by time.
 constexpr double busy_time(std::vector<event> const& events) {
   double busy = 0, until = 0;
-  std::size_t next[2] = {0, 0};
+  std::size_t next[3] = {0, 0, 0};
   while (true) {
     event const* first = nullptr;
-    for (int unit = 0; unit < 2; ++unit) {
+    for (int unit = 0; unit < 3; ++unit) {
       std::size_t& i = next[unit];
       while (i < events.size() && events[i].unit != unit) ++i;
       if (i < events.size() && (first == nullptr || events[i].start < first->start)) first = &events[i];
@@ -103,18 +103,20 @@ constexpr double busy_time(std::vector<event> const& events) {
 }  // namespace detail
 
 /// Runs `minibatches` minibatches, the drain included. Every op starts as soon as its unit is free and its inputs are there;
-/// a unit keeps the order of the list. With two units, U waits for the F of its stage listed before it, and F for U. Needs a
-/// program that prove() accepts; throws its sentence otherwise.
+/// a unit keeps the order of the list. With units of their own, U waits for the F and R of its stage listed before it, and
+/// they for U. Needs a program that prove() accepts; throws its sentence otherwise.
 constexpr timing replay(program_view v, costs const& cost = {}, int minibatches = 1) {
   if (verdict const bad = prove(v); !bad) throw error(text(bad));
   int const n = v.size.microbatches, stages = v.size.stages, ranks = v.size.ranks, total = n * minibatches;
   auto const cells = static_cast<std::size_t>(stages) * static_cast<std::size_t>(total);
   constexpr double never = -1;
   timing out;
-  out.units = cost.side_by_side && two_units(v) ? 2 : 1;
+  out.units = cost.side_by_side && two_units(v) ? (recomputes(v) ? 3 : 2) : 1;
+  std::vector<int> const heads = segments_of(v);
   out.events.assign(static_cast<std::size_t>(ranks), {});
-  std::vector<double> end_f(cells, never), end_b(cells, never), last_f(static_cast<std::size_t>(stages), 0),
-      last_u(static_cast<std::size_t>(stages), 0), free_at(static_cast<std::size_t>(ranks) * 2, 0);
+  std::vector<double> end_f(cells, never), end_b(cells, never), end_r(heads.empty() ? 0 : cells, never),
+      last_read(static_cast<std::size_t>(stages), 0), last_u(static_cast<std::size_t>(stages), 0),
+      free_at(static_cast<std::size_t>(ranks) * 3, 0);
   std::vector<int> host(static_cast<std::size_t>(stages), 0);
   struct cursor {
     int period = 0;
@@ -142,8 +144,8 @@ constexpr timing replay(program_view v, costs const& cost = {}, int minibatches 
         o.microbatch += c.period * n;
         if (o.microbatch < 0 || o.microbatch >= total) continue;
         auto const s = static_cast<std::size_t>(o.stage);
-        int const unit = out.units == 2 && o.kind != op_kind::F ? 1 : 0;
-        double& unit_free = free_at[rank * 2 + static_cast<std::size_t>(unit)];
+        int const unit = out.units == 1 || o.kind == op_kind::F ? 0 : o.kind == op_kind::R ? 2 : 1;
+        double& unit_free = free_at[rank * 3 + static_cast<std::size_t>(unit)];
         event e{.what = o, .rank = r, .unit = unit, .start = unit_free};
         bool ready = true;
         auto const needs = [&](double end, op_kind kind, int stage) {
@@ -159,14 +161,21 @@ constexpr timing replay(program_view v, costs const& cost = {}, int minibatches 
           e.waited_for = op{.kind = kind, .stage = stage, .microbatch = o.microbatch};
         };
         if (o.kind == op_kind::F && o.stage > 0) needs(end_f[cell(o.stage - 1, o.microbatch)], op_kind::F, o.stage - 1);
-        if (o.kind == op_kind::F) needs(last_u[s], op_kind::U, o.stage);
+        if (o.kind == op_kind::F || o.kind == op_kind::R) needs(last_u[s], op_kind::U, o.stage);
+        if (o.kind == op_kind::R) needs(end_f[cell(o.stage, o.microbatch)], op_kind::F, o.stage);
+        if (o.kind == op_kind::R && continues_segment(heads, o.stage))
+          needs(end_r[cell(o.stage - 1, o.microbatch)], op_kind::R, o.stage - 1);
+        if (is_backward(o.kind) && !heads.empty() && heads[s] >= 0)
+          needs(end_r[cell(o.stage, o.microbatch)], op_kind::R, o.stage);
         if (is_backward(o.kind)) needs(end_f[cell(o.stage, o.microbatch)], op_kind::F, o.stage);
         if (is_backward(o.kind) && o.stage + 1 < stages) needs(end_b[cell(o.stage + 1, o.microbatch)], o.kind, o.stage + 1);
-        if (o.kind == op_kind::U) needs(last_f[s], op_kind::F, o.stage);
+        if (o.kind == op_kind::U) needs(last_read[s], op_kind::F, o.stage);
         if (!ready) return moved;
         e.end = e.start + cost.of(o);
         unit_free = e.end;
-        if (o.kind == op_kind::F) end_f[cell(o.stage, o.microbatch)] = last_f[s] = e.end;
+        if (o.kind == op_kind::F) end_f[cell(o.stage, o.microbatch)] = e.end;
+        if (o.kind == op_kind::R) end_r[cell(o.stage, o.microbatch)] = e.end;
+        if (o.kind == op_kind::F || o.kind == op_kind::R) last_read[s] = std::max(last_read[s], e.end);
         if (is_backward(o.kind)) end_b[cell(o.stage, o.microbatch)] = e.end;
         if (o.kind == op_kind::U) last_u[s] = e.end;
         out.events[rank].push_back(e);

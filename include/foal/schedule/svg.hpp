@@ -34,10 +34,10 @@ class picture {
     for (auto const& rank : run_) {
       for (op const& o : rank) slots_ = std::max(slots_, o.slot + 1);
     }
-    halves_ = two_units(v) ? 2 : 1;
+    units_ = two_units(v) ? (recomputes(v) ? 3 : 2) : 1;
     int const ranks = std::max(v.size.ranks, 1);
     cell_ = std::clamp(1400 / std::max(slots_, 1), 3, 28);
-    row_ = std::clamp(960 / ranks, 4, 16 * halves_ + 6);
+    row_ = std::clamp(960 / ranks, 4, 16 * units_ + 6);
     out_.imbue(std::locale::classic());
     labels_.imbue(std::locale::classic());
   }
@@ -102,13 +102,13 @@ class picture {
   void ops(std::vector<op> const& list, int y) {
     for (std::size_t i = 0; i < list.size();) {
       std::size_t end = i;
-      int count[2] = {0, 0}, drawn[2] = {0, 0};
+      int count[3] = {0, 0, 0}, drawn[3] = {0, 0, 0};
       while (end < list.size() && list[end].slot == list[i].slot) {
-        if (list[end].kind != op_kind::U) ++count[half(list[end])];
+        if (list[end].kind != op_kind::U) ++count[unit(list[end])];
         ++end;
       }
       for (; i < end; ++i) {
-        int const h = half(list[i]), height = (row_ - 1) / halves_, at = y + h * height;
+        int const h = unit(list[i]), height = (row_ - 1) / units_, at = y + h * height;
         if (list[i].kind == op_kind::U) {
           int const bar = std::max(cell_ / 7, 1);
           rect(op_kind::U, x(list[i].slot + 1) - bar, at, bar, height);
@@ -126,7 +126,8 @@ class picture {
     }
   }
 
-  int half(op const& o) const { return halves_ == 2 && o.kind != op_kind::F ? 1 : 0; }
+  // Rows of a rank whose units run side by side, from above: F, R where there is one, then the rest.
+  int unit(op const& o) const { return units_ == 1 || o.kind == op_kind::F ? 0 : o.kind == op_kind::R ? 1 : units_ - 1; }
 
   // One path for all cells of a colour: a picture of 107 ranks has tens of thousands of cells.
   void rect(op_kind kind, int left, int y, int width, int height, bool odd = false) {
@@ -167,7 +168,8 @@ class picture {
       at += 40 + 6 * static_cast<int>(std::string(p.meaning).size());
     }
     out_ << "<text x=\"8\" y=\"" << y + 20 << "\">numbers: microbatch; paler: every other minibatch"
-         << (halves_ == 2 ? "; upper and lower half: forward and backward unit" : "")
+         << (units_ == 2 ? "; upper and lower half: forward and backward unit" : "")
+         << (units_ == 3 ? "; from above: forward, recompute and backward unit" : "")
          << (view_.size.stages > view_.size.ranks ? "; equal numbers side by side: the rank's stages" : "") << "</text>\n";
   }
 
@@ -175,7 +177,7 @@ class picture {
   std::string title_;
   int minibatches_;
   std::vector<std::vector<op>> run_;
-  int slots_ = 0, halves_ = 1, cell_ = 0, row_ = 0;
+  int slots_ = 0, units_ = 1, cell_ = 0, row_ = 0;
   static constexpr int left_ = 64, top_ = 46;
   std::string cells_[8][2];  // by kind and parity of the minibatch
   std::ostringstream labels_, out_;

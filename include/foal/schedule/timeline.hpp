@@ -12,7 +12,9 @@ struct timeline {
   int microbatches = 1, period = 0;
   std::vector<int> forward, backward, weight, recompute;  // [s * N + j]; BW is in backward and in weight
   std::vector<int> forward_order, backward_order;         // [s * N + i]
+  std::vector<int> recompute_order;                       // the same; empty without R
   std::vector<int> update, rank;                          // [s]
+  std::vector<int> head;                                  // [s], segments_of()
   std::vector<int> slot;                                  // [op]
   clocked clock_result;                                   // of an untimed synchronous program
 
@@ -28,8 +30,39 @@ struct timeline {
   }
 };
 
+namespace detail {
+
+/// Fills in the order of R's, and says whether a recomputed stage has one for every microbatch.
+constexpr verdict index_recompute(program_view v, timeline& t) {
+  int const n = v.size.microbatches, stages = v.size.stages;
+  t.recompute_order.assign(t.forward.size(), -1);
+  std::vector<int> count(static_cast<std::size_t>(stages), 0);
+  for (std::size_t i = 0; i < v.ops.size(); ++i) {
+    if (v.ops[i].kind != op_kind::R) continue;
+    int const s = v.ops[i].stage;
+    t.recompute_order[static_cast<std::size_t>(t.at(s, count[static_cast<std::size_t>(s)]++))] = static_cast<int>(i);
+  }
+  for (int s = 0; s < stages; ++s) {
+    if (t.head[static_cast<std::size_t>(s)] < 0) continue;
+    for (int j = 0; j < n; ++j) {
+      auto const c = static_cast<std::size_t>(t.at(s, j));
+      if (t.recompute[c] >= 0) continue;
+      int const home = t.rank[static_cast<std::size_t>(s)];
+      return {.what = flaw::missing,
+              .first = {.kind = op_kind::R, .stage = s, .microbatch = j},
+              .second = v.ops[static_cast<std::size_t>(t.backward[c])],
+              .first_rank = home,
+              .second_rank = home};
+    }
+  }
+  return {};
+}
+
+}  // namespace detail
+
 /// Fills `t` and says whether every (stage, microbatch mod N) has exactly one F, one backward for the input and one for the
-/// weights, all of one stage on one rank. An untimed synchronous program is clocked. U may still be missing.
+/// weights where its stage wants them, and one R where it is recomputed, all of one stage on one rank. An untimed
+/// synchronous program is clocked. U may still be missing.
 constexpr verdict index(program_view v, timeline& t) {
   if (verdict const bad = well_formed(v); !bad) return bad;
   int const n = v.size.microbatches, stages = v.size.stages;
@@ -94,10 +127,12 @@ constexpr verdict index(program_view v, timeline& t) {
   }
 
   for (int s = 0; s < stages; ++s) {
+    gradients const want = v.wanted(s);
     for (int j = 0; j < n; ++j) {
       int const c = t.at(s, j);
-      if (f[c] >= 0 && b[c] >= 0 && w[c] >= 0) continue;
-      op_kind const kind = f[c] < 0 ? op_kind::F : (b[c] < 0 ? (w[c] < 0 ? op_kind::BW : op_kind::B) : op_kind::W);
+      if (f[c] >= 0 && (b[c] >= 0 || want == gradients::none) && (w[c] >= 0 || want != gradients::both)) continue;
+      op_kind kind = f[c] < 0 ? op_kind::F : (b[c] < 0 ? (w[c] < 0 ? op_kind::BW : op_kind::B) : op_kind::W);
+      if (kind == op_kind::BW && want == gradients::input) kind = op_kind::B;
       int const there = f[c] >= 0 ? f[c] : (b[c] >= 0 ? b[c] : (w[c] >= 0 ? w[c] : first[s]));
       int const home =
           t.rank[static_cast<std::size_t>(s)] < 0 ? contiguous_rank(v.size, s) : t.rank[static_cast<std::size_t>(s)];
@@ -105,6 +140,10 @@ constexpr verdict index(program_view v, timeline& t) {
       op const near = there < 0 ? lost : ops[there];
       return {.what = flaw::missing, .first = lost, .second = near, .first_rank = home, .second_rank = home};
     }
+  }
+  t.head = segments_of(v);
+  if (!t.head.empty()) {
+    if (verdict const bad = detail::index_recompute(v, t); !bad) return bad;
   }
 
   t.period = v.period;

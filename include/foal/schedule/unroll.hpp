@@ -24,6 +24,14 @@ constexpr std::vector<std::vector<op>> unroll(program_view v, int minibatches) {
   return run;
 }
 
+/// True if the program rebuilds activations.
+constexpr bool recomputes(program_view v) {
+  for (op const& o : v.ops) {
+    if (o.kind == op_kind::R) return true;
+  }
+  return false;
+}
+
 /// True if some rank runs a forward and a backward in one slot: it then stands for a forward and a backward unit side by
 /// side.
 constexpr bool two_units(program_view v) {

@@ -23,7 +23,11 @@ enum class flaw {
   order,      ///< first is listed before second, but not earlier by (slot, lane)
   dependency,  ///< first needs second, which is not before it
   update,      ///< first is U, second an op of its stage on the wrong side of it
-  fifo         ///< first is received where second comes out of the channel
+  fifo,        ///< first is received where second comes out of the channel
+  entries,     ///< a list has `found` entries for `expected` stages
+  segment,     ///< stage `expected` names stage `found` as the first of its segment, which it cannot be
+  unwanted,    ///< first is R of a stage that is not recomputed, or a backward or an update that its stage does not want
+  cut          ///< stage `found` has a backward and stage `expected` above it has none
 };
 
 /// Names both ops of a failure. Microbatch numbers are relative to the period, as in the program.
@@ -92,6 +96,21 @@ inline std::string text(verdict const& v) {
     case flaw::fifo:
       return sentence("cannot receive for ", a, ", because ", b,
                       " comes out of the channel first; send and receive in the same order");
+    case flaw::entries:
+      return sentence("cannot read what the program says of its stages, because it has ", v.found, " entries for ",
+                      v.expected, " stages; give one entry per stage, or none at all");
+    case flaw::segment:
+      return sentence("cannot recompute stage ", v.expected, " in a segment that begins at stage ", v.found,
+                      ", because a segment is a run of neighbouring stages that all name its first one; give every stage "
+                      "that first stage, or -1 to keep what its forward saved");
+    case flaw::unwanted:
+      return sentence("cannot run ", a, ", because the program says that its stage has none (",
+                      v.first.kind == op_kind::R ? "it is not recomputed" : "its weights are frozen, or it has no backward",
+                      "); leave it out, or have the program say otherwise");
+    case flaw::cut:
+      return sentence("cannot train stage ", v.found, ", because stage ", v.expected,
+                      " above it has no backward to send it a gradient; let every stage from the lowest trained one up "
+                      "have one");
   }
   return {};
 }
