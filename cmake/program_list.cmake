@@ -65,6 +65,7 @@ set(foal_tests
     executor/engine
     executor/hook
     executor/memory
+    executor/tied
     executor/worker
     layer/conv
     layer/dropout
