@@ -1,183 +1,152 @@
-// Training an MLP 784-512-512-10 on one thread: foal against libtorch's eager mode. versus_libtorch_bench [--json FILE]
-// [--rounds N]
+// Training steps: foal against libtorch's eager mode. versus_libtorch_bench [--json FILE] [--rounds N] [--workload PART]
+// [--threads 1|2] [--memory-format contiguous|channels_last]
 //
-// Both start from the same weights and see the same batches of 64; momentum 0.9; in eight microbatches of 8 with their
-// gradients added up, and for information as whole batches. Every round trains some minibatches with one, then with the
-// other. The losses of the first minibatches must agree to 1e-4.
+// Both start from the same weights and see the same batches; momentum 0.9; a minibatch in microbatches adds their gradients
+// up. The losses of the first minibatches must agree to 1e-4 of themselves. Every round trains some minibatches with one,
+// then with the other, and measures the rate of register-only multiply-adds between them: a fraction is flops of counted
+// products (convolutions and linear layers; forward, input gradient, weight gradient) over that rate, round by round.
+// Peak memory is the rise of resident memory in a process of its own for each side, over some minibatches.
 //
-// libtorch is held to one thread. Its products are the installed BLAS's: for its best install libopenblas0 (with the
-// reference BLAS it is several times slower, and the figures say nothing). OpenBLAS is told neither to use threads nor to
-// take this processor for another one: both are environment variables, read when it is loaded, so the program starts itself
-// again.
+// With --threads 2 foal trains with async_1f1b on two workers, with microbatches of 8, and libtorch has two threads for the
+// whole batch; losses are then not compared, because the methods differ.
+//
+// libtorch's products are the installed BLAS's: for its best install libopenblas0 (with the reference BLAS it is several
+// times slower, and the figures say nothing). OpenBLAS is told neither to use threads of its own nor to take this processor
+// for another one: both are environment variables, read when it is loaded, so the program starts itself again.
 #include <dlfcn.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
-#include <foal/layer/linear.hpp>
-#include <foal/layer/loss/cross_entropy.hpp>
-#include <foal/layer/relu.hpp>
-#include <foal/optim/momentum.hpp>
-#include <foal/schedule/sequential.hpp>
-#include <foal/trainer.hpp>
+#include <foal/executor/drive.hpp>
+#include <string_view>
 
+#include "support/fma.hpp"
 #include "support/outcome.hpp"
-
-// After foal's headers: libtorch defines macros.
-#include <ATen/core/ivalue.h>  // first: the others use it before they include it
-#include <torch/nn/functional/loss.h>
-#include <torch/nn/modules/linear.h>
-#include <torch/optim/sgd.h>
-#include <torch/types.h>
-#include <torch/version.h>
+#include "versus_libtorch/child.hpp"
+#include "versus_libtorch/sides.hpp"
 
 extern "C" void sgemm_();
 
 namespace {
 
-constexpr int inputs = 784, classes = 10, batch = 64;
-constexpr long long batches = 32;  // different ones
-constexpr double rate = 0.005, momentum = 0.9;
+using namespace bench::versus;
 
-struct mlp : foal::stages<foal::input<inputs>, foal::linear<512>, foal::relu, foal::linear<512>, foal::relu,
-                          foal::linear<classes>> {};
-using run = foal::trainer<mlp, foal::loss::cross_entropy, foal::schedule::sequential, foal::optim::momentum,
-                          foal::executor::single_thread>;
+struct options {
+  std::string json, workload, format = "contiguous";
+  int rounds = 9, threads = 1;
 
-/// Rows of numbers in [0, 1) with labels that depend on them.
-struct data_set {
-  std::vector<float> x = std::vector<float>(static_cast<std::size_t>(batches * batch * inputs));
-  std::vector<std::int32_t> y = std::vector<std::int32_t>(static_cast<std::size_t>(batches * batch));
-
-  data_set() {
-    foal::random_key const key{1, foal::purpose::user, 0, 0};
-    for (std::size_t i = 0; i < x.size(); ++i)
-      x[i] = static_cast<float>(foal::random_unit(key, static_cast<std::uint32_t>(i)));
-    for (std::size_t i = 0; i < y.size(); ++i) y[i] = static_cast<std::int32_t>(x[i * inputs] * classes);
-  }
-};
-
-/// The data as foal asks for it: microbatch m in the run.
-struct feed {
-  data_set const& data;
-  int size;  // of a microbatch
-  std::size_t first(long long m) const { return static_cast<std::size_t>(m * size % (batches * batch)); }
-  void inputs(long long m, float* x, float*) const {
-    std::copy_n(data.x.data() + first(m) * ::inputs, static_cast<std::size_t>(size) * ::inputs, x);
-  }
-  void targets(long long m, std::int32_t* t) const {
-    std::copy_n(data.y.data() + first(m), static_cast<std::size_t>(size), t);
-  }
-};
-
-/// The same network in libtorch's eager mode.
-class eager {
- public:
-  eager(run const& start, data_set const& data, int microbatch_size)
-      : size_(microbatch_size),
-        x_(torch::from_blob(const_cast<float*>(data.x.data()), {batches * batch, inputs}).clone()),
-        y_(torch::from_blob(const_cast<std::int32_t*>(data.y.data()), {batches * batch}, torch::kInt32).to(torch::kInt64)),
-        layer_{torch::nn::Linear(inputs, 512), torch::nn::Linear(512, 512), torch::nn::Linear(512, classes)},
-        optimizer_(parameters(), torch::optim::SGDOptions(rate).momentum(momentum)) {
-    torch::NoGradGuard const no_gradient;
-    for (int i = 0; i < 3; ++i) {
-      std::vector<float> const w = start.weights(i, 0), b = start.weights(i, 1);
-      auto const outputs = static_cast<long long>(b.size()), width = static_cast<long long>(w.size()) / outputs;
-      auto& l = layer_[static_cast<std::size_t>(i)];
-      l->weight.copy_(torch::from_blob(const_cast<float*>(w.data()), {width, outputs}).t());
-      l->bias.copy_(torch::from_blob(const_cast<float*>(b.data()), {outputs}));
+  options(int argc, char** argv) {
+    for (int i = 1; i < argc; i += 2) {
+      std::string const key = argv[i];
+      foal::require(i + 1 < argc, "cannot read the argument ", key, ", because its value is missing; write it behind");
+      std::string const value = argv[i + 1];
+      if (key == "--json")
+        json = value;
+      else if (key == "--rounds")
+        rounds = std::atoi(value.c_str());
+      else if (key == "--workload")
+        workload = value;
+      else if (key == "--threads")
+        threads = std::atoi(value.c_str());
+      else if (key == "--memory-format")
+        format = value;
+      else
+        throw foal::error(foal::sentence("cannot read the argument ", key,
+                                         ", because it is none of --json FILE, --rounds N, --workload PART, --threads N and "
+                                         "--memory-format NAME; leave it out"));
     }
-  }
-
-  /// Trains; adds the mean loss of each minibatch to `losses` if that is not null.
-  void train(int minibatches, std::vector<double>* losses = nullptr) {
-    int const n = batch / size_;
-    for (int k = 0; k < minibatches; ++k, ++minibatch_) {
-      for (torch::Tensor p : parameters()) p.mutable_grad().reset();  // so the first microbatch need not add
-      double sum = 0;
-      for (int j = 0; j < n; ++j) {
-        long long const first = minibatch_ % batches * batch + j * size_;
-        torch::Tensor const h = torch::relu(layer_[1](torch::relu(layer_[0](x_.narrow(0, first, size_)))));
-        torch::Tensor const loss = torch::nn::functional::cross_entropy(layer_[2](h), y_.narrow(0, first, size_)) / n;
-        loss.backward();
-        if (losses != nullptr) sum += loss.item<double>();
-      }
-      optimizer_.step();
-      if (losses != nullptr) losses->push_back(sum);
-    }
-  }
-
- private:
-  std::vector<torch::Tensor> parameters() {
-    std::vector<torch::Tensor> all;
-    for (auto& l : layer_) all.insert(all.end(), {l->weight, l->bias});
-    return all;
-  }
-
-  int size_;
-  long long minibatch_ = 0;
-  torch::Tensor x_, y_;
-  std::vector<torch::nn::Linear> layer_;
-  torch::optim::SGD optimizer_;
-};
-
-struct pair {
-  run ours;
-  eager theirs;
-  feed source;
-
-  pair(data_set const& data, int microbatch_size)
-      : ours({.microbatch_size = microbatch_size,
-              .microbatches = batch / microbatch_size,
-              .optim = {.momentum = momentum},
-              .lr = {.rate = rate},
-              .evaluation = false}),
-        theirs(ours, data, microbatch_size),
-        source{data, microbatch_size} {}
-
-  std::vector<double> train(int minibatches) {
-    foal::executor::run_request request;
-    request.minibatches = minibatches;
-    auto const result = ours.run(source, request);
-    std::vector<double> mean(static_cast<std::size_t>(minibatches), 0);
-    std::size_t const n = result.losses.size() / mean.size();
-    for (std::size_t i = 0; i < result.losses.size(); ++i) mean[i / n] += result.losses[i].sum / batch;
-    return mean;
+    foal::require(rounds >= 1, "cannot measure ", rounds, " rounds; give --rounds of at least 1");
+    foal::require(threads == 1 || threads == 2, "cannot measure with ", threads, " threads; give --threads 1 or 2");
+    foal::require(format == "contiguous" || format == "channels_last", "cannot use the memory format ", format,
+                  "; give --memory-format contiguous or channels_last");
   }
 };
-
-void measure(bench::outcome& out, data_set const& data, int microbatch_size, int rounds, double bound) {
-  pair p(data, microbatch_size);
-  constexpr int compared = 40, timed = 20;
-  std::vector<double> theirs;
-  std::vector<double> const ours = p.train(compared);
-  p.theirs.train(compared, &theirs);
-  double apart = 0;
-  for (std::size_t k = 0; k < compared; ++k) apart = std::max(apart, std::abs(ours[k] - theirs[k]));
-  foal::require(apart <= 1e-4, "cannot compare foal with libtorch, because their losses differ by ", apart, " within ",
-                compared, " minibatches, and 1e-4 is allowed");
-
-  double const samples = timed * batch;
-  auto const rates = bench::take_turns(
-      rounds, [&] { return samples / bench::seconds_of([&] { p.train(timed); }); },
-      [&] { return samples / bench::seconds_of([&] { p.theirs.train(timed); }); });
-  std::string const name = microbatch_size == batch ? "whole batch: " : "microbatch 8: ";
-  out.add(name + "largest difference of losses", {apart, apart, apart}, "");
-  out.add(name + "foal", bench::spread_of(rates[0]), "samples/s");
-  out.add(name + "libtorch", bench::spread_of(rates[1]), "samples/s");
-  bench::spread const ratio = bench::ratio_of(rates[0], rates[1]);
-  if (bound > 0)
-    out.at_least(name + "foal / libtorch", ratio, "", bound);
-  else
-    out.add(name + "foal / libtorch", ratio, "");
-}
 
 /// The file that libtorch's products come from.
 std::string blas() {
   Dl_info info{};
   if (dladdr(reinterpret_cast<void*>(&sgemm_), &info) == 0 || info.dli_fname == nullptr) return "unknown BLAS";
   return std::filesystem::canonical(info.dli_fname).string();
+}
+
+void require_equal_losses(workload const& w, side& ours, side& theirs) {
+  std::vector<double> const a = ours.train(w.compared), b = theirs.train(w.compared);
+  for (std::size_t k = 0; k < a.size(); ++k)
+    foal::require(std::abs(a[k] - b[k]) <= 1e-4 * std::abs(b[k]), "cannot compare foal with libtorch on ", w.name,
+                  ", because in minibatch ", k, " their losses are ", a[k], " and ", b[k],
+                  ", further apart than 1e-4 of them; look for what differs before measuring");
+}
+
+/// One process: seconds of a minibatch for foal and for libtorch, and the rate of multiply-adds, round by round.
+std::vector<double> measure(workload const& w, options const& o) {
+  set_eager_threads(o.threads);
+  if (o.threads == 1) foal::executor::pin_to_cpu(0);
+  network const net = w.describe();
+  batches const data(w.minibatch, net.sample(), net.classes);
+  auto const ours = w.ours(w, data, o.threads);
+  auto const theirs =
+      make_eager(net, data, w.rate, o.threads == 1 ? w.microbatch : w.minibatch, o.format == "channels_last");
+  if (o.threads == 1) require_equal_losses(w, *ours, *theirs);
+  auto const measures = bench::take_turns(
+      o.rounds, [&] { return bench::seconds_of([&] { ours->train(w.timed); }) / w.timed; }, [] { return bench::fma_rate(); },
+      [&] { return bench::seconds_of([&] { theirs->train(w.timed); }) / w.timed; });
+  std::vector<double> flat;
+  for (auto const& m : measures) flat.insert(flat.end(), m.begin(), m.end());
+  flat.push_back(net.step_flops(w.minibatch));
+  return flat;
+}
+
+double peak(workload const& w, options const& o, bool ours) {
+  return in_child([&] {
+           network const net = w.describe();
+           batches const data(w.minibatch, net.sample(), net.classes);
+           set_eager_threads(o.threads);
+           return std::vector<double>{peak_mib([&] {
+             auto const side = ours ? w.ours(w, data, o.threads)
+                                    : make_eager(net, data, w.rate, o.threads == 1 ? w.microbatch : w.minibatch,
+                                                 o.format == "channels_last");
+             side->train(4);
+           })};
+         })
+      .front();
+}
+
+/// Gives whether the bounds hold.
+bool compare(workload const& w, options const& o, bool judge, foal::report::rows& rows) {
+  std::vector<double> const flat = in_child([&] { return measure(w, o); });
+  auto const n = static_cast<std::ptrdiff_t>(o.rounds);
+  std::vector<double> const ours(flat.begin(), flat.begin() + n), fma(flat.begin() + n, flat.begin() + 2 * n),
+      theirs(flat.begin() + 2 * n, flat.begin() + 3 * n);
+  std::vector<double> rate;
+  for (double const s : ours) rate.push_back(flat.back() / s);
+  bench::spread const a = bench::spread_of(ours), b = bench::spread_of(theirs), ratio = bench::ratio_of(theirs, ours),
+                      fraction = bench::ratio_of(rate, fma), peak_rate = bench::spread_of(fma);
+  double const our_peak = peak(w, o, true), their_peak = peak(w, o, false);
+
+  bool const ratio_holds = !judge || ratio.median >= w.wanted_ratio, memory_holds = !judge || our_peak < their_peak,
+             fraction_holds = !judge || fraction.median >= w.wanted_fraction;
+  std::printf("%-20s foal %8.2f ms  libtorch %8.2f ms  ratio %.2f (%.2f .. %.2f)", w.name.c_str(), 1e3 * a.median,
+              1e3 * b.median, ratio.median, ratio.low, ratio.high);
+  if (judge) std::printf(" wanted %.1f: %s", w.wanted_ratio, ratio_holds ? "yes" : "NO");
+  std::printf("\n%-20s fraction of multiply-adds %.3f (%.3f .. %.3f) of %.0f GFLOP/s", "", fraction.median, fraction.low,
+              fraction.high, 1e-9 * peak_rate.median);
+  if (judge && w.wanted_fraction > 0) std::printf(" wanted %.2f: %s", w.wanted_fraction, fraction_holds ? "yes" : "NO");
+  std::printf("\n%-20s peak memory: foal %.0f MiB, libtorch %.0f MiB: %s\n", "", our_peak, their_peak,
+              our_peak < their_peak ? "less" : "NOT less");
+  std::fflush(stdout);
+
+  foal::report::row row{{"workload", w.name}, {"threads", o.threads}, {"backend", "foal"}};
+  row.set("ours_ms", 1e3 * a.median).set("ours_ms_low", 1e3 * a.low).set("ours_ms_high", 1e3 * a.high);
+  row.set("theirs_ms", 1e3 * b.median).set("theirs_ms_low", 1e3 * b.low).set("theirs_ms_high", 1e3 * b.high);
+  row.set("ratio", ratio.median).set("ratio_low", ratio.low).set("ratio_high", ratio.high);
+  row.set("fma_fraction", fraction.median).set("ours_rss", our_peak).set("theirs_rss", their_peak);
+  row.set("rounds", o.rounds).set("machine", bench::machine());
+  rows.add(std::move(row));
+  return ratio_holds && memory_holds && fraction_holds;
 }
 
 }  // namespace
@@ -190,17 +159,24 @@ int main(int argc, char** argv) {
     execv("/proc/self/exe", argv);
   }
   return bench::run_benchmark([&] {
-    bench::options const options(argc, argv, 11);
-    at::set_num_threads(1);
-    foal::executor::pin_to_cpu(0);
-    bench::outcome out("versus_libtorch_bench", options);
-    std::printf("libtorch %s, products by %s\n", TORCH_VERSION, blas().c_str());
-    data_set const data;
+    options const o(argc, argv);
+    std::printf("versus_libtorch_bench on %s\n%s, products by %s, memory format %s, %d thread%s\n", bench::machine().c_str(),
+                eager_version().c_str(), blas().c_str(), o.format.c_str(), o.threads, o.threads > 1 ? "s" : "");
     // Debian's reference BLAS: against it anything wins.
     bool const reference = blas().find("/blas/libblas.so") != std::string::npos;
-    if (reference) std::printf("the bound is not judged, because this is the reference BLAS; install libopenblas0\n");
-    measure(out, data, 8, options.rounds, reference ? 0 : 1.7);
-    measure(out, data, batch, options.rounds, 0);
-    return out.finish();
+    if (reference) std::printf("no bound is judged, because this is the reference BLAS; install libopenblas0\n");
+    bool const judge = !reference && o.threads == 1;
+    foal::report::rows rows;
+    bool holds = true, found = false;
+    for (workload const& w : {mlp_thin(), mlp_whole(), resnet20_thick(), resnet20_thin(), resnet50_thin()}) {
+      if (w.name.find(o.workload) == std::string::npos) continue;
+      found = true;
+      if (!compare(w, o, judge, rows)) holds = false;
+    }
+    foal::require(found, "cannot measure --workload ", o.workload,
+                  ", because no workload's name contains it; see the names "
+                  "without that option");
+    if (!o.json.empty()) rows.write(o.json);
+    return holds ? 0 : 1;
   });
 }

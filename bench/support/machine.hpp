@@ -20,7 +20,8 @@ inline std::string cpu_info(std::string const& key) {
 
 /// The vector extensions of x86 that decide how fast products are, as far as the processor has them.
 inline std::string cpu_flags() {
-  std::string const all = " " + cpu_info("flags") + " ";
+  std::string all(1, ' ');
+  all.append(cpu_info("flags")).append(1, ' ');
   std::string found;
   for (std::string const name : {"avx2", "fma", "avx512f", "avx512_bf16", "amx_tile"})
     if (all.find(" " + name + " ") != std::string::npos) found += (found.empty() ? "" : " ") + name;
