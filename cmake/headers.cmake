@@ -33,11 +33,17 @@ set(foal_headers
     foal/report/trace_json.hpp
     foal/report/trace_svg.hpp
 
+    foal/device/attention.hpp
     foal/device/contract.hpp
     foal/device/default.hpp
     foal/device/host.hpp
+    foal/device/host/attention.hpp
     foal/device/host/convolution.hpp
     foal/device/host/dropout.hpp
+    foal/device/host/embedding.hpp
+    foal/device/host/exponential.hpp
+    foal/device/host/lanes.hpp
+    foal/device/host/layer_norm.hpp
     foal/device/host/map.hpp
     foal/device/host/memory.hpp
     foal/device/host/normalisation.hpp
@@ -45,6 +51,8 @@ set(foal_headers
     foal/device/host/product.hpp
     foal/device/host/rows.hpp
     foal/device/host/softmax.hpp
+    foal/device/host/strided_product.hpp
+    foal/device/loss_sums.hpp
     foal/device/timed.hpp
     foal/device/window.hpp
     foal/schedule/analysis.hpp
@@ -92,6 +100,7 @@ set(foal_headers
     foal/delay/concept.hpp
     foal/delay/discrepancy_correction.hpp
     foal/delay/none.hpp
+    foal/layer/attention.hpp
     foal/layer/avg_pool.hpp
     foal/layer/batch_norm.hpp
     foal/layer/bias.hpp
@@ -99,15 +108,18 @@ set(foal_headers
     foal/layer/conv.hpp
     foal/layer/dropout.hpp
     foal/layer/elements.hpp
+    foal/layer/embedding.hpp
     foal/layer/flatten.hpp
     foal/layer/gelu.hpp
     foal/layer/group_norm.hpp
     foal/layer/initialise.hpp
+    foal/layer/layer_norm.hpp
     foal/layer/linear.hpp
     foal/layer/loss/cross_entropy.hpp
     foal/layer/loss/mean_squared_error.hpp
     foal/layer/loss/result.hpp
     foal/layer/max_pool.hpp
+    foal/layer/position.hpp
     foal/layer/relu.hpp
     foal/layer/tanh.hpp
     foal/lr/base.hpp
@@ -166,6 +178,7 @@ set(foal_headers
 
     foal/foal.hpp
     foal/trainer.hpp
+    foal/transformer.hpp
 )
 
 # Headers that need more than Eigen and Threads belong to a component of the same name: foal::ranges, foal::gzip, foal::cuda.

@@ -59,6 +59,7 @@ set(foal_tests
     device/host
     device/host/map
     device/host/product
+    device/host/softmax
     device/timed
     executor/diagnostics
     executor/drive
@@ -67,12 +68,17 @@ set(foal_tests
     executor/memory
     executor/tied
     executor/worker
+    layer/attention
     layer/conv
     layer/dropout
+    layer/embedding
+    layer/initialise
+    layer/layer_norm
     layer/linear
     layer/loss/loss
     layer/norm
     layer/pool
+    layer/position
     layer/relu
     lower/lower
     lower/policies

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <limits>
 #include <random>
+#include <utility>
 #include <vector>
 
 #include <foal/device/host.hpp>
@@ -100,6 +101,11 @@ struct layer_run {
   std::vector<S*> parameter_pointers, gradient_pointers, buffer_pointers;
   std::vector<S const*> constant_parameter_pointers;
   std::vector<void*> kept_pointers;
+  // Other entries that the layer reads: added by read_also, in the order of its `reads`.
+  std::vector<array> reads, read_gradients;
+  std::vector<shape> read_shapes;
+  std::vector<S const*> read_pointers;
+  std::vector<S*> read_gradient_pointers;
 
   layer_run(shape in_shape, int m, unsigned seed)
       : in(in_shape),
@@ -135,11 +141,27 @@ struct layer_run {
     for (auto& k : kept) kept_pointers.push_back(k.data());
   }
 
+  /// Adds an entry that the layer reads; its gradient starts at 0.
+  void read_also(shape extent, array values) {
+    reads.push_back(std::move(values));
+    read_gradients.emplace_back(count(extent), S(0));
+    read_shapes.push_back(extent);
+    read_pointers.clear();
+    read_gradient_pointers.clear();
+    for (array& r : reads) read_pointers.push_back(r.data());
+    for (array& g : read_gradients) read_gradient_pointers.push_back(g.data());
+  }
+
   std::size_t count(shape s) const { return static_cast<std::size_t>(samples) * static_cast<std::size_t>(s.size()); }
 
   context<device::host, S> make_context() {
     spoil(scratch);
-    return {host.device, in, out, samples, microbatches, phase, random, scratch.data(), buffer_pointers.data()};
+    context<device::host, S> ctx{host.device,           in, out, samples, microbatches, phase, random, scratch.data(),
+                                 buffer_pointers.data()};
+    ctx.read = read_pointers.data();
+    ctx.read_gradient = read_gradient_pointers.data();
+    ctx.read_shape = read_shapes.data();
+    return ctx;
   }
 
   void forward() {

@@ -10,6 +10,7 @@
 #include <foal/device/cuda/reduce.cuh>
 #include <foal/device/cuda/rows.cuh>
 #include <foal/device/cuda/softmax.cuh>
+#include <foal/device/loss_sums.hpp>
 
 namespace foal::device {
 
@@ -22,13 +23,14 @@ class cuda : public cuda_ops::product_ops {
   static_assert(sizeof(double) == sizeof(long long));
 
  public:
-  static constexpr std::size_t workspace_bytes = alignment_ + product_workspace_bytes + 2 * part_bytes_;
+  static constexpr std::size_t workspace_bytes = alignment_ + product_workspace_bytes + 3 * part_bytes_;
 
   /// workspace: workspace_bytes bytes from allocate(), for this object alone and as long as it lives.
   explicit cuda(void* workspace) : product_ops(aligned(workspace)) {
     auto* const parts = static_cast<std::byte*>(aligned(workspace)) + product_workspace_bytes;
     parts_.sum = reinterpret_cast<double*>(parts);
     parts_.correct = reinterpret_cast<long long*>(parts + part_bytes_);
+    parts_.counted = reinterpret_cast<long long*>(parts + 2 * part_bytes_);
   }
 
   template <class F, class... Ps>
@@ -66,15 +68,15 @@ class cuda : public cuda_ops::product_ops {
   }
 
   template <class S>
-  cuda_ops::loss_sums softmax_cross_entropy(int rows, int cols, S const* x, std::int32_t const* target, double smoothing,
-                                            double divide, S* dx) const {
+  loss_sums softmax_cross_entropy(int rows, int cols, S const* x, std::int32_t const* target, double smoothing,
+                                  double divide, S* dx) const {
     cuda_ops::softmax_cross_entropy(get(), rows, cols, x, target, smoothing, divide, dx, parts_);
-    return {value_of(parts_.sum), value_of(parts_.correct)};
+    return {value_of(parts_.sum), value_of(parts_.correct), value_of(parts_.counted)};
   }
   template <class S>
-  cuda_ops::loss_sums mean_squared_error(int rows, int cols, S const* x, S const* target, double divide, S* dx) const {
+  loss_sums mean_squared_error(int rows, int cols, S const* x, S const* target, double divide, S* dx) const {
     cuda_ops::mean_squared_error(get(), rows, cols, x, target, divide, dx, parts_);
-    return {value_of(parts_.sum), value_of(parts_.correct)};
+    return {value_of(parts_.sum), value_of(parts_.correct), value_of(parts_.counted)};
   }
 
  private:

@@ -1,8 +1,11 @@
 // The host as a device: one object per worker, all work on the calling thread, put together from the files of device/host.
 #pragma once
 
+#include <foal/device/host/attention.hpp>
 #include <foal/device/host/convolution.hpp>
 #include <foal/device/host/dropout.hpp>
+#include <foal/device/host/embedding.hpp>
+#include <foal/device/host/layer_norm.hpp>
 #include <foal/device/host/map.hpp>
 #include <foal/device/host/memory.hpp>
 #include <foal/device/host/normalisation.hpp>
@@ -22,6 +25,9 @@ class host : public host_ops::memory,
              public host_ops::pooling_ops,
              public host_ops::normalisation_ops,
              public host_ops::dropout_ops,
+             public host_ops::layer_norm_ops,
+             public host_ops::embedding_ops,
+             public host_ops::attention_ops,
              public host_ops::loss_ops {
  public:
   using host_ops::product_ops::workspace_bytes;

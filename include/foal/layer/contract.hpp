@@ -57,8 +57,9 @@ struct list {
 
 /// How a parameter or buffer starts.
 struct initial {
-  enum class kind { constant, uniform } how = kind::constant;
-  double value = 0;  ///< constant: the value. uniform: v of the bound sqrt(3 v / fan_in); 1/3 is PyTorch's default
+  enum class kind { constant, uniform, normal } how = kind::constant;
+  /// constant: the value. uniform, normal: v of the variance v / fan_in; PyTorch's linear layer has a uniform 1/3
+  double value = 0;
   int fan_in = 1;
 };
 

@@ -1,5 +1,4 @@
-// How parameters start: as their layers declare, or scaled for deep rectified nets; keyed by global layer number and
-// element.
+// How parameters start: as their layers declare, or scaled for deep rectified nets; keyed by layer number and element.
 #pragma once
 
 #include <cmath>
@@ -30,6 +29,19 @@ struct he {
   }
 };
 
+namespace detail {
+
+/// A number of the standard normal distribution for one element of the stream (Box, Muller 1958): a pair of neighbouring
+/// elements shares one block of bits, so no pair depends on another.
+inline double normal_number(random_key const& key, std::uint32_t element) {
+  random_block const bits = random_bits(key, element / 2U);
+  double const u = (static_cast<double>(bits.word[0]) + 0.5) * 0x1p-32;  // never 0
+  double const angle = static_cast<double>(bits.word[1]) * 0x1p-32 * 6.283185307179586477;
+  return std::sqrt(-2 * std::log(u)) * (element % 2U == 0 ? std::cos(angle) : std::sin(angle));
+}
+
+}  // namespace detail
+
 /// Writes the first values of a parameter. Independent of stages, ranks, N, M and the device: a function of (seed, global
 /// layer number, parameter of the layer, element).
 template <class S>
@@ -38,8 +50,14 @@ void fill(initial start, std::uint64_t seed, int layer, int index, long long n, 
     for (long long i = 0; i < n; ++i) to[i] = static_cast<S>(start.value);
     return;
   }
-  double const bound = std::sqrt(3 * start.value / start.fan_in);
   random_key const key{seed, purpose::weights, static_cast<std::uint32_t>(layer), static_cast<std::uint64_t>(index)};
+  if (start.how == initial::kind::normal) {
+    double const deviation = std::sqrt(start.value / start.fan_in);
+    for (long long i = 0; i < n; ++i)
+      to[i] = static_cast<S>(deviation * detail::normal_number(key, static_cast<std::uint32_t>(i)));
+    return;
+  }
+  double const bound = std::sqrt(3 * start.value / start.fan_in);
   for (long long i = 0; i < n; ++i)
     to[i] = static_cast<S>((2 * static_cast<double>(random_unit(key, static_cast<std::uint32_t>(i))) - 1) * bound);
 }

@@ -6,18 +6,19 @@
 
 namespace foal {
 
-/// y = x W + b; x [M, in], W [in, Out], b [Out]. Takes a vector: put foal::flatten before it to feed an image.
+/// y = x W + b; x [M, in], W [in, Out], b [Out]. Takes a vector (put foal::flatten before it to feed an image), or a
+/// sequence: then it is applied at each position, x [M * T, in].
 template <int Out, bias With = bias::per_channel>
 struct linear {
   static_assert(Out > 0, "cannot make a linear layer without outputs, because Out is not positive; give Out >= 1");
   static constexpr char const* name = "linear";
   static constexpr until input_kept = until::W;
 
-  static constexpr bool accepts(shape in) { return in.rank == 1; }
-  static constexpr shape output(shape) { return features(Out); }
+  static constexpr bool accepts(shape in) { return in.rank == 1 || in.rank == 2; }
+  static constexpr shape output(shape in) { return with_channels(in, Out); }
   static constexpr list<parameter> parameters(shape in) {
-    initial const start{initial::kind::uniform, 1.0 / 3, in.size()};
-    parameter const weight{"weight", {2, {in.size(), Out, 1, 1}}, start, true};
+    initial const start{initial::kind::uniform, 1.0 / 3, in.channels()};
+    parameter const weight{"weight", {2, {in.channels(), Out, 1, 1}}, start, true};
     if constexpr (With == bias::none) return {weight};
     return {weight, parameter{"bias", features(Out), start, false}};
   }
@@ -25,19 +26,25 @@ struct linear {
 
   template <class C, class S = typename C::scalar>
   static void forward(C& ctx, S const* x, weights<S const> w, S* y, saved<S>) {
-    ctx.device.product_nn(ctx.samples, Out, ctx.in.size(), x, w[0], y, false);
-    if constexpr (With != bias::none) ctx.device.add_to_rows(ctx.samples, Out, w[1], y);
+    ctx.device.product_nn(rows_of(ctx), Out, ctx.in.channels(), x, w[0], y, false);
+    if constexpr (With != bias::none) ctx.device.add_to_rows(rows_of(ctx), Out, w[1], y);
   }
 
   template <class C, class S = typename C::scalar>
   static void backward_input(C& ctx, S const* dy, weights<S const> w, saved<S>, S* dx) {
-    ctx.device.product_nt(ctx.samples, ctx.in.size(), Out, dy, w[0], dx, false);
+    ctx.device.product_nt(rows_of(ctx), ctx.in.channels(), Out, dy, w[0], dx, false);
   }
 
   template <class C, class S = typename C::scalar>
   static void backward_weight(C& ctx, S const* dy, saved<S> s, weights<S> dw) {
-    ctx.device.product_tn(ctx.in.size(), Out, ctx.samples, s.x, dy, dw[0], true);
-    if constexpr (With != bias::none) ctx.device.sum_of_rows(ctx.samples, Out, dy, dw[1]);
+    ctx.device.product_tn(ctx.in.channels(), Out, rows_of(ctx), s.x, dy, dw[0], true);
+    if constexpr (With != bias::none) ctx.device.sum_of_rows(rows_of(ctx), Out, dy, dw[1]);
+  }
+
+ private:
+  template <class C>
+  static int rows_of(C const& ctx) {
+    return ctx.samples * ctx.in.positions();
   }
 };
 

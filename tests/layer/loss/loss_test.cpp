@@ -76,6 +76,24 @@ TEST_CASE("cross_entropy: NaN, and classes that do not exist, give NaN and touch
   CHECK(std::isnan(sum({1, 2}, std::numeric_limits<std::int32_t>::min())));
 }
 
+TEST_CASE("cross_entropy: ignored targets have no loss, no gradient and no weight", "[loss]") {
+  using foal::loss::cross_entropy;
+  std::vector<std::int32_t> targets{0, cross_entropy::ignored, 2, 2, cross_entropy::ignored, 3};
+  CHECK(loss_gradient_error(cross_entropy{.label_smoothing = 0.1f}, foal::sequence(5, 3), 2, targets, 2.0) < 1e-6);
+  host_device host;
+  auto ctx = context_for<double>(host, foal::sequence(5, 3), 2);
+  auto const x = random_numbers<double>(30, 3);
+  std::vector<double> dx(30, 99);
+  auto const all = cross_entropy{}.apply(ctx, x.data(), targets.data(), 2, dx.data());
+  CHECK(all.weight == 4);
+  CHECK(std::vector<double>(dx.begin() + 5, dx.begin() + 10) == std::vector<double>(5, 0));
+  double sum = 0;
+  auto alone = context_for<double>(host, features(5), 1);
+  for (std::size_t const i : {0, 2, 3, 5}) sum += cross_entropy{}.apply(alone, &x[5 * i], &targets[i], 2, nullptr).sum;
+  CHECK(all.sum == Approx(sum).epsilon(1e-14));
+  CHECK(cross_entropy{}.apply(alone, x.data(), &targets[1], 2, nullptr).sum == 0);
+}
+
 TEST_CASE("mean_squared_error: gradient, sum, weight", "[loss]") {
   auto const targets = random_numbers<double>(12, 8);
   CHECK(loss_gradient_error(foal::loss::mean_squared_error{}, features(3), 4, targets, 4.0) < 1e-6);

@@ -8,20 +8,16 @@
 #include <limits>
 
 #include <foal/device/cuda/reduce.cuh>
+#include <foal/device/loss_sums.hpp>
 
 namespace foal::device::cuda_ops {
-
-/// The sum of a microbatch's losses, and how many rows had their target as the largest entry.
-struct loss_sums {
-  double sum = 0;
-  long long correct = 0;
-};
 
 /// Where the blocks of a loss leave their sums: most_parts entries each, on the GPU. The first of each is the total at the
 /// end.
 struct loss_parts {
   double* sum = nullptr;
   long long* correct = nullptr;
+  long long* counted = nullptr;
 };
 
 // Evaluated by the host compiler: a kernel cannot call numeric_limits.
@@ -51,10 +47,18 @@ __global__ void softmax_cross_entropy_kernel(int rows, int cols, S const* x, std
   int const lane = static_cast<int>(threadIdx.x), lanes = static_cast<int>(blockDim.x);
   double const spread = smoothing / cols;
   double total = 0;
-  long long correct = 0;
+  long long correct = 0, counted = 0;
   for (int r = static_cast<int>(blockIdx.x); r < rows; r += static_cast<int>(gridDim.x)) {
     S const* const row = x + static_cast<std::size_t>(r) * static_cast<std::size_t>(cols);
     std::int32_t const wanted = target[r];
+    if (wanted == ignored_target) {  // the same for all threads of the block
+      if (dx != nullptr) {
+        S* const out = dx + static_cast<std::size_t>(r) * static_cast<std::size_t>(cols);
+        for (int j = lane; j < cols; j += lanes) out[j] = S(0);
+      }
+      continue;
+    }
+    ++counted;
     bool const known = wanted >= 0 && wanted < cols;
 
     candidate<S> mine{lowest<S>, lane < cols ? lane : cols};
@@ -90,13 +94,15 @@ __global__ void softmax_cross_entropy_kernel(int rows, int cols, S const* x, std
   if (lane != 0) return;
   part.sum[blockIdx.x] = total;
   part.correct[blockIdx.x] = correct;
+  part.counted[blockIdx.x] = counted;
 }
 
 template <class S>
 __global__ void mean_squared_error_kernel(int rows, int cols, S const* x, S const* target, double divide, S* dx,
                                           loss_parts part) {
   double total = 0;
-  for (int r = static_cast<int>(blockIdx.x); r < rows; r += static_cast<int>(gridDim.x)) {
+  long long counted = 0;
+  for (int r = static_cast<int>(blockIdx.x); r < rows; r += static_cast<int>(gridDim.x), ++counted) {
     std::size_t const at = static_cast<std::size_t>(r) * static_cast<std::size_t>(cols);
     double sum = 0;
     for (int j = static_cast<int>(threadIdx.x); j < cols; j += static_cast<int>(blockDim.x)) {
@@ -110,6 +116,7 @@ __global__ void mean_squared_error_kernel(int rows, int cols, S const* x, S cons
   if (threadIdx.x != 0) return;
   part.sum[blockIdx.x] = total;
   part.correct[blockIdx.x] = 0;
+  part.counted[blockIdx.x] = counted;
 }
 
 /// Blocks of a loss over so many rows: block b has rows b, b + blocks, ...
@@ -119,6 +126,7 @@ inline unsigned loss_blocks(int rows) { return static_cast<unsigned>(std::clamp(
 inline void sum_losses(cudaStream_t stream, unsigned blocks, loss_parts part) {
   launch("sum_of_parts", stream, 1, sum_of_parts_kernel<double>, blocks, part.sum, part.sum);
   launch("sum_of_parts", stream, 1, sum_of_parts_kernel<long long>, blocks, part.correct, part.correct);
+  launch("sum_of_parts", stream, 1, sum_of_parts_kernel<long long>, blocks, part.counted, part.counted);
 }
 
 /// Cross-entropy of softmax(x) over rows of x [rows, cols], as host_ops::loss_ops has it; dx may be null.

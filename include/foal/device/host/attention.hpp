@@ -1,0 +1,275 @@
+// Scaled dot-product attention on the host, in place on the strided queries, keys and values.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <limits>
+
+#include <foal/device/attention.hpp>
+#include <foal/device/host/exponential.hpp>
+#include <foal/device/host/lanes.hpp>
+#include <foal/device/host/strided_product.hpp>
+
+namespace foal::device::host_ops {
+
+/// y = softmax(q k^T / sqrt(head width)) v, head by head (Vaswani et al., Attention Is All You Need, section 3.2). y and dy
+/// are [samples, queries, width]; `lengths` (may be null) gives the number of keys of each sample that exist; a query that
+/// sees no key gets y = 0 and passes no gradient on. work: attention_scratch(head_width) elements.
+///
+/// Scores are made in squares of 64 keys by 64 queries, keys down and queries along the vector lanes, so that a softmax
+/// needs no sums across lanes; with more than 64 keys the sums run on from square to square (Dao et al., FlashAttention).
+/// What is kept is per head and query the largest score and one over the sum: backward makes the same scores from the same q
+/// and k.
+struct attention_ops {
+  /// kept: attention_kept(heads, queries) elements a sample, or null.
+  template <class S>
+  static void attention_forward(attention_sizes const& n, position_rows<S const> q, position_rows<S const> k,
+                                position_rows<S const> v, S const* lengths, S* y, S* kept, S* work) {
+    for (int sample = 0; sample < n.samples; ++sample) {
+      int const keys = keys_of(n, lengths, sample);
+      for (int head = 0; head < n.heads; ++head) {
+        for (int first = 0; first < n.queries; first += block) {
+          head_block const at{sample, head, first, std::min(block, n.queries - first), keys};
+          forward_block(n, at, q, k, v, y, kept, work);
+        }
+      }
+    }
+  }
+
+  /// dq, dk, dv from dy and what forward saw, made and kept. dq is written; dk and dv are written too, or added to
+  /// (add = true), or not wanted (dk.data null).
+  template <class S>
+  static void attention_backward(attention_sizes const& n, position_rows<S const> q, position_rows<S const> k,
+                                 position_rows<S const> v, S const* lengths, S const* y, S const* kept, S const* dy,
+                                 position_rows<S> dq, position_rows<S> dk, position_rows<S> dv, bool add, S* work) {
+    bool const to_keys = dk.data != nullptr;
+    for (int sample = 0; sample < n.samples; ++sample) {
+      int const keys = keys_of(n, lengths, sample);
+      if (to_keys && !add) {  // what no query sees
+        int const seen = n.causal ? std::min(keys, n.queries) : n.queries == 0 ? 0 : keys;
+        zero_rows(n, dk, sample, n.keys, seen);
+        zero_rows(n, dv, sample, n.keys, seen);
+      }
+      if (keys == 0) zero_rows(n, dq, sample, n.queries, 0);
+      for (int head = 0; head < n.heads && keys > 0; ++head) {
+        for (int first = 0; first < n.queries; first += block) {
+          head_block const at{sample, head, first, std::min(block, n.queries - first), keys};
+          backward_block(n, at, q, k, v, y, kept, dy, dq, dk, dv, add, work);
+        }
+      }
+    }
+  }
+
+ private:
+  static constexpr int block = attention_block;
+  static constexpr int group = 16;  ///< loops along the lanes go in whole groups; a block of queries is padded to them
+
+  /// One head of one sample, and a block of its queries.
+  struct head_block {
+    int sample, head, first, queries, keys;
+
+    constexpr int padded() const { return (queries + group - 1) / group * group; }
+    /// Keys that the block's queries can see.
+    constexpr int seen(bool causal) const { return causal ? std::min(keys, first + queries) : keys; }
+  };
+
+  template <class S>
+  static int keys_of(attention_sizes const& n, S const* lengths, int sample) {
+    if (lengths == nullptr) return n.keys;
+    S const length = lengths[sample];
+    if (!(length > S(0))) return 0;
+    return length < static_cast<S>(n.keys) ? static_cast<int>(length) : n.keys;
+  }
+
+  template <class S>
+  static void zero_rows(attention_sizes const& n, position_rows<S> rows, int sample, int positions, int from) {
+    for (int p = from; p < positions; ++p) std::fill_n(rows.at(sample, positions, p, 0), n.width, S(0));
+  }
+
+  template <class S>
+  static S scale_of(attention_sizes const& n) {
+    return static_cast<S>(1 / std::sqrt(static_cast<double>(n.head_width())));
+  }
+
+  /// to [head width, block] = factor * the transposed rows of the block, 0 in the padding.
+  template <class S>
+  static void transpose(attention_sizes const& n, head_block const& at, position_rows<S const> rows, S factor, S* to) {
+    constexpr int square = 4;  // reads and writes in whole pieces of cache lines
+    int const width = n.head_width();
+    S const* const from = rows.at(at.sample, n.queries, at.first, at.head * width);
+    std::ptrdiff_t const stride = rows.stride;
+    int i = 0;
+    for (; i + square <= at.queries; i += square) {
+      int c = 0;
+      for (; c + square <= width; c += square) {
+        S part[square][square];
+        for (int a = 0; a < square; ++a) {
+          for (int b = 0; b < square; ++b) part[b][a] = factor * from[(i + a) * stride + c + b];
+        }
+        for (int b = 0; b < square; ++b) std::copy_n(part[b], square, to + (c + b) * block + i);
+      }
+      for (; c < width; ++c) {
+        for (int a = 0; a < square; ++a) to[c * block + i + a] = factor * from[(i + a) * stride + c];
+      }
+    }
+    for (int c = 0; c < width; ++c) {
+      for (int rest = i; rest < at.queries; ++rest) to[c * block + rest] = factor * from[rest * stride + c];
+      std::fill_n(to + c * block + at.queries, at.padded() - at.queries, S(0));
+    }
+  }
+
+  /// scores [keys of the block from `key` on, queries] = keys times the transposed queries; -inf where a query does not see.
+  template <class S>
+  static void scores_of(attention_sizes const& n, head_block const& at, int key, int count, position_rows<S const> k,
+                        S const* queries, S* scores) {
+    int const width = n.head_width();
+    strided<S> const rows{k.at(at.sample, n.keys, key, at.head * width), k.stride, 1};
+    strided_product::run(count, at.padded(), width, rows, queries, block, scores, block, false);
+    if (!n.causal) return;
+    for (int j = 0; j < count; ++j) {
+      int const blind = std::clamp(key + j - at.first, 0, at.padded());
+      std::fill_n(scores + j * block, blind, -std::numeric_limits<S>::infinity());
+    }
+  }
+
+  template <class S>
+  static void forward_block(attention_sizes const& n, head_block const& at, position_rows<S const> q,
+                            position_rows<S const> k, position_rows<S const> v, S* y, S* kept, S* work) {
+    int const width = n.head_width(), padded = at.padded(), seen = at.seen(n.causal);
+    S *const queries = work, *const scores = work + block * width;  // [head width, block], [block of keys, block]
+    S* const out = position_rows<S>{y, n.width}.at(at.sample, n.queries, at.first, at.head * width);
+    S top[block], sum[block], before[block];
+    std::fill_n(top, padded, -std::numeric_limits<S>::infinity());
+    std::fill_n(sum, padded, S(0));
+    if (seen == 0) {
+      for (std::ptrdiff_t i = 0; i < at.queries; ++i) std::fill_n(out + i * n.width, width, S(0));
+    } else {
+      transpose(n, at, q, scale_of<S>(n), queries);
+    }
+    for (int key = 0; key < seen; key += block) {
+      int const count = std::min(block, seen - key);
+      scores_of(n, at, key, count, k, queries, scores);
+      std::copy_n(top, padded, before);
+      raise(count, padded, scores, top);
+      if (key > 0) {
+        for (int i = 0; i < padded; ++i) before[i] = exponential(before[i] - top[i]);
+        for (int i = 0; i < padded; ++i) sum[i] *= before[i];
+        for (std::ptrdiff_t i = 0; i < at.queries; ++i) {
+          for (int c = 0; c < width; ++c) out[i * n.width + c] *= before[i];
+        }
+      }
+      exponentiate(count, padded, top, scores, sum);
+      S const* const values = v.at(at.sample, n.keys, key, at.head * width);
+      strided_product::run(at.queries, width, count, strided<S>{scores, 1, block}, values, v.stride, out, n.width, key > 0);
+    }
+    if (seen > 0) {
+      for (int i = 0; i < padded; ++i) sum[i] = S(1) / sum[i];
+      for (std::ptrdiff_t i = 0; i < at.queries; ++i) {
+        for (int c = 0; c < width; ++c) out[i * n.width + c] *= sum[i];
+      }
+    }
+    if (kept == nullptr) return;
+    S* const statistics = kept_at(n, at, kept);
+    std::copy_n(top, at.queries, statistics);
+    std::copy_n(sum, at.queries, statistics + n.queries);
+  }
+
+  template <class S>
+  static S* kept_at(attention_sizes const& n, head_block const& at, S* kept) {
+    return kept + (static_cast<std::ptrdiff_t>(at.sample) * n.heads + at.head) * 2 * n.queries + at.first;
+  }
+
+  /// top = the larger of top and the largest of each column; NaN is larger than nothing.
+  template <class S>
+  static void raise(int count, int padded, S const* scores, S* top) {
+    auto const larger = [](S a, S b) { return b > a ? b : a; };
+    for (int g = 0; g < padded; g += group) {
+      S lane[group];
+      std::copy_n(top + g, group, lane);
+      S const* __restrict from = scores + g;
+      int j = 0;
+      for (; j + 4 <= count; j += 4, from += 4 * block) {
+        for (int l = 0; l < group; ++l) {
+          lane[l] =
+              larger(lane[l], larger(larger(from[l], from[block + l]), larger(from[2 * block + l], from[3 * block + l])));
+        }
+      }
+      for (; j < count; ++j, from += block) {
+        for (int l = 0; l < group; ++l) lane[l] = larger(lane[l], from[l]);
+      }
+      std::copy_n(lane, group, top + g);
+    }
+  }
+
+  /// scores = exp(scores - top), sum += the sum of each column in the order of the keys.
+  template <class S>
+  static void exponentiate(int count, int padded, S const* top, S* scores, S* sum) {
+    S* __restrict total = sum;
+    for (int j = 0; j < count; ++j) {
+      S* __restrict row = scores + j * block;
+      for (int g = 0; g < padded; g += group) {
+        for (int l = 0; l < group; ++l) {
+          S const value = exponential(row[g + l] - top[g + l]);
+          row[g + l] = value;
+          total[g + l] += value;
+        }
+      }
+    }
+  }
+
+  template <class S>
+  static void backward_block(attention_sizes const& n, head_block const& at, position_rows<S const> q,
+                             position_rows<S const> k, position_rows<S const> v, S const* y, S const* kept, S const* dy,
+                             position_rows<S> dq, position_rows<S> dk, position_rows<S> dv, bool add, S* work) {
+    int const width = n.head_width(), padded = at.padded(), seen = at.seen(n.causal), channel = at.head * width;
+    S *const queries = work, *const changes = work + block * width;  // transposed q and dy [head width, block]
+    S *const share = changes + block * width, *const slope = share + block * block;  // probabilities and d scores
+    position_rows<S const> const out_rows{y, n.width}, change_rows{dy, n.width};
+    S const scale = scale_of<S>(n);
+    transpose(n, at, q, scale, queries);
+    transpose(n, at, change_rows, S(1), changes);
+
+    // sum over keys of probability * its gradient = y . dy
+    S top[block] = {}, inverse[block] = {}, mean[block] = {};
+    S const* const statistics = kept_at(n, at, kept);
+    std::copy_n(statistics, at.queries, top);
+    std::copy_n(statistics + n.queries, at.queries, inverse);
+    for (int i = 0; i < at.queries; ++i) {
+      S const* const a = out_rows.at(at.sample, n.queries, at.first + i, channel);
+      S const* const b = change_rows.at(at.sample, n.queries, at.first + i, channel);
+      mean[i] = sum_in_lanes<S>(width, [a, b](int c) { return a[c] * b[c]; });
+    }
+
+    S const* const q_here = q.at(at.sample, n.queries, at.first, channel);
+    S const* const dy_here = change_rows.at(at.sample, n.queries, at.first, channel);
+    S* const dq_here = dq.at(at.sample, n.queries, at.first, channel);
+    for (int key = 0; key < seen; key += block) {
+      int const count = std::min(block, seen - key);
+      scores_of(n, at, key, count, k, queries, share);
+      strided<S> const values{v.at(at.sample, n.keys, key, channel), v.stride, 1};
+      strided_product::run(count, padded, width, values, changes, block, slope, block, false);
+      for (int j = 0; j < count; ++j) {
+        S* __restrict p = share + j * block, * __restrict d = slope + j * block;
+        for (int g = 0; g < padded; g += group) {
+          for (int l = 0; l < group; ++l) {
+            S const probability = exponential(p[g + l] - top[g + l]) * inverse[g + l];
+            p[g + l] = probability;
+            d[g + l] = probability * (d[g + l] - mean[g + l]) * scale;
+          }
+        }
+      }
+      S const* const keys = k.at(at.sample, n.keys, key, channel);
+      strided_product::run(at.queries, width, count, strided<S>{slope, 1, block}, keys, k.stride, dq_here, dq.stride,
+                           key > 0);
+      if (dk.data == nullptr) continue;
+      // The first block of queries that sees these keys starts their gradients.
+      bool const more = add || at.first > (n.causal ? key : 0);
+      S *const to_k = dk.at(at.sample, n.keys, key, channel), *const to_v = dv.at(at.sample, n.keys, key, channel);
+      strided_product::run(count, width, at.queries, strided<S>{slope, block, 1}, q_here, q.stride, to_k, dk.stride, more);
+      strided_product::run(count, width, at.queries, strided<S>{share, block, 1}, dy_here, n.width, to_v, dv.stride, more);
+    }
+  }
+};
+
+}  // namespace foal::device::host_ops

@@ -1,0 +1,136 @@
+// Multi-head attention without its projections: linear layers before and after it are stages of their own.
+#pragma once
+
+#include <type_traits>
+
+#include <foal/core/type_list.hpp>
+#include <foal/device/attention.hpp>
+#include <foal/layer/contract.hpp>
+
+namespace foal {
+
+/// Which keys a query sees: all, or those up to its own position.
+enum class mask { none, causal };
+
+namespace detail {
+
+/// The entries that an attention reads, as type_list: Memory and Lengths where they are not void.
+template <class... Tags>
+using tags_of = concat<std::conditional_t<std::is_void_v<Tags>, type_list<>, type_list<Tags>>...>;
+
+/// One number a sample.
+constexpr bool is_length(shape s) { return s.size() == 1; }
+
+}  // namespace detail
+
+/// Self-attention: softmax(q k^T / sqrt(d / Heads)) v in each of Heads heads. x [T, 3 d] holds q, k and v side by side, the
+/// channels of a head together in each; y [T, d]. With a tag Lengths the keys from that entry's number on (one a sample) are
+/// masked; a query without a key gives 0. Keeps its input, its output, and per head and query two statistics of the softmax:
+/// backward makes the probabilities again from the kept q and k.
+template <int Heads, mask Mask = mask::none, class Lengths = void>
+struct attention {
+  static_assert(Heads > 0, "cannot make an attention layer without heads; give Heads >= 1");
+  static constexpr char const* name = "attention";
+  static constexpr until input_kept = until::B, output_kept = until::B, reads_kept = until::B;
+  using reads = detail::tags_of<Lengths>;
+
+  static constexpr bool accepts(shape in) { return in.rank == 2 && in.channels() % (3 * Heads) == 0; }
+  static constexpr bool accepts_read(int, shape, shape other) { return detail::is_length(other); }
+  static constexpr shape output(shape in) { return with_channels(in, in.channels() / 3); }
+  static constexpr list<kept_entry> kept(shape in) {
+    return {kept_entry{{0, device::attention_kept(Heads, in.positions())}, until::B, 0}};
+  }
+  static constexpr amount scratch(shape in) { return {device::attention_scratch(in.channels() / 3 / Heads), 0}; }
+  /// The two products; a causal mask halves neither.
+  static constexpr long long flops(shape in) { return 4LL * in.positions() * in.positions() * (in.channels() / 3); }
+
+  template <class C, class S = typename C::scalar>
+  static void forward(C& ctx, S const* x, weights<S const>, S* y, saved<S> s) {
+    auto const n = sizes_of(ctx);
+    ctx.device.attention_forward(n, part(n, x, 0), part(n, x, 1), part(n, x, 2), lengths<C, S>(ctx), y,
+                                 ctx.phase == phase::evaluate ? nullptr : s.at(0), ctx.scratch);
+  }
+
+  template <class C, class S = typename C::scalar>
+  static void backward_input(C& ctx, S const* dy, weights<S const>, saved<S> s, S* dx) {
+    auto const n = sizes_of(ctx);
+    ctx.device.attention_backward(n, part(n, s.x, 0), part(n, s.x, 1), part(n, s.x, 2), lengths<C, S>(ctx), s.y,
+                                  static_cast<S const*>(s.at(0)), dy, part(n, dx, 0), part(n, dx, 1), part(n, dx, 2), false,
+                                  ctx.scratch);
+  }
+
+ private:
+  template <class C>
+  static device::attention_sizes sizes_of(C const& ctx) {
+    int const positions = ctx.in.positions();
+    return {ctx.samples, positions, positions, Heads, ctx.out.channels(), Mask == mask::causal};
+  }
+  template <class S>
+  static device::position_rows<S> part(device::attention_sizes const& n, S* x, int which) {
+    return {x + which * n.width, 3 * n.width};
+  }
+  template <class C, class S>
+  static S const* lengths(C const& ctx) {
+    if constexpr (std::is_void_v<Lengths>) return nullptr;
+    return ctx.read[0];
+  }
+};
+
+/// Attention of a sequence to another one: x [T, d] holds q, the entry Memory [T', 2 d] k and v side by side; y [T, d]. With
+/// a tag Lengths the keys from that entry's number on (one a sample) are masked; a query without a key gives 0. The
+/// gradient of the memory is added to what its entry has; lengths have none. Keeps what attention keeps, and its memory.
+template <int Heads, class Memory, class Lengths = void>
+struct cross_attention {
+  static_assert(Heads > 0, "cannot make a cross_attention layer without heads; give Heads >= 1");
+  static constexpr char const* name = "cross_attention";
+  static constexpr until input_kept = until::B, output_kept = until::B, reads_kept = until::B;
+  using reads = detail::tags_of<Memory, Lengths>;
+
+  static constexpr bool accepts(shape in) { return in.rank == 2 && in.channels() % Heads == 0; }
+  static constexpr bool accepts_read(int i, shape in, shape other) {
+    return i == 0 ? other.rank == 2 && other.channels() == 2 * in.channels() : detail::is_length(other);
+  }
+  static constexpr shape output(shape in) { return in; }
+  static constexpr list<kept_entry> kept(shape in) {
+    return {kept_entry{{0, device::attention_kept(Heads, in.positions())}, until::B, 0}};
+  }
+  static constexpr amount scratch(shape in) { return {device::attention_scratch(in.channels() / Heads), 0}; }
+  /// The two products, with a memory as long as the sequence.
+  static constexpr long long flops(shape in) { return 4LL * in.positions() * in.positions() * in.channels(); }
+
+  template <class C, class S = typename C::scalar>
+  static void forward(C& ctx, S const* x, weights<S const>, S* y, saved<S> s) {
+    auto const n = sizes_of(ctx);
+    S const* const memory = ctx.read[0];
+    ctx.device.attention_forward(n, rows(x, n.width), rows(memory, 2 * n.width), rows(memory + n.width, 2 * n.width),
+                                 lengths<C, S>(ctx), y, ctx.phase == phase::evaluate ? nullptr : s.at(0), ctx.scratch);
+  }
+
+  template <class C, class S = typename C::scalar>
+  static void backward_input(C& ctx, S const* dy, weights<S const>, saved<S> s, S* dx) {
+    auto const n = sizes_of(ctx);
+    S const* const memory = ctx.read[0];
+    S* const dmemory = ctx.read_gradient == nullptr ? nullptr : ctx.read_gradient[0];
+    ctx.device.attention_backward(n, rows(s.x, n.width), rows(memory, 2 * n.width), rows(memory + n.width, 2 * n.width),
+                                  lengths<C, S>(ctx), s.y, static_cast<S const*>(s.at(0)), dy, rows(dx, n.width),
+                                  rows(dmemory, 2 * n.width),
+                                  rows(dmemory == nullptr ? nullptr : dmemory + n.width, 2 * n.width), true, ctx.scratch);
+  }
+
+ private:
+  template <class C>
+  static device::attention_sizes sizes_of(C const& ctx) {
+    return {ctx.samples, ctx.in.positions(), ctx.read_shape[0].positions(), Heads, ctx.in.channels(), false};
+  }
+  template <class S>
+  static device::position_rows<S> rows(S* data, int stride) {
+    return {data, stride};
+  }
+  template <class C, class S>
+  static S const* lengths(C const& ctx) {
+    if constexpr (std::is_void_v<Lengths>) return nullptr;
+    return ctx.read[1];
+  }
+};
+
+}  // namespace foal

@@ -1,0 +1,63 @@
+// Encodings of the position, added to a sequence.
+#pragma once
+
+#include <foal/layer/contract.hpp>
+#include <foal/layer/elements.hpp>
+
+namespace foal {
+
+/// y = x + PE, PE[p, 2i] = sin(p / 10000^(2i / width)), PE[p, 2i + 1] = cos(the same): Vaswani et al., Attention Is All You
+/// Need, section 3.5.
+struct sinusoidal_position {
+  static constexpr char const* name = "sinusoidal_position";
+  static constexpr bool in_place = true;
+
+  static constexpr bool accepts(shape in) { return in.rank == 2; }
+  static constexpr shape output(shape in) { return in; }
+  static constexpr amount scratch(shape in) { return {in.size(), 0}; }
+  static constexpr long long flops(shape in) { return in.size(); }
+
+  template <class C, class S = typename C::scalar>
+  static void forward(C& ctx, S const* x, weights<S const>, S* y, saved<S>) {
+    ctx.device.sinusoids(ctx.in.positions(), ctx.in.channels(), ctx.scratch);
+    if (y != x) ctx.device.copy(y, x, input_elements(ctx) * sizeof(S));
+    ctx.device.add_to_rows(ctx.samples, ctx.in.size(), static_cast<S const*>(ctx.scratch), y);
+  }
+
+  template <class C, class S = typename C::scalar>
+  static void backward_input(C& ctx, S const* dy, weights<S const>, saved<S>, S* dx) {
+    if (dx != dy) ctx.device.copy(dx, dy, input_elements(ctx) * sizeof(S));
+  }
+};
+
+/// y = x + w, with a trained vector for each position: w [longest, width]. A shorter sequence takes the first ones.
+struct learned_position {
+  static constexpr char const* name = "learned_position";
+  static constexpr bool in_place = true;
+
+  static constexpr bool accepts(shape in) { return in.rank == 2; }
+  static constexpr shape output(shape in) { return in; }
+  static constexpr list<parameter> parameters(shape in) {
+    return {
+        parameter{"weight", {2, {in.positions(), in.channels(), 1, 1}}, {initial::kind::normal, 1, in.channels()}, false}};
+  }
+  static constexpr long long flops(shape in) { return in.size(); }
+
+  template <class C, class S = typename C::scalar>
+  static void forward(C& ctx, S const* x, weights<S const> w, S* y, saved<S>) {
+    if (y != x) ctx.device.copy(y, x, input_elements(ctx) * sizeof(S));
+    ctx.device.add_to_rows(ctx.samples, ctx.in.size(), w[0], y);
+  }
+
+  template <class C, class S = typename C::scalar>
+  static void backward_input(C& ctx, S const* dy, weights<S const>, saved<S>, S* dx) {
+    if (dx != dy) ctx.device.copy(dx, dy, input_elements(ctx) * sizeof(S));
+  }
+
+  template <class C, class S = typename C::scalar>
+  static void backward_weight(C& ctx, S const* dy, saved<S>, weights<S> dw) {
+    ctx.device.sum_of_rows(ctx.samples, ctx.in.size(), dy, dw[0]);
+  }
+};
+
+}  // namespace foal

@@ -1,0 +1,7 @@
+// Opt-in umbrella: the layers of sequence models.
+#pragma once
+
+#include <foal/layer/attention.hpp>
+#include <foal/layer/embedding.hpp>
+#include <foal/layer/layer_norm.hpp>
+#include <foal/layer/position.hpp>
