@@ -72,6 +72,7 @@ set(foal_headers
     foal/schedule/recompute.hpp
     foal/schedule/repeat.hpp
     foal/schedule/replay.hpp
+    foal/schedule/segments.hpp
     foal/schedule/sequential.hpp
     foal/schedule/svg.hpp
     foal/schedule/text.hpp
@@ -80,6 +81,7 @@ set(foal_headers
     foal/schedule/unroll.hpp
     foal/schedule/verdict.hpp
     foal/schedule/well_formed.hpp
+    foal/schedule/wrap.hpp
 
     foal/transport/local.hpp
     foal/clip/clip.hpp

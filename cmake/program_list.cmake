@@ -100,9 +100,12 @@ set(foal_tests
     report/trace
     schedule/analysis
     schedule/channel
+    schedule/forward_only
+    schedule/frozen
     schedule/generate
     schedule/large
     schedule/prove
+    schedule/recompute
     schedule/replay
     schedule/text
     sweep/setting

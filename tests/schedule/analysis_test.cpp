@@ -6,11 +6,14 @@
 
 #include <foal/schedule/analysis.hpp>
 #include <foal/schedule/async_1f1b.hpp>
+#include <foal/schedule/forward_only.hpp>
+#include <foal/schedule/frozen.hpp>
 #include <foal/schedule/generate.hpp>
 #include <foal/schedule/gpipe.hpp>
 #include <foal/schedule/injected.hpp>
 #include <foal/schedule/one_f_one_b.hpp>
 #include <foal/schedule/pipemare.hpp>
+#include <foal/schedule/recompute.hpp>
 #include <foal/schedule/sequential.hpp>
 #include <foal/schedule/unroll.hpp>
 
@@ -147,13 +150,15 @@ struct measured {
       return std::tie(a.slot, a.rank, a.lane) < std::tie(b.slot, b.rank, b.lane);
     });
     std::vector<int> version(static_cast<std::size_t>(stages), 0);
-    for (auto* x : {&v_f, &v_b, &slot_f, &slot_b, &slot_w}) x->assign(static_cast<std::size_t>(stages * total), -1);
+    for (auto* x : {&v_f, &v_b, &v_r, &slot_f, &slot_b, &slot_w, &slot_r})
+      x->assign(static_cast<std::size_t>(stages * total), -1);
     for (placed const& p : all) {
       auto const s = static_cast<std::size_t>(p.o.stage),
                  c = s * static_cast<std::size_t>(total) + static_cast<std::size_t>(p.o.microbatch);
       if (p.o.kind == op_kind::F) v_f[c] = version[s], slot_f[c] = p.slot;
       if (is_backward(p.o.kind)) v_b[c] = version[s], slot_b[c] = p.slot;
       if (adds_weight_gradient(p.o.kind)) slot_w[c] = p.slot;
+      if (p.o.kind == op_kind::R) v_r[c] = version[s], slot_r[c] = p.slot;
       if (p.o.kind == op_kind::U) {
         ++version[s];
         CHECK(version[s] == (p.o.microbatch + 1) / n);
@@ -181,7 +186,7 @@ struct measured {
 
   int n, total, stages, last = 0;
   std::vector<placed> all;
-  std::vector<int> v_f, v_b, slot_f, slot_b, slot_w;
+  std::vector<int> v_f, v_b, v_r, slot_f, slot_b, slot_w, slot_r;
 };
 
 template <class G>
@@ -197,22 +202,47 @@ void compare(G const& g, extent e) {
   int const middle = (a.periods_after + 1) * e.microbatches;
   for (int s = 0; s < e.stages; ++s) {
     stage_facts const& x = a.stage[static_cast<std::size_t>(s)];
-    for (int j = 0; j < e.microbatches; ++j) {
-      auto const c = static_cast<std::size_t>(s * run.total + middle + j);
-      CHECK(lags.forward_lag(s, j) == a.periods_after + 1 - run.v_f[c]);
-      CHECK(lags.backward_lag(s, j) == a.periods_after + 1 - run.v_b[c]);
-    }
-    CHECK(x.saved_peak == run.ring(run.slot_f, s, run.slot_w, s));
-    CHECK(x.saved_held == run.ring(run.slot_f, s, run.slot_w, s, false));
-    CHECK(x.saved_peak_b == run.ring(run.slot_f, s, run.slot_b, s));
     int const below = std::max(s - 1, 0);
     CHECK(x.wire_transit == run.ring(run.slot_f, below, run.slot_f, s));
-    CHECK(x.wire_kept == run.ring(run.slot_f, below, run.slot_w, s));
-    CHECK(x.wire_kept_b == run.ring(run.slot_f, below, run.slot_b, s));
+    if (v.wanted(s) == gradients::none) {
+      stage_facts nothing;
+      nothing.wire_transit = nothing.wire_kept = nothing.wire_kept_b = x.wire_transit;
+      CHECK(x == nothing);
+      continue;
+    }
+    bool const updated = v.wanted(s) == gradients::both, recomputed = run.v_r[static_cast<std::size_t>(s * run.total)] >= 0;
+    CHECK((x.head >= 0) == recomputed);
+    int recompute_delay = 0, recompute_gap = 0;
+    for (int j = 0; j < e.microbatches; ++j) {
+      auto const c = static_cast<std::size_t>(s * run.total + middle + j);
+      int const now = updated ? a.periods_after + 1 : 0;
+      CHECK(lags.forward_lag(s, j) == now - run.v_f[c]);
+      CHECK(lags.backward_lag(s, j) == now - run.v_b[c]);
+      if (!recomputed) continue;
+      CHECK(lags.recompute_lag(s, j) == now - run.v_r[c]);
+      recompute_delay += now - run.v_r[c];
+      recompute_gap = std::max(recompute_gap, run.v_r[c] - run.v_f[c]);
+    }
+    CHECK(x.recompute_delay == recompute_delay);
+    CHECK(x.tau_recomp == static_cast<double>(recompute_delay) / e.microbatches);
+    CHECK(x.recompute_gap == recompute_gap);
+    auto const& saves = recomputed ? run.slot_r : run.slot_f;
+    auto const& last = updated ? run.slot_w : run.slot_b;
+    CHECK(x.saved_peak == run.ring(saves, s, last, s));
+    CHECK(x.saved_held == run.ring(saves, s, last, s, false));
+    CHECK(x.saved_peak_b == run.ring(saves, s, run.slot_b, s));
+    bool const continues = recomputed && x.head < s;
+    CHECK(x.wire_kept == (continues ? x.wire_transit : run.ring(run.slot_f, below, last, s)));
+    CHECK(x.wire_kept_b == (continues ? x.wire_transit : run.ring(run.slot_f, below, run.slot_b, s)));
+    CHECK(x.wire_recompute == (x.head == s ? run.ring(run.slot_f, below, run.slot_r, s) : 0));
+    CHECK(x.input_held == (x.head == s ? run.ring(run.slot_f, s, last, s, false) : 0));
+    CHECK(x.recompute_transit == (continues ? run.ring(run.slot_r, below, run.slot_r, s) : 0));
+    CHECK(x.recompute_kept == (continues ? run.ring(run.slot_r, below, last, s) : 0));
+    CHECK(x.recompute_kept_b == (continues ? run.ring(run.slot_r, below, run.slot_b, s) : 0));
     auto const& source = s + 1 < e.stages ? run.slot_b : run.slot_f;
     int const above = std::min(s + 1, e.stages - 1);
     CHECK(x.gradient_transit == run.ring(source, above, run.slot_b, s));
-    CHECK(x.gradient_kept == run.ring(source, above, run.slot_w, s));
+    CHECK(x.gradient_kept == run.ring(source, above, last, s));
   }
 }
 
@@ -243,6 +273,28 @@ TEST_CASE("the analysis is what a run shows") {
     compare(async_1f1b{}, e);
     compare(pipemare{}, e);
     if (e.stages == e.ranks) compare(late_weights{}, e);
+  }
+}
+
+TEST_CASE("the analysis is what a run with recomputation, frozen stages or forwards alone shows") {
+  for (extent const e : {extent{4, 4, 1}, {9, 9, 4}, {5, 5, 3}, {9, 2, 3}, {7, 3, 2}, {6, 1, 2}}) {
+    compare(recomputed<sequential>{}, e);
+    compare(recomputed<gpipe>{}, e);
+    compare(recomputed<gpipe>{.segment = 3}, e);
+    compare(recomputed<one_f_one_b>{}, e);
+    compare(recomputed<async_1f1b>{}, e);
+    compare(recomputed<async_1f1b>{.segment = 1}, e);
+    compare(recomputed<pipemare>{}, e);
+    compare(recomputed<pipemare>{.segment = 3}, e);
+    compare(forward_only{}, e);
+    compare(frozen<gpipe>{.trainable_from = 1, .stages = {3}}, e);
+    compare(frozen<pipemare>{.trainable_from = 2}, e);
+    compare(frozen<async_1f1b>{.trainable_from = 1, .stages = {2, 3}}, e);
+    compare(frozen<recomputed<pipemare>>{.trainable_from = 1, .stages = {2}}, e);
+    compare(recomputed<frozen<one_f_one_b>>{.base = {.trainable_from = 2}}, e);
+    if (e.stages != e.ranks) continue;
+    compare(recomputed<late_weights>{}, e);
+    compare(frozen<late_weights>{.trainable_from = 1, .stages = {2}}, e);
   }
 }
 

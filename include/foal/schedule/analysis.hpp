@@ -24,6 +24,7 @@ struct stage_facts {
 
   // A recomputed stage saves from R instead of from F: saved_* above count from there. Its forward wire is needed again only
   // at the head of its segment; the others read what R of the stage below made, and wire_kept* is wire_transit there.
+  int in_flight = 1;          ///< microbatches between F and W (or BW, or a frozen stage's B) at most; at least 1
   int head = -1;              ///< the first stage of its segment; -1: not recomputed
   int recompute_delay = 0;    ///< microbatches: sum over a minibatch of v_U - v_R
   double tau_recomp = 0;      ///< mean of v_U - v_R, minibatches
@@ -176,6 +177,7 @@ constexpr analysis analyse(program_view v) {
     int const* const re = t.recompute.data() + row;
     int const* const saves = recomputed ? re : f;
     x.saved_peak = ring(saves, w);
+    x.in_flight = recomputed ? ring(f, w) : x.saved_peak;
     x.saved_held = ring(saves, w, false);
     if (!continues) x.wire_kept = ring(wire, w);
     x.gradient_transit = ring(gradient, b);

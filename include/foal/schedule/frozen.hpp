@@ -2,12 +2,11 @@
 #pragma once
 
 #include <algorithm>
-#include <array>
-#include <string_view>
 #include <utility>
 #include <vector>
 
-#include <foal/schedule/generate.hpp>
+#include <foal/schedule/segments.hpp>
+#include <foal/schedule/wrap.hpp>
 
 namespace foal::schedule {
 
@@ -41,10 +40,7 @@ constexpr program without_backward_below(program base, int lowest, std::vector<i
   program out(v.size, v.asynchronous ? v.period : 0, v.asynchronous);
   out.delays({v.delays.begin(), v.delays.end()});
   if (std::vector<int> heads = segments_of(v); !heads.empty()) {
-    for (int s = 0; s < stages; ++s) {
-      int& head = heads[static_cast<std::size_t>(s)];
-      if (head >= 0) head = s < lowest_wanted ? -1 : std::max(head, lowest_wanted);
-    }
+    cut_below(heads, lowest_wanted);
     out.recompute(std::move(heads));
   }
   for (int r = 0; r < v.size.ranks; ++r) {
@@ -66,15 +62,10 @@ constexpr program without_backward_below(program base, int lowest, std::vector<i
 template <generator Base>
 struct frozen {
  private:
-  static constexpr auto suffixed = [] {
-    constexpr std::string_view base = Base::name, suffix = "_frozen";
-    std::array<char, base.size() + suffix.size() + 1> text{};
-    std::copy(suffix.begin(), suffix.end(), std::copy(base.begin(), base.end(), text.begin()));
-    return text;
-  }();
+  static constexpr auto name_ = detail::suffixed<Base>("_frozen");
 
  public:
-  static constexpr char const* name = suffixed.data();
+  static constexpr char const* name = name_.data();
   static constexpr bool asynchronous = Base::asynchronous;
 
   Base base{};
@@ -85,10 +76,7 @@ struct frozen {
 
   template <class Sink>
   constexpr void emit(extent e, Sink& sink) const {
-    program p = build(e);
-    for (int r = 0; r < e.ranks; ++r) {
-      for (op const& o : p.view().rank(r)) sink(r, o);
-    }
+    detail::emit_all(build(e), sink);
   }
 };
 

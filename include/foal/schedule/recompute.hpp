@@ -2,43 +2,43 @@
 #pragma once
 
 #include <algorithm>
-#include <array>
-#include <string_view>
 #include <utility>
 #include <vector>
 
-#include <foal/schedule/generate.hpp>
+#include <foal/schedule/segments.hpp>
+#include <foal/schedule/wrap.hpp>
 
 namespace foal::schedule {
 
-/// The square root of S, rounded: with that many stages in a segment the segments' inputs (about S^2 / length) and what R
-/// rebuilds (about S * length) are least together, 2 S^1.5 (PipeMare, section 5).
-constexpr int segment_length(int stages) {
-  int length = 1;
-  while ((length + 1) * length < stages) ++length;
-  return length;
-}
-
-/// Per stage the first stage of its segment, for segments of `length` stages from stage 0 up (0: segment_length(); the last
-/// one may be shorter).
-constexpr std::vector<int> segment_heads(int stages, int length = 0) {
-  if (length < 0)
-    throw error(sentence("cannot cut ", stages, " stages into segments of ", length,
-                         ", because a segment has at least one stage; give 1 or more, or 0 for the square root"));
-  if (length == 0) length = segment_length(stages);
-  std::vector<int> heads;
-  for (int s = 0; s < stages; ++s) heads.push_back(s - s % length);
-  return heads;
-}
-
 namespace detail {
 
-/// The last stage of the segment that begins at `first`.
-constexpr int segment_end(std::vector<int> const& heads, int first) {
-  auto const at = [&](int s) { return heads[static_cast<std::size_t>(s)]; };
-  int end = first;
-  while (static_cast<std::size_t>(end) + 1 < heads.size() && at(end + 1) == at(first)) ++end;
-  return end;
+/// Moves the forwards of a synchronous program as late as they can be without delaying a backward, so that a forward's
+/// message is sent right before it is taken, as R's are: both can then share a channel.
+constexpr void forwards_late(program_view v, timeline& t) {
+  auto const row = static_cast<std::size_t>(v.size.microbatches);
+  std::vector<int> order, next(v.ops.size(), -1);
+  for (int r = 0; r < v.size.ranks; ++r) {
+    for (int i = v.begin[static_cast<std::size_t>(r)]; i < v.begin[static_cast<std::size_t>(r) + 1]; ++i) {
+      if (i > v.begin[static_cast<std::size_t>(r)]) next[static_cast<std::size_t>(i) - 1] = i;
+      if (v.ops[static_cast<std::size_t>(i)].kind == op_kind::F) order.push_back(i);
+    }
+  }
+  std::vector<int> late = t.slot;
+  auto const slot = [&](int i) { return t.slot[static_cast<std::size_t>(i)]; };
+  std::sort(order.begin(), order.end(), [&](int x, int y) { return slot(x) != slot(y) ? slot(x) > slot(y) : x > y; });
+  for (int const i : order) {
+    op const& o = v.ops[static_cast<std::size_t>(i)];
+    int at = t.period - 1;
+    auto const before = [&](int later) {
+      if (later >= 0) at = std::min(at, late[static_cast<std::size_t>(later)] - (slot(later) > slot(i) ? 1 : 0));
+    };
+    auto const c = static_cast<std::size_t>(t.at(o.stage, o.microbatch));
+    before(next[static_cast<std::size_t>(i)]);
+    if (o.stage + 1 < v.size.stages) before(t.forward[c + row]);
+    before(t.backward[c]);
+    late[static_cast<std::size_t>(i)] = at;
+  }
+  t.slot = std::move(late);
 }
 
 /// Takes out of the segments what R would not help: stages without a backward; a segment whose last stage runs B right after
@@ -47,10 +47,7 @@ constexpr void drop_idle_segments(program_view v, timeline const& t, std::vector
   int const stages = v.size.stages;
   int lowest = 0;
   while (lowest < stages && v.wanted(lowest) == gradients::none) ++lowest;
-  for (int s = 0; s < stages; ++s) {
-    int& head = heads[static_cast<std::size_t>(s)];
-    if (head >= 0) head = s < lowest ? -1 : std::max(head, lowest);
-  }
+  cut_below(heads, lowest);
   for (int first = lowest; first < stages; first = segment_end(heads, first) + 1) {
     int const end = segment_end(heads, first);
     if (heads[static_cast<std::size_t>(first)] < 0) continue;
@@ -125,6 +122,7 @@ constexpr program with_recomputation(program base, std::vector<int> heads = {}) 
     chosen.recompute = heads;
     if (verdict const bad = well_formed(chosen); !bad) throw error(text(bad));
   }
+  if (!v.asynchronous) detail::forwards_late(v, t);
   detail::drop_idle_segments(v, t, heads);
   auto const extra = detail::recompute_ops(v, t, heads);
 
@@ -134,6 +132,7 @@ constexpr program with_recomputation(program base, std::vector<int> heads = {}) 
   for (int r = 0; r < v.size.ranks; ++r) {
     auto const& added = extra[static_cast<std::size_t>(r)];
     auto& list = out.list(r);
+    list.reserve(v.rank(r).size() + added.size());
     std::size_t next = 0;
     auto const put = [&](op o) {
       if (!v.asynchronous) o.slot = -1;
@@ -158,15 +157,10 @@ constexpr program with_recomputation(program base, std::vector<int> heads = {}) 
 template <generator Base>
 struct recomputed {
  private:
-  static constexpr auto suffixed = [] {
-    constexpr std::string_view base = Base::name, suffix = "_recomputed";
-    std::array<char, base.size() + suffix.size() + 1> text{};
-    std::copy(suffix.begin(), suffix.end(), std::copy(base.begin(), base.end(), text.begin()));
-    return text;
-  }();
+  static constexpr auto name_ = detail::suffixed<Base>("_recomputed");
 
  public:
-  static constexpr char const* name = suffixed.data();
+  static constexpr char const* name = name_.data();
   static constexpr bool asynchronous = Base::asynchronous;
 
   Base base{};
@@ -176,10 +170,7 @@ struct recomputed {
 
   template <class Sink>
   constexpr void emit(extent e, Sink& sink) const {
-    program p = build(e);
-    for (int r = 0; r < e.ranks; ++r) {
-      for (op const& o : p.view().rank(r)) sink(r, o);
-    }
+    detail::emit_all(build(e), sink);
   }
 };
 
