@@ -168,6 +168,7 @@ set(foal_headers
     foal/executor/memory.hpp
     foal/executor/ops.hpp
     foal/executor/probe.hpp
+    foal/executor/run_plan.hpp
     foal/executor/tables.hpp
     foal/executor/tied.hpp
     foal/executor/worker.hpp

@@ -66,6 +66,7 @@ set(foal_tests
     executor/engine
     executor/hook
     executor/memory
+    executor/recompute
     executor/tied
     executor/worker
     layer/attention

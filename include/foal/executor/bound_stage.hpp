@@ -95,12 +95,14 @@ struct bound_stage {
   std::byte* staging = nullptr;           ///< one sample, for augmentation (first stage), host memory
   std::byte* host_input = nullptr;        ///< inputs or targets before the copy to a device with its own memory
   ring targets;                           ///< last stage
-  std::vector<ring> tensors;              ///< by number
+  std::vector<ring> tensors;              ///< by number, as B, W and R see them in this phase
+  std::vector<ring> forward_tensors;      ///< as F sees them: where R rebuilds the saved activations, F has other places
   std::vector<lent_parameter> lent;
   std::vector<borrowed_parameter> borrowed;
 
   channel_end wire_in, wire_out;          ///< forward
   channel_end gradient_in, gradient_out;  ///< backward
+  channel_end again_in, again_out;        ///< from R to R within a segment of recomputed stages
 
   // Lengths travel beside a wire, in as many slots as it has. Null where no axis has a length of its own.
   lengths_of_axes const* lengths_in = nullptr;
@@ -113,13 +115,20 @@ struct bound_stage {
   std::uint32_t version = 0;                ///< updates in this phase
   long long evaluations_copied = 0;         ///< copies of the weights made for evaluations
   std::vector<std::uint32_t> version_read;  ///< by F, of microbatch m at m mod size
-  watermark forwarded, returned, freed;     ///< through F, B, W (or BW)
+  watermark forwarded, returned, freed;     ///< through F (or R, if that reads the wire again), B, W (or BW)
+  watermark rebuilt;                        ///< through R, where it reads what R of the stage before made
 
   // Of the phase.
   schedule::stage_facts facts{};
   int delay = 0;  ///< injected, in microbatches; -1: F reads the live version
   bool asynchronous = false, stashes = false;
+  bool frozen = false;          ///< it has B, but no W and no U
   long long phase_updates = 0;  ///< updates before the asynchronous part of the run
+
+  /// R reads the wire that F has read: the stage is the first one of a segment.
+  bool begins_segment() const { return facts.head == number; }
+  /// R reads what R of the stage before made.
+  bool continues_segment() const { return facts.head >= 0 && facts.head < number; }
 
   /// Start of the array that parameter p has in a set.
   void* in_set(weight_set set, lower::parameter_row const& p, std::size_t scalar_bytes) const {

@@ -166,6 +166,7 @@ class engine {
       b.asynchronous = last && view.asynchronous;
       b.phase_updates = t_.phases.size() > 1 ? warmup : 0;
     }
+    prepare_evaluations(request, view);
     if (diagnostics_) diagnostics_->begin_phase(memory_.stages(), request.source, minibatches);
     stage_ops const ops(t_, v_, request.source, memory_.host_targets(), probes_);
     phase_state shared;
@@ -214,10 +215,20 @@ class engine {
     if (!result.diverged) updates_ += minibatches;
   }
 
+  /// Stages without a U have one version, which is copied here.
+  void prepare_evaluations(run_request const& request, schedule::program_view view) {
+    if (request.evaluate_every == 0) return;
+    updating_stages_ = 0;
+    for (bound_stage& b : memory_.stages())
+      if (view.wanted(b.number) == schedule::gradients::both)
+        ++updating_stages_;
+      else
+        evaluator_->copy(b);
+  }
+
   void evaluate_pending(run_request const& request, run_result& result) {
     if (request.evaluate_every == 0) return;
-    auto const stages = static_cast<long long>(memory_.stages().size());
-    while (copies_made_.load() >= (evaluations_done_.load() + 1) * stages) {
+    while (copies_made_.load() >= (evaluations_done_.load() + 1) * updating_stages_) {
       long long const update =
           run_begin_ / v_.microbatches + (evaluations_done_.load() - evaluations_before_ + 1) * request.evaluate_every;
       evaluation_result const r = evaluator_->run(request.evaluation, update);
@@ -246,7 +257,7 @@ class engine {
   std::unique_ptr<hook_probe> hook_;
   std::unique_ptr<diagnostics> diagnostics_;
   probes probes_;
-  long long updates_ = 0, run_begin_ = 0, evaluations_before_ = 0;
+  long long updates_ = 0, run_begin_ = 0, evaluations_before_ = 0, updating_stages_ = 1;
   bool failed_ = false;
   std::atomic<long long> evaluations_done_{0}, copies_made_{0};
 };

@@ -43,23 +43,15 @@ class stage_ops {
     pass_lengths(b, p);
     if (b.number == 0) load_inputs(b, p);
     take_borrowed(t_, b, p.microbatch);
-    weight_set const w = forward_weights(b, p.microbatch);
-    for (lower::step const& s : b.table->forward) {
-      if (s.what != lower::step::kind::layer) {
-        move(b, s, p);
-        continue;
-      }
-      lower::layer_row const& l = b.table->layers[static_cast<std::size_t>(s.layer)];
-      lower::layer_call c = call(b, l, p);
-      for (int i = 0; i < l.parameters; ++i) c.w[i] = forward_pointer(b, w, l.first_parameter + i);
-      c.x = tensor(b, s.x, p);
-      c.y = tensor(b, s.y, p);
-      c.scratch = tensor(b, s.scratch, p);
-      for (int i = 0; i < lower::most_read; ++i) c.read[i] = tensor(b, s.read[i], p);
-      l.call.forward(c);
-    }
+    forward_steps(b, b.forward_tensors, forward_weights(b, p.microbatch), p, phase::train);
     if (!last) return {};
     return apply_loss(b, p);
+  }
+
+  /// R: what F saved, again, with the weights of now, or as near to F's as the delay policy brings them.
+  void recompute(bound_stage& b, position p) const {
+    if (waited(b, schedule::op_kind::R)) return;
+    forward_steps(b, b.tensors, recompute_weights(b, p.microbatch), p, phase::recompute);
   }
 
   /// B, or with weight_gradients BW.
@@ -69,7 +61,7 @@ class stage_ops {
     for (probe* const look : watching_) look->before_backward(b, p.microbatch, w);
     for (lower::step const& s : b.table->backward) {
       if (s.what != lower::step::kind::layer) {
-        move(b, s, p);
+        move(b, b.tensors, s, p);
         continue;
       }
       lower::layer_row const& l = b.table->layers[static_cast<std::size_t>(s.layer)];
@@ -172,11 +164,31 @@ class stage_ops {
     return true;
   }
 
-  static void* tensor(bound_stage& b, int id, position p) {
-    return id < 0 ? nullptr : b.tensors[static_cast<std::size_t>(id)].at(p.microbatch);
+  using places = std::vector<ring>;
+
+  static void* tensor(places const& in, int id, position p) {
+    return id < 0 ? nullptr : in[static_cast<std::size_t>(id)].at(p.microbatch);
   }
 
-  lower::layer_call call(bound_stage& b, lower::layer_row const& l, position p) const {
+  void forward_steps(bound_stage& b, places const& in, weight_set w, position p, phase now) const {
+    for (lower::step const& s : b.table->forward) {
+      if (s.what != lower::step::kind::layer) {
+        move(b, in, s, p);
+        continue;
+      }
+      lower::layer_row const& l = b.table->layers[static_cast<std::size_t>(s.layer)];
+      lower::layer_call c = call(b, in, l, p);
+      c.phase = now;
+      for (int i = 0; i < l.parameters; ++i) c.w[i] = forward_pointer(b, w, l.first_parameter + i);
+      c.x = tensor(in, s.x, p);
+      c.y = tensor(in, s.y, p);
+      c.scratch = tensor(in, s.scratch, p);
+      for (int i = 0; i < lower::most_read; ++i) c.read[i] = tensor(in, s.read[i], p);
+      l.call.forward(c);
+    }
+  }
+
+  lower::layer_call call(bound_stage& b, places const& in, lower::layer_row const& l, position p) const {
     lower::layer_call c;
     lengths_of_axes const n = b.lengths_of(p.microbatch);
     c.device = b.device;
@@ -188,11 +200,11 @@ class stage_ops {
                 static_cast<std::uint64_t>(p.global) * static_cast<std::uint64_t>(v_.microbatch_size)};
     for (int i = 0; i < lower::most_read; ++i) {
       c.read_shape[i] = at_length(l.read_shape[i], n);
-      c.read[i] = tensor(b, l.read[i], p);
+      c.read[i] = tensor(in, l.read[i], p);
     }
-    c.saved_x = tensor(b, l.x, p);
-    c.saved_y = tensor(b, l.y, p);
-    for (int i = 0; i < lower::most && l.entry[i] >= 0; ++i) c.entry[i] = tensor(b, l.entry[i], p);
+    c.saved_x = tensor(in, l.x, p);
+    c.saved_y = tensor(in, l.y, p);
+    for (int i = 0; i < lower::most && l.entry[i] >= 0; ++i) c.entry[i] = tensor(in, l.entry[i], p);
     for (int i = 0; i < l.buffers; ++i)
       c.buffers[i] =
           b.buffers +
@@ -201,26 +213,26 @@ class stage_ops {
   }
 
   lower::layer_call backward_call(bound_stage& b, lower::layer_row const& l, lower::step const& s, position p) const {
-    lower::layer_call c = call(b, l, p);
+    lower::layer_call c = call(b, b.tensors, l, p);
     for (int i = 0; i < l.parameters; ++i)
       c.dw[i] = b.g + static_cast<std::size_t>(b.table->parameters[static_cast<std::size_t>(l.first_parameter + i)].offset) *
                           t_.scalar_bytes;
-    c.dx = tensor(b, s.x, p);
-    c.dy = tensor(b, s.y, p);
-    c.scratch = tensor(b, s.scratch, p);
-    for (int i = 0; i < lower::most_read; ++i) c.read_gradient[i] = tensor(b, s.read_gradient[i], p);
+    c.dx = tensor(b.tensors, s.x, p);
+    c.dy = tensor(b.tensors, s.y, p);
+    c.scratch = tensor(b.tensors, s.scratch, p);
+    for (int i = 0; i < lower::most_read; ++i) c.read_gradient[i] = tensor(b.tensors, s.read_gradient[i], p);
     return c;
   }
 
-  void move(bound_stage& b, lower::step const& s, position p) const {
+  void move(bound_stage& b, places const& in, lower::step const& s, position p) const {
     lower::tensor const& y = b.table->tensors[static_cast<std::size_t>(s.y)];
     auto const n = static_cast<std::size_t>(y.count(v_.microbatch_size, b.lengths_of(p.microbatch)));
     if (s.what == lower::step::kind::zero) {
-      t_.device.zero(b.device, tensor(b, s.y, p), n * t_.scalar_bytes);
+      t_.device.zero(b.device, tensor(in, s.y, p), n * t_.scalar_bytes);
     } else if (s.what == lower::step::kind::copy) {
-      t_.device.copy(b.device, tensor(b, s.y, p), tensor(b, s.x, p), n * t_.scalar_bytes);
+      t_.device.copy(b.device, tensor(in, s.y, p), tensor(in, s.x, p), n * t_.scalar_bytes);
     } else {
-      t_.device.add(b.device, n, tensor(b, s.x, p), tensor(b, s.other, p), tensor(b, s.y, p));
+      t_.device.add(b.device, n, tensor(in, s.x, p), tensor(in, s.other, p), tensor(in, s.y, p));
     }
   }
 
@@ -237,7 +249,7 @@ class stage_ops {
 
   void load_inputs(bound_stage& b, position p) const {
     for (std::size_t e = 0; e < b.table->wire_in.size(); ++e) {  // tensor e of the first stage is the model's input e
-      void* const x = b.tensors[e].at(p.microbatch);
+      void* const x = b.forward_tensors[e].at(p.microbatch);
       int const entry = static_cast<int>(e);
       if (t_.device.host_memory) {
         source_.inputs(source_.self, p.global, entry, x, b.staging);
@@ -263,12 +275,12 @@ class stage_ops {
     c.loss = t_.loss_value;
     c.in = at_length(b.table->output, b.lengths_of(p.microbatch));
     c.samples = v_.microbatch_size;
-    c.x = tensor(b, b.table->output_tensor, p);
+    c.x = tensor(b.forward_tensors, b.table->output_tensor, p);
     c.targets = targets;
     c.divide = source_.weight == nullptr  // (weight of the minibatch) / N
                    ? t_.loss.sample_weight * v_.microbatch_size
                    : source_.weight(source_.self, p.global / v_.microbatches) / v_.microbatches;
-    c.dx = tensor(b, b.table->loss_gradient_tensor, p);
+    c.dx = tensor(b.tensors, b.table->loss_gradient_tensor, p);
     return t_.loss.apply(c);
   }
 
@@ -286,18 +298,36 @@ class stage_ops {
 
   weight_set forward_weights(bound_stage& b, std::uint32_t m) const {
     weight_set const read = version(b, b.version_read[m % b.version_read.size()]);
-    if (!predicts(b)) return read;
+    return predicts(b) ? changed_weights(b, read, t_.policies.forward_weight, b.moment()) : read;
+  }
+
+  /// With the weights that R reads, the saved activations are those of a newer version than F's: tau_recomp < tau_fwd. A
+  /// policy that corrects B's weights corrects these by their own lag.
+  weight_set recompute_weights(bound_stage& b, std::uint32_t m) const {
+    std::uint32_t const read = b.version_read[m % b.version_read.size()];
+    if (b.stashes || b.delay >= 0) return version(b, read);
+    bool const corrects = t_.policies.backward_weight != nullptr && b.asynchronous && b.facts.tau_fwd > b.facts.tau_recomp &&
+                          (t_.policies.delay_states == 0 || b.has_delay_states);
+    if (!corrects) return {b.w, false};
+    delay::moment now = b.moment();
+    now.lag = t_.exact_lag ? static_cast<double>(b.version - read) : b.facts.tau_fwd - b.facts.tau_recomp;
+    return changed_weights(b, {b.w, false}, t_.policies.backward_weight, now);
+  }
+
+  /// Every parameter on which the delay policy acts, changed by it, in the worker's room for F's weights.
+  weight_set changed_weights(bound_stage& b, weight_set read, void (*change)(lower::weight_call const&),
+                             delay::moment now) const {
     lower::weight_call c;
     c.device = b.device;
     c.delay = t_.delay_value;
-    c.moment = b.moment();
+    c.moment = now;
     for (lower::parameter_row const& p : b.table->parameters) {
       if (!b.delay_acts_on(p) || p.home_stage >= 0) continue;
       c.n = static_cast<std::size_t>(p.size);
       c.w = b.in_set(read, p, t_.scalar_bytes);
       c.u = b.forward_scratch + static_cast<std::size_t>(p.offset) * t_.scalar_bytes;
       for (int k = 0; k < t_.policies.delay_states; ++k) c.delay_states[k] = b.delay_state(k, p, t_.scalar_bytes);
-      t_.policies.forward_weight(c);
+      change(c);
     }
     return {b.forward_scratch, false};
   }

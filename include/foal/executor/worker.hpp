@@ -173,6 +173,8 @@ class worker {
     switch (o.kind) {
       case op_kind::F:
         return arrived(b.wire_in) && room(b.wire_out, m);
+      case op_kind::R:
+        return arrived(b.again_in) && room(b.again_out, m);
       case op_kind::B:
       case op_kind::BW:
         return arrived(b.gradient_in) && room(b.gradient_out, m);
@@ -205,7 +207,15 @@ class worker {
         shared_.ops->backward(b, p, o.kind == op_kind::BW);
         publish(b.gradient_out);
         take(b.gradient_in, b.returned, m);
-        if (o.kind == op_kind::BW) release(b, m);
+        if (o.kind == op_kind::BW || b.frozen) release(b, m);
+        break;
+      case op_kind::R:
+        shared_.ops->recompute(b, p);
+        publish(b.again_out);
+        if (b.begins_segment())
+          pass_wire(b, m);
+        else
+          take(b.again_in, b.rebuilt, m);
         break;
       case op_kind::W:
         shared_.ops->backward_weight(b, p);
@@ -234,7 +244,18 @@ class worker {
       }
     }
     publish(b.wire_out);
-    take(b.wire_in, b.forwarded, p.microbatch);
+    if (b.wire_in.channel == nullptr) return;
+    ++b.wire_in.messages;
+    if (!b.begins_segment()) pass_wire(b, p.microbatch);
+  }
+
+  /// F has read the wire, or R, if that reads it too. Where R rebuilds what is kept, from what R before it made, nothing of
+  /// the wire is kept any longer.
+  static void pass_wire(bound_stage& b, std::uint32_t m) {
+    channel_end const& e = b.wire_in;
+    if (e.channel == nullptr || !b.forwarded.pass(m)) return;
+    if (e.ring_transit != 0) e.channel->read.advance(b.forwarded.up_to, *e.other);
+    if (e.ring_kept != 0 && b.continues_segment()) e.channel->released.advance(b.forwarded.up_to, *e.other);
   }
 
   void update(bound_stage& b, long long key) {
@@ -267,7 +288,7 @@ class worker {
   /// Activations and gradients of microbatch m are no longer needed.
   static void release(bound_stage& b, std::uint32_t m) {
     if (!b.freed.pass(m)) return;
-    for (channel_end* e : {&b.wire_in, &b.gradient_in})
+    for (channel_end* e : {b.continues_segment() ? &b.again_in : &b.wire_in, &b.gradient_in})
       if (e->ring_kept != 0) e->channel->released.advance(b.freed.up_to, *e->other);
   }
 

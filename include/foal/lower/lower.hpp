@@ -14,8 +14,10 @@
 #include <foal/lower/run_tables.hpp>
 #include <foal/lower/stage.hpp>
 #include <foal/model/stages.hpp>
+#include <foal/schedule/frozen.hpp>
 #include <foal/schedule/generate.hpp>
 #include <foal/schedule/one_f_one_b.hpp>
+#include <foal/schedule/recompute.hpp>
 
 namespace foal::lower {
 
@@ -46,12 +48,30 @@ inline bool splits_weight_gradient(schedule::program_view v) {
   return std::any_of(v.ops.begin(), v.ops.end(), [](schedule::op const& o) { return o.kind == schedule::op_kind::W; });
 }
 
+/// Takes out of a program what frozen layers do not need: no B below the lowest layer that trains, no W and no U of a stage
+/// whose layers are all frozen.
+inline schedule::program without_frozen(schedule::program program, model_row const* rows, int size) {
+  std::vector<int> trains(static_cast<std::size_t>(program.size().stages), -1);  // -1: no parameters
+  for (int i = 0; i < size; ++i) {
+    if (rows[i].parameters == 0 && rows[i].home < 0) continue;
+    int& stage = trains[static_cast<std::size_t>(rows[i].stage)];
+    stage = std::max(stage, rows[i].trains ? 1 : 0);
+  }
+  std::vector<int> frozen;
+  for (std::size_t s = 0; s < trains.size(); ++s)
+    if (trains[s] == 0) frozen.push_back(static_cast<int>(s));
+  if (frozen.empty()) return program;
+  auto const lowest = std::find(trains.begin(), trains.end(), 1) - trains.begin();
+  return schedule::without_backward_below(std::move(program), static_cast<int>(lowest), frozen);
+}
+
 inline phase_table make_phase(std::string name, schedule::program program, bool stashes) {
   phase_table phase;
   phase.name = std::move(name);
   schedule::program_view const view = program.view();
   phase.facts = schedule::analyse(view);  // proves it, and throws the proof's sentence otherwise
   phase.program_delays.assign(view.delays.begin(), view.delays.end());
+  phase.wants.assign(view.wants.begin(), view.wants.end());
   phase.program = std::move(program);
   phase.stashes = stashes;
   return phase;
@@ -96,7 +116,8 @@ run_tables lower(schedule::extent size,
   t.initialise = &detail::initialise<S, Initialisation>;
   t.initialise_value = &values.initialisation;
 
-  schedule::program program = schedule::generate(values.schedule, size);
+  auto const& d = Net::description;
+  schedule::program program = detail::without_frozen(schedule::generate(values.schedule, size), d.row, d.size);
   bool const split = detail::splits_weight_gradient(program.view());
   t.ranks = size.ranks;
   t.rank_of.assign(static_cast<std::size_t>(size.stages), 0);
@@ -104,14 +125,17 @@ run_tables lower(schedule::extent size,
     for (schedule::op const& o : program.view().rank(r))
       if (o.stage >= 0 && o.stage < size.stages) t.rank_of[static_cast<std::size_t>(o.stage)] = r;
   if constexpr (Warmup::synchronous_phase)
-    if (values.warmup.minibatches > 0)
+    if (values.warmup.minibatches > 0) {
+      schedule::program warm = schedule::generate(schedule::one_f_one_b{}, size);
+      if constexpr (requires { values.schedule.segment; })  // or the warm-up would save more than what comes after it
+        warm = schedule::with_recomputation(std::move(warm), schedule::segment_heads(size.stages, values.schedule.segment));
       t.phases.push_back(
-          detail::make_phase("synchronous warm-up", schedule::generate(schedule::one_f_one_b{}, size), false));
+          detail::make_phase("synchronous warm-up", detail::without_frozen(std::move(warm), d.row, d.size), false));
+    }
   t.phases.push_back(detail::make_phase(Schedule::name, std::move(program), Versions::stashes));
 
   detail::function_collector<D, S> functions;
   Net::visit(functions);
-  auto const& d = Net::description;
   foal::detail::input_list inputs;
   inputs.count = d.inputs;
   for (int e = 0; e < d.inputs; ++e) inputs.sample[e] = d.input_entry[e];

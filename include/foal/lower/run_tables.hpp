@@ -19,7 +19,13 @@ struct phase_table {
   schedule::program program;
   std::vector<int> program_delays;  ///< injected, per stage; else empty
   schedule::analysis facts;
-  bool stashes = false;  ///< B reads the version that its F read
+  bool stashes = false;                    ///< B reads the version that its F read
+  std::vector<schedule::gradients> wants;  ///< what each stage's backward is for; empty: both everywhere
+
+  /// The stage has B, but nothing of its own to train.
+  bool frozen(int stage) const {
+    return !wants.empty() && wants[static_cast<std::size_t>(stage)] == schedule::gradients::input;
+  }
 };
 
 /// A model with everything that trains it. The policies' values are pointed to, so they may change between runs.

@@ -1,0 +1,256 @@
+// Plans the memory of a run: every buffer of every stage and worker, and how many slots each ring has.
+#pragma once
+
+#include <algorithm>
+#include <vector>
+
+#include <foal/executor/tied.hpp>
+
+namespace foal::executor {
+
+/// Numbers, in the plan, of one stage's buffers, and what else is decided about them.
+struct stage_plan {
+  std::size_t w = 0, g = 0, buffers = 0, history = 0, staging = 0, targets = 0;
+  std::size_t states[lower::most_states]{}, delay_states[lower::most_states]{};
+  bool delay_packed = true, has_delay_states = false, history_packed = true;
+  int history_slots = 0;
+  std::vector<std::size_t> wires, gradients, again;  ///< by entry; again: from R of the stage before
+  std::vector<int> wire_slots, gradient_slots, again_slots;
+  std::vector<std::size_t> kept;       ///< by tensor number, only for place::kept
+  std::vector<std::size_t> lent;       ///< by loan: versions and gradients, in this order
+  std::vector<std::size_t> scratch;    ///< offsets within the worker's scratch, by tensor number
+  std::vector<std::size_t> transient;  ///< the same of what F keeps, or R sends on, for nobody
+};
+
+/// The plan of a run, and the sizes that go with it. Allocates nothing.
+class run_plan {
+ public:
+  /// worker_of: of each rank, 0 to values.workers - 1, ascending.
+  run_plan(run_tables const& tables, run_values const& values, std::vector<int> worker_of)
+      : tables_(tables), values_(values), worker_of_(std::move(worker_of)), plan_(values.workers) {
+    make_plan();
+  }
+
+  memory_plan const& memory() const { return plan_; }
+  stage_plan const& stage(std::size_t s) const { return stage_[s]; }
+  int worker_of_rank(int rank) const { return worker_of_[static_cast<std::size_t>(rank)]; }
+  int worker_of_stage(std::size_t s) const { return worker_of_[static_cast<std::size_t>(tables_.rank_of[s])]; }
+  template <class F>
+  int over_phases(F f) const {
+    int most = 0;
+    for (auto const& p : tables_.phases) most = std::max(most, f(p));
+    return most;
+  }
+  bool has_lengths() const {
+    for (lower::wire_entry const& e : tables_.stages.front().wire_in)
+      if (e.extent.axis > 0) return true;
+    return false;
+  }
+  std::size_t bytes(long long elements) const { return static_cast<std::size_t>(elements) * tables_.scalar_bytes; }
+  std::size_t tensor_bytes(lower::tensor const& x) const {
+    return static_cast<std::size_t>(x.bytes(values_.microbatch_size, static_cast<int>(tables_.scalar_bytes)));
+  }
+  std::size_t input_bytes() const { return largest_input() * static_cast<std::size_t>(values_.microbatch_size); }
+  std::size_t largest_input() const {  // of one sample
+    int most = 0;
+    for (lower::wire_entry const& e : tables_.stages.front().wire_in) most = std::max(most, e.extent.size());
+    return bytes(most);
+  }
+  std::size_t target_bytes() const {
+    return static_cast<std::size_t>(tables_.loss.targets_per_sample) * tables_.loss.target_bytes *
+           static_cast<std::size_t>(values_.microbatch_size);
+  }
+  int kept_slots(std::size_t s, lower::tensor const& x) const {
+    return over_phases([&](phase_table const& ph) {
+      auto const& f = ph.facts.stage[s];
+      return x.last == until::W ? f.saved_peak : f.saved_peak_b;
+    });
+  }
+  static std::size_t padded(std::size_t n) { return (n + alignment - 1) / alignment * alignment; }
+
+  // Of each worker.
+  std::size_t temporary(std::size_t worker) const { return temporary_[worker]; }
+  std::size_t workspace(std::size_t worker) const { return workspace_[worker]; }
+  std::size_t predicted(std::size_t worker) const { return predicted_[worker]; }
+  std::size_t extrapolated(std::size_t worker) const { return extrapolated_[worker]; }
+
+ private:
+  void make_plan() {
+    std::size_t const workers = static_cast<std::size_t>(values_.workers);
+    stage_.resize(tables_.stages.size());
+    std::vector<std::size_t> temporary(workers, 0), predicted(workers, 0), extrapolated(workers, 0);
+    for (std::size_t s = 0; s < stage_.size(); ++s) {
+      lower::stage_table const& t = tables_.stages[s];
+      stage_plan& p = stage_[s];
+      int const worker = worker_of_stage(s), number = static_cast<int>(s);
+      auto const i = static_cast<std::size_t>(worker);
+      auto const add = [&](char const* what, category c, std::size_t n) { return plan_.add(what, c, worker, number, n); };
+
+      p.w = add("weights", category::weights, bytes(t.weight_elements));
+      p.g = add("gradients", category::gradients, bytes(t.gradient_elements));
+      p.buffers = add("statistics", category::statistics, bytes(t.buffer_elements));
+      for (int k = 0; k < tables_.policies.optimizer_states; ++k)
+        p.states[k] = add("optimizer state", category::optimizer, bytes(t.trained_elements));
+
+      auto const& last = tables_.phases.back().facts.stage[s];
+      bool const again = last.head >= 0;
+      bool const packed = !tables_.policies.delay_on_all && !again;  // R reads every parameter
+      bool const lags = last.tau_fwd > last.tau_bkwd && !tables_.phases.back().stashes;
+      long long const delayed = packed ? t.backward_elements : t.trained_elements;
+      p.delay_packed = packed;
+      p.has_delay_states = tables_.policies.delay_states > 0 && lags && delayed > 0;
+      for (int k = 0; k < tables_.policies.delay_states; ++k)
+        p.delay_states[k] = add("delay state", category::delta, p.has_delay_states ? bytes(delayed) : 0);
+      if (lags && tables_.policies.backward_weight != nullptr)
+        extrapolated[i] = std::max(extrapolated[i], bytes(t.backward_elements));
+      if (lags && (tables_.policies.forward_weight != nullptr || (again && tables_.policies.backward_weight != nullptr)))
+        predicted[i] = std::max(predicted[i], bytes(t.weight_elements));
+
+      bool const injected = !tables_.phases.back().program_delays.empty();
+      p.history_slots = over_phases([&](phase_table const& ph) {
+        return ph.stashes || !ph.program_delays.empty() ? ph.facts.stage[s].version_gap : 0;
+      });
+      p.history_packed = !injected && !again;
+      p.history =
+          add("old weight versions", category::stash,
+              static_cast<std::size_t>(p.history_slots) * bytes(p.history_packed ? t.backward_elements : t.weight_elements));
+
+      plan_wires(s, p, worker);
+      plan_kept(s, p, worker);
+      p.lent = plan_lent(tables_, plan_, s, worker);
+      if (s + 1 == stage_.size()) p.targets = add("targets", category::wires, target_bytes());
+      if (s == 0) p.staging = add("one input sample", category::workspace, largest_input());
+      temporary[i] = std::max(temporary[i], add_transient(s, pack_scratch(t, p.scratch)));
+    }
+    for (int w = 0; w < values_.workers; ++w) {
+      auto const i = static_cast<std::size_t>(w);
+      temporary_.push_back(plan_.add("temporaries of ops", category::workspace, w, -1, temporary[i]));
+      workspace_.push_back(plan_.add("library workspace", category::workspace, w, -1, tables_.device.workspace_bytes));
+      predicted_.push_back(plan_.add("weights predicted for F", category::scratch, w, -1, predicted[i]));
+      extrapolated_.push_back(plan_.add("weights extrapolated for B", category::scratch, w, -1, extrapolated[i]));
+    }
+  }
+
+  /// Slots that the wire into a stage has beyond what the program needs. The program counts in slots of equal length; in
+  /// time a backward lasts longer than the forward beside it, and with not one slot to spare between two workers each waits
+  /// in every period for the other to give its slot back.
+  int slack(std::size_t s) const { return s > 0 && worker_of_stage(s - 1) != worker_of_stage(s) ? 1 : 0; }
+
+  // What B or W needs of a wire is a saved activation of the receiving stage; the slot in which it travels is the wire's.
+  void plan_wires(std::size_t s, stage_plan& p, int worker) {
+    lower::stage_table const& t = tables_.stages[s];
+    bool const first = s == 0;
+    for (lower::wire_entry const& e : t.wire_in) {
+      std::size_t const one = bytes(static_cast<long long>(e.extent.size()) * values_.microbatch_size);
+      bool const kept = e.last != until::forward;
+      int const slots = slack(s) + over_phases([&](phase_table const& ph) {
+                          auto const& f = ph.facts.stage[s];
+                          return kept ? f.wire_kept : std::max(f.wire_transit, f.wire_recompute);
+                        });
+      int const saved = over_phases([&](phase_table const& ph) {
+        auto const& f = ph.facts.stage[s];
+        if (f.head == static_cast<int>(s)) return kept ? f.in_flight : f.wire_recompute;
+        return kept && f.head < 0 ? f.saved_peak : 0;
+      });
+      p.wires.push_back(plan_ring(e.entry == 0 ? "activations from the stage before" : "skip from the stage before", worker,
+                                  s, one, slots, std::min(saved, slots)));
+      p.wire_slots.push_back(slots);
+      int const again = over_phases([&](phase_table const& ph) {
+        auto const& f = ph.facts.stage[s];
+        return kept ? f.recompute_kept : f.recompute_transit;
+      });
+      int const rebuilt = kept ? over_phases([&](phase_table const& ph) {
+        return ph.facts.stage[s].recompute_kept > 0 ? ph.facts.stage[s].saved_peak : 0;
+      })
+                               : 0;
+      int const again_slots = again > 0 ? again + slack(s) : 0;
+      p.again.push_back(plan_ring("activations recomputed by the stage before", worker, s, one, again_slots,
+                                  std::min(rebuilt, again_slots)));
+      p.again_slots.push_back(again_slots);
+      if (!first) {
+        // The gradient of this wire lies with the stage that receives it: the one before.
+        int const back = slack(s) + over_phases([&](phase_table const& ph) {
+                           auto const& f = ph.facts.stage[s - 1];
+                           return e.gradient_last == until::W ? f.gradient_kept : f.gradient_transit;
+                         });
+        stage_[s - 1].gradients.push_back(
+            plan_ring("gradients from the stage after", worker_of_stage(s - 1), s - 1, e.gradient ? one : 0, back, 0));
+        stage_[s - 1].gradient_slots.push_back(back);
+      }
+    }
+    if (s + 1 == stage_.size()) {
+      auto const& loss = t.tensors[static_cast<std::size_t>(t.loss_gradient_tensor)];
+      int const slots = over_phases([&](phase_table const& ph) {
+        auto const& f = ph.facts.stage[s];
+        return loss.last == until::W ? f.gradient_kept : f.gradient_transit;
+      });
+      p.gradients.push_back(plan_ring("gradient of the loss", worker, s, tensor_bytes(loss), slots, 0));
+      p.gradient_slots.push_back(slots);
+    }
+  }
+
+  /// A ring whose first `saved` slots count as saved activations and the rest as wires; one piece of memory.
+  std::size_t plan_ring(char const* what, int worker, std::size_t stage, std::size_t one, int slots, int saved) {
+    std::size_t const padded = (one + alignment - 1) / alignment * alignment;
+    int const number = static_cast<int>(stage);
+    std::size_t const id = plan_.add(what, category::saved, worker, number, static_cast<std::size_t>(saved) * padded);
+    plan_.add(what, category::wires, worker, number, static_cast<std::size_t>(slots - saved) * padded);
+    return id;
+  }
+
+  void plan_kept(std::size_t s, stage_plan& p, int worker) {
+    lower::stage_table const& t = tables_.stages[s];
+    p.kept.assign(t.tensors.size(), 0);
+    for (std::size_t x = 0; x < t.tensors.size(); ++x) {
+      if (t.tensors[x].where != lower::place::kept) continue;
+      std::size_t const padded = (tensor_bytes(t.tensors[x]) + alignment - 1) / alignment * alignment;
+      p.kept[x] = plan_.add("saved activations", category::saved, worker, static_cast<int>(s),
+                            padded * static_cast<std::size_t>(kept_slots(s, t.tensors[x])));
+    }
+  }
+  /// Scratch tensors of F share the region with those of B: a worker runs one op at a time.
+  std::size_t pack_scratch(lower::stage_table const& t, std::vector<std::size_t>& place) const {
+    place.assign(t.tensors.size(), 0);
+    std::size_t region = 0;
+    for (bool backward : {false, true}) {
+      std::vector<interval_buffer> buffers;
+      std::vector<std::size_t> which, offset;
+      for (std::size_t x = 0; x < t.tensors.size(); ++x) {
+        lower::tensor const& y = t.tensors[x];
+        if (y.where != lower::place::scratch || y.backward != backward || y.first_step < 0) continue;
+        buffers.push_back({tensor_bytes(y), y.first_step, y.last_step});
+        which.push_back(x);
+      }
+      region = std::max(region, pack_intervals(buffers, offset));
+      for (std::size_t i = 0; i < which.size(); ++i) place[which[i]] = offset[i];
+    }
+    return region;
+  }
+
+  /// Below the temporaries of a stage that is recomputed in some phase: what its F keeps for nobody, and what R at the end
+  /// of a segment sends to nobody. Gives the size of the whole.
+  std::size_t add_transient(std::size_t s, std::size_t region) {
+    lower::stage_table const& t = tables_.stages[s];
+    stage_[s].transient.assign(t.tensors.size(), 0);
+    if (!recomputes(s)) return region;
+    for (std::size_t x = 0; x < t.tensors.size(); ++x) {
+      lower::place const where = t.tensors[x].where;
+      if (t.tensors[x].backward || (where != lower::place::kept && where != lower::place::wire_out)) continue;
+      stage_[s].transient[x] = region;
+      region += (tensor_bytes(t.tensors[x]) + alignment - 1) / alignment * alignment;
+    }
+    return region;
+  }
+  bool recomputes(std::size_t s) const {
+    return over_phases([&](phase_table const& ph) { return ph.facts.stage[s].head >= 0 ? 1 : 0; }) > 0;
+  }
+
+  run_tables const& tables_;
+  run_values values_;
+  std::vector<int> worker_of_;
+  memory_plan plan_;
+  std::vector<stage_plan> stage_;
+  std::vector<std::size_t> temporary_, workspace_, predicted_, extrapolated_;
+};
+
+}  // namespace foal::executor
