@@ -7,6 +7,7 @@
 #include <foal/schedule/gpipe.hpp>
 #include <foal/schedule/one_f_one_b.hpp>
 #include <foal/schedule/pipemare.hpp>
+#include <foal/schedule/recompute.hpp>
 #include <foal/schedule/sequential.hpp>
 
 using namespace foal::schedule;
@@ -27,6 +28,7 @@ static_assert(proof(gpipe{}, paper));
 static_assert(proof(one_f_one_b{}, paper));
 static_assert(proof(async_1f1b{}, paper));
 static_assert(proof(pipemare{}, paper));
+static_assert(proof(recomputed<pipemare>{}, {107, 107, 1}));
 static_assert(first_delay(pipemare{}, paper) == 213);
 static_assert(first_delay(async_1f1b{}, paper) == 106);
 

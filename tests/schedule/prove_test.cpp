@@ -10,6 +10,7 @@
 #include <foal/schedule/injected.hpp>
 #include <foal/schedule/one_f_one_b.hpp>
 #include <foal/schedule/pipemare.hpp>
+#include <foal/schedule/recompute.hpp>
 #include <foal/schedule/sequential.hpp>
 
 using namespace foal::schedule;
@@ -211,4 +212,126 @@ TEST_CASE("numbers that a program cannot have") {
   p(0, {.kind = BW});
   p(0, {.kind = U});
   CHECK(prove(p.view()).what == flaw::untimed);
+}
+
+namespace {
+
+// Three stages, a rank each, one microbatch; stages 0 and 1 are recomputed together.
+struct three {
+  op f0{.kind = F, .stage = 0, .slot = 0}, f1{.kind = F, .stage = 1, .slot = 1}, f2{.kind = F, .stage = 2, .slot = 2};
+  op r0{.kind = R, .stage = 0, .slot = 2}, r1{.kind = R, .stage = 1, .slot = 3};
+  op b2{.kind = BW, .stage = 2, .slot = 3}, b1{.kind = BW, .stage = 1, .slot = 4}, b0{.kind = BW, .stage = 0, .slot = 5};
+  std::vector<int> heads{0, 0, -1};
+
+  verdict proved() const {
+    program p({3, 3, 1}, 8, false);
+    for (op const& o : {f0, r0, b0}) p(0, o);
+    for (op const& o : {f1, r1, b1}) p(1, o);
+    for (op const& o : {f2, b2}) p(2, o);
+    for (int s = 0; s < 3; ++s) p(s, {.kind = U, .stage = s, .slot = 7});
+    p.recompute(heads);
+    return prove(p.view());
+  }
+};
+
+void refused(verdict const& v, flaw what, char const* a, char const* b = "") {
+  INFO(text(v));
+  CHECK(v.what == what);
+  CHECK_THAT(text(v), Catch::Contains(a) && Catch::Contains(b));
+}
+
+}  // namespace
+
+TEST_CASE("a broken recomputation is refused with both ops") {
+  CHECK(text(three{}.proved()) == text(verdict{}));
+  three x;
+  x.r0.slot = 4, x.b0.slot = 6;
+  refused(x.proved(), flaw::dependency, "R(stage 1, microbatch 0) on rank 1", "R(stage 0, microbatch 0) on rank 0");
+  x.heads = {0, 1, -1};  // each from an input of its own
+  CHECK(text(x.proved()) == text(verdict{}));
+  x.heads.clear();
+  CHECK(text(x.proved()) == text(verdict{}));
+  x = {};
+  x.r1 = {.kind = R, .stage = 1, .slot = 4};
+  x.b1.slot = 4, x.b1.lane = 1, x.b0.slot = 5;
+  CHECK(text(x.proved()) == text(verdict{}));
+  x.heads = {0, -1, -1};
+  refused(x.proved(), flaw::unwanted, "R(stage 1, microbatch 0) on rank 1", "it is not recomputed");
+  x.heads = {0, 0, 0};
+  refused(x.proved(), flaw::missing, "R(stage 2, microbatch 0) on rank 2", "BW(stage 2, microbatch 0)");
+  x.heads = {0, 0, 1};
+  refused(x.proved(), flaw::segment, "stage 2 in a segment that begins at stage 1");
+  x.heads = {1, 1, -1};
+  refused(x.proved(), flaw::segment, "stage 0 in a segment that begins at stage 1");
+  x.heads = {0, 0};
+  refused(x.proved(), flaw::entries, "2 entries for 3 stages");
+}
+
+TEST_CASE("an update beside R comes after it") {
+  auto const with_lanes = [](int r, int u) {
+    program p({2, 1, 1}, 2, true);
+    std::vector<op> first{{.kind = BW, .stage = 1, .microbatch = 0, .slot = 0, .lane = 2},
+                          {.kind = U, .stage = 1, .microbatch = 0, .slot = 0, .lane = 3},
+                          {.kind = BW, .stage = 0, .microbatch = -1, .slot = 0, .lane = 4}};
+    p(0, {.kind = F, .stage = 0, .slot = 0, .lane = 0});
+    p(0, {.kind = F, .stage = 1, .slot = 0, .lane = 1});
+    for (op const& o : first) p(0, o);
+    std::vector<op> last{{.kind = R, .stage = 0, .microbatch = 0, .slot = 1, .lane = r},
+                         {.kind = U, .stage = 0, .microbatch = -1, .slot = 1, .lane = u}};
+    if (r > u) std::swap(last[0], last[1]);
+    for (op const& o : last) p(0, o);
+    p.recompute({0, -1});
+    return prove(p.view());
+  };
+  CHECK(text(with_lanes(0, 1)) == text(verdict{}));
+  refused(with_lanes(1, 0), flaw::update, "U(stage 0, microbatch -1) on rank 0", "R(stage 0, microbatch 0)");
+}
+
+TEST_CASE("R's of a segment are taken in the order in which they are sent") {
+  program p = generate(recomputed<gpipe>{.segment = 2}, {3, 3, 2});
+  REQUIRE(prove(p.view()));
+  // Both R's of stage 0 run before both of stage 1, in another order than those.
+  program q({3, 3, 2}, 0, false);
+  for (int r = 0; r < 3; ++r) {
+    for (op o : p.view().rank(r)) {
+      o.slot = -1;
+      if (r == 1 && o.kind == R) continue;
+      if (r == 1 && o.kind == BW && o.microbatch == 0) {
+        q(1, {.kind = R, .stage = 1, .microbatch = 1});
+        q(1, {.kind = R, .stage = 1, .microbatch = 0});
+      }
+      if (r == 0 && o.kind == R) continue;
+      if (r == 0 && o.kind == BW && o.microbatch == 0) {
+        q(0, {.kind = R, .stage = 0, .microbatch = 0});
+        q(0, {.kind = R, .stage = 0, .microbatch = 1});
+      }
+      q(r, o);
+    }
+  }
+  q.recompute({0, 0, -1});
+  time(q);
+  refused(prove(q.view()), flaw::fifo, "R(stage 1, microbatch 1) on rank 1", "R(stage 0, microbatch 0) on rank 0");
+}
+
+TEST_CASE("a deadlock over R is found") {
+  auto const lists_of = [](std::initializer_list<op> rank0, std::initializer_list<op> rank1) {
+    program p({3, 3, 2}, 0, false);
+    for (op const& o : rank0) p(0, o);
+    for (op const& o : rank1) p(1, o);
+    for (int m : {0, 1}) p(2, {.kind = F, .stage = 2, .microbatch = m});
+    for (int m : {0, 1}) p(2, {.kind = BW, .stage = 2, .microbatch = m});
+    for (int s : {0, 1, 2}) p(s, {.kind = U, .stage = s, .microbatch = 1});
+    p.recompute({0, 0, -1});
+    time(p);
+    return prove(p.view());
+  };
+  auto const one_by_one = {of(F, 0, 0), of(F, 0, 1), of(R, 0, 0), of(BW, 0, 0), of(R, 0, 1), of(BW, 0, 1)};
+  CHECK(text(lists_of(one_by_one, {of(F, 1, 0), of(F, 1, 1), of(R, 1, 0), of(BW, 1, 0), of(R, 1, 1), of(BW, 1, 1)})) ==
+        text(verdict{}));
+  // Stage 1 wants R of microbatch 1 before it gives the gradient that stage 0 runs before that R.
+  refused(lists_of(one_by_one, {of(F, 1, 0), of(F, 1, 1), of(R, 1, 0), of(R, 1, 1), of(BW, 1, 0), of(BW, 1, 1)}),
+          flaw::deadlock, "BW(stage 0, microbatch 0) on rank 0", "R(stage 1, microbatch 1) on rank 1");
+  refused(lists_of({of(F, 0, 0), of(F, 0, 1), of(BW, 0, 0), of(R, 0, 0), of(R, 0, 1), of(BW, 0, 1)},
+                   {of(F, 1, 0), of(F, 1, 1), of(R, 1, 0), of(BW, 1, 0), of(R, 1, 1), of(BW, 1, 1)}),
+          flaw::dependency, "BW(stage 0, microbatch 0) on rank 0", "R(stage 0, microbatch 0)");
 }

@@ -6,6 +6,7 @@
 #include <foal/schedule/gpipe.hpp>
 #include <foal/schedule/one_f_one_b.hpp>
 #include <foal/schedule/pipemare.hpp>
+#include <foal/schedule/recompute.hpp>
 #include <foal/schedule/replay.hpp>
 #include <foal/schedule/sequential.hpp>
 
@@ -112,4 +113,56 @@ TEST_CASE("every gap names what it waited for") {
   double idle = 0;
   for (gap const& g : t.gaps) idle += g.length;
   CHECK(idle == t.rank[0].idle + t.rank[1].idle);
+}
+
+TEST_CASE("what recomputation costs in time") {
+  costs const heavy{.forward = 1, .backward = 1, .weight = 1};
+  program p = generate(recomputed<gpipe>{.segment = 1}, {2, 2, 2});
+  // Rank 0: F 0-1, F 1-2, R 2-3, B 5-7, R 7-8, B 8-10; rank 1: F 1-2, F 2-3, B 3-5, B 5-7.
+  CHECK(replay(p.view(), heavy).makespan == 10);
+  // Units side by side lose nothing; one op at a time, a rank that recomputes takes a third more per microbatch.
+  program q = generate(recomputed<pipemare>{}, {9, 9, 4});
+  auto const per_minibatch = [](program_view v, costs const& c) {
+    return (replay(v, c, 24).makespan - replay(v, c, 20).makespan) / 4;
+  };
+  CHECK(per_minibatch(q.view(), heavy) == 4 * 2);
+  CHECK(replay(q.view(), heavy).units == 3);
+  costs one_at_a_time = heavy;
+  one_at_a_time.side_by_side = false;
+  CHECK(per_minibatch(q.view(), one_at_a_time) == 4 * (1 + 1 + 2));
+  program r = generate(recomputed<async_1f1b>{}, {9, 9, 4});
+  CHECK(per_minibatch(r.view(), heavy) == 4 * (1 + 1 + 2));
+}
+
+TEST_CASE("in a replay R waits for the R below it, and a backward for R") {
+  extent const e{9, 9, 2};
+  costs slow_forward{.forward = 5, .backward = 1, .weight = 1, .message = 0.5};
+  double const factors[] = {1, 2, 1, 1, 3, 1, 1, 1, 2};
+  slow_forward.stage_factor = factors;
+  auto const check = [&](auto const& g, bool side_by_side) {
+    slow_forward.side_by_side = side_by_side;
+    program p = generate(g, e);
+    timing const t = replay(p.view(), slow_forward, 8);
+    std::vector<double> end_r(9 * 16, -1), end_f(9 * 16, -1);
+    for (int s = 0; s < 9; ++s) {
+      for (event const& x : t.events[static_cast<std::size_t>(s)]) {
+        auto const c = static_cast<std::size_t>(s * 16 + x.what.microbatch);
+        int const head = p.view().recompute[static_cast<std::size_t>(s)];
+        if (x.what.kind == op_kind::F) end_f[c] = x.end;
+        if (x.what.kind == op_kind::R) {
+          CHECK(end_f[c] >= 0);
+          CHECK(x.start >= end_f[c]);
+          if (head < s) CHECK(x.start >= end_r[c - 16] + 0.5);
+          end_r[c] = x.end;
+        }
+        if (x.what.kind != op_kind::BW || head < 0) continue;
+        CHECK(end_r[c] >= 0);
+        CHECK(x.start >= end_r[c]);
+      }
+    }
+  };
+  check(recomputed<pipemare>{}, true);
+  check(recomputed<pipemare>{}, false);
+  check(recomputed<async_1f1b>{}, true);
+  check(recomputed<gpipe>{}, true);
 }

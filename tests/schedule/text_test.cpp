@@ -6,6 +6,7 @@
 #include <foal/schedule/generate.hpp>
 #include <foal/schedule/gpipe.hpp>
 #include <foal/schedule/pipemare.hpp>
+#include <foal/schedule/recompute.hpp>
 #include <foal/schedule/svg.hpp>
 #include <foal/schedule/text.hpp>
 
@@ -72,4 +73,14 @@ TEST_CASE("a picture has a cell for every op and a label where there is room") {
   CHECK(count(large, "class=\"c tF\"") == 0);
   CHECK(count(large, "rank 106") == 1);
   CHECK(large.size() < 2'000'000);
+}
+
+TEST_CASE("a picture shows R") {
+  program p = generate(recomputed<pipemare>{}, {4, 4, 2});
+  std::string const s = svg(p.view(), 3, "R");
+  CHECK(s.find("<path class=\"R\"") != std::string::npos);
+  CHECK(s.find("R recompute") != std::string::npos);
+  CHECK(s.find("from above: forward, recompute and backward unit") != std::string::npos);
+  program q = generate(pipemare{}, {4, 4, 2});
+  CHECK(svg(q.view(), 3, "F").find("R recompute") == std::string::npos);
 }
