@@ -82,6 +82,17 @@ set(foal_headers
     foal/schedule/verdict.hpp
     foal/schedule/well_formed.hpp
     foal/schedule/wrap.hpp
+    foal/text/alphabet.hpp
+    foal/text/bleu.hpp
+    foal/text/bpe.hpp
+    foal/text/bpe_learner.hpp
+    foal/text/escape.hpp
+    foal/text/perplexity.hpp
+    foal/text/search.hpp
+    foal/text/subwords.hpp
+    foal/text/utf8.hpp
+    foal/text/vocabulary.hpp
+    foal/text/words.hpp
 
     foal/transport/local.hpp
     foal/clip/clip.hpp
@@ -92,12 +103,20 @@ set(foal_headers
     foal/data/glyphs.hpp
     foal/data/handwritten.hpp
     foal/data/idx.hpp
+    foal/data/lines.hpp
     foal/data/memory.hpp
     foal/data/npy.hpp
     foal/data/npy_header.hpp
     foal/data/order.hpp
+    foal/data/parallel_source.hpp
+    foal/data/sequence.hpp
+    foal/data/sequence_batches.hpp
+    foal/data/sequences_in_order.hpp
     foal/data/source.hpp
+    foal/data/spelled_numbers.hpp
     foal/data/split.hpp
+    foal/data/text_files.hpp
+    foal/data/window_source.hpp
     foal/delay/chain.hpp
     foal/delay/concept.hpp
     foal/delay/discrepancy_correction.hpp
@@ -178,8 +197,12 @@ set(foal_headers
     foal/checkpoint/layout.hpp
     foal/checkpoint/safetensors.hpp
     foal/checkpoint/safetensors_file.hpp
+    foal/zoo/blocks.hpp
+    foal/zoo/gpt.hpp
+    foal/zoo/transformer.hpp
 
     foal/foal.hpp
+    foal/text.hpp
     foal/trainer.hpp
     foal/transformer.hpp
 )

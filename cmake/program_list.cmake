@@ -117,6 +117,7 @@ set(foal_tests
     trainer
     transport/local
     utilisation/resnet50_sizes
+    zoo/transformer
 )
 
 # tests/<name>_test.cu

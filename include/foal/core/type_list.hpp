@@ -45,8 +45,18 @@ using at = typename detail::at<List, I>::type;
 template <class... Ts, class... Us>
 type_list<Ts..., Us...> operator+(type_list<Ts...>, type_list<Us...>);
 
+namespace detail {
+
+// A struct between the fold and the alias: g++ 12 refuses to expand some packs straight into the fold.
+template <class... Lists>
+struct joined {
+  using type = decltype((type_list<>{} + ... + Lists{}));
+};
+
+}  // namespace detail
+
 /// The concatenation of type_lists.
 template <class... Lists>
-using concat = decltype((type_list<>{} + ... + Lists{}));
+using concat = typename detail::joined<Lists...>::type;
 
 }  // namespace foal

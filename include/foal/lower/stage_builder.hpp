@@ -102,7 +102,7 @@ class stage_builder {
     int const x = current_[r.entry];
     if (r.kind == item_kind::save) {
       current_[r.entry] = current_[r.source];
-      return;
+      return close(r);
     }
     if (r.kind == item_kind::load) {
       current_[0] = std::exchange(current_[r.entry], -1);

@@ -241,6 +241,7 @@ struct describer {
     model_row& r = push(item_kind::save, free);
     r.tag = t;
     r.source = source;
+    if (source > 0) last_read[source] = d.size - 1;
     r.source_wanted = wanted[source];
   }
 

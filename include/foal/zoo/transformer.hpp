@@ -1,0 +1,78 @@
+// The encoder-decoder Transformer (Vaswani et al. 2017), cut into stages as PipeMare cuts it: every weight matrix and norm.
+#pragma once
+
+#include <foal/layer/embedding.hpp>
+#include <foal/layer/position.hpp>
+#include <foal/model/stages.hpp>
+#include <foal/zoo/blocks.hpp>
+
+namespace foal::zoo {
+
+/// Which of the three matrices over tokens are one: none; the decoder's two; or all, which takes one vocabulary.
+enum class sharing { none, decoder, all };
+
+/// The defaults are the 12 layers of fairseq's transformer_iwslt_de_en, which PipeMare trained.
+struct transformer_size {
+  int encoder_layers = 6, decoder_layers = 6;
+  int width = 512, heads = 4, hidden = 1024;
+  int source_vocabulary = 10000, target_vocabulary = 10000;
+  int longest = 64;  ///< tokens of a text, at most
+  int dropout_percent = 10;
+  norm where = norm::after;
+  sharing shared = sharing::none;
+};
+
+/// Names of the model's entries, for layers of one's own.
+struct source_length;
+struct target_tokens;
+struct memory;
+
+namespace detail {
+
+struct token_matrix;
+
+/// A matrix over tokens: tied where it is shared.
+template <bool Shared, class Layer>
+using over_tokens = std::conditional_t<Shared, tied<token_matrix, Layer>, Layer>;
+
+template <norm Where>
+using last_norm = std::conditional_t<Where == norm::before, layer_norm, together<>>;
+
+template <transformer_size Z>
+using embed_source =
+    over_tokens<Z.shared == sharing::all, embedding<Z.source_vocabulary, Z.width, embedding_scale::sqrt_width>>;
+template <transformer_size Z>
+using embed_target =
+    over_tokens<Z.shared != sharing::none, embedding<Z.target_vocabulary, Z.width, embedding_scale::sqrt_width>>;
+template <transformer_size Z>
+using score_tokens = over_tokens<Z.shared != sharing::none, logits<Z.target_vocabulary>>;
+
+template <transformer_size Z>
+using encoder_layer = together<self_attention_block<Z.where, Z.width, Z.heads, mask::none, source_length, Z.dropout_percent>,
+                               feed_forward_block<Z.where, Z.width, Z.hidden, Z.dropout_percent>>;
+template <transformer_size Z>
+using decoder_layer = together<self_attention_block<Z.where, Z.width, Z.heads, mask::causal, void, Z.dropout_percent>,
+                               cross_attention_block<Z.where, Z.width, Z.heads, memory, source_length, Z.dropout_percent>,
+                               feed_forward_block<Z.where, Z.width, Z.hidden, Z.dropout_percent>>;
+
+template <transformer_size Z>
+using transformer_stages =
+    stages<inputs<tokens<Z.longest, 1>, named<source_length, lengths>, named<target_tokens, tokens<Z.longest, 2>>>,
+           embed_source<Z>, sinusoidal_position, dropout_or_nothing<Z.dropout_percent>,
+           repeat<Z.encoder_layers, encoder_layer<Z>>, last_norm<Z.where>, save<memory>,  //
+           load<target_tokens>, embed_target<Z>, sinusoidal_position, dropout_or_nothing<Z.dropout_percent>,
+           repeat<Z.decoder_layers, decoder_layer<Z>>, last_norm<Z.where>, score_tokens<Z>>;
+
+}  // namespace detail
+
+/// Inputs: source tokens (axis 1), their number in each sample, target tokens shifted right (axis 2). Output: a score for
+/// each target token, at each target position. With Z.shared all, source_vocabulary must be target_vocabulary.
+template <transformer_size Z>
+struct transformer : detail::transformer_stages<Z> {
+  static_assert(
+      Z.shared != sharing::all || Z.source_vocabulary == Z.target_vocabulary,
+      "foal: cannot share one matrix over tokens, because the two vocabularies have different sizes; give them one");
+  static constexpr transformer_size size = Z;
+};
+
+}  // namespace foal::zoo
