@@ -1,0 +1,149 @@
+// The stream of microbatches of sequences that a training run sees: samples of similar lengths together, in random order.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include <foal/core/error.hpp>
+#include <foal/data/batches.hpp>
+#include <foal/data/order.hpp>
+#include <foal/data/sequence.hpp>
+#include <foal/tensor/shape.hpp>
+
+namespace foal::data {
+
+/// Microbatches of `source`, numbered from 0 over the whole run. Refers to the source, which must live longer. The const
+/// members are functions of their arguments, allocate nothing, and may be called from several threads at once.
+///
+/// Samples sorted by length are cut into groups of a few minibatches, and a group into N strata. In every epoch, by (seed,
+/// epoch), the minibatches are shuffled, and the N microbatches of a minibatch take their samples from the N strata of its
+/// group, one each, in shuffled order: rows of a microbatch are about equally long, those of a minibatch differ more.
+/// Neighbouring groups whose longest samples are equally long are one group. No epoch needs a table: every place is computed
+/// on its own. What does not fill a minibatch is left out, in every epoch in another group.
+template <sequence_source Source>
+class sequence_batches {
+ public:
+  /// group: minibatches of a group. Fewer mean less padding, more mean more different minibatches. Throws foal::error if M,
+  /// N or group is not positive, or if not even one minibatch fits into an epoch.
+  sequence_batches(Source const& from, batching how, int group = 16) : source_(&from), how_(how) {
+    require(how.microbatch_size > 0 && how.microbatches > 0 && group > 0, "cannot batch, because the microbatch size is ",
+            how.microbatch_size, ", a minibatch has ", how.microbatches, " microbatches and a group ", group,
+            " minibatches; give numbers above 0");
+    require(from.axes() >= 1 && from.axes() <= most_axes, "cannot batch, because the sequences have ", from.axes(),
+            " axes of lengths where 1 to ", most_axes, " are expected; give a source of such sequences");
+    require(from.size() > 0, "cannot batch, because the source holds 0 sequences; give at least one");
+    require(how.order == ordering::cyclic || minibatches_per_epoch() > 0, "cannot batch, because a minibatch is ",
+            how.microbatches, " microbatches x ", how.microbatch_size, " sequences = ", minibatch_samples(),
+            " sequences and the source holds ", from.size(), "; use a smaller minibatch or more sequences");
+    if (how.order == ordering::shuffled) make_groups(group);
+  }
+  sequence_batches(Source const&&, batching, int = 16) = delete;
+
+  /// floor(size / (M N)); the rest of an epoch is dropped.
+  long long minibatches_per_epoch() const { return source_->size() / minibatch_samples(); }
+
+  batching const& how() const { return how_; }
+  Source const& source() const { return *source_; }
+
+  /// M.
+  int samples() const { return how_.microbatch_size; }
+
+  /// The epoch a microbatch belongs to.
+  long long epoch(long long microbatch) const {
+    return how_.order == ordering::cyclic ? ordinal(microbatch) / source_->size()
+                                          : microbatch / (how_.microbatches * minibatches_per_epoch());
+  }
+
+  /// The number, in the run, of a microbatch's first sample; sample i of the microbatch has ordinal + i.
+  long long ordinal(long long microbatch) const { return microbatch * how_.microbatch_size; }
+
+  /// Which sample of the source the run sees as its `ordinal`-th.
+  long long index(long long ordinal) const {
+    if (how_.order == ordering::cyclic) return ordinal % source_->size();
+    long long const per_epoch = minibatches_per_epoch() * minibatch_samples();
+    if (how_.order == ordering::in_order) return ordinal % per_epoch;
+    return shuffled_index(ordinal / per_epoch, ordinal % per_epoch);
+  }
+
+  /// The longest of a microbatch's samples, on each axis.
+  lengths_of_axes lengths(long long microbatch) const {
+    lengths_of_axes result;
+    for (int i = 0; i < how_.microbatch_size; ++i)
+      result = longer_of(result, lengths_of(*source_, index(ordinal(microbatch) + i)));
+    return result;
+  }
+
+  /// Writes an entry of a microbatch: [M, length of its axis], where the lengths are lengths(microbatch), or [M] values.
+  template <class S>
+  void inputs(long long microbatch, int entry, S* x) const {
+    int const axis = source_->entry_axis(entry);
+    int const row = axis == 0 ? 1 : lengths(microbatch).length[axis - 1];
+    for (int i = 0; i < how_.microbatch_size; ++i)
+      source_->write_entry(index(ordinal(microbatch) + i), entry, row, x + static_cast<std::ptrdiff_t>(i) * row);
+  }
+
+  /// Writes the targets of a microbatch: [M, length of the last axis], padded with ignored_target.
+  void targets(long long microbatch, std::int32_t* t) const {
+    int const row = lengths(microbatch).length[source_->axes() - 1];
+    for (int i = 0; i < how_.microbatch_size; ++i)
+      source_->write_target(index(ordinal(microbatch) + i), row, t + static_cast<std::ptrdiff_t>(i) * row);
+  }
+
+  /// The targets of a minibatch that count.
+  double weight(long long minibatch) const {
+    long long sum = 0;
+    for (long long i = 0; i < minibatch_samples(); ++i) sum += source_->weight(index(minibatch * minibatch_samples() + i));
+    return static_cast<double>(sum);
+  }
+
+ private:
+  long long minibatch_samples() const { return static_cast<long long>(how_.microbatch_size) * how_.microbatches; }
+
+  long long groups() const { return static_cast<long long>(first_.size()) - 1; }
+
+  void make_groups(int group) {
+    sorted_ = sequence_order(*source_);
+    long long const minibatches = minibatches_per_epoch();
+    long long const wanted = std::max(1LL, minibatches / group);
+    // Only minibatches that exist in every epoch count here, so that a group is never without one.
+    auto const longest_before = [&](long long minibatch) {
+      return lengths_of(*source_, sorted_[static_cast<std::size_t>(minibatch * minibatch_samples() - 1)]);
+    };
+    first_.push_back(0);
+    for (long long g = 1; g < wanted; ++g) {
+      long long const begin = g * minibatches / wanted, end = (g + 1) * minibatches / wanted;
+      if (longest_before(begin) != longest_before(end)) first_.push_back(begin);
+    }
+    first_.push_back(minibatches);
+  }
+
+  long long shuffled_index(long long epoch, long long place) const {
+    long long const strata = how_.microbatches;
+    long long const row = place % how_.microbatch_size, microbatch = place / how_.microbatch_size % strata;
+    // In an epoch the minibatches, the microbatches of each of them, and the samples of each stratum have streams of their
+    // own.
+    auto const stream = [&, first = epoch * (1 + minibatches_per_epoch() + groups() * strata)](long long i) {
+      return static_cast<std::uint64_t>(first + i);
+    };
+    long long const minibatch = shuffled(how_.seed, stream(0), minibatches_per_epoch(), place / minibatch_samples());
+    long long const stratum = shuffled(how_.seed, stream(1 + minibatch), strata, microbatch);
+    auto const above = std::upper_bound(first_.begin(), first_.end(), minibatch);
+    long long const group = (above - first_.begin()) - 1, first = *(above - 1);
+    long long const rest = source_->size() % minibatch_samples(), with_rest = epoch % groups();
+    long long const begin = first * minibatch_samples() + (group > with_rest ? rest : 0);
+    long long const size = (*above - first) * minibatch_samples() + (group == with_rest ? rest : 0);
+    long long const from = stratum * size / strata, to = (stratum + 1) * size / strata;
+    long long const within = shuffled(how_.seed, stream(1 + minibatches_per_epoch() + group * strata + stratum), to - from,
+                                      (minibatch - first) * how_.microbatch_size + row);
+    return sorted_[static_cast<std::size_t>(begin + from + within)];
+  }
+
+  Source const* source_;
+  batching how_;
+  std::vector<long long> sorted_;  // the samples by length; empty unless shuffled
+  std::vector<long long> first_;   // of each group, its first minibatch; then their number
+};
+
+}  // namespace foal::data

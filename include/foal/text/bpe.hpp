@@ -1,0 +1,139 @@
+// Byte-pair encoding: cutting words into pieces by learned merges (Sennrich, Haddow, Birch: Neural machine translation of
+// rare words with subword units, ACL 2016).
+//
+// A word starts as its characters. The last one carries the end-of-word mark: a space, which no word can hold, so that
+// joining the pieces of a line gives the line.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <istream>
+#include <map>
+#include <ostream>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include <foal/core/error.hpp>
+#include <foal/text/escape.hpp>
+#include <foal/text/utf8.hpp>
+
+namespace foal::text {
+
+/// What the last piece of a word ends with.
+inline constexpr char end_of_word = ' ';
+
+/// Two neighbouring pieces of a word that become one.
+struct merge {
+  std::string left, right;
+  bool operator==(merge const&) const = default;
+};
+
+/// Merges in the order in which they were learned. Const members may be called from several threads.
+class bpe {
+ public:
+  bpe() = default;
+
+  /// Throws foal::error where a merge has an empty side or comes twice.
+  explicit bpe(std::vector<merge> merges) : merges_(std::move(merges)) {
+    for (std::size_t i = 0; i < merges_.size(); ++i) {
+      merge const& m = merges_[i];
+      require(!m.left.empty() && !m.right.empty(), "cannot encode, because merge ", i, " is of '", m.left, "' and '",
+              m.right, "' where two pieces are needed; learn the merges again");
+      std::uint64_t const key = pair(symbol(m.left), symbol(m.right));
+      bool const is_new = rank_.emplace(key, static_cast<int>(i)).second;
+      require(is_new, "cannot encode, because merge ", i, " of '", m.left, "' and '", m.right,
+              "' comes a second time; learn the merges again");
+      merged_.push_back(symbol(m.left + m.right));
+    }
+  }
+
+  /// Reads what save() wrote. Throws foal::error, with `name` for the stream, where it is something else.
+  static bpe load(std::istream& from, std::string const& name) {
+    std::vector<merge> merges;
+    std::string line;
+    for (std::size_t number = 1; std::getline(from, line); ++number) {
+      std::string const where = sentence("line ", number, " of the merges ", name);
+      std::size_t const tab = line.find('\t');
+      require(tab != std::string::npos && tab > 0 && tab + 1 < line.size(), "cannot read ", where, ", because '", line,
+              "' is not two pieces with a tabulator between; give a file that foal::text::bpe has saved");
+      merges.push_back({unescaped(line.substr(0, tab), where), unescaped(line.substr(tab + 1), where)});
+    }
+    return bpe(std::move(merges));
+  }
+
+  /// One merge a line, in order: both pieces as escaped() writes them, a tabulator between.
+  void save(std::ostream& to) const {
+    for (merge const& m : merges_) to << escaped(m.left) << '\t' << escaped(m.right) << '\n';
+  }
+
+  std::vector<merge> const& merges() const { return merges_; }
+
+  /// The pieces of a word (without whitespace); together they are the word and the end-of-word mark. None for an empty word.
+  std::vector<std::string> split(std::string_view word) const {
+    std::vector<piece> pieces;
+    std::string const marked = std::string(word) + end_of_word;
+    for (std::string_view const c : characters(word)) {
+      std::size_t const begin = pieces.empty() ? 0 : pieces.back().end;
+      std::size_t const end = begin + c.size() + (begin + c.size() == word.size() ? 1U : 0U);
+      pieces.push_back({find(std::string_view(marked).substr(begin, end - begin)), begin, end});
+    }
+    while (merge_first(pieces)) {
+    }
+    std::vector<std::string> result;
+    for (piece const& p : pieces) result.push_back(marked.substr(p.begin, p.end - p.begin));
+    return result;
+  }
+
+ private:
+  struct piece {
+    int symbol;
+    std::size_t begin, end;
+  };
+  static constexpr int unknown = -1;
+
+  static std::uint64_t pair(int left, int right) {
+    return (static_cast<std::uint64_t>(static_cast<std::uint32_t>(left)) << 32U) | static_cast<std::uint32_t>(right);
+  }
+
+  int symbol(std::string const& text) { return symbols_.emplace(text, static_cast<int>(symbols_.size())).first->second; }
+
+  int find(std::string_view text) const {
+    auto const found = symbols_.find(text);
+    return found == symbols_.end() ? unknown : found->second;
+  }
+
+  /// Applies the earliest learned merge that applies, from left to right; false if there is none.
+  bool merge_first(std::vector<piece>& pieces) const {
+    int best = static_cast<int>(merges_.size());
+    auto const rank_at = [&](std::size_t i) {
+      auto const found = rank_.find(pair(pieces[i].symbol, pieces[i + 1].symbol));
+      return found == rank_.end() ? static_cast<int>(merges_.size()) : found->second;
+    };
+    for (std::size_t i = 0; i + 1 < pieces.size(); ++i) {
+      int const rank = rank_at(i);
+      if (rank < best) best = rank;
+    }
+    if (best == static_cast<int>(merges_.size())) return false;
+    std::vector<piece> next;
+    for (std::size_t i = 0; i < pieces.size(); ++i)
+      if (i + 1 < pieces.size() && rank_at(i) == best) {
+        next.push_back({merged_[static_cast<std::size_t>(best)], pieces[i].begin, pieces[i + 1].end});
+        ++i;
+      } else {
+        next.push_back(pieces[i]);
+      }
+    pieces.swap(next);
+    return true;
+  }
+
+  std::vector<merge> merges_;
+  std::vector<int> merged_;                          // the symbol that merge i makes
+  std::map<std::string, int, std::less<>> symbols_;  // pieces that take part in a merge
+  std::unordered_map<std::uint64_t, int> rank_;      // only ever asked, never walked through: no order of its own
+};
+
+}  // namespace foal::text
