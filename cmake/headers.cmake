@@ -45,6 +45,7 @@ set(foal_headers
     foal/device/host/lanes.hpp
     foal/device/host/layer_norm.hpp
     foal/device/host/map.hpp
+    foal/device/host/mean_squared_error.hpp
     foal/device/host/memory.hpp
     foal/device/host/normalisation.hpp
     foal/device/host/pooling.hpp

@@ -5,9 +5,11 @@
 
 #include <foal/device/host/dropout.hpp>
 #include <foal/device/host/map.hpp>
+#include <foal/device/host/mean_squared_error.hpp>
 #include <foal/device/host/memory.hpp>
 #include <foal/device/host/rows.hpp>
-#include <foal/device/host/softmax.hpp>
+
+#include "plain_softmax.hpp"
 
 namespace foal::test {
 
@@ -15,7 +17,7 @@ struct plain_device : device::host_ops::memory,
                       device::host_ops::map_ops,
                       device::host_ops::row_ops,
                       device::host_ops::dropout_ops,
-                      device::host_ops::loss_ops {
+                      device::host_ops::squared_error_ops {
   static constexpr std::size_t workspace_bytes = 0;
   explicit plain_device(void*) {}
 
@@ -30,6 +32,12 @@ struct plain_device : device::host_ops::memory,
   template <class S>
   static void product_tn(int rows, int cols, int depth, S const* a, S const* b, S* c, bool accumulate) {
     product(rows, cols, depth, a, {1, rows}, b, {cols, 1}, c, accumulate);
+  }
+
+  template <class S>
+  static device::loss_sums softmax_cross_entropy(int rows, int cols, S const* x, std::int32_t const* target,
+                                                 double smoothing, double divide, S* dx) {
+    return plain_softmax_cross_entropy(rows, cols, x, target, smoothing, divide, dx);
   }
 
  private:

@@ -7,6 +7,7 @@
 #include <foal/device/host/embedding.hpp>
 #include <foal/device/host/layer_norm.hpp>
 #include <foal/device/host/map.hpp>
+#include <foal/device/host/mean_squared_error.hpp>
 #include <foal/device/host/memory.hpp>
 #include <foal/device/host/normalisation.hpp>
 #include <foal/device/host/pooling.hpp>
@@ -28,7 +29,8 @@ class host : public host_ops::memory,
              public host_ops::layer_norm_ops,
              public host_ops::embedding_ops,
              public host_ops::attention_ops,
-             public host_ops::loss_ops {
+             public host_ops::squared_error_ops,
+             public host_ops::cross_entropy_ops {
  public:
   using host_ops::product_ops::workspace_bytes;
 

@@ -7,8 +7,8 @@
 #include "../../support/layer_check.hpp"
 #include "../../support/plain_softmax.hpp"
 
+using foal::device::host_ops::cross_entropy_ops;
 using foal::device::host_ops::exponential;
-using foal::device::host_ops::loss_ops;
 using namespace foal::test;
 
 TEST_CASE("exponential: close to e^x, exact where it matters", "[device]") {
@@ -36,9 +36,9 @@ void compare_with_plain(int rows, int cols, double smoothing, double size) {
   std::vector<std::int32_t> target(static_cast<std::size_t>(rows));
   for (int r = 0; r < rows; ++r) target[static_cast<std::size_t>(r)] = r % 5 == 3 ? -100 : (r * 37) % cols;
   std::vector<S> dx(x.size(), S(5)), wanted_dx(x.size(), S(7));
-  auto const with = loss_ops::softmax_cross_entropy(rows, cols, x.data(), target.data(), smoothing, 3.0, dx.data());
-  auto const without =
-      loss_ops::softmax_cross_entropy(rows, cols, x.data(), target.data(), smoothing, 3.0, static_cast<S*>(nullptr));
+  auto const with = cross_entropy_ops::softmax_cross_entropy(rows, cols, x.data(), target.data(), smoothing, 3.0, dx.data());
+  auto const without = cross_entropy_ops::softmax_cross_entropy(rows, cols, x.data(), target.data(), smoothing, 3.0,
+                                                                static_cast<S*>(nullptr));
   auto const wanted = plain_softmax_cross_entropy(rows, cols, x.data(), target.data(), smoothing, 3.0, wanted_dx.data());
   double const rounding = sizeof(S) == 4 ? 1e-6 : 1e-13;
   CHECK(with.sum == Approx(wanted.sum).epsilon(rounding).margin(rounding * 1e-3));
@@ -64,9 +64,10 @@ TEMPLATE_TEST_CASE("softmax_cross_entropy: rows do not depend on each other", "[
   std::vector<std::int32_t> const target{4, -100, 20};
   std::vector<TestType> all(rows * cols), one(cols);
   double sum = 0;
-  auto const together = loss_ops::softmax_cross_entropy(rows, cols, x.data(), target.data(), 0.1, 2.0, all.data());
+  auto const together = cross_entropy_ops::softmax_cross_entropy(rows, cols, x.data(), target.data(), 0.1, 2.0, all.data());
   for (std::size_t r = 0; r < rows; ++r) {
-    sum += loss_ops::softmax_cross_entropy(1, cols, x.data() + r * cols, target.data() + r, 0.1, 2.0, one.data()).sum;
+    sum +=
+        cross_entropy_ops::softmax_cross_entropy(1, cols, x.data() + r * cols, target.data() + r, 0.1, 2.0, one.data()).sum;
     CHECK(std::memcmp(one.data(), all.data() + r * cols, cols * sizeof(TestType)) == 0);
   }
   CHECK(together.sum == sum);
@@ -79,7 +80,8 @@ TEMPLATE_TEST_CASE("softmax_cross_entropy: of equal entries the first is the lar
       std::vector<TestType> x(40, TestType(0));
       x[static_cast<std::size_t>(first)] = x[static_cast<std::size_t>(second)] = 1;
       auto const correct = [&](std::int32_t t) {
-        return loss_ops::softmax_cross_entropy(1, 40, x.data(), &t, 0.0, 1.0, static_cast<TestType*>(nullptr)).correct;
+        return cross_entropy_ops::softmax_cross_entropy(1, 40, x.data(), &t, 0.0, 1.0, static_cast<TestType*>(nullptr))
+            .correct;
       };
       CHECK((correct(first) == 1 && correct(second) == 0));
     }
@@ -91,7 +93,7 @@ TEMPLATE_TEST_CASE("softmax_cross_entropy: huge entries, and classes of probabil
   std::vector<TestType> const x{10000, 9999, -10000, none, 2, 1};
   std::vector<std::int32_t> const target{1, 2};
   std::vector<TestType> dx(6), wanted(6);
-  auto const here = loss_ops::softmax_cross_entropy(2, 3, x.data(), target.data(), 0.0, 1.0, dx.data());
+  auto const here = cross_entropy_ops::softmax_cross_entropy(2, 3, x.data(), target.data(), 0.0, 1.0, dx.data());
   auto const there = plain_softmax_cross_entropy(2, 3, x.data(), target.data(), 0.0, 1.0, wanted.data());
   CHECK(here.sum == Approx(there.sum).epsilon(1e-6));
   CHECK(relative_error(dx, wanted) < 1e-6);
@@ -102,7 +104,7 @@ TEMPLATE_TEST_CASE("softmax_cross_entropy: a row that is nearly certain keeps it
   std::vector<TestType> const x{0, 15};
   std::int32_t const target = 1;
   std::vector<TestType> dx(2);
-  loss_ops::softmax_cross_entropy(1, 2, x.data(), &target, 0.0, 1.0, dx.data());
+  cross_entropy_ops::softmax_cross_entropy(1, 2, x.data(), &target, 0.0, 1.0, dx.data());
   double const p = std::exp(-15.0) / (1 + std::exp(-15.0));
   CHECK(static_cast<double>(dx[0]) == Approx(p).epsilon(1e-6));
   CHECK(static_cast<double>(dx[1]) == Approx(-p).epsilon(1e-6));

@@ -20,7 +20,7 @@ namespace foal::device::host_ops {
 /// Scores are made in squares of 64 keys by 64 queries, keys down and queries along the vector lanes, so that a softmax
 /// needs no sums across lanes; with more than 64 keys the sums run on from square to square (Dao et al., FlashAttention).
 /// What is kept is per head and query the largest score and one over the sum: backward makes the same scores from the same q
-/// and k.
+/// and k. Rows are read where they are: copies of a head's rows cost more than they saved, with 12 to 128 positions.
 struct attention_ops {
   /// kept: attention_kept(heads, queries) elements a sample, or null.
   template <class S>
@@ -92,44 +92,49 @@ struct attention_ops {
     return static_cast<S>(1 / std::sqrt(static_cast<double>(n.head_width())));
   }
 
-  /// to [head width, block] = factor * the transposed rows of the block, 0 in the padding.
+  /// to [head width, padded queries] = factor * the transposed rows [queries, head width], 0 in the padding.
   template <class S>
-  static void transpose(attention_sizes const& n, head_block const& at, position_rows<S const> rows, S factor, S* to) {
+  static void transpose(int width, head_block const& at, strided<S> rows, S factor, S* to) {
     constexpr int square = 4;  // reads and writes in whole pieces of cache lines
-    int const width = n.head_width();
-    S const* const from = rows.at(at.sample, n.queries, at.first, at.head * width);
-    std::ptrdiff_t const stride = rows.stride;
+    std::ptrdiff_t const step = at.padded();
     int i = 0;
     for (; i + square <= at.queries; i += square) {
+      S const* const from = rows.data + i * rows.down;
       int c = 0;
       for (; c + square <= width; c += square) {
         S part[square][square];
         for (int a = 0; a < square; ++a) {
-          for (int b = 0; b < square; ++b) part[b][a] = factor * from[(i + a) * stride + c + b];
+          for (int b = 0; b < square; ++b) part[b][a] = factor * from[a * rows.down + c + b];
         }
-        for (int b = 0; b < square; ++b) std::copy_n(part[b], square, to + (c + b) * block + i);
+        for (int b = 0; b < square; ++b) std::copy_n(part[b], square, to + (c + b) * step + i);
       }
       for (; c < width; ++c) {
-        for (int a = 0; a < square; ++a) to[c * block + i + a] = factor * from[(i + a) * stride + c];
+        for (int a = 0; a < square; ++a) to[c * step + i + a] = factor * from[a * rows.down + c];
       }
     }
     for (int c = 0; c < width; ++c) {
-      for (int rest = i; rest < at.queries; ++rest) to[c * block + rest] = factor * from[rest * stride + c];
-      std::fill_n(to + c * block + at.queries, at.padded() - at.queries, S(0));
+      for (int rest = i; rest < at.queries; ++rest) to[c * step + rest] = factor * rows.data[rest * rows.down + c];
+      std::fill_n(to + c * step + at.queries, step - at.queries, S(0));
     }
   }
 
-  /// scores [keys of the block from `key` on, queries] = keys times the transposed queries; -inf where a query does not see.
+  /// The rows of one head from position `first` on, where they are.
   template <class S>
-  static void scores_of(attention_sizes const& n, head_block const& at, int key, int count, position_rows<S const> k,
+  static strided<S> rows_of(attention_sizes const& n, head_block const& at, position_rows<S const> rows, int positions,
+                            int first) {
+    return {rows.at(at.sample, positions, first, at.head * n.head_width()), rows.stride, 1};
+  }
+
+  /// scores [count keys from `key` on, padded queries] = keys times the transposed queries; -inf where a query does not see.
+  template <class S>
+  static void scores_of(attention_sizes const& n, head_block const& at, int key, int count, strided<S> keys,
                         S const* queries, S* scores) {
-    int const width = n.head_width();
-    strided<S> const rows{k.at(at.sample, n.keys, key, at.head * width), k.stride, 1};
-    strided_product::run(count, at.padded(), width, rows, queries, block, scores, block, false);
+    int const width = n.head_width(), padded = at.padded();
+    strided_product::run(count, padded, width, keys, queries, padded, scores, padded, false);
     if (!n.causal) return;
     for (int j = 0; j < count; ++j) {
-      int const blind = std::clamp(key + j - at.first, 0, at.padded());
-      std::fill_n(scores + j * block, blind, -std::numeric_limits<S>::infinity());
+      int const blind = std::clamp(key + j - at.first, 0, padded);
+      std::fill_n(scores + j * padded, blind, -std::numeric_limits<S>::infinity());
     }
   }
 
@@ -137,7 +142,7 @@ struct attention_ops {
   static void forward_block(attention_sizes const& n, head_block const& at, position_rows<S const> q,
                             position_rows<S const> k, position_rows<S const> v, S* y, S* kept, S* work) {
     int const width = n.head_width(), padded = at.padded(), seen = at.seen(n.causal);
-    S *const queries = work, *const scores = work + block * width;  // [head width, block], [block of keys, block]
+    S *const queries = work, *const scores = work + block * width;  // [head width, queries], [keys, queries]
     S* const out = position_rows<S>{y, n.width}.at(at.sample, n.queries, at.first, at.head * width);
     S top[block], sum[block], before[block];
     std::fill_n(top, padded, -std::numeric_limits<S>::infinity());
@@ -145,11 +150,12 @@ struct attention_ops {
     if (seen == 0) {
       for (std::ptrdiff_t i = 0; i < at.queries; ++i) std::fill_n(out + i * n.width, width, S(0));
     } else {
-      transpose(n, at, q, scale_of<S>(n), queries);
+      transpose(width, at, rows_of(n, at, q, n.queries, at.first), scale_of<S>(n), queries);
     }
     for (int key = 0; key < seen; key += block) {
       int const count = std::min(block, seen - key);
-      scores_of(n, at, key, count, k, queries, scores);
+      auto const keys = rows_of(n, at, k, n.keys, key), values = rows_of(n, at, v, n.keys, key);
+      scores_of(n, at, key, count, keys, queries, scores);
       std::copy_n(top, padded, before);
       raise(count, padded, scores, top);
       if (key > 0) {
@@ -160,8 +166,8 @@ struct attention_ops {
         }
       }
       exponentiate(count, padded, top, scores, sum);
-      S const* const values = v.at(at.sample, n.keys, key, at.head * width);
-      strided_product::run(at.queries, width, count, strided<S>{scores, 1, block}, values, v.stride, out, n.width, key > 0);
+      strided_product::run(at.queries, width, count, strided<S>{scores, 1, padded}, values.data, values.down, out, n.width,
+                           key > 0);
     }
     if (seen > 0) {
       for (int i = 0; i < padded; ++i) sum[i] = S(1) / sum[i];
@@ -183,38 +189,31 @@ struct attention_ops {
   /// top = the larger of top and the largest of each column; NaN is larger than nothing.
   template <class S>
   static void raise(int count, int padded, S const* scores, S* top) {
-    auto const larger = [](S a, S b) { return b > a ? b : a; };
-    for (int g = 0; g < padded; g += group) {
-      S lane[group];
-      std::copy_n(top + g, group, lane);
-      S const* __restrict from = scores + g;
-      int j = 0;
-      for (; j + 4 <= count; j += 4, from += 4 * block) {
-        for (int l = 0; l < group; ++l) {
-          lane[l] =
-              larger(lane[l], larger(larger(from[l], from[block + l]), larger(from[2 * block + l], from[3 * block + l])));
-        }
-      }
-      for (; j < count; ++j, from += block) {
-        for (int l = 0; l < group; ++l) lane[l] = larger(lane[l], from[l]);
-      }
-      std::copy_n(lane, group, top + g);
+    namespace eigen = Eigen::internal;
+    constexpr int lanes = most_lanes<S>;
+    using vector = typename lanes_of<S, lanes>::type;
+    static_assert(group % lanes == 0);
+    for (int i = 0; i < padded; i += lanes) {
+      vector largest = eigen::ploadu<vector>(top + i);
+      for (int j = 0; j < count; ++j) largest = larger(largest, eigen::ploadu<vector>(scores + j * padded + i));
+      eigen::pstoreu(top + i, largest);
     }
   }
 
   /// scores = exp(scores - top), sum += the sum of each column in the order of the keys.
   template <class S>
   static void exponentiate(int count, int padded, S const* top, S* scores, S* sum) {
-    S* __restrict total = sum;
+    namespace eigen = Eigen::internal;
+    constexpr int lanes = most_lanes<S>;
+    using vector = typename lanes_of<S, lanes>::type;
     for (int j = 0; j < count; ++j) {
-      S* __restrict row = scores + j * block;
-      for (int g = 0; g < padded; g += group) {
-        for (int l = 0; l < group; ++l) {
-          S const value = exponential(row[g + l] - top[g + l]);
-          row[g + l] = value;
-          total[g + l] += value;
-        }
-      }
+      S* __restrict row = scores + j * padded;
+      for (int i = 0; i < padded; ++i) row[i] = exponential(row[i] - top[i]);
+    }
+    for (int i = 0; i < padded; i += lanes) {
+      vector total = eigen::ploadu<vector>(sum + i);
+      for (int j = 0; j < count; ++j) total = eigen::padd(total, eigen::ploadu<vector>(scores + j * padded + i));
+      eigen::pstoreu(sum + i, total);
     }
   }
 
@@ -223,12 +222,14 @@ struct attention_ops {
                              position_rows<S const> k, position_rows<S const> v, S const* y, S const* kept, S const* dy,
                              position_rows<S> dq, position_rows<S> dk, position_rows<S> dv, bool add, S* work) {
     int const width = n.head_width(), padded = at.padded(), seen = at.seen(n.causal), channel = at.head * width;
-    S *const queries = work, *const changes = work + block * width;  // transposed q and dy [head width, block]
+    S *const queries = work, *const changes = queries + block * width;               // q and dy transposed
     S *const share = changes + block * width, *const slope = share + block * block;  // probabilities and d scores
-    position_rows<S const> const out_rows{y, n.width}, change_rows{dy, n.width};
+    position_rows<S const> const out_rows{y, n.width};
     S const scale = scale_of<S>(n);
-    transpose(n, at, q, scale, queries);
-    transpose(n, at, change_rows, S(1), changes);
+    auto const q_rows = rows_of(n, at, q, n.queries, at.first);
+    auto const dy_rows = rows_of(n, at, position_rows<S const>{dy, n.width}, n.queries, at.first);
+    transpose(width, at, q_rows, scale, queries);
+    transpose(width, at, dy_rows, S(1), changes);
 
     // sum over keys of probability * its gradient = y . dy
     S top[block] = {}, inverse[block] = {}, mean[block] = {};
@@ -237,37 +238,35 @@ struct attention_ops {
     std::copy_n(statistics + n.queries, at.queries, inverse);
     for (int i = 0; i < at.queries; ++i) {
       S const* const a = out_rows.at(at.sample, n.queries, at.first + i, channel);
-      S const* const b = change_rows.at(at.sample, n.queries, at.first + i, channel);
-      mean[i] = sum_in_lanes<S>(width, [a, b](int c) { return a[c] * b[c]; });
+      S const* const b = dy_rows.data + i * dy_rows.down;
+      mean[i] = sum_in_lanes<S>(
+          width, [a, b](auto lanes, int c) { return Eigen::internal::pmul(lanes.at(a + c), lanes.at(b + c)); });
     }
 
-    S const* const q_here = q.at(at.sample, n.queries, at.first, channel);
-    S const* const dy_here = change_rows.at(at.sample, n.queries, at.first, channel);
     S* const dq_here = dq.at(at.sample, n.queries, at.first, channel);
     for (int key = 0; key < seen; key += block) {
       int const count = std::min(block, seen - key);
-      scores_of(n, at, key, count, k, queries, share);
-      strided<S> const values{v.at(at.sample, n.keys, key, channel), v.stride, 1};
-      strided_product::run(count, padded, width, values, changes, block, slope, block, false);
+      auto const keys = rows_of(n, at, k, n.keys, key), values = rows_of(n, at, v, n.keys, key);
+      scores_of(n, at, key, count, keys, queries, share);
+      strided_product::run(count, padded, width, values, changes, padded, slope, padded, false);
       for (int j = 0; j < count; ++j) {
-        S* __restrict p = share + j * block, * __restrict d = slope + j * block;
-        for (int g = 0; g < padded; g += group) {
-          for (int l = 0; l < group; ++l) {
-            S const probability = exponential(p[g + l] - top[g + l]) * inverse[g + l];
-            p[g + l] = probability;
-            d[g + l] = probability * (d[g + l] - mean[g + l]) * scale;
-          }
+        S* __restrict p = share + j * padded, *__restrict d = slope + j * padded;
+        for (int i = 0; i < padded; ++i) {
+          S const probability = exponential(p[i] - top[i]) * inverse[i];
+          p[i] = probability;
+          d[i] = probability * (d[i] - mean[i]) * scale;
         }
       }
-      S const* const keys = k.at(at.sample, n.keys, key, channel);
-      strided_product::run(at.queries, width, count, strided<S>{slope, 1, block}, keys, k.stride, dq_here, dq.stride,
+      strided_product::run(at.queries, width, count, strided<S>{slope, 1, padded}, keys.data, keys.down, dq_here, dq.stride,
                            key > 0);
       if (dk.data == nullptr) continue;
       // The first block of queries that sees these keys starts their gradients.
       bool const more = add || at.first > (n.causal ? key : 0);
       S *const to_k = dk.at(at.sample, n.keys, key, channel), *const to_v = dv.at(at.sample, n.keys, key, channel);
-      strided_product::run(count, width, at.queries, strided<S>{slope, block, 1}, q_here, q.stride, to_k, dk.stride, more);
-      strided_product::run(count, width, at.queries, strided<S>{share, block, 1}, dy_here, n.width, to_v, dv.stride, more);
+      strided_product::run(count, width, at.queries, strided<S>{slope, padded, 1}, q_rows.data, q_rows.down, to_k, dk.stride,
+                           more);
+      strided_product::run(count, width, at.queries, strided<S>{share, padded, 1}, dy_rows.data, dy_rows.down, to_v,
+                           dv.stride, more);
     }
   }
 };

@@ -1,43 +1,96 @@
-// Sums and maxima along a row in sixteen interleaved parts: a fixed order that vectorises.
+// Sums and maxima along a row in vector registers: a fixed order for each length.
 #pragma once
+
+#include <Eigen/Core>
 
 namespace foal::device::host_ops {
 
-inline constexpr int row_lanes = 16;
+/// Lanes elements of S in one register, where the processor has such; a single lane is S itself.
+template <class S, int Lanes>
+struct lanes_of {
+  using type = typename Eigen::internal::find_best_packet<S, Lanes>::type;
+  static constexpr bool exist = sizeof(type) == Lanes * sizeof(S);
+  static type at(S const* p) { return Eigen::internal::ploadu<type>(p); }
+  static type all(S value) { return Eigen::internal::pset1<type>(value); }
+};
+template <class S>
+struct lanes_of<S, 1> {
+  using type = S;
+  static constexpr bool exist = true;
+  static S at(S const* p) { return *p; }
+  static S all(S value) { return value; }
+};
 
-/// lane[0] joined with all others by halving: lane l takes lane l + 8, then l + 4, and so on.
-template <class S, class Join>
+/// Lanes of the widest register.
+template <class S>
+inline constexpr int most_lanes = Eigen::internal::packet_traits<S>::size;
+
+namespace detail {
+
+/// Lanes elements joined by halving: lane i takes lane i + Lanes / 2, and so on. (Eigen's predux and pmax draw g++ warnings
+/// about intrinsics into the files that use them.)
+template <class S, int Lanes, class Join>
 S joined_lanes(S* lane, Join join) {
-  for (int width = row_lanes / 2; width > 0; width /= 2) {
-    for (int l = 0; l < width; ++l) lane[l] = join(lane[l], lane[l + width]);
+  if constexpr (Lanes == 1) {
+    return lane[0];
+  } else {
+    using half = lanes_of<S, Lanes / 2>;
+    if constexpr (half::exist) {
+      Eigen::internal::pstoreu(lane, join(half::at(lane), half::at(lane + Lanes / 2)));
+    } else {
+      for (int i = 0; i < Lanes / 2; ++i) lane[i] = join(lane[i], lane[i + Lanes / 2]);
+    }
+    return joined_lanes<S, Lanes / 2>(lane, join);
   }
-  return lane[0];
 }
 
-/// The sum of term(i) over i in [0, n): lane l sums i = l, l + 16, ...
+/// term(lanes_of, i) joined over i in [0, n), starting from `start`: four registers side by side, then their lanes.
+template <class S, class Term, class Join>
+S reduce(int n, S start, Term term, Join join) {
+  constexpr int width = most_lanes<S>;
+  using lanes = lanes_of<S, width>;
+  typename lanes::type part[4];
+  for (auto& p : part) p = lanes::all(start);
+  int i = 0;
+  for (; i + 4 * width <= n; i += 4 * width) {
+#pragma GCC unroll 4
+    for (int l = 0; l < 4; ++l) part[l] = join(part[l], term(lanes{}, i + l * width));
+  }
+  for (; i + width <= n; i += width) part[0] = join(part[0], term(lanes{}, i));
+  S lane[width];
+  Eigen::internal::pstoreu(lane, join(join(part[0], part[1]), join(part[2], part[3])));
+  S result = joined_lanes<S, width>(lane, join);
+  for (; i < n; ++i) result = join(result, term(lanes_of<S, 1>{}, i));
+  return result;
+}
+
+}  // namespace detail
+
+/// The sum of term(lanes, i) over i in [0, n): term makes it for a register of neighbours from i on (and, at the end, for a
+/// single i) out of lanes.at(p + i), lanes.all(value) and Eigen's packet functions.
 template <class S, class Term>
 S sum_in_lanes(int n, Term term) {
-  S lane[row_lanes] = {};
-  int i = 0;
-  for (; i + row_lanes <= n; i += row_lanes) {
-    for (int l = 0; l < row_lanes; ++l) lane[l] += term(i + l);
-  }
-  for (int l = 0; i < n; ++i, ++l) lane[l] += term(i);
-  return joined_lanes(lane, [](S a, S b) { return a + b; });
+  return detail::reduce(n, S(0), term, [](auto const& a, auto const& b) { return Eigen::internal::padd(a, b); });
 }
 
-/// The largest of x[0 .. n), n >= 1; NaN is larger than nothing, but x[0] = NaN gives NaN.
+/// The sum of x[0 .. n).
 template <class S>
-S largest_in_lanes(int n, S const* x) {
-  auto const larger = [](S a, S b) { return b > a ? b : a; };
-  S lane[row_lanes];
-  for (S& l : lane) l = x[0];
-  int i = 0;
-  for (; i + row_lanes <= n; i += row_lanes) {
-    for (int l = 0; l < row_lanes; ++l) lane[l] = larger(lane[l], x[i + l]);
-  }
-  for (int l = 0; i < n; ++i, ++l) lane[l] = larger(lane[l], x[i]);
-  return joined_lanes(lane, larger);
+S sum_of_row(int n, S const* x) {
+  return sum_in_lanes<S>(n, [x](auto lanes, int i) { return lanes.at(x + i); });
+}
+
+/// The larger of each lane; NaN is larger than nothing, but a = NaN stays.
+template <class P>
+P larger(P const& a, P const& b) {
+  return b > a ? b : a;
+}
+
+/// The largest of x[0 .. n), n >= 1; NaN only if x[0] is.
+template <class S>
+S largest_of_row(int n, S const* x) {
+  return detail::reduce(
+      n, x[0], [x](auto lanes, int i) { return lanes.at(x + i); },
+      [](auto const& a, auto const& b) { return larger(a, b); });
 }
 
 }  // namespace foal::device::host_ops

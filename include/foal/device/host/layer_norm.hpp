@@ -21,10 +21,10 @@ struct layer_norm_ops {
     for (std::ptrdiff_t r = 0; r < rows; ++r) {
       S const* const from = x + r * channels;
       S* const to = y + r * channels;
-      S const mean = sum_in_lanes<S>(channels, [from](int c) { return from[c]; }) * share;
-      S const variance = share * sum_in_lanes<S>(channels, [from, mean](int c) {
-                           S const distance = from[c] - mean;
-                           return distance * distance;
+      S const mean = share * sum_of_row(channels, from);
+      S const variance = share * sum_in_lanes<S>(channels, [from, mean](auto lanes, int c) {
+                           auto const distance = Eigen::internal::psub(lanes.at(from + c), lanes.all(mean));
+                           return Eigen::internal::pmul(distance, distance);
                          });
       S const by = S(1) / std::sqrt(variance + static_cast<S>(epsilon));
       if (normal == nullptr) {
@@ -48,8 +48,13 @@ struct layer_norm_ops {
       S const* const from = dy + r * channels;
       S const* __restrict kept = normal + r * channels;
       S* const to = dx + r * channels;
-      S const mean = share * sum_in_lanes<S>(channels, [from, gamma](int c) { return from[c] * gamma[c]; });
-      S const slope = share * sum_in_lanes<S>(channels, [from, gamma, kept](int c) { return from[c] * gamma[c] * kept[c]; });
+      S const mean = share * sum_in_lanes<S>(channels, [from, gamma](auto lanes, int c) {
+                       return Eigen::internal::pmul(lanes.at(from + c), lanes.at(gamma + c));
+                     });
+      S const slope = share * sum_in_lanes<S>(channels, [from, gamma, kept](auto lanes, int c) {
+                        auto const scaled = Eigen::internal::pmul(lanes.at(from + c), lanes.at(gamma + c));
+                        return Eigen::internal::pmul(scaled, lanes.at(kept + c));
+                      });
       S const by = inverse[r];
       for (int c = 0; c < channels; ++c) to[c] = by * (from[c] * gamma[c] - mean - kept[c] * slope);
     }

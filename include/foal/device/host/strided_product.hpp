@@ -2,8 +2,9 @@
 #pragma once
 
 #include <Eigen/Core>
-#include <algorithm>
 #include <cstddef>
+
+#include <foal/device/host/lanes.hpp>
 
 namespace foal::device::host_ops {
 
@@ -20,8 +21,9 @@ struct strided {
 class strided_product {
  public:
   template <class S>
-  static void run(int rows, int cols, int depth, strided<S> a, S const* b, int b_step, S* c, int step, bool accumulate) {
-    panels<S, lanes<S>, many_registers ? 4 : 2>(0, {rows, cols, depth}, a, b, b_step, c, step, accumulate);
+  static void run(int rows, int cols, int depth, strided<S> a, S const* b, std::ptrdiff_t b_step, S* c, std::ptrdiff_t step,
+                  bool accumulate) {
+    panels<S, most_lanes<S>, many_registers ? 4 : 2>(0, {rows, cols, depth}, a, b, b_step, c, step, accumulate);
   }
 
  private:
@@ -30,25 +32,10 @@ class strided_product {
     index rows, cols, depth;
   };
   static constexpr bool many_registers = EIGEN_ARCH_DEFAULT_NUMBER_OF_REGISTERS >= 32;
-  template <class S>
-  static constexpr int lanes = Eigen::internal::packet_traits<S>::size;
-
-  /// Lanes elements in one register; a single element is a register of the scalar type.
-  template <class S, int Lanes>
-  struct packet {
-    using type = typename Eigen::internal::find_best_packet<S, Lanes>::type;
-    static constexpr bool exists = sizeof(type) == Lanes * sizeof(S);
-  };
-  template <class S>
-  struct packet<S, 1> {
-    using type = S;
-    static constexpr bool exists = true;
-  };
-
   /// Columns from `col` on in whole tiles of Packets registers, then in ever narrower ones.
   template <class S, int Lanes, int Packets>
   static void panels(index col, sizes n, strided<S> a, S const* b, index b_step, S* c, index step, bool add) {
-    if constexpr (packet<S, Lanes>::exists) {
+    if constexpr (lanes_of<S, Lanes>::exist) {
       // As many sums as hide the latency of a multiply-add and leave registers for the operands.
       constexpr int most_rows = Packets == 4 || !many_registers ? 4 : 8;
       for (; col + Lanes * Packets <= n.cols; col += Lanes * Packets) {
@@ -76,7 +63,7 @@ class strided_product {
   template <class S, int Lanes, int Packets, int Rows>
   [[gnu::always_inline]] static void tile(index depth, strided<S> a, S const* b, index b_step, S* c, index step, bool add) {
     namespace eigen = Eigen::internal;
-    using vector = typename packet<S, Lanes>::type;
+    using vector = typename lanes_of<S, Lanes>::type;
     vector sum[Rows][Packets];
 #pragma GCC unroll 8
     for (int r = 0; r < Rows; ++r) {
