@@ -81,6 +81,7 @@ set(foal_tests
     layer/pool
     layer/position
     layer/relu
+    layer/transformer
     lower/lower
     lower/policies
     lower/stage

@@ -13,12 +13,8 @@ using namespace foal::test;
 
 namespace {
 
-struct lengths {
-  static constexpr char const* name = "lengths";
-};
-struct memory {
-  static constexpr char const* name = "memory";
-};
+struct lengths {};
+struct memory {};
 
 /// Attention from its formula: q, k, v of sample n as functions (position, channel) -> value.
 template <class Q, class K, class V>
