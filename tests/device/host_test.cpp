@@ -16,6 +16,7 @@
 #include <foal/layer/max_pool.hpp>
 #include <foal/layer/relu.hpp>
 #include <foal/layer/tanh.hpp>
+#include <foal/transformer.hpp>
 
 #include "../support/layer_check.hpp"
 
@@ -124,6 +125,14 @@ TEST_CASE("no layer or loss allocates on the host", "[device]") {
   CHECK(allocations_of<dropout<10>>(features(999), 8) == 0);
   CHECK(allocations_of<batch_norm>(image(70, 8, 8), 8) == 0);
   CHECK(allocations_of<group_norm<7>>(image(70, 8, 8), 8) == 0);
+  CHECK(allocations_of<layer_norm>(sequence(70, 8), 8) == 0);
+  CHECK(allocations_of<linear<40>>(sequence(70, 8), 8) == 0);
+  CHECK(allocations_of<logits<400>>(sequence(70, 8), 8) == 0);
+  CHECK(allocations_of<embedding<400, 70>>(sequence(1, 8), 8) == 0);
+  CHECK(allocations_of<sinusoidal_position>(sequence(70, 8), 8) == 0);
+  CHECK(allocations_of<learned_position>(sequence(70, 8), 8) == 0);
+  CHECK(allocations_of<attention<4>>(sequence(96, 80), 8) == 0);
+  CHECK(allocations_of<attention<4, mask::causal>>(sequence(96, 80), 8) == 0);
 
   host_device host;
   context<device::host, float> ctx{host.device, features(10), features(10), 8};

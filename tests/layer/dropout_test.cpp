@@ -11,6 +11,8 @@ using namespace foal::test;
 
 TEST_CASE("dropout: gradients, in place, the same mask one sample at a time", "[layer]") {
   CHECK(gradient_error<foal::dropout<30>>(features(23), 4, 1) < 1e-6);
+  CHECK(gradient_error<foal::dropout<30>>(foal::sequence(5, 4), 3, 1) < 1e-6);
+  CHECK(gradient_error<foal::gelu>(foal::sequence(5, 4), 3, 1) < 1e-6);
   CHECK(same_in_place<foal::dropout<30>, float>(image(3, 2, 3), 5, 2));
   CHECK(same_one_by_one<foal::dropout<1, 2>, float>(features(37), 6, 3));
 }

@@ -11,6 +11,8 @@ using namespace foal::test;
 TEST_CASE("relu: gradients, in place, one by one", "[layer]") {
   CHECK(gradient_error<foal::relu>(features(13), 5, 1) < 1e-6);
   CHECK(gradient_error<foal::relu>(image(3, 4, 5), 2, 2) < 1e-6);
+  CHECK(gradient_error<foal::relu>(foal::sequence(3, 4), 2, 2) < 1e-6);
+  CHECK(gradient_error<foal::tanh>(foal::sequence(3, 4), 2, 2) < 1e-6);
   CHECK(same_in_place<foal::relu, float>(features(37), 3, 3));
   CHECK(same_one_by_one<foal::relu, float>(features(37), 3, 4));
 }

@@ -129,7 +129,7 @@ inline void sum_losses(cudaStream_t stream, unsigned blocks, loss_parts part) {
   launch("sum_of_parts", stream, 1, sum_of_parts_kernel<long long>, blocks, part.counted, part.counted);
 }
 
-/// Cross-entropy of softmax(x) over rows of x [rows, cols], as host_ops::loss_ops has it; dx may be null.
+/// Cross-entropy of softmax(x) over rows of x [rows, cols], as host_ops::cross_entropy_ops has it; dx may be null.
 template <class S>
 void softmax_cross_entropy(cudaStream_t stream, int rows, int cols, S const* x, std::int32_t const* target, double smoothing,
                            double divide, S* dx, loss_parts part) {
@@ -138,7 +138,7 @@ void softmax_cross_entropy(cudaStream_t stream, int rows, int cols, S const* x, 
   sum_losses(stream, loss_blocks(rows), part);
 }
 
-/// Per row the mean over cols of (x - target)^2, as host_ops::loss_ops has it; dx may be null.
+/// Per row the mean over cols of (x - target)^2, as host_ops::squared_error_ops has it; dx may be null.
 template <class S>
 void mean_squared_error(cudaStream_t stream, int rows, int cols, S const* x, S const* target, double divide, S* dx,
                         loss_parts part) {
