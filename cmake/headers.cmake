@@ -36,6 +36,7 @@ set(foal_headers
     foal/device/attention.hpp
     foal/device/contract.hpp
     foal/device/default.hpp
+    foal/device/framed.hpp
     foal/device/host.hpp
     foal/device/host/attention.hpp
     foal/device/host/convolution.hpp
@@ -48,11 +49,16 @@ set(foal_headers
     foal/device/host/mean_squared_error.hpp
     foal/device/host/memory.hpp
     foal/device/host/normalisation.hpp
+    foal/device/host/packet.hpp
+    foal/device/host/places.hpp
     foal/device/host/pooling.hpp
     foal/device/host/product.hpp
     foal/device/host/rows.hpp
     foal/device/host/softmax.hpp
     foal/device/host/strided_product.hpp
+    foal/device/host/window_outer.hpp
+    foal/device/host/window_sums.hpp
+    foal/device/host/window_tile.hpp
     foal/device/loss_sums.hpp
     foal/device/timed.hpp
     foal/device/window.hpp

@@ -57,6 +57,7 @@ set(foal_tests
     delay/chain
     delay/stability
     device/host
+    device/host/convolution
     device/host/map
     device/host/product
     device/host/softmax

@@ -63,16 +63,24 @@ TEST_CASE("conv: gradients against central differences", "[layer]") {
 }
 
 TEST_CASE("conv: several blocks of samples", "[layer]") {
-  // 32 * 32 positions of depth 27: two samples fill a block, five need three.
-  static_assert(conv<2, 3>::window(image(3, 32, 32)).samples_per_block() == 2);
-  CHECK(forward_error<2, 3, 1, 1>(image(3, 32, 32), 5) < 1e-6);
-  layer_run<conv<2, 3>, float> a(image(3, 32, 32), 5, 9);
-  layer_run<conv<2, 3>, double> b(image(3, 32, 32), 5, 9);
+  // 16 * 16 positions: two samples fill a block, five need three.
+  constexpr auto window = conv<2, 3>::window(image(3, 16, 16));
+  static_assert(foal::device::framed_samples(window, foal::device::forward_frame(window)) == 2);
+  CHECK(forward_error<2, 3, 1, 1>(image(3, 16, 16), 5) < 1e-6);
+  layer_run<conv<2, 3>, float> a(image(3, 16, 16), 5, 9);
+  layer_run<conv<2, 3>, double> b(image(3, 16, 16), 5, 9);
   a.forward(), a.backward_input(), a.backward_weight();
   b.forward(), b.backward_input(), b.backward_weight();
   CHECK(relative_error(a.dx, b.dx) < 1e-6);
   CHECK(relative_error(a.gradients[0], b.gradients[0]) < 1e-5);
   CHECK(relative_error(a.gradients[1], b.gradients[1]) < 1e-5);
+}
+
+TEST_CASE("conv: a sample's bits do not depend on the others", "[layer]") {
+  CHECK(same_one_by_one<conv<20, 3>, float>(image(5, 9, 7), 4, 1));
+  CHECK(same_one_by_one<conv<37, 3, 2>, float>(image(6, 16, 16), 5, 2));
+  CHECK(same_one_by_one<conv<16, 1, 2>, float>(image(16, 6, 6), 3, 3));
+  CHECK(same_one_by_one<conv<3, 1>, double>(image(70, 3, 3), 3, 4));
 }
 
 TEST_CASE("conv: what it declares", "[layer]") {

@@ -16,19 +16,6 @@ struct window {
   constexpr int positions() const { return out_height() * out_width(); }
   /// Elements that one output position sees: the depth of a convolution's product.
   constexpr int depth() const { return kernel * kernel * channels; }
-  /// Whether every output position sees exactly its input position, so a convolution is a product without any copy.
-  constexpr bool pointwise() const { return kernel == 1 && stride == 1 && padding == 0; }
-
-  /// Samples whose patches are gathered at once: the gathered matrix stays near 64 Ki elements, so it is still cached when
-  /// the product reads it, and does not grow with the microbatch.
-  constexpr int samples_per_block() const {
-    long long const one = static_cast<long long>(positions()) * depth();
-    return one >= 65536 ? 1 : static_cast<int>(65536 / one);
-  }
-  /// Scratch elements of a convolution, whatever the microbatch.
-  constexpr long long patch_elements() const {
-    return pointwise() ? 0 : static_cast<long long>(samples_per_block()) * positions() * depth();
-  }
 
  private:
   constexpr int extent(int size) const {

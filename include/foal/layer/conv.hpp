@@ -1,7 +1,7 @@
 // Two-dimensional convolution.
 #pragma once
 
-#include <foal/device/window.hpp>
+#include <foal/device/framed.hpp>
 #include <foal/layer/bias.hpp>
 #include <foal/layer/contract.hpp>
 
@@ -26,7 +26,7 @@ struct conv {
     if constexpr (With == bias::none) return {weight};
     return {weight, parameter{"bias", features(Out), start, false}};
   }
-  static constexpr amount scratch(shape in) { return {window(in).patch_elements(), 0}; }
+  static constexpr amount scratch(shape in) { return {device::framed_elements(window(in), Out), 0}; }
   static constexpr long long flops(shape in) { return 2LL * window(in).positions() * window(in).depth() * Out; }
 
   template <class C, class S = typename C::scalar>

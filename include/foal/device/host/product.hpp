@@ -1,23 +1,12 @@
 // Matrix products on the host: register tiles over Eigen's vector types, a block of the right operand packed where it pays.
 #pragma once
 
-#include <Eigen/Core>
 #include <algorithm>
 #include <cstddef>
 
-namespace foal::device::host_ops {
+#include <foal/device/host/packet.hpp>
 
-/// Lanes elements of S in one register; one lane is S itself.
-template <class S, int Lanes>
-struct packet {
-  using type = typename Eigen::internal::find_best_packet<S, Lanes>::type;
-  static constexpr bool exists = sizeof(type) == Lanes * sizeof(S);
-};
-template <class S>
-struct packet<S, 1> {
-  using type = S;
-  static constexpr bool exists = true;
-};
+namespace foal::device::host_ops {
 
 /// Row-major products. c may not overlap a or b. Sizes are of the product: c is [rows, cols].
 ///
@@ -55,6 +44,9 @@ class product_ops {
     blocked<S>({rows, cols, depth}, {a, 1, rows}, {b, cols, 1}, c, accumulate, rows >= least_rows_to_copy);
   }
 
+ protected:
+  void* workspace() const { return workspace_; }
+
  private:
   using index = std::ptrdiff_t;
   struct sizes {
@@ -68,12 +60,11 @@ class product_ops {
     operand at(index i, index j) const { return {data + i * down + j * right, down, right}; }
   };
 
-  static constexpr bool many_registers = EIGEN_ARCH_DEFAULT_NUMBER_OF_REGISTERS >= 32;
   static constexpr int tile_packets = many_registers ? 4 : 2;
   static constexpr index block_depth = 256;
   static constexpr int least_rows_to_copy = 64;
   template <class S>
-  static constexpr int full = Eigen::internal::packet_traits<S>::size;
+  static constexpr int full = full_lanes<S>;
 
   /// c (+)= a b in panels of columns: as many whole tiles as fit, then ever narrower ones down to one column.
   template <class S>
@@ -122,22 +113,7 @@ class product_ops {
     if (b.right == 1) {
       for (index k = 0; k < depth; ++k) std::copy_n(b.data + k * b.down, Width, block + k * Width);
     } else {
-      // Squares of 4 keep reads and writes in whole pieces of cache lines, and vectorise into shuffles.
-      constexpr index square = Width % 4 == 0 ? 4 : 1;
-      index k = 0;
-      for (; k + square <= depth; k += square) {
-        for (index j = 0; j < Width; j += square) {
-          S const* const from = b.data + k * b.down + j * b.right;
-          S part[square][square];
-          for (index i = 0; i < square; ++i) {
-            for (index l = 0; l < square; ++l) part[l][i] = from[i * b.right + l];
-          }
-          for (index l = 0; l < square; ++l) std::copy_n(part[l], square, block + (k + l) * Width + j);
-        }
-      }
-      for (; k < depth; ++k) {
-        for (index j = 0; j < Width; ++j) block[k * Width + j] = b.data[k + j * b.right];
-      }
+      transpose_panel<S, Width>(depth, b.data, b.right, block);
     }
     return {block, Width, 1};
   }

@@ -1,0 +1,94 @@
+// Registers of several elements, for the kernels that are written in them: Eigen's vector types by their number of lanes.
+#pragma once
+
+#include <Eigen/Core>
+#include <cstddef>
+#include <cstring>
+#include <utility>
+
+namespace foal::device::host_ops {
+
+/// Lanes elements of S in one register; one lane is S itself.
+template <class S, int Lanes>
+struct packet {
+  using type = typename Eigen::internal::find_best_packet<S, Lanes>::type;
+  static constexpr bool exists = sizeof(type) == Lanes * sizeof(S);
+};
+template <class S>
+struct packet<S, 1> {
+  using type = S;
+  static constexpr bool exists = true;
+};
+
+/// Lanes of the widest register for S.
+template <class S>
+inline constexpr int full_lanes = Eigen::internal::packet_traits<S>::size;
+
+/// Whether there are 32 vector registers instead of 16.
+inline constexpr bool many_registers = EIGEN_ARCH_DEFAULT_NUMBER_OF_REGISTERS >= 32;
+
+/// The same address, of which the compiler does not know where it came from: it then addresses neighbours by constant
+/// distances from one register, instead of keeping a register (or a spilled one) for each.
+template <class T>
+[[gnu::always_inline]] inline T* opaque(T* p) {
+  asm("" : "+r"(p));
+  return p;
+}
+
+namespace detail {
+
+/// The compiler's own vectors, for shuffles: Eigen has none for all of its types, and its transposition makes g++ warn.
+template <class S, int Lanes>
+struct plain_vector {
+  typedef S type [[gnu::vector_size(Lanes * sizeof(S))]];
+};
+
+/// The elements of a and b in turn, beginning with element `From` of both.
+template <int Lanes, int From, class V, int... I>
+[[gnu::always_inline]] inline V interleave(V a, V b, std::integer_sequence<int, I...>) {
+  return __builtin_shufflevector(a, b, (From + I / 2 + I % 2 * Lanes)...);
+}
+
+/// Rows become columns: each round halves the distance between elements that belong together.
+template <class V, int Lanes>
+[[gnu::always_inline]] inline void transpose_square(V (&row)[Lanes]) {
+  using lanes = std::make_integer_sequence<int, Lanes>;
+#pragma GCC unroll 4
+  for (int round = 1; round < Lanes; round *= 2) {
+    V next[Lanes];
+#pragma GCC unroll 8
+    for (int i = 0; i < Lanes / 2; ++i) {
+      next[2 * i] = interleave<Lanes, 0>(row[i], row[i + Lanes / 2], lanes{});
+      next[2 * i + 1] = interleave<Lanes, Lanes / 2>(row[i], row[i + Lanes / 2], lanes{});
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < Lanes; ++i) row[i] = next[i];
+  }
+}
+
+}  // namespace detail
+
+/// to[k * Width + j] = from[k + j * right] for k < depth, j < Width: rows of `from` become columns.
+template <class S, int Width>
+void transpose_panel(std::ptrdiff_t depth, S const* from, std::ptrdiff_t right, S* to) {
+  constexpr int lanes = full_lanes<S>;
+  std::ptrdiff_t k = 0;
+  if constexpr (lanes > 1 && Width % lanes == 0) {
+    using vector = typename detail::plain_vector<S, lanes>::type;
+    for (; k + lanes <= depth; k += lanes) {
+      for (int j = 0; j < Width; j += lanes) {
+        vector row[lanes];
+#pragma GCC unroll 16
+        for (int i = 0; i < lanes; ++i) std::memcpy(&row[i], from + k + (j + i) * right, sizeof(vector));
+        detail::transpose_square(row);
+#pragma GCC unroll 16
+        for (int i = 0; i < lanes; ++i) std::memcpy(to + (k + i) * Width + j, &row[i], sizeof(vector));
+      }
+    }
+  }
+  for (; k < depth; ++k) {
+    for (int j = 0; j < Width; ++j) to[k * Width + j] = from[k + j * right];
+  }
+}
+
+}  // namespace foal::device::host_ops
