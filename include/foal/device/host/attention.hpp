@@ -250,7 +250,8 @@ struct attention_ops {
       scores_of(n, at, key, count, keys, queries, share);
       strided_product::run(count, padded, width, values, changes, padded, slope, padded, false);
       for (int j = 0; j < count; ++j) {
-        S* __restrict p = share + j * padded, *__restrict d = slope + j * padded;
+        S* __restrict p = share + j * padded;
+        S* __restrict d = slope + j * padded;
         for (int i = 0; i < padded; ++i) {
           S const probability = exponential(p[i] - top[i]) * inverse[i];
           p[i] = probability;
