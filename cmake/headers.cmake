@@ -143,6 +143,7 @@ set(foal_headers
     foal/layer/initialise.hpp
     foal/layer/layer_norm.hpp
     foal/layer/linear.hpp
+    foal/layer/loss/collect.hpp
     foal/layer/loss/cross_entropy.hpp
     foal/layer/loss/mean_squared_error.hpp
     foal/layer/loss/result.hpp
@@ -183,6 +184,7 @@ set(foal_headers
 
     foal/executor/any_source.hpp
     foal/executor/bound_stage.hpp
+    foal/executor/check_source.hpp
     foal/executor/diagnostic.hpp
     foal/executor/diagnostics.hpp
     foal/executor/drive.hpp
@@ -209,6 +211,7 @@ set(foal_headers
     foal/zoo/transformer.hpp
 
     foal/foal.hpp
+    foal/predictor.hpp
     foal/text.hpp
     foal/trainer.hpp
     foal/transformer.hpp

@@ -91,6 +91,7 @@ set(foal_tests
     model/partition
     model/stages
     optim/optim
+    predictor
     report/chart
     report/facts
     report/html
@@ -111,6 +112,7 @@ set(foal_tests
     schedule/recompute
     schedule/replay
     schedule/text
+    sequence_trainer
     sweep/setting
     sweep/teacher
     sweep/train

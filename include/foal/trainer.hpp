@@ -8,8 +8,10 @@
 #include <utility>
 
 #include <foal/data/batches.hpp>
+#include <foal/data/sequence_batches.hpp>
 #include <foal/device/default.hpp>
 #include <foal/executor/any_source.hpp>
+#include <foal/executor/check_source.hpp>
 #include <foal/executor/engine.hpp>
 #include <foal/executor/facts.hpp>
 #include <foal/lower/describe.hpp>
@@ -145,11 +147,20 @@ class trainer {
   /// the end of a fit drains. A divergence ends the fit and is reported, not thrown. `augment`: see foal::data::augment.
   template <data::source Source, class... Augment>
   fit_report fit(Source const& source, fit_options options = {}, Augment... augment) {
-    check_source(source);
-    data::batches<Source, Augment...> const batches(source,
-                                                    {values_.microbatch_size, values_.microbatches, values_.seed,
-                                                     options.shuffle ? data::ordering::shuffled : data::ordering::in_order},
-                                                    augment...);
+    check(source);
+    return fit_batches(data::batches<Source, Augment...>(source, batching(options), augment...), options);
+  }
+
+  /// The same for sequences: microbatches of similar lengths, and losses weighted by their targets.
+  template <data::sequence_source Source>
+  fit_report fit(Source const& source, fit_options options = {}) {
+    check(source);
+    return fit_batches(data::sequence_batches<Source>(source, batching(options)), options);
+  }
+
+  /// Trains for whole epochs on batches with minibatches_per_epoch() and what executor::source_of() takes.
+  template <class Batches>
+  fit_report fit_batches(Batches const& batches, fit_options const& options) {
     long long const per_epoch = batches.minibatches_per_epoch();
     executor::run_request request = options.hooks;
     request.minibatches = per_epoch * options.epochs;
@@ -188,9 +199,9 @@ class trainer {
   }
 
   /// Loss and accuracy of the weights as they are.
-  template <data::source Source>
+  template <class Source>
   evaluation_result evaluate(Source const& source) {
-    check_source(source);
+    check(source);
     executor::any_source<scalar_type, target_type> const any(source);
     return engine_.evaluate(any.functions);
   }
@@ -332,19 +343,18 @@ class trainer {
     return min_max_partition(cost, values_.workers);
   }
 
+  data::batching batching(fit_options const& options) const {
+    return {values_.microbatch_size, values_.microbatches, values_.seed,
+            options.shuffle ? data::ordering::shuffled : data::ordering::in_order};
+  }
+
   template <class Source>
-  void check_source(Source const& source) const {
-    shape const given = source.sample(), needed = Net::description.input;
-    require(given == needed, "cannot train ", tables_.model_name, " on these samples, because they have ", given.extent[0],
-            " x ", given.extent[1], " x ", given.extent[2], " elements and its foal::input is ", needed.extent[0], " x ",
-            needed.extent[1], " x ", needed.extent[2], "; change the input or the data");
-    require(source.target_size() == tables_.loss.targets_per_sample, "cannot train on these samples, because each has ",
-            source.target_size(), " targets and the loss takes ", tables_.loss.targets_per_sample,
-            "; change the loss or the data");
-    if constexpr (requires { source.classes(); } && !std::is_void_v<typename Loss::target>)
-      require(source.classes() <= Net::description.output.channels(), "cannot train on these samples, because they have ",
-              source.classes(), " classes and the model ends in ", Net::description.output.channels(),
-              " outputs; widen the last layer");
+  void check(Source const& source) const {
+    if constexpr (data::sequence_source<Source>)
+      executor::check_sequences(source, tables_.model_name, Net::description);
+    else
+      executor::check_samples(source, tables_.model_name, Net::description, tables_.loss.targets_per_sample,
+                              !std::is_void_v<typename Loss::target>);
   }
 
   fit_report report_of(executor::run_result const& result, long long per_epoch) const {

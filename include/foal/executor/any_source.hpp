@@ -2,7 +2,10 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
+#include <vector>
 
+#include <foal/data/sequence.hpp>
 #include <foal/data/source.hpp>
 #include <foal/executor/tables.hpp>
 
@@ -33,7 +36,8 @@ source_functions source_of(Batches const& from) {
   return f;
 }
 
-/// Samples of any source, in order, as functions; refers to the source.
+/// Samples of any source as functions, in order, or the shorter before the longer where lengths differ; refers to the
+/// source.
 template <class S, class Target>
 struct any_source {
   evaluation_source functions{};
@@ -54,6 +58,42 @@ struct any_source {
                       source.write_target(first + i,
                                           static_cast<Target*>(t) + static_cast<std::ptrdiff_t>(i) * source.target_size());
                   }} {}
+
+  template <data::sequence_source Source>
+  any_source(Source const& from) {  // NOLINT: as above
+    auto const order = std::make_shared<by_length<Source>>(from);
+    functions.self = order.get();
+    functions.samples = from.size();
+    functions.lengths = [](void const* self, long long first, int n) {
+      auto const& o = *static_cast<by_length<Source> const*>(self);
+      lengths_of_axes most;
+      for (int i = 0; i < n; ++i) most = data::longer_of(most, data::lengths_of(*o.source, o.at(first + i)));
+      return most;
+    };
+    functions.inputs = [](void const* self, long long first, int n, int entry, lengths_of_axes most, void* x) {
+      auto const& o = *static_cast<by_length<Source> const*>(self);
+      int const axis = o.source->entry_axis(entry), row = axis == 0 ? 1 : most.length[axis - 1];
+      for (int i = 0; i < n; ++i)
+        o.source->write_entry(o.at(first + i), entry, row, static_cast<S*>(x) + static_cast<std::ptrdiff_t>(i) * row);
+    };
+    functions.targets = [](void const* self, long long first, int n, lengths_of_axes most, void* t) {
+      auto const& o = *static_cast<by_length<Source> const*>(self);
+      int const row = most.length[o.source->axes() - 1];
+      for (int i = 0; i < n; ++i)
+        o.source->write_target(o.at(first + i), row, static_cast<Target*>(t) + static_cast<std::ptrdiff_t>(i) * row);
+    };
+    owned_ = order;
+  }
+
+ private:
+  template <class Source>
+  struct by_length {
+    Source const* source;
+    std::vector<long long> order;
+    explicit by_length(Source const& from) : source(&from), order(data::sequence_order(from)) {}
+    long long at(long long i) const { return order[static_cast<std::size_t>(i)]; }
+  };
+  std::shared_ptr<void const> owned_;
 };
 
 }  // namespace foal::executor

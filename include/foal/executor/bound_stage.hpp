@@ -123,8 +123,11 @@ struct bound_stage {
   int delay = 0;  ///< injected, in microbatches; -1: F reads the live version
   bool asynchronous = false, stashes = false;
   bool frozen = false;          ///< it has B, but no W and no U
+  bool forward = false;         ///< it has F alone: inference, or nothing below or here trains
   long long phase_updates = 0;  ///< updates before the asynchronous part of the run
 
+  /// After F nothing reads the wire any more.
+  bool reads_wire_once() const { return forward || continues_segment(); }
   /// R reads the wire that F has read: the stage is the first one of a segment.
   bool begins_segment() const { return facts.head == number; }
   /// R reads what R of the stage before made.

@@ -55,7 +55,8 @@ class run_memory {
       b.version = 0;
       b.facts = phase.facts.stage[s];
       b.stashes = phase.stashes;
-      b.frozen = phase.frozen(static_cast<int>(s));
+      b.frozen = phase.wanted(static_cast<int>(s)) == schedule::gradients::input;
+      b.forward = phase.wanted(static_cast<int>(s)) == schedule::gradients::none;
       bool const sends = s + 1 < stages_.size() && phase.facts.stage[s + 1].head >= 0 &&
                          phase.facts.stage[s + 1].head <= static_cast<int>(s);
       b.again_in.channel = b.continues_segment() ? &again_[s] : nullptr;
@@ -242,7 +243,8 @@ class run_memory {
           again && ((where == lower::place::wire_in && b.continues_segment()) || (where == lower::place::wire_out && sends));
       bool const unread = again && where == lower::place::wire_out && !sends;
       b.tensors.push_back(rebuilt ? at_once.rebuilt : unread ? at_once.transient : at_once.plain);
-      b.forward_tensors.push_back(again && where == lower::place::kept ? at_once.transient : at_once.plain);
+      bool const dropped = (again || b.forward) && where == lower::place::kept;
+      b.forward_tensors.push_back(dropped ? at_once.transient : at_once.plain);
     }
   }
 

@@ -43,7 +43,8 @@ class stage_ops {
     pass_lengths(b, p);
     if (b.number == 0) load_inputs(b, p);
     take_borrowed(t_, b, p.microbatch);
-    forward_steps(b, b.forward_tensors, forward_weights(b, p.microbatch), p, phase::train);
+    forward_steps(b, b.forward_tensors, forward_weights(b, p.microbatch), p,
+                  t_.phases.back().inference ? phase::evaluate : phase::train);
     if (!last) return {};
     return apply_loss(b, p);
   }
@@ -263,7 +264,9 @@ class stage_ops {
 
   loss::loss_result apply_loss(bound_stage& b, position p) const {
     void* const targets = b.targets.at(0);
-    if (t_.device.host_memory) {
+    if (t_.loss.targets_per_sample == 0) {
+      // nothing to compare with
+    } else if (t_.device.host_memory) {
       source_.targets(source_.self, p.global, targets);
     } else {
       source_.targets(source_.self, p.global, host_targets_);
@@ -277,10 +280,11 @@ class stage_ops {
     c.samples = v_.microbatch_size;
     c.x = tensor(b.forward_tensors, b.table->output_tensor, p);
     c.targets = targets;
+    c.phase = t_.phases.back().inference ? phase::evaluate : phase::train;
     c.divide = source_.weight == nullptr  // (weight of the minibatch) / N
                    ? t_.loss.sample_weight * v_.microbatch_size
                    : source_.weight(source_.self, p.global / v_.microbatches) / v_.microbatches;
-    c.dx = tensor(b.tensors, b.table->loss_gradient_tensor, p);
+    if (!b.forward) c.dx = tensor(b.tensors, b.table->loss_gradient_tensor, p);
     return t_.loss.apply(c);
   }
 

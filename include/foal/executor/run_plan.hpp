@@ -87,9 +87,10 @@ class run_plan {
       auto const add = [&](char const* what, category c, std::size_t n) { return plan_.add(what, c, worker, number, n); };
 
       p.w = add("weights", category::weights, bytes(t.weight_elements));
-      p.g = add("gradients", category::gradients, bytes(t.gradient_elements));
+      bool const trains = !tables_.phases.back().inference;
+      p.g = add("gradients", category::gradients, trains ? bytes(t.gradient_elements) : 0);
       p.buffers = add("statistics", category::statistics, bytes(t.buffer_elements));
-      for (int k = 0; k < tables_.policies.optimizer_states; ++k)
+      for (int k = 0; trains && k < tables_.policies.optimizer_states; ++k)
         p.states[k] = add("optimizer state", category::optimizer, bytes(t.trained_elements));
 
       auto const& last = tables_.phases.back().facts.stage[s];
@@ -227,12 +228,12 @@ class run_plan {
     return region;
   }
 
-  /// Below the temporaries of a stage that is recomputed in some phase: what its F keeps for nobody, and what R at the end
-  /// of a segment sends to nobody. Gives the size of the whole.
+  /// Below the temporaries of a stage whose F keeps nothing in some phase (it is recomputed, or has no backward): what F
+  /// writes all the same, and what R at the end of a segment sends to nobody. Gives the size of the whole.
   std::size_t add_transient(std::size_t s, std::size_t region) {
     lower::stage_table const& t = tables_.stages[s];
     stage_[s].transient.assign(t.tensors.size(), 0);
-    if (!recomputes(s)) return region;
+    if (!keeps_nothing(s)) return region;
     for (std::size_t x = 0; x < t.tensors.size(); ++x) {
       lower::place const where = t.tensors[x].where;
       if (t.tensors[x].backward || (where != lower::place::kept && where != lower::place::wire_out)) continue;
@@ -241,8 +242,10 @@ class run_plan {
     }
     return region;
   }
-  bool recomputes(std::size_t s) const {
-    return over_phases([&](phase_table const& ph) { return ph.facts.stage[s].head >= 0 ? 1 : 0; }) > 0;
+  bool keeps_nothing(std::size_t s) const {
+    return over_phases([&](phase_table const& ph) {
+             return ph.facts.stage[s].head >= 0 || ph.wanted(static_cast<int>(s)) == schedule::gradients::none ? 1 : 0;
+           }) > 0;
   }
 
   run_tables const& tables_;

@@ -255,7 +255,7 @@ class worker {
     channel_end const& e = b.wire_in;
     if (e.channel == nullptr || !b.forwarded.pass(m)) return;
     if (e.ring_transit != 0) e.channel->read.advance(b.forwarded.up_to, *e.other);
-    if (e.ring_kept != 0 && b.continues_segment()) e.channel->released.advance(b.forwarded.up_to, *e.other);
+    if (e.ring_kept != 0 && b.reads_wire_once()) e.channel->released.advance(b.forwarded.up_to, *e.other);
   }
 
   void update(bound_stage& b, long long key) {

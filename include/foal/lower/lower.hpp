@@ -72,6 +72,7 @@ inline phase_table make_phase(std::string name, schedule::program program, bool 
   phase.facts = schedule::analyse(view);  // proves it, and throws the proof's sentence otherwise
   phase.program_delays.assign(view.delays.begin(), view.delays.end());
   phase.wants.assign(view.wants.begin(), view.wants.end());
+  phase.inference = view.inference;
   phase.program = std::move(program);
   phase.stashes = stashes;
   return phase;

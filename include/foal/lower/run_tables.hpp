@@ -21,10 +21,11 @@ struct phase_table {
   schedule::analysis facts;
   bool stashes = false;                    ///< B reads the version that its F read
   std::vector<schedule::gradients> wants;  ///< what each stage's backward is for; empty: both everywhere
+  bool inference = false;                  ///< no stage has a backward
 
-  /// The stage has B, but nothing of its own to train.
-  bool frozen(int stage) const {
-    return !wants.empty() && wants[static_cast<std::size_t>(stage)] == schedule::gradients::input;
+  schedule::gradients wanted(int stage) const {
+    if (inference) return schedule::gradients::none;
+    return wants.empty() ? schedule::gradients::both : wants[static_cast<std::size_t>(stage)];
   }
 };
 

@@ -32,7 +32,7 @@ using gpt_tied = std::conditional_t<Z.tied, tied<gpt_matrix, Layer>, Layer>;
 
 /// Input: windows of tokens. Output: a score for each token as the next one, at each position.
 template <gpt_size Z>
-struct gpt : stages<tokens<Z.longest>, detail::gpt_tied<Z, embedding<Z.vocabulary, Z.width>>, learned_position,
+struct gpt : stages<tokens<Z.longest, 1>, detail::gpt_tied<Z, embedding<Z.vocabulary, Z.width>>, learned_position,
                     detail::dropout_or_nothing<Z.dropout_percent>, repeat<Z.layers, detail::gpt_layer<Z>>, layer_norm,
                     detail::gpt_tied<Z, logits<Z.vocabulary>>> {
   static constexpr gpt_size size = Z;

@@ -1,0 +1,85 @@
+// Inference: what a trained model gives, pipelined over workers, is what evaluation sees.
+#include <foal/layer/batch_norm.hpp>
+#include <foal/layer/dropout.hpp>
+#include <foal/layer/linear.hpp>
+#include <foal/layer/loss/cross_entropy.hpp>
+#include <foal/layer/tanh.hpp>
+#include <foal/optim/momentum.hpp>
+#include <foal/predictor.hpp>
+#include <foal/schedule/pipemare.hpp>
+#include <foal/zoo/gpt.hpp>
+
+#include <catch2/catch.hpp>
+#include <cmath>
+
+#include "tests/support/nets.hpp"
+
+namespace {
+
+using namespace foal;
+
+struct net : stages<input<5>, linear<6>, batch_norm, foal::tanh, dropout<1, 2>, residual<linear<6>, foal::tanh>, linear<3>> {
+};
+
+struct few {
+  test::stream from{.samples = 4};
+  long long size() const { return 24; }
+  shape sample() const { return features(5); }
+  int target_size() const { return 1; }
+  int classes() const { return 3; }
+  template <class S>
+  void write_sample(long long i, S* x) const {
+    test::stream one{.samples = 1};
+    one.inputs(i, x, static_cast<S*>(nullptr));
+  }
+  template <class T>
+  void write_target(long long i, T* t) const {
+    test::stream one{.samples = 1};
+    one.targets(i, t);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("Predictions are the same on any number of workers, and those that evaluation scores", "[predictor]") {
+  trainer<net, loss::cross_entropy, schedule::pipemare, optim::momentum> t(
+      {.microbatch_size = 4, .microbatches = 2, .lr = {.rate = 0.05F}});
+  few const data;
+  t.run(data.from, {.minibatches = 10});
+  std::vector<float> reference;
+  for (int workers = 1; workers <= 4; ++workers) {
+    predictor<net> p({.microbatch_size = 4, .microbatches = 2, .workers = workers});
+    p.take(t);
+    for (int again = 0; again < 2; ++again) {  // the second call begins at microbatch 0 too
+      std::vector<float> all;
+      p.predict(data.from, 6, [&](long long m, float const* y, shape of, int samples) {
+        CHECK(m == static_cast<long long>(all.size()) / 12);
+        CHECK(of == features(3));
+        all.insert(all.end(), y, y + of.size() * samples);
+      });
+      if (reference.empty()) reference = all;
+      CHECK(all == reference);
+    }
+  }
+  REQUIRE(reference.size() == 24 * 3);
+  double loss = 0;
+  for (long long i = 0; i < 24; ++i) {
+    float const* const y = reference.data() + i * 3;
+    std::int32_t target = 0;
+    data.write_target(i, &target);
+    double sum = 0;
+    for (int c = 0; c < 3; ++c) sum += std::exp(static_cast<double>(y[c]));
+    loss += std::log(sum) - static_cast<double>(y[target]);
+  }
+  CHECK(loss / 24 == Approx(t.evaluate(data).loss).epsilon(1e-5));
+  CHECK_THROWS_WITH(predictor<net>({.microbatches = 2}).predict(data.from, 3, [](long long, float const*, shape, int) {}),
+                    Catch::Matchers::Contains("rounds of 2"));
+}
+
+TEST_CASE("Inference allocates no gradients, no optimizer and nothing that is saved", "[predictor]") {
+  predictor<net> const p({.microbatch_size = 4});
+  auto const& plan = p.run().engine().memory().plan();
+  CHECK(plan.bytes(category::gradients) == 0);
+  CHECK(plan.bytes(category::optimizer) == 0);
+  CHECK(plan.bytes(category::saved) == 0);
+}

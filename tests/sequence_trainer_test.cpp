@@ -1,0 +1,94 @@
+// Training on sequences of different lengths: batches, evaluation, weights of losses, refusals.
+#include <foal/data/sequence_batches.hpp>
+#include <foal/layer/loss/cross_entropy.hpp>
+#include <foal/optim/adam.hpp>
+#include <foal/schedule/async_1f1b.hpp>
+#include <foal/schedule/gpipe.hpp>
+#include <foal/trainer.hpp>
+#include <foal/zoo/transformer.hpp>
+
+#include <catch2/catch.hpp>
+
+namespace {
+
+using namespace foal;
+
+constexpr int vocabulary = 8, longest = 7;
+
+/// The target is the source backwards; texts of 1 to 6 tokens 3 .. 7.
+struct reversed {
+  long long samples = 96;
+  static int words(long long i) { return 1 + static_cast<int>(i * 11 % 6); }
+  static int token(long long i, int p) { return 3 + static_cast<int>((i * 7 + p * 3 + i / 6) % 5); }
+  long long size() const { return samples; }
+  int axes() const { return 2; }
+  int length(long long i, int) const { return words(i) + 1; }
+  int longest(int) const { return ::longest; }
+  int entries() const { return 3; }
+  int entry_axis(int e) const { return e == 0 ? 1 : e == 1 ? 0 : 2; }
+  long long weight(long long i) const { return words(i) + 1; }
+  template <class S>
+  void write_entry(long long i, int e, int row, S* x) const {
+    int const n = words(i);
+    if (e == 1) {
+      *x = static_cast<S>(n + 1);
+      return;
+    }
+    for (int p = 0; p < row; ++p) {
+      if (e == 0) x[p] = static_cast<S>(p < n ? token(i, p) : p == n ? 2 : 0);
+      if (e == 2) x[p] = static_cast<S>(p == 0 ? 1 : p <= n ? token(i, n - p) : 0);
+    }
+  }
+  void write_target(long long i, int row, std::int32_t* t) const {
+    int const n = words(i);
+    for (int p = 0; p < row; ++p) t[p] = p < n ? token(i, n - 1 - p) : p == n ? 2 : data::ignored_target;
+  }
+};
+static_assert(data::sequence_source<reversed>);
+
+struct net : zoo::transformer<zoo::transformer_size{.encoder_layers = 1,
+                                                    .decoder_layers = 1,
+                                                    .width = 32,
+                                                    .heads = 2,
+                                                    .hidden = 48,
+                                                    .source_vocabulary = vocabulary,
+                                                    .target_vocabulary = vocabulary,
+                                                    .longest = longest,
+                                                    .dropout_percent = 0,
+                                                    .where = zoo::norm::before}> {};
+
+template <class Schedule>
+using run = trainer<net, loss::cross_entropy, Schedule, optim::adam>;
+
+}  // namespace
+
+TEST_CASE("A Transformer learns to reverse, with buckets of lengths and losses by token", "[sequences]") {
+  run<schedule::async_1f1b> t({.microbatch_size = 4, .microbatches = 4, .workers = 2, .lr = {.rate = 0.003F}});
+  reversed const data;
+  auto const r = t.fit(data, {.epochs = 50, .evaluate = data, .quiet = true});
+  REQUIRE_FALSE(r.diverged);
+  CHECK(r.epoch_loss.front() > 1.2);
+  CHECK(r.epoch_loss.back() < 0.3);
+  CHECK(r.accuracy() > 0.9);
+  CHECK(r.evaluations.back().samples == 96);
+}
+
+TEST_CASE("The mean loss counts tokens, whatever the microbatches are", "[sequences]") {
+  reversed const data;
+  auto const first = [&](int m, int n) {
+    run<schedule::gpipe> t({.microbatch_size = m, .microbatches = n, .lr = {.rate = 0.003F}});
+    auto const r = t.fit(data, {.epochs = 1, .shuffle = false, .quiet = true});
+    return std::pair(r.epoch_loss.front(), t.evaluate(data).loss);
+  };
+  auto const whole = first(8, 1), cut = first(2, 4);
+  CHECK(whole.first == Approx(cut.first).epsilon(1e-4));
+  CHECK(whole.second == Approx(cut.second).epsilon(1e-4));
+}
+
+TEST_CASE("Sequences that do not fit are refused in a sentence", "[sequences]") {
+  struct longer : reversed {
+    int longest(int) const { return 9; }
+  };
+  run<schedule::gpipe> t({});
+  CHECK_THROWS_WITH(t.fit(longer{}, {.quiet = true}), Catch::Matchers::Contains("has up to 9 values on axis 1"));
+}
