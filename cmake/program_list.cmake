@@ -49,9 +49,13 @@ set(foal_tests
     data/gzip
     data/handwritten
     data/idx
+    data/lines
     data/memory
     data/npy
     data/order
+    data/parallel_source
+    data/sequence_batches
+    data/spelled_numbers
     data/split
     data/views
     delay/chain
@@ -118,6 +122,12 @@ set(foal_tests
     sweep/train
     tensor/plan
     tensor/shape
+    text/bleu
+    text/bpe
+    text/search
+    text/subwords
+    text/vocabulary
+    text/words
     trainer
     transport/local
     utilisation/resnet50_sizes

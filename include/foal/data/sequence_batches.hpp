@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <foal/core/error.hpp>
+#include <foal/core/random.hpp>
 #include <foal/data/batches.hpp>
 #include <foal/data/order.hpp>
 #include <foal/data/sequence.hpp>
@@ -19,7 +20,7 @@ namespace foal::data {
 ///
 /// Samples sorted by length are cut into groups of a few minibatches, and a group into N strata. In every epoch, by (seed,
 /// epoch), the minibatches are shuffled, and the N microbatches of a minibatch take their samples from the N strata of its
-/// group, one each, in shuffled order: rows of a microbatch are about equally long, those of a minibatch differ more.
+/// group, one each, beginning with any: rows of a microbatch are about equally long, those of a minibatch differ more.
 /// Neighbouring groups whose longest samples are equally long are one group. No epoch needs a table: every place is computed
 /// on its own. What does not fill a minibatch is left out, in every epoch in another group.
 template <sequence_source Source>
@@ -61,44 +62,58 @@ class sequence_batches {
 
   /// Which sample of the source the run sees as its `ordinal`-th.
   long long index(long long ordinal) const {
-    if (how_.order == ordering::cyclic) return ordinal % source_->size();
-    long long const per_epoch = minibatches_per_epoch() * minibatch_samples();
-    if (how_.order == ordering::in_order) return ordinal % per_epoch;
-    return shuffled_index(ordinal / per_epoch, ordinal % per_epoch);
+    return row(place_of(ordinal / how_.microbatch_size), static_cast<int>(ordinal % how_.microbatch_size));
   }
 
   /// The longest of a microbatch's samples, on each axis.
-  lengths_of_axes lengths(long long microbatch) const {
-    lengths_of_axes result;
-    for (int i = 0; i < how_.microbatch_size; ++i)
-      result = longer_of(result, lengths_of(*source_, index(ordinal(microbatch) + i)));
-    return result;
-  }
+  lengths_of_axes lengths(long long microbatch) const { return lengths(place_of(microbatch)); }
 
   /// Writes an entry of a microbatch: [M, length of its axis], where the lengths are lengths(microbatch), or [M] values.
   template <class S>
   void inputs(long long microbatch, int entry, S* x) const {
-    int const axis = source_->entry_axis(entry);
-    int const row = axis == 0 ? 1 : lengths(microbatch).length[axis - 1];
+    place const at = place_of(microbatch);
+    int const axis = source_->entry_axis(entry), width = axis == 0 ? 1 : lengths(at).length[axis - 1];
     for (int i = 0; i < how_.microbatch_size; ++i)
-      source_->write_entry(index(ordinal(microbatch) + i), entry, row, x + static_cast<std::ptrdiff_t>(i) * row);
+      source_->write_entry(row(at, i), entry, width, x + static_cast<std::ptrdiff_t>(i) * width);
   }
 
   /// Writes the targets of a microbatch: [M, length of the last axis], padded with ignored_target.
   void targets(long long microbatch, std::int32_t* t) const {
-    int const row = lengths(microbatch).length[source_->axes() - 1];
+    place const at = place_of(microbatch);
+    int const width = lengths(at).length[source_->axes() - 1];
     for (int i = 0; i < how_.microbatch_size; ++i)
-      source_->write_target(index(ordinal(microbatch) + i), row, t + static_cast<std::ptrdiff_t>(i) * row);
+      source_->write_target(row(at, i), width, t + static_cast<std::ptrdiff_t>(i) * width);
   }
 
   /// The targets of a minibatch that count.
   double weight(long long minibatch) const {
     long long sum = 0;
-    for (long long i = 0; i < minibatch_samples(); ++i) sum += source_->weight(index(minibatch * minibatch_samples() + i));
+    for (int j = 0; j < how_.microbatches; ++j) {
+      place const at = place_of(minibatch * how_.microbatches + j);
+      for (int i = 0; i < how_.microbatch_size; ++i) sum += source_->weight(row(at, i));
+    }
     return static_cast<double>(sum);
   }
 
  private:
+  /// Where the rows of a microbatch come from. Shuffled: from the stratum of `size` places of sorted_ at `begin`, those that
+  /// the order `stream` puts at `first` and after. Otherwise: the samples from `first` on, modulo `size`.
+  struct place {
+    long long begin, size, first;
+    std::uint64_t stream;
+  };
+
+  long long row(place const& at, int i) const {
+    if (how_.order != ordering::shuffled) return (at.first + i) % at.size;
+    return sorted_[static_cast<std::size_t>(at.begin + shuffled(how_.seed, at.stream, at.size, at.first + i))];
+  }
+
+  lengths_of_axes lengths(place const& at) const {
+    lengths_of_axes result;
+    for (int i = 0; i < how_.microbatch_size; ++i) result = longer_of(result, lengths_of(*source_, row(at, i)));
+    return result;
+  }
+
   long long minibatch_samples() const { return static_cast<long long>(how_.microbatch_size) * how_.microbatches; }
 
   long long groups() const { return static_cast<long long>(first_.size()) - 1; }
@@ -119,25 +134,26 @@ class sequence_batches {
     first_.push_back(minibatches);
   }
 
-  long long shuffled_index(long long epoch, long long place) const {
-    long long const strata = how_.microbatches;
-    long long const row = place % how_.microbatch_size, microbatch = place / how_.microbatch_size % strata;
-    // In an epoch the minibatches, the microbatches of each of them, and the samples of each stratum have streams of their
-    // own.
-    auto const stream = [&, first = epoch * (1 + minibatches_per_epoch() + groups() * strata)](long long i) {
-      return static_cast<std::uint64_t>(first + i);
-    };
-    long long const minibatch = shuffled(how_.seed, stream(0), minibatches_per_epoch(), place / minibatch_samples());
-    long long const stratum = shuffled(how_.seed, stream(1 + minibatch), strata, microbatch);
+  place place_of(long long microbatch) const {
+    if (how_.order == ordering::cyclic) return {0, source_->size(), ordinal(microbatch) % source_->size(), 0};
+    long long const strata = how_.microbatches, minibatches = minibatches_per_epoch();
+    long long const in_epoch = microbatch % (minibatches * strata), number = microbatch / (minibatches * strata);
+    if (how_.order == ordering::in_order) return {0, source_->size(), ordinal(in_epoch), 0};
+    // An epoch has a stream for the minibatches, one for the microbatches of each, and one for the samples of each stratum.
+    long long const stream = number * (1 + minibatches + groups() * strata);
+    long long const minibatch = shuffled(how_.seed, static_cast<std::uint64_t>(stream), minibatches, in_epoch / strata);
+    random_key const turn{how_.seed, purpose::order, 0, static_cast<std::uint64_t>(stream + 1 + minibatch)};
+    long long const stratum = (in_epoch + random_word(turn, 0)) % strata;
     auto const above = std::upper_bound(first_.begin(), first_.end(), minibatch);
     long long const group = (above - first_.begin()) - 1, first = *(above - 1);
-    long long const rest = source_->size() % minibatch_samples(), with_rest = epoch % groups();
+    long long const rest = source_->size() % minibatch_samples(), with_rest = number % groups();
     long long const begin = first * minibatch_samples() + (group > with_rest ? rest : 0);
     long long const size = (*above - first) * minibatch_samples() + (group == with_rest ? rest : 0);
-    long long const from = stratum * size / strata, to = (stratum + 1) * size / strata;
-    long long const within = shuffled(how_.seed, stream(1 + minibatches_per_epoch() + group * strata + stratum), to - from,
-                                      (minibatch - first) * how_.microbatch_size + row);
-    return sorted_[static_cast<std::size_t>(begin + from + within)];
+    // Where strata cannot be equal, each is a longer one in turn, so that over the epochs none loses more samples.
+    long long const uneven = number / groups() % strata;
+    long long const from = (stratum * size + uneven) / strata, to = ((stratum + 1) * size + uneven) / strata;
+    return {begin + from, to - from, (minibatch - first) * how_.microbatch_size,
+            static_cast<std::uint64_t>(stream + 1 + minibatches + group * strata + stratum)};
   }
 
   Source const* source_;

@@ -53,8 +53,6 @@ class bpe_learner {
       std::vector<std::size_t> const where = std::exchange(state.where, {});
       for (std::size_t const i : where) apply(i, left, right, whole);
       push_changed();
-      if (state.learned) continue;  // a later merge has made one of the two anew, from other parts
-      state.learned = true;
       merges.push_back(found);
       return true;
     }
@@ -69,7 +67,6 @@ class bpe_learner {
   struct pair_state {
     long long count = 0;
     std::vector<std::size_t> where;
-    bool learned = false;
   };
   struct candidate {
     long long count;

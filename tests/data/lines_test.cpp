@@ -1,0 +1,89 @@
+// Text files: lines, parallel corpora, cuts, and vocabularies and merges on disk.
+#include <catch2/catch.hpp>
+#include <string>
+#include <vector>
+
+#include <foal/core/error.hpp>
+#include <foal/data/lines.hpp>
+#include <foal/data/text_files.hpp>
+
+#include "support.hpp"
+
+using namespace foal::data;
+using strings = std::vector<std::string>;
+
+namespace {
+
+void put(std::string const& path, std::string const& text) { foal_test::write(path, {text.begin(), text.end()}); }
+
+template <class Act>
+std::string message(Act act) {
+  try {
+    act();
+  } catch (foal::error const& e) {
+    return e.what();
+  }
+  return "";
+}
+
+}  // namespace
+
+TEST_CASE("lines end with a line feed, or with the text") {
+  CHECK(lines_of("a b\nc\n") == strings{"a b", "c"});
+  CHECK(lines_of("a\r\n\nb") == strings{"a", "", "b"});
+  CHECK(lines_of("").empty());
+  CHECK(lines_of("\n") == strings{""});
+}
+
+TEST_CASE("a parallel corpus is two files of as many lines") {
+  foal_test::temporary_directory const folder;
+  put(folder / "train.de", "ein mann\neine frau\n");
+  put(folder / "train.en", "a man\na woman\n");
+  parallel_text const text = parallel_lines(folder.path(), "train", "de", "en");
+  CHECK(text.size() == 2);
+  CHECK(text.source == strings{"ein mann", "eine frau"});
+  CHECK(text.target == strings{"a man", "a woman"});
+
+  put(folder / "val.de", "ein mann\n");
+  put(folder / "val.en", "a man\na woman\n");
+  std::string const uneven = message([&] { parallel_lines(folder.path(), "val", "de", "en"); });
+  CHECK(uneven.find("val.de has 1") != std::string::npos);
+  CHECK(uneven.find("val.en has 2") != std::string::npos);
+  CHECK(message([&] { parallel_lines(folder.path(), "test", "de", "en"); }).find("cannot open") == 0);
+  put(folder / "none.de", "");
+  put(folder / "none.en", "");
+  CHECK(message([&] { parallel_lines(folder.path(), "none", "de", "en"); }).find("have 0") != std::string::npos);
+}
+
+TEST_CASE("a text is cut at a character") {
+  text_cut const cut = cut_text("0123456789", 0.2);
+  CHECK(cut.train == "01234567");
+  CHECK(cut.validation == "89");
+  CHECK(cut_text("0123456789", 0).validation.empty());
+  std::string const euros = "\xE2\x82\xAC\xE2\x82\xAC\xE2\x82\xAC\xE2\x82\xAC";  // four characters of three bytes
+  for (double share = 0; share < 1; share += 0.05) {
+    text_cut const parts = cut_text(euros, share);
+    CHECK(parts.train.size() % 3 == 0);
+    CHECK(parts.train + parts.validation == euros);
+  }
+  CHECK(cut_text(euros, 0.5).train.size() == 6);
+  CHECK(cut_text(euros, 0.4).train.size() == 9);  // byte 8 is inside the third character
+  CHECK_THROWS_AS(cut_text("a", 1), foal::error);
+  CHECK_THROWS_AS(cut_text("a", -0.1), foal::error);
+}
+
+TEST_CASE("subwords are saved to two files and read back") {
+  foal_test::temporary_directory const folder;
+  foal::text::word_counts counts;
+  foal::text::count_words("zwölf männer , zwölf frauen", counts);
+  foal::text::subwords code = foal::text::subwords::learn(counts, 6);
+  save_subwords(folder / "code", code);
+  foal::text::subwords again = load_subwords(folder / "code");
+  CHECK(again.merges().merges() == code.merges().merges());
+  CHECK(again.vocabulary().size() == code.vocabulary().size());
+  CHECK(again.encode("zwölf frauen , zwo") == code.encode("zwölf frauen , zwo"));
+  CHECK(message([&] { load_subwords(folder / "other"); }).find("cannot open") == 0);
+  CHECK(message([&] { save_subwords(folder / "no/code", code); }).find("cannot write") == 0);
+  put(folder / "bad.merges", "a b\n");
+  CHECK(message([&] { load_subwords(folder / "bad"); }).find("bad.merges") != std::string::npos);
+}

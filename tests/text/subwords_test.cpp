@@ -1,0 +1,97 @@
+// Lines to numbers and back, by pieces of words, by characters and by bytes.
+#include <catch2/catch.hpp>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <foal/core/error.hpp>
+#include <foal/text/alphabet.hpp>
+#include <foal/text/subwords.hpp>
+
+using namespace foal::text;
+using ids = std::vector<std::int32_t>;
+
+namespace {
+
+word_counts const& counts() {
+  static word_counts const result = [] {
+    word_counts c;
+    count_words("ein mann mit einem hut läuft , eine frau mit einem hund läuft .", c);
+    return c;
+  }();
+  return result;
+}
+
+}  // namespace
+
+TEST_CASE("decode inverts encode") {
+  for (int const merges : {0, 5, 1000}) {
+    subwords code = subwords::learn(counts(), merges);
+    std::string const line = "ein hund mit hut , eine frau läuft mit einem mann .";
+    INFO(merges << " merges");
+    CHECK(code.decode(code.encode(line)) == line);
+    CHECK(code.decode(code.encode("  frau \t hund ")) == "frau hund");
+    CHECK(code.decode(code.encode("nieten")) == "nieten");  // a new word of known characters
+    CHECK(code.encode("").empty());
+    CHECK(code.encode(line) == code.encode(line));  // remembered words are the same words
+  }
+}
+
+TEST_CASE("more merges make shorter lines") {
+  subwords few = subwords::learn(counts(), 0), many = subwords::learn(counts(), 1000);
+  CHECK(few.encode("läuft einem").size() == 10);
+  CHECK(many.encode("läuft einem").size() == 2);
+}
+
+TEST_CASE("a word with a character never seen is one unk") {
+  subwords code = subwords::learn(counts(), 1000);
+  CHECK(code.encode("xylophon") == ids{unk});
+  ids const line = code.encode("ein x läuft");
+  REQUIRE(line.size() > 2);
+  CHECK(code.decode(line) == "ein <unk> läuft");
+}
+
+TEST_CASE("decoding ends at eos and leaves padding and bos out") {
+  subwords code = subwords::learn(counts(), 1000);
+  ids const mann = code.encode("mann");
+  ids line = {bos, pad};
+  line.insert(line.end(), mann.begin(), mann.end());
+  line.insert(line.end(), {eos, mann[0]});
+  CHECK(code.decode(line) == "mann");
+  CHECK(code.decode(ids{}) == "");
+  CHECK_THROWS_AS(code.decode(ids{code.vocabulary().size()}), foal::error);
+}
+
+TEST_CASE("the vocabulary counts pieces as they occur, and holds every piece") {
+  subwords const code = subwords::learn({{"aab", 3}, {"b", 2}}, 1);
+  // The pairs (a,a) and (a,b_) occur 3 times each; (a,a) has the smaller bytes. aab is aa b_, so b_ is there 5 times.
+  CHECK(code.merges().merges() == std::vector<merge>{{"a", "a"}});
+  vocabulary const& v = code.vocabulary();
+  CHECK(v.size() == 4 + 5);
+  CHECK(v.id("b ") == 4);
+  CHECK(v.count(4) == 5);
+  CHECK(v.id("aa") == 5);
+  CHECK(v.count(5) == 3);
+  CHECK(v.count(v.id("a")) == 0);
+  CHECK(v.knows("a "));
+  CHECK(v.knows("b"));
+}
+
+TEST_CASE("an alphabet numbers the characters of a text") {
+  alphabet const a = alphabet::of("zwölf\nöz ö");
+  CHECK(a.vocabulary().size() == 4 + 7);
+  CHECK(a.encode("öz") == ids{4, 5});
+  CHECK(a.decode(a.encode("zwölf\nö")) == "zwölf\nö");
+  CHECK(a.encode("q") == ids{unk});
+  CHECK(a.decode(ids{bos, 5, unk, eos}) == "z\xEF\xBF\xBD");
+}
+
+TEST_CASE("bytes are numbers") {
+  CHECK(byte_alphabet::encode("\xFF") == ids{259});
+  CHECK(byte_alphabet::encode(std::string(1, '\0')) == ids{4});
+  std::string every;
+  for (int i = 0; i < 256; ++i) every += static_cast<char>(i);
+  CHECK(byte_alphabet::decode(byte_alphabet::encode(every)) == every);
+  CHECK(byte_alphabet::decode(ids{bos, 4 + 'a', eos}) == "a");
+  CHECK_THROWS_AS(byte_alphabet::decode(ids{260}), foal::error);
+}
