@@ -33,7 +33,7 @@ using values = std::vector<double>;
 
 }  // namespace
 
-TEST_CASE("a pair is source and eos, its length, bos and target; the answer is target and eos") {
+TEST_CASE("a pair is source and eos, its length, bos and target, and its answer target and eos") {
   parallel_source const s(sides{{10, 11}, {12}}, sides{{20}, {21, 22, 23}});
   CHECK(s.size() == 2);
   CHECK(s.axes() == 2);
