@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstring>
 
 #include <foal/device/host/packet.hpp>
 
@@ -12,9 +13,9 @@ namespace foal::device::host_ops {
 ///
 /// The order of additions: an element of c is one chain over the depth, in order, from 0 or from c; product_nt with few rows
 /// keeps one chain per vector lane and adds those at the end. Nothing depends on the CPU found at run time. Eigen's own
-/// product would allocate, block by cache sizes, and repack the weights for every microbatch: on a core with AVX-512
-/// (GFLOP/s, float, Eigen with preset blocks and buffers / this) 8x512x512 nn 105 / 186, nt 79 / 156, tn 512x512x8 136 /
-/// 138, 8x10x512 nn 63 / 66, 256x64x576 nn 180 / 207, tn 151 / 201.
+/// product would allocate, block by cache sizes, and repack the weights for every microbatch. On a core with AVX-512, as a
+/// fraction of its multiply-adds in registers (float): 8x512x512 nn 0.87, nt 0.59, tn 512x512x8 0.76; 64x512x512 nn 0.82, nt
+/// 0.75, tn 0.92.
 class product_ops {
  public:
   /// One packed block: block_depth rows of the widest panel of columns.
@@ -31,7 +32,7 @@ class product_ops {
   /// c = a b^T (accumulate: c += a b^T); a [rows, depth], b [cols, depth].
   template <class S>
   void product_nt(int rows, int cols, int depth, S const* a, S const* b, S* c, bool accumulate = false) const {
-    if (depth >= 3 * rows && depth >= 4 * full<S>) {  // transposing costs like 28 rows, a dot product's end like depth 80
+    if (rows <= 24 && depth >= 3 * rows && depth >= 4 * full<S>) {  // a dot product's end costs like depth 80
       dots<S>({rows, cols, depth}, a, b, c, accumulate);
     } else {
       blocked<S>({rows, cols, depth}, {a, depth, 1}, {b, 1, depth}, c, accumulate, true);
@@ -131,13 +132,20 @@ class product_ops {
         sum[r][p] = add ? eigen::ploadu<vector>(c + r * stride + p * Lanes) : eigen::pset1<vector>(S(0));
       }
     }
-    for (index k = 0; k < depth; ++k) {
+    // A pointer for each row and one way along them: any other form of these addresses costs more instructions.
+    S const* left_at[Rows];
+#pragma GCC unroll 8
+    for (int r = 0; r < Rows; ++r) left_at[r] = opaque(a.data + r * a.down);
+    S const* right_at = b.data;
+    for (index k = 0, along = 0; k < depth; ++k, along += a.right) {
+      right_at = opaque(right_at);
       vector right[Packets];
 #pragma GCC unroll 8
-      for (int p = 0; p < Packets; ++p) right[p] = eigen::ploadu<vector>(b.data + k * b.down + p * Lanes);
+      for (int p = 0; p < Packets; ++p) right[p] = eigen::ploadu<vector>(right_at + p * Lanes);
+      right_at += b.down;
 #pragma GCC unroll 8
       for (int r = 0; r < Rows; ++r) {
-        vector const left = eigen::pset1<vector>(a.data[r * a.down + k * a.right]);
+        vector const left = eigen::pset1<vector>(left_at[r][along]);
 #pragma GCC unroll 8
         for (int p = 0; p < Packets; ++p) sum[r][p] = eigen::pmadd(left, right[p], sum[r][p]);
       }
@@ -178,48 +186,63 @@ class product_ops {
 #pragma GCC unroll 8
       for (int j = 0; j < Cols; ++j) sum[r][j] = eigen::pset1<vector>(S(0));
     }
+    S const *left_at[Rows], *right_at[Cols];
+#pragma GCC unroll 8
+    for (int r = 0; r < Rows; ++r) left_at[r] = opaque(a + r * n.depth);
+#pragma GCC unroll 8
+    for (int j = 0; j < Cols; ++j) right_at[j] = opaque(b + j * n.depth);
     index k = 0;
     for (; k + full<S> <= n.depth; k += full<S>) {
       vector right[Cols];
 #pragma GCC unroll 8
-      for (int j = 0; j < Cols; ++j) right[j] = eigen::ploadu<vector>(b + j * n.depth + k);
+      for (int j = 0; j < Cols; ++j) right[j] = eigen::ploadu<vector>(right_at[j] + k);
 #pragma GCC unroll 8
       for (int r = 0; r < Rows; ++r) {
-        vector const left = eigen::ploadu<vector>(a + r * n.depth + k);
+        vector const left = eigen::ploadu<vector>(left_at[r] + k);
 #pragma GCC unroll 8
         for (int j = 0; j < Cols; ++j) sum[r][j] = eigen::pmadd(left, right[j], sum[r][j]);
       }
     }
-#pragma GCC unroll 8
+    S total[Rows * Cols];
+    sums_of_lanes<S, Rows * Cols>(&sum[0][0], total);
     for (int r = 0; r < Rows; ++r) {
-#pragma GCC unroll 8
       for (int j = 0; j < Cols; ++j) {
-        alignas(sizeof(vector)) S lane[full<S>];
-        eigen::pstore(lane, sum[r][j]);
-        S total = sum_of_lanes<S, full<S>>(lane);
+        S of_tail = total[r * Cols + j];
         S const *const left = a + (r * n.depth + k), *const right = b + (j * n.depth + k);
-        for (index i = 0; i < n.depth - k; ++i) total += left[i] * right[i];
+        for (index i = 0; i < n.depth - k; ++i) of_tail += left[i] * right[i];
         S& out = c[r * n.cols + j];
-        out = accumulate ? out + total : total;
+        out = accumulate ? out + of_tail : of_tail;
       }
     }
   }
 
-  /// The sum of Lanes elements by halving: lane i takes lane i + Lanes / 2, and so on. (Eigen's predux draws g++ warnings
-  /// about intrinsics into this file.)
-  template <class S, int Lanes>
-  static S sum_of_lanes(S* lane) {
-    if constexpr (Lanes == 1) {
-      return lane[0];
-    } else {
-      if constexpr (packet<S, Lanes / 2>::exists) {
-        namespace eigen = Eigen::internal;
-        using half = typename packet<S, Lanes / 2>::type;
-        eigen::pstoreu(lane, eigen::padd(eigen::ploadu<half>(lane), eigen::ploadu<half>(lane + Lanes / 2)));
-      } else {
-        for (int i = 0; i < Lanes / 2; ++i) lane[i] += lane[i + Lanes / 2];
+  /// total[i] = the sum of the lanes of v[i] by halving: lane l takes lane l + full / 2, and so on. As many vectors as one
+  /// has lanes are summed together, lane by lane after a transposition. (Eigen's predux draws g++ warnings about intrinsics
+  /// into this file.)
+  template <class S, int Count, class Vector>
+  [[gnu::always_inline]] static void sums_of_lanes(Vector const* v, S* total) {
+    constexpr int lanes = full<S>;
+    int i = 0;
+    if constexpr (lanes > 1) {
+      for (; i + lanes <= Count; i += lanes) {
+        typename detail::plain_vector<S, lanes>::type row[lanes];
+        std::memcpy(&row, v + i, sizeof row);
+        detail::transpose_square(row);
+#pragma GCC unroll 8
+        for (int half = lanes / 2; half > 0; half /= 2) {
+#pragma GCC unroll 8
+          for (int l = 0; l < half; ++l) row[l] += row[l + half];
+        }
+        std::memcpy(total + i, &row[0], sizeof row[0]);
       }
-      return sum_of_lanes<S, Lanes / 2>(lane);
+    }
+    for (; i < Count; ++i) {
+      S lane[lanes];
+      std::memcpy(&lane, v + i, sizeof lane);
+      for (int half = lanes / 2; half > 0; half /= 2) {
+        for (int l = 0; l < half; ++l) lane[l] += lane[l + half];
+      }
+      total[i] = lane[0];
     }
   }
 
