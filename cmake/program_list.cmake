@@ -11,6 +11,7 @@ set(foal_examples
     quickstart
     stability
     sweep
+    translate
     utilisation
 )
 set(foal_example_parts
@@ -31,6 +32,10 @@ set(foal_example_parts
     sweep/report
     sweep/resnet20
     sweep/results
+    translate/large
+    translate/small
+    translate/small_post
+    translate/task
 )
 
 # tests/<name>_test.cpp; the target is the file's name, with the folder in front where two folders have one

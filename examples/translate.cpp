@@ -1,0 +1,183 @@
+// Trains Transformers to translate, with the methods of pipeline-parallel training side by side; scores BLEU.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <exception>
+#include <map>
+
+#include <foal/report/file.hpp>
+#include <foal/report/json.hpp>
+#include <foal/report/statistics.hpp>
+
+#include "translate/run.hpp"
+
+namespace {
+
+struct options {
+  std::string data = "numbers", net = "small", json;
+  std::vector<std::string> methods{"t1t2t3"};
+  std::vector<double> rates{};
+  int seeds = 1, merges = 4000, samples = 5;
+  bool facts = false;
+  translate::settings run;
+};
+
+struct row {
+  std::string method;
+  double rate = 0;
+  std::uint64_t seed = 0;
+  translate::outcome result;
+};
+
+translate::network const& network_of(std::string const& name) {
+  for (auto const* n : {&translate::small(), &translate::small_post(), &translate::large()})
+    if (name == n->name) return *n;
+  throw foal::error("cannot train the network " + name +
+                    ", because there is none of that name; use small, small_post or large");
+}
+
+void read_arguments(int argc, char** argv, options& o) {
+  CLI::App app("Trains a Transformer to translate, stage by stage, and scores its translations with BLEU.");
+  app.add_option("--data", o.data, "numbers (spelled out, made here), or DIRECTORY:FROM-TO, such as multi30k:de-en");
+  app.add_option("--net", o.net, "small, small_post or large");
+  app.add_option("--methods,--method", o.methods, "gpipe, pipedream, none, t1, t1t2, t1t2t3")
+      ->delimiter(',')
+      ->check(CLI::IsMember(translate::methods));
+  app.add_option("--seeds", o.seeds, "runs of each method")->check(CLI::PositiveNumber);
+  app.add_option("--seed", o.run.seed, "the first seed");
+  app.add_option("--epochs", o.run.epochs)->check(CLI::PositiveNumber);
+  app.add_option("--rate", o.rates, "largest learning rate; a list sweeps it")->delimiter(',');
+  app.add_option("--warmup-updates", o.run.warmup_updates, "of the learning rate, which then falls as 1/sqrt(update)");
+  app.add_option("--weight-decay", o.run.weight_decay);
+  app.add_option("--label-smoothing", o.run.label_smoothing)->check(CLI::Range(0.0, 0.9));
+  app.add_option("--microbatch-size", o.run.microbatch_size, "M, pairs")->check(CLI::PositiveNumber);
+  app.add_option("--microbatches", o.run.microbatches, "N")->check(CLI::PositiveNumber);
+  app.add_option("--workers", o.run.workers)->check(CLI::PositiveNumber);
+  app.add_option("--t1-epochs", o.run.t1_epochs, "T1's K in epochs; 0: all asynchronous updates");
+  app.add_option("--t2-decay", o.run.decay, "T2's D");
+  app.add_option("--t3-epochs", o.run.t3_epochs, "T3: synchronous epochs before the asynchronous ones");
+  app.add_option("--merges", o.merges, "of the byte-pair encoding, both languages as one")->check(CLI::NonNegativeNumber);
+  app.add_option("--beam", o.run.beam, "of the search for translations; 1: greedy")->check(CLI::PositiveNumber);
+  app.add_option("--samples", o.samples, "translations to print");
+  app.add_flag("--facts", o.facts, "print what is known of the run before it");
+  app.add_option("--json", o.json, "write one row for each run to this file");
+  try {
+    app.parse(argc, argv);
+  } catch (CLI::ParseError const& e) {
+    std::exit(app.exit(e));
+  }
+  if (o.rates.empty()) o.rates.push_back(o.run.rate);
+}
+
+void print_samples(translate::task const& t, translate::outcome const& r, int samples) {
+  for (int i = 0; i < std::min(samples, static_cast<int>(r.translations.size())); ++i) {
+    auto const n = static_cast<std::size_t>(i) * r.translations.size() / static_cast<std::size_t>(samples);
+    std::printf("  from  %s\n  to    %s\n  is    %s\n\n", t.test.text[n].c_str(), r.translations[n].c_str(),
+                t.test.reference[n].c_str());
+  }
+}
+
+std::string fixed(double v, int digits) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.*f", digits, v);
+  return text;
+}
+
+void print_table(std::vector<row> const& rows, options const& o) {
+  std::map<std::pair<std::string, double>, std::vector<double>> bleu, loss, ended;
+  for (row const& r : rows) {
+    auto const key = std::pair(r.method, r.rate);
+    bleu[key].push_back(r.result.bleu);  // 0 for a run that diverged
+    if (!r.result.validation_loss.empty()) loss[key].push_back(r.result.validation_loss.back());
+    ended[key].push_back(r.result.divergence.empty() ? 0 : 1);
+  }
+  std::printf("| method | rate | validation loss | BLEU | sd | diverged | minus gpipe | 95 %% interval |\n");
+  std::printf("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n");
+  for (std::string const& m : o.methods)
+    for (double const rate : o.rates) {
+      auto const key = std::pair(m, rate), reference = std::pair(std::string("gpipe"), rate);
+      std::string difference = "-", interval = "-";
+      if (m != "gpipe" && bleu.count(reference) > 0 && o.seeds > 1) {
+        auto const d = foal::report::paired_difference(bleu[key], bleu[reference]);
+        difference = fixed(d.mean, 2);
+        interval = "[" + fixed(d.low(), 2) + ", " + fixed(d.high(), 2) + "]";
+      }
+      double const diverged = foal::report::mean(ended[key]) * o.seeds;
+      std::printf("| %s | %g | %s | %s | %s | %.0f of %d | %s | %s |\n", m.c_str(), rate,
+                  loss[key].empty() ? "-" : fixed(foal::report::mean(loss[key]), 3).c_str(),
+                  fixed(foal::report::mean(bleu[key]), 2).c_str(),
+                  o.seeds > 1 ? fixed(foal::report::standard_deviation(bleu[key]), 2).c_str() : "-", diverged, o.seeds,
+                  difference.c_str(), interval.c_str());
+    }
+}
+
+void write_json(std::vector<row> const& rows, options const& o, translate::network const& n) {
+  std::string text;
+  foal::report::json_writer json(text, 1);
+  json.begin_array();
+  for (row const& r : rows) {
+    json.begin_object().key("net").value(o.net).key("stages").value(n.stages).key("data").value(o.data);
+    json.key("method").value(r.method).key("rate").value(r.rate).key("seed").value(static_cast<long long>(r.seed));
+    json.key("epochs").value(o.run.epochs).key("max_tau").value(r.result.max_tau);
+    json.key("bleu").value(r.result.bleu).key("brevity_penalty").value(r.result.brevity);
+    json.key("validation_loss").begin_array();
+    for (double v : r.result.validation_loss) json.value(v);
+    json.end_array().key("train_loss").begin_array();
+    for (double v : r.result.train_loss) json.value(v);
+    json.end_array().key("divergence").value(r.result.divergence).key("seconds").value(r.result.seconds);
+    json.key("translate_seconds").value(r.result.translate_seconds).end_object();
+  }
+  json.end_array();
+  foal::report::write_file(o.json, text + "\n");
+}
+
+int run(int argc, char** argv) {
+  options o;
+  read_arguments(argc, argv, o);
+  translate::network const& net = network_of(o.net);
+  translate::task const task = translate::load(o.data, o.merges);
+  long long const per_epoch = task.train.size() / (static_cast<long long>(o.run.microbatch_size) * o.run.microbatches);
+  std::printf("%s: %lld pairs to train, %lld dropped as longer than %d pieces, %lld to validate, %zu to test; %d pieces\n",
+              o.data.c_str(), task.train.size(), task.train.dropped(), translate::longest - 1, task.validation.size(),
+              task.test.source.size(), task.pieces.vocabulary().size());
+  std::printf("%s: %s, %d stages, %lld parameters; %lld updates an epoch\n", net.name, net.what, net.stages, net.parameters,
+              per_epoch);
+  if (o.facts) std::printf("%s\n", net.facts(o.run, per_epoch).c_str());
+  std::vector<row> rows;
+  for (int k = 0; k < o.seeds; ++k)
+    for (double const rate : o.rates)
+      for (std::string const& method : o.methods) {
+        translate::settings s = o.run;
+        s.method = method;
+        s.rate = rate;
+        s.seed += static_cast<std::uint64_t>(k);
+        std::string const label = foal::sentence(method, ", rate ", rate, ", seed ", s.seed);
+        rows.push_back({method, rate, s.seed, net.train(s, task, [&](std::string const& line) {
+                          std::printf("%s: %s\n", label.c_str(), line.c_str());
+                          std::fflush(stdout);
+                        })});
+        translate::outcome const& r = rows.back().result;
+        if (!r.divergence.empty())
+          std::printf("%s: %s\n", label.c_str(), r.divergence.c_str());
+        else
+          std::printf("%s: BLEU %.2f (%.1f/%.1f/%.1f/%.1f, brevity %.3f), trained in %.0f s, translated in %.0f s\n",
+                      label.c_str(), r.bleu, 100 * r.bleu_precision[0], 100 * r.bleu_precision[1], 100 * r.bleu_precision[2],
+                      100 * r.bleu_precision[3], r.brevity, r.seconds, r.translate_seconds);
+        std::fflush(stdout);
+        if (!o.json.empty()) write_json(rows, o, net);
+      }
+  std::printf("\n");
+  if (rows.back().result.divergence.empty()) print_samples(task, rows.back().result, o.samples);
+  print_table(rows, o);
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return run(argc, argv);
+  } catch (std::exception const& e) {
+    std::fprintf(stderr, "%s\n", e.what());
+    return 1;
+  }
+}

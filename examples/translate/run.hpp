@@ -1,0 +1,46 @@
+// Trains one network on a task with one method, and translates its test set.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "task.hpp"
+
+namespace translate {
+
+struct settings {
+  std::string method = "t1t2t3";
+  std::uint64_t seed = 1;
+  int epochs = 10, microbatch_size = 8, microbatches = 8, workers = 1;
+  double rate = 1e-3, weight_decay = 1e-4, label_smoothing = 0.1, decay = 0.1353352832366127;
+  long long warmup_updates = 1000;  ///< of the base rate
+  double t1_epochs = 0;             ///< K; 0: all asynchronous updates
+  int t3_epochs = 5;
+  int beam = 1;
+};
+
+struct outcome {
+  std::vector<double> train_loss, validation_loss, validation_accuracy;
+  double bleu = 0, bleu_precision[4] = {}, brevity = 1;
+  std::string divergence;
+  double seconds = 0, translate_seconds = 0, max_tau = 0;
+  std::vector<std::string> translations;
+};
+
+struct network {
+  char const* name;
+  char const* what;
+  int stages;
+  long long parameters;
+  outcome (*train)(settings const&, task const&, std::function<void(std::string const&)> const& say);
+  std::string (*facts)(settings const&, long long minibatches_per_epoch);
+};
+
+network const& small();       ///< 2 + 2 layers, d 128, norms before
+network const& small_post();  ///< the same with norms after
+network const& large();       ///< 3 + 3 layers, d 256, norms before
+
+inline std::vector<std::string> const methods{"gpipe", "pipedream", "none", "t1", "t1t2", "t1t2t3"};
+
+}  // namespace translate

@@ -1,0 +1,215 @@
+// The templates behind a network's translation unit: four trainers serve all methods, a predictor translates.
+#pragma once
+
+#include <chrono>
+#include <cmath>
+#include <utility>
+
+#include <foal/delay/discrepancy_correction.hpp>
+#include <foal/layer/loss/cross_entropy.hpp>
+#include <foal/lr/reschedule.hpp>
+#include <foal/optim/adam.hpp>
+#include <foal/predictor.hpp>
+#include <foal/schedule/gpipe.hpp>
+#include <foal/schedule/pipemare.hpp>
+#include <foal/text/bleu.hpp>
+#include <foal/text/search.hpp>
+#include <foal/warmup/warmup.hpp>
+#include <foal/zoo/transformer.hpp>
+
+#include "run.hpp"
+
+namespace translate {
+
+template <class Net>
+struct trainers {
+  template <class Schedule, class... Policies>
+  using run = foal::trainer<Net, foal::loss::cross_entropy, Schedule, foal::optim::adamw, Policies...>;
+  using rescheduled = foal::lr::reschedule<foal::lr::inverse_sqrt>;
+  using synchronous = run<foal::schedule::gpipe, foal::lr::inverse_sqrt>;
+  using stash = run<foal::schedule::pipemare, rescheduled, foal::versions::stash>;
+  using live = run<foal::schedule::pipemare, rescheduled, foal::warmup::synchronous>;
+  using corrected =
+      run<foal::schedule::pipemare, rescheduled, foal::delay::discrepancy_correction, foal::warmup::synchronous>;
+};
+
+template <class Trainer>
+typename Trainer::config config_of(settings const& s, long long per_epoch) {
+  typename Trainer::config c;
+  c.microbatch_size = s.microbatch_size;
+  c.microbatches = s.microbatches;
+  c.workers = s.workers;
+  c.seed = s.seed;
+  c.optim.weight_decay = static_cast<float>(s.weight_decay);
+  c.optim.beta2 = 0.98F;  // Vaswani et al. 2017, section 5.3
+  c.loss.label_smoothing = static_cast<float>(s.label_smoothing);
+  foal::lr::inverse_sqrt const base{.rate = s.rate, .warmup = s.warmup_updates};
+  long long const warmup = s.method.find("t3") != std::string::npos ? s.t3_epochs * per_epoch : 0;
+  if constexpr (requires { c.lr.base; }) {
+    c.lr.base = base;
+    long long const all = s.epochs * per_epoch - warmup;
+    c.lr.steps = s.method.find("t1") == std::string::npos ? 0
+                 : s.t1_epochs > 0                        ? std::llround(s.t1_epochs * static_cast<double>(per_epoch))
+                                                          : all;
+  } else {
+    c.lr = base;
+  }
+  if constexpr (requires { c.delay.decay; }) c.delay.decay = s.decay;
+  if constexpr (requires { c.warmup.minibatches; }) c.warmup.minibatches = warmup;
+  return c;
+}
+
+/// Prefixes as microbatches for the predictor: row i of microbatch m is hypothesis m M + i, or the last one again.
+struct prefixes {
+  std::span<foal::text::hypothesis const> of;
+  test_set const& test;
+  int first = 0;  ///< the test sentence that is source 0
+  int samples = 1;
+
+  foal::text::hypothesis const& row(long long m, int i) const {
+    return of[std::min(of.size() - 1, static_cast<std::size_t>(m * samples + i))];
+  }
+  std::vector<std::int32_t> const& source(long long m, int i) const {
+    return test.source[static_cast<std::size_t>(first + row(m, i).source)];
+  }
+  foal::lengths_of_axes lengths(long long m) const {
+    foal::lengths_of_axes n;
+    for (int i = 0; i < samples; ++i) {
+      n.length[0] = std::max(n.length[0], static_cast<int>(source(m, i).size()) + 1);
+      n.length[1] = std::max(n.length[1], static_cast<int>(row(m, i).tokens.size()) + 1);
+    }
+    return n;
+  }
+  void inputs(long long m, int entry, float* x) const {
+    foal::lengths_of_axes const n = lengths(m);
+    for (int i = 0; i < samples; ++i) {
+      auto const& from = source(m, i);
+      auto const& to = row(m, i).tokens;
+      if (entry == 1) {
+        x[i] = static_cast<float>(from.size() + 1);
+        continue;
+      }
+      int const width = n.length[entry / 2];
+      auto const& tokens = entry == 0 ? from : to;
+      float* const line = x + i * width;
+      std::fill(line, line + width, static_cast<float>(foal::text::pad));
+      if (entry == 2) line[0] = static_cast<float>(foal::text::bos);
+      for (std::size_t t = 0; t < tokens.size(); ++t) line[t + (entry == 2 ? 1 : 0)] = static_cast<float>(tokens[t]);
+      if (entry == 0) line[tokens.size()] = static_cast<float>(foal::text::eos);
+    }
+  }
+};
+
+/// Translates the test set, sentences of similar lengths together, and scores it.
+template <class Net, class Trainer>
+void translate_test(Trainer const& trained, settings const& s, task const& t, outcome& out) {
+  constexpr int rows = 32;
+  foal::predictor<Net> predictor({.microbatch_size = rows, .workers = s.workers});
+  predictor.take(trained);
+  std::vector<std::size_t> order(t.test.source.size());
+  for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
+  std::stable_sort(order.begin(), order.end(),
+                   [&](auto a, auto b) { return t.test.source[a].size() < t.test.source[b].size(); });
+  test_set sorted;
+  for (std::size_t i : order) sorted.source.push_back(t.test.source[i]);
+  out.translations.assign(order.size(), {});
+  constexpr int together = 64;
+  auto const begin = std::chrono::steady_clock::now();
+  for (std::size_t first = 0; first < order.size(); first += together) {
+    std::size_t const n = std::min<std::size_t>(together, order.size() - first);
+    std::vector<int> most;
+    for (std::size_t i = 0; i < n; ++i)
+      most.push_back(std::min(longest - 2, 2 * static_cast<int>(sorted.source[first + i].size()) + 10));
+    auto const scores = [&](std::span<foal::text::hypothesis const> of, float* log_probability) {
+      prefixes const batches{of, sorted, static_cast<int>(first), rows};
+      auto const count = static_cast<long long>((of.size() + rows - 1) / rows);
+      predictor.predict(batches, count, [&](long long m, float const* y, foal::shape shape, int) {
+        for (int i = 0; i < rows; ++i) {
+          std::size_t const h = static_cast<std::size_t>(m) * rows + static_cast<std::size_t>(i);
+          if (h >= of.size()) break;
+          float const* const row =
+              y + (static_cast<std::size_t>(i) * static_cast<std::size_t>(shape.positions()) + of[h].tokens.size()) *
+                      static_cast<std::size_t>(shape.channels());
+          float const top = *std::max_element(row, row + shape.channels());
+          double sum = 0;
+          for (int c = 0; c < shape.channels(); ++c) sum += std::exp(static_cast<double>(row[c] - top));
+          auto const all = top + static_cast<float>(std::log(sum));
+          float* const to = log_probability + h * static_cast<std::size_t>(shape.channels());
+          for (int c = 0; c < shape.channels(); ++c)
+            to[c] = c < static_cast<int>(t.pieces.vocabulary().size()) ? row[c] - all : -1e30F;
+        }
+      });
+    };
+    auto const best = foal::text::beam_search(scores, most, {.vocabulary = vocabulary, .beam = s.beam});
+    for (std::size_t i = 0; i < n; ++i) out.translations[order[first + i]] = t.pieces.decode(best[i].front().tokens);
+  }
+  out.translate_seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  auto const score = foal::text::corpus_bleu(out.translations, t.test.reference);
+  out.bleu = score.bleu;
+  out.brevity = score.brevity_penalty;
+  std::copy_n(score.precision, 4, out.bleu_precision);
+}
+
+template <class Net, class Trainer>
+outcome train_with(settings const& s, task const& t, std::function<void(std::string const&)> const& say) {
+  long long const per_epoch = t.train.size() / (static_cast<long long>(s.microbatch_size) * s.microbatches);
+  Trainer trainer(config_of<Trainer>(s, per_epoch));
+  outcome out;
+  typename Trainer::fit_options options{.epochs = s.epochs, .evaluate = t.validation, .quiet = true};
+  auto const begin = std::chrono::steady_clock::now();
+  options.hooks.evaluated = [&](foal::evaluation_result const& r) {
+    say(foal::sentence("epoch ", r.update / per_epoch, ": validation loss ", r.loss, ", accuracy ", 100 * r.accuracy, " %, ",
+                       std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count(), " s"));
+  };
+  foal::fit_report const fit = trainer.fit(t.train, options);
+  out.train_loss = fit.epoch_loss;
+  for (auto const& r : fit.evaluations) {
+    out.validation_loss.push_back(r.loss);
+    out.validation_accuracy.push_back(r.accuracy);
+  }
+  out.seconds = fit.seconds;
+  for (auto const& stage : trainer.tables().phases.back().facts.stage) out.max_tau = std::max(out.max_tau, stage.tau_fwd);
+  if (fit.diverged)
+    out.divergence = fit.diverged->text();
+  else
+    translate_test<Net>(trainer, s, t, out);
+  return out;
+}
+
+template <class Net>
+outcome train(settings const& s, task const& t, std::function<void(std::string const&)> const& say) {
+  using all = trainers<Net>;
+  if (s.method == "gpipe") return train_with<Net, typename all::synchronous>(s, t, say);
+  if (s.method == "pipedream") return train_with<Net, typename all::stash>(s, t, say);
+  if (s.method.find("t2") != std::string::npos) return train_with<Net, typename all::corrected>(s, t, say);
+  return train_with<Net, typename all::live>(s, t, say);
+}
+
+template <class Net>
+std::string facts(settings const& s, long long per_epoch) {
+  typename trainers<Net>::corrected const t(config_of<typename trainers<Net>::corrected>(s, per_epoch));
+  return t.facts().text();
+}
+
+template <class Net>
+network make_network(char const* name, char const* what) {
+  return {name, what, foal::stage_count<Net>, foal::parameter_count<Net>(), &train<Net>, &facts<Net>};
+}
+
+/// Every network here shares one matrix over tokens.
+constexpr foal::zoo::transformer_size size_of(int layers, int width, int heads, int hidden, int dropout_percent,
+                                              foal::zoo::norm where) {
+  return {.encoder_layers = layers,
+          .decoder_layers = layers,
+          .width = width,
+          .heads = heads,
+          .hidden = hidden,
+          .source_vocabulary = vocabulary,
+          .target_vocabulary = vocabulary,
+          .longest = longest,
+          .dropout_percent = dropout_percent,
+          .where = where,
+          .shared = foal::zoo::sharing::all};
+}
+
+}  // namespace translate
