@@ -208,6 +208,7 @@ set(foal_headers
     foal/checkpoint/safetensors_file.hpp
     foal/zoo/blocks.hpp
     foal/zoo/gpt.hpp
+    foal/zoo/resnet.hpp
     foal/zoo/transformer.hpp
 
     foal/foal.hpp
