@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <foal/layer/batch_norm.hpp>
 #include <foal/layer/group_norm.hpp>
@@ -52,6 +53,26 @@ TEST_CASE("batch_norm: normalised in float, far from zero", "[layer]") {
   double const n = static_cast<double>(run.y.size()) / 2;
   CHECK(std::abs(sum / n) < 1e-4);
   CHECK(squares / n == Approx(1).epsilon(1e-3));
+}
+
+TEST_CASE("batch_norm: both gradients at once give the bits of one after the other", "[layer]") {
+  layer_run<foal::batch_norm, float> run(image(37, 5, 3), 6, 5);
+  run.forward();
+  for (auto& g : run.gradients) std::ranges::copy(random_numbers<float>(g.size(), 8), g.begin());  // of other microbatches
+  auto both = run.gradients;
+  run.backward_input();
+  run.backward_weight();
+  auto ctx = run.make_context();
+  std::vector<float> dx(run.dx.size());
+  float* into[] = {both[0].data(), both[1].data()};
+  foal::saved<float> const saved{run.x.data(), run.y.data(), run.kept_pointers.data()};
+  foal::batch_norm::forward(ctx, static_cast<float const*>(run.x.data()),
+                            foal::weights<float const>{run.constant_parameter_pointers.data()}, run.y.data(), saved);
+  foal::batch_norm::backward(ctx, static_cast<float const*>(run.dy.data()),
+                             foal::weights<float const>{run.constant_parameter_pointers.data()}, saved, dx.data(),
+                             foal::weights<float>{into});
+  CHECK(dx == run.dx);
+  CHECK(both == run.gradients);
 }
 
 TEST_CASE("batch_norm: least samples", "[layer]") {

@@ -71,26 +71,57 @@ struct batch_norm {
     }
   }
 
+  struct add_to {
+    template <class S>
+    FOAL_HOST_DEVICE void operator()(S const& sum, S& total) const {
+      total += sum;
+    }
+  };
+
   template <class C, class S = typename C::scalar>
   static void backward_input(C& ctx, S const* dy, weights<S const> w, saved<S> s, S* dx) {
-    int const channels = ctx.in.channels(), rows = rows_of(ctx);
-    S *const sum = ctx.scratch, *const sum_normal = ctx.scratch + channels;
-    ctx.device.zero(sum, static_cast<std::size_t>(2 * channels) * sizeof(S));
-    ctx.device.sum_of_rows(rows, channels, dy, sum);
-    ctx.device.sum_of_row_products(rows, channels, dy, s.at(0), sum_normal);
-    ctx.device.normalise_gradient(rows, channels, dy, s.at(0), s.at(1), w[0], sum, sum_normal, dx);
+    sum(ctx, dy, s);
+    finish(ctx, dy, w, s, dx);
   }
 
   template <class C, class S = typename C::scalar>
   static void backward_weight(C& ctx, S const* dy, saved<S> s, weights<S> dw) {
-    ctx.device.sum_of_row_products(rows_of(ctx), ctx.in.channels(), dy, s.at(0), dw[0]);
-    ctx.device.sum_of_rows(rows_of(ctx), ctx.in.channels(), dy, dw[1]);
+    sum(ctx, dy, s);
+    add_sums(ctx, dw);
+  }
+
+  template <class C, class S = typename C::scalar>
+  static void backward(C& ctx, S const* dy, weights<S const> w, saved<S> s, S* dx, weights<S> dw) {
+    sum(ctx, dy, s);
+    add_sums(ctx, dw);
+    finish(ctx, dy, w, s, dx);
   }
 
  private:
   template <class C>
   static int rows_of(C const& ctx) {
     return ctx.samples * ctx.in.height() * ctx.in.width();
+  }
+
+  /// Both gradients begin with the sums of dy and dy * normal, in the scratch.
+  template <class C, class S = typename C::scalar>
+  static void sum(C& ctx, S const* dy, saved<S> s) {
+    int const channels = ctx.in.channels();
+    ctx.device.zero(ctx.scratch, static_cast<std::size_t>(2 * channels) * sizeof(S));
+    ctx.device.sums_of_rows_and_products(rows_of(ctx), channels, dy, s.at(0), ctx.scratch, ctx.scratch + channels);
+  }
+  template <class C, class S = typename C::scalar>
+  static void add_sums(C& ctx, weights<S> dw) {
+    int const channels = ctx.in.channels();
+    auto const n = static_cast<std::size_t>(channels);
+    ctx.device.map(n, add_to{}, static_cast<S const*>(ctx.scratch + channels), dw[0]);
+    ctx.device.map(n, add_to{}, static_cast<S const*>(ctx.scratch), dw[1]);
+  }
+  template <class C, class S = typename C::scalar>
+  static void finish(C& ctx, S const* dy, weights<S const> w, saved<S> s, S* dx) {
+    int const channels = ctx.in.channels();
+    ctx.device.normalise_gradient(rows_of(ctx), channels, dy, s.at(0), s.at(1), w[0], ctx.scratch, ctx.scratch + channels,
+                                  dx);
   }
 };
 

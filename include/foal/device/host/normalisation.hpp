@@ -18,10 +18,7 @@ struct normalisation_ops {
     std::fill_n(variance, channels, S(0));
     row_ops::sum_of_rows(rows, channels, x, mean);
     for (int c = 0; c < channels; ++c) mean[c] /= static_cast<S>(rows);
-    row_ops::sum_of_terms(rows, channels, variance, [x, mean](std::size_t i, int c) {
-      S const distance = x[i] - mean[c];
-      return distance * distance;
-    });
+    row_ops::sum_of_squared_distances(rows, channels, x, mean, variance);
     for (int c = 0; c < channels; ++c) variance[c] /= static_cast<S>(rows);
   }
 
@@ -30,15 +27,12 @@ struct normalisation_ops {
   static void normalise(int rows, int channels, S const* x, S const* mean, S const* inverse, S const* scale, S const* shift,
                         S* normal, S* y) {
     for (std::ptrdiff_t r = 0; r < rows; ++r) {
-      S const* const from = x + r * channels;
-      S* const to = y + r * channels;
-      if (normal == nullptr) {
-        for (int c = 0; c < channels; ++c) to[c] = (from[c] - mean[c]) * inverse[c] * scale[c] + shift[c];
-        continue;
-      }
-      S* __restrict kept = normal + r * channels;
-      for (int c = 0; c < channels; ++c) kept[c] = (from[c] - mean[c]) * inverse[c];
-      for (int c = 0; c < channels; ++c) to[c] = kept[c] * scale[c] + shift[c];
+      for_columns<S, full_lanes<S>>(0, channels, [&](std::ptrdiff_t c, auto load, auto store) {
+        namespace eigen = Eigen::internal;
+        auto value = eigen::pmul(eigen::psub(load(x + r * channels + c), load(mean + c)), load(inverse + c));
+        if (normal != nullptr) store(normal + r * channels + c, value);
+        store(y + r * channels + c, eigen::pmadd(value, load(scale + c), load(shift + c)));
+      });
     }
   }
 
@@ -49,12 +43,12 @@ struct normalisation_ops {
                                  S const* sum, S const* sum_normal, S* dx) {
     S const share = S(1) / static_cast<S>(rows);
     for (std::ptrdiff_t r = 0; r < rows; ++r) {
-      S const* const from = dy + r * channels;
-      S const* const kept = normal + r * channels;
-      S* const to = dx + r * channels;
-      for (int c = 0; c < channels; ++c) {
-        to[c] = scale[c] * inverse[c] * (from[c] - (sum[c] + kept[c] * sum_normal[c]) * share);
-      }
+      for_columns<S, full_lanes<S>>(0, channels, [&](std::ptrdiff_t c, auto load, auto store) {
+        namespace eigen = Eigen::internal;
+        std::ptrdiff_t const at = r * channels + c;
+        auto const mean = eigen::pmul(eigen::pmadd(load(normal + at), load(sum_normal + c), load(sum + c)), load.all(share));
+        store(dx + at, eigen::pmul(eigen::pmul(load(scale + c), load(inverse + c)), eigen::psub(load(dy + at), mean)));
+      });
     }
   }
 
@@ -72,10 +66,7 @@ struct normalisation_ops {
       row_ops::sum_of_rows(positions, channels, from, sum);
       share_in_groups(channels, groups, positions, sum, mean);
       std::fill_n(sum, channels, S(0));
-      row_ops::sum_of_terms(positions, channels, sum, [from, mean](std::size_t i, int c) {
-        S const distance = from[i] - mean[c];
-        return distance * distance;
-      });
+      row_ops::sum_of_squared_distances(positions, channels, from, mean, sum);
       share_in_groups(channels, groups, positions, sum, spread);
       for (int c = 0; c < channels; ++c) spread[c] = S(1) / std::sqrt(spread[c] + static_cast<S>(epsilon));
       if (inverse != nullptr) {
@@ -95,8 +86,7 @@ struct normalisation_ops {
     for (std::ptrdiff_t n = 0; n < samples; ++n) {
       std::ptrdiff_t const at = n * positions * channels;
       std::fill_n(work, 2 * channels, S(0));
-      row_ops::sum_of_rows(positions, channels, dy + at, sum);
-      row_ops::sum_of_row_products(positions, channels, dy + at, normal + at, sum_normal);
+      row_ops::sums_of_rows_and_products(positions, channels, dy + at, normal + at, sum, sum_normal);
       for (int c = 0; c < channels; ++c) {
         sum[c] *= scale[c];
         sum_normal[c] *= scale[c];
@@ -114,6 +104,28 @@ struct normalisation_ops {
   }
 
  private:
+  template <class S, int Lanes>
+  struct loader {
+    using vector = typename packet<S, Lanes>::type;
+    [[gnu::always_inline]] vector operator()(S const* p) const { return Eigen::internal::ploadu<vector>(p); }
+    [[gnu::always_inline]] vector all(S value) const { return Eigen::internal::pset1<vector>(value); }
+  };
+  struct storer {
+    template <class S, class V>
+    [[gnu::always_inline]] void operator()(S* p, V const& value) const {
+      Eigen::internal::pstoreu(p, value);
+    }
+  };
+
+  /// Calls body(column, load, store) for as many columns at a time as a register has lanes, then for ever fewer.
+  template <class S, int Lanes, class Body>
+  [[gnu::always_inline]] static void for_columns(std::ptrdiff_t c, std::ptrdiff_t columns, Body body) {
+    if constexpr (packet<S, Lanes>::exists) {
+      for (; c + Lanes <= columns; c += Lanes) body(c, loader<S, Lanes>{}, storer{});
+    }
+    if constexpr (Lanes > 1) for_columns<S, Lanes / 2>(c, columns, body);
+  }
+
   /// mean[c] = the sum of `sum` over the group of c, divided by the group's number of values.
   template <class S>
   static void share_in_groups(int channels, int groups, int positions, S const* sum, S* mean) {

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cstddef>
 
+#include <foal/device/host/packet.hpp>
+
 namespace foal::device::host_ops {
 
 /// x and y are row-major [rows, cols].
@@ -21,30 +23,110 @@ struct row_ops {
   /// out[c] += sum over r of x[r, c].
   template <class S>
   static void sum_of_rows(int rows, int cols, S const* x, S* out) {
-    sum_of_terms(rows, cols, out, [x](std::size_t i, int) { return x[i]; });
+    sums_of_terms<1>(rows, cols, x, &out, [](auto const& value, std::ptrdiff_t, std::ptrdiff_t, auto* sum) {
+      sum[0] = Eigen::internal::padd(sum[0], value);
+    });
   }
 
   /// out[c] += sum over r of x[r, c] * y[r, c].
   template <class S>
   static void sum_of_row_products(int rows, int cols, S const* x, S const* y, S* out) {
-    sum_of_terms(rows, cols, out, [x, y](std::size_t i, int) { return x[i] * y[i]; });
+    sums_of_terms<1>(rows, cols, x, &out, [y](auto const& value, std::ptrdiff_t at, std::ptrdiff_t, auto* sum) {
+      sum[0] = Eigen::internal::pmadd(value, load_like(value, y + at), sum[0]);
+    });
   }
 
-  /// out[c] += sum over r of term(r * cols + c, c). Rows are summed in blocks of 64 and the blocks in order, in tiles of
-  /// columns that stay in registers or the first cache: the rounding error grows with 64 + rows / 64 instead of rows.
-  template <class S, class Term>
-  static void sum_of_terms(int rows, int cols, S* out, Term term) {
-    constexpr int tile = 64, block = 64;
-    for (int c0 = 0; c0 < cols; c0 += tile) {
-      int const width = std::min(tile, cols - c0);
-      for (int r0 = 0; r0 < rows; r0 += block) {
-        int const last = std::min(rows, r0 + block);
-        S part[tile] = {};
-        for (int r = r0; r < last; ++r) {
-          std::size_t const at = static_cast<std::size_t>(r) * static_cast<std::size_t>(cols) + static_cast<std::size_t>(c0);
-          for (int c = 0; c < width; ++c) part[c] += term(at + static_cast<std::size_t>(c), c0 + c);
+  /// Both of the above in one pass.
+  template <class S>
+  static void sums_of_rows_and_products(int rows, int cols, S const* x, S const* y, S* sum, S* sum_of_products) {
+    S* const out[] = {sum, sum_of_products};
+    sums_of_terms<2>(rows, cols, x, out, [y](auto const& value, std::ptrdiff_t at, std::ptrdiff_t, auto* sums) {
+      sums[0] = Eigen::internal::padd(sums[0], value);
+      sums[1] = Eigen::internal::pmadd(value, load_like(value, y + at), sums[1]);
+    });
+  }
+
+  /// out[c] += sum over r of (x[r, c] - mean[c])^2.
+  template <class S>
+  static void sum_of_squared_distances(int rows, int cols, S const* x, S const* mean, S* out) {
+    sums_of_terms<1>(rows, cols, x, &out, [mean](auto const& value, std::ptrdiff_t, std::ptrdiff_t column, auto* sum) {
+      auto const distance = Eigen::internal::psub(value, load_like(value, mean + column));
+      sum[0] = Eigen::internal::pmadd(distance, distance, sum[0]);
+    });
+  }
+
+ private:
+  /// As many elements as a register of that type has.
+  template <class V, class S>
+  [[gnu::always_inline]] static V load_like(V const&, S const* p) {
+    return Eigen::internal::ploadu<V>(p);
+  }
+
+  /// out[i][c] += sum over r of term i of x[r, c]. add(x's elements, their place in x, their column, sums) adds its Count
+  /// terms. Rows are summed in blocks of 64, in each block the rows of a residue by 4 or 8 before the residues, and the
+  /// blocks in order: the rounding error grows with 16 + rows / 64 instead of rows, and additions do not wait for each
+  /// other.
+  template <int Count, class S, class Add>
+  static void sums_of_terms(int rows, int cols, S const* x, S* const* out, Add add) {
+    columns<Count, S, full_lanes<S>, Count == 1 ? 4 : 2>(0, rows, cols, x, out, add);
+  }
+
+  template <int Count, class S, int Lanes, int Packets, class Add>
+  static void columns(std::ptrdiff_t column, int rows, std::ptrdiff_t cols, S const* x, S* const* out, Add add) {
+    if constexpr (packet<S, Lanes>::exists) {
+      for (; column + Lanes * Packets <= cols; column += Lanes * Packets) {
+        for (std::ptrdiff_t r = 0; r < rows; r += 64) {
+          block<Count, S, Lanes, Packets>(column, r, std::min<std::ptrdiff_t>(rows, r + 64), cols, x, out, add);
         }
-        for (int c = 0; c < width; ++c) out[c0 + c] += part[c];
+      }
+    }
+    if constexpr (Packets > 1) {
+      columns<Count, S, Lanes, 1>(column, rows, cols, x, out, add);
+    } else if constexpr (Lanes > 1) {
+      columns<Count, S, Lanes / 2, 1>(column, rows, cols, x, out, add);
+    }
+  }
+
+  template <int Count, class S, int Lanes, int Packets, class Add>
+  static void block(std::ptrdiff_t column, std::ptrdiff_t r, std::ptrdiff_t last, std::ptrdiff_t cols, S const* x,
+                    S* const* out, Add add) {
+    namespace eigen = Eigen::internal;
+    using vector = typename packet<S, Lanes>::type;
+    constexpr int residues = Packets > 1 ? 4 : 8;
+    vector sum[residues][Packets][Count];
+#pragma GCC unroll 8
+    for (int i = 0; i < residues; ++i) {
+#pragma GCC unroll 4
+      for (int p = 0; p < Packets; ++p) {
+#pragma GCC unroll 2
+        for (int k = 0; k < Count; ++k) sum[i][p][k] = eigen::pset1<vector>(S(0));
+      }
+    }
+    for (; r + residues <= last; r += residues) {
+#pragma GCC unroll 8
+      for (int i = 0; i < residues; ++i) {
+#pragma GCC unroll 4
+        for (int p = 0; p < Packets; ++p) {
+          std::ptrdiff_t const c = column + p * Lanes, at = (r + i) * cols + c;
+          add(eigen::ploadu<vector>(x + at), at, c, sum[i][p]);
+        }
+      }
+    }
+    for (; r < last; ++r) {
+#pragma GCC unroll 4
+      for (int p = 0; p < Packets; ++p) {
+        std::ptrdiff_t const c = column + p * Lanes, at = r * cols + c;
+        add(eigen::ploadu<vector>(x + at), at, c, sum[0][p]);
+      }
+    }
+#pragma GCC unroll 4
+    for (int p = 0; p < Packets; ++p) {
+#pragma GCC unroll 2
+      for (int k = 0; k < Count; ++k) {
+#pragma GCC unroll 8
+        for (int i = 1; i < residues; ++i) sum[0][p][k] = eigen::padd(sum[0][p][k], sum[i][p][k]);
+        S* const to = out[k] + column + p * Lanes;
+        eigen::pstoreu(to, eigen::padd(eigen::ploadu<vector>(to), sum[0][p][k]));
       }
     }
   }
