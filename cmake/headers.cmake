@@ -3,6 +3,7 @@
 
 set(foal_headers
     foal/core/config.hpp
+    foal/core/denormals.hpp
     foal/core/error.hpp
     foal/core/pause.hpp
     foal/core/random.hpp

@@ -43,6 +43,7 @@ set(foal_tests
     checkpoint/json
     checkpoint/safetensors
     clip/clip
+    core/denormals
     core/error
     core/random
     core/role

@@ -1,4 +1,5 @@
 // The threads executor gives the single thread's bits: every schedule, policy and number of workers, disturbed or not.
+#include <atomic>
 #include <catch2/catch.hpp>
 #include <set>
 #include <thread>
@@ -77,6 +78,28 @@ TEST_CASE("threads that sleep at random give the same bits") {
     }
   }
 }
+
+#if defined(__SSE__) || defined(__aarch64__)
+TEST_CASE("workers flush denormals, and leave the caller as it was") {
+  struct seen {
+    std::atomic<int> flushed{0}, kept{0};
+    static bool tiny_product_is_zero() {
+      float volatile a = 1e-30f, b = 1e-10f;
+      float volatile c = a * b;
+      return c == 0;
+    }
+  } count;
+  executor::disturbance const look{&count, [](void* self, int, long long) {
+                                     auto& s = *static_cast<seen*>(self);
+                                     ++(seen::tiny_product_is_zero() ? s.flushed : s.kept);
+                                   }};
+  test::train({4, 4, false, 0, 1, 2}, 3, true, 4, look);
+  CHECK(count.flushed > 0);
+  CHECK(count.kept == 0);
+  test::train({4, 4, false, 0, 1, 2}, 1, false, 4);
+  CHECK(!seen::tiny_product_is_zero());
+}
+#endif
 
 TEST_CASE("a chain with nothing else is the policy alone, and a chain of two runs on threads") {
   for (int net : {4, 9})

@@ -6,6 +6,7 @@
 
 #include <thread>
 
+#include <foal/core/denormals.hpp>
 #include <foal/core/pause.hpp>
 #include <foal/core/role.hpp>
 #include <foal/executor/worker.hpp>
@@ -18,10 +19,13 @@ struct disturbance {
   void (*between)(void* self, int worker, long long ops) = nullptr;
 };
 
+// Every thread that runs ops flushes denormals, the one that evaluates too: bits are the same whoever runs what.
+
 /// Drives a worker to its end on the calling thread, running `service` after each op. The one worker hosts every rank, so
 /// nothing can be blocked except by an evaluation, which `service` runs.
 template <class Service>
 void drive_alone(worker& w, Service service) {
+  flushed_denormals const flushed;
   for (;;) {
     progress const p = w.advance();
     service();
@@ -36,6 +40,7 @@ void drive_alone(worker& w, Service service) {
 /// Drives a worker on its own thread: spins a little when blocked, then yields, then sleeps on its bell.
 inline void drive_thread(worker& w, transport::bell& bell, disturbance const& disturb) {
   constexpr int spins = 200, yields = 8;
+  flushed_denormals const flushed;
   long long ops = 0;
   for (int idle = 0;;) {
     progress const p = w.advance();
@@ -69,6 +74,7 @@ inline bool pin_to_cpu(int cpu) {
 template <class Service>
 void drive_threads(std::vector<worker>& workers, std::vector<transport::bell>& bells, bool pin, disturbance const& disturb,
                    Service service) {
+  flushed_denormals const flushed;
   std::atomic<int> running{static_cast<int>(workers.size())};
   std::vector<std::thread> threads;
   threads.reserve(workers.size());
