@@ -3,6 +3,7 @@
 # examples/<name>.cpp, and examples/<name>/*.cpp of one program
 set(foal_examples
     compare
+    gpt
     memory
     own_delay_policy
     own_layer
