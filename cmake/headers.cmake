@@ -103,6 +103,7 @@ set(foal_headers
     foal/text/words.hpp
 
     foal/transport/local.hpp
+    foal/accumulate/accumulate.hpp
     foal/clip/clip.hpp
     foal/data/augment.hpp
     foal/data/batches.hpp
@@ -200,6 +201,7 @@ set(foal_headers
     foal/executor/run_plan.hpp
     foal/executor/tables.hpp
     foal/executor/tied.hpp
+    foal/executor/weights.hpp
     foal/executor/worker.hpp
 
     foal/checkpoint/atomic_file.hpp

@@ -79,6 +79,7 @@ set(foal_tests
     executor/hook
     executor/memory
     executor/recompute
+    executor/thick
     executor/tied
     executor/worker
     layer/attention
@@ -138,6 +139,7 @@ set(foal_tests
     trainer
     transport/local
     utilisation/resnet50_sizes
+    zoo/resnet
     zoo/transformer
 )
 

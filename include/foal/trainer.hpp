@@ -7,6 +7,7 @@
 #include <type_traits>
 #include <utility>
 
+#include <foal/accumulate/accumulate.hpp>
 #include <foal/data/batches.hpp>
 #include <foal/data/sequence_batches.hpp>
 #include <foal/device/default.hpp>
@@ -69,8 +70,8 @@ struct fit_report {
 
 /// Trains Net with Loss on the program of Schedule. Policies (each a type with a role): an optimizer (default optim::sgd), a
 /// learning rate (lr::constant), delay compensation (delay::none), weight versions (flush for synchronous schedules, else
-/// live), warm-up, clipping, initialisation, a hook after each update, executor (threads), foal::on<device>,
-/// foal::scalar<type>.
+/// live), warm-up, clipping, accumulation of weight gradients, initialisation, a hook after each update, executor (threads),
+/// foal::on<device>, foal::scalar<type>.
 template <model Net, class Loss, schedule::generator Schedule, class... Policies>
 class trainer {
  public:
@@ -86,6 +87,7 @@ class trainer {
   using clip_type = find_role<role::clip, clip::none, Policies...>;
   using initial_type = find_role<role::initialisation, initialisation::declared, Policies...>;
   using hook_type = find_role<role::hook, lower::no_hook, Policies...>;
+  using accumulate_type = find_role<role::accumulation, accumulate::each, Policies...>;
   using executor_type = find_role<role::executor, executor::threads, Policies...>;
   using target_type = lower::detail::target_of<Loss, scalar_type>;
 
@@ -215,6 +217,7 @@ class trainer {
                   {"learning rate", lower::describe_policy(values_.lr)},
                   {"delay", lower::describe_policy(values_.delay)},
                   {"versions", versions_type::name}};
+    if constexpr (accumulate_type::waits) f.settings.emplace_back("accumulation", accumulate_type::name);
     if constexpr (warmup_type::synchronous_phase) f.settings.emplace_back("warm-up", lower::describe_policy(values_.warmup));
     if constexpr (lower::waits<device_type>)
       f.notes.push_back(lower::wait_note(values_.device, tables_.phases.back().program));
@@ -321,7 +324,7 @@ class trainer {
         values_.loss,  values_.schedule, values_.optim, values_.lr,
         values_.delay, values_.warmup,   values_.clip,  values_.initial};
     run_tables t = lower::lower<Net, device_type, scalar_type, versions_type>(
-        schedule::extent{stages, ranks_, values_.microbatches}, values);
+        schedule::extent{stages, ranks_, values_.microbatches}, accumulate_type::waits, values);
     t.hook = lower::hook_of<hook_type, scalar_type>();
     t.hook_value = &values_.hook;
     require(values_.microbatch_size >= t.least_samples, "cannot train with microbatches of ", values_.microbatch_size,

@@ -161,7 +161,7 @@ lower::run_tables lowered(schedule::extent e, bool split) {
   lower::policy_values<loss::cross_entropy, split_or_fused, optim::sgd, lr::reschedule<lr::step>, delay::none, warmup::none,
                        clip::none, initialisation::declared> const values{p.loss, any,      p.sgd,  p.rate,
                                                                           p.none, p.warmup, p.clip, p.initial};
-  return lower::lower<Net, device::host, float, versions::flush>(e, values);
+  return lower::lower<Net, device::host, float, versions::flush>(e, false, values);
 }
 
 template <class Delay>
@@ -217,9 +217,7 @@ inline stream data_of(choice const& c, int samples) {
   return {.features = c.net == 4 ? mlp_inputs : 72, .classes = mlp_classes, .samples = samples};
 }
 
-inline executor::source_functions source_of(stream const& data) {
-  return executor::source_of<float, std::int32_t>(data);
-}
+inline executor::source_functions source_of(stream const& data) { return executor::source_of<float, std::int32_t>(data); }
 
 /// All that a run leaves behind, as bytes: weights, optimizer and delay state, statistics, losses, weights after each
 /// update.

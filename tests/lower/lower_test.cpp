@@ -44,7 +44,7 @@ struct lowered {
     foal::lower::policy_values<Loss, Schedule, Optimizer, foal::lr::constant, Delay, Warmup, foal::clip::none,
                                foal::initialisation::declared> const values{loss,  schedule, optimizer, rate,
                                                                             delay, warmup,   clip,      initial};
-    return foal::lower::lower<net, foal::device::host, double, Versions>({foal::stage_count<net>, ranks, n}, values);
+    return foal::lower::lower<net, foal::device::host, double, Versions>({foal::stage_count<net>, ranks, n}, false, values);
   }
 };
 

@@ -17,6 +17,7 @@ struct warmup {};
 struct clip {};
 struct initialisation {};
 struct hook {};
+struct accumulation {};
 struct executor {};
 struct device {};
 struct scalar {};

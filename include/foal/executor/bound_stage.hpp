@@ -113,6 +113,7 @@ struct bound_stage {
   std::vector<lengths_of_axes> lengths;     ///< of microbatch m at m mod size; empty: always the largest
   long long updates = 0;                    ///< from the start of the run
   std::uint32_t version = 0;                ///< updates in this phase
+  int accumulated = 0;                      ///< microbatches whose W waits for the last one of the minibatch
   long long evaluations_copied = 0;         ///< copies of the weights made for evaluations
   std::vector<std::uint32_t> version_read;  ///< by F, of microbatch m at m mod size
   watermark forwarded, returned, freed;     ///< through F (or R, if that reads the wire again), B, W (or BW)

@@ -54,6 +54,7 @@ class fresh_gradient {
     t.rank_of.assign(t.rank_of.size(), 0);
     t.policies = {};
     t.compensates = false;
+    t.thick = false;
     return t;
   }
   static run_values alone(run_values v) {

@@ -7,7 +7,7 @@
 
 #include <foal/executor/bound_stage.hpp>
 #include <foal/executor/probe.hpp>
-#include <foal/executor/tied.hpp>
+#include <foal/executor/weights.hpp>
 
 namespace foal::executor {
 
@@ -29,11 +29,11 @@ struct position {
   long long global = 0;          ///< in the run; picks samples and random numbers
 };
 
-class stage_ops {
+class stage_ops : public stage_weights {
  public:
   stage_ops(run_tables const& tables, run_values const& values, source_functions const& source, std::byte* host_targets,
             probes watching = {})
-      : t_(tables), v_(values), source_(source), host_targets_(host_targets), watching_(std::move(watching)) {}
+      : stage_weights(tables, values), source_(source), host_targets_(host_targets), watching_(std::move(watching)) {}
 
   /// F. The loss, for the last stage; else nothing.
   loss::loss_result forward(bound_stage& b, position p) const {
@@ -66,7 +66,7 @@ class stage_ops {
         continue;
       }
       lower::layer_row const& l = b.table->layers[static_cast<std::size_t>(s.layer)];
-      bool const own = l.trains && (weight_gradients || l.early);
+      bool const own = l.trains && ((weight_gradients && !t_.thick) || l.early);
       if (s.x < 0 && !own) continue;
       lower::layer_call c = backward_call(b, l, s, p);
       for (int i = 0; i < l.parameters; ++i) c.w[i] = backward_pointer(b, w, l.first_parameter + i, p.microbatch);
@@ -88,6 +88,20 @@ class stage_ops {
       lower::layer_row const& l = b.table->layers[static_cast<std::size_t>(s.layer)];
       lower::layer_call const c = backward_call(b, l, s, p);
       l.call.backward_weight(c);
+    }
+  }
+
+  /// W of the minibatch that begins with `first`, at once where its arrays lie one after the other.
+  void backward_weight_together(bound_stage& b, position first) const {
+    if (waited(b, schedule::op_kind::W)) return;
+    for (lower::step const& s : b.table->backward_weight) {
+      lower::layer_row const& l = b.table->layers[static_cast<std::size_t>(s.layer)];
+      bool const together = lies_together(b, l, s);
+      for (int j = 0; j < (together ? 1 : v_.microbatches); ++j) {
+        lower::layer_call c = backward_call(b, l, s, {first.microbatch + static_cast<std::uint32_t>(j), first.global + j});
+        if (together) c.samples *= v_.microbatches;
+        l.call.backward_weight(c);
+      }
     }
   }
 
@@ -152,11 +166,6 @@ class stage_ops {
     return "gradient";
   }
 
-  /// The version that B of a microbatch reads.
-  std::uint32_t backward_version(bound_stage const& b, std::uint32_t m) const {
-    return b.stashes ? b.version_read[m % b.version_read.size()] : b.version;
-  }
-
  private:
   /// On a device that waits instead of computing: the wait, and true.
   bool waited(bound_stage const& b, schedule::op_kind kind) const {
@@ -166,6 +175,20 @@ class stage_ops {
   }
 
   using places = std::vector<ring>;
+
+  bool lies_together(bound_stage const& b, lower::layer_row const& l, lower::step const& s) const {
+    auto const dense = [&](int id) {
+      if (id < 0) return true;
+      lower::tensor const& x = b.table->tensors[static_cast<std::size_t>(id)];
+      auto const bytes = static_cast<std::size_t>(x.bytes(v_.microbatch_size, static_cast<int>(t_.scalar_bytes)));
+      return x.elements.fixed == 0 && b.tensors[static_cast<std::size_t>(id)].stride == bytes;
+    };
+    bool all = b.lengths.empty() && dense(s.y) && dense(l.x) && dense(l.y);
+    if (s.scratch >= 0) all = all && b.table->tensors[static_cast<std::size_t>(s.scratch)].elements.per_sample == 0;
+    for (int id : l.entry)
+      all = all && (id < 0 || b.table->tensors[static_cast<std::size_t>(id)].last < until::W || dense(id));
+    return all;
+  }
 
   static void* tensor(places const& in, int id, position p) {
     return id < 0 ? nullptr : in[static_cast<std::size_t>(id)].at(p.microbatch);
@@ -288,111 +311,6 @@ class stage_ops {
     return t_.loss.apply(c);
   }
 
-  std::uint32_t forward_version(bound_stage const& b, std::uint32_t m) const {
-    if (b.delay < 0) return b.version;
-    long long const n = v_.microbatches;
-    long long const late = static_cast<long long>(m) - b.delay;
-    return late < 0 ? 0U : static_cast<std::uint32_t>(late / n);
-  }
-
-  weight_set version(bound_stage const& b, std::uint32_t v) const {
-    if (v == b.version) return {b.w, false};
-    return {static_cast<std::byte*>(b.history.at(v)), b.history_packed};
-  }
-
-  weight_set forward_weights(bound_stage& b, std::uint32_t m) const {
-    weight_set const read = version(b, b.version_read[m % b.version_read.size()]);
-    return predicts(b) ? changed_weights(b, read, t_.policies.forward_weight, b.moment()) : read;
-  }
-
-  /// With the weights that R reads, the saved activations are those of a newer version than F's: tau_recomp < tau_fwd. A
-  /// policy that corrects B's weights corrects these by their own lag.
-  weight_set recompute_weights(bound_stage& b, std::uint32_t m) const {
-    std::uint32_t const read = b.version_read[m % b.version_read.size()];
-    if (b.stashes || b.delay >= 0) return version(b, read);
-    bool const corrects = t_.policies.backward_weight != nullptr && b.asynchronous && b.facts.tau_fwd > b.facts.tau_recomp &&
-                          (t_.policies.delay_states == 0 || b.has_delay_states);
-    if (!corrects) return {b.w, false};
-    delay::moment now = b.moment();
-    now.lag = t_.exact_lag ? static_cast<double>(b.version - read) : b.facts.tau_fwd - b.facts.tau_recomp;
-    return changed_weights(b, {b.w, false}, t_.policies.backward_weight, now);
-  }
-
-  /// Every parameter on which the delay policy acts, changed by it, in the worker's room for F's weights.
-  weight_set changed_weights(bound_stage& b, weight_set read, void (*change)(lower::weight_call const&),
-                             delay::moment now) const {
-    lower::weight_call c;
-    c.device = b.device;
-    c.delay = t_.delay_value;
-    c.moment = now;
-    for (lower::parameter_row const& p : b.table->parameters) {
-      if (!b.delay_acts_on(p) || p.home_stage >= 0) continue;
-      c.n = static_cast<std::size_t>(p.size);
-      c.w = b.in_set(read, p, t_.scalar_bytes);
-      c.u = b.forward_scratch + static_cast<std::size_t>(p.offset) * t_.scalar_bytes;
-      for (int k = 0; k < t_.policies.delay_states; ++k) c.delay_states[k] = b.delay_state(k, p, t_.scalar_bytes);
-      change(c);
-    }
-    return {b.forward_scratch, false};
-  }
-  bool predicts(bound_stage const& b) const {
-    return t_.policies.forward_weight != nullptr && b.asynchronous && !b.stashes && b.facts.tau_fwd > b.facts.tau_bkwd &&
-           (t_.policies.delay_states == 0 || b.has_delay_states);
-  }
-  void* forward_pointer(bound_stage& b, weight_set w, int parameter) const {
-    lower::parameter_row const& p = b.table->parameters[static_cast<std::size_t>(parameter)];
-    if (w.base == b.forward_scratch && !b.delay_acts_on(p))
-      return b.w + static_cast<std::size_t>(p.offset) * t_.scalar_bytes;
-    return b.in_set(w, p, t_.scalar_bytes);
-  }
-
-  /// A parameter as B of a microbatch reads it: in the set, or, where old versions are kept of one that is borrowed, at
-  /// home.
-  void* backward_pointer(bound_stage& b, weight_set w, int parameter, std::uint32_t m) const {
-    if (void* const lent = b.stashes ? borrowed_version(b, parameter, m) : nullptr; lent != nullptr) return lent;
-    return b.in_set(w, b.table->parameters[static_cast<std::size_t>(parameter)], t_.scalar_bytes);
-  }
-
-  weight_set backward_weights(bound_stage& b, std::uint32_t m) const {
-    if (b.stashes) return version(b, b.version_read[m % b.version_read.size()]);
-    bool const extrapolates = t_.policies.backward_weight != nullptr && b.asynchronous && b.table->backward_elements > 0 &&
-                              b.facts.tau_fwd > b.facts.tau_bkwd && (t_.policies.delay_states == 0 || b.has_delay_states);
-    if (!extrapolates) return {b.w, false};
-    lower::weight_call c;
-    c.device = b.device;
-    c.delay = t_.delay_value;
-    c.moment = b.moment();
-    if (t_.exact_lag) c.moment.lag = b.version - b.version_read[m % b.version_read.size()];
-    for (lower::parameter_row const& p : b.table->parameters) {
-      if (p.backward_offset < 0 || p.home_stage >= 0) continue;
-      c.n = static_cast<std::size_t>(p.size);
-      c.w = b.w + static_cast<std::size_t>(p.offset) * t_.scalar_bytes;
-      c.u = b.backward_scratch + static_cast<std::size_t>(p.backward_offset) * t_.scalar_bytes;
-      for (int k = 0; k < t_.policies.delay_states; ++k) c.delay_states[k] = b.delay_state(k, p, t_.scalar_bytes);
-      t_.policies.backward_weight(c);
-    }
-    return {b.backward_scratch, true};
-  }
-
-  /// Before the weights change: their present version goes to its slot among the old ones. The slot's last version was
-  /// read for the last time before this update, because no microbatch in flight spans more versions than there are slots.
-  void keep_version(bound_stage& b) const {
-    bool const needed = b.history.base != nullptr && (b.stashes || b.delay >= 0) && b.facts.version_gap > 0;
-    if (!needed) return;
-    auto* const slot = static_cast<std::byte*>(b.history.at(b.version));
-    if (!b.history_packed) {
-      t_.device.copy(b.device, slot, b.w, static_cast<std::size_t>(b.table->weight_elements) * t_.scalar_bytes);
-      return;
-    }
-    for (lower::parameter_row const& p : b.table->parameters)
-      if (p.backward_offset >= 0 && p.home_stage < 0)
-        t_.device.copy(b.device, slot + static_cast<std::size_t>(p.backward_offset) * t_.scalar_bytes,
-                       b.w + static_cast<std::size_t>(p.offset) * t_.scalar_bytes,
-                       static_cast<std::size_t>(p.size) * t_.scalar_bytes);
-  }
-
-  run_tables const& t_;
-  run_values const& v_;
   source_functions source_;
   std::byte* host_targets_;
   probes watching_;  ///< mostly none

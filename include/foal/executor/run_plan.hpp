@@ -63,8 +63,13 @@ class run_plan {
   int kept_slots(std::size_t s, lower::tensor const& x) const {
     return over_phases([&](phase_table const& ph) {
       auto const& f = ph.facts.stage[s];
-      return x.last == until::W ? f.saved_peak : f.saved_peak_b;
+      return slots_until(x.last, x.last == until::W ? f.saved_peak : f.saved_peak_b);
     });
+  }
+  /// Where W takes a minibatch at once, the slots of its microbatches must be neighbours.
+  int slots_until(until last, int needed) const {
+    int const n = values_.microbatches;
+    return tables_.thick && last == until::W ? (needed + n - 1) / n * n : needed;
   }
   static std::size_t padded(std::size_t n) { return (n + alignment - 1) / alignment * alignment; }
 
@@ -144,10 +149,11 @@ class run_plan {
     for (lower::wire_entry const& e : t.wire_in) {
       std::size_t const one = bytes(static_cast<long long>(e.extent.size()) * values_.microbatch_size);
       bool const kept = e.last != until::forward;
-      int const slots = slack(s) + over_phases([&](phase_table const& ph) {
-                          auto const& f = ph.facts.stage[s];
-                          return kept ? f.wire_kept : std::max(f.wire_transit, f.wire_recompute);
-                        });
+      int const needed = slack(s) + over_phases([&](phase_table const& ph) {
+                           auto const& f = ph.facts.stage[s];
+                           return kept ? f.wire_kept : std::max(f.wire_transit, f.wire_recompute);
+                         });
+      int const slots = slots_until(e.last, needed);
       int const saved = over_phases([&](phase_table const& ph) {
         auto const& f = ph.facts.stage[s];
         if (f.head == static_cast<int>(s)) return kept ? f.in_flight : f.wire_recompute;
@@ -164,16 +170,17 @@ class run_plan {
         return ph.facts.stage[s].recompute_kept > 0 ? ph.facts.stage[s].saved_peak : 0;
       })
                                : 0;
-      int const again_slots = again > 0 ? again + slack(s) : 0;
+      int const again_slots = again > 0 ? slots_until(e.last, again + slack(s)) : 0;
       p.again.push_back(plan_ring("activations recomputed by the stage before", worker, s, one, again_slots,
                                   std::min(rebuilt, again_slots)));
       p.again_slots.push_back(again_slots);
       if (!first) {
         // The gradient of this wire lies with the stage that receives it: the one before.
-        int const back = slack(s) + over_phases([&](phase_table const& ph) {
-                           auto const& f = ph.facts.stage[s - 1];
-                           return e.gradient_last == until::W ? f.gradient_kept : f.gradient_transit;
-                         });
+        int const back =
+            slots_until(e.gradient_last, slack(s) + over_phases([&](phase_table const& ph) {
+                                           auto const& f = ph.facts.stage[s - 1];
+                                           return e.gradient_last == until::W ? f.gradient_kept : f.gradient_transit;
+                                         }));
         stage_[s - 1].gradients.push_back(
             plan_ring("gradients from the stage after", worker_of_stage(s - 1), s - 1, e.gradient ? one : 0, back, 0));
         stage_[s - 1].gradient_slots.push_back(back);
@@ -181,10 +188,10 @@ class run_plan {
     }
     if (s + 1 == stage_.size()) {
       auto const& loss = t.tensors[static_cast<std::size_t>(t.loss_gradient_tensor)];
-      int const slots = over_phases([&](phase_table const& ph) {
-        auto const& f = ph.facts.stage[s];
-        return loss.last == until::W ? f.gradient_kept : f.gradient_transit;
-      });
+      int const slots = slots_until(loss.last, over_phases([&](phase_table const& ph) {
+                                      auto const& f = ph.facts.stage[s];
+                                      return loss.last == until::W ? f.gradient_kept : f.gradient_transit;
+                                    }));
       p.gradients.push_back(plan_ring("gradient of the loss", worker, s, tensor_bytes(loss), slots, 0));
       p.gradient_slots.push_back(slots);
     }

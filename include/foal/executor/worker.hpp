@@ -207,7 +207,10 @@ class worker {
         shared_.ops->backward(b, p, o.kind == op_kind::BW);
         publish(b.gradient_out);
         take(b.gradient_in, b.returned, m);
-        if (o.kind == op_kind::BW || b.frozen) release(b, m);
+        if (b.frozen)
+          release(b, m);
+        else if (o.kind == op_kind::BW)
+          weights_done(b, p);
         break;
       case op_kind::R:
         shared_.ops->recompute(b, p);
@@ -218,8 +221,8 @@ class worker {
           take(b.again_in, b.rebuilt, m);
         break;
       case op_kind::W:
-        shared_.ops->backward_weight(b, p);
-        release(b, m);
+        if (!shared_.tables->thick) shared_.ops->backward_weight(b, p);
+        weights_done(b, p);
         break;
       case op_kind::U:
         update(b, key);
@@ -227,6 +230,17 @@ class worker {
       default:
         break;
     }
+  }
+
+  /// W of a microbatch, or, where they wait for each other, of all in the minibatch with the last one.
+  void weights_done(bound_stage& b, position p) {
+    if (!shared_.tables->thick) return release(b, p.microbatch);
+    if (++b.accumulated < shared_.microbatches) return;
+    b.accumulated = 0;
+    auto const n = static_cast<std::uint32_t>(shared_.microbatches);
+    std::uint32_t const first = p.microbatch / n * n;
+    shared_.ops->backward_weight_together(b, {first, shared_.first_microbatch + first});
+    for (std::uint32_t j = 0; j < n; ++j) release(b, first + j);
   }
 
   static long long absolute(bound_stage const& b, std::uint32_t version) {

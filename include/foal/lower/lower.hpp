@@ -65,11 +65,11 @@ inline schedule::program without_frozen(schedule::program program, model_row con
   return schedule::without_backward_below(std::move(program), static_cast<int>(lowest), frozen);
 }
 
-inline phase_table make_phase(std::string name, schedule::program program, bool stashes) {
+inline phase_table make_phase(std::string name, schedule::program program, bool stashes, bool thick = false) {
   phase_table phase;
   phase.name = std::move(name);
   schedule::program_view const view = program.view();
-  phase.facts = schedule::analyse(view);  // proves it, and throws the proof's sentence otherwise
+  phase.facts = schedule::analyse(view, thick);  // proves it, and throws the proof's sentence otherwise
   phase.program_delays.assign(view.delays.begin(), view.delays.end());
   phase.wants.assign(view.wants.begin(), view.wants.end());
   phase.inference = view.inference;
@@ -94,11 +94,12 @@ struct policy_values {
   Initialisation const& initialisation;
 };
 
-/// Tables of Net on the device D in the scalar S, for R ranks and N microbatches. Throws foal::error where the program of
+/// Tables of Net on the device D in the scalar S, for R ranks and N microbatches; thick: weight gradients
+/// once a minibatch. Throws foal::error where the program of
 /// the schedule, or of the synchronous warm-up, is not sound for these numbers.
 template <model Net, class D, class S, class Versions, class Loss, class Schedule, class Optimizer, class Rate, class Delay,
           class Warmup, class Clip, class Initialisation>
-run_tables lower(schedule::extent size,
+run_tables lower(schedule::extent size, bool thick,
                  policy_values<Loss, Schedule, Optimizer, Rate, Delay, Warmup, Clip, Initialisation> const& values) {
   run_tables t;
   t.model_name = std::string(type_name<Net>());
@@ -119,7 +120,8 @@ run_tables lower(schedule::extent size,
 
   auto const& d = Net::description;
   schedule::program program = detail::without_frozen(schedule::generate(values.schedule, size), d.row, d.size);
-  bool const split = detail::splits_weight_gradient(program.view());
+  bool const split = thick || detail::splits_weight_gradient(program.view());
+  t.thick = thick;
   t.ranks = size.ranks;
   t.rank_of.assign(static_cast<std::size_t>(size.stages), 0);
   for (int r = 0; r < size.ranks; ++r)
@@ -131,9 +133,9 @@ run_tables lower(schedule::extent size,
       if constexpr (requires { values.schedule.segment; })  // or the warm-up would save more than what comes after it
         warm = schedule::with_recomputation(std::move(warm), schedule::segment_heads(size.stages, values.schedule.segment));
       t.phases.push_back(
-          detail::make_phase("synchronous warm-up", detail::without_frozen(std::move(warm), d.row, d.size), false));
+          detail::make_phase("synchronous warm-up", detail::without_frozen(std::move(warm), d.row, d.size), false, thick));
     }
-  t.phases.push_back(detail::make_phase(Schedule::name, std::move(program), Versions::stashes));
+  t.phases.push_back(detail::make_phase(Schedule::name, std::move(program), Versions::stashes, thick));
 
   detail::function_collector<D, S> functions;
   Net::visit(functions);

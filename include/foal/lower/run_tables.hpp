@@ -46,6 +46,7 @@ struct run_tables {
   bool exact_lag = false;
   bool clips = false;
   double clip_norm = 0;
+  bool thick = false;  ///< weight gradients once a minibatch
   int least_samples = 1;
   void (*initialise)(parameter_row const&, std::uint64_t seed, void const* policy, void* host_to) = nullptr;
   void const* initialise_value = nullptr;

@@ -134,13 +134,14 @@ constexpr version_table versions(program_view v) {
   return detail::versions_of(v, t);
 }
 
-/// Needs a program that prove() accepts; throws its sentence otherwise.
-constexpr analysis analyse(program_view v) {
+/// Needs a program that prove() accepts; throws its sentence otherwise. thick: what W needs of any microbatch is kept until
+/// the last W of its minibatch, which takes all of them at once.
+constexpr analysis analyse(program_view v, bool thick = false) {
   timeline t;
   if (verdict const bad = detail::prove(v, t); !bad) throw error(text(bad));
   int const n = v.size.microbatches, stages = v.size.stages;
   version_table const lags = detail::versions_of(v, t);
-  std::vector<int> scratch(static_cast<std::size_t>(n), 0);
+  std::vector<int> scratch(static_cast<std::size_t>(n), 0), together;
   analysis a;
   a.period = t.period;
   for (std::size_t i = 0; i < v.ops.size(); ++i) {
@@ -163,7 +164,14 @@ constexpr analysis analyse(program_view v) {
     int const row = t.at(s, 0);
     int const* const f = t.forward.data() + row;
     int const* const b = t.backward.data() + row;
-    int const* const w = (v.wanted(s) == gradients::both ? t.weight : t.backward).data() + row;
+    int const* w = (v.wanted(s) == gradients::both ? t.weight : t.backward).data() + row;
+    if (thick && v.wanted(s) == gradients::both) {
+      int last = w[0];
+      for (int j = 1; j < n; ++j)
+        last = t.slot[static_cast<std::size_t>(w[j])] > t.slot[static_cast<std::size_t>(last)] ? w[j] : last;
+      together.assign(static_cast<std::size_t>(n), last);
+      w = together.data();
+    }
     int const* const wire = s > 0 ? f - n : f;
     int const* const gradient = s + 1 < stages ? b + n : f;
     auto const ring = [&](int const* from, int const* to, bool closed = true) {
