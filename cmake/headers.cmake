@@ -157,6 +157,7 @@ set(foal_headers
     foal/lr/concept.hpp
     foal/lr/reschedule.hpp
     foal/optim/adam.hpp
+    foal/optim/averaged.hpp
     foal/optim/concept.hpp
     foal/optim/momentum.hpp
     foal/optim/sgd.hpp
@@ -178,6 +179,7 @@ set(foal_headers
     foal/lower/lower.hpp
     foal/lower/parameters.hpp
     foal/lower/policies.hpp
+    foal/lower/proofs.hpp
     foal/lower/run_tables.hpp
     foal/lower/stage.hpp
     foal/lower/stage_builder.hpp

@@ -102,6 +102,7 @@ set(foal_tests
     model/description
     model/partition
     model/stages
+    optim/averaged
     optim/optim
     predictor
     report/chart

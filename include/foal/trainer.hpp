@@ -17,6 +17,7 @@
 #include <foal/executor/facts.hpp>
 #include <foal/lower/describe.hpp>
 #include <foal/lower/lower.hpp>
+#include <foal/lower/proofs.hpp>
 #include <foal/lower/wait.hpp>
 #include <foal/lr/base.hpp>
 #include <foal/model/partition.hpp>
@@ -25,33 +26,6 @@
 #include <foal/report/progress.hpp>
 
 namespace foal {
-
-namespace detail {
-
-/// A program that the compiler can make is proved by the compiler.
-template <class Schedule, int S, int R, int N>
-constexpr schedule::verdict proof() {
-  schedule::program p = schedule::generate(Schedule{}, schedule::extent{S, R, N});
-  return schedule::prove(p.view());
-}
-template <class Schedule, int S, int R, int N>
-concept provable = requires { typename std::integral_constant<bool, (proof<Schedule, S, R, N>(), true)>; };
-
-template <class Schedule, int S, int R, int N, bool Wanted>
-struct proved {};
-template <class Schedule, int S, int R, int N>
-  requires provable<Schedule, S, R, N>
-struct proved<Schedule, S, R, N, true> : lower::proved_sound<Schedule, proof<Schedule, S, R, N>()> {};
-
-template <class Schedule>
-constexpr int default_ranks(int stages) {
-  if constexpr (requires { Schedule::one_rank; })
-    return 1;
-  else
-    return stages;
-}
-
-}  // namespace detail
 
 using evaluation_result = executor::evaluation_result;
 using divergence = executor::divergence;
@@ -94,7 +68,7 @@ class trainer {
   static constexpr int stages = stage_count<Net>;
   static constexpr long long parameters = parameter_count<Net>();
   static constexpr long long flops = forward_flops<Net>();  ///< of one sample's forward
-  static constexpr int most_ranks = detail::default_ranks<Schedule>(stages);
+  static constexpr int most_ranks = lower::default_ranks<Schedule>(stages);
 
   /// d of a stage in microbatches, with one rank per stage. Does not depend on N.
   static constexpr int delay(int stage) {
@@ -208,6 +182,16 @@ class trainer {
     return engine_.evaluate(any.functions);
   }
 
+  /// The same of the averaged weights: needs optim::averaged and at least one update.
+  template <class Source>
+  evaluation_result evaluate_average(Source const& source)
+    requires requires { optim_type::average; }
+  {
+    check(source);
+    executor::any_source<scalar_type, target_type> const any(source);
+    return engine_.evaluate(any.functions, optim_type::average);
+  }
+
   /// What is known before the run: stages, delays, bytes, utilisation, settings, warnings.
   report::facts facts() const {
     report::facts f = executor::facts_of(tables_, engine_);
@@ -239,6 +223,16 @@ class trainer {
     auto const& p = tables_.stages[static_cast<std::size_t>(stage)].parameters[which];
     std::vector<scalar_type> v(static_cast<std::size_t>(p.size));
     engine_.read(stage, p, v.data());
+    return v;
+  }
+  /// Its average (optim::averaged); where it is tied or frozen, its values.
+  std::vector<scalar_type> average(int stage, std::size_t which) const
+    requires requires { optim_type::average; }
+  {
+    auto const& p = tables_.stages[static_cast<std::size_t>(stage)].parameters[which];
+    if (p.kind != lower::ownership::trained) return weights(stage, which);
+    std::vector<scalar_type> v(static_cast<std::size_t>(p.size));
+    engine_.read_state(stage, p, optim_type::average, v.data());
     return v;
   }
   /// A statistic that no gradient moves (the running mean of a batch norm), as weights() and set_weights() do.
@@ -284,8 +278,8 @@ class trainer {
   struct checks : lower::policies_are_sound<Schedule, scalar_type, optim_type, lr_type, delay_type, versions_type,
                                             warmup_type, Policies...>,
                   lower::is_a_hook<hook_type, scalar_type, device_type, lower::detail::uses_host_memory<device_type>()> {};
-  struct proofs : detail::proved<Schedule, stages, most_ranks, 1, small_>,
-                  detail::proved<Schedule, stages, most_ranks, 4, small_> {};
+  struct proofs : lower::proved<Schedule, stages, most_ranks, 1, small_>,
+                  lower::proved<Schedule, stages, most_ranks, 4, small_> {};
   static_assert(sizeof(checks) > 0 && sizeof(proofs) > 0);
 
   long long minibatch_samples() const { return static_cast<long long>(values_.microbatch_size) * values_.microbatches; }

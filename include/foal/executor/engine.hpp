@@ -95,10 +95,10 @@ class engine {
     return result;
   }
 
-  /// Evaluates the weights as they are. Not while run() is at work.
-  evaluation_result evaluate(evaluation_source const& source) {
+  /// Evaluates the weights as they are, or one of the optimizer's states in their place. Not while run() is at work.
+  evaluation_result evaluate(evaluation_source const& source, int state = -1) {
     require(evaluator_ != nullptr, "cannot evaluate, because the run was made with .evaluation = false; make it with true");
-    for (bound_stage& b : memory_.stages()) evaluator_->copy(b);
+    for (bound_stage& b : memory_.stages()) evaluator_->copy(b, state);
     return evaluator_->run(source, updates_);
   }
 
@@ -107,6 +107,12 @@ class engine {
     bound_stage const& b = memory_.stages()[static_cast<std::size_t>(stage)];
     std::byte const* from = (buffer ? b.buffers : b.w) + static_cast<std::size_t>(p.offset) * t_.scalar_bytes;
     t_.device.copy_out(b.device, to, from, static_cast<std::size_t>(p.size) * t_.scalar_bytes);
+  }
+  /// Copies one of the optimizer's states of a parameter that is trained.
+  void read_state(int stage, lower::parameter_row const& p, int state, void* to) const {
+    bound_stage const& b = memory_.stages()[static_cast<std::size_t>(stage)];
+    t_.device.copy_out(b.device, to, b.states[state] + static_cast<std::size_t>(p.offset) * t_.scalar_bytes,
+                       static_cast<std::size_t>(p.size) * t_.scalar_bytes);
   }
   /// Sets one parameter (or buffer) from host memory. Not while run() is at work.
   void write(int stage, lower::parameter_row const& p, void const* from, bool buffer = false) {

@@ -56,10 +56,12 @@ class evaluator {
 
   memory_plan const& plan() const { return plan_; }
 
-  /// Takes a stage's weights and statistics as they are. Called by the stage's worker.
-  void copy(bound_stage& b) {
+  /// Takes a stage's weights and statistics as they are, or one of the optimizer's states in place of those weights that are
+  /// trained. Called by the stage's worker.
+  void copy(bound_stage& b, int state = -1) {
     auto const s = static_cast<std::size_t>(b.number);
     t_.device.copy(b.device, at(weights_[s]), b.w, bytes(b.table->weight_elements));
+    if (state >= 0) t_.device.copy(b.device, at(weights_[s]), b.states[state], bytes(b.table->trained_elements));
     t_.device.copy(b.device, at(buffers_[s]), b.buffers, bytes(b.table->buffer_elements));
     t_.device.synchronise(b.device);
   }

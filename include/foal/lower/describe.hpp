@@ -33,6 +33,7 @@ std::string describe_policy(P const& p) {
   if constexpr (requires { p.weight_decay; })
     if (p.weight_decay != 0) put("weight_decay", p.weight_decay);
   if constexpr (requires { p.decay; }) put("decay", p.decay);
+  if constexpr (requires { p.average_decay; }) put("average_decay", p.average_decay);
   if constexpr (requires { p.minibatches; }) put("minibatches", p.minibatches);
   if constexpr (requires { p.norm; }) put("norm", p.norm);
   return text;
