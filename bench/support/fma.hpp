@@ -16,7 +16,7 @@ inline constexpr std::size_t widest_vector = 16;
 #endif
 
 /// Flops a second of independent chains of fused multiply-adds in float, of the widest vectors that the compiler may use,
-/// over some milliseconds.
+/// over some milliseconds of processor time.
 [[gnu::noinline]] inline double fma_rate(long long rounds = 1 << 20) {
   using vector [[gnu::vector_size(widest_vector)]] = float;
   constexpr int chains = 12;
@@ -24,13 +24,13 @@ inline constexpr std::size_t widest_vector = 16;
   vector sum[chains];
   for (int i = 0; i < chains; ++i) sum[i] = vector{} + static_cast<float>(i);
   vector factor = vector{} + 0.5f, term = vector{} + 1.0f;
-  double const begin = now_seconds();
+  double const begin = cpu_seconds();
   for (long long r = 0; r < rounds; ++r) {
 #pragma GCC unroll 16
     for (int i = 0; i < chains; ++i) sum[i] = sum[i] * factor + term;
     asm volatile("" : "+x"(factor), "+x"(term));  // so that no round is known before it runs
   }
-  double const seconds = now_seconds() - begin;
+  double const seconds = cpu_seconds() - begin;
   for (int i = 1; i < chains; ++i) sum[0] += sum[i];
   asm volatile("" : : "x"(sum[0]));
   return 2.0 * lanes * chains * static_cast<double>(rounds) / seconds;

@@ -1,6 +1,8 @@
 // Ratios that survive a shared machine: contenders take turns within one process, and each round gives one ratio.
 #pragma once
 
+#include <time.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
@@ -18,6 +20,21 @@ double seconds_of(F&& f) {
   double const begin = now_seconds();
   f();
   return now_seconds() - begin;
+}
+
+/// Processor seconds of this process so far, all its threads together: what others do on the machine counts less.
+inline double cpu_seconds() {
+  timespec t{};
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+  return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
+}
+
+/// Processor seconds that a call takes.
+template <class F>
+double cpu_seconds_of(F&& f) {
+  double const begin = cpu_seconds();
+  f();
+  return cpu_seconds() - begin;
 }
 
 /// The value below which a share q of the values lies, between neighbours by interpolation. Needs at least one value.

@@ -1,15 +1,12 @@
 // ResNet-50 with the stem for CIFAR: a 3x3 convolution, then bottlenecks of 3, 4, 6 and 3 at 64 to 2048 channels.
-#include <foal/layer/avg_pool.hpp>
-#include <foal/layer/batch_norm.hpp>
-#include <foal/layer/conv.hpp>
-#include <foal/layer/linear.hpp>
-#include <foal/layer/relu.hpp>
+#include <foal/zoo/resnet.hpp>
 
 #include "ours.hpp"
 
 namespace bench::versus {
 namespace {
 
+// foal::zoo::resnet50 with a stage for each block: on one or two workers finer ones only cost memory.
 template <int Mid>
 using bottleneck =
     foal::stage<foal::residual<foal::conv_no_bias<Mid, 1>, foal::batch_norm, foal::relu, foal::conv_no_bias<Mid, 3>,
@@ -28,10 +25,14 @@ struct resnet50 : foal::stages<foal::input<3, 32, 32>, foal::conv_no_bias<64, 3>
                                widening<512, 2>, foal::repeat<2, bottleneck<512>>, foal::global_avg_pool, foal::linear<10>> {
 };
 
+static_assert(foal::parameter_count<resnet50>() == foal::parameter_count<foal::zoo::resnet50<>>());
+
 }  // namespace
 
 workload resnet50_thin() {
-  return {"resnet50 batch 8", 8, 8, 1.3, 0.65, 2, 1, 1e-5, &describe<resnet50>, &train_with_foal<resnet50>};
+  // The norms of the last stages see few values each, so a rounding error soon becomes a difference: a tiny rate, and the
+  // losses of the first minibatch and of the one after its update.
+  return {"resnet50 batch 8", 8, 8, 1.3, 0.65, 2, 1, 1e-6, &describe<resnet50>, &train_with_foal<resnet50>};
 }
 
 }  // namespace bench::versus
