@@ -106,3 +106,10 @@ TEST_CASE("Less is saved, and the plan says how much", "[recompute]") {
   run<schedule::recomputed<schedule::gpipe>> const few({.microbatch_size = 4, .microbatches = 16});
   CHECK(saved(few) < saved(all) / 2);
 }
+
+TEST_CASE("The facts say what is recomputed", "[recompute]") {
+  run<schedule::recomputed<schedule::pipemare>> const again({.schedule = {.segment = 3}});
+  std::string const text = again.facts().text();
+  CHECK_THAT(text,
+             Catch::Matchers::Contains("6 stages are recomputed before their backward, in segments that begin at 0, 3"));
+}

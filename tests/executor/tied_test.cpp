@@ -170,3 +170,8 @@ TEST_CASE("What is tied must have the same sizes", "[tied]") {
   constexpr auto d = describe<8, tied<other, linear<4>>, tied<other, linear<3>>>(features(5));
   CHECK(d.failure == model_failure::tied_apart);
 }
+
+TEST_CASE("The facts say what tied weights cost", "[tied]") {
+  run<net, schedule::pipemare> const t({.microbatch_size = 2, .microbatches = 2});
+  CHECK_THAT(t.facts().text(), Catch::Matchers::Contains("40 parameters are copies of tied ones"));
+}

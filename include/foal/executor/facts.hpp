@@ -1,6 +1,9 @@
 // The facts of a run, read from its tables and its memory plan.
 #pragma once
 
+#include <algorithm>
+#include <string>
+
 #include <foal/executor/engine.hpp>
 #include <foal/report/facts.hpp>
 #include <foal/schedule/replay.hpp>
@@ -22,6 +25,35 @@ inline report::byte_facts bytes_of(memory_plan const& plan, memory_plan const* e
   b.evaluation = evaluation != nullptr ? static_cast<long long>(evaluation->bytes()) : 0;
   b.other = of(category::statistics);
   return b;
+}
+
+/// Which stages are recomputed, and how stale R's weights are; empty if none is.
+inline std::string recomputation_note(schedule::analysis const& facts) {
+  std::string heads;
+  int recomputed = 0;
+  double late = 0;
+  for (std::size_t s = 0; s < facts.stage.size(); ++s) {
+    schedule::stage_facts const& x = facts.stage[s];
+    if (x.head < 0) continue;
+    ++recomputed;
+    late = std::max(late, x.tau_recomp);
+    if (x.head == static_cast<int>(s)) heads += (heads.empty() ? "" : ", ") + std::to_string(s);
+  }
+  if (recomputed == 0) return {};
+  return sentence(recomputed, " stages are recomputed before their backward, in segments that begin at ", heads,
+                  "; R reads weights up to ", late, " updates before the one that consumes it");
+}
+
+/// What tied weights cost between stages; empty if there are none.
+inline std::string tied_note(run_tables const& t, memory_plan const& plan) {
+  long long parameters = 0;
+  std::size_t bytes = 0;
+  for (auto const& stage : t.stages)
+    for (auto const& p : stage.parameters) parameters += p.kind == lower::ownership::borrowed ? p.size : 0;
+  for (plan_entry const& e : plan.entries()) bytes += e.purpose == category::wires && e.what.find("tied") < 32 ? e.bytes : 0;
+  if (parameters == 0) return {};
+  return sentence(parameters, " parameters are copies of tied ones; their versions and gradients on the way take ", bytes,
+                  " bytes of the wires");
 }
 
 /// Everything that tables and plan tell; the caller adds settings, notes and warnings.
@@ -61,6 +93,8 @@ inline report::facts facts_of(run_tables const& t, engine const& e) {
     f.stage.push_back(r);
   }
   f.utilisation = schedule::steady_utilisation(view);
+  if (std::string const note = recomputation_note(phase.facts); !note.empty()) f.notes.push_back(note);
+  if (std::string const note = tied_note(t, e.memory().plan()); !note.empty()) f.notes.push_back(note);
   f.notes.push_back(report::worker_note(f.stages, f.ranks, f.workers, f.asynchronous));
   return f;
 }
