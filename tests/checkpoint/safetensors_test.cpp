@@ -15,6 +15,7 @@
 #include <foal/schedule/gpipe.hpp>
 #include <foal/schedule/pipemare.hpp>
 #include <foal/trainer.hpp>
+#include <foal/zoo/transformer.hpp>
 
 #include "tests/data/support.hpp"
 
@@ -200,6 +201,26 @@ TEST_CASE("orders that PyTorch does not have are refused") {
   plain<skip_first> b({});
   CHECK_THROWS_WITH(write_safetensors(folder / "b", b), Contains("a skip connection begins or ends between a flatten"));
   CHECK(std::filesystem::is_empty(folder.path()));
+}
+
+TEST_CASE("a Transformer with one matrix over its tokens goes to a file and back") {
+  temporary_directory const here;
+  struct tiny : zoo::transformer<zoo::transformer_size{.encoder_layers = 1,
+                                                       .decoder_layers = 1,
+                                                       .width = 8,
+                                                       .heads = 2,
+                                                       .hidden = 8,
+                                                       .source_vocabulary = 9,
+                                                       .target_vocabulary = 9,
+                                                       .longest = 5,
+                                                       .shared = zoo::sharing::all}> {};
+  using translation = trainer<tiny, loss::cross_entropy, schedule::pipemare>;
+  translation a({.seed = 1}), b({.seed = 2});
+  std::string const path = here / "t.safetensors";
+  write_safetensors(path, a);
+  CHECK(a.all_weights() != b.all_weights());
+  read_safetensors(path, b);
+  CHECK(a.all_weights() == b.all_weights());
 }
 
 TEST_CASE("tensors that do not fit the model are named, and nothing changes") {

@@ -14,7 +14,8 @@ namespace foal::checkpoint {
 
 namespace detail {
 
-/// Calls f(name, layout, number of the stage, number in the stage, whether it is a statistic, size) for every array.
+/// Calls f(name, layout, number of the stage, number in the stage, whether it is a statistic, size) for every array; one
+/// that is tied counts once, at its home.
 template <class Trainer, class F>
 void each_array(Trainer const& t, F f) {
   auto const& d = Trainer::model_type::description;
@@ -23,8 +24,9 @@ void each_array(Trainer const& t, F f) {
     for (bool const statistic : {false, true}) {
       auto const& rows = statistic ? t.tables().stages[s].buffers : t.tables().stages[s].parameters;
       for (std::size_t i = 0; i < rows.size(); ++i)
-        f(rows[i].name, all.of(rows[i].number, rows[i].what), static_cast<int>(s), i, statistic,
-          static_cast<std::size_t>(rows[i].size));
+        if (rows[i].home_stage < 0)
+          f(rows[i].name, all.of(rows[i].number, rows[i].what), static_cast<int>(s), i, statistic,
+            static_cast<std::size_t>(rows[i].size));
     }
 }
 
