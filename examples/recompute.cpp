@@ -46,9 +46,9 @@ using recomputed = run<foal::schedule::recomputed<foal::schedule::pipemare>>;
 
 struct options {
   std::string data = "handwritten", json;
-  int epochs = 20, drop_epoch = 0, t3_epochs = -1, seeds = 5, jobs = 0;
+  int epochs = 12, drop_epoch = 0, t3_epochs = -1, seeds = 3, jobs = 0;
   int microbatches = 8, microbatch_size = 4, segment = 0;
-  double rate = 0.02, momentum = 0.9;
+  double rate = 0.01, momentum = 0.9;
   std::uint64_t seed = 1;
 };
 
