@@ -40,6 +40,7 @@ set(foal_headers
     foal/device/framed.hpp
     foal/device/host.hpp
     foal/device/host/attention.hpp
+    foal/device/host/bfloat16.hpp
     foal/device/host/convolution.hpp
     foal/device/host/dropout.hpp
     foal/device/host/embedding.hpp
@@ -161,6 +162,7 @@ set(foal_headers
     foal/optim/concept.hpp
     foal/optim/momentum.hpp
     foal/optim/sgd.hpp
+    foal/storage/storage.hpp
     foal/versions/versions.hpp
     foal/warmup/warmup.hpp
 
@@ -176,6 +178,7 @@ set(foal_headers
     foal/lower/device.hpp
     foal/lower/functions.hpp
     foal/lower/hook.hpp
+    foal/lower/lifetimes.hpp
     foal/lower/lower.hpp
     foal/lower/parameters.hpp
     foal/lower/policies.hpp
@@ -183,6 +186,7 @@ set(foal_headers
     foal/lower/run_tables.hpp
     foal/lower/stage.hpp
     foal/lower/stage_builder.hpp
+    foal/lower/storage.hpp
     foal/lower/table.hpp
     foal/lower/wait.hpp
 
@@ -198,6 +202,7 @@ set(foal_headers
     foal/executor/fresh_gradient.hpp
     foal/executor/hook.hpp
     foal/executor/memory.hpp
+    foal/executor/moves.hpp
     foal/executor/ops.hpp
     foal/executor/probe.hpp
     foal/executor/run_plan.hpp

@@ -10,6 +10,8 @@ set(foal_examples
     own_schedule
     parity
     quickstart
+    recompute
+    resnet
     stability
     sweep
     translate
@@ -27,6 +29,10 @@ set(foal_example_parts
     parity/net3_float64
     parity/net7_float32
     parity/net7_float64
+    resnet/resnet20_cifar
+    resnet/resnet20_digits
+    resnet/resnet50_cifar
+    resnet/resnet50_digits
     sweep/deep24
     sweep/deep40
     sweep/mlp
@@ -68,6 +74,7 @@ set(foal_tests
     delay/chain
     delay/stability
     device/host
+    device/host/bfloat16
     device/host/convolution
     device/host/map
     device/host/product
@@ -79,6 +86,7 @@ set(foal_tests
     executor/hook
     executor/memory
     executor/recompute
+    executor/storage
     executor/thick
     executor/tied
     executor/worker
@@ -98,6 +106,7 @@ set(foal_tests
     lower/lower
     lower/policies
     lower/stage
+    lower/storage
     lr/lr
     model/description
     model/partition
@@ -168,6 +177,7 @@ set(foal_fail_tests
     skip_never_added
     skip_never_saved
     skip_shapes_differ
+    storage_of_doubles
     two_optimizers
     warmup_without_effect
     wrong_member

@@ -18,6 +18,7 @@ struct clip {};
 struct initialisation {};
 struct hook {};
 struct accumulation {};
+struct storage {};
 struct executor {};
 struct device {};
 struct scalar {};

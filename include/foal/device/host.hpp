@@ -2,6 +2,7 @@
 #pragma once
 
 #include <foal/device/host/attention.hpp>
+#include <foal/device/host/bfloat16.hpp>
 #include <foal/device/host/convolution.hpp>
 #include <foal/device/host/dropout.hpp>
 #include <foal/device/host/embedding.hpp>
@@ -21,6 +22,7 @@ namespace foal::device {
 /// fixed order. The operations' contracts stand with the parts.
 class host : public host_ops::memory,
              public host_ops::map_ops,
+             public host_ops::bfloat16_ops,
              public host_ops::convolution_ops,
              public host_ops::row_ops,
              public host_ops::pooling_ops,

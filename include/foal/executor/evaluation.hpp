@@ -7,6 +7,7 @@
 #include <memory>
 
 #include <foal/executor/memory.hpp>
+#include <foal/executor/moves.hpp>
 
 namespace foal::executor {
 
@@ -107,9 +108,12 @@ class evaluator {
       if (s == 0) {
         in.clear();
         for (std::size_t e = 0; e < t.wire_in.size(); ++e) {  // tensor e of the first stage is the model's input e
-          source.inputs(source.self, first, n, static_cast<int>(e), lengths_,
-                        t_.device.host_memory ? tensor[e] : host_.data());
-          if (!t_.device.host_memory) bring(tensor[e], bytes(t.tensors[e].count(n, lengths_)));
+          int const loaded = t.wire_in[e].loaded;
+          void* const x = tensor[loaded < 0 ? e : static_cast<std::size_t>(loaded)];
+          auto const count = t.tensors[e].count(n, lengths_);
+          source.inputs(source.self, first, n, static_cast<int>(e), lengths_, t_.device.host_memory ? x : host_.data());
+          if (!t_.device.host_memory) bring(x, bytes(count));
+          if (loaded >= 0) t_.device.narrow(device_, static_cast<std::size_t>(count), x, tensor[e]);
           in.push_back(tensor[e]);
         }
       }
@@ -136,11 +140,7 @@ class evaluator {
     auto const of = [&](int id) { return id < 0 ? nullptr : tensor[static_cast<std::size_t>(id)]; };
     for (lower::step const& p : t.forward) {
       if (p.what != lower::step::kind::layer) {
-        auto const count = static_cast<std::size_t>(t.tensors[static_cast<std::size_t>(p.y)].count(n, lengths_));
-        if (p.what == lower::step::kind::copy)
-          t_.device.copy(device_, of(p.y), of(p.x), count * t_.scalar_bytes);
-        else
-          t_.device.add(device_, count, of(p.x), of(p.other), of(p.y));
+        move(t_, device_, t, p, n, lengths_, of(p.x), of(p.other), of(p.y));
         continue;
       }
       lower::layer_row const& l = t.layers[static_cast<std::size_t>(p.layer)];
@@ -156,10 +156,10 @@ class evaluator {
       c.phase = phase::evaluate;
       c.x = of(p.x);
       c.y = of(p.y);
-      c.saved_x = of(l.x);
-      c.saved_y = of(l.y);
+      c.saved_x = of(p.kept.x);
+      c.saved_y = of(p.kept.y);
       c.scratch = of(p.scratch);
-      for (int i = 0; i < lower::most && l.entry[i] >= 0; ++i) c.entry[i] = of(l.entry[i]);
+      for (int i = 0; i < lower::most; ++i) c.entry[i] = of(p.kept.entry[i]);
       for (int i = 0; i < l.parameters; ++i)
         c.w[i] = weights_of(s, t.parameters[static_cast<std::size_t>(l.first_parameter + i)]);
       for (int i = 0; i < l.buffers; ++i)

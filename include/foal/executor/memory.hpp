@@ -106,8 +106,7 @@ class run_memory {
       lower::stage_table const& t = tables_.stages[s];
       stage_plan const& p = plan_.stage(s);
       for (std::size_t e = 0; e < t.wire_in.size(); ++e) {
-        std::size_t const slot =
-            run_plan::padded(plan_.bytes(static_cast<long long>(t.wire_in[e].extent.size()) * values_.microbatch_size));
+        std::size_t const slot = run_plan::padded(plan_.wire_bytes(t.wire_in[e]));
         again[s].push_back({at(p.again[e]), slot, static_cast<std::uint32_t>(p.again_slots[e])});
         wires[s].push_back({at(p.wires[e]), slot, static_cast<std::uint32_t>(p.wire_slots[e])});
         if (s == 0) continue;

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include <foal/executor/bound_stage.hpp>
+#include <foal/executor/moves.hpp>
 #include <foal/executor/probe.hpp>
 #include <foal/executor/weights.hpp>
 
@@ -62,7 +63,7 @@ class stage_ops : public stage_weights {
     for (probe* const look : watching_) look->before_backward(b, p.microbatch, w);
     for (lower::step const& s : b.table->backward) {
       if (s.what != lower::step::kind::layer) {
-        move(b, b.tensors, s, p);
+        move_tensors(b, b.tensors, s, p);
         continue;
       }
       lower::layer_row const& l = b.table->layers[static_cast<std::size_t>(s.layer)];
@@ -83,17 +84,17 @@ class stage_ops : public stage_weights {
 
   /// W, where it is an op of its own.
   void backward_weight(bound_stage& b, position p) const {
-    if (waited(b, schedule::op_kind::W)) return;
-    for (lower::step const& s : b.table->backward_weight) {
-      lower::layer_row const& l = b.table->layers[static_cast<std::size_t>(s.layer)];
-      lower::layer_call const c = backward_call(b, l, s, p);
-      l.call.backward_weight(c);
-    }
+    if (!waited(b, schedule::op_kind::W)) weight_steps(b, p);
   }
 
   /// W of the minibatch that begins with `first`, at once where its arrays lie one after the other.
   void backward_weight_together(bound_stage& b, position first) const {
     if (waited(b, schedule::op_kind::W)) return;
+    if (b.table->converts) {  // there is one widened copy, of one microbatch
+      for (int j = 0; j < v_.microbatches; ++j)
+        weight_steps(b, {first.microbatch + static_cast<std::uint32_t>(j), first.global + j});
+      return;
+    }
     for (lower::step const& s : b.table->backward_weight) {
       lower::layer_row const& l = b.table->layers[static_cast<std::size_t>(s.layer)];
       bool const together = lies_together(b, l, s);
@@ -190,6 +191,17 @@ class stage_ops : public stage_weights {
     return all;
   }
 
+  void weight_steps(bound_stage& b, position p) const {
+    for (lower::step const& s : b.table->backward_weight) {
+      if (s.what != lower::step::kind::layer) {
+        move_tensors(b, b.tensors, s, p);
+        continue;
+      }
+      lower::layer_row const& l = b.table->layers[static_cast<std::size_t>(s.layer)];
+      l.call.backward_weight(backward_call(b, l, s, p));
+    }
+  }
+
   static void* tensor(places const& in, int id, position p) {
     return id < 0 ? nullptr : in[static_cast<std::size_t>(id)].at(p.microbatch);
   }
@@ -197,11 +209,11 @@ class stage_ops : public stage_weights {
   void forward_steps(bound_stage& b, places const& in, weight_set w, position p, phase now) const {
     for (lower::step const& s : b.table->forward) {
       if (s.what != lower::step::kind::layer) {
-        move(b, in, s, p);
+        move_tensors(b, in, s, p);
         continue;
       }
       lower::layer_row const& l = b.table->layers[static_cast<std::size_t>(s.layer)];
-      lower::layer_call c = call(b, in, l, p);
+      lower::layer_call c = call(b, in, l, s.kept, p);
       c.phase = now;
       for (int i = 0; i < l.parameters; ++i) c.w[i] = forward_pointer(b, w, l.first_parameter + i);
       c.x = tensor(in, s.x, p);
@@ -212,7 +224,8 @@ class stage_ops : public stage_weights {
     }
   }
 
-  lower::layer_call call(bound_stage& b, places const& in, lower::layer_row const& l, position p) const {
+  lower::layer_call call(bound_stage& b, places const& in, lower::layer_row const& l, lower::kept_tensors const& kept,
+                         position p) const {
     lower::layer_call c;
     lengths_of_axes const n = b.lengths_of(p.microbatch);
     c.device = b.device;
@@ -224,11 +237,11 @@ class stage_ops : public stage_weights {
                 static_cast<std::uint64_t>(p.global) * static_cast<std::uint64_t>(v_.microbatch_size)};
     for (int i = 0; i < lower::most_read; ++i) {
       c.read_shape[i] = at_length(l.read_shape[i], n);
-      c.read[i] = tensor(in, l.read[i], p);
+      c.read[i] = tensor(in, kept.read[i], p);
     }
-    c.saved_x = tensor(in, l.x, p);
-    c.saved_y = tensor(in, l.y, p);
-    for (int i = 0; i < lower::most && l.entry[i] >= 0; ++i) c.entry[i] = tensor(in, l.entry[i], p);
+    c.saved_x = tensor(in, kept.x, p);
+    c.saved_y = tensor(in, kept.y, p);
+    for (int i = 0; i < lower::most; ++i) c.entry[i] = tensor(in, kept.entry[i], p);
     for (int i = 0; i < l.buffers; ++i)
       c.buffers[i] =
           b.buffers +
@@ -237,7 +250,7 @@ class stage_ops : public stage_weights {
   }
 
   lower::layer_call backward_call(bound_stage& b, lower::layer_row const& l, lower::step const& s, position p) const {
-    lower::layer_call c = call(b, b.tensors, l, p);
+    lower::layer_call c = call(b, b.tensors, l, s.kept, p);
     for (int i = 0; i < l.parameters; ++i)
       c.dw[i] = b.g + static_cast<std::size_t>(b.table->parameters[static_cast<std::size_t>(l.first_parameter + i)].offset) *
                           t_.scalar_bytes;
@@ -248,16 +261,9 @@ class stage_ops : public stage_weights {
     return c;
   }
 
-  void move(bound_stage& b, places const& in, lower::step const& s, position p) const {
-    lower::tensor const& y = b.table->tensors[static_cast<std::size_t>(s.y)];
-    auto const n = static_cast<std::size_t>(y.count(v_.microbatch_size, b.lengths_of(p.microbatch)));
-    if (s.what == lower::step::kind::zero) {
-      t_.device.zero(b.device, tensor(in, s.y, p), n * t_.scalar_bytes);
-    } else if (s.what == lower::step::kind::copy) {
-      t_.device.copy(b.device, tensor(in, s.y, p), tensor(in, s.x, p), n * t_.scalar_bytes);
-    } else {
-      t_.device.add(b.device, n, tensor(in, s.x, p), tensor(in, s.other, p), tensor(in, s.y, p));
-    }
+  void move_tensors(bound_stage& b, places const& in, lower::step const& s, position p) const {
+    move(t_, b.device, *b.table, s, v_.microbatch_size, b.lengths_of(p.microbatch), tensor(in, s.x, p),
+         tensor(in, s.other, p), tensor(in, s.y, p));
   }
 
   /// A microbatch's lengths: from the source, or beside the wire; and on to the next stage.
@@ -273,15 +279,17 @@ class stage_ops : public stage_weights {
 
   void load_inputs(bound_stage& b, position p) const {
     for (std::size_t e = 0; e < b.table->wire_in.size(); ++e) {  // tensor e of the first stage is the model's input e
-      void* const x = b.forward_tensors[e].at(p.microbatch);
-      int const entry = static_cast<int>(e);
+      int const loaded = b.table->wire_in[e].loaded, entry = static_cast<int>(e);
+      void* const stored = b.forward_tensors[e].at(p.microbatch);
+      void* const x = loaded < 0 ? stored : tensor(b.forward_tensors, loaded, p);
+      auto const n = static_cast<std::size_t>(b.table->tensors[e].count(v_.microbatch_size, b.lengths_of(p.microbatch)));
       if (t_.device.host_memory) {
         source_.inputs(source_.self, p.global, entry, x, b.staging);
-        continue;
+      } else {
+        source_.inputs(source_.self, p.global, entry, b.host_input, b.staging);
+        t_.device.copy_in(b.device, x, b.host_input, n * t_.scalar_bytes);
       }
-      source_.inputs(source_.self, p.global, entry, b.host_input, b.staging);
-      auto const n = static_cast<std::size_t>(b.table->tensors[e].count(v_.microbatch_size, b.lengths_of(p.microbatch)));
-      t_.device.copy_in(b.device, x, b.host_input, n * t_.scalar_bytes);
+      if (loaded >= 0) t_.device.narrow(b.device, n, x, stored);
     }
   }
 

@@ -50,6 +50,9 @@ class run_plan {
   std::size_t tensor_bytes(lower::tensor const& x) const {
     return static_cast<std::size_t>(x.bytes(values_.microbatch_size, static_cast<int>(tables_.scalar_bytes)));
   }
+  std::size_t wire_bytes(lower::wire_entry const& e) const {
+    return static_cast<std::size_t>(e.bytes(values_.microbatch_size, static_cast<int>(tables_.scalar_bytes)));
+  }
   std::size_t input_bytes() const { return largest_input() * static_cast<std::size_t>(values_.microbatch_size); }
   std::size_t largest_input() const {  // of one sample
     int most = 0;
@@ -147,7 +150,7 @@ class run_plan {
     lower::stage_table const& t = tables_.stages[s];
     bool const first = s == 0;
     for (lower::wire_entry const& e : t.wire_in) {
-      std::size_t const one = bytes(static_cast<long long>(e.extent.size()) * values_.microbatch_size);
+      std::size_t const one = wire_bytes(e);
       bool const kept = e.last != until::forward;
       int const needed = slack(s) + over_phases([&](phase_table const& ph) {
                            auto const& f = ph.facts.stage[s];
@@ -216,16 +219,17 @@ class run_plan {
                             padded * static_cast<std::size_t>(kept_slots(s, t.tensors[x])));
     }
   }
-  /// Scratch tensors of F share the region with those of B: a worker runs one op at a time.
+  /// Scratch tensors of F, B and W share a region: a worker runs one op at a time.
   std::size_t pack_scratch(lower::stage_table const& t, std::vector<std::size_t>& place) const {
     place.assign(t.tensors.size(), 0);
     std::size_t region = 0;
-    for (bool backward : {false, true}) {
+    for (int op : {0, 1, 2}) {
       std::vector<interval_buffer> buffers;
       std::vector<std::size_t> which, offset;
       for (std::size_t x = 0; x < t.tensors.size(); ++x) {
         lower::tensor const& y = t.tensors[x];
-        if (y.where != lower::place::scratch || y.backward != backward || y.first_step < 0) continue;
+        if (y.where != lower::place::scratch || y.first_step < 0) continue;
+        if (op != (y.weight ? 2 : y.backward ? 1 : 0)) continue;
         buffers.push_back({tensor_bytes(y), y.first_step, y.last_step});
         which.push_back(x);
       }

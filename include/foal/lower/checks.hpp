@@ -19,10 +19,11 @@ namespace foal::lower {
 
 template <class P>
 struct policy_has_a_role {
-  static_assert(has_role<P>,
-                "foal: cannot use this type as a policy, because it does not say what it is for; add using role = "
-                "foal::role::optimizer (or learning_rate, delay, versions, warmup, clip, initialisation, hook, executor, "
-                "device, scalar)");
+  static_assert(
+      has_role<P>,
+      "foal: cannot use this type as a policy, because it does not say what it is for; add using role = "
+      "foal::role::optimizer (or learning_rate, delay, versions, warmup, clip, initialisation, hook, accumulation, "
+      "storage, executor, device, scalar)");
 };
 
 // Takes one list of policies for each role; more than one policy is an error that names the first two.
@@ -105,6 +106,13 @@ struct is_a_delay_policy {
           detail::names_forward_weight<P> || detail::names_gradient<P>,
       "foal: cannot use this delay policy, because it has no effect: it has none of forward_weight, backward_weight and "
       "gradient; add one");
+};
+
+template <class Storage, class S, class Device, bool Possible>
+struct storage_is_possible {
+  static_assert(Possible,
+                "foal: cannot store the activations of the scalar type S as Storage on this Device, because only "
+                "foal::device::host converts, and only float; leave the policy out, or train in float on the host");
 };
 
 template <class Schedule, class Policy, bool HasEffect>
@@ -203,6 +211,8 @@ struct policies_are_sound
       at_most_one<role::clip, with_role<role::clip, Policies...>>,
       at_most_one<role::initialisation, with_role<role::initialisation, Policies...>>,
       at_most_one<role::hook, with_role<role::hook, Policies...>>,
+      at_most_one<role::accumulation, with_role<role::accumulation, Policies...>>,
+      at_most_one<role::storage, with_role<role::storage, Policies...>>,
       at_most_one<role::executor, with_role<role::executor, Policies...>>,
       at_most_one<role::device, with_role<role::device, Policies...>>,
       at_most_one<role::scalar, with_role<role::scalar, Policies...>>,

@@ -28,6 +28,9 @@ struct device_functions {
   void (*add)(void* device, std::size_t n, void const* a, void const* b, void* y) = nullptr;  ///< y = a + b; y may be a
   bool (*all_finite)(void* device, std::size_t n, void const* x) = nullptr;
   double (*sum_of_squares)(void* device, std::size_t n, void const* x) = nullptr;
+  /// From the scalar type to that of stored activations, and back; null where they are of one type.
+  void (*narrow)(void* device, std::size_t n, void const* x, void* y) = nullptr;
+  void (*widen)(void* device, std::size_t n, void const* x, void* y) = nullptr;
 };
 
 /// The loss of one microbatch; dx null in evaluation.

@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include <foal/lower/lifetimes.hpp>
 #include <foal/lower/parameters.hpp>
 
 namespace foal::lower {
@@ -53,8 +54,10 @@ class stage_builder {
     for (auto& w : t_.wire_in) w.last = until::forward;
     for (tensor const& x : t_.tensors)
       if (x.where == place::wire_in) t_.wire_in[static_cast<std::size_t>(x.wire)].last = x.last;
-    find_lifetimes(t_.forward, false);
-    find_lifetimes(t_.backward, true);
+    for (auto* const steps : {&t_.forward, &t_.backward, &t_.backward_weight})
+      for (step& now : *steps)
+        if (now.what == step::kind::layer) now.kept = row(now.layer);
+    find_lifetimes(t_);
     return std::move(t_);
   }
 
@@ -324,29 +327,6 @@ class stage_builder {
     }
     for (tensor const& x : t_.tensors)
       if (x.where == place::gradient_in) gradients_in_.push_back(x);
-  }
-
-  void lives(int id, int at_step) {
-    if (at(id).first_step < 0) at(id).first_step = at_step;
-    at(id).last_step = at_step;
-  }
-
-  /// First and last step that touch each scratch tensor, for the packing of the worker's scratch.
-  void find_lifetimes(std::vector<step> const& steps, bool backward) {
-    for (int i = 0; i < static_cast<int>(steps.size()); ++i) {
-      step const& s = steps[static_cast<std::size_t>(i)];
-      for (int id : {s.x, s.y, s.other, s.scratch, s.read[0], s.read[1], s.read_gradient[0], s.read_gradient[1]}) {
-        if (id < 0 || at(id).where != place::scratch || at(id).backward != backward) continue;
-        lives(id, i);
-      }
-      // What nothing below wants a gradient of is kept for no longer than its own step.
-      if (s.what != step::kind::layer || backward) continue;
-      for (int id : row(s.layer).entry)
-        if (id >= 0 && at(id).where == place::scratch) lives(id, i);
-    }
-    // The loss reads the last stage's output after the last step.
-    if (!backward && t_.output_tensor >= 0 && at(t_.output_tensor).where == place::scratch)
-      at(t_.output_tensor).last_step = static_cast<int>(steps.size());
   }
 
   model_row const* rows_;

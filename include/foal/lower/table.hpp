@@ -62,6 +62,7 @@ struct tensor {
   int wire = 0;                 ///< entry of the wire, for the first four places
   until last = until::forward;  ///< how long it is needed, for wires and kept
   bool backward = false;        ///< scratch of B rather than of F
+  bool weight = false;          ///< scratch of W rather than of B
   int first_step = -1, last_step = -1;
 
   constexpr long long bytes(int samples, int scalar_bytes) const {
@@ -71,31 +72,41 @@ struct tensor {
   constexpr long long count(int samples, lengths_of_axes const& n) const {
     return static_cast<long long>(at_length(sample, n).size()) * samples;
   }
+  /// Elements in a microbatch of these lengths that a conversion takes: of what is no activation, all.
+  constexpr long long used(int samples, lengths_of_axes const& n) const {
+    return sample.rank > 0 ? count(samples, n) : elements.of(samples);
+  }
+};
+
+/// What a layer sees of the activations kept for a microbatch, by tensor number; -1: none.
+struct kept_tensors {
+  int x = -1, y = -1;  ///< its input and output while kept
+  int entry[most]{-1, -1, -1, -1};
+  int read[most_read]{-1, -1};
 };
 
 /// One thing to do within an op; tensors by number, -1: none.
 struct step {
-  enum class kind { layer, copy, add, zero } what = kind::layer;
+  /// widen: from the type in which a tensor is stored to the scalar type; narrow: back.
+  enum class kind { layer, copy, add, zero, widen, narrow } what = kind::layer;
   int layer = 0;       ///< row of stage_table::layers
   int x = -1, y = -1;  ///< forward: from, to.  backward: y is dy, x is dx.  add: y = x + other.  zero: y = 0
   int other = -1;
   int scratch = -1;
   int read[most_read] = {-1, -1};           ///< other entries that the layer reads
   int read_gradient[most_read] = {-1, -1};  ///< backward: where it adds their gradients
+  kept_tensors kept{};                      ///< of a layer: as in its row, or widened copies
 };
 
-/// One layer of a stage.
-struct layer_row {
+/// One layer of a stage, with the tensors in which it keeps what its backward needs.
+struct layer_row : kept_tensors {
   char const* name = "";
   int number = 0;  ///< global layer number
   shape in{}, out{};
-  int x = -1, y = -1;  ///< its input and output tensors while kept, else -1
-  int entry[most]{-1, -1, -1, -1};
   int first_parameter = 0, parameters = 0, first_buffer = 0, buffers = 0;
-  bool input_gradient = true;   ///< false where nothing below trains
-  bool trains = false;          ///< it has parameters that are not frozen
-  bool early = false;           ///< its weight gradient belongs to B even where W is an op of its own (tied parameters)
-  int read[most_read]{-1, -1};  ///< as x and y: while kept
+  bool input_gradient = true;  ///< false where nothing below trains
+  bool trains = false;         ///< it has parameters that are not frozen
+  bool early = false;          ///< its weight gradient belongs to B even where W is an op of its own (tied parameters)
   shape read_shape[most_read]{};
   int least_samples = 1;
   layer_functions call{};
@@ -131,6 +142,12 @@ struct wire_entry {
   until last = until::forward;     ///< how long the receiving stage needs it
   until gradient_last = until::B;  ///< how long the sending stage needs its gradient
   bool gradient = true;            ///< a gradient comes back
+  int element_bytes = 0;           ///< of the entry and of its gradient; 0: the scalar type
+  int loaded = -1;                 ///< of a model's input that is stored in another type: the tensor it is loaded into
+
+  constexpr long long bytes(int samples, int scalar_bytes) const {
+    return static_cast<long long>(extent.size()) * samples * (element_bytes > 0 ? element_bytes : scalar_bytes);
+  }
 };
 
 /// One stage, lowered.
@@ -148,6 +165,7 @@ struct stage_table {
   int output_tensor = -1;         ///< of the last stage
   int loss_gradient_tensor = -1;  ///< of the last stage
   long long flops = 0;
+  bool converts = false;  ///< some tensors are stored in another type: the steps widen and narrow them
 
   bool borrows() const { return gradient_elements > trained_elements; }
   std::string layer_names() const {

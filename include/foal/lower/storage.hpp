@@ -1,0 +1,226 @@
+// Stores activations in a smaller type than they are computed in: a pass over finished stages that lets their steps convert.
+#pragma once
+
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include <foal/lower/lifetimes.hpp>
+#include <foal/lower/run_tables.hpp>
+
+namespace foal::lower {
+
+namespace detail {
+
+/// What a device needs for storage::bfloat16.
+template <class D, class S>
+constexpr bool converts_bfloat16 = requires(D& d, std::size_t n, S const* x, std::uint16_t* y, S* z) {
+  d.narrow(n, x, y);
+  d.widen(n, y, z);
+};
+
+/// Rewrites the steps of one op. A stored tensor that they read has a copy in the scalar type, widened before the first
+/// read; one that they write is narrowed after the last write. Needs tensors with their element_bytes set.
+class conversions {
+ public:
+  enum class op { F, B, W };
+
+  conversions(stage_table& t, op now, std::vector<step>& steps, bool split)
+      : t_(t), op_(now), split_(split), stored_(t.tensors.size(), false), copy_(t.tensors.size(), -1) {
+    for (std::size_t i = 0; i < stored_.size(); ++i)
+      stored_[i] = t.tensors[i].element_bytes == stored_bytes && t.tensors[i].where != place::scratch;
+    last_write_.assign(stored_.size(), -1);
+    touched_.assign(stored_.size(), 0);
+    for (int i = 0; i < static_cast<int>(steps.size()); ++i) {
+      step const& s = steps[static_cast<std::size_t>(i)];
+      each_written(s, [&](int id) { last_write_[static_cast<std::size_t>(id)] = i; });
+      for (int id : {s.x, s.y, s.other, s.read[0], s.read[1], s.read_gradient[0], s.read_gradient[1]})
+        if (id >= 0) ++touched_[static_cast<std::size_t>(id)];
+    }
+    for (int i = 0; i < static_cast<int>(steps.size()); ++i) convert(steps[static_cast<std::size_t>(i)], i);
+    if (op_ == op::F && t_.output_tensor >= 0) t_.output_tensor = read(t_.output_tensor);
+    steps = std::move(out_);
+  }
+
+  static constexpr int stored_bytes = 2;
+
+ private:
+  bool converted(std::size_t id) const { return t_.tensors[id].where != place::scratch; }
+  bool stored(int id) const { return id >= 0 && stored_[static_cast<std::size_t>(id)]; }
+  bool kept_until_w(int id) const { return t_.tensors[static_cast<std::size_t>(id)].last == until::W; }
+
+  int copy_of(int id) {
+    int& copy = copy_[static_cast<std::size_t>(id)];
+    if (copy >= 0) return copy;
+    tensor x;
+    x.elements = t_.tensors[static_cast<std::size_t>(id)].elements;
+    x.sample = t_.tensors[static_cast<std::size_t>(id)].sample;
+    x.backward = op_ != op::F;
+    x.weight = op_ == op::W;
+    t_.tensors.push_back(x);
+    return copy = static_cast<int>(t_.tensors.size()) - 1;
+  }
+  /// The tensor to read instead of `id`.
+  int read(int id) {
+    if (!stored(id)) return id;
+    bool const first = copy_[static_cast<std::size_t>(id)] < 0;
+    int const copy = copy_of(id);
+    if (first) out_.push_back({step::kind::widen, -1, id, copy});
+    return copy;
+  }
+  int write(int id) { return stored(id) ? copy_of(id) : id; }
+
+  /// Entries in which B leaves something for W.
+  bool written_in_backward(int entry) const { return op_ == op::B && split_ && kept_until_w(entry); }
+
+  template <class F>
+  void each_written(step const& s, F f) const {
+    auto const call = [&](int id) {
+      if (stored(id)) f(id);
+    };
+    if (s.what != step::kind::layer) return call(s.y);
+    if (op_ == op::F) call(s.y);
+    if (op_ == op::B) call(s.x);
+    for (int id : s.read_gradient) call(id);
+    for (int id : s.kept.entry)
+      if (id >= 0 && (op_ == op::F || written_in_backward(id))) call(id);
+  }
+
+  /// Between two stored tensors that are as they were before the op, or complete, bits can be copied; the end of a stage
+  /// sends on so what has come in.
+  bool moves_stored(step const& s, int i) const {
+    if (!stored(s.y) || touched_[static_cast<std::size_t>(s.y)] != 1) return false;
+    if (s.what == step::kind::zero) return true;
+    if (s.what != step::kind::copy || !stored(s.x)) return false;
+    int const written = last_write_[static_cast<std::size_t>(s.x)];
+    return written < i && (written < 0 || needed_after(s.x));
+  }
+
+  /// Someone reads it after this op.
+  bool needed_after(int id) const {
+    return t_.tensors[static_cast<std::size_t>(id)].where != place::gradient_in || kept_until_w(id);
+  }
+
+  void convert(step s, int i) {
+    if (moves_stored(s, i)) {
+      out_.push_back(s);
+      return;
+    }
+    std::vector<int> written;
+    each_written(s, [&](int id) {
+      if (last_write_[static_cast<std::size_t>(id)] == i && needed_after(id)) written.push_back(id);
+    });
+    bool const layer = s.what == step::kind::layer;
+    if (!layer || op_ == op::F) {
+      s.x = read(s.x);
+      s.other = read(s.other);
+      for (int& id : s.read) id = read(id);
+      s.y = write(s.y);
+    } else {
+      s.y = read(s.y);
+      for (int& id : s.read_gradient) id = read(id);
+      s.x = write(s.x);
+    }
+    if (layer) convert_kept(s.kept);
+    if (op_ == op::W) s.scratch = own_scratch(s.scratch);
+    out_.push_back(s);
+    for (std::size_t k = 0; k < written.size(); ++k) {
+      bool again = false;
+      for (std::size_t j = 0; j < k; ++j) again = again || written[j] == written[k];
+      if (!again) out_.push_back({step::kind::narrow, -1, copy_of(written[k]), written[k]});
+    }
+  }
+
+  void convert_kept(kept_tensors& k) {
+    for (int* id : {&k.x, &k.y, &k.entry[0], &k.entry[1], &k.entry[2], &k.entry[3], &k.read[0], &k.read[1]}) {
+      if (!stored(*id)) continue;
+      if (op_ == op::W && !kept_until_w(*id))
+        *id = -1;
+      else
+        *id = op_ == op::F ? copy_of(*id) : read(*id);
+    }
+  }
+  static_assert(most == 4 && most_read == 2);
+
+  /// W's temporaries are packed among its own, not among those of B.
+  int own_scratch(int id) {
+    if (id < 0) return id;
+    tensor x = t_.tensors[static_cast<std::size_t>(id)];
+    x.weight = true;
+    t_.tensors.push_back(x);
+    return static_cast<int>(t_.tensors.size()) - 1;
+  }
+
+  stage_table& t_;
+  op op_;
+  bool split_;
+  std::vector<bool> stored_;
+  std::vector<int> copy_;  ///< in the scalar type, by tensor
+  std::vector<int> last_write_, touched_;
+  std::vector<step> out_;
+};
+
+/// Sets what is stored: of the wires, by the stage that receives; of what a stage keeps, activations and entries as large.
+inline void choose_stored(std::vector<stage_table>& stages) {
+  int const bytes = conversions::stored_bytes;
+  for (stage_table& t : stages)
+    for (wire_entry& e : t.wire_in)
+      if (e.gradient || e.extent.rank > 2 || e.extent.channels() > 1) e.element_bytes = bytes;
+  for (std::size_t s = 0; s < stages.size(); ++s) {
+    stage_table& t = stages[s];
+    for (std::size_t i = 0; i < t.tensors.size(); ++i) {
+      tensor& x = t.tensors[i];
+      auto const e = static_cast<std::size_t>(x.wire);
+      if (x.where == place::wire_in || x.where == place::gradient_out) x.element_bytes = t.wire_in[e].element_bytes;
+      bool const ahead = x.where == place::wire_out || x.where == place::gradient_in;
+      if (ahead && static_cast<int>(i) != t.loss_gradient_tensor) x.element_bytes = stages[s + 1].wire_in[e].element_bytes;
+      if (x.where == place::kept && x.sample.rank > 0) x.element_bytes = bytes;
+    }
+    for (layer_row const& l : t.layers)
+      for (int id : l.entry) {
+        if (id < 0) continue;
+        tensor& x = t.tensors[static_cast<std::size_t>(id)];
+        bool const statistic = x.elements.fixed > 0 || x.elements.per_sample < l.out.size();
+        if (x.where == place::kept && x.element_bytes == 0 && !statistic) x.element_bytes = bytes;
+      }
+  }
+}
+
+}  // namespace detail
+
+/// Lets the stages keep and send activations in two bytes an element; see storage::bfloat16. Once for each lowered model.
+inline void store_in_two_bytes(std::vector<stage_table>& stages) {
+  using detail::conversions;
+  detail::choose_stored(stages);
+  for (std::size_t s = 0; s < stages.size(); ++s) {
+    stage_table& t = stages[s];
+    bool const split = !t.backward_weight.empty();
+    conversions(t, conversions::op::F, t.forward, split);
+    conversions(t, conversions::op::B, t.backward, split);
+    conversions(t, conversions::op::W, t.backward_weight, split);
+    t.converts = true;
+    for (std::size_t e = 0; s == 0 && e < t.wire_in.size(); ++e) {  // tensor e of the first stage is the model's input e
+      if (t.wire_in[e].element_bytes == 0) continue;
+      tensor x = t.tensors[e];
+      x.where = place::scratch;
+      x.element_bytes = 0;
+      t.tensors.push_back(x);
+      t.wire_in[e].loaded = static_cast<int>(t.tensors.size()) - 1;
+    }
+    find_lifetimes(t);
+  }
+}
+
+/// Does so, with the conversions of the device D between S and bfloat16.
+template <class D, class S>
+void store_as_bfloat16(run_tables& t) {
+  t.device.narrow = [](void* d, std::size_t n, void const* x, void* y) {
+    static_cast<D*>(d)->narrow(n, static_cast<S const*>(x), static_cast<std::uint16_t*>(y));
+  };
+  t.device.widen = [](void* d, std::size_t n, void const* x, void* y) {
+    static_cast<D*>(d)->widen(n, static_cast<std::uint16_t const*>(x), static_cast<S*>(y));
+  };
+  store_in_two_bytes(t.stages);
+}
+
+}  // namespace foal::lower

@@ -1,0 +1,34 @@
+// How activations are stored between the ops that make and use them: in the scalar type, or in half of its bytes.
+#pragma once
+
+#include <foal/core/role.hpp>
+
+namespace foal::storage {
+
+/// As they are computed.
+struct exact {
+  using role = foal::role::storage;
+  static constexpr char const* name = "exact";
+  static constexpr bool converts = false;
+};
+
+/// Saved activations, wires and their gradients are kept and sent as bfloat16, rounded to nearest even; arithmetic stays in
+/// float. Half the saved and sent bytes, against about three significant decimals: a layer's forward sees what its stage
+/// computed unrounded, and the rounded values of other stages; its backward sees rounded activations throughout. Evaluation
+/// and prediction round wires as training does. Training with recomputation gives the bits of training without, where the
+/// weights are equal.
+///
+/// Exact stay: token numbers and lengths (inputs of one channel without a gradient, if they are no images), the gradient of
+/// the loss, kept entries that state their element_bytes, and statistics (kept entries with a fixed part, or smaller than
+/// the layer's output). Parameters, their gradients and optimizer states are not activations.
+///
+/// For float on foal::device::host. Needs scratch in float of one op per worker ("temporaries of ops"). With
+/// accumulate::thick, weight gradients are taken microbatch by microbatch: widened copies of a minibatch would cost what is
+/// saved.
+struct bfloat16 {
+  using role = foal::role::storage;
+  static constexpr char const* name = "bfloat16";
+  static constexpr bool converts = true;
+};
+
+}  // namespace foal::storage
