@@ -81,6 +81,11 @@ void require_equal_losses(workload const& w, side& ours, side& theirs) {
                   ", further apart than 1e-4 of them; look for what differs before measuring");
 }
 
+std::unique_ptr<side> libtorch(workload const& w, options const& o, network const& net, batches const& data) {
+  if (w.theirs != nullptr) return w.theirs(w);
+  return make_eager(net, data, w.rate, o.threads == 1 ? w.microbatch : w.minibatch, o.format == "channels_last");
+}
+
 /// One process: seconds of a minibatch for foal and for libtorch, and the rate of multiply-adds, round by round.
 std::vector<double> measure(workload const& w, options const& o) {
   set_eager_threads(o.threads);
@@ -88,8 +93,7 @@ std::vector<double> measure(workload const& w, options const& o) {
   network const net = w.describe();
   batches const data(w.minibatch, net.sample(), net.classes);
   auto const ours = w.ours(w, data, o.threads);
-  auto const theirs =
-      make_eager(net, data, w.rate, o.threads == 1 ? w.microbatch : w.minibatch, o.format == "channels_last");
+  auto const theirs = libtorch(w, o, net, data);
   if (o.threads == 1) require_equal_losses(w, *ours, *theirs);
   // One thread each: processor time, which other programs disturb less. Two threads: the time that passes.
   auto const minibatch_seconds = [&](side& which) {
@@ -111,9 +115,7 @@ double peak(workload const& w, options const& o, bool ours) {
            batches const data(w.minibatch, net.sample(), net.classes);
            set_eager_threads(o.threads);
            return std::vector<double>{peak_mib([&] {
-             auto const side = ours ? w.ours(w, data, o.threads)
-                                    : make_eager(net, data, w.rate, o.threads == 1 ? w.microbatch : w.minibatch,
-                                                 o.format == "channels_last");
+             auto const side = ours ? w.ours(w, data, o.threads) : libtorch(w, o, net, data);
              side->train(4);
            })};
          })
@@ -173,7 +175,7 @@ int main(int argc, char** argv) {
     bool const judge = !reference && o.threads == 1;
     foal::report::rows rows;
     bool holds = true, found = false;
-    for (workload const& w : {mlp_thin(), mlp_whole(), resnet20_thick(), resnet20_thin(), resnet50_thin()}) {
+    for (workload const& w : {mlp_thin(), mlp_whole(), resnet20_thick(), resnet20_thin(), resnet50_thin(), transformer()}) {
       if (w.name.find(o.workload) == std::string::npos) continue;
       found = true;
       if (!compare(w, o, judge, rows)) holds = false;

@@ -1,0 +1,137 @@
+// A Transformer of 3 + 3 layers, d 256, vocabulary 8000, on batches of 16 pairs of texts.
+#include <foal/layer/loss/cross_entropy.hpp>
+#include <foal/optim/momentum.hpp>
+#include <foal/schedule/async_1f1b.hpp>
+#include <foal/schedule/sequential.hpp>
+#include <foal/trainer.hpp>
+#include <foal/zoo/transformer.hpp>
+
+#include "sides.hpp"
+
+namespace bench::versus {
+namespace {
+
+struct net : foal::zoo::transformer<foal::zoo::transformer_size{.encoder_layers = transformer_layers,
+                                                                .decoder_layers = transformer_layers,
+                                                                .width = transformer_width,
+                                                                .heads = transformer_heads,
+                                                                .hidden = transformer_hidden,
+                                                                .source_vocabulary = texts::vocabulary,
+                                                                .target_vocabulary = texts::vocabulary,
+                                                                .longest = texts::longest,
+                                                                .dropout_percent = 0,
+                                                                .where = foal::zoo::norm::before}> {};
+using alone = foal::trainer<net, foal::loss::cross_entropy, foal::schedule::sequential, foal::optim::momentum,
+                            foal::executor::single_thread>;
+using paired = foal::trainer<net, foal::loss::cross_entropy, foal::schedule::async_1f1b, foal::optim::momentum>;
+
+/// The texts as foal asks for them: microbatch m in the run.
+struct feed {
+  texts const& data;
+  int size;  // of a microbatch
+
+  std::size_t first(long long m) const {
+    return static_cast<std::size_t>(m * size % (static_cast<long long>(texts::count) * data.minibatch));
+  }
+  foal::lengths_of_axes lengths(long long m) const {
+    foal::lengths_of_axes n;
+    for (std::size_t i = first(m); i < first(m) + static_cast<std::size_t>(size); ++i) {
+      n.length[0] = std::max(n.length[0], data.source_length[i]);
+      n.length[1] = std::max(n.length[1], data.target_length[i]);
+    }
+    return n;
+  }
+  template <class From, class To>
+  void copy(long long m, int longest, From const& from, To* to) const {
+    for (std::size_t i = 0; i < static_cast<std::size_t>(size); ++i)
+      for (std::size_t p = 0; p < static_cast<std::size_t>(longest); ++p)
+        to[i * static_cast<std::size_t>(longest) + p] = static_cast<To>(from[(first(m) + i) * texts::longest + p]);
+  }
+  void inputs(long long m, int entry, float* x) const {
+    if (entry == 1)
+      for (int i = 0; i < size; ++i) x[i] = static_cast<float>(data.source_length[first(m) + static_cast<std::size_t>(i)]);
+    else
+      copy(m, lengths(m).length[entry / 2], entry == 0 ? data.source : data.target_in, x);
+  }
+  void targets(long long m, std::int32_t* t) const { copy(m, lengths(m).length[1], data.target, t); }
+  double weight(long long minibatch) const {
+    double sum = 0;
+    for (int i = 0; i < data.minibatch; ++i)
+      sum += data.target_length[static_cast<std::size_t>(minibatch % texts::count * data.minibatch + i)];
+    return sum;
+  }
+};
+
+template <class Trainer>
+class training final : public side {
+ public:
+  training(workload const& w, int microbatch, int workers) : data_(w.minibatch), source_{data_, microbatch} {
+    typename Trainer::config c{.microbatch_size = microbatch,
+                               .microbatches = w.minibatch / microbatch,
+                               .optim = {.momentum = momentum},
+                               .lr = {.rate = w.rate},
+                               .evaluation = false};
+    if (workers > 1) c.workers = c.ranks = workers;
+    trainer_ = std::make_unique<Trainer>(c);
+  }
+  std::vector<double> train(int minibatches) override {
+    foal::executor::run_request request;
+    request.minibatches = minibatches;
+    auto const result = trainer_->run(source_, request);
+    std::vector<double> sum(static_cast<std::size_t>(minibatches), 0), weight = sum;
+    std::size_t const n = result.losses.size() / sum.size();
+    for (std::size_t i = 0; i < result.losses.size(); ++i) {
+      sum[i / n] += result.losses[i].sum;
+      weight[i / n] += result.losses[i].weight;
+    }
+    for (std::size_t k = 0; k < sum.size(); ++k) sum[k] /= weight[k];
+    return sum;
+  }
+
+ private:
+  texts data_;
+  feed source_;
+  std::unique_ptr<Trainer> trainer_;
+};
+
+/// The products alone; the parameters go another way.
+network describe_transformer() {
+  network n{1, 1, 1, 1, {}, 0, 0};
+  auto const& d = net::description;
+  for (int i = 0; i < d.size; ++i) {
+    if (d.row[i].kind != foal::detail::item_kind::layer) continue;
+    std::string const name = d.row[i].info->name;
+    if (name == "linear" || name == "logits" || name == "attention" || name == "cross_attention")
+      n.product_flops += static_cast<double>(d.row[i].flops);
+  }
+  return n;
+}
+
+std::unique_ptr<side> train_transformer(workload const& w, batches const&, int workers) {
+  if (workers > 1) return std::make_unique<training<paired>>(w, 8, workers);
+  return std::make_unique<training<alone>>(w, w.microbatch, workers);
+}
+
+}  // namespace
+
+std::vector<step> transformer_parameters() {
+  alone const start({.microbatch_size = 1, .microbatches = 1, .evaluation = false});
+  std::vector<step> all;
+  auto const& stages = start.tables().stages;
+  for (std::size_t s = 0; s < stages.size(); ++s)
+    for (std::size_t p = 0; p < stages[s].parameters.size(); ++p) {
+      auto const& row = stages[s].parameters[p];
+      if (row.index == 0) all.emplace_back();
+      all.back().name = stages[s].layers[static_cast<std::size_t>(row.layer)].name;
+      all.back().parameters.push_back(start.weights(static_cast<int>(s), p));
+      all.back().extents.emplace_back(row.what.extent.extent, row.what.extent.extent + row.what.extent.rank);
+    }
+  return all;
+}
+
+workload transformer() {
+  return {"transformer batch 16", 16, 16, 1.3, 0.55, 3, 2, 0.002, &describe_transformer, &train_transformer,
+          &make_eager_transformer};
+}
+
+}  // namespace bench::versus
