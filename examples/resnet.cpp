@@ -66,7 +66,7 @@ int show(options o) {
   bool const colour = data.train.sample().channels() == 3;
   if (o.base.epochs == 0) o.base.epochs = colour ? 20 : 8;
   if (o.base.drop_epoch == 0) o.base.drop_epoch = std::max(1, o.base.epochs * 2 / 3);
-  if (o.base.warmup_epochs < 0) o.base.warmup_epochs = std::max(1, o.base.epochs / 4);
+  if (o.base.warmup_epochs < 0) o.base.warmup_epochs = o.base.minibatches > 0 ? 0 : std::max(1, o.base.epochs / 4);
   o.base.data = &data;
   o.base.augment = colour;
   std::printf("%s (%lld samples to train on, %lld to test on)\n\n", data.name.c_str(), data.train.size(), data.test.size());
@@ -121,7 +121,8 @@ int main(int argc, char** argv) {
   app.add_option("--weight-decay", o.base.weight_decay)->check(CLI::NonNegativeNumber)->capture_default_str();
   app.add_option("--drop-epoch", o.base.drop_epoch, "the rate is divided by 10 every so many epochs; by default after 2/3")
       ->check(CLI::PositiveNumber);
-  app.add_option("--warmup-epochs", o.base.warmup_epochs, "T3; by default a quarter of the epochs")
+  app.add_option("--warmup-epochs", o.base.warmup_epochs,
+                 "T3; by default a quarter of the epochs, and none with --minibatches")
       ->check(CLI::NonNegativeNumber);
   app.add_option("--seed", o.base.seed)->capture_default_str();
   app.add_flag("--quiet", o.base.quiet, "no progress");

@@ -52,7 +52,7 @@ typename Trainer::config config_of(experiment const& e) {
   c.microbatches = e.microbatches;
   c.workers = e.workers;
   c.seed = e.seed;
-  c.evaluation_samples = 100;
+  c.evaluation_samples = 25;  // a ResNet-50 evaluates with 27 MiB a sample
   c.optim = {.momentum = e.momentum, .weight_decay = e.weight_decay};
   foal::lr::step const base{.rate = e.rate, .every = e.drop_epoch * per_epoch};
   if constexpr (requires { c.lr.base; })
