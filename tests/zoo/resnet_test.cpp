@@ -92,7 +92,7 @@ struct witness {
 struct given_gradient {
   using role = foal::role::loss;
   using target = void;
-  static constexpr char const* name = "given_gradient";
+  [[maybe_unused]] static constexpr char const* name = "given_gradient";
   inline static std::vector<double> output{};
 
   static constexpr int targets(shape out) { return out.size(); }
