@@ -20,7 +20,8 @@ struct net : foal::zoo::transformer<foal::zoo::transformer_size{.encoder_layers 
                                                                 .target_vocabulary = texts::vocabulary,
                                                                 .longest = texts::longest,
                                                                 .dropout_percent = 0,
-                                                                .where = foal::zoo::norm::before}> {};
+                                                                .where = foal::zoo::norm::before,
+                                                                .stages = foal::zoo::cut::layers}> {};
 using alone = foal::trainer<net, foal::loss::cross_entropy, foal::schedule::sequential, foal::optim::momentum,
                             foal::executor::single_thread>;
 using paired = foal::trainer<net, foal::loss::cross_entropy, foal::schedule::async_1f1b, foal::optim::momentum>;

@@ -23,6 +23,8 @@ static_assert(stage_count<zoo::transformer<zoo::transformer_size{.shared = zoo::
 static_assert(stage_count<zoo::transformer<zoo::transformer_size{.shared = zoo::sharing::decoder}>> == 92);
 // Norms before: the two last ones are more.
 static_assert(stage_count<zoo::transformer<zoo::transformer_size{.where = zoo::norm::before}>> == 95);
+// Two embeddings, six layers each, the scores.
+static_assert(stage_count<zoo::transformer<zoo::transformer_size{.stages = zoo::cut::layers}>> == 1 + 6 + 1 + 6 + 1);
 static_assert(stage_count<zoo::gpt<zoo::gpt_size{}>> == 2 + 12 * 6 + 1);
 
 constexpr int vocabulary = 11, longest = 6;

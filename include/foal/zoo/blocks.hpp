@@ -15,11 +15,19 @@ namespace foal::zoo {
 /// Where a block has its norm: before what it adds (Wang et al. 2019), or after the sum (Vaswani et al. 2017).
 enum class norm { before, after };
 
+/// What is a stage: everything with weights, as PipeMare cuts; or a whole layer of the Transformer, for few workers, which
+/// finer stages cost only memory.
+enum class cut { weights, layers };
+
 namespace detail {
 
 /// Several elements as one.
 template <class... Elements>
 using together = repeat<1, Elements...>;
+
+/// The elements of a Transformer's layer.
+template <cut Cut, class... Elements>
+using layer_of = std::conditional_t<Cut == cut::layers, stage<Elements...>, together<Elements...>>;
 
 template <int Percent>
 using dropout_or_nothing = std::conditional_t<Percent == 0, together<>, dropout<Percent == 0 ? 1 : Percent>>;

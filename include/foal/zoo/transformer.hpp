@@ -20,6 +20,7 @@ struct transformer_size {
   int dropout_percent = 10;
   norm where = norm::after;
   sharing shared = sharing::none;
+  cut stages = cut::weights;
 };
 
 /// Names of the model's entries, for layers of one's own.
@@ -48,20 +49,23 @@ template <transformer_size Z>
 using score_tokens = over_tokens<Z.shared != sharing::none, logits<Z.target_vocabulary>>;
 
 template <transformer_size Z>
-using encoder_layer = together<self_attention_block<Z.where, Z.width, Z.heads, mask::none, source_length, Z.dropout_percent>,
-                               feed_forward_block<Z.where, Z.width, Z.hidden, Z.dropout_percent>>;
+using encoder_layer =
+    layer_of<Z.stages, self_attention_block<Z.where, Z.width, Z.heads, mask::none, source_length, Z.dropout_percent>,
+             feed_forward_block<Z.where, Z.width, Z.hidden, Z.dropout_percent>>;
 template <transformer_size Z>
-using decoder_layer = together<self_attention_block<Z.where, Z.width, Z.heads, mask::causal, void, Z.dropout_percent>,
-                               cross_attention_block<Z.where, Z.width, Z.heads, memory, source_length, Z.dropout_percent>,
-                               feed_forward_block<Z.where, Z.width, Z.hidden, Z.dropout_percent>>;
+using decoder_layer =
+    layer_of<Z.stages, self_attention_block<Z.where, Z.width, Z.heads, mask::causal, void, Z.dropout_percent>,
+             cross_attention_block<Z.where, Z.width, Z.heads, memory, source_length, Z.dropout_percent>,
+             feed_forward_block<Z.where, Z.width, Z.hidden, Z.dropout_percent>>;
 
 template <transformer_size Z>
 using transformer_stages =
     stages<inputs<tokens<Z.longest, 1>, named<source_length, lengths>, named<target_tokens, tokens<Z.longest, 2>>>,
-           embed_source<Z>, sinusoidal_position, dropout_or_nothing<Z.dropout_percent>,
-           repeat<Z.encoder_layers, encoder_layer<Z>>, last_norm<Z.where>, save<memory>,  //
-           load<target_tokens>, embed_target<Z>, sinusoidal_position, dropout_or_nothing<Z.dropout_percent>,
-           repeat<Z.decoder_layers, decoder_layer<Z>>, last_norm<Z.where>, score_tokens<Z>>;
+           layer_of<Z.stages, embed_source<Z>, sinusoidal_position, dropout_or_nothing<Z.dropout_percent>>,
+           repeat<Z.encoder_layers, encoder_layer<Z>>,
+           layer_of<Z.stages, last_norm<Z.where>, save<memory>, load<target_tokens>, embed_target<Z>, sinusoidal_position,
+                    dropout_or_nothing<Z.dropout_percent>>,
+           repeat<Z.decoder_layers, decoder_layer<Z>>, layer_of<Z.stages, last_norm<Z.where>, score_tokens<Z>>>;
 
 }  // namespace detail
 
