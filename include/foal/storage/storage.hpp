@@ -13,10 +13,10 @@ struct exact {
 };
 
 /// Saved activations, wires and their gradients are kept and sent as bfloat16, rounded to nearest even; arithmetic stays in
-/// float. Half the saved and sent bytes, against about three significant decimals: a layer's forward sees what its stage
-/// computed unrounded, and the rounded values of other stages; its backward sees rounded activations throughout. Evaluation
-/// and prediction round wires as training does. Training with recomputation gives the bits of training without, where the
-/// weights are equal.
+/// float. Half the saved and sent bytes, for a relative error of at most 2^-8 in each value: a layer's forward sees what its
+/// own stage computed unrounded and what other stages sent rounded; its backward sees rounded activations throughout. Where
+/// W is an op of its own it sees rounded output gradients too, which is part of a run's identity. Evaluation and prediction
+/// round wires as training does. Recomputation gives the bits of training without, where the weights are equal.
 ///
 /// Exact stay: token numbers and lengths (inputs of one channel without a gradient, if they are no images), the gradient of
 /// the loss, kept entries that state their element_bytes, and statistics (kept entries with a fixed part, or smaller than
