@@ -206,6 +206,7 @@ set(foal_headers
     foal/executor/ops.hpp
     foal/executor/probe.hpp
     foal/executor/run_plan.hpp
+    foal/executor/shared_wires.hpp
     foal/executor/tables.hpp
     foal/executor/tied.hpp
     foal/executor/weights.hpp

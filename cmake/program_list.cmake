@@ -86,6 +86,7 @@ set(foal_tests
     executor/hook
     executor/memory
     executor/recompute
+    executor/shared_wires
     executor/storage
     executor/thick
     executor/tied

@@ -93,6 +93,10 @@ class run_memory {
     plan_entry const& e = plan()[entry];
     return static_cast<std::byte*>(arenas_[static_cast<std::size_t>(e.worker)]) + e.offset;
   }
+  std::byte* at(wire_place const& p) const {
+    auto const [entry, offset] = plan_.place_of(p);
+    return at(entry) + offset;
+  }
   static std::byte* aligned(std::vector<std::byte>& v) {
     void* p = v.data();
     std::size_t room = v.size();

@@ -4,9 +4,17 @@
 #include <algorithm>
 #include <vector>
 
+#include <foal/executor/shared_wires.hpp>
 #include <foal/executor/tied.hpp>
 
 namespace foal::executor {
+
+/// A ring in the plan: an entry of its own, or a place in what the wires of a worker share.
+struct wire_place {
+  std::size_t entry = 0;
+  bool shares = false;
+  std::size_t number = 0;  ///< in shared_wires
+};
 
 /// Numbers, in the plan, of one stage's buffers, and what else is decided about them.
 struct stage_plan {
@@ -14,7 +22,7 @@ struct stage_plan {
   std::size_t states[lower::most_states]{}, delay_states[lower::most_states]{};
   bool delay_packed = true, has_delay_states = false, history_packed = true;
   int history_slots = 0;
-  std::vector<std::size_t> wires, gradients, again;  ///< by entry; again: from R of the stage before
+  std::vector<wire_place> wires, gradients, again;  ///< by entry; again: from R of the stage before
   std::vector<int> wire_slots, gradient_slots, again_slots;
   std::vector<std::size_t> kept;       ///< by tensor number, only for place::kept
   std::vector<std::size_t> lent;       ///< by loan: versions and gradients, in this order
@@ -27,7 +35,11 @@ class run_plan {
  public:
   /// worker_of: of each rank, 0 to values.workers - 1, ascending.
   run_plan(run_tables const& tables, run_values const& values, std::vector<int> worker_of)
-      : tables_(tables), values_(values), worker_of_(std::move(worker_of)), plan_(values.workers) {
+      : tables_(tables),
+        values_(values),
+        worker_of_(std::move(worker_of)),
+        plan_(values.workers),
+        shared_(tables_, worker_of_, values.workers, values.microbatches) {
     make_plan();
   }
 
@@ -75,6 +87,12 @@ class run_plan {
     return tables_.thick && last == until::W ? (needed + n - 1) / n * n : needed;
   }
   static std::size_t padded(std::size_t n) { return (n + alignment - 1) / alignment * alignment; }
+
+  /// The entry of a ring, and where in it the ring begins.
+  std::pair<std::size_t, std::size_t> place_of(wire_place const& p) const {
+    if (!p.shares) return {p.entry, 0};
+    return {wires_[static_cast<std::size_t>(shared_.worker(p.number))], shared_.offset(p.number)};
+  }
 
   // Of each worker.
   std::size_t temporary(std::size_t worker) const { return temporary_[worker]; }
@@ -136,6 +154,7 @@ class run_plan {
       temporary_.push_back(plan_.add("temporaries of ops", category::workspace, w, -1, temporary[i]));
       workspace_.push_back(plan_.add("library workspace", category::workspace, w, -1, tables_.device.workspace_bytes));
       predicted_.push_back(plan_.add("weights predicted for F", category::scratch, w, -1, predicted[i]));
+      wires_.push_back(plan_.add("wires within the worker", category::wires, w, -1, shared_.place(w)));
       extrapolated_.push_back(plan_.add("weights extrapolated for B", category::scratch, w, -1, extrapolated[i]));
     }
   }
@@ -147,8 +166,10 @@ class run_plan {
 
   // What B or W needs of a wire is a saved activation of the receiving stage; the slot in which it travels is the wire's.
   void plan_wires(std::size_t s, stage_plan& p, int worker) {
+    using schedule::op_kind;
     lower::stage_table const& t = tables_.stages[s];
     bool const first = s == 0;
+    int const number = static_cast<int>(s);
     for (lower::wire_entry const& e : t.wire_in) {
       std::size_t const one = wire_bytes(e);
       bool const kept = e.last != until::forward;
@@ -159,11 +180,13 @@ class run_plan {
       int const slots = slots_until(e.last, needed);
       int const saved = over_phases([&](phase_table const& ph) {
         auto const& f = ph.facts.stage[s];
-        if (f.head == static_cast<int>(s)) return kept ? f.in_flight : f.wire_recompute;
+        if (f.head == number) return kept ? f.in_flight : f.wire_recompute;
         return kept && f.head < 0 ? f.saved_peak : 0;
       });
-      p.wires.push_back(plan_ring(e.entry == 0 ? "activations from the stage before" : "skip from the stage before", worker,
-                                  s, one, slots, std::min(saved, slots)));
+      char const* const what = e.entry == 0 ? "activations from the stage before" : "skip from the stage before";
+      p.wires.push_back(!first && !kept && saved == 0 && within(s, slots)
+                            ? share(worker, {op_kind::F, number - 1}, {op_kind::F, number}, one)
+                            : plan_ring(what, worker, s, one, slots, std::min(saved, slots)));
       p.wire_slots.push_back(slots);
       int const again = over_phases([&](phase_table const& ph) {
         auto const& f = ph.facts.stage[s];
@@ -174,8 +197,9 @@ class run_plan {
       })
                                : 0;
       int const again_slots = again > 0 ? slots_until(e.last, again + slack(s)) : 0;
-      p.again.push_back(plan_ring("activations recomputed by the stage before", worker, s, one, again_slots,
-                                  std::min(rebuilt, again_slots)));
+      p.again.push_back(!kept && within(s, again_slots) ? share(worker, {op_kind::R, number - 1}, {op_kind::R, number}, one)
+                                                        : plan_ring("activations recomputed by the stage before", worker, s,
+                                                                    one, again_slots, std::min(rebuilt, again_slots)));
       p.again_slots.push_back(again_slots);
       if (!first) {
         // The gradient of this wire lies with the stage that receives it: the one before.
@@ -185,7 +209,9 @@ class run_plan {
                                            return e.gradient_last == until::W ? f.gradient_kept : f.gradient_transit;
                                          }));
         stage_[s - 1].gradients.push_back(
-            plan_ring("gradients from the stage after", worker_of_stage(s - 1), s - 1, e.gradient ? one : 0, back, 0));
+            e.gradient && e.gradient_last != until::W && within(s, back)
+                ? share(worker, {op_kind::B, number}, {op_kind::B, number - 1}, one)
+                : plan_ring("gradients from the stage after", worker_of_stage(s - 1), s - 1, e.gradient ? one : 0, back, 0));
         stage_[s - 1].gradient_slots.push_back(back);
       }
     }
@@ -195,18 +221,25 @@ class run_plan {
                                       auto const& f = ph.facts.stage[s];
                                       return loss.last == until::W ? f.gradient_kept : f.gradient_transit;
                                     }));
-      p.gradients.push_back(plan_ring("gradient of the loss", worker, s, tensor_bytes(loss), slots, 0));
+      p.gradients.push_back(loss.last != until::W && slots == 1
+                                ? share(worker, {op_kind::F, number}, {op_kind::B, number}, tensor_bytes(loss))
+                                : plan_ring("gradient of the loss", worker, s, tensor_bytes(loss), slots, 0));
       p.gradient_slots.push_back(slots);
     }
   }
 
+  /// The wire into a stage holds one microbatch, and one worker writes and reads it.
+  bool within(std::size_t s, int slots) const { return slots == 1 && s > 0 && worker_of_stage(s - 1) == worker_of_stage(s); }
+  wire_place share(int worker, shared_wires::end from, shared_wires::end to, std::size_t bytes) {
+    return {0, true, shared_.add(worker, from, to, bytes)};
+  }
+
   /// A ring whose first `saved` slots count as saved activations and the rest as wires; one piece of memory.
-  std::size_t plan_ring(char const* what, int worker, std::size_t stage, std::size_t one, int slots, int saved) {
-    std::size_t const padded = (one + alignment - 1) / alignment * alignment;
+  wire_place plan_ring(char const* what, int worker, std::size_t stage, std::size_t one, int slots, int saved) {
     int const number = static_cast<int>(stage);
-    std::size_t const id = plan_.add(what, category::saved, worker, number, static_cast<std::size_t>(saved) * padded);
-    plan_.add(what, category::wires, worker, number, static_cast<std::size_t>(slots - saved) * padded);
-    return id;
+    std::size_t const id = plan_.add(what, category::saved, worker, number, static_cast<std::size_t>(saved) * padded(one));
+    plan_.add(what, category::wires, worker, number, static_cast<std::size_t>(slots - saved) * padded(one));
+    return {id, false, 0};
   }
 
   void plan_kept(std::size_t s, stage_plan& p, int worker) {
@@ -263,8 +296,9 @@ class run_plan {
   run_values values_;
   std::vector<int> worker_of_;
   memory_plan plan_;
+  shared_wires shared_;
   std::vector<stage_plan> stage_;
-  std::vector<std::size_t> temporary_, workspace_, predicted_, extrapolated_;
+  std::vector<std::size_t> temporary_, workspace_, predicted_, extrapolated_, wires_;
 };
 
 }  // namespace foal::executor
