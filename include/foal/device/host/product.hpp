@@ -223,7 +223,7 @@ class product_ops {
   [[gnu::always_inline]] static void sums_of_lanes(Vector const* v, S* total) {
     constexpr int lanes = full<S>;
     int i = 0;
-    if constexpr (lanes > 1) {
+    if constexpr (lanes > 1 && Count >= lanes) {
       for (; i + lanes <= Count; i += lanes) {
         typename detail::plain_vector<S, lanes>::type row[lanes];
         std::memcpy(&row, v + i, sizeof row);
