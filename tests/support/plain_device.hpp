@@ -7,7 +7,6 @@
 #include <foal/device/host/map.hpp>
 #include <foal/device/host/mean_squared_error.hpp>
 #include <foal/device/host/memory.hpp>
-#include <foal/device/host/rows.hpp>
 
 #include "plain_softmax.hpp"
 
@@ -15,7 +14,6 @@ namespace foal::test {
 
 struct plain_device : device::host_ops::memory,
                       device::host_ops::map_ops,
-                      device::host_ops::row_ops,
                       device::host_ops::dropout_ops,
                       device::host_ops::squared_error_ops {
   static constexpr std::size_t workspace_bytes = 0;
@@ -32,6 +30,19 @@ struct plain_device : device::host_ops::memory,
   template <class S>
   static void product_tn(int rows, int cols, int depth, S const* a, S const* b, S* c, bool accumulate) {
     product(rows, cols, depth, a, {1, rows}, b, {cols, 1}, c, accumulate);
+  }
+
+  template <class S>
+  static void add_to_rows(int rows, int cols, S const* bias, S* y) {
+    for (std::ptrdiff_t i = 0; i < static_cast<std::ptrdiff_t>(rows) * cols; ++i) y[i] += bias[i % cols];
+  }
+  template <class S>
+  static void sum_of_rows(int rows, int cols, S const* x, S* out) {
+    for (std::ptrdiff_t c = 0; c < cols; ++c) {
+      double sum = 0;
+      for (std::ptrdiff_t r = 0; r < rows; ++r) sum += static_cast<double>(x[r * cols + c]);
+      out[c] += static_cast<S>(sum);
+    }
   }
 
   template <class S>
