@@ -89,7 +89,7 @@ TEST_CASE("cross_entropy: ignored targets have no loss, no gradient and no weigh
   CHECK(std::vector<double>(dx.begin() + 5, dx.begin() + 10) == std::vector<double>(5, 0));
   double sum = 0;
   auto alone = context_for<double>(host, features(5), 1);
-  for (std::size_t const i : {0, 2, 3, 5}) sum += cross_entropy{}.apply(alone, &x[5 * i], &targets[i], 2, nullptr).sum;
+  for (std::size_t const i : {0U, 2U, 3U, 5U}) sum += cross_entropy{}.apply(alone, &x[5 * i], &targets[i], 2, nullptr).sum;
   CHECK(all.sum == Approx(sum).epsilon(1e-14));
   CHECK(cross_entropy{}.apply(alone, x.data(), &targets[1], 2, nullptr).sum == 0);
 }
