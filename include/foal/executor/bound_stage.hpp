@@ -110,9 +110,11 @@ struct bound_stage {
   std::uint32_t length_slots_in = 1, length_slots_out = 1;
 
   // What follows changes as the run goes on; only the stage's worker touches it.
-  std::vector<lengths_of_axes> lengths;     ///< of microbatch m at m mod size; empty: always the largest
-  long long updates = 0;                    ///< from the start of the run
-  std::uint32_t version = 0;                ///< updates in this phase
+  std::vector<lengths_of_axes> lengths;  ///< of microbatch m at m mod size; empty: always the largest
+  long long updates = 0;                 ///< from the start of the run
+  std::uint32_t version = 0;             ///< updates in this phase
+  long long weighed = -1;                ///< last stage: the minibatch of the run whose weight is `weight`
+  double weight = 0;
   int accumulated = 0;                      ///< microbatches whose W waits for the last one of the minibatch
   long long evaluations_copied = 0;         ///< copies of the weights made for evaluations
   std::vector<std::uint32_t> version_read;  ///< by F, of microbatch m at m mod size

@@ -83,7 +83,6 @@ class evaluator {
 
  private:
   std::size_t bytes(long long elements) const { return static_cast<std::size_t>(elements) * t_.scalar_bytes; }
-  static std::size_t padded(std::size_t n) { return (n + alignment - 1) / alignment * alignment; }
   std::size_t tensor_bytes(lower::tensor const& x) const {
     return static_cast<std::size_t>(x.bytes(samples_, static_cast<int>(t_.scalar_bytes)));
   }
@@ -148,7 +147,7 @@ class evaluator {
       c.device = device_;
       c.in = at_length(l.in, lengths_);
       c.out = at_length(l.out, lengths_);
-      for (int i = 0; i < lower::most_read; ++i) {
+      for (int i = 0; i < l.reads; ++i) {
         c.read[i] = of(p.read[i]);
         c.read_shape[i] = at_length(l.read_shape[i], lengths_);
       }

@@ -53,6 +53,7 @@ class run_memory {
         e->messages = e->seen = e->seen_other = 0;
       for (watermark* w : {&b.forwarded, &b.returned, &b.freed, &b.rebuilt}) w->reset();
       b.version = 0;
+      b.weighed = -1;
       b.facts = phase.facts.stage[s];
       b.stashes = phase.stashes;
       b.frozen = phase.wanted(static_cast<int>(s)) == schedule::gradients::input;
@@ -110,7 +111,7 @@ class run_memory {
       lower::stage_table const& t = tables_.stages[s];
       stage_plan const& p = plan_.stage(s);
       for (std::size_t e = 0; e < t.wire_in.size(); ++e) {
-        std::size_t const slot = run_plan::padded(plan_.wire_bytes(t.wire_in[e]));
+        std::size_t const slot = padded(plan_.wire_bytes(t.wire_in[e]));
         again[s].push_back({at(p.again[e]), slot, static_cast<std::uint32_t>(p.again_slots[e])});
         wires[s].push_back({at(p.wires[e]), slot, static_cast<std::uint32_t>(p.wire_slots[e])});
         if (s == 0) continue;
@@ -119,8 +120,8 @@ class run_memory {
       }
       if (s == last) {
         auto const& loss = t.tensors[static_cast<std::size_t>(t.loss_gradient_tensor)];
-        gradients[s].push_back({at(p.gradients[0]), run_plan::padded(plan_.tensor_bytes(loss)),
-                                static_cast<std::uint32_t>(p.gradient_slots[0])});
+        gradients[s].push_back(
+            {at(p.gradients[0]), padded(plan_.tensor_bytes(loss)), static_cast<std::uint32_t>(p.gradient_slots[0])});
       }
     }
     for (std::size_t s = 0; s <= last; ++s) {
@@ -188,7 +189,7 @@ class run_memory {
             at_once.plain = gradients[s - 1][e];
             break;
           case lower::place::kept:
-            at_once.plain = {at(p.kept[x]), run_plan::padded(plan_.tensor_bytes(y)),
+            at_once.plain = {at(p.kept[x]), padded(plan_.tensor_bytes(y)),
                              static_cast<std::uint32_t>(plan_.kept_slots(s, y))};
             break;
           case lower::place::scratch:

@@ -219,7 +219,7 @@ class stage_ops : public stage_weights {
       c.x = tensor(in, s.x, p);
       c.y = tensor(in, s.y, p);
       c.scratch = tensor(in, s.scratch, p);
-      for (int i = 0; i < lower::most_read; ++i) c.read[i] = tensor(in, s.read[i], p);
+      for (int i = 0; i < l.reads; ++i) c.read[i] = tensor(in, s.read[i], p);
       l.call.forward(c);
     }
   }
@@ -235,7 +235,7 @@ class stage_ops : public stage_weights {
     c.microbatches = v_.microbatches;
     c.random = {v_.seed, purpose::dropout, static_cast<std::uint32_t>(l.number),
                 static_cast<std::uint64_t>(p.global) * static_cast<std::uint64_t>(v_.microbatch_size)};
-    for (int i = 0; i < lower::most_read; ++i) {
+    for (int i = 0; i < l.reads; ++i) {
       c.read_shape[i] = at_length(l.read_shape[i], n);
       c.read[i] = tensor(in, kept.read[i], p);
     }
@@ -257,7 +257,7 @@ class stage_ops : public stage_weights {
     c.dx = tensor(b.tensors, s.x, p);
     c.dy = tensor(b.tensors, s.y, p);
     c.scratch = tensor(b.tensors, s.scratch, p);
-    for (int i = 0; i < lower::most_read; ++i) c.read_gradient[i] = tensor(b.tensors, s.read_gradient[i], p);
+    for (int i = 0; i < l.reads; ++i) c.read_gradient[i] = tensor(b.tensors, s.read_gradient[i], p);
     return c;
   }
 
@@ -293,6 +293,14 @@ class stage_ops : public stage_weights {
     }
   }
 
+  /// Asked of the source once a minibatch: it may have to look at every sample.
+  double minibatch_weight(bound_stage& b, position p) const {
+    long long const minibatch = p.global / v_.microbatches;
+    if (b.weighed != minibatch) b.weight = source_.weight(source_.self, minibatch);
+    b.weighed = minibatch;
+    return b.weight;
+  }
+
   loss::loss_result apply_loss(bound_stage& b, position p) const {
     void* const targets = b.targets.at(0);
     if (t_.loss.targets_per_sample == 0) {
@@ -312,9 +320,8 @@ class stage_ops : public stage_weights {
     c.x = tensor(b.forward_tensors, b.table->output_tensor, p);
     c.targets = targets;
     c.phase = t_.phases.back().inference ? phase::evaluate : phase::train;
-    c.divide = source_.weight == nullptr  // (weight of the minibatch) / N
-                   ? t_.loss.sample_weight * v_.microbatch_size
-                   : source_.weight(source_.self, p.global / v_.microbatches) / v_.microbatches;
+    c.divide = source_.weight == nullptr ? t_.loss.sample_weight * v_.microbatch_size  // (weight of the minibatch) / N
+                                         : minibatch_weight(b, p) / v_.microbatches;
     if (!b.forward) c.dx = tensor(b.tensors, b.table->loss_gradient_tensor, p);
     return t_.loss.apply(c);
   }

@@ -86,7 +86,6 @@ class run_plan {
     int const n = values_.microbatches;
     return tables_.thick && last == until::W ? (needed + n - 1) / n * n : needed;
   }
-  static std::size_t padded(std::size_t n) { return (n + alignment - 1) / alignment * alignment; }
 
   /// The entry of a ring, and where in it the ring begins.
   std::pair<std::size_t, std::size_t> place_of(wire_place const& p) const {
@@ -247,9 +246,8 @@ class run_plan {
     p.kept.assign(t.tensors.size(), 0);
     for (std::size_t x = 0; x < t.tensors.size(); ++x) {
       if (t.tensors[x].where != lower::place::kept) continue;
-      std::size_t const padded = (tensor_bytes(t.tensors[x]) + alignment - 1) / alignment * alignment;
       p.kept[x] = plan_.add("saved activations", category::saved, worker, static_cast<int>(s),
-                            padded * static_cast<std::size_t>(kept_slots(s, t.tensors[x])));
+                            padded(tensor_bytes(t.tensors[x])) * static_cast<std::size_t>(kept_slots(s, t.tensors[x])));
     }
   }
   /// Scratch tensors of F, B and W share a region: a worker runs one op at a time.
@@ -282,7 +280,7 @@ class run_plan {
       lower::place const where = t.tensors[x].where;
       if (t.tensors[x].backward || (where != lower::place::kept && where != lower::place::wire_out)) continue;
       stage_[s].transient[x] = region;
-      region += (tensor_bytes(t.tensors[x]) + alignment - 1) / alignment * alignment;
+      region += padded(tensor_bytes(t.tensors[x]));
     }
     return region;
   }

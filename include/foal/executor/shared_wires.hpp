@@ -41,7 +41,7 @@ class shared_wires {
   std::size_t add(int worker, end from, end to, std::size_t bytes) {
     buffer b;
     b.worker = worker;
-    b.bytes = (bytes + alignment - 1) / alignment * alignment;
+    b.bytes = padded(bytes);
     for (auto const& lists : phases_) mark(lists[static_cast<std::size_t>(worker)], from, to, b.used);
     buffers_.push_back(std::move(b));
     return buffers_.size() - 1;

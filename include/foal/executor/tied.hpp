@@ -21,9 +21,7 @@ namespace detail {
 inline std::size_t bytes_of(run_tables const& t, lower::parameter_row const& p) {
   return static_cast<std::size_t>(p.size) * t.scalar_bytes;
 }
-inline std::size_t slot_bytes(run_tables const& t, lower::parameter_row const& p) {
-  return (bytes_of(t, p) + alignment - 1) / alignment * alignment;
-}
+inline std::size_t slot_bytes(run_tables const& t, lower::parameter_row const& p) { return padded(bytes_of(t, p)); }
 inline lower::parameter_row const& row_of(bound_stage const& b, int parameter) {
   return b.table->parameters[static_cast<std::size_t>(parameter)];
 }

@@ -8,7 +8,6 @@
 #include <foal/delay/concept.hpp>
 #include <foal/layer/loss/result.hpp>
 #include <foal/lower/table.hpp>
-#include <foal/model/layer_info.hpp>
 
 namespace foal::lower {
 
@@ -115,15 +114,15 @@ struct layer_thunks {
     S const* w[most];
     S* dw[most];
     S* buffers[most];
-    S const* read[most_read];
-    S* read_gradient[most_read];
+    S const* read[most_reads];
+    S* read_gradient[most_reads];
     explicit pointers(layer_call const& c) {
       for (int i = 0; i < most; ++i) {
         w[i] = static_cast<S const*>(c.w[i]);
         dw[i] = static_cast<S*>(c.dw[i]);
         buffers[i] = static_cast<S*>(c.buffers[i]);
       }
-      for (int i = 0; i < most_read; ++i) {
+      for (int i = 0; i < most_reads; ++i) {
         read[i] = static_cast<S const*>(c.read[i]);
         read_gradient[i] = static_cast<S*>(c.read_gradient[i]);
       }

@@ -12,7 +12,7 @@ template <class F>
 constexpr void each_tensor(step const& s, F f) {
   for (int id : {s.x, s.y, s.other, s.scratch, s.kept.x, s.kept.y}) f(id);
   for (auto const& some : {s.read, s.read_gradient, s.kept.read})
-    for (int i = 0; i < most_read; ++i) f(some[i]);
+    for (int i = 0; i < most_reads; ++i) f(some[i]);
   for (int id : s.kept.entry) f(id);
 }
 

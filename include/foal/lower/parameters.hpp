@@ -2,7 +2,6 @@
 #pragma once
 
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include <foal/lower/table.hpp>
@@ -14,15 +13,6 @@ namespace foal::lower::detail {
 struct parameter_place {
   int stage = -1, first_parameter = 0;
 };
-
-/// The number, among the parameters of a group's first layer, of the one that another layer of the group shares as p; -1:
-/// none.
-inline int shared_parameter(model_row const& home, parameter const& p) {
-  auto const theirs = home.info->parameters(home.in);
-  for (int i = 0; i < theirs.size; ++i)
-    if (theirs[i].extent == p.extent && std::string_view(theirs[i].name) == p.name) return i;
-  return -1;
-}
 
 /// The row of a parameter or buffer of the layer that comes next in t; without a place yet.
 inline parameter_row declare(stage_table const& t, layer_row const& l, int index, parameter const& p) {
@@ -37,10 +27,10 @@ inline parameter_row declare(stage_table const& t, layer_row const& l, int index
 }
 
 // Every array starts at a multiple of 64 bytes for 4-byte scalars and more, so kernels see aligned pointers.
-constexpr long long padded(long long elements) { return (elements + 15) / 16 * 16; }
+constexpr long long padded_elements(long long elements) { return (elements + 15) / 16 * 16; }
 inline void set_place(parameter_row& p, long long& total) {
   p.offset = total;
-  total += padded(p.size);
+  total += padded_elements(p.size);
 }
 
 /// Whether B reads the array of p, itself or as another layer of this stage that is tied to it.
@@ -64,7 +54,7 @@ inline void place_parameters(stage_table& t, int number) {
   for (parameter_row& p : t.parameters) {
     if (p.home_stage == number || p.kind != ownership::trained || !read_in_backward(t, number, p)) continue;
     p.backward_offset = t.backward_elements;
-    t.backward_elements += padded(p.size);
+    t.backward_elements += padded_elements(p.size);
   }
   for (parameter_row& p : t.parameters) {
     if (p.home_stage != number) continue;

@@ -39,14 +39,13 @@ inline std::vector<stage_table> lower_stages(model_row const* rows, int size, in
       entry[r.entry] = entry[r.source];
       entry[r.entry].entry = r.entry;
     } else if (r.kind == foal::detail::item_kind::layer) {
-      bool const wanted = r.wanted || r.trains || r.read_wanted[0] || r.read_wanted[1];
-      entry[r.entry] = {r.entry, r.out, wanted};
+      entry[r.entry] = {r.entry, r.out, r.gradient_wanted()};
     } else {  // add or load
       open[r.entry] = false;
       entry[0] = {0, r.in, r.wanted || (r.kind == foal::detail::item_kind::add && r.source_wanted)};
     }
     for (int e = 1; e < most_entries; ++e)
-      if ((r.closes >> e & 1U) != 0) open[e] = false;
+      if (r.closes_entry(e)) open[e] = false;
   }
   ends.back() = snapshot();
 

@@ -121,7 +121,7 @@ class stage_builder {
     }
     layer_info const& info = *r.info;
     auto const parameters = info.parameters(r.in);
-    bool const backward = r.wanted || r.trains || r.read_wanted[0] || r.read_wanted[1];
+    bool const backward = r.gradient_wanted();
     auto const kept_until = [&](until declared) {
       if (!backward) return until::forward;
       return !r.trains && declared == until::W ? until::B : declared;
@@ -150,6 +150,7 @@ class stage_builder {
     l.parameters = parameters.size;
     l.trains = r.trains;
     l.input_gradient = r.wanted;
+    l.reads = info.reads;
     places_[static_cast<std::size_t>(&r - rows_)] = {number_, l.first_parameter};
     for (int i = 0; i < parameters.size; ++i) {
       parameter_row& p = t_.parameters.emplace_back(declare(t_, l, i, parameters[i]));
@@ -190,7 +191,7 @@ class stage_builder {
 
   void close(model_row const& r) {
     for (int e = 1; e < most_entries; ++e)
-      if ((r.closes >> e & 1U) != 0) current_[e] = -1;
+      if (r.closes_entry(e)) current_[e] = -1;
   }
 
   int layer_scratch(layer_info const& info, shape in, bool backward) {

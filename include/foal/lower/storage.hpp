@@ -140,7 +140,7 @@ class conversions {
         *id = op_ == op::F ? copy_of(*id) : read(*id);
     }
   }
-  static_assert(most == 4 && most_read == 2);
+  static_assert(most == 4 && most_reads == 2);
 
   /// W's temporaries are packed among its own, not among those of B.
   int own_scratch(int id) {

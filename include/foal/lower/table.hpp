@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include <foal/layer/contract.hpp>
+#include <foal/model/layer_info.hpp>
 
 namespace foal::lower {
 
@@ -14,9 +14,6 @@ inline constexpr int most = 4;
 
 /// Most entries of one wire: the activations and the open skips.
 inline constexpr int most_wires = 8;
-
-/// Most entries that a layer reads beside its input.
-inline constexpr int most_read = 2;
 
 /// What one function of one layer gets. Pointers are device pointers; arrays hold `most` pointers, unused ones null.
 struct layer_call {
@@ -36,9 +33,9 @@ struct layer_call {
   void* entry[most]{};
   void const* dy = nullptr;
   void* dx = nullptr;
-  void const* read[most_read]{};
-  void* read_gradient[most_read]{};
-  shape read_shape[most_read]{};
+  void const* read[most_reads]{};
+  void* read_gradient[most_reads]{};
+  shape read_shape[most_reads]{};
 };
 
 using layer_function = void (*)(layer_call const&);
@@ -82,7 +79,7 @@ struct tensor {
 struct kept_tensors {
   int x = -1, y = -1;  ///< its input and output while kept
   int entry[most]{-1, -1, -1, -1};
-  int read[most_read]{-1, -1};
+  int read[most_reads]{-1, -1};
 };
 
 /// One thing to do within an op; tensors by number, -1: none.
@@ -93,9 +90,9 @@ struct step {
   int x = -1, y = -1;  ///< forward: from, to.  backward: y is dy, x is dx.  add: y = x + other.  zero: y = 0
   int other = -1;
   int scratch = -1;
-  int read[most_read] = {-1, -1};           ///< other entries that the layer reads
-  int read_gradient[most_read] = {-1, -1};  ///< backward: where it adds their gradients
-  kept_tensors kept{};                      ///< of a layer: as in its row, or widened copies
+  int read[most_reads] = {-1, -1};           ///< other entries that the layer reads
+  int read_gradient[most_reads] = {-1, -1};  ///< backward: where it adds their gradients
+  kept_tensors kept{};                       ///< of a layer: as in its row, or widened copies
 };
 
 /// One layer of a stage, with the tensors in which it keeps what its backward needs.
@@ -107,7 +104,8 @@ struct layer_row : kept_tensors {
   bool input_gradient = true;  ///< false where nothing below trains
   bool trains = false;         ///< it has parameters that are not frozen
   bool early = false;          ///< its weight gradient belongs to B even where W is an op of its own (tied parameters)
-  shape read_shape[most_read]{};
+  int reads = 0;               ///< entries that it reads beside its input
+  shape read_shape[most_reads]{};
   int least_samples = 1;
   layer_functions call{};
 };

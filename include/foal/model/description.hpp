@@ -27,7 +27,20 @@ struct model_row {
   int read[most_reads] = {-1, -1};
   shape read_shape[most_reads]{};
   bool read_wanted[most_reads]{};
+
+  /// The gradient of what it gives, or of something that it reads: its backward has something to do.
+  constexpr bool gradient_wanted() const { return wanted || trains || read_wanted[0] || read_wanted[1]; }
+  constexpr bool closes_entry(int e) const { return (closes >> e & 1U) != 0; }
 };
+
+/// The number, among the parameters of a tied group's first layer, of the one that another layer of the group shares as p
+/// (the same name and extents); -1: none.
+constexpr int shared_parameter(model_row const& home, parameter const& p) {
+  list<parameter> const theirs = home.info->parameters(home.in);
+  for (int i = 0; i < theirs.size; ++i)
+    if (theirs[i].extent == p.extent && std::string_view(theirs[i].name) == p.name) return i;
+  return -1;
+}
 
 enum class model_failure {
   none,
@@ -144,7 +157,8 @@ struct describer {
     list<parameter> const declared = info.parameters(in);
     long long own = elements(declared);
     if (home_row >= 0)
-      for (int i = 0; i < declared.size; ++i) own -= shared_with(home_row, declared[i]) >= 0 ? declared[i].extent.size() : 0;
+      for (int i = 0; i < declared.size; ++i)
+        own -= shared_parameter(d.row[home_row], declared[i]) >= 0 ? declared[i].extent.size() : 0;
     if (own > 0 && grouped == 0) next_stage();
     model_row& r = push(item_kind::layer, e);
     if (!tie.empty() && home_row < 0) {
@@ -159,7 +173,6 @@ struct describer {
     r.flops = info.flops(in);
     r.out = entry[e] = info.output(in);
     r.trains = declared.size > 0 && frozen == 0;
-    wanted[e] = wanted[e] || r.trains;
     for (int i = 0; i < info.reads; ++i) {
       int const other = find(info.read[i]);
       if (other <= 0) return fail(model_failure::added_unsaved);
@@ -167,9 +180,9 @@ struct describer {
       r.read[i] = other;
       r.read_shape[i] = entry[other];
       r.read_wanted[i] = wanted[other];
-      wanted[e] = wanted[e] || wanted[other];
       last_read[other] = d.size - 1;
     }
+    wanted[e] = r.gradient_wanted();
     has_weights = has_weights || own > 0;
   }
 
@@ -180,21 +193,13 @@ struct describer {
       if (group[g] != tie) continue;
       list<parameter> const mine = info.parameters(in);
       bool any = false;
-      for (int i = 0; i < mine.size; ++i) any = any || shared_with(home[g], mine[i]) >= 0;
+      for (int i = 0; i < mine.size; ++i) any = any || shared_parameter(d.row[home[g]], mine[i]) >= 0;
       if (!any) fail(model_failure::tied_apart, in, d.row[home[g]].in);
       return home[g];
     }
     if (groups == most_entries) fail(model_failure::too_many);
     return -1;
   }
-  /// The number of the parameter with this name and extent at a row; -1: none.
-  constexpr int shared_with(int row, parameter const& p) const {
-    list<parameter> const theirs = d.row[row].info->parameters(d.row[row].in);
-    for (int i = 0; i < theirs.size; ++i)
-      if (theirs[i].extent == p.extent && std::string_view(theirs[i].name) == p.name) return i;
-    return -1;
-  }
-
   constexpr void mark(item_kind kind, tag_name t) {
     if (d.failure == model_failure::none) {
       switch (kind) {

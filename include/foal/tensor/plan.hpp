@@ -34,6 +34,9 @@ constexpr char const* name(category c) {
   return names[static_cast<int>(c)];
 }
 
+/// Bytes rounded up to a whole number of alignments: what a buffer takes, so that the next one is aligned.
+constexpr std::size_t padded(std::size_t bytes) { return (bytes + alignment - 1) / alignment * alignment; }
+
 struct plan_entry {
   std::string what;
   category purpose = category::weights;
@@ -49,12 +52,11 @@ class memory_plan {
 
   /// Adds a buffer and gives its number. Buffers of no bytes are listed with no bytes.
   std::size_t add(std::string what, category purpose, int worker, int stage, std::size_t bytes) {
-    constexpr std::size_t unit = alignment;
     std::size_t& end = arena_[static_cast<std::size_t>(worker)];
-    std::size_t const padded = (bytes + unit - 1) / unit * unit;
-    entries_.push_back({std::move(what), purpose, worker, stage, padded, end});
-    end += padded;
-    total_[static_cast<std::size_t>(purpose)] += padded;
+    std::size_t const taken = padded(bytes);
+    entries_.push_back({std::move(what), purpose, worker, stage, taken, end});
+    end += taken;
+    total_[static_cast<std::size_t>(purpose)] += taken;
     return entries_.size() - 1;
   }
 
@@ -82,16 +84,15 @@ struct interval_buffer {
   int first = 0, last = 0;  ///< steps, inclusive
 };
 inline std::size_t pack_intervals(std::vector<interval_buffer> const& buffers, std::vector<std::size_t>& offset) {
-  constexpr std::size_t unit = alignment;
   std::size_t region = 0;
   offset.assign(buffers.size(), 0);
   for (std::size_t i = 0; i < buffers.size(); ++i) {
-    std::size_t const bytes = (buffers[i].bytes + unit - 1) / unit * unit;
+    std::size_t const bytes = padded(buffers[i].bytes);
     std::size_t place = 0;
     for (bool moved = true; moved;) {
       moved = false;
       for (std::size_t j = 0; j < i; ++j) {
-        std::size_t const other = (buffers[j].bytes + unit - 1) / unit * unit;
+        std::size_t const other = padded(buffers[j].bytes);
         bool const together = buffers[i].first <= buffers[j].last && buffers[j].first <= buffers[i].last;
         if (together && place < offset[j] + other && offset[j] < place + bytes) {
           place = offset[j] + other;
