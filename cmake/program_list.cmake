@@ -189,6 +189,7 @@ set(foal_benchmarks
     device/update
     executor/dispatch
     executor/pipeline
+    executor/two_workers
     transport/hop
     versus_libtorch
 )
