@@ -1,8 +1,6 @@
 // Largest stable steps on a quadratic: measured through trainers with injected delays, predicted by theory, in a picture.
 //
-// The loss is w^2 / 2; a microbatch's gradient is (1 + D) w_F - D w_B, w_F and w_B being what its F and B read: D, the
-// discrepancy, is how sensitive the gradient is to their difference (Yang et al. 2021, section 3.2). Every element of the
-// parameter has a step of its own, so one run tries many steps at once.
+// One run tries many steps at once (stability/quadratic.hpp).
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cmath>
@@ -14,8 +12,8 @@
 #include <foal/optim/sgd.hpp>
 #include <foal/report/chart.hpp>
 #include <foal/report/rows.hpp>
-#include <foal/schedule/injected.hpp>
-#include <foal/trainer.hpp>
+
+#include "stability/quadratic.hpp"
 
 namespace {
 
@@ -23,110 +21,17 @@ using namespace foal;
 
 constexpr int tries = 61;  // steps of one run: 0.7 to 1.3 of the predicted limit, 1 % apart
 
-/// What the layer's functions multiply by; a layer holds no data.
-struct problem {
-  double sensitivity = 0;
-  double step[tries]{};
-};
-problem now;
-
-/// Something below the quadratic, so that its backward has an input gradient to compute and reads its weights there.
-struct ground {
-  static constexpr char const* name = "ground";
-  static constexpr shape output(shape in) { return in; }
-  static constexpr list<parameter> parameters(shape) { return {parameter{"unused", features(1), {}, false}}; }
-  template <class C, class S = typename C::scalar>
-  static void forward(C&, S const* x, weights<S const>, S* y, saved<S>) {
-    y[0] = x[0];
-  }
-  template <class C, class S = typename C::scalar>
-  static void backward_input(C&, S const* dy, weights<S const>, saved<S>, S* dx) {
-    dx[0] = dy[0];
-  }
-  template <class C, class S = typename C::scalar>
-  static void backward_weight(C&, S const*, saved<S>, weights<S>) {}
-};
-
-struct quadratic {
-  static constexpr char const* name = "quadratic";
-  static constexpr shape output(shape) { return features(tries); }
-  static constexpr list<parameter> parameters(shape) {
-    return {parameter{"w", features(tries), {initial::kind::constant, 1, 1}, true}};
-  }
-  static constexpr list<kept_entry> kept(shape) { return {kept_entry{{tries, 0}, until::B, 0}}; }
-
-  template <class C, class S = typename C::scalar>
-  static void forward(C&, S const*, weights<S const> w, S* y, saved<S> s) {
-    for (int i = 0; i < tries; ++i) y[i] = s.at(0)[i] = w[0][i];
-  }
-  template <class C, class S = typename C::scalar>
-  static void backward_input(C&, S const*, weights<S const>, saved<S>, S* dx) {
-    dx[0] = 0;
-  }
-  template <class C, class S = typename C::scalar>
-  static void backward_weight(C&, S const*, saved<S>, weights<S>) {}
-  template <class C, class S = typename C::scalar>
-  static void backward(C&, S const*, weights<S const> w, saved<S> s, S* dx, weights<S> dw) {
-    for (int i = 0; i < tries; ++i)
-      dw[0][i] += now.step[i] * ((1 + now.sensitivity) * s.at(0)[i] - now.sensitivity * w[0][i]);
-    dx[0] = 0;
-  }
-};
-
-struct net : stages<input<1>, ground, quadratic> {};
-
-struct nothing_to_lose {
-  using role = foal::role::loss;
-  using target = std::int32_t;
-  [[maybe_unused]] static constexpr char const* name = "nothing_to_lose";
-  static constexpr int targets(shape) { return 1; }
-  static constexpr double weight(shape, int samples) { return samples; }
-  template <class C>
-  loss::loss_result apply(C&, typename C::scalar const*, target const*, double, typename C::scalar* dx) const {
-    std::fill_n(dx, tries, 0);
-    return {0, 1, 0};
-  }
-};
-
-struct no_data {
-  void inputs(long long, double* x, double*) const { x[0] = 0; }
-  void targets(long long, std::int32_t* t) const { t[0] = 0; }
-};
-
 template <class... Policies>
-using run = trainer<net, nothing_to_lose, schedule::injected, scalar<double>, Policies...>;
-
-/// Largest |w| of each element, over the second sixth of the updates and over the last.
-struct watch {
-  long long updates;
-  double early[tries]{}, late[tries]{};
-
-  void see(executor::bound_stage const& b) {
-    if (b.number != 1) return;
-    long long const part = 6 * (b.updates - 1) / updates;
-    if (part != 1 && part != 5) return;
-    double const* const w = reinterpret_cast<double const*>(b.w);
-    double* const most = part == 1 ? early : late;
-    for (int i = 0; i < tries; ++i) most[i] = std::max(most[i], std::abs(w[i]));
-  }
-};
+using run = stability::run<tries, Policies...>;
 
 /// The largest of the steps around `predicted` below which every one decays: to 1 % of the prediction.
 template <class Trainer>
 double largest_stable_step(double predicted, int tau, double sensitivity, typename Trainer::config values = {}) {
+  auto& now = stability::now<tries>;
   now.sensitivity = sensitivity;
   for (int i = 0; i < tries; ++i) now.step[i] = predicted * (0.7 + 0.01 * i);
-  values.microbatch_size = values.microbatches = 1;
-  values.evaluation = false;
-  values.schedule = {{0, tau}};
   values.lr.rate = 1;
-  watch seen{1500 + 300LL * tau};
-  executor::run_request request;
-  request.minibatches = seen.updates;
-  request.watch = {&seen, [](void* self, executor::bound_stage const& b) { static_cast<watch*>(self)->see(b); }};
-  Trainer t(values);
-  require(!t.run(no_data{}, request).diverged, "cannot measure a limit, because a weight left the range of double; ",
-          "try fewer updates");
+  auto const seen = stability::amplitudes_of<Trainer>(values, tau, 1500 + 300LL * tau);
   int stable = 0;
   while (stable < tries && seen.late[stable] < seen.early[stable]) ++stable;
   return stable == 0 ? 0 : now.step[stable - 1] + predicted * 0.005;
