@@ -19,7 +19,7 @@ namespace foal::device::host_ops {
 class product_ops {
  public:
   /// One packed block: block_depth rows of the widest panel of columns.
-  static constexpr std::size_t workspace_bytes = std::size_t{256} * 4 * 64;
+  static constexpr std::size_t workspace_bytes = std::size_t{384} * 4 * 64;
 
   explicit product_ops(void* workspace) : workspace_(workspace) {}
 
@@ -62,7 +62,7 @@ class product_ops {
   };
 
   static constexpr int tile_packets = many_registers ? 4 : 2;
-  static constexpr index block_depth = 256;
+  static constexpr index block_depth = 384;  // with this one or two writings of c do for most depths
   static constexpr int least_rows_to_copy = 64;
   template <class S>
   static constexpr int full = full_lanes<S>;
@@ -72,8 +72,10 @@ class product_ops {
   void blocked(sizes n, operand<S> a, operand<S> b, S* c, bool accumulate, bool pack) const {
     if (n.rows == 0 || n.cols == 0) return;
     if (n.depth == 0 && !accumulate) std::fill_n(c, n.rows * n.cols, S(0));
-    for (index k = 0; k < n.depth; k += block_depth) {
-      sizes const part{n.rows, n.cols, std::min(block_depth, n.depth - k)};
+    index const blocks = (n.depth + block_depth - 1) / block_depth;
+    for (index block = 0; block < blocks; ++block) {
+      index const k = n.depth * block / blocks;
+      sizes const part{n.rows, n.cols, n.depth * (block + 1) / blocks - k};
       panels<S, full<S>, tile_packets>(0, part, a.at(0, k), b.at(k, 0), c, accumulate || k > 0, pack);
     }
   }
@@ -112,7 +114,15 @@ class product_ops {
   operand<S> packed(index depth, operand<S> b) const {
     S* const block = static_cast<S*>(workspace_);
     if (b.right == 1) {
-      for (index k = 0; k < depth; ++k) std::copy_n(b.data + k * b.down, Width, block + k * Width);
+      // In registers: std::copy_n would call the library for each row.
+      constexpr int lanes = Width % full<S> == 0 ? full<S> : 1;
+      using vector = typename packet<S, lanes>::type;
+      for (index k = 0; k < depth; ++k) {
+#pragma GCC unroll 8
+        for (index j = 0; j < Width; j += lanes) {
+          Eigen::internal::pstoreu(block + k * Width + j, Eigen::internal::ploadu<vector>(b.data + k * b.down + j));
+        }
+      }
     } else {
       transpose_panel<S, Width>(depth, b.data, b.right, block);
     }
