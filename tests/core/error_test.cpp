@@ -1,6 +1,8 @@
 #include <foal/core/error.hpp>
 
 #include <catch2/catch.hpp>
+#include <cstdint>
+#include <limits>
 
 TEST_CASE("A requirement that fails throws the sentence, one that holds does nothing", "[core]") {
   CHECK_NOTHROW(foal::require(true, "cannot ", 1));
@@ -14,4 +16,14 @@ TEST_CASE("A requirement that fails throws the sentence, one that holds does not
 
 TEST_CASE("A sentence joins its parts", "[core]") {
   CHECK(foal::sentence("stage ", 3, ' ', -7LL, " of ", 0.25) == "stage 3 -7 of 0.25");
+}
+
+TEST_CASE("Numbers in sentences have six significant digits, as in an output stream", "[core]") {
+  CHECK(foal::sentence(1.0 / 3, ' ', 1e-7, ' ', 123456789.0, ' ', -0.0F, ' ', 1e300) ==
+        "0.333333 1e-07 1.23457e+08 -0 1e+300");
+  CHECK(foal::sentence(std::numeric_limits<double>::infinity(), ' ', std::numeric_limits<float>::quiet_NaN()) == "inf nan");
+  CHECK(foal::sentence(~0ULL, ' ', std::numeric_limits<long long>::min(), ' ', std::uint8_t{65}, ' ', true, ' ', 3U) ==
+        "18446744073709551615 -9223372036854775808 65 1 3");
+  CHECK(foal::sentence().empty());
+  CHECK(foal::sentence(std::string("a"), std::string_view("b"), "", 'c') == "abc");
 }

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <iomanip>
 #include <limits>
 #include <string>
 #include <utility>
@@ -31,6 +30,12 @@ struct idx_file {
   std::vector<std::uint8_t> bytes;
 };
 
+inline std::string hexadecimal(std::uint32_t v) {
+  std::string text = "0x";
+  for (int shift = 28; shift >= 0; shift -= 4) text += "0123456789abcdef"[(v >> static_cast<unsigned>(shift)) & 15U];
+  return text;
+}
+
 /// Reads the header, then as many bytes as it announces. rank: 3 for images, 1 for labels.
 template <class File>
 idx_file read_idx(File from, int rank, char const* what) {
@@ -44,8 +49,8 @@ idx_file read_idx(File from, int rank, char const* what) {
     return (std::uint32_t{b[0]} << 24U) | (std::uint32_t{b[1]} << 16U) | (std::uint32_t{b[2]} << 8U) | std::uint32_t{b[3]};
   };
   std::uint32_t const magic = word("magic number"), expected = 0x800U + static_cast<std::uint32_t>(rank);
-  require(magic == expected, "cannot read ", from.path(), ", because its magic number is 0x", std::hex, std::setfill('0'),
-          std::setw(8), magic, " where an IDX ", what, " file has 0x", std::setw(8), expected, std::dec,
+  require(magic == expected, "cannot read ", from.path(), ", because its magic number is ", hexadecimal(magic),
+          " where an IDX ", what, " file has ", hexadecimal(expected),
           "; check that the file is of this format and not compressed");
   idx_file result{from.path(), {}, {}};
   std::uint64_t size = 1;
