@@ -12,6 +12,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "tests/support/gradient_check.hpp"
 #include "tests/support/nets.hpp"
 
 namespace {
@@ -96,52 +97,11 @@ struct pairs {
 template <class Net, class Schedule, class... More>
 using run = trainer<Net, loss::cross_entropy, Schedule, More...>;
 
-template <class Run, class Data>
-double mean_loss(Run& t, Data const& data) {
-  double sum = 0, weight = 0;
-  for (auto const& l : t.run(data, {.minibatches = 1}).losses) {
-    sum += l.sum;
-    weight += l.weight;
-  }
-  return sum / weight;
-}
-
 template <class Net>
 void check_gradients() {
-  pairs const data;
-  using plain = run<Net, schedule::gpipe, scalar<double>, executor::single_thread>;
-  auto const make = [](float rate) {
-    return std::make_unique<plain>(typename plain::config{.microbatch_size = 2, .microbatches = 2, .lr = {.rate = rate}});
-  };
-  auto moved = make(1.0F);
-  auto const before = make(0.0F);
-  mean_loss(*moved, data);
-  auto changed = make(0.0F);  // with a rate of 0 its own weights stay
-  for (int s = 0; s < plain::stages; ++s) {
-    auto const& parameters = before->tables().stages[static_cast<std::size_t>(s)].parameters;
-    for (std::size_t p = 0; p < parameters.size(); ++p) {
-      if (parameters[p].home_stage >= 0) continue;
-      auto const w = before->weights(s, p), gone = moved->weights(s, p);
-      for (std::size_t i = 0; i < w.size(); i += 1 + w.size() / 7) {
-        double const step = 1e-5;
-        double difference = 0;
-        for (double const sign : {1.0, -1.0}) {
-          auto v = w;
-          v[i] += sign * step;
-          changed->set_weights(s, p, v);
-          // A trainer's stream goes on, so each look is at the first minibatch of a new one.
-          auto fresh = make(0.0F);
-          for (int q = 0; q < plain::stages; ++q)
-            for (std::size_t k = 0; k < fresh->tables().stages[static_cast<std::size_t>(q)].parameters.size(); ++k)
-              fresh->set_weights(q, k, changed->weights(q, k));
-          difference += sign * mean_loss(*fresh, data);
-        }
-        changed->set_weights(s, p, w);
-        INFO("stage " << s << " parameter " << parameters[p].name << " element " << i);
-        CHECK(w[i] - gone[i] == Approx(difference / (2 * step)).margin(2e-8).epsilon(1e-4));
-      }
-    }
-  }
+  test::check_gradients<run<Net, schedule::gpipe, scalar<double>, executor::single_thread>>(
+      {.microbatch_size = 2, .microbatches = 2}, pairs{},
+      {.step = 1e-5, .margin = 2e-8, .epsilon = 1e-4, .most_elements = 7});
 }
 
 template <class Run>
