@@ -34,6 +34,19 @@ TEST_CASE("max_pool: the first of equals, NaN wins, evaluation keeps nothing", "
   CHECK(run.kept[0] == std::vector<std::byte>(2, std::byte{0xff}));
 }
 
+TEST_CASE("max_pool: padding never wins", "[layer]") {
+  CHECK(gradient_error<foal::max_pool<3, 2, 1>>(image(3, 6, 7), 2, 8) < 1e-6);
+  CHECK(gradient_error<foal::max_pool<2, 1, 1>>(image(2, 3, 3), 2, 9) < 1e-6);
+  CHECK(same_one_by_one<foal::max_pool<3, 2, 1>, float>(image(5, 8, 8), 3, 10));
+  layer_run<foal::max_pool<3, 2, 1>, float> run(image(1, 4, 4), 1, 1);
+  run.x = {-9, -1, -8, -7, -5, -6, -4, -3, -2, -16, -15, -14, -13, -12, -11, -10};
+  run.dy = {1, 2, 3, 4};
+  run.forward();
+  CHECK(run.y == std::vector<float>{-1, -1, -2, -3});  // rows and columns 0..1, 1..3
+  run.backward_input();
+  CHECK(run.dx == std::vector<float>{0, 3, 0, 0, 0, 0, 0, 4, 3, 0, 0, 0, 0, 0, 0, 0});
+}
+
 TEST_CASE("avg_pool and global_avg_pool: gradients and values", "[layer]") {
   CHECK(gradient_error<foal::avg_pool<2>>(image(3, 4, 5), 2, 1) < 1e-6);
   CHECK(gradient_error<foal::avg_pool<3, 1>>(image(2, 5, 4), 2, 2) < 1e-6);
@@ -57,6 +70,7 @@ TEST_CASE("flatten: a copy, or nothing in place", "[layer]") {
 
 TEST_CASE("pooling: what fits", "[layer]") {
   static_assert(foal::max_pool<2>::output(image(3, 5, 4)) == image(3, 2, 2));
+  static_assert(foal::max_pool<3, 2, 1>::output(image(64, 112, 112)) == image(64, 56, 56));
   static_assert(!foal::max_pool<3>::accepts(image(3, 2, 8)) && !foal::avg_pool<3>::accepts(foal::features(9)));
   static_assert(!foal::global_avg_pool::accepts(foal::features(9)));
   SUCCEED();

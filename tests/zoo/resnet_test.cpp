@@ -64,6 +64,8 @@ static_assert(alternates<zoo::resnet20<>>() && alternates<zoo::resnet50<>>() && 
 static_assert(output_of<zoo::resnet50<>>(22) == image(128, 32, 32) && output_of<zoo::resnet50<>>(24) == image(128, 16, 16) &&
               output_of<zoo::resnet50<>>(26) == image(512, 16, 16) && output_of<zoo::resnet50<>>(28) == image(512, 16, 16));
 static_assert(output_of<zoo::resnet50<>>(105) == image(2048, 4, 4));
+static_assert(output_of<zoo::resnet50<imagenet>>(0) == image(64, 112, 112));
+static_assert(output_of<zoo::resnet50<imagenet>>(2) == image(64, 56, 56));  // after the pool
 static_assert(output_of<zoo::resnet50<imagenet>>(105) == image(2048, 7, 7));
 
 /// Passes its input on, and remembers the gradient that comes back: that of the model's input.

@@ -6,16 +6,17 @@
 
 namespace foal {
 
-/// The largest of each Kernel x Kernel window, per channel, without padding. Keeps one byte per output until B: which it
-/// was.
-template <int Kernel, int Stride = Kernel>
+/// The largest of each Kernel x Kernel window, per channel; of a window that reaches into the padding, of what is inside.
+/// Keeps one byte per output until B: which it was.
+template <int Kernel, int Stride = Kernel, int Padding = 0>
 struct max_pool {
-  static_assert(Kernel > 0 && Kernel <= 16 && Stride > 0,
-                "cannot make a max_pool layer, because the kernel is outside 1..16 or the stride is not positive; give "
-                "max_pool<kernel, stride> within those");
+  static_assert(
+      Kernel > 0 && Kernel <= 16 && Stride > 0 && 0 <= Padding && 2 * Padding <= Kernel,
+      "cannot make a max_pool layer, because the kernel is outside 1..16, the stride is not positive or the padding "
+      "is outside 0..kernel/2; give max_pool<kernel, stride, padding> within those");
   static constexpr char const* name = "max_pool";
 
-  static constexpr device::window window(shape in) { return device::window_over(in, Kernel, Stride, 0); }
+  static constexpr device::window window(shape in) { return device::window_over(in, Kernel, Stride, Padding); }
   static constexpr bool accepts(shape in) { return in.rank == 3 && window(in).positions() > 0; }
   static constexpr shape output(shape in) { return image(in.channels(), window(in).out_height(), window(in).out_width()); }
   static constexpr list<kept_entry> kept(shape in) { return {kept_entry{{0, output(in).size()}, until::B, 1}}; }

@@ -91,7 +91,7 @@ struct stem_of {
 };
 template <int Groups, int Channels>
 struct stem_of<stem::imagenet, Groups, Channels> {
-  using type = repeat<1, conv_norm<Groups, Channels, 7, 2>, relu, max_pool<3, 2>>;
+  using type = repeat<1, conv_norm<Groups, Channels, 7, 2>, relu, max_pool<3, 2, 1>>;
 };
 
 }  // namespace detail

@@ -9,21 +9,22 @@
 namespace foal::device::host_ops {
 
 /// Feature maps are channels last: x [samples, height, width, channels], y [samples, out_height, out_width, channels].
-/// Windows have no padding here.
+/// A window that reaches into the padding has only its elements inside the map.
 struct pooling_ops {
   /// y = the largest element of each window and channel (NaN wins), place = its position in the window, row by row; the
   /// first of equals. place may be null.
   template <class S>
   static void max_pool(window const& g, int samples, S const* x, S* y, unsigned char* place) {
     constexpr int tile = 64;  // channels whose maxima and places stay in registers or the first cache
-    for_windows(g, samples, [&](std::ptrdiff_t in, std::ptrdiff_t out) {
+    for_windows(g, samples, [&](spot const& in, std::ptrdiff_t out) {
       for (int c0 = 0; c0 < g.channels; c0 += tile) {
         int const width = std::min(tile, g.channels - c0);
         S best[tile];
-        int index[tile] = {};
-        std::copy_n(x + in + c0, width, best);
-        for_places(g, [&](int k, std::ptrdiff_t offset) {
-          S const* const from = x + in + offset + c0;
+        int index[tile];
+        std::fill_n(index, width, in.top * g.kernel + in.left);
+        std::copy_n(x + in.offset(g, in.top, in.left) + c0, width, best);
+        for_places(g, in, [&](int k, std::ptrdiff_t offset) {
+          S const* const from = x + offset + c0;
           for (int c = 0; c < width; ++c) {
             // Comparisons with NaN are false, so !(from <= best) lets a new NaN in, and best == best keeps an old one.
             bool const better = !(from[c] <= best[c]) & (best[c] == best[c]);
@@ -42,11 +43,11 @@ struct pooling_ops {
   template <class S>
   static void max_pool_gradient(window const& g, int samples, S const* dy, unsigned char const* place, S* dx) {
     std::fill_n(dx, static_cast<std::ptrdiff_t>(samples) * g.height * g.width * g.channels, S(0));
-    for_windows(g, samples, [&](std::ptrdiff_t in, std::ptrdiff_t out) {
-      for_places(g, [&](int k, std::ptrdiff_t offset) {
+    for_windows(g, samples, [&](spot const& in, std::ptrdiff_t out) {
+      for_places(g, in, [&](int k, std::ptrdiff_t offset) {
         S const* __restrict from = dy + out;
         unsigned char const* __restrict index = place + out;
-        S* __restrict to = dx + in + offset;
+        S* __restrict to = dx + offset;
         for (int c = 0; c < g.channels; ++c) to[c] += index[c] == k ? from[c] : S(0);
       });
     });
@@ -56,11 +57,11 @@ struct pooling_ops {
   template <class S>
   static void average_pool(window const& g, int samples, S const* x, S* y) {
     S const share = S(1) / static_cast<S>(g.kernel * g.kernel);
-    for_windows(g, samples, [&](std::ptrdiff_t in, std::ptrdiff_t out) {
+    for_windows(g, samples, [&](spot const& in, std::ptrdiff_t out) {
       S* __restrict sum = y + out;
       for (int c = 0; c < g.channels; ++c) sum[c] = S(0);
-      for_places(g, [&](int, std::ptrdiff_t offset) {
-        S const* __restrict from = x + in + offset;
+      for_places(g, in, [&](int, std::ptrdiff_t offset) {
+        S const* __restrict from = x + offset;
         for (int c = 0; c < g.channels; ++c) sum[c] += from[c];
       });
       for (int c = 0; c < g.channels; ++c) sum[c] *= share;
@@ -72,10 +73,10 @@ struct pooling_ops {
   static void average_pool_gradient(window const& g, int samples, S const* dy, S* dx) {
     S const share = S(1) / static_cast<S>(g.kernel * g.kernel);
     std::fill_n(dx, static_cast<std::ptrdiff_t>(samples) * g.height * g.width * g.channels, S(0));
-    for_windows(g, samples, [&](std::ptrdiff_t in, std::ptrdiff_t out) {
-      for_places(g, [&](int, std::ptrdiff_t offset) {
+    for_windows(g, samples, [&](spot const& in, std::ptrdiff_t out) {
+      for_places(g, in, [&](int, std::ptrdiff_t offset) {
         S const* __restrict from = dy + out;
-        S* __restrict to = dx + in + offset;
+        S* __restrict to = dx + offset;
         for (int c = 0; c < g.channels; ++c) to[c] += share * from[c];
       });
     });
@@ -110,27 +111,39 @@ struct pooling_ops {
   }
 
  private:
-  /// Calls body(offset of the window's first element in x, offset in y) for each window.
+  /// Where a window lies: its corner, which may be outside, and which of its rows and columns are inside.
+  struct spot {
+    std::ptrdiff_t corner;  // the offset in x of what would be its first element
+    int top, bottom, left, right;
+
+    std::ptrdiff_t offset(window const& g, int row, int column) const {
+      return corner + (static_cast<std::ptrdiff_t>(row) * g.width + column) * g.channels;
+    }
+  };
+
+  /// Calls body(spot, offset in y) for each window.
   template <class Body>
   static void for_windows(window const& g, int samples, Body body) {
     std::ptrdiff_t const c = g.channels;
     std::ptrdiff_t out = 0;
     for (std::ptrdiff_t n = 0; n < samples; ++n) {
-      for (std::ptrdiff_t oh = 0; oh < g.out_height(); ++oh) {
-        for (std::ptrdiff_t ow = 0; ow < g.out_width(); ++ow, out += c) {
-          body(((n * g.height + oh * g.stride) * g.width + ow * g.stride) * c, out);
+      for (int oh = 0; oh < g.out_height(); ++oh) {
+        int const row = oh * g.stride - g.padding;
+        for (int ow = 0; ow < g.out_width(); ++ow, out += c) {
+          int const column = ow * g.stride - g.padding;
+          body(spot{((n * g.height + row) * g.width + column) * c, std::max(0, -row), std::min(g.kernel, g.height - row),
+                    std::max(0, -column), std::min(g.kernel, g.width - column)},
+               out);
         }
       }
     }
   }
 
-  /// Calls body(position in the window, its offset in x) for each position of a window.
+  /// Calls body(position in the window, its offset in x) for each position of a window that is inside.
   template <class Body>
-  static void for_places(window const& g, Body body) {
-    for (int kh = 0; kh < g.kernel; ++kh) {
-      for (int kw = 0; kw < g.kernel; ++kw) {
-        body(kh * g.kernel + kw, (static_cast<std::ptrdiff_t>(kh) * g.width + kw) * g.channels);
-      }
+  static void for_places(window const& g, spot const& in, Body body) {
+    for (int kh = in.top; kh < in.bottom; ++kh) {
+      for (int kw = in.left; kw < in.right; ++kw) body(kh * g.kernel + kw, in.offset(g, kh, kw));
     }
   }
 };
