@@ -76,6 +76,7 @@ set(foal_tests
     device/host
     device/host/bfloat16
     device/host/convolution
+    device/host/int8
     device/host/map
     device/host/product
     device/host/softmax
@@ -90,6 +91,7 @@ set(foal_tests
     executor/storage
     executor/thick
     executor/tied
+    executor/wire
     executor/worker
     layer/attention
     layer/conv
@@ -108,6 +110,7 @@ set(foal_tests
     lower/policies
     lower/stage
     lower/storage
+    lower/wire
     lr/lr
     model/description
     model/partition
@@ -181,6 +184,7 @@ set(foal_fail_tests
     storage_of_doubles
     two_optimizers
     warmup_without_effect
+    wire_of_doubles
     wrong_member
 )
 
