@@ -138,7 +138,7 @@ void check(std::vector<stage_table> const& plain, bool split, lower::stored_type
       REQUIRE(run(a, *from, now, split, before) == run(b, *to, now, split, after));
       // what another op or stage reads is there, except a gradient that was used up in place
       for (std::size_t i = 0; i < a.tensors.size(); ++i)
-        if (a.tensors[i].where != place::scratch &&
+        if (a.tensors[i].where != place::scratch && b.tensors[i].last == a.tensors[i].last &&
             (a.tensors[i].where != place::gradient_in || a.tensors[i].last == until::W))
           REQUIRE(before.of(static_cast<int>(i)) == after.of(static_cast<int>(i)));
       // arithmetic touches nothing that is stored; a conversion is between two sizes of the same
@@ -152,6 +152,8 @@ void check(std::vector<stage_table> const& plain, bool split, lower::stored_type
         if (p.what == kind::widen) REQUIRE((as(p.x) != 0 && as(p.y) == 0));
         if (p.what == kind::narrow) {
           REQUIRE((as(p.x) == 0 && as(p.y) != 0));
+          lower::place const to_place = b.tensors[static_cast<std::size_t>(p.y)].where;
+          REQUIRE((as(p.y) != 1 || to_place == place::wire_out || to_place == place::gradient_out));  // messages alone
           // what is quantised may have an error of the same size, of its own
           bool const fed = as(p.y) == 1 && (now == op::F ? what.feedback_forward : what.feedback_backward);
           REQUIRE(fed == (p.other >= 0));

@@ -227,12 +227,59 @@ inline void choose_stored(std::vector<stage_table>& stages, stored_types what) {
   }
 }
 
+/// Of a gradient that arrived as integers, B may have made another one in place, for W: that one gets a tensor of the
+/// stage's own, for it is no message. Gives whether there was one.
+inline bool keep_apart(stage_table& t, int gradient, int element_bytes) {
+  int own = -1;
+  auto const rename = [&](int& id) { id = id == gradient && own >= 0 ? own : id; };
+  auto const begin = [&] {
+    tensor x = t.tensors[static_cast<std::size_t>(gradient)];
+    x.where = place::kept;
+    x.element_bytes = element_bytes;
+    x.scale_row = 0;
+    t.tensors.push_back(x);
+    own = static_cast<int>(t.tensors.size()) - 1;
+  };
+  std::vector<step> steps;
+  for (step s : t.backward) {
+    bool const layer = s.what == step::kind::layer;
+    bool const adds = s.read_gradient[0] == gradient || s.read_gradient[1] == gradient;
+    bool const overwrites = (layer ? s.x : s.y) == gradient;
+    rename(layer ? s.y : s.x);  // what a step reads is there before
+    rename(s.other);
+    if (own < 0 && (adds || overwrites)) {
+      begin();
+      if (adds) steps.push_back({step::kind::copy, -1, gradient, own});
+    }
+    rename(layer ? s.x : s.y);
+    for (int& id : s.read_gradient) rename(id);
+    steps.push_back(s);
+  }
+  if (own < 0) return false;
+  t.backward = std::move(steps);
+  for (step& s : t.backward_weight) rename(s.y);
+  t.tensors[static_cast<std::size_t>(gradient)].last = until::B;
+  return true;
+}
+
+/// Does so for all.
+inline void keep_apart(std::vector<stage_table>& stages, int element_bytes) {
+  for (std::size_t s = 0; s + 1 < stages.size(); ++s)
+    for (std::size_t i = 0, n = stages[s].tensors.size(); i < n; ++i) {
+      tensor const x = stages[s].tensors[i];
+      if (x.where != place::gradient_in || x.scale_row == 0 || x.last != until::W) continue;
+      if (keep_apart(stages[s], static_cast<int>(i), element_bytes))
+        stages[s + 1].wire_in[static_cast<std::size_t>(x.wire)].gradient_last = until::B;
+    }
+}
+
 }  // namespace detail
 
 /// Lets the stages keep and send activations in other types. Once for each lowered model.
 inline void store_otherwise(std::vector<stage_table>& stages, stored_types what) {
   using detail::conversions;
   detail::choose_stored(stages, what);
+  detail::keep_apart(stages, what.half ? conversions::stored_bytes : 0);
   for (std::size_t s = 0; s < stages.size(); ++s) {
     stage_table& t = stages[s];
     bool const split = !t.backward_weight.empty();
