@@ -16,6 +16,7 @@ set(foal_examples
     sweep
     translate
     utilisation
+    wires
 )
 set(foal_example_parts
     compare/cifar

@@ -274,7 +274,7 @@ TEST_CASE("Errors go on from one call of run to the next", "[wire]") {
   }
 }
 
-TEST_CASE("Recomputation sends again what was sent; feedback of activations is refused with it", "[wire]") {
+TEST_CASE("Recomputation sends again what was sent, feedback of activations is refused with it", "[wire]") {
   using again = run<schedule::recomputed<schedule::gpipe>, int8>;
   CHECK(trained<again>(2) == trained<run<schedule::gpipe, int8>>(1));
   CHECK(trained<again>(1, {false, false}) == trained<run<schedule::gpipe, int8>>(1, {false, false}));

@@ -49,7 +49,7 @@ int errors(lower::stage_table const& t, bool backward) {
 
 }  // namespace
 
-TEST_CASE("A row of a wire is a sample; the model's input and rows of less than four values stay exact", "[wire]") {
+TEST_CASE("A row of a wire is a sample, the model's input and rows of less than four values stay exact", "[wire]") {
   auto const t = tables<images>({.int8_wires = true});
   CHECK(t.stages[0].wire_in[0].element_bytes == 0);
   CHECK(t.stages[0].wire_in[0].loaded == -1);
@@ -66,7 +66,7 @@ TEST_CASE("A row of a wire is a sample; the model's input and rows of less than 
   for (auto const& stage : t.stages) CHECK(errors(stage, false) + errors(stage, true) == 0);
 }
 
-TEST_CASE("A row of a sequence is a position; token numbers and lengths stay exact", "[wire]") {
+TEST_CASE("A row of a sequence is a position, token numbers and lengths stay exact", "[wire]") {
   auto const t = tables<texts>({.int8_wires = true});
   int exact = 0, quantised = 0;
   for (std::size_t s = 1; s < t.stages.size(); ++s)
@@ -88,7 +88,7 @@ TEST_CASE("With bfloat16, wires are integers and what is kept is in two bytes", 
   CHECK(t.stages[3].wire_in[0].element_bytes == 2);
 }
 
-TEST_CASE("The sender of a message keeps its error; what is passed on as it came has none", "[wire]") {
+TEST_CASE("The sender of a message keeps its error, what is passed on as it came has none", "[wire]") {
   auto t = tables<spanning>({.int8_wires = true, .feedback_forward = true, .feedback_backward = true});
   std::vector<int> forward, backward;
   for (auto const& stage : t.stages) {

@@ -106,7 +106,7 @@ TEST_CASE("Zeros stay zeros, values that are not finite are seen, tiny rows go o
   CHECK(kept == std::vector<float>{least / 2, 0});
 }
 
-TEST_CASE("With feedback the sum of messages is the sum of what was given, to one scale; without it is not", "[int8]") {
+TEST_CASE("With feedback the sum of messages is the sum of what was given, to one scale, without it is not", "[int8]") {
   // Beside a value of 127 the scale is 1, so 0.3 is rounded to zero every time.
   std::vector<float> const x{127, 0.3F, -0.3F, 0.45F};
   std::vector<float> error(4, 0.0F);
