@@ -2,6 +2,7 @@
 // memory, and accuracy on 8 x 8 digits, synchronously and with PipeMare.
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <exception>
 #include <string>
@@ -31,8 +32,21 @@ namespace {
 struct mlp : foal::stages<foal::input<1, 8, 8>, foal::flatten, foal::linear<48>, foal::tanh,
                           foal::repeat<14, foal::residual<foal::linear<48>, foal::tanh>>, foal::linear<10>> {};
 
+/// Where it is asked to, keeps every stage's mean gradient of every minibatch.
+struct gradients {
+  using role = foal::role::hook;
+  static constexpr char const* name = "gradients";
+  std::vector<std::vector<double>>* by_stage = nullptr;
+
+  void after_update(foal::update_view<float> const& v) {
+    if (by_stage == nullptr) return;
+    auto& to = (*by_stage)[static_cast<std::size_t>(v.stage())];
+    for (std::size_t i = 0; i < v.parameters(); ++i) to.insert(to.end(), v.gradient(i).begin(), v.gradient(i).end());
+  }
+};
+
 template <class... Policies>
-using synchronous = foal::trainer<mlp, foal::loss::cross_entropy, foal::schedule::gpipe, foal::optim::momentum,
+using synchronous = foal::trainer<mlp, foal::loss::cross_entropy, foal::schedule::gpipe, foal::optim::momentum, gradients,
                                   foal::initialisation::he, foal::lr::step, Policies...>;
 template <class... Policies>
 using pipemare = foal::trainer<mlp, foal::loss::cross_entropy, foal::schedule::pipemare, foal::optim::momentum,
@@ -76,6 +90,67 @@ typename Trainer::config config_of(options const& o, long long samples, std::uin
   return c;
 }
 
+constexpr std::pair<char const*, foal::wire::int8> feedbacks[]{{"int8, no feedback", {false, false}},
+                                                               {"int8, of gradients", {false, true}},
+                                                               {"int8, of activations", {true, false}},
+                                                               {"int8, of both", {true, true}}};
+
+inline constexpr int compared = 100;  ///< minibatches
+
+/// Mean gradients of a hundred minibatches at the weights of `from`, by stage.
+template <class Trainer, class From>
+std::vector<std::vector<double>> gradients_at(From const& from, options const& o, foal::data::dataset const& data,
+                                              foal::wire::int8 wire = {}) {
+  std::vector<std::vector<double>> all(Trainer::stages);
+  auto c = config_of<Trainer>(o, data.train.size(), o.seed);
+  c.lr.rate = 0;
+  c.hook.by_stage = &all;
+  if constexpr (Trainer::wire_type::converts) c.wire = wire;
+  Trainer t(c);
+  for (int s = 0; s < Trainer::stages; ++s)
+    for (std::size_t p = 0; p < t.tables().stages[static_cast<std::size_t>(s)].parameters.size(); ++p)
+      t.set_weights(s, p, from.weights(s, p));
+  t.run(foal::data::batches<foal::data::split>(data.train,
+                                               {o.microbatch_size, o.microbatches, o.seed, foal::data::ordering::shuffled}),
+        {.minibatches = compared});
+  return all;
+}
+
+/// |sum of a - sum of b| / |sum of b| with sums over `window` minibatches at a time; mean over stages, without the last.
+double relative_error(std::vector<std::vector<double>> const& a, std::vector<std::vector<double>> const& b, int window) {
+  double mean = 0;
+  for (std::size_t s = 0; s + 1 < a.size(); ++s) {
+    std::size_t const n = a[s].size() / compared;
+    double error = 0, size = 0;
+    for (int first = 0; first < compared; first += window)
+      for (std::size_t i = 0; i < n; ++i) {
+        double x = 0, y = 0;
+        for (int k = first; k < first + window; ++k)
+          x += a[s][static_cast<std::size_t>(k) * n + i], y += b[s][static_cast<std::size_t>(k) * n + i];
+        error += (x - y) * (x - y);
+        size += y * y;
+      }
+    mean += std::sqrt(error / size) / static_cast<double>(a.size() - 1);
+  }
+  return mean;
+}
+
+void compare_gradients(options const& o, foal::data::dataset const& data) {
+  foal::report::table t{{{"wires", foal::report::align::left}, {"one minibatch %"}, {"sum of 10 %"}, {"sum of 100 %"}}};
+  synchronous<> trained(config_of<synchronous<>>(o, data.train.size(), o.seed));
+  trained.fit(data.train, {.epochs = std::max(1, o.epochs / 3), .quiet = true});
+  auto const exact = gradients_at<synchronous<>>(trained, o, data);
+  auto const add = [&](char const* name, std::vector<std::vector<double>> const& g) {
+    std::vector<foal::report::table_entry> cells{name};
+    for (int window : {1, 10, 100}) cells.emplace_back(foal::report::fixed(100 * relative_error(g, exact, window), 2));
+    t.add(cells);
+  };
+  add("bfloat16", gradients_at<synchronous<foal::storage::bfloat16>>(trained, o, data));
+  for (auto const& [name, wire] : feedbacks) add(name, gradients_at<synchronous<foal::wire::int8>>(trained, o, data, wire));
+  std::printf("\nrelative error of weight gradients, at the weights after %d epochs of GPipe\n\n%s",
+              std::max(1, o.epochs / 3), t.text().c_str());
+}
+
 template <class Trainer, class Set>
 row measure(std::string method, std::string wires, options const& o, foal::data::dataset const& data, Set set) {
   row r{std::move(method), std::move(wires)};
@@ -101,10 +176,7 @@ void measure_all(std::string const& method, options const& o, foal::data::datase
   rows.push_back(measure<Method<>>(method, "float", o, data, as_it_is));
   rows.push_back(measure<Method<foal::storage::bfloat16>>(method, "bfloat16", o, data, as_it_is));
   using quantised = Method<foal::wire::int8>;
-  for (auto const& [name, wire] : {std::pair{"int8, no feedback", foal::wire::int8{false, false}},
-                                   {"int8, of gradients", {false, true}},
-                                   {"int8, of activations", {true, false}},
-                                   {"int8, of both", {true, true}}})
+  for (auto const& [name, wire] : feedbacks)
     rows.push_back(measure<quantised>(method, name, o, data, [&wire](auto& c) { c.wire = wire; }));
 }
 
@@ -170,6 +242,7 @@ int show(options o) {
   measure_all<synchronous>("GPipe", o, data, rows);
   measure_all<pipemare>("PipeMare", o, data, rows);
   print(rows);
+  compare_gradients(o, data);
   if (!o.json.empty()) write_rows(o.json, rows, o);
   return 0;
 }

@@ -92,7 +92,7 @@ template <class Schedule, class... More>
 using run = trainer<net, loss::cross_entropy, Schedule, optim::momentum, More...>;
 
 template <class Run>
-typename Run::config values(int workers, int8 wire = {}) {
+typename Run::config values(int workers, int8 wire = {false, true}) {
   typename Run::config c;
   c.microbatch_size = 3;
   c.microbatches = 4;
@@ -114,7 +114,7 @@ std::vector<float> everything(Trainer const& t) {
 }
 
 template <class Run>
-std::vector<float> trained(int workers, int8 wire = {}) {
+std::vector<float> trained(int workers, int8 wire = {false, true}) {
   Run t(values<Run>(workers, wire));
   REQUIRE_FALSE(t.run(samples, {.minibatches = 10}).diverged);
   return everything(t);
@@ -131,7 +131,7 @@ double distance(std::vector<float> const& a, std::vector<float> const& b) {
 }
 
 template <class Schedule, class... More>
-std::vector<float> check_workers(int8 wire = {}) {
+std::vector<float> check_workers(int8 wire = {false, true}) {
   using quantised = run<Schedule, int8, More...>;
   auto const one = trained<quantised>(1, wire);
   for (int workers : {2, 3, quantised::most_ranks}) CHECK(trained<quantised>(workers, wire) == one);
@@ -343,8 +343,8 @@ TEST_CASE("Wires take a quarter of the bytes, errors are planned, and the facts 
   using quantised = trainer<net16, loss::cross_entropy, schedule::gpipe, int8>;
   using both = trainer<net16, loss::cross_entropy, schedule::gpipe, int8, storage::bfloat16>;
   exact const a({.microbatch_size = 64, .workers = 16});
-  quantised const b({.microbatch_size = 64, .workers = 16});
-  quantised const without({.microbatch_size = 64, .workers = 16, .wire = {false, false}});
+  quantised const b({.microbatch_size = 64, .workers = 16, .wire = {.feedback_backward = true}});
+  quantised const without({.microbatch_size = 64, .workers = 16});
   both const c({.microbatch_size = 64, .workers = 16});
   auto const bytes = [](auto const& t, category what) {
     return static_cast<double>(t.engine().memory().plan().bytes(what));
