@@ -322,6 +322,48 @@ TEST_CASE("A value that is not finite is seen behind a quantised wire", "[wire]"
   CHECK(result.diverged->update == 3);
 }
 
+TEST_CASE("A shorter microbatch leaves the errors of positions that it has not, in every sample", "[wire]") {
+  lower::run_tables t;
+  t.device = lower::device_of<device::host, float>();
+  lower::convert_int8<device::host, float>(t);
+  void* const workspace = t.device.allocate(device::host::workspace_bytes);
+  void* const d = t.device.make(workspace);
+  int const samples = 3, most = 5, width = 4;
+  lower::stage_table stage;
+  for (int id : {0, 1, 2}) {  // computed, sent, owed
+    lower::tensor x;
+    x.sample = sequence(width, most, 1);
+    x.elements = {0, x.sample.size()};
+    if (id == 1) x.element_bytes = 1, x.scale_row = width;
+    stage.tensors.push_back(x);
+  }
+  lower::step const narrow{lower::step::kind::narrow, -1, 0, 1, 2}, widen{lower::step::kind::widen, -1, 1, 0};
+  std::vector<float> owed(static_cast<std::size_t>(samples * most * width), 0.0F), oracle = owed;
+  for (int const length : {5, 3, 1, 4, 5, 0}) {  // 0: as long as can be
+    lengths_of_axes const n{{length, 0}};
+    int const here = length == 0 ? most : length;
+    std::size_t const size = static_cast<std::size_t>(samples * here * width);
+    std::vector<float> x(size), back(size);
+    for (std::size_t i = 0; i < size; ++i)
+      x[i] = static_cast<float>((i * 37 + static_cast<std::size_t>(length)) % 101) - 50.3F;
+    std::vector<std::byte> message(static_cast<std::size_t>(stage.tensors[1].bytes(samples, 4)));
+    executor::move(t, d, stage, narrow, samples, n, x.data(), owed.data(), message.data());
+    executor::move(t, d, stage, widen, samples, n, message.data(), nullptr, back.data());
+    for (int i = 0; i < samples; ++i)
+      for (int p = 0; p < here; ++p) {
+        auto const at = [](auto& of, int row) { return of.begin() + static_cast<std::ptrdiff_t>(row) * width; };
+        std::vector<float> error(at(oracle, i * most + p), at(oracle, i * most + p + 1));
+        auto const arrived = sent(width, {at(x, i * here + p), at(x, i * here + p + 1)}, &error);
+        std::copy(error.begin(), error.end(), at(oracle, i * most + p));
+        for (int c = 0; c < width; ++c)
+          CHECK(*(at(back, i * here + p) + c) == Approx(arrived[static_cast<std::size_t>(c)]).margin(1e-4));
+      }
+    for (std::size_t i = 0; i < owed.size(); ++i) CHECK(owed[i] == Approx(oracle[i]).margin(1e-4));
+  }
+  t.device.destroy(d);
+  t.device.release(workspace);
+}
+
 TEST_CASE("Texts of several lengths train with feedback, with the same bits on three workers", "[wire]") {
   using exact = trainer<texts, loss::cross_entropy, schedule::async_1f1b, optim::adam>;
   using quantised = trainer<texts, loss::cross_entropy, schedule::async_1f1b, optim::adam, int8>;
