@@ -35,7 +35,6 @@ struct mlp : foal::stages<foal::input<1, 8, 8>, foal::flatten, foal::linear<48>,
 /// Where it is asked to, keeps every stage's mean gradient of every minibatch.
 struct gradients {
   using role = foal::role::hook;
-  static constexpr char const* name = "gradients";
   std::vector<std::vector<double>>* by_stage = nullptr;
 
   void after_update(foal::update_view<float> const& v) {
