@@ -46,6 +46,7 @@ set(foal_headers
     foal/device/host/embedding.hpp
     foal/device/host/exponential.hpp
     foal/device/host/lanes.hpp
+    foal/device/host/int8.hpp
     foal/device/host/layer_norm.hpp
     foal/device/host/map.hpp
     foal/device/host/mean_squared_error.hpp
@@ -165,6 +166,7 @@ set(foal_headers
     foal/storage/storage.hpp
     foal/versions/versions.hpp
     foal/warmup/warmup.hpp
+    foal/wire/wire.hpp
 
     foal/model/description.hpp
     foal/model/elements.hpp
@@ -189,6 +191,7 @@ set(foal_headers
     foal/lower/storage.hpp
     foal/lower/table.hpp
     foal/lower/wait.hpp
+    foal/lower/wire.hpp
 
     foal/executor/any_source.hpp
     foal/executor/bound_stage.hpp

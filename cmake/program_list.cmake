@@ -16,6 +16,7 @@ set(foal_examples
     sweep
     translate
     utilisation
+    wires
 )
 set(foal_example_parts
     compare/cifar
@@ -76,6 +77,7 @@ set(foal_tests
     device/host
     device/host/bfloat16
     device/host/convolution
+    device/host/int8
     device/host/map
     device/host/product
     device/host/softmax
@@ -90,6 +92,7 @@ set(foal_tests
     executor/storage
     executor/thick
     executor/tied
+    executor/wire
     executor/worker
     layer/attention
     layer/conv
@@ -108,6 +111,7 @@ set(foal_tests
     lower/policies
     lower/stage
     lower/storage
+    lower/wire
     lr/lr
     model/description
     model/partition
@@ -181,6 +185,7 @@ set(foal_fail_tests
     storage_of_doubles
     two_optimizers
     warmup_without_effect
+    wire_of_doubles
     wrong_member
 )
 

@@ -20,12 +20,14 @@
 #include <foal/lower/proofs.hpp>
 #include <foal/lower/storage.hpp>
 #include <foal/lower/wait.hpp>
+#include <foal/lower/wire.hpp>
 #include <foal/lr/base.hpp>
 #include <foal/model/partition.hpp>
 #include <foal/optim/sgd.hpp>
 #include <foal/report/json_lines.hpp>
 #include <foal/report/progress.hpp>
 #include <foal/storage/storage.hpp>
+#include <foal/wire/wire.hpp>
 
 namespace foal {
 
@@ -46,8 +48,8 @@ struct fit_report {
 
 /// Trains Net with Loss on the program of Schedule. Policies (each a type with a role): an optimizer (default optim::sgd), a
 /// learning rate (lr::constant), delay compensation (delay::none), weight versions (flush for synchronous schedules, else
-/// live), warm-up, clipping, accumulation of weight gradients, storage of activations (storage::exact), initialisation, a
-/// hook after each update, executor (threads), foal::on<device>, foal::scalar<type>.
+/// live), warm-up, clipping, accumulation of weight gradients, storage of activations (storage::exact), wires between stages
+/// (wire::exact), initialisation, a hook after each update, executor (threads), foal::on<device>, foal::scalar<type>.
 template <model Net, class Loss, schedule::generator Schedule, class... Policies>
 class trainer {
  public:
@@ -65,6 +67,7 @@ class trainer {
   using hook_type = find_role<role::hook, lower::no_hook, Policies...>;
   using accumulate_type = find_role<role::accumulation, accumulate::each, Policies...>;
   using storage_type = find_role<role::storage, storage::exact, Policies...>;
+  using wire_type = find_role<role::wire, wire::exact, Policies...>;
   using executor_type = find_role<role::executor, executor::threads, Policies...>;
   using target_type = lower::detail::target_of<Loss, scalar_type>;
 
@@ -91,6 +94,7 @@ class trainer {
     delay_type delay{};
     warmup_type warmup{};
     clip_type clip{};
+    wire_type wire{};
     Loss loss{};
     Schedule schedule{};
     initial_type initial{};
@@ -206,6 +210,10 @@ class trainer {
                   {"versions", versions_type::name}};
     if constexpr (accumulate_type::waits) f.settings.emplace_back("accumulation", accumulate_type::name);
     if constexpr (storage_type::converts) f.settings.emplace_back("storage of activations", storage_type::name);
+    if constexpr (wire_type::converts) {
+      f.settings.emplace_back("wires", lower::describe_policy(values_.wire));
+      f.notes.push_back(lower::wire_note(tables_, values_.microbatch_size));
+    }
     if constexpr (warmup_type::synchronous_phase) f.settings.emplace_back("warm-up", lower::describe_policy(values_.warmup));
     if constexpr (lower::waits<device_type>)
       f.notes.push_back(lower::wait_note(values_.device, tables_.phases.back().program));
@@ -323,11 +331,7 @@ class trainer {
         values_.delay, values_.warmup,   values_.clip,  values_.initial};
     run_tables t = lower::lower<Net, device_type, scalar_type, versions_type>(
         schedule::extent{stages, ranks_, values_.microbatches}, accumulate_type::waits, values);
-    if constexpr (storage_type::converts) {
-      constexpr bool possible = lower::detail::converts_bfloat16<device_type, scalar_type>;
-      static_assert(sizeof(lower::storage_is_possible<storage_type, scalar_type, device_type, possible>) > 0);
-      if constexpr (possible) lower::store_as_bfloat16<device_type, scalar_type>(t);
-    }
+    lower::store_and_send<storage_type, device_type, scalar_type>(t, values_.wire);
     t.hook = lower::hook_of<hook_type, scalar_type>();
     t.hook_value = &values_.hook;
     require(values_.microbatch_size >= t.least_samples, "cannot train with microbatches of ", values_.microbatch_size,

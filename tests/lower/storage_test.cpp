@@ -1,4 +1,4 @@
-// Stages that store activations in two bytes: the same computation, with a conversion wherever one is needed.
+// Stages that store or send activations in smaller types: the same computation, with a conversion wherever one is needed.
 #include <foal/lower/storage.hpp>
 
 #include <catch2/catch.hpp>
@@ -121,9 +121,13 @@ std::vector<std::vector<int>> run(stage_table const& t, std::vector<step> const&
   return seen;
 }
 
-void check(std::vector<stage_table> const& plain, bool split) {
+/// Of a stored tensor: which of the types; 0: none.
+int stored_as(lower::tensor const& x) { return x.scale_row > 0 ? 1 : x.element_bytes == 2 ? 2 : 0; }
+
+void check(std::vector<stage_table> const& plain, bool split, lower::stored_types what) {
   std::vector<stage_table> stored = plain;
-  lower::store_in_two_bytes(stored);
+  lower::store_otherwise(stored, what);
+  CAPTURE(what.half, what.int8_wires);
   for (std::size_t s = 0; s < plain.size(); ++s) {
     CAPTURE(s, split);
     stage_table const &a = plain[s], &b = stored[s];
@@ -134,18 +138,33 @@ void check(std::vector<stage_table> const& plain, bool split) {
       REQUIRE(run(a, *from, now, split, before) == run(b, *to, now, split, after));
       // what another op or stage reads is there, except a gradient that was used up in place
       for (std::size_t i = 0; i < a.tensors.size(); ++i)
-        if (a.tensors[i].where != place::scratch &&
+        if (a.tensors[i].where != place::scratch && b.tensors[i].last == a.tensors[i].last &&
             (a.tensors[i].where != place::gradient_in || a.tensors[i].last == until::W))
           REQUIRE(before.of(static_cast<int>(i)) == after.of(static_cast<int>(i)));
       // arithmetic touches nothing that is stored; a conversion is between two sizes of the same
       for (std::size_t i = 0; i < to->size(); ++i) {
         step const& p = (*to)[i];
-        auto const bytes = [&](int id) { return b.tensors[static_cast<std::size_t>(id)].element_bytes; };
+        auto const as = [&](int id) { return stored_as(b.tensors[static_cast<std::size_t>(id)]); };
+        auto const row = [&](int id) { return b.tensors[static_cast<std::size_t>(id)].scale_row; };
         if (p.what == kind::layer || p.what == kind::add)
-          lower::each_tensor(p, [&](int id) { REQUIRE((id < 0 || bytes(id) != 2)); });
-        if (p.what == kind::copy) REQUIRE(bytes(p.x) == bytes(p.y));
-        if (p.what == kind::widen) REQUIRE((bytes(p.x) == 2 && bytes(p.y) == 0));
-        if (p.what == kind::narrow) REQUIRE((bytes(p.x) == 0 && bytes(p.y) == 2));
+          lower::each_tensor(p, [&](int id) { REQUIRE((id < 0 || as(id) == 0)); });
+        if (p.what == kind::copy) REQUIRE((as(p.x) == as(p.y) && row(p.x) == row(p.y)));
+        if (p.what == kind::widen) REQUIRE((as(p.x) != 0 && as(p.y) == 0));
+        if (p.what == kind::narrow) {
+          REQUIRE((as(p.x) == 0 && as(p.y) != 0));
+          lower::place const to_place = b.tensors[static_cast<std::size_t>(p.y)].where;
+          REQUIRE((as(p.y) != 1 || to_place == place::wire_out || to_place == place::gradient_out));  // messages alone
+          // what is quantised may have an error of the same size, of its own
+          bool const fed = as(p.y) == 1 && (now == op::F ? what.feedback_forward : what.feedback_backward);
+          REQUIRE(fed == (p.other >= 0));
+          if (fed) {
+            lower::tensor const& e = b.tensors[static_cast<std::size_t>(p.other)];
+            REQUIRE((e.where == place::error && e.element_bytes == 0 && e.scale_row == 0));
+            REQUIRE(e.elements.per_sample == b.tensors[static_cast<std::size_t>(p.y)].elements.per_sample);
+            for (auto const* steps : {&b.forward, &b.backward, &b.backward_weight})
+              for (step const& q : *steps) REQUIRE((&q == &p || q.other != p.other));
+          }
+        }
         lower::each_tensor(p, [&](int id) {
           if (id < 0 || b.tensors[static_cast<std::size_t>(id)].where != place::scratch) return;
           lower::tensor const& x = b.tensors[static_cast<std::size_t>(id)];
@@ -166,17 +185,23 @@ void check(std::vector<stage_table> const& plain, bool split) {
     // both ends of a wire store alike
     for (lower::tensor const& x : b.tensors) {
       auto const e = static_cast<std::size_t>(x.wire);
-      if (x.where == place::wire_in || x.where == place::gradient_out)
-        REQUIRE(x.element_bytes == b.wire_in[e].element_bytes);
+      auto const alike = [&x](lower::wire_entry const& w) {
+        return x.element_bytes == w.element_bytes && x.scale_row == w.scale_row;
+      };
+      if (x.where == place::wire_in || x.where == place::gradient_out) REQUIRE(alike(b.wire_in[e]));
       if (s + 1 < stored.size() && (x.where == place::wire_out || x.where == place::gradient_in))
-        REQUIRE(x.element_bytes == stored[s + 1].wire_in[e].element_bytes);
+        REQUIRE(alike(stored[s + 1].wire_in[e]));
     }
   }
 }
 
 template <class Net>
 void check() {
-  for (bool split : {false, true}) check(tables<Net>(split), split);
+  for (bool split : {false, true}) {
+    check(tables<Net>(split), split, {.half = true});
+    check(tables<Net>(split), split, {.int8_wires = true, .feedback_backward = true});
+    check(tables<Net>(split), split, {.half = true, .int8_wires = true, .feedback_forward = true});
+  }
 }
 
 }  // namespace
@@ -191,7 +216,7 @@ TEST_CASE("Conversions change nothing of what layers see and stages send", "[sto
 
 TEST_CASE("Activations are stored in two bytes, statistics, masks, token numbers and lengths as they are", "[storage]") {
   auto t = tables<images>(false);
-  lower::store_in_two_bytes(t);
+  lower::store_otherwise(t, {.half = true});
   int normal = 0, statistics = 0, masks = 0;
   for (auto const& stage : t)
     for (auto const& l : stage.layers)
@@ -209,7 +234,7 @@ TEST_CASE("Activations are stored in two bytes, statistics, masks, token numbers
   CHECK(t.front().wire_in[0].loaded >= 0);
 
   auto text = tables<texts>(false);
-  lower::store_in_two_bytes(text);
+  lower::store_otherwise(text, {.half = true});
   int exact = 0, half = 0;
   for (auto const& stage : text)
     for (auto const& e : stage.wire_in) {
@@ -224,7 +249,7 @@ TEST_CASE("Activations are stored in two bytes, statistics, masks, token numbers
 
 TEST_CASE("What comes in and goes out unchanged is copied as it is stored", "[storage]") {
   auto t = tables<spanning>(false);
-  lower::store_in_two_bytes(t);
+  lower::store_otherwise(t, {.half = true});
   int copies = 0;
   for (std::size_t s = 1; s + 2 < t.size(); ++s)
     for (step const& p : t[s].forward)

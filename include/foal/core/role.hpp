@@ -19,6 +19,7 @@ struct initialisation {};
 struct hook {};
 struct accumulation {};
 struct storage {};
+struct wire {};
 struct executor {};
 struct device {};
 struct scalar {};

@@ -6,6 +6,7 @@
 #include <foal/device/host/convolution.hpp>
 #include <foal/device/host/dropout.hpp>
 #include <foal/device/host/embedding.hpp>
+#include <foal/device/host/int8.hpp>
 #include <foal/device/host/layer_norm.hpp>
 #include <foal/device/host/map.hpp>
 #include <foal/device/host/mean_squared_error.hpp>
@@ -23,6 +24,7 @@ namespace foal::device {
 class host : public host_ops::memory,
              public host_ops::map_ops,
              public host_ops::bfloat16_ops,
+             public host_ops::int8_ops,
              public host_ops::convolution_ops,
              public host_ops::row_ops,
              public host_ops::pooling_ops,

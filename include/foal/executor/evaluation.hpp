@@ -29,7 +29,7 @@ class evaluator {
       buffers_.push_back(plan_.add("statistics for evaluation", category::evaluation, 0, 0, bytes(s.buffer_elements)));
       std::size_t one = 0;
       for (auto const& x : s.tensors)
-        if (!x.backward) one += padded(tensor_bytes(x));
+        if (needed(x)) one += padded(tensor_bytes(x));
       ring = std::max(ring, one);
       for (auto const& w : s.wire_in)
         fixed = std::max(fixed, padded(bytes(static_cast<long long>(w.extent.size()) * samples_)));
@@ -86,6 +86,8 @@ class evaluator {
   std::size_t tensor_bytes(lower::tensor const& x) const {
     return static_cast<std::size_t>(x.bytes(samples_, static_cast<int>(t_.scalar_bytes)));
   }
+  /// Wires are quantised without error feedback.
+  static bool needed(lower::tensor const& x) { return !x.backward && x.where != lower::place::error; }
   std::byte* at(std::size_t entry) const { return static_cast<std::byte*>(arena_) + plan_[entry].offset; }
   void bring(void* to, std::size_t n) { t_.device.copy_in(device_, to, host_.data(), n); }
 
@@ -100,7 +102,7 @@ class evaluator {
       std::byte* next = at(region_[(s + 1) % 2]) + region_bytes_;
       tensor.assign(t.tensors.size(), nullptr);
       for (std::size_t x = 0; x < t.tensors.size(); ++x) {
-        if (t.tensors[x].backward) continue;
+        if (!needed(t.tensors[x])) continue;
         tensor[x] = place;
         place += padded(tensor_bytes(t.tensors[x]));
       }

@@ -22,6 +22,7 @@ inline report::byte_facts bytes_of(memory_plan const& plan, memory_plan const* e
   b.scratch = of(category::scratch) + of(category::workspace);
   b.saved = of(category::saved);
   b.wires = of(category::wires);
+  b.feedback = of(category::feedback);
   b.evaluation = evaluation != nullptr ? static_cast<long long>(evaluation->bytes()) : 0;
   b.other = of(category::statistics);
   return b;

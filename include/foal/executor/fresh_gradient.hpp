@@ -3,6 +3,7 @@
 
 #include <foal/executor/memory.hpp>
 #include <foal/executor/ops.hpp>
+#include <foal/lower/wire.hpp>
 #include <foal/schedule/generate.hpp>
 #include <foal/schedule/sequential.hpp>
 
@@ -55,6 +56,7 @@ class fresh_gradient {
     t.policies = {};
     t.compensates = false;
     t.thick = false;
+    lower::drop_feedback(t);
     return t;
   }
   static run_values alone(run_values v) {

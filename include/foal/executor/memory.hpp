@@ -192,6 +192,9 @@ class run_memory {
             at_once.plain = {at(p.kept[x]), padded(plan_.tensor_bytes(y)),
                              static_cast<std::uint32_t>(plan_.kept_slots(s, y))};
             break;
+          case lower::place::error:
+            if (plan()[p.error[x]].bytes > 0) at_once.plain = {at(p.error[x]), 0, 1};
+            break;
           case lower::place::scratch:
             at_once.plain = {scratch + p.scratch[x], 0, 1};
             break;

@@ -25,6 +25,7 @@ struct stage_plan {
   std::vector<wire_place> wires, gradients, again;  ///< by entry; again: from R of the stage before
   std::vector<int> wire_slots, gradient_slots, again_slots;
   std::vector<std::size_t> kept;       ///< by tensor number, only for place::kept
+  std::vector<std::size_t> error;      ///< the same for place::error
   std::vector<std::size_t> lent;       ///< by loan: versions and gradients, in this order
   std::vector<std::size_t> scratch;    ///< offsets within the worker's scratch, by tensor number
   std::vector<std::size_t> transient;  ///< the same of what F keeps, or R sends on, for nobody
@@ -244,7 +245,11 @@ class run_plan {
   void plan_kept(std::size_t s, stage_plan& p, int worker) {
     lower::stage_table const& t = tables_.stages[s];
     p.kept.assign(t.tensors.size(), 0);
+    p.error.assign(t.tensors.size(), 0);
     for (std::size_t x = 0; x < t.tensors.size(); ++x) {
+      if (t.tensors[x].where == lower::place::error)
+        p.error[x] = plan_.add(t.tensors[x].backward ? "errors of gradients sent" : "errors of activations sent",
+                               category::feedback, worker, static_cast<int>(s), tensor_bytes(t.tensors[x]));
       if (t.tensors[x].where != lower::place::kept) continue;
       p.kept[x] = plan_.add("saved activations", category::saved, worker, static_cast<int>(s),
                             padded(tensor_bytes(t.tensors[x])) * static_cast<std::size_t>(kept_slots(s, t.tensors[x])));

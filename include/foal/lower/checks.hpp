@@ -23,7 +23,7 @@ struct policy_has_a_role {
       has_role<P>,
       "foal: cannot use this type as a policy, because it does not say what it is for; add using role = "
       "foal::role::optimizer (or learning_rate, delay, versions, warmup, clip, initialisation, hook, accumulation, "
-      "storage, executor, device, scalar)");
+      "storage, wire, executor, device, scalar)");
 };
 
 // Takes one list of policies for each role; more than one policy is an error that names the first two.
@@ -113,6 +113,13 @@ struct storage_is_possible {
   static_assert(Possible,
                 "foal: cannot store the activations of the scalar type S as Storage on this Device, because only "
                 "foal::device::host converts, and only float; leave the policy out, or train in float on the host");
+};
+
+template <class Wire, class S, class Device, bool Possible>
+struct wire_is_possible {
+  static_assert(Possible,
+                "foal: cannot send activations of the scalar type S as Wire on this Device, because only "
+                "foal::device::host quantises, and only float; leave the policy out, or train in float on the host");
 };
 
 template <class Schedule, class Policy, bool HasEffect>
@@ -213,6 +220,7 @@ struct policies_are_sound
       at_most_one<role::hook, with_role<role::hook, Policies...>>,
       at_most_one<role::accumulation, with_role<role::accumulation, Policies...>>,
       at_most_one<role::storage, with_role<role::storage, Policies...>>,
+      at_most_one<role::wire, with_role<role::wire, Policies...>>,
       at_most_one<role::executor, with_role<role::executor, Policies...>>,
       at_most_one<role::device, with_role<role::device, Policies...>>,
       at_most_one<role::scalar, with_role<role::scalar, Policies...>>,

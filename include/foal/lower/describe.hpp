@@ -36,6 +36,14 @@ std::string describe_policy(P const& p) {
   if constexpr (requires { p.average_decay; }) put("average_decay", p.average_decay);
   if constexpr (requires { p.minibatches; }) put("minibatches", p.minibatches);
   if constexpr (requires { p.norm; }) put("norm", p.norm);
+  if constexpr (requires {
+                  p.feedback_forward;
+                  p.feedback_backward;
+                })
+    text += !p.feedback_forward && !p.feedback_backward ? " without feedback"
+            : !p.feedback_backward                      ? " with feedback of activations"
+            : !p.feedback_forward                       ? " with feedback of gradients"
+                                                        : " with feedback of both";
   return text;
 }
 

@@ -30,6 +30,11 @@ struct device_functions {
   /// From the scalar type to that of stored activations, and back; null where they are of one type.
   void (*narrow)(void* device, std::size_t n, void const* x, void* y) = nullptr;
   void (*widen)(void* device, std::size_t n, void const* x, void* y) = nullptr;
+  /// Rows of `row` scalars to the scales of all rows, then their 8-bit integers, and back; null where wires are exact. error
+  /// may be null.
+  void (*quantise)(void* device, std::size_t rows, std::size_t row, void const* x, void* error, void* scale,
+                   void* q) = nullptr;
+  void (*dequantise)(void* device, std::size_t rows, std::size_t row, void const* scale, void const* q, void* y) = nullptr;
 };
 
 /// The loss of one microbatch; dx null in evaluation.

@@ -1,4 +1,5 @@
-// Stores activations in a smaller type than they are computed in: a pass over finished stages that lets their steps convert.
+// Stores and sends activations in a smaller type than they are computed in: a pass over finished stages that lets their
+// steps convert.
 #pragma once
 
 #include <cstdint>
@@ -25,10 +26,11 @@ class conversions {
  public:
   enum class op { F, B, W };
 
-  conversions(stage_table& t, op now, std::vector<step>& steps, bool split)
-      : t_(t), op_(now), split_(split), stored_(t.tensors.size(), false), copy_(t.tensors.size(), -1) {
+  conversions(stage_table& t, op now, std::vector<step>& steps, bool split, bool feedback = false)
+      : t_(t), op_(now), split_(split), feedback_(feedback), stored_(t.tensors.size(), false), copy_(t.tensors.size(), -1) {
     for (std::size_t i = 0; i < stored_.size(); ++i)
-      stored_[i] = t.tensors[i].element_bytes == stored_bytes && t.tensors[i].where != place::scratch;
+      stored_[i] =
+          (t.tensors[i].element_bytes == stored_bytes || t.tensors[i].scale_row > 0) && t.tensors[i].where != place::scratch;
     last_write_.assign(stored_.size(), -1);
     touched_.assign(stored_.size(), 0);
     for (int i = 0; i < static_cast<int>(steps.size()); ++i) {
@@ -45,7 +47,6 @@ class conversions {
   static constexpr int stored_bytes = 2;
 
  private:
-  bool converted(std::size_t id) const { return t_.tensors[id].where != place::scratch; }
   bool stored(int id) const { return id >= 0 && stored_[static_cast<std::size_t>(id)]; }
   bool kept_until_w(int id) const { return t_.tensors[static_cast<std::size_t>(id)].last == until::W; }
 
@@ -91,9 +92,26 @@ class conversions {
   bool moves_stored(step const& s, int i) const {
     if (!stored(s.y) || touched_[static_cast<std::size_t>(s.y)] != 1) return false;
     if (s.what == step::kind::zero) return true;
-    if (s.what != step::kind::copy || !stored(s.x)) return false;
+    if (s.what != step::kind::copy || !stored(s.x) || !stored_alike(s.x, s.y)) return false;
     int const written = last_write_[static_cast<std::size_t>(s.x)];
     return written < i && (written < 0 || needed_after(s.x));
+  }
+
+  bool stored_alike(int a, int b) const {
+    tensor const &x = t_.tensors[static_cast<std::size_t>(a)], &y = t_.tensors[static_cast<std::size_t>(b)];
+    return x.element_bytes == y.element_bytes && x.scale_row == y.scale_row;
+  }
+
+  /// A tensor for what is lost of a wire's message and added to the next one; -1: nothing is.
+  int error_of(int id) {
+    if (!feedback_ || t_.tensors[static_cast<std::size_t>(id)].scale_row == 0) return -1;
+    tensor x;
+    x.elements = t_.tensors[static_cast<std::size_t>(id)].elements;
+    x.sample = t_.tensors[static_cast<std::size_t>(id)].sample;
+    x.where = place::error;
+    x.backward = op_ != op::F;
+    t_.tensors.push_back(x);
+    return static_cast<int>(t_.tensors.size()) - 1;
   }
 
   /// Someone reads it after this op.
@@ -127,7 +145,7 @@ class conversions {
     for (std::size_t k = 0; k < written.size(); ++k) {
       bool again = false;
       for (std::size_t j = 0; j < k; ++j) again = again || written[j] == written[k];
-      if (!again) out_.push_back({step::kind::narrow, -1, copy_of(written[k]), written[k]});
+      if (!again) out_.push_back({step::kind::narrow, -1, copy_of(written[k]), written[k], error_of(written[k])});
     }
   }
 
@@ -153,27 +171,50 @@ class conversions {
 
   stage_table& t_;
   op op_;
-  bool split_;
+  bool split_, feedback_;
   std::vector<bool> stored_;
   std::vector<int> copy_;  ///< in the scalar type, by tensor
   std::vector<int> last_write_, touched_;
   std::vector<step> out_;
 };
 
+}  // namespace detail
+
+/// What is stored and sent in another type than the scalar one; see storage::bfloat16 and wire::int8.
+struct stored_types {
+  bool half = false;        ///< activations, kept or sent: bfloat16
+  bool int8_wires = false;  ///< what is sent: 8-bit integers, whatever else is stored
+  bool feedback_forward = false, feedback_backward = false;
+};
+
+namespace detail {
+
+/// Elements of an entry that share a scale: a position's in a sequence, else a sample's.
+constexpr int scale_row_of(shape s) { return s.rank == 2 ? s.channels() : s.size(); }
+inline constexpr int least_scale_row = 4;
+
 /// Sets what is stored: of the wires, by the stage that receives; of what a stage keeps, activations and entries as large.
-inline void choose_stored(std::vector<stage_table>& stages) {
-  int const bytes = conversions::stored_bytes;
-  for (stage_table& t : stages)
-    for (wire_entry& e : t.wire_in)
-      if (e.gradient || e.extent.rank > 2 || e.extent.channels() > 1) e.element_bytes = bytes;
+inline void choose_stored(std::vector<stage_table>& stages, stored_types what) {
+  int const bytes = what.half ? conversions::stored_bytes : 0;
+  for (std::size_t s = 0; s < stages.size(); ++s)
+    for (wire_entry& e : stages[s].wire_in) {
+      if (!e.gradient && e.extent.rank <= 2 && e.extent.channels() == 1) continue;
+      e.element_bytes = bytes;
+      if (!what.int8_wires || s == 0 || scale_row_of(e.extent) < least_scale_row) continue;
+      e.element_bytes = 1;
+      e.scale_row = scale_row_of(e.extent);
+    }
   for (std::size_t s = 0; s < stages.size(); ++s) {
     stage_table& t = stages[s];
     for (std::size_t i = 0; i < t.tensors.size(); ++i) {
       tensor& x = t.tensors[i];
-      auto const e = static_cast<std::size_t>(x.wire);
-      if (x.where == place::wire_in || x.where == place::gradient_out) x.element_bytes = t.wire_in[e].element_bytes;
+      bool const behind = x.where == place::wire_in || x.where == place::gradient_out;
       bool const ahead = x.where == place::wire_out || x.where == place::gradient_in;
-      if (ahead && static_cast<int>(i) != t.loss_gradient_tensor) x.element_bytes = stages[s + 1].wire_in[e].element_bytes;
+      if (behind || (ahead && static_cast<int>(i) != t.loss_gradient_tensor)) {
+        wire_entry const& e = stages[behind ? s : s + 1].wire_in[static_cast<std::size_t>(x.wire)];
+        x.element_bytes = e.element_bytes;
+        x.scale_row = e.scale_row;
+      }
       if (x.where == place::kept && x.sample.rank > 0) x.element_bytes = bytes;
     }
     for (layer_row const& l : t.layers)
@@ -186,17 +227,64 @@ inline void choose_stored(std::vector<stage_table>& stages) {
   }
 }
 
+/// Of a gradient that arrived as integers, B may have made another one in place, for W: that one gets a tensor of the
+/// stage's own, for it is no message. Gives whether there was one.
+inline bool keep_apart(stage_table& t, int gradient, int element_bytes) {
+  int own = -1;
+  auto const rename = [&](int& id) { id = id == gradient && own >= 0 ? own : id; };
+  auto const begin = [&] {
+    tensor x = t.tensors[static_cast<std::size_t>(gradient)];
+    x.where = place::kept;
+    x.element_bytes = element_bytes;
+    x.scale_row = 0;
+    t.tensors.push_back(x);
+    own = static_cast<int>(t.tensors.size()) - 1;
+  };
+  std::vector<step> steps;
+  for (step s : t.backward) {
+    bool const layer = s.what == step::kind::layer;
+    bool const adds = s.read_gradient[0] == gradient || s.read_gradient[1] == gradient;
+    bool const overwrites = (layer ? s.x : s.y) == gradient;
+    rename(layer ? s.y : s.x);  // what a step reads is there before
+    rename(s.other);
+    if (own < 0 && (adds || overwrites)) {
+      begin();
+      if (adds) steps.push_back({step::kind::copy, -1, gradient, own});
+    }
+    rename(layer ? s.x : s.y);
+    for (int& id : s.read_gradient) rename(id);
+    steps.push_back(s);
+  }
+  if (own < 0) return false;
+  t.backward = std::move(steps);
+  for (step& s : t.backward_weight) rename(s.y);
+  t.tensors[static_cast<std::size_t>(gradient)].last = until::B;
+  return true;
+}
+
+/// Does so for all.
+inline void keep_apart(std::vector<stage_table>& stages, int element_bytes) {
+  for (std::size_t s = 0; s + 1 < stages.size(); ++s)
+    for (std::size_t i = 0, n = stages[s].tensors.size(); i < n; ++i) {
+      tensor const x = stages[s].tensors[i];
+      if (x.where != place::gradient_in || x.scale_row == 0 || x.last != until::W) continue;
+      if (keep_apart(stages[s], static_cast<int>(i), element_bytes))
+        stages[s + 1].wire_in[static_cast<std::size_t>(x.wire)].gradient_last = until::B;
+    }
+}
+
 }  // namespace detail
 
-/// Lets the stages keep and send activations in two bytes an element; see storage::bfloat16. Once for each lowered model.
-inline void store_in_two_bytes(std::vector<stage_table>& stages) {
+/// Lets the stages keep and send activations in other types. Once for each lowered model.
+inline void store_otherwise(std::vector<stage_table>& stages, stored_types what) {
   using detail::conversions;
-  detail::choose_stored(stages);
+  detail::choose_stored(stages, what);
+  detail::keep_apart(stages, what.half ? conversions::stored_bytes : 0);
   for (std::size_t s = 0; s < stages.size(); ++s) {
     stage_table& t = stages[s];
     bool const split = !t.backward_weight.empty();
-    conversions(t, conversions::op::F, t.forward, split);
-    conversions(t, conversions::op::B, t.backward, split);
+    conversions(t, conversions::op::F, t.forward, split, what.feedback_forward);
+    conversions(t, conversions::op::B, t.backward, split, what.feedback_backward);
     conversions(t, conversions::op::W, t.backward_weight, split);
     t.converts = true;
     for (std::size_t e = 0; s == 0 && e < t.wire_in.size(); ++e) {  // tensor e of the first stage is the model's input e
@@ -211,16 +299,15 @@ inline void store_in_two_bytes(std::vector<stage_table>& stages) {
   }
 }
 
-/// Does so, with the conversions of the device D between S and bfloat16.
+/// Gives the tables the device D's conversions between S and bfloat16.
 template <class D, class S>
-void store_as_bfloat16(run_tables& t) {
+void convert_bfloat16(run_tables& t) {
   t.device.narrow = [](void* d, std::size_t n, void const* x, void* y) {
     static_cast<D*>(d)->narrow(n, static_cast<S const*>(x), static_cast<std::uint16_t*>(y));
   };
   t.device.widen = [](void* d, std::size_t n, void const* x, void* y) {
     static_cast<D*>(d)->widen(n, static_cast<std::uint16_t const*>(x), static_cast<S*>(y));
   };
-  store_in_two_bytes(t.stages);
 }
 
 }  // namespace foal::lower

@@ -47,14 +47,20 @@ struct layer_functions {
 
 /// Where a tensor lives. wire_in, wire_out: the ring of the wire from the stage before, or to the stage after; gradient_in,
 /// gradient_out: the ring of the gradient from the stage after, or to the stage before; kept: a ring of the stage, from F to
-/// B or W; scratch: the worker's, for the time of one op.
-enum class place { wire_in, wire_out, gradient_in, gradient_out, kept, scratch };
+/// B or W; scratch: the worker's, for the time of one op; error: the stage's, one for the whole run (error feedback).
+enum class place { wire_in, wire_out, gradient_in, gradient_out, kept, scratch, error };
+
+/// Bytes of elements with a scale, a float, for each `row` of them; row 0: without.
+constexpr long long scaled_bytes(long long elements, int element_bytes, int row) {
+  return elements * element_bytes + (row > 0 ? elements / row * static_cast<long long>(sizeof(float)) : 0);
+}
 
 /// One array of a stage, for one microbatch.
 struct tensor {
   amount elements{};
   shape sample{};         ///< of activations and their gradients: what one sample has at most; else empty
   int element_bytes = 0;  ///< 0: the scalar type
+  int scale_row = 0;      ///< 8-bit integers: as many share a scale; all scales lie before them. 0: no scales
   place where = place::scratch;
   int wire = 0;                 ///< entry of the wire, for the first four places
   until last = until::forward;  ///< how long it is needed, for wires and kept
@@ -63,7 +69,7 @@ struct tensor {
   int first_step = -1, last_step = -1;
 
   constexpr long long bytes(int samples, int scalar_bytes) const {
-    return elements.of(samples) * (element_bytes > 0 ? element_bytes : scalar_bytes);
+    return scaled_bytes(elements.of(samples), element_bytes > 0 ? element_bytes : scalar_bytes, scale_row);
   }
   /// Of activations in a microbatch of these lengths.
   constexpr long long count(int samples, lengths_of_axes const& n) const {
@@ -84,7 +90,8 @@ struct kept_tensors {
 
 /// One thing to do within an op; tensors by number, -1: none.
 struct step {
-  /// widen: from the type in which a tensor is stored to the scalar type; narrow: back.
+  /// widen: from the type in which a tensor is stored to the scalar type; narrow: back, where `other` may be the error that
+  /// is fed back.
   enum class kind { layer, copy, add, zero, widen, narrow } what = kind::layer;
   int layer = 0;       ///< row of stage_table::layers
   int x = -1, y = -1;  ///< forward: from, to.  backward: y is dy, x is dx.  add: y = x + other.  zero: y = 0
@@ -141,10 +148,12 @@ struct wire_entry {
   until gradient_last = until::B;  ///< how long the sending stage needs its gradient
   bool gradient = true;            ///< a gradient comes back
   int element_bytes = 0;           ///< of the entry and of its gradient; 0: the scalar type
+  int scale_row = 0;               ///< of both, as in a tensor
   int loaded = -1;                 ///< of a model's input that is stored in another type: the tensor it is loaded into
 
   constexpr long long bytes(int samples, int scalar_bytes) const {
-    return static_cast<long long>(extent.size()) * samples * (element_bytes > 0 ? element_bytes : scalar_bytes);
+    return scaled_bytes(static_cast<long long>(extent.size()) * samples, element_bytes > 0 ? element_bytes : scalar_bytes,
+                        scale_row);
   }
 };
 

@@ -22,13 +22,14 @@ struct byte_facts {
   long long scratch = 0;      ///< temporary space of layers and libraries, extrapolated weights
   long long saved = 0;        ///< activations kept for the backward pass
   long long wires = 0;        ///< between stages
+  long long feedback = 0;     ///< what quantised wires have lost and will send
   long long evaluation = 0;   ///< copies of weights for evaluation
   long long diagnostics = 0;  ///< copies that hooks and diagnostics look at
   long long data = 0;         ///< microbatches being loaded
   long long other = 0;
 
   /// Names and values, in the order in which every table shows them.
-  constexpr std::array<std::pair<char const*, long long>, 12> entries() const {
+  constexpr std::array<std::pair<char const*, long long>, 13> entries() const {
     return {{{"weights", weights},
              {"gradients", gradients},
              {"optimizer", optimizer},
@@ -37,6 +38,7 @@ struct byte_facts {
              {"scratch", scratch},
              {"saved", saved},
              {"wires", wires},
+             {"feedback", feedback},
              {"evaluation", evaluation},
              {"diagnostics", diagnostics},
              {"data", data},

@@ -11,7 +11,7 @@
 namespace foal {
 
 /// What a buffer is for. scratch: weights extrapolated for F or B; workspace: temporaries of ops and packing buffers;
-/// diagnostics: copies that hooks and diagnostics look at.
+/// feedback: what quantised wires have lost; diagnostics: copies that hooks and diagnostics look at.
 enum class category {
   weights,
   gradients,
@@ -22,15 +22,16 @@ enum class category {
   scratch,
   saved,
   wires,
+  feedback,
   workspace,
   evaluation,
   diagnostics
 };
-inline constexpr int categories = 12;
+inline constexpr int categories = 13;
 
 constexpr char const* name(category c) {
-  constexpr char const* names[] = {"weights", "gradients", "optimizer", "delta",     "stash",      "statistics",
-                                   "scratch", "saved",     "wires",     "workspace", "evaluation", "diagnostics"};
+  constexpr char const* names[] = {"weights", "gradients", "optimizer", "delta",     "stash",      "statistics", "scratch",
+                                   "saved",   "wires",     "feedback",  "workspace", "evaluation", "diagnostics"};
   return names[static_cast<int>(c)];
 }
 
