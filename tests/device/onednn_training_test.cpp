@@ -1,5 +1,6 @@
 // Training on device::onednn: what the host trains to rounding, the same bits on any workers and executor, no thread more.
 #include <foal/delay/discrepancy_correction.hpp>
+#include <foal/layer/flatten.hpp>
 #include <foal/layer/loss/cross_entropy.hpp>
 #include <foal/layer/tanh.hpp>
 #include <foal/onednn.hpp>
@@ -123,6 +124,15 @@ TEST_CASE("onednn: a small ResNet on live, corrected, stashed and recomputed wei
 
 TEST_CASE("onednn: a small Transformer with texts of changing lengths", "[onednn]") {
   check_against_host<transformer, schedule::pipemare, delay::discrepancy_correction>(texts{});
+}
+
+TEST_CASE("onednn: the plan has room for the largest convolution's weights as oneDNN lays them out", "[onednn]") {
+  using type = trainer<stages<input<2, 4, 4>, conv<300, 3>, conv<400, 3>, flatten, linear<3>>, loss::cross_entropy,
+                       schedule::gpipe, on<onednn>>;
+  type const t({.evaluation = false});
+  std::size_t const form = sizeof(float) * 9 * 300 * 400;
+  CHECK(t.tables().device.workspace_bytes > onednn::workspace_bytes + form);
+  CHECK(t.engine().memory().allocated_bytes() > onednn::workspace_bytes + form);
 }
 
 TEST_CASE("onednn: weights that were set from outside are read at once", "[onednn]") {

@@ -1,6 +1,7 @@
 // The host with oneDNN's matrix products and convolutions: `foal::on<foal::device::onednn>`.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <memory>
 #include <type_traits>
@@ -19,8 +20,9 @@ namespace foal::device {
 /// run to run, for one oneDNN on one kind of processor: it picks its code by what it finds at run time. After warm-up, which
 /// is over when every extent has been met, foal allocates nothing; oneDNN allocates a few small nodes in each call.
 ///
-/// Scratch: 1 MiB of the workspace, which is in the memory plan. Layers that need more (forms of weights above about 200,000
-/// elements) make the object allocate a larger block for the largest of them, not in the plan, but in bytes_held().
+/// Scratch, and the form of the weights at work, lie in the workspace and so in the memory plan: 1 MiB for scratch, measured
+/// up to 0.7, and the form of the model's largest convolution. Should oneDNN ever want more, the object allocates a larger
+/// block as it makes the primitive; bytes_held() tells.
 ///
 /// Whether to use it: on a processor with AVX-512 the host's kernels are as fast on most products; the input gradient of a
 /// linear layer at microbatch 8 takes 0.65 of their time, a convolution of ResNet-20 0.8 to 1.15, a training step of
@@ -29,12 +31,21 @@ class onednn : public host {
  public:
   static constexpr std::size_t workspace_bytes = host::workspace_bytes + (std::size_t{1} << 20U);
 
-  /// workspace: workspace_bytes bytes, 64-byte aligned, for this object alone and as long as it lives. Throws foal::error
-  /// where oneDNN cannot work, or cannot be held to one thread.
-  explicit onednn(void* workspace)
+  /// The workspace for a model with this parameter: oneDNN pads a convolution's channels and filters to blocks of 16 to 64.
+  template <class S>
+  static constexpr std::size_t workspace_for(shape parameter) {
+    if (!std::is_same_v<S, float> || parameter.rank != 4) return workspace_bytes;
+    auto const taps = static_cast<std::size_t>(parameter.extent[0] * parameter.extent[1]);
+    return workspace_bytes + sizeof(float) * taps * blocked(parameter.extent[2]) * blocked(parameter.extent[3]);
+  }
+
+  /// workspace: `bytes` bytes, at least workspace_bytes, 64-byte aligned, for this object alone and as long as it lives.
+  /// Throws foal::error where oneDNN cannot work, or cannot be held to one thread.
+  onednn(void* workspace, std::size_t bytes)
       : host(workspace),
         library_(std::make_unique<onednn_ops::library>(static_cast<std::byte*>(workspace) + host::workspace_bytes,
-                                                       workspace_bytes - host::workspace_bytes)) {}
+                                                       bytes - host::workspace_bytes)) {}
+  explicit onednn(void* workspace) : onednn(workspace, workspace_bytes) {}
 
   template <class S>
   void product_nn(int rows, int cols, int depth, S const* a, S const* b, S* c, bool accumulate = false) const {
@@ -93,6 +104,13 @@ class onednn : public host {
       return true;
     }
     return false;
+  }
+  /// The most that n channels become in blocks of 16, 32, 48 or 64.
+  static constexpr std::size_t blocked(int n) {
+    int most = 0;
+    for (int const block : {16, 32, 48, 64})
+      if (block == 16 || n > 16) most = std::max(most, (n + block - 1) / block * block);
+    return static_cast<std::size_t>(most);
   }
   static bool is_not_empty(window const& g, int filters, int samples) {
     return g.positions() > 0 && g.channels > 0 && filters > 0 && samples > 0;
