@@ -232,9 +232,19 @@ set(foal_headers
     foal/transformer.hpp
 )
 
-# Headers that need more than Eigen and Threads belong to a component of the same name: foal::ranges, foal::gzip, foal::cuda.
+# Headers that need more than Eigen and Threads belong to a component of the same name: foal::ranges, foal::gzip,
+# foal::onednn, foal::cuda.
 set(foal_ranges_headers foal/data/views.hpp)
 set(foal_gzip_headers foal/data/gzip.hpp)
+set(foal_onednn_headers
+    foal/device/onednn.hpp
+    foal/device/onednn/convolution.hpp
+    foal/device/onednn/library.hpp
+    foal/device/onednn/one_thread.hpp
+    foal/device/onednn/product.hpp
+    foal/device/onednn/step.hpp
+    foal/onednn.hpp
+)
 set(foal_cuda_headers
     foal/cuda.hpp
     foal/device/cuda.cuh

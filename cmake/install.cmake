@@ -9,10 +9,11 @@ install(TARGETS foal EXPORT foal-targets
   FILE_SET HEADERS DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}"
   FILE_SET ranges_headers DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}"
   FILE_SET gzip_headers DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}"
+  FILE_SET onednn_headers DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}"
   FILE_SET cuda_headers DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
 install(EXPORT foal-targets NAMESPACE foal:: DESTINATION "${foal_package_dir}")
 
-foreach(component IN ITEMS ranges gzip cuda)
+foreach(component IN ITEMS ranges gzip onednn cuda)
   install(TARGETS foal_${component} EXPORT foal-${component})
   install(EXPORT foal-${component} NAMESPACE foal:: DESTINATION "${foal_package_dir}")
 endforeach()
@@ -23,3 +24,4 @@ write_basic_package_version_file("${PROJECT_BINARY_DIR}/foal-config-version.cmak
   COMPATIBILITY SameMinorVersion ARCH_INDEPENDENT)
 install(FILES "${PROJECT_BINARY_DIR}/foal-config.cmake" "${PROJECT_BINARY_DIR}/foal-config-version.cmake"
   DESTINATION "${foal_package_dir}")
+install(FILES cmake/find/FindDNNL.cmake DESTINATION "${foal_package_dir}/find")

@@ -10,6 +10,7 @@ endfunction()
 foal_full_paths(core_files ${foal_headers})
 foal_full_paths(ranges_files ${foal_ranges_headers})
 foal_full_paths(gzip_files ${foal_gzip_headers})
+foal_full_paths(onednn_files ${foal_onednn_headers})
 foal_full_paths(cuda_files ${foal_cuda_headers})
 
 add_library(foal INTERFACE)
@@ -19,6 +20,7 @@ target_sources(foal INTERFACE
   FILE_SET HEADERS BASE_DIRS "${foal_include_dir}" FILES ${core_files}
   FILE_SET ranges_headers TYPE HEADERS BASE_DIRS "${foal_include_dir}" FILES ${ranges_files}
   FILE_SET gzip_headers TYPE HEADERS BASE_DIRS "${foal_include_dir}" FILES ${gzip_files}
+  FILE_SET onednn_headers TYPE HEADERS BASE_DIRS "${foal_include_dir}" FILES ${onednn_files}
   FILE_SET cuda_headers TYPE HEADERS BASE_DIRS "${foal_include_dir}" FILES ${cuda_files})
 
 if(NOT TARGET Eigen3::Eigen)
@@ -41,4 +43,6 @@ endmacro()
 
 foal_component(ranges range-v3 range-v3::range-v3)
 foal_component(gzip ZLIB ZLIB::ZLIB)
+list(APPEND CMAKE_MODULE_PATH "${CMAKE_CURRENT_LIST_DIR}/find")
+foal_component(onednn DNNL DNNL::dnnl ${CMAKE_DL_LIBS})
 foal_component(cuda CUDAToolkit CUDA::cudart CUDA::cublas)

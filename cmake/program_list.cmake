@@ -81,6 +81,8 @@ set(foal_tests
     device/host/map
     device/host/product
     device/host/softmax
+    device/onednn
+    device/onednn_training
     device/timed
     executor/diagnostics
     executor/drive
@@ -191,6 +193,7 @@ set(foal_fail_tests
 
 # bench/<name>_bench.cpp
 set(foal_benchmarks
+    device/onednn
     device/update
     executor/dispatch
     executor/pipeline

@@ -24,6 +24,7 @@ endfunction()
 
 foal_verify_component(ranges)
 foal_verify_component(gzip)
+foal_verify_component(onednn)
 if(FOAL_BUILD_CUDA)
   foal_verify_component(cuda)
 endif()

@@ -6,6 +6,8 @@
 //   copy_out(host_dst, src, n)  waits for the result
 //   zero(dst, n)      synchronise()      static constexpr bool host_memory: the host may use the memory (absent: true)
 // Workspace: static constexpr std::size_t workspace_bytes; explicit Device(void* workspace): scratch of libraries.
+//   Optional, where it depends on the model: template <class S> static constexpr std::size_t workspace_for(shape parameter),
+//   at least workspace_bytes, with Device(void* workspace, std::size_t bytes), which gets the most of any parameter.
 // Elementwise: map(n, f, pointers...)  calls f(pointers[i]...) with references for i in [0, n), in any order.
 //   f is a functor whose operator() is FOAL_HOST_DEVICE; host and CUDA run the same one.
 // Reductions (fixed order, so equal bits on every run): double sum_of_squares(n, x); bool all_finite(n, x)

@@ -40,7 +40,7 @@ class evaluator {
                          static_cast<std::size_t>(t_.loss.targets_per_sample * samples_) * t_.loss.target_bytes);
     workspace_ = plan_.add("library workspace", category::evaluation, 0, 0, t_.device.workspace_bytes);
     arena_ = t_.device.allocate(std::max<std::size_t>(plan_.bytes(), alignment));
-    device_ = t_.device.make(at(workspace_));
+    device_ = t_.device.make(at(workspace_), t_.device.workspace_bytes);
     if (!t_.device.host_memory) {
       std::size_t input = 0;
       for (auto const& w : t_.stages.front().wire_in)

@@ -80,7 +80,8 @@ class run_memory {
       arenas_.push_back(tables_.device.allocate(n));
       allocated_ += plan().arena_bytes(w);
       devices_.push_back(nullptr);
-      devices_.back() = tables_.device.make(at(plan_.workspace(static_cast<std::size_t>(w))));
+      devices_.back() =
+          tables_.device.make(at(plan_.workspace(static_cast<std::size_t>(w))), tables_.device.workspace_bytes);
       tables_.device.zero(devices_.back(), arenas_.back(), n);
     }
     if (!tables_.device.host_memory) {

@@ -19,7 +19,12 @@ struct device_thunks {
   static D& of(void* d) { return *static_cast<D*>(d); }
   static void* allocate(std::size_t n) { return D::allocate(n); }
   static void release(void* p) { D::release(p); }
-  static void* make(void* workspace) { return new D(workspace); }
+  static void* make(void* workspace, [[maybe_unused]] std::size_t bytes) {
+    if constexpr (requires { D(workspace, bytes); })
+      return new D(workspace, bytes);
+    else
+      return new D(workspace);
+  }
   static void destroy(void* d) { delete static_cast<D*>(d); }
   static void copy(void* d, void* to, void const* from, std::size_t n) { of(d).copy(to, from, n); }
   static void copy_in(void* d, void* to, void const* from, std::size_t n) { of(d).copy_in(to, from, n); }

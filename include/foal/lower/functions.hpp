@@ -17,7 +17,7 @@ struct device_functions {
   bool host_memory = true;  ///< the host may read and write the device's memory
   void* (*allocate)(std::size_t bytes) = nullptr;
   void (*release)(void*) = nullptr;
-  void* (*make)(void* workspace) = nullptr;
+  void* (*make)(void* workspace, std::size_t bytes) = nullptr;  ///< bytes: workspace_bytes
   void (*destroy)(void* device) = nullptr;
   void (*copy)(void* device, void* to, void const* from, std::size_t bytes) = nullptr;
   void (*copy_in)(void* device, void* to, void const* from, std::size_t bytes) = nullptr;

@@ -146,6 +146,10 @@ run_tables lower(schedule::extent size, bool thick,
   t.loss = loss_of<Loss, D, S>(d.output);
   for (auto const& stage : t.stages)
     for (auto const& l : stage.layers) t.least_samples = std::max(t.least_samples, l.least_samples);
+  if constexpr (requires { D::template workspace_for<S>(shape{}); })
+    for (auto const& stage : t.stages)
+      for (auto const& p : stage.parameters)
+        t.device.workspace_bytes = std::max(t.device.workspace_bytes, D::template workspace_for<S>(p.what.extent));
   return t;
 }
 

@@ -1,0 +1,313 @@
+// device::onednn, one op at a time: its numbers against the host's kernels, its table, its memory, its one thread.
+#include <foal/device/contract.hpp>
+#include <foal/device/onednn.hpp>
+
+#include <dlfcn.h>
+
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <cstring>
+#include <filesystem>
+#include <thread>
+#include <vector>
+
+#include "tests/support/layer_check.hpp"
+
+using namespace foal::test;
+using foal::device::onednn;
+using foal::device::window;
+
+static_assert(foal::device::device<onednn>);
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
+#define FOAL_TEST_SANITIZED
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define FOAL_TEST_SANITIZED
+#endif
+
+namespace {
+thread_local bool counting = false;
+int allocations = 0;
+std::size_t largest_allocation = 0;
+
+[[maybe_unused]] void count(std::size_t n) {
+  if (!counting) return;
+  ++allocations;
+  largest_allocation = std::max(largest_allocation, n);
+}
+}  // namespace
+
+// Every allocation of the program, oneDNN's too, passes here; a sanitizer owns these functions, so there nothing is counted.
+#if !defined(FOAL_TEST_SANITIZED)
+extern "C" {
+void* __libc_malloc(std::size_t);
+void* __libc_calloc(std::size_t, std::size_t);
+void* __libc_memalign(std::size_t, std::size_t);
+
+void* malloc(std::size_t n) {
+  count(n);
+  return __libc_malloc(n);
+}
+void* calloc(std::size_t n, std::size_t size) {
+  count(n * size);
+  return __libc_calloc(n, size);
+}
+void* aligned_alloc(std::size_t alignment, std::size_t n) {
+  count(n);
+  return __libc_memalign(alignment, n);
+}
+int posix_memalign(void** to, std::size_t alignment, std::size_t n) noexcept {
+  count(n);
+  *to = __libc_memalign(alignment, n);
+  return *to == nullptr ? 12 : 0;
+}
+}
+#endif
+
+namespace {
+
+struct onednn_device {
+  void* workspace;
+  onednn device;
+  explicit onednn_device(std::size_t bytes = onednn::workspace_bytes)
+      : workspace(onednn::allocate(bytes)), device(workspace, bytes) {}
+  onednn_device(onednn_device const&) = delete;
+  ~onednn_device() { onednn::release(workspace); }
+};
+
+std::size_t elements(long long n) { return static_cast<std::size_t>(n); }
+
+struct sizes {
+  int rows, cols, depth;
+};
+
+/// The largest relative error of the three products, set and added to, against the host's; in turn with both devices' bits
+/// in `bits` where it is given.
+template <class S>
+double product_error(onednn const& d, sizes n) {
+  host_device host;
+  auto const a = random_numbers<S>(elements(1LL * n.rows * n.depth), 1),
+             b = random_numbers<S>(elements(1LL * n.depth * n.cols), 2),
+             start = random_numbers<S>(elements(1LL * n.rows * n.cols), 3);
+  double worst = 0;
+  for (bool const add : {false, true}) {
+    std::vector<S> nothing(start.size(), std::numeric_limits<S>::quiet_NaN());
+    auto const compare = [&](auto product) {
+      std::vector<S> c = add ? start : nothing, wanted = c;
+      product(d, c.data());
+      product(host.device, wanted.data());
+      worst = std::max(worst, relative_error(c, wanted));
+    };
+    compare([&](auto const& on, S* c) { on.product_nn(n.rows, n.cols, n.depth, a.data(), b.data(), c, add); });
+    compare([&](auto const& on, S* c) { on.product_nt(n.rows, n.cols, n.depth, a.data(), b.data(), c, add); });
+    compare([&](auto const& on, S* c) { on.product_tn(n.rows, n.cols, n.depth, a.data(), b.data(), c, add); });
+  }
+  return worst;
+}
+
+template <class S>
+struct maps {
+  std::vector<S> y, dx, dw;
+};
+
+/// y, dx and dweight of a convolution; dweight starts at numbers other than 0, the others at NaN.
+template <class S, class Device>
+maps<S> convolved(Device const& d, window const& g, int filters, int samples) {
+  std::size_t const in = elements(1LL * samples * g.height * g.width * g.channels),
+                    out = elements(1LL * samples * g.positions() * filters), weights = elements(1LL * g.depth() * filters);
+  auto const x = random_numbers<S>(in, 1), dy = random_numbers<S>(out, 2), w = random_numbers<S>(weights, 3);
+  S const nan = std::numeric_limits<S>::quiet_NaN();
+  maps<S> to{std::vector<S>(out, nan), std::vector<S>(in, nan), random_numbers<S>(weights, 4)};
+  std::vector<S> scratch(elements(foal::device::framed_elements(g, filters)), nan);
+  d.convolve(g, filters, samples, x.data(), w.data(), to.y.data(), scratch.data());
+  d.convolve_gradient(g, filters, samples, dy.data(), w.data(), to.dx.data(), scratch.data());
+  d.convolve_weight_gradient(g, filters, samples, x.data(), dy.data(), to.dw.data(), scratch.data());
+  return to;
+}
+
+template <class S>
+double convolution_error(onednn const& d, window const& g, int filters, int samples) {
+  host_device host;
+  auto const a = convolved<S>(d, g, filters, samples), b = convolved<S>(host.device, g, filters, samples);
+  return std::max({relative_error(a.y, b.y), relative_error(a.dx, b.dx), relative_error(a.dw, b.dw)});
+}
+
+bool same_bits(std::vector<float> const& a, std::vector<float> const& b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
+}
+
+std::ptrdiff_t threads_of_this_process() {
+  std::filesystem::directory_iterator const all("/proc/self/task");
+  return std::distance(begin(all), end(all));
+}
+
+int openmp_threads() { return reinterpret_cast<int (*)()>(dlsym(RTLD_DEFAULT, "omp_get_max_threads"))(); }
+void set_openmp_threads(int n) { reinterpret_cast<void (*)(int)>(dlsym(RTLD_DEFAULT, "omp_set_num_threads"))(n); }
+
+}  // namespace
+
+TEST_CASE("onednn: products are the host's to rounding", "[onednn]") {
+  onednn_device one;
+  for (int const rows : {1, 7, 8, 15, 16, 17, 31, 63, 64, 65, 130})
+    for (auto const& [cols, depth] : {std::pair{1, 1}, {10, 512}, {33, 17}, {70, 300}, {130, 8}, {257, 65}, {16, 7}}) {
+      CAPTURE(rows, cols, depth);
+      CHECK(product_error<float>(one.device, {rows, cols, depth}) < 3e-6);
+    }
+  CHECK(one.device.primitives() > 100);
+  CHECK(product_error<float>(one.device, {512, 512, 784}) < 3e-6);
+}
+
+TEST_CASE("onednn: of double, and where a size is 0, all is the host's to the bit", "[onednn]") {
+  onednn_device one;
+  CHECK(product_error<double>(one.device, {65, 33, 70}) == 0);
+  CHECK(convolution_error<double>(one.device, {9, 7, 20, 3, 2, 1}, 5, 2) == 0);
+  for (sizes const n : {sizes{0, 3, 4}, {3, 0, 4}, {64, 16, 0}, {0, 0, 0}}) CHECK(product_error<float>(one.device, n) == 0);
+  CHECK(convolution_error<float>(one.device, {6, 6, 3, 3, 1, 1}, 4, 0) == 0);
+  CHECK(one.device.primitives() == 0);
+}
+
+TEST_CASE("onednn: convolutions are the host's to rounding", "[onednn]") {
+  onednn_device one;
+  auto const error = [&](window const& g, int filters, int samples) {
+    return convolution_error<float>(one.device, g, filters, samples);
+  };
+  // height, width, channels, kernel, stride, padding; filters, samples
+  CHECK(error({8, 8, 16, 3, 1, 1}, 16, 3) < 1e-5);
+  CHECK(error({8, 8, 16, 3, 2, 1}, 32, 3) < 1e-5);
+  CHECK(error({7, 9, 3, 3, 1, 1}, 16, 2) < 1e-5);
+  CHECK(error({9, 7, 20, 3, 2, 1}, 47, 2) < 1e-5);
+  CHECK(error({4, 4, 130, 3, 1, 1}, 140, 3) < 1e-5);
+  CHECK(error({4, 4, 600, 1, 1, 0}, 72, 2) < 1e-5);
+  CHECK(error({6, 6, 12, 1, 2, 0}, 24, 3) < 1e-5);  // positions of dx that no window sees
+  CHECK(error({11, 10, 4, 5, 3, 2}, 9, 2) < 1e-5);
+  CHECK(error({5, 5, 2, 2, 3, 0}, 3, 2) < 1e-5);  // stride beyond the kernel
+  CHECK(error({2, 3, 4, 3, 1, 2}, 5, 1) < 1e-5);  // padding beyond half the kernel
+  CHECK(error({1, 1, 5, 3, 2, 1}, 1, 4) < 1e-5);
+  CHECK(error({28, 28, 1, 5, 1, 0}, 6, 2) < 1e-5);
+  CHECK(error({12, 12, 3, 7, 2, 3}, 64, 1) < 1e-5);
+  CHECK(error({10, 12, 5, 2, 1, 1}, 7, 2) < 1e-5);  // even kernel
+  CHECK(error({9, 9, 4, 4, 3, 1}, 8, 2) < 1e-5);    // the last row is seen by no window
+  for (int const channels : {1, 3, 8, 16, 17, 32, 64})
+    for (int const filters : {1, 15, 16, 48}) {
+      CAPTURE(channels, filters);
+      CHECK(error({6, 5, channels, 3, 1, 1}, filters, 2) < 1e-5);
+      CHECK(error({6, 5, channels, 1, 1, 0}, filters, 2) < 1e-5);
+    }
+}
+
+TEST_CASE("onednn: the same numbers again, with other ops in between and in another object", "[onednn]") {
+  onednn_device one, other;
+  window const g{9, 7, 20, 3, 2, 1};
+  auto const first = convolved<float>(one.device, g, 47, 2);
+  convolved<float>(one.device, {4, 4, 600, 3, 1, 1}, 600, 1);  // 600 * 600 * 9 weights: beyond the workspace
+  CHECK(one.device.bytes_held() >= sizeof(float) * 600 * 600 * 9);
+  product_error<float>(one.device, {65, 33, 70});
+  auto const again = convolved<float>(one.device, g, 47, 2), elsewhere = convolved<float>(other.device, g, 47, 2);
+  CHECK(other.device.bytes_held() == 0);
+  for (auto const* o : {&again, &elsewhere}) {
+    CHECK(same_bits(first.y, o->y));
+    CHECK(same_bits(first.dx, o->dx));
+    CHECK(same_bits(first.dw, o->dw));
+  }
+}
+
+TEST_CASE("onednn: what it needs for a convolution is in the workspace that it asks for", "[onednn]") {
+  struct layer {
+    window g;
+    int filters;
+  };
+  for (auto const& [g, filters] : {layer{{4, 4, 512, 3, 1, 1}, 512},
+                                   {{4, 4, 512, 1, 1, 0}, 2048},
+                                   {{6, 6, 1024, 1, 2, 0}, 500},
+                                   {{9, 9, 3, 7, 2, 3}, 64},
+                                   {{8, 8, 600, 3, 1, 1}, 600},
+                                   {{8, 8, 17, 3, 1, 1}, 33},
+                                   {{8, 8, 1, 5, 1, 2}, 6},
+                                   {{5, 5, 700, 3, 2, 1}, 17}}) {
+    onednn_device one(onednn::workspace_for<float>({4, {g.kernel, g.kernel, g.channels, filters}}));
+    convolved<float>(one.device, g, filters, 2);
+    CAPTURE(g.channels, filters);
+    CHECK(one.device.bytes_held() == 0);
+  }
+  static_assert(onednn::workspace_for<double>({4, {3, 3, 512, 512}}) == onednn::workspace_bytes);
+}
+
+TEST_CASE("onednn: more extents than the table holds", "[onednn]") {
+  onednn_device one;
+  constexpr int most = static_cast<int>(foal::device::onednn_ops::library::most), cols = 5, depth = 3, rows = most + 100;
+  auto const a = random_numbers<float>(elements(rows * depth), 1), b = random_numbers<float>(elements(cols * depth), 2);
+  std::vector<float> c(elements(rows * cols)), wanted = c;
+  host_device host;
+  bool right = true;
+  for (int round = 0; round < 2; ++round)
+    for (int r = 16; r <= rows; ++r) {
+      one.device.product_nt(r, cols, depth, a.data(), b.data(), c.data());
+      host.device.product_nt(r, cols, depth, a.data(), b.data(), wanted.data());
+      right = right && relative_error(c, wanted) < 1e-6;
+    }
+  CHECK(right);
+  CHECK(one.device.primitives() == elements(most));
+}
+
+TEST_CASE("onednn: an op that was done before allocates no memory but oneDNN's nodes for arguments", "[onednn]") {
+  onednn_device one;
+  window const g{8, 8, 16, 3, 1, 1};
+  std::size_t const n = 64 * 512;
+  auto const a = random_numbers<float>(n, 1), b = random_numbers<float>(512 * 512, 2);
+  std::vector<float> c(512 * 512), scratch(elements(foal::device::framed_elements(g, 16)));
+  auto const& d = one.device;
+  auto const all = [&] {
+    d.product_nn(64, 512, 512, a.data(), b.data(), c.data());
+    d.product_nt(64, 512, 512, a.data(), b.data(), c.data());
+    d.product_tn(512, 512, 64, a.data(), b.data(), c.data(), true);
+    d.convolve(g, 16, 4, a.data(), b.data(), c.data(), scratch.data());
+    d.convolve_gradient(g, 16, 4, a.data(), b.data(), c.data(), scratch.data());
+    d.convolve_weight_gradient(g, 16, 4, a.data(), b.data(), c.data(), scratch.data());
+  };
+  auto const counted = [](auto f) {
+    allocations = 0;
+    largest_allocation = 0;
+    counting = true;
+    f();
+    counting = false;
+    return allocations;
+  };
+  int const at_first = counted(all);
+#if !defined(FOAL_TEST_SANITIZED)
+  CHECK(at_first > 1000);  // it makes the primitives; so the count works
+#else
+  CHECK(at_first == 0);
+#endif
+  CHECK(counted(all) < 100);  // nine primitives
+  CHECK(largest_allocation <= 256);
+  // Few rows: none at all.
+  CHECK(counted([&] { d.product_nt(8, 512, 512, a.data(), b.data(), c.data()); }) == 0);
+  CHECK(counted([&] { d.product_nn(8, 512, 512, a.data(), b.data(), c.data()); }) == 0);
+}
+
+TEST_CASE("onednn: no thread is started, and OpenMP's settings stay as they were", "[onednn]") {
+  std::ptrdiff_t const before = threads_of_this_process();
+  int const mine = openmp_threads();
+  set_openmp_threads(4);
+  std::thread worker([&] {
+    set_openmp_threads(3);
+    onednn_device one;
+    for (int i = 0; i < 3; ++i) {
+      product_error<float>(one.device, {256, 256, 256});
+      convolved<float>(one.device, {16, 16, 32, 3, 1, 1}, 32, 8);
+    }
+    CHECK(openmp_threads() == 3);
+    CHECK(threads_of_this_process() == before + 1);
+  });
+  worker.join();
+  CHECK(openmp_threads() == 4);
+  // The test can fail: without the device, oneDNN takes the threads that it is allowed.
+  auto const x = random_numbers<float>(512 * 512, 1);
+  std::vector<float> y(512 * 512);
+  dnnl::sgemm('N', 'N', 512, 512, 512, 1, x.data(), 512, x.data(), 512, 0, y.data(), 512);
+  CHECK(threads_of_this_process() > before);
+  set_openmp_threads(mine);
+}
