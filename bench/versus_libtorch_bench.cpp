@@ -7,6 +7,8 @@
 // products (convolutions and linear layers; forward, input gradient, weight gradient) over that rate, round by round.
 // Peak memory is the rise of resident memory in a process of its own for each side, over some minibatches.
 //
+// The program versus_libtorch_onednn_bench is this one with foal's products and convolutions computed by oneDNN.
+//
 // With --threads 2 foal trains with async_1f1b on two workers, with microbatches of 8, and libtorch has two threads for the
 // whole batch; losses are then not compared, because the methods differ.
 //
@@ -146,7 +148,7 @@ bool compare(workload const& w, options const& o, bool judge, foal::report::rows
               our_peak < their_peak ? "less" : "NOT less");
   std::fflush(stdout);
 
-  foal::report::row row{{"workload", w.name}, {"threads", o.threads}, {"backend", "foal"}};
+  foal::report::row row{{"workload", w.name}, {"threads", o.threads}, {"backend", backend_name}};
   row.set("ours_ms", 1e3 * a.median).set("ours_ms_low", 1e3 * a.low).set("ours_ms_high", 1e3 * a.high);
   row.set("theirs_ms", 1e3 * b.median).set("theirs_ms_low", 1e3 * b.low).set("theirs_ms_high", 1e3 * b.high);
   row.set("ratio", ratio.median).set("ratio_low", ratio.low).set("ratio_high", ratio.high);
@@ -167,8 +169,9 @@ int main(int argc, char** argv) {
   }
   return bench::run_benchmark([&] {
     options const o(argc, argv);
-    std::printf("versus_libtorch_bench on %s\n%s, products by %s, memory format %s, %d thread%s\n", bench::machine().c_str(),
-                eager_version().c_str(), blas().c_str(), o.format.c_str(), o.threads, o.threads > 1 ? "s" : "");
+    std::printf("versus_libtorch_bench on %s\n%s, products by %s, memory format %s, %d thread%s; foal on %s\n",
+                bench::machine().c_str(), eager_version().c_str(), blas().c_str(), o.format.c_str(), o.threads,
+                o.threads > 1 ? "s" : "", backend_name);
     // Debian's reference BLAS: against it anything wins.
     bool const reference = blas().find("/blas/libblas.so") != std::string::npos;
     if (reference) std::printf("no bound is judged, because this is the reference BLAS; install libopenblas0\n");

@@ -3,21 +3,10 @@
 
 #include <algorithm>
 
-#include <foal/layer/loss/cross_entropy.hpp>
-#include <foal/optim/momentum.hpp>
-#include <foal/schedule/async_1f1b.hpp>
-#include <foal/schedule/sequential.hpp>
-#include <foal/trainer.hpp>
-
 #include "sides.hpp"
+#include "trainers.hpp"
 
 namespace bench::versus {
-
-template <class Net>
-using alone = foal::trainer<Net, foal::loss::cross_entropy, foal::schedule::sequential, foal::optim::momentum,
-                            foal::executor::single_thread>;
-template <class Net>
-using paired = foal::trainer<Net, foal::loss::cross_entropy, foal::schedule::async_1f1b, foal::optim::momentum>;
 
 /// The batches as foal asks for them: microbatch m in the run.
 struct feed {
@@ -73,14 +62,15 @@ class training final : public side {
   Trainer trainer_;
 };
 
-template <class Net>
+/// Policies are those of one thread.
+template <class Net, class... Policies>
 std::unique_ptr<side> train_with_foal(workload const& w, batches const& data, int workers) {
   if (workers > 1) {
     workload cut = w;
     cut.microbatch = std::min(w.microbatch, 8);
     return std::make_unique<training<paired<Net>>>(cut, data, workers);
   }
-  return std::make_unique<training<alone<Net>>>(w, data, workers);
+  return std::make_unique<training<alone<Net, Policies...>>>(w, data, workers);
 }
 
 /// The network and the weights that every trainer of it starts with.

@@ -53,6 +53,13 @@ struct batches {
 
 inline constexpr double momentum = 0.9;
 
+/// What foal's side computes with.
+#if defined(FOAL_BENCH_ONEDNN)
+inline constexpr char const* backend_name = "onednn";
+#else
+inline constexpr char const* backend_name = "host";
+#endif
+
 /// One of the contenders. train() goes on where it stopped and gives the mean loss of each minibatch.
 class side {
  public:

@@ -1,12 +1,8 @@
 // A Transformer of 3 + 3 layers, d 256, vocabulary 8000, on batches of 16 pairs of texts.
-#include <foal/layer/loss/cross_entropy.hpp>
-#include <foal/optim/momentum.hpp>
-#include <foal/schedule/async_1f1b.hpp>
-#include <foal/schedule/sequential.hpp>
-#include <foal/trainer.hpp>
 #include <foal/zoo/transformer.hpp>
 
 #include "sides.hpp"
+#include "trainers.hpp"
 
 namespace bench::versus {
 namespace {
@@ -22,10 +18,6 @@ struct net : foal::zoo::transformer<foal::zoo::transformer_size{.encoder_layers 
                                                                 .dropout_percent = 0,
                                                                 .where = foal::zoo::norm::before,
                                                                 .stages = foal::zoo::cut::layers}> {};
-using alone = foal::trainer<net, foal::loss::cross_entropy, foal::schedule::sequential, foal::optim::momentum,
-                            foal::executor::single_thread>;
-using paired = foal::trainer<net, foal::loss::cross_entropy, foal::schedule::async_1f1b, foal::optim::momentum>;
-
 /// The texts as foal asks for them: microbatch m in the run.
 struct feed {
   texts const& data;
@@ -109,14 +101,14 @@ network describe_transformer() {
 }
 
 std::unique_ptr<side> train_transformer(workload const& w, batches const&, int workers) {
-  if (workers > 1) return std::make_unique<training<paired>>(w, 8, workers);
-  return std::make_unique<training<alone>>(w, w.microbatch, workers);
+  if (workers > 1) return std::make_unique<training<paired<net>>>(w, 8, workers);
+  return std::make_unique<training<alone<net>>>(w, w.microbatch, workers);
 }
 
 }  // namespace
 
 std::vector<step> transformer_parameters() {
-  alone const start({.microbatch_size = 1, .microbatches = 1, .evaluation = false});
+  alone<net> const start({.microbatch_size = 1, .microbatches = 1, .evaluation = false});
   std::vector<step> all;
   auto const& stages = start.tables().stages;
   for (std::size_t s = 0; s < stages.size(); ++s)

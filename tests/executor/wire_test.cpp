@@ -327,7 +327,7 @@ TEST_CASE("A shorter microbatch leaves the errors of positions that it has not, 
   t.device = lower::device_of<device::host, float>();
   lower::convert_int8<device::host, float>(t);
   void* const workspace = t.device.allocate(device::host::workspace_bytes);
-  void* const d = t.device.make(workspace);
+  void* const d = t.device.make(workspace, device::host::workspace_bytes);
   int const samples = 3, most = 5, width = 4;
   lower::stage_table stage;
   for (int id : {0, 1, 2}) {  // computed, sent, owed

@@ -32,7 +32,8 @@ class product_ops {
   /// c = a b^T (accumulate: c += a b^T); a [rows, depth], b [cols, depth].
   template <class S>
   void product_nt(int rows, int cols, int depth, S const* a, S const* b, S* c, bool accumulate = false) const {
-    if (rows <= 24 && depth >= 3 * rows && depth >= 4 * full<S>) {  // a dot product's end costs like depth 80
+    // A dot product's end costs per element of c 48 times what packing costs per element of b; many rows pay for packing.
+    if (rows < 16 && depth >= 48 * rows && depth >= 4 * full<S>) {
       dots<S>({rows, cols, depth}, a, b, c, accumulate);
     } else {
       blocked<S>({rows, cols, depth}, {a, depth, 1}, {b, 1, depth}, c, accumulate, true);
