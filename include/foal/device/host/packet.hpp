@@ -35,6 +35,18 @@ template <class T>
   return p;
 }
 
+/// The same value, in a register: the compiler may not load it anew for each use, as g++ does where an instruction can take
+/// it from memory.
+template <class V>
+[[gnu::always_inline]] inline V in_register(V v) {
+#if defined(__AVX512F__)
+  asm("" : "+v"(v));
+#elif defined(__x86_64__)
+  asm("" : "+x"(v));
+#endif
+  return v;
+}
+
 namespace detail {
 
 /// The compiler's own vectors, for shuffles: Eigen has none for all of its types, and its transposition makes g++ warn.

@@ -14,8 +14,8 @@ namespace foal::device::host_ops {
 /// The order of additions: an element of c is one chain over the depth, in order, from 0 or from c; product_nt with few rows
 /// keeps one chain per vector lane and adds those at the end. Nothing depends on the CPU found at run time. Eigen's own
 /// product would allocate, block by cache sizes, and repack the weights for every microbatch. On a core with AVX-512, as a
-/// fraction of its multiply-adds in registers (float): 8x512x512 nn 0.87, nt 0.59, tn 512x512x8 0.76; 64x512x512 nn 0.82, nt
-/// 0.75, tn 0.92.
+/// fraction of its multiply-adds in registers (float): 8x512x512 nn 0.93, nt 0.73, tn 512x512x8 0.74; 64x512x512 nn 0.92, nt
+/// 0.84, tn 0.94.
 class product_ops {
  public:
   /// One packed block: block_depth rows of the widest panel of columns.
@@ -63,8 +63,8 @@ class product_ops {
   };
 
   static constexpr int tile_packets = many_registers ? 4 : 2;
-  static constexpr index block_depth = 384;  // with this one or two writings of c do for most depths
-  static constexpr int least_rows_to_copy = 64;
+  static constexpr index block_depth = 384;       // with this one or two writings of c do for most depths
+  static constexpr int least_rows_to_copy = 128;  // fewer tiles read a panel from where it lies as fast
   template <class S>
   static constexpr int full = full_lanes<S>;
 
@@ -206,10 +206,10 @@ class product_ops {
     for (; k + full<S> <= n.depth; k += full<S>) {
       vector right[Cols];
 #pragma GCC unroll 8
-      for (int j = 0; j < Cols; ++j) right[j] = eigen::ploadu<vector>(right_at[j] + k);
+      for (int j = 0; j < Cols; ++j) right[j] = in_register(eigen::ploadu<vector>(right_at[j] + k));
 #pragma GCC unroll 8
       for (int r = 0; r < Rows; ++r) {
-        vector const left = eigen::ploadu<vector>(left_at[r] + k);
+        vector const left = in_register(eigen::ploadu<vector>(left_at[r] + k));
 #pragma GCC unroll 8
         for (int j = 0; j < Cols; ++j) sum[r][j] = eigen::pmadd(left, right[j], sum[r][j]);
       }
