@@ -19,7 +19,7 @@ namespace foal::device::host_ops {
 class product_ops {
  public:
   /// One packed block: block_depth rows of the widest panel of columns.
-  static constexpr std::size_t workspace_bytes = std::size_t{384} * 4 * 64;
+  static constexpr std::size_t workspace_bytes = std::size_t{512} * 4 * 64;
 
   explicit product_ops(void* workspace) : workspace_(workspace) {}
 
@@ -63,7 +63,7 @@ class product_ops {
   };
 
   static constexpr int tile_packets = many_registers ? 4 : 2;
-  static constexpr index block_depth = 384;       // with this one or two writings of c do for most depths
+  static constexpr index block_depth = 512;       // with this one or two writings of c do for most depths
   static constexpr int least_rows_to_copy = 128;  // fewer tiles read a panel from where it lies as fast
   template <class S>
   static constexpr int full = full_lanes<S>;
