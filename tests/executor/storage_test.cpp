@@ -1,11 +1,7 @@
 // Activations stored as bfloat16: what layers see, the same bits on any workers, half the bytes, the same accuracy.
 #include <foal/accumulate/accumulate.hpp>
 #include <foal/data/handwritten.hpp>
-#include <foal/data/sequence_batches.hpp>
 #include <foal/delay/discrepancy_correction.hpp>
-#include <foal/layer/batch_norm.hpp>
-#include <foal/layer/flatten.hpp>
-#include <foal/layer/linear.hpp>
 #include <foal/layer/loss/cross_entropy.hpp>
 #include <foal/layer/relu.hpp>
 #include <foal/layer/tanh.hpp>
@@ -18,15 +14,15 @@
 #include <foal/schedule/recompute.hpp>
 #include <foal/schedule/sequential.hpp>
 #include <foal/trainer.hpp>
-#include <foal/zoo/transformer.hpp>
 
 #include <catch2/catch.hpp>
 
-#include "tests/support/nets.hpp"
+#include "tests/support/conversion.hpp"
 
 namespace {
 
 using namespace foal;
+using namespace foal::test;
 using half = storage::bfloat16;
 
 float rounded(float x) {
@@ -40,64 +36,15 @@ std::vector<float> rounded(std::vector<float> v) {
   return v;
 }
 
-/// What the layer `spy<N>` saw last.
-struct sight {
-  std::vector<float> x, read_back, dy, dx;
-};
-sight seen[4];
-
-/// Passes everything on, and remembers it.
-template <int N>
-struct spy {
-  static constexpr char const* name = "spy";
-  static constexpr shape output(shape in) { return in; }
-  static constexpr until input_kept = until::B;
-  template <class C>
-  static void forward(C& ctx, float const* x, weights<float const>, float* y, saved<float>) {
-    int const n = ctx.samples * ctx.in.size();
-    if (ctx.phase == phase::train) seen[N].x.assign(x, x + n);
-    std::copy(x, x + n, y);
-  }
-  template <class C>
-  static void backward_input(C& ctx, float const* dy, weights<float const>, saved<float> s, float* dx) {
-    int const n = ctx.samples * ctx.in.size();
-    seen[N].read_back.assign(s.x, s.x + n);
-    seen[N].dy.assign(dy, dy + n);
-    std::copy(dy, dy + n, dx);
-    seen[N].dx = seen[N].dy;
-  }
-};
-
-struct watched : stages<input<5>, stage<spy<0>, linear<6>, foal::tanh, spy<1>>, stage<spy<2>, linear<6>, foal::tanh, spy<3>>,
-                        linear<3>> {};
-
-struct tag;
-/// Skips within and across stages, statistics, outputs and inputs that are kept.
-struct net : stages<input<5>, linear<16>, batch_norm, foal::tanh, save<tag>, residual<linear<16>, relu, linear<16>>,
-                    linear<16>, batch_norm, relu, add<tag>, linear<16>, foal::tanh, linear<3>> {};
-
 template <class Schedule, class... More>
-using run = trainer<net, loss::cross_entropy, Schedule, optim::momentum, More...>;
+using run = trainer<net<3>, loss::cross_entropy, Schedule, optim::momentum, More...>;
 
 template <class Run>
 std::vector<float> trained(int workers) {
   Run t({.microbatch_size = 3, .microbatches = 4, .workers = workers, .lr = {.rate = 0.05F}});
-  test::stream const data{.samples = 3};
+  stream const data{.samples = 3};
   REQUIRE_FALSE(t.run(data, {.minibatches = 10}).diverged);
-  auto all = t.all_weights();
-  auto const statistics = t.statistics(1, 0);
-  all.insert(all.end(), statistics.begin(), statistics.end());
-  return all;
-}
-
-double distance(std::vector<float> const& a, std::vector<float> const& b) {
-  REQUIRE(a.size() == b.size());
-  double difference = 0, size = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    difference += std::pow(static_cast<double>(a[i]) - static_cast<double>(b[i]), 2);
-    size += std::pow(static_cast<double>(a[i]), 2);
-  }
-  return std::sqrt(difference / size);
+  return everything(t);
 }
 
 template <class Schedule, class... More>
@@ -111,80 +58,26 @@ std::vector<float> check_workers() {
   return one;
 }
 
-/// Texts of numbers up to 4999, which bfloat16 does not hold; the target is the next number of the source.
-struct numbers {
-  static long long size() { return 64; }
-  static int axes() { return 2; }
-  static int length(long long i, int) { return 2 + static_cast<int>(i % 4); }
-  static int longest(int) { return 5; }
-  static int entries() { return 3; }
-  static int entry_axis(int e) { return e == 0 ? 1 : e == 1 ? 0 : 2; }
-  static long long weight(long long i) { return length(i, 0); }
-  static int token(long long i, int p) { return 4001 + static_cast<int>((i * 13 + p * 7) % 64); }
-  template <class S>
-  void write_entry(long long i, int e, int row, S* x) const {
-    for (int p = 0; p < (e == 1 ? 1 : row); ++p)
-      x[p] = static_cast<S>(e == 1 ? length(i, 0) : p >= length(i, 0) ? 0 : token(i, p));
-  }
-  void write_target(long long i, int row, std::int32_t* t) const {
-    for (int p = 0; p < row; ++p) t[p] = p < length(i, 0) ? (token(i, p) - 4001) / 2 : data::ignored_target;
-  }
-};
-static_assert(data::sequence_source<numbers>);
-
-struct texts : zoo::transformer<zoo::transformer_size{.encoder_layers = 1,
-                                                      .decoder_layers = 1,
-                                                      .width = 32,
-                                                      .heads = 2,
-                                                      .hidden = 32,
-                                                      .source_vocabulary = 5000,
-                                                      .target_vocabulary = 5000,
-                                                      .longest = 5,
-                                                      .dropout_percent = 0,
-                                                      .where = zoo::norm::before}> {};
-
-/// One microbatch after the other, with W as an op of its own.
-struct weights_apart {
-  static constexpr char const* name = "weights_apart";
-  static constexpr bool asynchronous = false;
-
-  constexpr void emit(schedule::extent e, schedule::program& sink) const {
-    schedule::program fused = schedule::generate(schedule::sequential{}, e);
-    for (int r = 0; r < e.ranks; ++r)
-      for (schedule::op o : fused.view().rank(r)) {
-        o.slot = -1;
-        o.lane = 0;
-        bool const both = o.kind == schedule::op_kind::BW;
-        if (both) o.kind = schedule::op_kind::B;
-        sink(r, o);
-        o.kind = schedule::op_kind::W;
-        if (both) sink(r, o);
-      }
-  }
-};
-
-template <int Stages>
-struct digits_net : stages<input<1, 8, 8>, flatten, linear<32>, relu, repeat<Stages - 2, linear<32>, relu>, linear<10>> {};
-
 }  // namespace
 
 TEST_CASE("Layers see their stage's results as computed, those of other stages rounded, and all rounded in B", "[storage]") {
   using watch = trainer<watched, loss::cross_entropy, schedule::sequential, half>;
   watch t({.microbatch_size = 4, .microbatches = 1, .lr = {.rate = 0.1F}});
-  test::stream const data{.samples = 4};
+  stream const data{.samples = 4};
   t.run(data, {.minibatches = 3});
   std::vector<float> in(20);
   data.inputs(2, in.data(), static_cast<float*>(nullptr));
-  CHECK(seen[0].x == rounded(in));
-  CHECK(seen[0].x != in);
-  CHECK(seen[1].x != rounded(seen[1].x));  // tanh's, within the stage
-  CHECK(seen[2].x == rounded(seen[1].x));  // after the wire
-  CHECK(seen[3].x != rounded(seen[3].x));
-  for (int i : {1, 2, 3}) CHECK(seen[i].read_back == rounded(seen[i].x));  // below the first nothing trains
-  CHECK(seen[3].dy == rounded(seen[3].dy));                                // from the stage after
-  CHECK(seen[2].dx != rounded(seen[2].dx));                                // of this one
-  CHECK(seen[1].dy == rounded(seen[2].dx));
-  CHECK(seen[1].dy != seen[2].dx);
+  auto const last = [](auto const& rows) { return rows.back(); };
+  CHECK(last(seen[0].x) == rounded(in));
+  CHECK(last(seen[0].x) != in);
+  CHECK(last(seen[1].x) != rounded(last(seen[1].x)));  // tanh's, within the stage
+  CHECK(last(seen[2].x) == rounded(last(seen[1].x)));  // after the wire
+  CHECK(last(seen[3].x) != rounded(last(seen[3].x)));
+  for (int i : {1, 2, 3}) CHECK(last(seen[i].read_back) == rounded(last(seen[i].x)));  // below the first nothing trains
+  CHECK(last(seen[3].dy) == rounded(last(seen[3].dy)));                                // from the stage after
+  CHECK(last(seen[2].dy) != rounded(last(seen[2].dy)));                                // of this one
+  CHECK(last(seen[1].dy) == rounded(last(seen[2].dy)));
+  CHECK(last(seen[1].dy) != last(seen[2].dy));
 }
 
 TEST_CASE("Training on stored activations gives the same bits on any number of workers", "[storage]") {

@@ -2,14 +2,8 @@
 // accuracy.
 #include <foal/accumulate/accumulate.hpp>
 #include <foal/data/handwritten.hpp>
-#include <foal/data/sequence_batches.hpp>
 #include <foal/delay/discrepancy_correction.hpp>
-#include <foal/layer/batch_norm.hpp>
-#include <foal/layer/flatten.hpp>
-#include <foal/layer/linear.hpp>
 #include <foal/layer/loss/cross_entropy.hpp>
-#include <foal/layer/relu.hpp>
-#include <foal/layer/tanh.hpp>
 #include <foal/optim/adam.hpp>
 #include <foal/optim/momentum.hpp>
 #include <foal/predictor.hpp>
@@ -19,15 +13,15 @@
 #include <foal/schedule/recompute.hpp>
 #include <foal/schedule/sequential.hpp>
 #include <foal/trainer.hpp>
-#include <foal/zoo/transformer.hpp>
 
 #include <catch2/catch.hpp>
 
-#include "tests/support/nets.hpp"
+#include "tests/support/conversion.hpp"
 
 namespace {
 
 using namespace foal;
+using namespace foal::test;
 using wire::int8;
 
 /// The oracle: rows one after the other, in the plainest way. error: null or what earlier messages lost.
@@ -53,43 +47,8 @@ std::vector<float> sent(std::size_t row, std::vector<float> const& x, std::vecto
   return back;
 }
 
-/// What the layer `spy<N>` saw in training, microbatch by microbatch.
-struct sight {
-  std::vector<std::vector<float>> x, read_back, dy;
-};
-sight seen[4];
-
-/// Passes everything on, and remembers it.
-template <int N>
-struct spy {
-  static constexpr char const* name = "spy";
-  static constexpr shape output(shape in) { return in; }
-  static constexpr until input_kept = until::B;
-  template <class C>
-  static void forward(C& ctx, float const* x, weights<float const>, float* y, saved<float>) {
-    int const n = ctx.samples * ctx.in.size();
-    if (ctx.phase == phase::train) seen[N].x.emplace_back(x, x + n);
-    std::copy(x, x + n, y);
-  }
-  template <class C>
-  static void backward_input(C& ctx, float const* dy, weights<float const>, saved<float> s, float* dx) {
-    int const n = ctx.samples * ctx.in.size();
-    seen[N].read_back.emplace_back(s.x, s.x + n);
-    seen[N].dy.emplace_back(dy, dy + n);
-    std::copy(dy, dy + n, dx);
-  }
-};
-
-struct watched : stages<input<5>, stage<spy<0>, linear<6>, foal::tanh, spy<1>>, stage<spy<2>, linear<6>, foal::tanh, spy<3>>,
-                        linear<3>> {};
-
-struct tag;
-/// Skips within and across stages, statistics, outputs and inputs that are kept.
-struct net : stages<input<5>, linear<16>, batch_norm, foal::tanh, save<tag>, residual<linear<16>, relu, linear<16>>,
-                    linear<16>, batch_norm, relu, add<tag>, linear<16>, foal::tanh, linear<4>> {};
-
 template <class Schedule, class... More>
-using run = trainer<net, loss::cross_entropy, Schedule, optim::momentum, More...>;
+using run = trainer<net<4>, loss::cross_entropy, Schedule, optim::momentum, More...>;
 
 template <class Run>
 typename Run::config values(int workers, int8 wire = {false, true}) {
@@ -103,31 +62,13 @@ typename Run::config values(int workers, int8 wire = {false, true}) {
   return c;
 }
 
-test::stream const samples{.classes = 4, .samples = 3};
-
-template <class Trainer>
-std::vector<float> everything(Trainer const& t) {
-  auto all = t.all_weights();
-  auto const statistics = t.statistics(1, 0);
-  all.insert(all.end(), statistics.begin(), statistics.end());
-  return all;
-}
+stream const samples{.classes = 4, .samples = 3};
 
 template <class Run>
 std::vector<float> trained(int workers, int8 wire = {false, true}) {
   Run t(values<Run>(workers, wire));
   REQUIRE_FALSE(t.run(samples, {.minibatches = 10}).diverged);
   return everything(t);
-}
-
-double distance(std::vector<float> const& a, std::vector<float> const& b) {
-  REQUIRE(a.size() == b.size());
-  double difference = 0, size = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    difference += std::pow(static_cast<double>(a[i]) - static_cast<double>(b[i]), 2);
-    size += std::pow(static_cast<double>(a[i]), 2);
-  }
-  return std::sqrt(difference / size);
 }
 
 template <class Schedule, class... More>
@@ -142,61 +83,6 @@ std::vector<float> check_workers(int8 wire = {false, true}) {
   return one;
 }
 
-/// Texts of numbers up to 4999, of several lengths; the target is half of the number.
-struct numbers {
-  static long long size() { return 64; }
-  static int axes() { return 2; }
-  static int length(long long i, int) { return 2 + static_cast<int>(i % 4); }
-  static int longest(int) { return 5; }
-  static int entries() { return 3; }
-  static int entry_axis(int e) { return e == 0 ? 1 : e == 1 ? 0 : 2; }
-  static long long weight(long long i) { return length(i, 0); }
-  static int token(long long i, int p) { return 4001 + static_cast<int>((i * 13 + p * 7) % 64); }
-  template <class S>
-  void write_entry(long long i, int e, int row, S* x) const {
-    for (int p = 0; p < (e == 1 ? 1 : row); ++p)
-      x[p] = static_cast<S>(e == 1 ? length(i, 0) : p >= length(i, 0) ? 0 : token(i, p));
-  }
-  void write_target(long long i, int row, std::int32_t* t) const {
-    for (int p = 0; p < row; ++p) t[p] = p < length(i, 0) ? (token(i, p) - 4001) / 2 : data::ignored_target;
-  }
-};
-static_assert(data::sequence_source<numbers>);
-
-struct texts : zoo::transformer<zoo::transformer_size{.encoder_layers = 1,
-                                                      .decoder_layers = 1,
-                                                      .width = 32,
-                                                      .heads = 2,
-                                                      .hidden = 32,
-                                                      .source_vocabulary = 5000,
-                                                      .target_vocabulary = 5000,
-                                                      .longest = 5,
-                                                      .dropout_percent = 0,
-                                                      .where = zoo::norm::before}> {};
-
-/// One microbatch after the other, with W as an op of its own.
-struct weights_apart {
-  static constexpr char const* name = "weights_apart";
-  static constexpr bool asynchronous = false;
-
-  constexpr void emit(schedule::extent e, schedule::program& sink) const {
-    schedule::program fused = schedule::generate(schedule::sequential{}, e);
-    for (int r = 0; r < e.ranks; ++r)
-      for (schedule::op o : fused.view().rank(r)) {
-        o.slot = -1;
-        o.lane = 0;
-        bool const both = o.kind == schedule::op_kind::BW;
-        if (both) o.kind = schedule::op_kind::B;
-        sink(r, o);
-        o.kind = schedule::op_kind::W;
-        if (both) sink(r, o);
-      }
-  }
-};
-
-template <int Stages>
-struct digits_net : stages<input<1, 8, 8>, flatten, linear<32>, relu, repeat<Stages - 2, linear<32>, relu>, linear<10>> {};
-
 }  // namespace
 
 TEST_CASE("Layers see what other stages sent as the oracle quantises it, with the errors of messages before", "[wire]") {
@@ -205,7 +91,7 @@ TEST_CASE("Layers see what other stages sent as the oracle quantises it, with th
     CAPTURE(wire.feedback_forward, wire.feedback_backward);
     for (sight& s : seen) s = {};
     watch t({.microbatch_size = 4, .microbatches = 2, .lr = {.rate = 0.1F}, .wire = wire});
-    test::stream const four{.samples = 4};
+    stream const four{.samples = 4};
     t.run(four, {.minibatches = 2});
     t.run(four, {.minibatches = 2});  // errors go on
     REQUIRE(seen[0].x.size() == 8);
@@ -230,8 +116,8 @@ TEST_CASE("Layers see what other stages sent as the oracle quantises it, with th
 TEST_CASE("What has arrived is the sum of what was sent to half a scale with feedback, and drifts without it", "[wire]") {
   using watch = trainer<watched, loss::cross_entropy, schedule::sequential, int8>;
   struct same {  // one microbatch again and again, at a rate of 0: every gradient is the same
-    void inputs(long long, float* x, float*) const { test::stream{.samples = 4}.inputs(3, x, static_cast<float*>(nullptr)); }
-    void targets(long long, std::int32_t* y) const { test::stream{.samples = 4}.targets(3, y); }
+    void inputs(long long, float* x, float*) const { stream{.samples = 4}.inputs(3, x, static_cast<float*>(nullptr)); }
+    void targets(long long, std::int32_t* y) const { stream{.samples = 4}.targets(3, y); }
   };
   double worst[2]{};
   for (bool feedback : {false, true}) {
@@ -316,7 +202,7 @@ TEST_CASE("Evaluations, predictions and diagnostics leave errors alone", "[wire]
 TEST_CASE("A value that is not finite is seen behind a quantised wire", "[wire]") {
   using gpipe = run<schedule::gpipe, int8>;
   gpipe t(values<gpipe>(2));
-  test::stream const bad{.classes = 4, .samples = 3, .poisoned = 40};
+  stream const bad{.classes = 4, .samples = 3, .poisoned = 40};
   auto const result = t.run(bad, {.minibatches = 10});
   REQUIRE(result.diverged);
   CHECK(result.diverged->update == 3);
