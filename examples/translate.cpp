@@ -117,7 +117,8 @@ void write_json(std::vector<row> const& rows, options const& o, translate::netwo
   for (row const& r : rows) {
     json.begin_object().key("net").value(o.net).key("stages").value(n.stages).key("data").value(o.data);
     json.key("method").value(r.method).key("rate").value(r.rate).key("seed").value(static_cast<long long>(r.seed));
-    json.key("epochs").value(o.run.epochs).key("max_tau").value(r.result.max_tau);
+    json.key("epochs").value(o.run.epochs).key("t1_epochs").value(o.run.t1_epochs);
+    json.key("t3_epochs").value(o.run.t3_epochs).key("max_tau").value(r.result.max_tau);
     json.key("bleu").value(r.result.bleu).key("brevity_penalty").value(r.result.brevity);
     json.key("validation_loss").begin_array();
     for (double v : r.result.validation_loss) json.value(v);
