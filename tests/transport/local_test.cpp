@@ -14,25 +14,34 @@ using foal::transport::bell;
 using foal::transport::channel;
 using foal::transport::counter;
 
-/// Ends the program if it is not told in time that the test is through: a lost wake-up would hang for ever.
+/// Ends the program when the test makes no step for a minute: a lost wake-up would hang for ever. A busy machine makes steps
+/// slow, so their sum has no limit here.
 class watchdog {
  public:
-  explicit watchdog(int seconds)
-      : thread_([this, seconds] {
-          for (int i = 0; i < seconds * 100; ++i) {
-            if (through_.load()) return;
+  watchdog()
+      : thread_([this] {
+          int const patience = 6000;
+          long long seen = -1;
+          for (int still = 0; still < patience; ++still) {
+            long long const now = steps_.load();
+            if (now == through) return;
+            if (now != seen) still = 0;
+            seen = now;
             std::this_thread::sleep_for(std::chrono::milliseconds(10));
           }
           std::abort();
         }) {}
   watchdog(watchdog const&) = delete;
   ~watchdog() {
-    through_.store(true);
+    steps_.store(through);
     thread_.join();
   }
+  /// One thread calls it.
+  void step() { ++steps_; }
 
  private:
-  std::atomic<bool> through_{false};
+  static constexpr long long through = -2;
+  std::atomic<long long> steps_{0};
   std::thread thread_;
 };
 
@@ -43,7 +52,7 @@ void wait_for(counter const& c, std::uint32_t target, bell& mine) {
 }  // namespace
 
 TEST_CASE("two threads that sleep at every hand-off never lose a wake-up") {
-  watchdog const guard(60);
+  watchdog guard;
   for (std::uint32_t first : {0U, 0xFFFFFFF0U}) {  // the second run wraps
     constexpr std::uint32_t hops = 20000;
     counter there, back;
@@ -58,6 +67,7 @@ TEST_CASE("two threads that sleep at every hand-off never lose a wake-up") {
     for (std::uint32_t i = 1; i <= hops; ++i) {
       there.advance(first + i, theirs);
       wait_for(back, first + i, mine);
+      guard.step();
     }
     other.join();
     CHECK(there.value.load() == first + hops);
@@ -66,7 +76,7 @@ TEST_CASE("two threads that sleep at every hand-off never lose a wake-up") {
 }
 
 TEST_CASE("one bell serves several counters") {
-  watchdog const guard(60);
+  watchdog guard;
   constexpr int writers = 3;
   constexpr std::uint32_t rounds = 4000;
   std::vector<counter> out(writers), in(writers);
@@ -88,13 +98,14 @@ TEST_CASE("one bell serves several counters") {
       return true;
     };
     while (!all()) mine.sleep_unless(all);
+    guard.step();
   }
   for (auto& t : threads) t.join();
   for (auto const& c : in) CHECK(c.value.load() == rounds);
 }
 
 TEST_CASE("a ring hands every slot over once, in order, and never ahead of its release") {
-  watchdog const guard(60);
+  watchdog guard;
   for (std::uint32_t slots : {1U, 2U, 3U, 7U}) {
     constexpr std::uint32_t messages = 6000;
     channel wire;
@@ -112,6 +123,7 @@ TEST_CASE("a ring hands every slot over once, in order, and never ahead of its r
       if (m >= slots) wait_for(wire.released, m + 1 - slots, sender);
       ring[m % slots] = m * 2654435761ULL;
       wire.produced.advance(m + 1, receiver);
+      guard.step();
     }
     other.join();
     CHECK(wrong == 0);
