@@ -48,6 +48,9 @@ TEST_CASE("convolution: kernels that read in place against gathered patches", "[
   CHECK(float_error({9, 7, 20, 3, 2, 1}, 47, 2) < 1e-5);    // every width of panel
   CHECK(float_error({4, 4, 130, 3, 1, 1}, 140, 3) < 1e-5);  // several blocks of depth, rows brought together
   CHECK(float_error({4, 4, 600, 1, 1, 0}, 72, 2) < 1e-5);
+  CHECK(float_error({5, 5, 33, 1, 1, 0}, 70, 3) < 1e-5);  // products
+  CHECK(float_error({1, 2, 20, 1, 1, 0}, 400, 1) < 1e-5);
+  CHECK(float_error({3, 4, 6, 1, 1, 1}, 8, 2) < 1e-5);    // padding around one position
   CHECK(float_error({6, 6, 12, 1, 2, 0}, 24, 3) < 1e-5);  // positions of dx that no window sees
   CHECK(float_error({11, 10, 4, 5, 3, 2}, 9, 2) < 1e-5);
   CHECK(float_error({5, 5, 2, 2, 3, 0}, 3, 2) < 1e-5);  // stride beyond the kernel

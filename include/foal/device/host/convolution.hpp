@@ -15,7 +15,8 @@ namespace foal::device::host_ops {
 /// y [samples, out_height, out_width, filters]; scratch holds framed_elements(g, filters) elements.
 ///
 /// The order of additions: an element of y or dx is one chain over the window, in order, so it does not depend on the number
-/// of samples; an element of dweight is a sum of 128 positions after the other.
+/// of samples; an element of dweight is a sum of 128 positions after the other, or, where a window of one position makes it
+/// a product (and that is faster: with at least as many filters as channels), one chain over all positions.
 class convolution_ops : public product_ops {
  public:
   using product_ops::product_ops;
@@ -23,6 +24,7 @@ class convolution_ops : public product_ops {
   /// y = x * weight.
   template <class S>
   void convolve(window const& g, int filters, int samples, S const* x, S const* weight, S* y, S* scratch) const {
+    if (pointwise(g)) return product_nn(samples * g.positions(), filters, g.channels, x, weight, y);
     for_blocks(g, forward_frame(g), samples, x, scratch, [&](int first, int count, S const* maps) {
       auto const pack = [&](auto width, index k, index depth, index column, S* block) {
         S const* const from = weight + k * filters + column;
@@ -40,6 +42,7 @@ class convolution_ops : public product_ops {
   /// the weight that meet there.
   template <class S>
   void convolve_gradient(window const& g, int filters, int samples, S const* dy, S const* weight, S* dx, S* scratch) const {
+    if (pointwise(g)) return chained_nt(samples * g.positions(), g.channels, filters, dy, weight, dx);
     for_blocks(g, gradient_frame(g, filters), samples, dy, scratch, [&](int first, int count, S const* maps) {
       for (int rh = 0; rh < std::min(g.stride, g.height); ++rh) {
         for (int rw = 0; rw < std::min(g.stride, g.width); ++rw) {
@@ -53,6 +56,8 @@ class convolution_ops : public product_ops {
   template <class S>
   void convolve_weight_gradient(window const& g, int filters, int samples, S const* x, S const* dy, S* dweight,
                                 S* scratch) const {
+    if (pointwise(g) && filters >= g.channels)
+      return product_tn(g.channels, filters, samples * g.positions(), x, dy, dweight, true);
     for_blocks(g, forward_frame(g), samples, x, scratch, [&](int first, int count, S const* maps) {
       index const from = static_cast<index>(first) * g.positions() * filters;
       window_outer(workspace()).run(forward_places(g, count), forward_runs(g), filters, maps, dy + from, dweight);
@@ -62,6 +67,9 @@ class convolution_ops : public product_ops {
  private:
   using index = std::ptrdiff_t;
   static_assert(std::max(window_sums::workspace_bytes, window_outer::workspace_bytes) <= workspace_bytes);
+
+  /// Each output is of one position: the maps are matrices of positions and channels.
+  static bool pointwise(window const& g) { return g.kernel == 1 && g.stride == 1 && g.padding == 0; }
 
   static index in_elements(window const& g) { return static_cast<index>(g.height) * g.width * g.channels; }
 

@@ -36,7 +36,7 @@ class product_ops {
     if (rows < 16 && depth >= 48 * rows && depth >= 4 * full<S>) {
       dots<S>({rows, cols, depth}, a, b, c, accumulate);
     } else {
-      blocked<S>({rows, cols, depth}, {a, depth, 1}, {b, 1, depth}, c, accumulate, true);
+      chained_nt(rows, cols, depth, a, b, c, accumulate);
     }
   }
 
@@ -48,6 +48,12 @@ class product_ops {
 
  protected:
   void* workspace() const { return workspace_; }
+
+  /// product_nt with one chain over the depth, however few the rows.
+  template <class S>
+  void chained_nt(int rows, int cols, int depth, S const* a, S const* b, S* c, bool accumulate = false) const {
+    blocked<S>({rows, cols, depth}, {a, depth, 1}, {b, 1, depth}, c, accumulate, true);
+  }
 
  private:
   using index = std::ptrdiff_t;
