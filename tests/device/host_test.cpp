@@ -19,15 +19,7 @@
 #include <foal/transformer.hpp>
 
 #include "../support/layer_check.hpp"
-
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
-#define FOAL_TEST_SANITIZED
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define FOAL_TEST_SANITIZED
-#endif
+#include "../support/sanitized.hpp"
 
 namespace {
 

@@ -12,21 +12,13 @@
 #include <vector>
 
 #include "tests/support/layer_check.hpp"
+#include "tests/support/sanitized.hpp"
 
 using namespace foal::test;
 using foal::device::onednn;
 using foal::device::window;
 
 static_assert(foal::device::device<onednn>);
-
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
-#define FOAL_TEST_SANITIZED
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define FOAL_TEST_SANITIZED
-#endif
 
 namespace {
 thread_local bool counting = false;

@@ -6,7 +6,6 @@
 #include <foal/layer/loss/cross_entropy.hpp>
 #include <foal/optim/adam.hpp>
 #include <foal/optim/momentum.hpp>
-#include <foal/predictor.hpp>
 #include <foal/schedule/async_1f1b.hpp>
 #include <foal/schedule/gpipe.hpp>
 #include <foal/schedule/pipemare.hpp>
@@ -290,30 +289,5 @@ TEST_CASE("Wires take a quarter of the bytes, errors are planned, and the facts 
 }
 
 TEST_CASE("Digits are learned as well over quantised wires, and predictions are those of evaluations", "[wire]") {
-  auto const digits = data::handwritten({.train = 2000, .test = 500});
-  using small = digits_net<4>;
-  auto const accuracy = [&](auto& t) { return t.fit(digits.train, {.epochs = 10, .evaluate = digits.test, .quiet = true}); };
-  trainer<small, loss::cross_entropy, schedule::pipemare, optim::adam> a({.microbatch_size = 8, .lr = {.rate = 0.003F}});
-  trainer<small, loss::cross_entropy, schedule::pipemare, optim::adam, int8> b(
-      {.microbatch_size = 8, .lr = {.rate = 0.003F}, .wire = {true, true}});
-  double const exact = accuracy(a).accuracy(), quantised = accuracy(b).accuracy();
-  CHECK(exact > 0.8);
-  CHECK(quantised > exact - 0.03);
-
-  predictor<small, int8> guess({.microbatch_size = 50, .workers = 2});
-  guess.take(b);
-  struct in_order {
-    decltype(digits.test) const& from;
-    void inputs(long long m, float* x, float*) const {
-      for (int i = 0; i < 50; ++i) from.write_sample(m * 50 + i, x + 64 * i);
-    }
-  } const batches{digits.test};
-  int correct = 0;
-  guess.predict(batches, 10, [&](long long m, float const* y, shape of, int samples) {
-    for (int i = 0; i < samples; ++i) {
-      float const* const row = y + static_cast<std::ptrdiff_t>(i) * of.size();
-      correct += std::max_element(row, row + of.size()) - row == digits.test.label(m * 50 + i) ? 1 : 0;
-    }
-  });
-  CHECK(correct == static_cast<int>(std::lround(quantised * 500)));
+  check_digits<int8>([](auto& config) { config.wire = {true, true}; });
 }

@@ -1,18 +1,26 @@
 // What tests of converted wires and saved values share: layers that remember what they were given, a network with every kind
-// of wire, texts, and how far two runs are apart.
+// of wire, texts, digits, and how far two runs are apart.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
+#include <foal/data/handwritten.hpp>
 #include <foal/data/sequence_batches.hpp>
 #include <foal/layer/batch_norm.hpp>
 #include <foal/layer/flatten.hpp>
 #include <foal/layer/linear.hpp>
+#include <foal/layer/loss/cross_entropy.hpp>
 #include <foal/layer/relu.hpp>
 #include <foal/layer/tanh.hpp>
+#include <foal/optim/adam.hpp>
+#include <foal/predictor.hpp>
+#include <foal/schedule/pipemare.hpp>
 #include <foal/schedule/sequential.hpp>
+#include <foal/trainer.hpp>
 #include <foal/zoo/transformer.hpp>
 
 #include <catch2/catch.hpp>
@@ -131,5 +139,42 @@ struct weights_apart {
 
 template <int Stages>
 struct digits_net : stages<input<1, 8, 8>, flatten, linear<32>, relu, repeat<Stages - 2, linear<32>, relu>, linear<10>> {};
+
+/// Trains on digits without and with the policy Conversion, whose settings set(config) makes; the accuracies are near each
+/// other, and a predictor that converts gives what the evaluation has counted.
+template <class Conversion, class Set>
+void check_digits(Set set) {
+  auto const digits = data::handwritten({.train = 2000, .test = 500});
+  using small = digits_net<4>;
+  auto const accuracy = [&](auto& t) {
+    return t.fit(digits.train, {.epochs = 10, .evaluate = digits.test, .quiet = true}).accuracy();
+  };
+  trainer<small, loss::cross_entropy, schedule::pipemare, optim::adam> a({.microbatch_size = 8, .lr = {.rate = 0.003F}});
+  using converting = trainer<small, loss::cross_entropy, schedule::pipemare, optim::adam, Conversion>;
+  typename converting::config c{.microbatch_size = 8, .lr = {.rate = 0.003F}};
+  set(c);
+  converting b(c);
+  double const exact = accuracy(a), converted = accuracy(b);
+  CHECK(exact > 0.8);
+  CHECK(converted > exact - 0.03);
+
+  constexpr int at_once = 50;
+  predictor<small, Conversion> guess({.microbatch_size = at_once, .workers = 2});
+  guess.take(b);
+  struct in_order {
+    decltype(digits.test) const& from;
+    void inputs(long long m, float* x, float*) const {
+      for (int i = 0; i < at_once; ++i) from.write_sample(m * at_once + i, x + 64 * i);
+    }
+  } const batches{digits.test};
+  int correct = 0;
+  guess.predict(batches, 10, [&](long long m, float const* y, shape of, int samples) {
+    for (int i = 0; i < samples; ++i) {
+      float const* const row = y + static_cast<std::ptrdiff_t>(i) * of.size();
+      correct += std::max_element(row, row + of.size()) - row == digits.test.label(m * at_once + i) ? 1 : 0;
+    }
+  });
+  CHECK(correct == static_cast<int>(std::lround(converted * 500)));
+}
 
 }  // namespace foal::test

@@ -17,9 +17,11 @@ namespace foal::device::host_ops {
 /// fraction of its multiply-adds in registers (float): 8x512x512 nn 0.93, nt 0.73, tn 512x512x8 0.74; 64x512x512 nn 0.92, nt
 /// 0.84, tn 0.94.
 class product_ops {
+  static constexpr std::ptrdiff_t block_depth = 512;  // with this one or two writings of c do for most depths
+
  public:
-  /// One packed block: block_depth rows of the widest panel of columns.
-  static constexpr std::size_t workspace_bytes = std::size_t{512} * 4 * 64;
+  /// One packed block: block_depth rows of the widest panel of columns, four registers of 64 bytes.
+  static constexpr std::size_t workspace_bytes = std::size_t{block_depth} * 4 * 64;
 
   explicit product_ops(void* workspace) : workspace_(workspace) {}
 
@@ -69,7 +71,6 @@ class product_ops {
   };
 
   static constexpr int tile_packets = many_registers ? 4 : 2;
-  static constexpr index block_depth = 512;       // with this one or two writings of c do for most depths
   static constexpr int least_rows_to_copy = 128;  // fewer tiles read a panel from where it lies as fast
   template <class S>
   static constexpr int full = full_lanes<S>;
