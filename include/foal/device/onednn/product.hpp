@@ -22,9 +22,9 @@ constexpr bool serves(product_kind kind, int rows, int cols, int depth) {
 /// c = a b, or c += a b; row-major, sizes of the product. Needs serves(...).
 ///
 /// Operands stay in foal's layout. A form of the weights that is packed once and used by many microbatches would bring
-/// nothing: time of the host's kernel over oneDNN's (float, AVX-512, one thread) for 8x512x512 nn with packed weights 0.97,
-/// packed in the call 0.62; nt packed 1.58, by sgemm where it lies 1.52; for 64x512x512 packed 1.07 and 1.16, in the call
-/// 1.01 and 1.04.
+/// little: time of the host's kernel over oneDNN's (float, AVX-512, one thread) for 8x512x512 nn in the host's kernel itself
+/// 0.99, nt packed 1.28, by sgemm where it lies 1.17; for 64x512x512 nt packed 1.13, in the call 1.04
+/// (bench/device/onednn_bench.cpp).
 inline void multiply(library& with, product_kind kind, int rows, int cols, int depth, float const* a, float const* b,
                      float* c, bool accumulate) {
   using dnnl::memory;
