@@ -22,9 +22,8 @@ constexpr bool serves(product_kind kind, int rows, int cols, int depth) {
 /// c = a b, or c += a b; row-major, sizes of the product. Needs serves(...).
 ///
 /// Operands stay in foal's layout. A form of the weights that is packed once and used by many microbatches would bring
-/// little: time of the host's kernel over oneDNN's (float, AVX-512, one thread) for 8x512x512 nn in the host's kernel itself
-/// 0.99, nt packed 1.28, by sgemm where it lies 1.17; for 64x512x512 nt packed 1.13, in the call 1.04
-/// (bench/device/onednn_bench.cpp).
+/// little: time of the host's kernel over oneDNN's (float, AVX-512, one thread) for nt 8x512x512 packed 1.28, by sgemm where
+/// it lies 1.17; 64x512x512 packed 1.13, in the call 1.04 (bench/device/onednn_bench.cpp).
 inline void multiply(library& with, product_kind kind, int rows, int cols, int depth, float const* a, float const* b,
                      float* c, bool accumulate) {
   using dnnl::memory;
