@@ -56,7 +56,9 @@ void read_arguments(int argc, char** argv, options& o) {
   app.add_option("--t2-decay", o.run.decay, "T2's D");
   app.add_option("--t3-epochs", o.run.t3_epochs, "T3: synchronous epochs before the asynchronous ones");
   app.add_option("--merges", o.merges, "of the byte-pair encoding, both languages as one")->check(CLI::NonNegativeNumber);
-  app.add_option("--beam", o.run.beam, "of the search for translations; 1: greedy")->check(CLI::PositiveNumber);
+  app.add_option("--beam", o.run.beams, "of the search for translations; 1: greedy; a list scores each")
+      ->delimiter(',')
+      ->check(CLI::PositiveNumber);
   app.add_option("--samples", o.samples, "translations to print");
   app.add_flag("--facts", o.facts, "print what is known of the run before it");
   app.add_option("--json", o.json, "write one row for each run to this file");
@@ -68,10 +70,10 @@ void read_arguments(int argc, char** argv, options& o) {
   if (o.rates.empty()) o.rates.push_back(o.run.rate);
 }
 
-void print_samples(translate::task const& t, translate::outcome const& r, int samples) {
-  for (int i = 0; i < std::min(samples, static_cast<int>(r.translations.size())); ++i) {
-    auto const n = static_cast<std::size_t>(i) * r.translations.size() / static_cast<std::size_t>(samples);
-    std::printf("  from  %s\n  to    %s\n  is    %s\n\n", t.test.text[n].c_str(), r.translations[n].c_str(),
+void print_samples(translate::task const& t, translate::translation const& r, int samples) {
+  for (int i = 0; i < std::min(samples, static_cast<int>(r.lines.size())); ++i) {
+    auto const n = static_cast<std::size_t>(i) * r.lines.size() / static_cast<std::size_t>(samples);
+    std::printf("  from  %s\n  to    %s\n  is    %s\n\n", t.test.text[n].c_str(), r.lines[n].c_str(),
                 t.test.reference[n].c_str());
   }
 }
@@ -82,14 +84,16 @@ std::string fixed(double v, int digits) {
   return text;
 }
 
-void print_table(std::vector<row> const& rows, options const& o) {
+/// Means over the seeds; BLEU is that of search number `search`.
+void print_table(std::vector<row> const& rows, options const& o, std::size_t search) {
   std::map<std::pair<std::string, double>, std::vector<double>> bleu, loss, ended;
   for (row const& r : rows) {
     auto const key = std::pair(r.method, r.rate);
-    bleu[key].push_back(r.result.bleu);  // 0 for a run that diverged
+    bleu[key].push_back(r.result.divergence.empty() ? r.result.translations[search].bleu : 0);
     if (!r.result.validation_loss.empty()) loss[key].push_back(r.result.validation_loss.back());
     ended[key].push_back(r.result.divergence.empty() ? 0 : 1);
   }
+  std::printf("beam %d, BLEU 0 where a run diverged:\n", o.run.beams[search]);
   std::printf("| method | rate | validation loss | BLEU | sd | diverged | minus gpipe | 95 %% interval |\n");
   std::printf("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n");
   for (std::string const& m : o.methods)
@@ -119,13 +123,17 @@ void write_json(std::vector<row> const& rows, options const& o, translate::netwo
     json.key("method").value(r.method).key("rate").value(r.rate).key("seed").value(static_cast<long long>(r.seed));
     json.key("epochs").value(o.run.epochs).key("t1_epochs").value(o.run.t1_epochs);
     json.key("t3_epochs").value(o.run.t3_epochs).key("max_tau").value(r.result.max_tau);
-    json.key("bleu").value(r.result.bleu).key("brevity_penalty").value(r.result.brevity);
+    json.key("translations").begin_array();
+    for (translate::translation const& t : r.result.translations) {
+      json.begin_object().key("beam").value(t.beam).key("bleu").value(t.bleu);
+      json.key("brevity_penalty").value(t.brevity).key("seconds").value(t.seconds).end_object();
+    }
+    json.end_array();
     json.key("validation_loss").begin_array();
     for (double v : r.result.validation_loss) json.value(v);
     json.end_array().key("train_loss").begin_array();
     for (double v : r.result.train_loss) json.value(v);
-    json.end_array().key("divergence").value(r.result.divergence).key("seconds").value(r.result.seconds);
-    json.key("translate_seconds").value(r.result.translate_seconds).end_object();
+    json.end_array().key("divergence").value(r.result.divergence).key("seconds").value(r.result.seconds).end_object();
   }
   json.end_array();
   foal::report::write_file(o.json, text + "\n");
@@ -157,18 +165,18 @@ int run(int argc, char** argv) {
                           std::fflush(stdout);
                         })});
         translate::outcome const& r = rows.back().result;
-        if (!r.divergence.empty())
-          std::printf("%s: %s\n", label.c_str(), r.divergence.c_str());
-        else
-          std::printf("%s: BLEU %.2f (%.1f/%.1f/%.1f/%.1f, brevity %.3f), trained in %.0f s, translated in %.0f s\n",
-                      label.c_str(), r.bleu, 100 * r.bleu_precision[0], 100 * r.bleu_precision[1], 100 * r.bleu_precision[2],
-                      100 * r.bleu_precision[3], r.brevity, r.seconds, r.translate_seconds);
+        if (!r.divergence.empty()) std::printf("%s: %s\n", label.c_str(), r.divergence.c_str());
+        for (translate::translation const& t : r.translations)
+          std::printf(
+              "%s: BLEU %.2f (%.1f/%.1f/%.1f/%.1f, brevity %.3f, beam %d), trained in %.0f s, translated in %.0f s\n",
+              label.c_str(), t.bleu, 100 * t.precision[0], 100 * t.precision[1], 100 * t.precision[2], 100 * t.precision[3],
+              t.brevity, t.beam, r.seconds, t.seconds);
         std::fflush(stdout);
         if (!o.json.empty()) write_json(rows, o, net);
       }
   std::printf("\n");
-  if (rows.back().result.divergence.empty()) print_samples(task, rows.back().result, o.samples);
-  print_table(rows, o);
+  if (rows.back().result.divergence.empty()) print_samples(task, rows.back().result.translations.back(), o.samples);
+  for (std::size_t search = 0; search < o.run.beams.size(); ++search) print_table(rows, o, search);
   return 0;
 }
 

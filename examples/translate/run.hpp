@@ -17,15 +17,21 @@ struct settings {
   long long warmup_updates = 1000;  ///< of the base rate
   double t1_epochs = 0;             ///< K; 0: all asynchronous updates
   int t3_epochs = 5;
+  std::vector<int> beams{1};  ///< of the searches for translations; 1: greedy
+};
+
+/// What one search made of the test set.
+struct translation {
   int beam = 1;
+  double bleu = 0, precision[4] = {}, brevity = 1, seconds = 0;
+  std::vector<std::string> lines;
 };
 
 struct outcome {
   std::vector<double> train_loss, validation_loss, validation_accuracy;
-  double bleu = 0, bleu_precision[4] = {}, brevity = 1;
   std::string divergence;
-  double seconds = 0, translate_seconds = 0, max_tau = 0;
-  std::vector<std::string> translations;
+  double seconds = 0, max_tau = 0;
+  std::vector<translation> translations;  ///< one a beam, in the order of the settings; none where it diverged
 };
 
 struct network {

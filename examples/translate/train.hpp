@@ -59,22 +59,23 @@ typename Trainer::config config_of(settings const& s, long long per_epoch) {
   return c;
 }
 
+constexpr int rows = 32;  ///< prefixes in a microbatch of the predictor
+
 /// Prefixes as microbatches for the predictor: row i of microbatch m is hypothesis m M + i, or the last one again.
 struct prefixes {
   std::span<foal::text::hypothesis const> of;
   test_set const& test;
   int first = 0;  ///< the test sentence that is source 0
-  int samples = 1;
 
   foal::text::hypothesis const& row(long long m, int i) const {
-    return of[std::min(of.size() - 1, static_cast<std::size_t>(m * samples + i))];
+    return of[std::min(of.size() - 1, static_cast<std::size_t>(m * rows + i))];
   }
   std::vector<std::int32_t> const& source(long long m, int i) const {
     return test.source[static_cast<std::size_t>(first + row(m, i).source)];
   }
   foal::lengths_of_axes lengths(long long m) const {
     foal::lengths_of_axes n;
-    for (int i = 0; i < samples; ++i) {
+    for (int i = 0; i < rows; ++i) {
       n.length[0] = std::max(n.length[0], static_cast<int>(source(m, i).size()) + 1);
       n.length[1] = std::max(n.length[1], static_cast<int>(row(m, i).tokens.size()) + 1);
     }
@@ -82,7 +83,7 @@ struct prefixes {
   }
   void inputs(long long m, int entry, float* x) const {
     foal::lengths_of_axes const n = lengths(m);
-    for (int i = 0; i < samples; ++i) {
+    for (int i = 0; i < rows; ++i) {
       auto const& from = source(m, i);
       auto const& to = row(m, i).tokens;
       if (entry == 1) {
@@ -101,18 +102,17 @@ struct prefixes {
 };
 
 /// Translates the test set, sentences of similar lengths together, and scores it.
-template <class Net, class Trainer>
-void translate_test(Trainer const& trained, settings const& s, task const& t, outcome& out) {
-  constexpr int rows = 32;
-  foal::predictor<Net> predictor({.microbatch_size = rows, .workers = s.workers});
-  predictor.take(trained);
+template <class Net>
+translation translate_test(foal::predictor<Net>& predictor, task const& t, int beam) {
+  translation out;
+  out.beam = beam;
   std::vector<std::size_t> order(t.test.source.size());
   for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
   std::stable_sort(order.begin(), order.end(),
                    [&](auto a, auto b) { return t.test.source[a].size() < t.test.source[b].size(); });
   test_set sorted;
   for (std::size_t i : order) sorted.source.push_back(t.test.source[i]);
-  out.translations.assign(order.size(), {});
+  out.lines.assign(order.size(), {});
   constexpr int together = 64;
   auto const begin = std::chrono::steady_clock::now();
   for (std::size_t first = 0; first < order.size(); first += together) {
@@ -121,7 +121,7 @@ void translate_test(Trainer const& trained, settings const& s, task const& t, ou
     for (std::size_t i = 0; i < n; ++i)
       most.push_back(std::min(longest - 2, 2 * static_cast<int>(sorted.source[first + i].size()) + 10));
     auto const scores = [&](std::span<foal::text::hypothesis const> of, float* log_probability) {
-      prefixes const batches{of, sorted, static_cast<int>(first), rows};
+      prefixes const batches{of, sorted, static_cast<int>(first)};
       auto const count = static_cast<long long>((of.size() + rows - 1) / rows);
       predictor.predict(batches, count, [&](long long m, float const* y, foal::shape shape, int) {
         for (int i = 0; i < rows; ++i) {
@@ -140,14 +140,15 @@ void translate_test(Trainer const& trained, settings const& s, task const& t, ou
         }
       });
     };
-    auto const best = foal::text::beam_search(scores, most, {.vocabulary = vocabulary, .beam = s.beam});
-    for (std::size_t i = 0; i < n; ++i) out.translations[order[first + i]] = t.pieces.decode(best[i].front().tokens);
+    auto const best = foal::text::beam_search(scores, most, {.vocabulary = vocabulary, .beam = beam});
+    for (std::size_t i = 0; i < n; ++i) out.lines[order[first + i]] = t.pieces.decode(best[i].front().tokens);
   }
-  out.translate_seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-  auto const score = foal::text::corpus_bleu(out.translations, t.test.reference);
+  out.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  auto const score = foal::text::corpus_bleu(out.lines, t.test.reference);
   out.bleu = score.bleu;
   out.brevity = score.brevity_penalty;
-  std::copy_n(score.precision, 4, out.bleu_precision);
+  std::copy_n(score.precision, 4, out.precision);
+  return out;
 }
 
 template <class Net, class Trainer>
@@ -169,10 +170,13 @@ outcome train_with(settings const& s, task const& t, std::function<void(std::str
   }
   out.seconds = fit.seconds;
   for (auto const& stage : trainer.tables().phases.back().facts.stage) out.max_tau = std::max(out.max_tau, stage.tau_fwd);
-  if (fit.diverged)
+  if (fit.diverged) {
     out.divergence = fit.diverged->text();
-  else
-    translate_test<Net>(trainer, s, t, out);
+    return out;
+  }
+  foal::predictor<Net> predictor({.microbatch_size = rows, .workers = s.workers});
+  predictor.take(trainer);
+  for (int const beam : s.beams) out.translations.push_back(translate_test<Net>(predictor, t, beam));
   return out;
 }
 
