@@ -75,6 +75,35 @@ class product_ops {
   template <class S>
   static constexpr int full = full_lanes<S>;
 
+  /// Lines of the cache that a tile asks for, one at each step along the depth. With step 0 it asks for nothing new.
+  template <class S>
+  struct line_walk {
+    static constexpr index line = 64 / sizeof(S);
+    S const* at;
+    index step;
+  };
+
+  /// What the tiles of one panel ask for while they compute, since its way from an outer cache would else be waited for: the
+  /// next panel of b, a part a tile; of c the next tile; and of a the tiles to come, where no panel before has read them.
+  template <class S>
+  struct ahead {
+    static constexpr index line = line_walk<S>::line;
+    operand<S> panel;
+    index depth, width;
+    bool first, last;
+
+    line_walk<S> of_b(index tile) const {
+      if (!last && panel.right == 1 && tile * line < width) return {panel.data + tile * line, panel.down};
+      if (!last && panel.right > 1 && tile * depth * line < width * panel.right)
+        return {panel.data + tile * depth * line, line};
+      return {panel.data, 0};
+    }
+    line_walk<S> of_a(operand<S> tile, int rows) const {
+      if (tile.right > 1) return {tile.data + line, tile.right};  // a^T b: rows to come lie beside
+      return {tile.data + (first ? rows * tile.down : 0), first ? line : 0};
+    }
+  };
+
   /// c (+)= a b in panels of columns: as many whole tiles as fit, then ever narrower ones down to one column.
   template <class S>
   void blocked(sizes n, operand<S> a, operand<S> b, S* c, bool accumulate, bool pack) const {
@@ -96,10 +125,11 @@ class product_ops {
       for (; col + width <= n.cols; col += width) {
         operand<S> panel = b.at(0, col);
         if (pack) panel = packed<S, width>(n.depth, panel);
+        ahead<S> const next{b.at(0, col + width), n.depth, width, col == 0, col + 2 * width > n.cols};
         index r = 0;
-        tiles<S, Lanes, Packets, Packets == tile_packets ? 4 : 8>(r, n, a, panel, c + col, add);
-        tiles<S, Lanes, Packets, 4>(r, n, a, panel, c + col, add);
-        tiles<S, Lanes, Packets, 1>(r, n, a, panel, c + col, add);
+        tiles<S, Lanes, Packets, Packets == tile_packets ? 4 : 8>(r, n, a, panel, c + col, add, next);
+        tiles<S, Lanes, Packets, 4>(r, n, a, panel, c + col, add, next);
+        tiles<S, Lanes, Packets, 1>(r, n, a, panel, c + col, add, next);
       }
     }
     if constexpr (Packets > 1) {
@@ -111,9 +141,11 @@ class product_ops {
 
   /// One panel of c, Rows rows at a time from row r on, as far as whole tiles go.
   template <class S, int Lanes, int Packets, int Rows>
-  static void tiles(index& r, sizes n, operand<S> a, operand<S> b, S* c, bool add) {
+  static void tiles(index& r, sizes n, operand<S> a, operand<S> b, S* c, bool add, ahead<S> const& next) {
     for (; r + Rows <= n.rows; r += Rows) {
-      tile<S, Lanes, Packets, Rows>(n.depth, a.at(r, 0), b, c + r * n.cols, n.cols, add);
+      operand<S> const left = a.at(r, 0);
+      tile<S, Lanes, Packets, Rows>(n.depth, left, b, c + r * n.cols, n.cols, add, next.of_a(left, Rows),
+                                    next.of_b(r / Rows));
     }
   }
 
@@ -139,7 +171,8 @@ class product_ops {
 
   /// Rows x (Lanes * Packets) elements of c, held in registers over the depth.
   template <class S, int Lanes, int Packets, int Rows>
-  [[gnu::always_inline]] static void tile(index depth, operand<S> a, operand<S> b, S* c, index stride, bool add) {
+  [[gnu::always_inline]] static void tile(index depth, operand<S> a, operand<S> b, S* c, index stride, bool add,
+                                          line_walk<S> of_a, line_walk<S> of_b) {
     namespace eigen = Eigen::internal;
     using vector = typename packet<S, Lanes>::type;
     vector sum[Rows][Packets];
@@ -155,12 +188,21 @@ class product_ops {
 #pragma GCC unroll 8
     for (int r = 0; r < Rows; ++r) left_at[r] = opaque(a.data + r * a.down);
     S const* right_at = b.data;
+#pragma GCC unroll 8
+    for (int r = 0; r < Rows; ++r) {
+#pragma GCC unroll 8
+      for (int p = 0; p < Packets; ++p) __builtin_prefetch(c + (r + Rows) * stride + p * Lanes, 1, 2);
+    }
     for (index k = 0, along = 0; k < depth; ++k, along += a.right) {
       right_at = opaque(right_at);
       vector right[Packets];
 #pragma GCC unroll 8
       for (int p = 0; p < Packets; ++p) right[p] = eigen::ploadu<vector>(right_at + p * Lanes);
       right_at += b.down;
+      __builtin_prefetch(of_a.at, 0, 2);
+      __builtin_prefetch(of_b.at, 0, 2);
+      of_a.at += of_a.step;
+      of_b.at += of_b.step;
 #pragma GCC unroll 8
       for (int r = 0; r < Rows; ++r) {
         vector const left = eigen::pset1<vector>(left_at[r][along]);
