@@ -4,11 +4,13 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <cstring>
 #include <limits>
 
 #include <foal/device/attention.hpp>
 #include <foal/device/host/exponential.hpp>
 #include <foal/device/host/lanes.hpp>
+#include <foal/device/host/packet.hpp>
 #include <foal/device/host/strided_product.hpp>
 
 namespace foal::device::host_ops {
@@ -95,25 +97,28 @@ struct attention_ops {
   /// to [head width, padded queries] = factor * the transposed rows [queries, head width], 0 in the padding.
   template <class S>
   static void transpose(int width, head_block const& at, strided<S> rows, S factor, S* to) {
-    constexpr int square = 4;  // reads and writes in whole pieces of cache lines
+    constexpr int lanes = full_lanes<S>;  // squares in registers; a padded row counts whole ones
     std::ptrdiff_t const step = at.padded();
-    int i = 0;
-    for (; i + square <= at.queries; i += square) {
-      S const* const from = rows.data + i * rows.down;
-      int c = 0;
-      for (; c + square <= width; c += square) {
-        S part[square][square];
-        for (int a = 0; a < square; ++a) {
-          for (int b = 0; b < square; ++b) part[b][a] = factor * from[a * rows.down + c + b];
+    int c = 0;
+    if constexpr (lanes > 1) {
+      using vector = typename detail::plain_vector<S, lanes>::type;
+      for (; c + lanes <= width; c += lanes) {
+        for (int i = 0; i < step; i += lanes) {
+          vector square[lanes];
+#pragma GCC unroll 16
+          for (int r = 0; r < lanes; ++r) {
+            square[r] = vector{};
+            if (i + r < at.queries) std::memcpy(&square[r], rows.data + (i + r) * rows.down + c, sizeof(vector));
+            square[r] *= factor;
+          }
+          detail::transpose_square(square);
+#pragma GCC unroll 16
+          for (int r = 0; r < lanes; ++r) std::memcpy(to + (c + r) * step + i, &square[r], sizeof(vector));
         }
-        for (int b = 0; b < square; ++b) std::copy_n(part[b], square, to + (c + b) * step + i);
-      }
-      for (; c < width; ++c) {
-        for (int a = 0; a < square; ++a) to[c * step + i + a] = factor * from[a * rows.down + c];
       }
     }
-    for (int c = 0; c < width; ++c) {
-      for (int rest = i; rest < at.queries; ++rest) to[c * step + rest] = factor * rows.data[rest * rows.down + c];
+    for (; c < width; ++c) {
+      for (int i = 0; i < at.queries; ++i) to[c * step + i] = factor * rows.data[i * rows.down + c];
       std::fill_n(to + c * step + at.queries, step - at.queries, S(0));
     }
   }

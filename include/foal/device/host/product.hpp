@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 
 #include <foal/device/host/packet.hpp>
@@ -75,11 +76,21 @@ class product_ops {
   template <class S>
   static constexpr int full = full_lanes<S>;
 
-  /// Lines of the cache that a tile asks for, one at each step along the depth. With step 0 it asks for nothing new.
+  static constexpr index line_bytes = 64;  // of the caches
   template <class S>
+  static constexpr index line = line_bytes / sizeof(S);
+
+  /// Where something lies that may be past an array's end: to ask the caches for it is harmless, a pointer would not be.
+  static std::uintptr_t address(void const* p, index further) {
+    return reinterpret_cast<std::uintptr_t>(p) + static_cast<std::uintptr_t>(further);
+  }
+  [[gnu::always_inline]] static void ask_for(std::uintptr_t at) {
+    __builtin_prefetch(reinterpret_cast<void const*>(at), 0, 2);
+  }
+
+  /// Lines of the caches that a tile asks for, one at each step along the depth; in bytes. With step 0 nothing new.
   struct line_walk {
-    static constexpr index line = 64 / sizeof(S);
-    S const* at;
+    std::uintptr_t at;
     index step;
   };
 
@@ -87,20 +98,21 @@ class product_ops {
   /// next panel of b, a part a tile; of c the next tile; and of a the tiles to come, where no panel before has read them.
   template <class S>
   struct ahead {
-    static constexpr index line = line_walk<S>::line;
-    operand<S> panel;
+    static constexpr index size = sizeof(S);
+    operand<S> b;
     index depth, width;
     bool first, last;
 
-    line_walk<S> of_b(index tile) const {
-      if (!last && panel.right == 1 && tile * line < width) return {panel.data + tile * line, panel.down};
-      if (!last && panel.right > 1 && tile * depth * line < width * panel.right)
-        return {panel.data + tile * depth * line, line};
-      return {panel.data, 0};
+    line_walk of_b(index tile) const {
+      if (!last && b.right == 1 && tile * line<S> < width)
+        return {address(b.data, (width + tile * line<S>)*size), b.down * size};
+      if (!last && b.right > 1 && tile * depth * line<S> < width * b.right)
+        return {address(b.data, (width * b.right + tile * depth * line<S>)*size), line_bytes};
+      return {address(b.data, 0), 0};
     }
-    line_walk<S> of_a(operand<S> tile, int rows) const {
-      if (tile.right > 1) return {tile.data + line, tile.right};  // a^T b: rows to come lie beside
-      return {tile.data + (first ? rows * tile.down : 0), first ? line : 0};
+    line_walk of_a(operand<S> tile, index rows) const {
+      if (tile.right > 1) return {address(tile.data, line_bytes), tile.right * size};  // a^T b: rows to come lie beside
+      return {address(tile.data, first ? rows * tile.down * size : 0), first ? line_bytes : 0};
     }
   };
 
@@ -125,7 +137,7 @@ class product_ops {
       for (; col + width <= n.cols; col += width) {
         operand<S> panel = b.at(0, col);
         if (pack) panel = packed<S, width>(n.depth, panel);
-        ahead<S> const next{b.at(0, col + width), n.depth, width, col == 0, col + 2 * width > n.cols};
+        ahead<S> const next{b.at(0, col), n.depth, width, col == 0, col + 2 * width > n.cols};
         index r = 0;
         tiles<S, Lanes, Packets, Packets == tile_packets ? 4 : 8>(r, n, a, panel, c + col, add, next);
         tiles<S, Lanes, Packets, 4>(r, n, a, panel, c + col, add, next);
@@ -172,9 +184,10 @@ class product_ops {
   /// Rows x (Lanes * Packets) elements of c, held in registers over the depth.
   template <class S, int Lanes, int Packets, int Rows>
   [[gnu::always_inline]] static void tile(index depth, operand<S> a, operand<S> b, S* c, index stride, bool add,
-                                          line_walk<S> of_a, line_walk<S> of_b) {
+                                          line_walk of_a, line_walk of_b) {
     namespace eigen = Eigen::internal;
     using vector = typename packet<S, Lanes>::type;
+    constexpr index size = sizeof(S);
     vector sum[Rows][Packets];
 #pragma GCC unroll 8
     for (int r = 0; r < Rows; ++r) {
@@ -183,32 +196,39 @@ class product_ops {
         sum[r][p] = add ? eigen::ploadu<vector>(c + r * stride + p * Lanes) : eigen::pset1<vector>(S(0));
       }
     }
-    // A pointer for each row and one way along them: any other form of these addresses costs more instructions.
-    S const* left_at[Rows];
-#pragma GCC unroll 8
-    for (int r = 0; r < Rows; ++r) left_at[r] = opaque(a.data + r * a.down);
+    // A pointer for three rows: an instruction can add the register `down` once or twice. Any other form of these addresses
+    // costs more instructions or registers.
+    constexpr int triples = (Rows + 2) / 3;
+    S const* left_at[triples];
+    for (int r = 0; r < triples; ++r) left_at[r] = a.data + 3 * r * a.down;
+    index const down = a.down;
     S const* right_at = b.data;
 #pragma GCC unroll 8
     for (int r = 0; r < Rows; ++r) {
 #pragma GCC unroll 8
-      for (int p = 0; p < Packets; ++p) __builtin_prefetch(c + (r + Rows) * stride + p * Lanes, 1, 2);
+      for (int p = 0; p < Packets; ++p)
+        __builtin_prefetch(reinterpret_cast<void const*>(address(c, ((r + Rows) * stride + p * Lanes) * size)), 1, 2);
     }
-    for (index k = 0, along = 0; k < depth; ++k, along += a.right) {
+    for (index k = 0; k < depth; ++k) {
+#pragma GCC unroll 8
+      for (S const*& p : left_at) p = opaque(p);
       right_at = opaque(right_at);
       vector right[Packets];
 #pragma GCC unroll 8
       for (int p = 0; p < Packets; ++p) right[p] = eigen::ploadu<vector>(right_at + p * Lanes);
       right_at += b.down;
-      __builtin_prefetch(of_a.at, 0, 2);
-      __builtin_prefetch(of_b.at, 0, 2);
-      of_a.at += of_a.step;
-      of_b.at += of_b.step;
+      ask_for(of_a.at);
+      ask_for(of_b.at);
+      of_a.at += static_cast<std::uintptr_t>(of_a.step);
+      of_b.at += static_cast<std::uintptr_t>(of_b.step);
 #pragma GCC unroll 8
       for (int r = 0; r < Rows; ++r) {
-        vector const left = eigen::pset1<vector>(left_at[r][along]);
+        vector const left = eigen::pset1<vector>(left_at[r / 3][r % 3 * down]);
 #pragma GCC unroll 8
         for (int p = 0; p < Packets; ++p) sum[r][p] = eigen::pmadd(left, right[p], sum[r][p]);
       }
+#pragma GCC unroll 8
+      for (S const*& p : left_at) p += a.right;
     }
 #pragma GCC unroll 8
     for (int r = 0; r < Rows; ++r) {
