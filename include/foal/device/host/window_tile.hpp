@@ -38,6 +38,12 @@ struct window_tile {
       for (int p = 0; p < Packets; ++p)
         sum[i][p] = add ? eigen::ploadu<vector>(to[i] + p * Lanes) : eigen::pset1<vector>(S(0));
     }
+    // Where the sums go comes from an outer cache: on its way while they are made.
+#pragma GCC unroll 16
+    for (int i = 0; i < Positions; ++i) {
+#pragma GCC unroll 4
+      for (int p = 0; p < Packets; ++p) __builtin_prefetch(to[i] + p * Lanes, 1, 2);
+    }
     S const* at[bases];
     std::ptrdiff_t const skip = first / w.run * w.step;
     std::ptrdiff_t within = first % w.run;
@@ -81,6 +87,12 @@ template <class S, int Lanes, int Packets, int Rows, class At>
   for (int r = 0; r < Rows; ++r) {
 #pragma GCC unroll 4
     for (int p = 0; p < Packets; ++p) sum[r][p] = eigen::pset1<vector>(S(0));
+  }
+  // As in window_tile.
+#pragma GCC unroll 16
+  for (int r = 0; r < Rows; ++r) {
+#pragma GCC unroll 4
+    for (int p = 0; p < Packets; ++p) __builtin_prefetch(to + r * columns + p * Lanes, 1, 2);
   }
   for (std::ptrdiff_t i = 0; i < positions; ++i, dy += Lanes * Packets) {
     S const* const left = opaque(x + at(i));
