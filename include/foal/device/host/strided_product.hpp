@@ -5,6 +5,7 @@
 #include <cstddef>
 
 #include <foal/device/host/lanes.hpp>
+#include <foal/device/host/packet.hpp>
 
 namespace foal::device::host_ops {
 
@@ -31,7 +32,6 @@ class strided_product {
   struct sizes {
     index rows, cols, depth;
   };
-  static constexpr bool many_registers = EIGEN_ARCH_DEFAULT_NUMBER_OF_REGISTERS >= 32;
   /// Columns from `col` on in whole tiles of Packets registers, then in ever narrower ones.
   template <class S, int Lanes, int Packets>
   static void panels(index col, sizes n, strided<S> a, S const* b, index b_step, S* c, index step, bool add) {
@@ -72,16 +72,26 @@ class strided_product {
         sum[r][p] = add ? eigen::ploadu<vector>(c + r * step + p * Lanes) : eigen::pset1<vector>(S(0));
       }
     }
+    constexpr int triples = (Rows + 2) / 3;  // as in product_ops
+    S const* left_at[triples];
+    for (int r = 0; r < triples; ++r) left_at[r] = a.data + 3 * r * a.down;
+    index const down = a.down;
     for (index k = 0; k < depth; ++k) {
+#pragma GCC unroll 8
+      for (S const*& p : left_at) p = opaque(p);
+      b = opaque(b);
       vector right[Packets];
 #pragma GCC unroll 8
-      for (int p = 0; p < Packets; ++p) right[p] = eigen::ploadu<vector>(b + k * b_step + p * Lanes);
+      for (int p = 0; p < Packets; ++p) right[p] = eigen::ploadu<vector>(b + p * Lanes);
+      b += b_step;
 #pragma GCC unroll 8
       for (int r = 0; r < Rows; ++r) {
-        vector const left = eigen::pset1<vector>(a.data[r * a.down + k * a.right]);
+        vector const left = eigen::pset1<vector>(left_at[r / 3][r % 3 * down]);
 #pragma GCC unroll 8
         for (int p = 0; p < Packets; ++p) sum[r][p] = eigen::pmadd(left, right[p], sum[r][p]);
       }
+#pragma GCC unroll 8
+      for (S const*& p : left_at) p += a.right;
     }
 #pragma GCC unroll 8
     for (int r = 0; r < Rows; ++r) {
