@@ -1,6 +1,7 @@
 // Matrix products by oneDNN.
 #pragma once
 
+#include <foal/device/host/packet.hpp>
 #include <foal/device/onednn/library.hpp>
 
 namespace foal::device::onednn_ops {
@@ -12,18 +13,22 @@ enum class product_kind { nn, nt, tn };
 /// nothing; its matmul would first copy the right one.
 inline constexpr int least_rows_for_nt = 16;
 
-/// oneDNN computes it: no size is 0, and there are enough rows (tn: enough depth) that its matmul, which copies an operand
-/// first, is not slower than the host's kernels.
+/// oneDNN computes it: no size is 0, and the host's kernels, as they are compiled here, would not be faster. Those for
+/// AVX-512 are, but for few rows of nt: time of theirs over that of oneDNN's matmul, which copies an operand first, 0.89 for
+/// 64x512x512 nt, 0.82 nn and 0.76 tn, 0.90 to 1.01 in a Transformer of width 256; 1.03 for 8x512x512 nt. Compiled for AVX2
+/// they take 1.06 to 1.2 times as long, compiled for any x86-64 several times as long: oneDNN chooses its kernels at run
+/// time.
 constexpr bool serves(product_kind kind, int rows, int cols, int depth) {
   if (rows <= 0 || cols <= 0 || depth <= 0) return false;
+  if (host_ops::full_lanes<float> >= 16) return kind == product_kind::nt && rows < least_rows_for_nt;
   return kind == product_kind::nt || (kind == product_kind::nn ? rows >= 64 : depth >= 8);
 }
 
 /// c = a b, or c += a b; row-major, sizes of the product. Needs serves(...).
 ///
-/// Operands stay in foal's layout. A form of the weights that is packed once and used by many microbatches would bring
-/// little: time of the host's kernel over oneDNN's (float, AVX-512, one thread) for nt 8x512x512 packed 1.28, by sgemm where
-/// it lies 1.17; 64x512x512 packed 1.13, in the call 1.04 (bench/device/onednn_bench.cpp).
+/// Operands stay in foal's layout: a form of the weights that is packed once and used by many microbatches would bring
+/// little over the host's kernels of AVX-512 (nt 8x512x512 1.28, by sgemm where it lies 1.17; 64x512x512 1.13, with all
+/// operands in the inner caches; bench/device/onednn_bench.cpp).
 inline void multiply(library& with, product_kind kind, int rows, int cols, int depth, float const* a, float const* b,
                      float* c, bool accumulate) {
   using dnnl::memory;
