@@ -42,20 +42,22 @@ struct options {
   int rounds = 9, threads = 1;
 
   options(int argc, char** argv) {
-    for (int i = 1; i < argc; i += 2) {
+    for (int i = 1; i < argc; ++i) {
       std::string const key = argv[i];
-      foal::require(i + 1 < argc, "cannot read the argument ", key, ", because its value is missing; write it behind");
-      std::string const value = argv[i + 1];
+      auto const value = [&] {
+        foal::require(i + 1 < argc, "cannot read the argument ", key, ", because its value is missing; write it behind");
+        return std::string(argv[++i]);
+      };
       if (key == "--json")
-        json = value;
+        json = value();
       else if (key == "--rounds")
-        rounds = std::atoi(value.c_str());
+        rounds = std::atoi(value().c_str());
       else if (key == "--workload")
-        workload = value;
+        workload = value();
       else if (key == "--threads")
-        threads = std::atoi(value.c_str());
+        threads = std::atoi(value().c_str());
       else if (key == "--memory-format")
-        format = value;
+        format = value();
       else
         throw foal::error(foal::sentence("cannot read the argument ", key,
                                          ", because it is none of --json FILE, --rounds N, --workload PART, --threads N and "
