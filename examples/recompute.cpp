@@ -22,8 +22,8 @@
 #include <foal/trainer.hpp>
 #include <foal/warmup/warmup.hpp>
 
+#include "digits/run.hpp"
 #include "recompute/saved.hpp"
-#include "resnet/load.hpp"
 #include "sweep/shrink.hpp"
 
 namespace {
@@ -44,27 +44,14 @@ using run =
 using plain = run<foal::schedule::pipemare>;
 using recomputed = run<foal::schedule::recomputed<foal::schedule::pipemare>>;
 
-struct options {
-  std::string data = "handwritten", json;
-  int epochs = 12, drop_epoch = 0, t3_epochs = -1, seeds = 3, jobs = 0;
-  int microbatches = 8, microbatch_size = 4, segment = 0;
-  double rate = 0.01, momentum = 0.9;
-  std::uint64_t seed = 1;
+struct options : digits::run {
+  int jobs = 0, segment = 0;
 };
 
 /// T1's K is all asynchronous updates of the run.
 template <class Trainer>
 typename Trainer::config config_of(options const& o, long long samples, int t3_epochs, std::uint64_t seed) {
-  long long const per_epoch = samples / (static_cast<long long>(o.microbatch_size) * o.microbatches);
-  typename Trainer::config c;
-  c.microbatch_size = o.microbatch_size;
-  c.microbatches = o.microbatches;
-  c.seed = seed;
-  c.evaluation_samples = 128;
-  c.initial.gain = 1;  // keeps the variance of tanh units
-  c.optim.momentum = o.momentum;
-  c.lr = {.base = {.rate = o.rate, .every = o.drop_epoch * per_epoch}, .steps = (o.epochs - t3_epochs) * per_epoch};
-  c.warmup.minibatches = t3_epochs * per_epoch;
+  auto c = digits::config_of<Trainer>(o, samples, t3_epochs, seed);
   if constexpr (requires { c.schedule.segment; }) c.schedule.segment = o.segment;
   return c;
 }
@@ -221,12 +208,8 @@ void write_rows(std::string const& path, memory_result const& a, memory_result c
 }
 
 int show(options o) {
-  if (o.drop_epoch == 0) o.drop_epoch = std::max(1, o.epochs * 2 / 3);
-  if (o.t3_epochs < 0) o.t3_epochs = std::max(1, o.epochs / 4);
   if (o.jobs == 0) o.jobs = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-  foal::data::dataset const data = resnet::load(o.data);
-  foal::require(data.train.sample() == deep107::description.input, "cannot train on ", o.data,
-                ", because its images are not 8 x 8 and grey; use digits:DIR or handwritten");
+  foal::data::dataset const data = digits::load(o, deep107::description.input);
   std::printf("residual tanh MLP 64-48x106-10 of %d stages, N = %d microbatches of M = %d samples; %s\n\n", stages,
               o.microbatches, o.microbatch_size, data.name.c_str());
   memory_result const a = measure_memory<plain>(o, data), b = measure_memory<recomputed>(o, data);
@@ -251,24 +234,10 @@ int show(options o) {
 int main(int argc, char** argv) {
   options o;
   CLI::App app{"Saved activations and accuracy of PipeMare with 107 stages, without and with recomputation."};
-  app.add_option("--data", o.data, "handwritten (generated), or digits:DIR (IDX files, .gz too)");
-  app.add_option("--epochs", o.epochs)->check(CLI::PositiveNumber)->capture_default_str();
-  app.add_option("--drop-epoch", o.drop_epoch, "the rate is divided by 10 every so many epochs; by default after 2/3")
-      ->check(CLI::PositiveNumber);
-  app.add_option("--t3-epochs", o.t3_epochs, "synchronous epochs of T3; by default a quarter of all")
-      ->check(CLI::NonNegativeNumber);
-  app.add_option("--seeds", o.seeds, "runs of each method; 0: memory alone")
-      ->check(CLI::NonNegativeNumber)
-      ->capture_default_str();
-  app.add_option("--seed", o.seed, "the first seed");
-  app.add_option("--rate", o.rate, "learning rate")->check(CLI::PositiveNumber)->capture_default_str();
-  app.add_option("--momentum", o.momentum)->check(CLI::Range(0.0, 1.0))->capture_default_str();
-  app.add_option("--microbatches", o.microbatches, "N")->check(CLI::PositiveNumber)->capture_default_str();
-  app.add_option("--microbatch-size", o.microbatch_size, "M")->check(CLI::PositiveNumber)->capture_default_str();
+  digits::add_options(app, o, 0);
   app.add_option("--segment", o.segment, "stages in a segment; by default the square root of 107")
       ->check(CLI::Range(0, stages));
   app.add_option("--jobs", o.jobs, "runs at the same time; by default one a core")->check(CLI::PositiveNumber);
-  app.add_option("--json", o.json, "write the numbers as an array of rows to this file");
   CLI11_PARSE(app, argc, argv);
   try {
     return show(o);

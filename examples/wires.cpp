@@ -24,7 +24,7 @@
 #include <foal/trainer.hpp>
 #include <foal/warmup/warmup.hpp>
 
-#include "resnet/load.hpp"
+#include "digits/run.hpp"
 
 namespace {
 
@@ -52,12 +52,8 @@ using pipemare = foal::trainer<mlp, foal::loss::cross_entropy, foal::schedule::p
                                foal::initialisation::he, foal::lr::reschedule<foal::lr::step>,
                                foal::delay::discrepancy_correction, foal::warmup::synchronous, Policies...>;
 
-struct options {
-  std::string data = "handwritten", json;
-  int epochs = 12, drop_epoch = 0, t3_epochs = -1, seeds = 3, workers = 1;
-  int microbatches = 4, microbatch_size = 8;
-  double rate = 0.02, momentum = 0.9;
-  std::uint64_t seed = 1;
+struct options : digits::run {
+  int workers = 1;
 };
 
 struct row {
@@ -70,22 +66,8 @@ struct row {
 
 template <class Trainer>
 typename Trainer::config config_of(options const& o, long long samples, std::uint64_t seed) {
-  long long const per_epoch = samples / (static_cast<long long>(o.microbatch_size) * o.microbatches);
-  typename Trainer::config c;
-  c.microbatch_size = o.microbatch_size;
-  c.microbatches = o.microbatches;
+  auto c = digits::config_of<Trainer>(o, samples, o.t3_epochs, seed);
   c.workers = o.workers;
-  c.seed = seed;
-  c.evaluation_samples = 128;
-  c.initial.gain = 1;  // keeps the variance of tanh units
-  c.optim.momentum = o.momentum;
-  foal::lr::step const base{.rate = o.rate, .every = o.drop_epoch * per_epoch};
-  if constexpr (requires { c.lr.base; }) {
-    c.lr = {.base = base, .steps = (o.epochs - o.t3_epochs) * per_epoch};
-    c.warmup.minibatches = o.t3_epochs * per_epoch;
-  } else {
-    c.lr = base;
-  }
   return c;
 }
 
@@ -228,11 +210,7 @@ void write_rows(std::string const& path, std::vector<row> const& rows, options c
 }
 
 int show(options o) {
-  if (o.drop_epoch == 0) o.drop_epoch = std::max(1, o.epochs * 2 / 3);
-  if (o.t3_epochs < 0) o.t3_epochs = std::max(1, o.epochs / 4);
-  foal::data::dataset const data = resnet::load(o.data);
-  foal::require(data.train.sample() == mlp::description.input, "cannot train on ", o.data,
-                ", because its images are not 8 x 8 and grey; use digits:DIR or handwritten");
+  foal::data::dataset const data = digits::load(o, mlp::description.input);
   std::printf("residual tanh MLP 64-48x15-10 of 16 stages, N = %d microbatches of M = %d samples, %d worker%s; %s\n",
               o.microbatches, o.microbatch_size, o.workers, o.workers == 1 ? "" : "s", data.name.c_str());
   std::printf("%d epochs, rate %g divided by 10 after epoch %d, momentum %g; PipeMare: T1, T2, T3 for %d epochs\n\n",
@@ -250,21 +228,12 @@ int show(options o) {
 
 int main(int argc, char** argv) {
   options o;
+  o.rate = 0.02;
+  o.microbatches = 4;
+  o.microbatch_size = 8;
   CLI::App app{"Bytes and accuracy of wires of float, bfloat16 and 8-bit integers, with and without error feedback."};
-  app.add_option("--data", o.data, "handwritten (generated), or digits:DIR (IDX files, .gz too)");
-  app.add_option("--epochs", o.epochs)->check(CLI::PositiveNumber)->capture_default_str();
-  app.add_option("--drop-epoch", o.drop_epoch, "the rate is divided by 10 every so many epochs; by default after 2/3")
-      ->check(CLI::PositiveNumber);
-  app.add_option("--t3-epochs", o.t3_epochs, "synchronous epochs of T3; by default a quarter of all")
-      ->check(CLI::NonNegativeNumber);
-  app.add_option("--seeds", o.seeds, "runs of each method")->check(CLI::PositiveNumber)->capture_default_str();
-  app.add_option("--seed", o.seed, "the first seed");
-  app.add_option("--rate", o.rate, "learning rate")->check(CLI::PositiveNumber)->capture_default_str();
-  app.add_option("--momentum", o.momentum)->check(CLI::Range(0.0, 1.0))->capture_default_str();
-  app.add_option("--microbatches", o.microbatches, "N")->check(CLI::PositiveNumber)->capture_default_str();
-  app.add_option("--microbatch-size", o.microbatch_size, "M")->check(CLI::PositiveNumber)->capture_default_str();
+  digits::add_options(app, o, 1);
   app.add_option("--workers", o.workers, "threads; results do not depend on it")->check(CLI::Range(1, 16));
-  app.add_option("--json", o.json, "write the numbers as an array of rows to this file");
   CLI11_PARSE(app, argc, argv);
   try {
     return show(o);
