@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <exception>
+#include <filesystem>
 #include <map>
 
 #include <foal/report/file.hpp>
@@ -59,6 +60,10 @@ void read_arguments(int argc, char** argv, options& o) {
   app.add_option("--beam", o.run.beams, "of the search for translations; 1: greedy; a list scores each")
       ->delimiter(',')
       ->check(CLI::PositiveNumber);
+  app.add_option("--alpha", o.run.alpha, "of the length normalisation of the search; more favours longer translations")
+      ->check(CLI::Range(0.0, 10.0));
+  app.add_option("--save", o.run.save, "write the weights to this file (safetensors) after the run, which is the only one");
+  app.add_option("--load", o.run.load, "translate with the weights of this file instead of training");
   app.add_option("--samples", o.samples, "translations to print");
   app.add_flag("--facts", o.facts, "print what is known of the run before it");
   app.add_option("--json", o.json, "write one row for each run to this file");
@@ -68,6 +73,17 @@ void read_arguments(int argc, char** argv, options& o) {
     std::exit(app.exit(e));
   }
   if (o.rates.empty()) o.rates.push_back(o.run.rate);
+}
+
+/// Before hours of training, not after.
+void check_files(options const& o) {
+  std::size_t const runs = o.methods.size() * o.rates.size() * static_cast<std::size_t>(o.seeds);
+  foal::require(runs == 1 || (o.run.save.empty() && o.run.load.empty()), "cannot save or load the weights of ", runs,
+                " runs, because a file has those of one; give one method, one rate and one seed");
+  if (o.run.save.empty()) return;
+  std::filesystem::path const folder = std::filesystem::absolute(o.run.save).parent_path();
+  foal::require(std::filesystem::is_directory(folder), "cannot save the weights to ", o.run.save, ", because ",
+                folder.string(), " is no directory; make it, or give another file");
 }
 
 void print_samples(translate::task const& t, translate::translation const& r, int samples) {
@@ -142,6 +158,7 @@ void write_json(std::vector<row> const& rows, options const& o, translate::netwo
 int run(int argc, char** argv) {
   options o;
   read_arguments(argc, argv, o);
+  check_files(o);
   translate::network const& net = network_of(o.net);
   translate::task const task = translate::load(o.data, o.merges);
   long long const per_epoch = task.train.size() / (static_cast<long long>(o.run.microbatch_size) * o.run.microbatches);

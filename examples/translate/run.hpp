@@ -18,6 +18,8 @@ struct settings {
   double t1_epochs = 0;             ///< K; 0: all asynchronous updates
   int t3_epochs = 5;
   std::vector<int> beams{1};  ///< of the searches for translations; 1: greedy
+  double alpha = 0.6;         ///< of their length normalisation
+  std::string save, load;     ///< weights written after training, read instead of training; empty: none
 };
 
 /// What one search made of the test set.

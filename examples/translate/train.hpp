@@ -5,6 +5,7 @@
 #include <cmath>
 #include <utility>
 
+#include <foal/checkpoint/safetensors.hpp>
 #include <foal/delay/discrepancy_correction.hpp>
 #include <foal/layer/loss/cross_entropy.hpp>
 #include <foal/lr/reschedule.hpp>
@@ -103,7 +104,7 @@ struct prefixes {
 
 /// Translates the test set, sentences of similar lengths together, and scores it.
 template <class Net>
-translation translate_test(foal::predictor<Net>& predictor, task const& t, int beam) {
+translation translate_test(foal::predictor<Net>& predictor, settings const& s, task const& t, int beam) {
   translation out;
   out.beam = beam;
   std::vector<std::size_t> order(t.test.source.size());
@@ -140,7 +141,7 @@ translation translate_test(foal::predictor<Net>& predictor, task const& t, int b
         }
       });
     };
-    auto const best = foal::text::beam_search(scores, most, {.vocabulary = vocabulary, .beam = beam});
+    auto const best = foal::text::beam_search(scores, most, {.vocabulary = vocabulary, .beam = beam, .alpha = s.alpha});
     for (std::size_t i = 0; i < n; ++i) out.lines[order[first + i]] = t.pieces.decode(best[i].front().tokens);
   }
   out.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
@@ -151,10 +152,10 @@ translation translate_test(foal::predictor<Net>& predictor, task const& t, int b
   return out;
 }
 
-template <class Net, class Trainer>
-outcome train_with(settings const& s, task const& t, std::function<void(std::string const&)> const& say) {
-  long long const per_epoch = t.train.size() / (static_cast<long long>(s.microbatch_size) * s.microbatches);
-  Trainer trainer(config_of<Trainer>(s, per_epoch));
+/// Trains; gives what the run was, without translations.
+template <class Trainer>
+outcome fit(Trainer& trainer, settings const& s, task const& t, long long per_epoch,
+            std::function<void(std::string const&)> const& say) {
   outcome out;
   typename Trainer::fit_options options{.epochs = s.epochs, .evaluate = t.validation, .quiet = true};
   auto const begin = std::chrono::steady_clock::now();
@@ -162,21 +163,32 @@ outcome train_with(settings const& s, task const& t, std::function<void(std::str
     say(foal::sentence("epoch ", r.update / per_epoch, ": validation loss ", r.loss, ", accuracy ", 100 * r.accuracy, " %, ",
                        std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count(), " s"));
   };
-  foal::fit_report const fit = trainer.fit(t.train, options);
-  out.train_loss = fit.epoch_loss;
-  for (auto const& r : fit.evaluations) {
+  foal::fit_report const report = trainer.fit(t.train, options);
+  out.train_loss = report.epoch_loss;
+  for (auto const& r : report.evaluations) {
     out.validation_loss.push_back(r.loss);
     out.validation_accuracy.push_back(r.accuracy);
   }
-  out.seconds = fit.seconds;
+  out.seconds = report.seconds;
   for (auto const& stage : trainer.tables().phases.back().facts.stage) out.max_tau = std::max(out.max_tau, stage.tau_fwd);
-  if (fit.diverged) {
-    out.divergence = fit.diverged->text();
-    return out;
-  }
+  if (report.diverged) out.divergence = report.diverged->text();
+  return out;
+}
+
+template <class Net, class Trainer>
+outcome train_with(settings const& s, task const& t, std::function<void(std::string const&)> const& say) {
+  long long const per_epoch = t.train.size() / (static_cast<long long>(s.microbatch_size) * s.microbatches);
+  Trainer trainer(config_of<Trainer>(s, per_epoch));
+  outcome out;
+  if (s.load.empty())
+    out = fit(trainer, s, t, per_epoch, say);
+  else
+    foal::checkpoint::read_safetensors(s.load, trainer);
+  if (!out.divergence.empty()) return out;
+  if (!s.save.empty()) foal::checkpoint::write_safetensors(s.save, trainer, {{"method", s.method}, {"data", t.name}});
   foal::predictor<Net> predictor({.microbatch_size = rows, .workers = s.workers});
   predictor.take(trainer);
-  for (int const beam : s.beams) out.translations.push_back(translate_test<Net>(predictor, t, beam));
+  for (int const beam : s.beams) out.translations.push_back(translate_test<Net>(predictor, s, t, beam));
   return out;
 }
 
