@@ -35,6 +35,31 @@ template <class T>
   return p;
 }
 
+/// Elements of Rows rows that are `down` apart, a column after the other. A pointer stands for three rows, as an instruction
+/// can add a register once or twice: any other form of these addresses costs more instructions or registers.
+template <class S, int Rows>
+class column_walk {
+ public:
+  [[gnu::always_inline]] column_walk(S const* first, std::ptrdiff_t down) : down_(down) {
+    for (int i = 0; i < triples; ++i) at_[i] = first + 3 * i * down;
+  }
+  /// To be called before the elements of a column are read.
+  [[gnu::always_inline]] void settle() {
+#pragma GCC unroll 8
+    for (S const*& p : at_) p = opaque(p);
+  }
+  [[gnu::always_inline]] S element(int row) const { return at_[row / 3][row % 3 * down_]; }
+  [[gnu::always_inline]] void step(std::ptrdiff_t right) {
+#pragma GCC unroll 8
+    for (S const*& p : at_) p += right;
+  }
+
+ private:
+  static constexpr int triples = (Rows + 2) / 3;
+  S const* at_[triples];
+  std::ptrdiff_t down_;
+};
+
 /// The same value, in a register: the compiler may not load it anew for each use, as g++ does where an instruction can take
 /// it from memory.
 template <class V>

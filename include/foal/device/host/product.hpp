@@ -196,12 +196,7 @@ class product_ops {
         sum[r][p] = add ? eigen::ploadu<vector>(c + r * stride + p * Lanes) : eigen::pset1<vector>(S(0));
       }
     }
-    // A pointer for three rows: an instruction can add the register `down` once or twice. Any other form of these addresses
-    // costs more instructions or registers.
-    constexpr int triples = (Rows + 2) / 3;
-    S const* left_at[triples];
-    for (int r = 0; r < triples; ++r) left_at[r] = a.data + 3 * r * a.down;
-    index const down = a.down;
+    column_walk<S, Rows> left_at(a.data, a.down);
     S const* right_at = b.data;
 #pragma GCC unroll 8
     for (int r = 0; r < Rows; ++r) {
@@ -210,8 +205,7 @@ class product_ops {
         __builtin_prefetch(reinterpret_cast<void const*>(address(c, ((r + Rows) * stride + p * Lanes) * size)), 1, 2);
     }
     for (index k = 0; k < depth; ++k) {
-#pragma GCC unroll 8
-      for (S const*& p : left_at) p = opaque(p);
+      left_at.settle();
       right_at = opaque(right_at);
       vector right[Packets];
 #pragma GCC unroll 8
@@ -223,12 +217,11 @@ class product_ops {
       of_b.at += static_cast<std::uintptr_t>(of_b.step);
 #pragma GCC unroll 8
       for (int r = 0; r < Rows; ++r) {
-        vector const left = eigen::pset1<vector>(left_at[r / 3][r % 3 * down]);
+        vector const left = eigen::pset1<vector>(left_at.element(r));
 #pragma GCC unroll 8
         for (int p = 0; p < Packets; ++p) sum[r][p] = eigen::pmadd(left, right[p], sum[r][p]);
       }
-#pragma GCC unroll 8
-      for (S const*& p : left_at) p += a.right;
+      left_at.step(a.right);
     }
 #pragma GCC unroll 8
     for (int r = 0; r < Rows; ++r) {

@@ -72,13 +72,9 @@ class strided_product {
         sum[r][p] = add ? eigen::ploadu<vector>(c + r * step + p * Lanes) : eigen::pset1<vector>(S(0));
       }
     }
-    constexpr int triples = (Rows + 2) / 3;  // as in product_ops
-    S const* left_at[triples];
-    for (int r = 0; r < triples; ++r) left_at[r] = a.data + 3 * r * a.down;
-    index const down = a.down;
+    column_walk<S, Rows> left_at(a.data, a.down);
     for (index k = 0; k < depth; ++k) {
-#pragma GCC unroll 8
-      for (S const*& p : left_at) p = opaque(p);
+      left_at.settle();
       b = opaque(b);
       vector right[Packets];
 #pragma GCC unroll 8
@@ -86,12 +82,11 @@ class strided_product {
       b += b_step;
 #pragma GCC unroll 8
       for (int r = 0; r < Rows; ++r) {
-        vector const left = eigen::pset1<vector>(left_at[r / 3][r % 3 * down]);
+        vector const left = eigen::pset1<vector>(left_at.element(r));
 #pragma GCC unroll 8
         for (int p = 0; p < Packets; ++p) sum[r][p] = eigen::pmadd(left, right[p], sum[r][p]);
       }
-#pragma GCC unroll 8
-      for (S const*& p : left_at) p += a.right;
+      left_at.step(a.right);
     }
 #pragma GCC unroll 8
     for (int r = 0; r < Rows; ++r) {
