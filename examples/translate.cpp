@@ -7,6 +7,7 @@
 
 #include <foal/report/file.hpp>
 #include <foal/report/json.hpp>
+#include <foal/report/number.hpp>
 #include <foal/report/statistics.hpp>
 
 #include "translate/run.hpp"
@@ -94,14 +95,9 @@ void print_samples(translate::task const& t, translate::translation const& r, in
   }
 }
 
-std::string fixed(double v, int digits) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.*f", digits, v);
-  return text;
-}
-
 /// Means over the seeds; BLEU is that of search number `search`.
 void print_table(std::vector<row> const& rows, options const& o, std::size_t search) {
+  using foal::report::fixed;
   std::map<std::pair<std::string, double>, std::vector<double>> bleu, loss, ended;
   for (row const& r : rows) {
     auto const key = std::pair(r.method, r.rate);

@@ -100,8 +100,7 @@ struct sizes {
   int rows, cols, depth;
 };
 
-/// The largest relative error of the three products, set and added to, against the host's; in turn with both devices' bits
-/// in `bits` where it is given.
+/// The largest relative error of the three products, set and added to, against the host's.
 template <class S, class Device>
 double product_error(Device const& d, sizes n) {
   host_device host;

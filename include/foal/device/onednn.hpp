@@ -26,7 +26,7 @@ namespace foal::device {
 ///
 /// Whether to use it: on a processor with AVX-512 the host's kernels are as fast on most products; with oneDNN the input
 /// gradient of a linear layer at microbatch 8 takes 0.85 of their time, a convolution of ResNet-20 0.83 to 0.97, a training
-/// step of ResNet-20 in microbatches of 8 takes 0.92, of an MLP 0.99 to 1.05 (bench/device/onednn_bench.cpp).
+/// step of ResNet-20 in microbatches of 8 takes 0.91, of an MLP 0.96 (bench/device/onednn_bench.cpp).
 class onednn : public host {
  public:
   static constexpr std::size_t workspace_bytes = host::workspace_bytes + (std::size_t{1} << 20U);

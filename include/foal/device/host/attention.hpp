@@ -195,8 +195,8 @@ struct attention_ops {
   template <class S>
   static void raise(int count, int padded, S const* scores, S* top) {
     namespace eigen = Eigen::internal;
-    constexpr int lanes = most_lanes<S>;
-    using vector = typename lanes_of<S, lanes>::type;
+    constexpr int lanes = full_lanes<S>;
+    using vector = typename packet<S, lanes>::type;
     static_assert(group % lanes == 0);
     for (int i = 0; i < padded; i += lanes) {
       vector largest = eigen::ploadu<vector>(top + i);
@@ -209,8 +209,8 @@ struct attention_ops {
   template <class S>
   static void exponentiate(int count, int padded, S const* top, S* scores, S* sum) {
     namespace eigen = Eigen::internal;
-    constexpr int lanes = most_lanes<S>;
-    using vector = typename lanes_of<S, lanes>::type;
+    constexpr int lanes = full_lanes<S>;
+    using vector = typename packet<S, lanes>::type;
     for (int j = 0; j < count; ++j) {
       S* __restrict row = scores + j * padded;
       for (int i = 0; i < padded; ++i) row[i] = exponential(row[i] - top[i]);

@@ -1,29 +1,17 @@
 // Sums and maxima along a row in vector registers: a fixed order for each length.
 #pragma once
 
-#include <Eigen/Core>
+#include <foal/device/host/packet.hpp>
 
 namespace foal::device::host_ops {
 
-/// Lanes elements of S in one register, where the processor has such; a single lane is S itself.
+/// Lanes elements of S in one register: those from p on, or all of one value.
 template <class S, int Lanes>
-struct lanes_of {
-  using type = typename Eigen::internal::find_best_packet<S, Lanes>::type;
-  static constexpr bool exist = sizeof(type) == Lanes * sizeof(S);
+struct lanes_of : packet<S, Lanes> {
+  using type = typename packet<S, Lanes>::type;
   static type at(S const* p) { return Eigen::internal::ploadu<type>(p); }
   static type all(S value) { return Eigen::internal::pset1<type>(value); }
 };
-template <class S>
-struct lanes_of<S, 1> {
-  using type = S;
-  static constexpr bool exist = true;
-  static S at(S const* p) { return *p; }
-  static S all(S value) { return value; }
-};
-
-/// Lanes of the widest register.
-template <class S>
-inline constexpr int most_lanes = Eigen::internal::packet_traits<S>::size;
 
 namespace detail {
 
@@ -35,7 +23,7 @@ S joined_lanes(S* lane, Join join) {
     return lane[0];
   } else {
     using half = lanes_of<S, Lanes / 2>;
-    if constexpr (half::exist) {
+    if constexpr (half::exists) {
       Eigen::internal::pstoreu(lane, join(half::at(lane), half::at(lane + Lanes / 2)));
     } else {
       for (int i = 0; i < Lanes / 2; ++i) lane[i] = join(lane[i], lane[i + Lanes / 2]);
@@ -47,7 +35,7 @@ S joined_lanes(S* lane, Join join) {
 /// term(lanes_of, i) joined over i in [0, n), starting from `start`: four registers side by side, then their lanes.
 template <class S, class Term, class Join>
 S reduce(int n, S start, Term term, Join join) {
-  constexpr int width = most_lanes<S>;
+  constexpr int width = full_lanes<S>;
   using lanes = lanes_of<S, width>;
   typename lanes::type part[4];
   for (auto& p : part) p = lanes::all(start);

@@ -4,7 +4,6 @@
 #include <Eigen/Core>
 #include <cstddef>
 
-#include <foal/device/host/lanes.hpp>
 #include <foal/device/host/packet.hpp>
 
 namespace foal::device::host_ops {
@@ -24,7 +23,7 @@ class strided_product {
   template <class S>
   static void run(int rows, int cols, int depth, strided<S> a, S const* b, std::ptrdiff_t b_step, S* c, std::ptrdiff_t step,
                   bool accumulate) {
-    panels<S, most_lanes<S>, many_registers ? 4 : 2>(0, {rows, cols, depth}, a, b, b_step, c, step, accumulate);
+    panels<S, full_lanes<S>, many_registers ? 4 : 2>(0, {rows, cols, depth}, a, b, b_step, c, step, accumulate);
   }
 
  private:
@@ -35,7 +34,7 @@ class strided_product {
   /// Columns from `col` on in whole tiles of Packets registers, then in ever narrower ones.
   template <class S, int Lanes, int Packets>
   static void panels(index col, sizes n, strided<S> a, S const* b, index b_step, S* c, index step, bool add) {
-    if constexpr (lanes_of<S, Lanes>::exist) {
+    if constexpr (packet<S, Lanes>::exists) {
       // As many sums as hide the latency of a multiply-add and leave registers for the operands.
       constexpr int most_rows = Packets == 4 || !many_registers ? 4 : 8;
       for (; col + Lanes * Packets <= n.cols; col += Lanes * Packets) {
@@ -63,7 +62,7 @@ class strided_product {
   template <class S, int Lanes, int Packets, int Rows>
   [[gnu::always_inline]] static void tile(index depth, strided<S> a, S const* b, index b_step, S* c, index step, bool add) {
     namespace eigen = Eigen::internal;
-    using vector = typename lanes_of<S, Lanes>::type;
+    using vector = typename packet<S, Lanes>::type;
     vector sum[Rows][Packets];
 #pragma GCC unroll 8
     for (int r = 0; r < Rows; ++r) {

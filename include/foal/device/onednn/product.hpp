@@ -15,9 +15,9 @@ inline constexpr int least_rows_for_nt = 16;
 
 /// oneDNN computes it: no size is 0, and the host's kernels, as they are compiled here, would not be faster. Those for
 /// AVX-512 are, but for few rows of nt: time of theirs over that of oneDNN's matmul, which copies an operand first, 0.89 for
-/// 64x512x512 nt, 0.82 nn and 0.76 tn, 0.90 to 1.01 in a Transformer of width 256; 1.03 for 8x512x512 nt. Compiled for AVX2
-/// they take 1.06 to 1.2 times as long, compiled for any x86-64 several times as long: oneDNN chooses its kernels at run
-/// time.
+/// 64x512x512 nt, 0.82 nn and 0.76 tn, 0.88 to 1.01 in a Transformer of width 256; over that of its sgemm 1.03 to 1.18 for
+/// 8x512x512 nt. Compiled for AVX2 they take mostly 1.05 to 1.2 times as long as oneDNN, compiled for any x86-64 several
+/// times as long: oneDNN chooses its kernels at run time.
 constexpr bool serves(product_kind kind, int rows, int cols, int depth) {
   if (rows <= 0 || cols <= 0 || depth <= 0) return false;
   if (host_ops::full_lanes<float> >= 16) return kind == product_kind::nt && rows < least_rows_for_nt;
