@@ -30,7 +30,7 @@ inline void add_options(CLI::App& app, run& r, int least_seeds) {
   app.add_option("--t3-epochs", r.t3_epochs, "synchronous epochs of T3; by default a quarter of all")
       ->check(CLI::NonNegativeNumber);
   app.add_option("--seeds", r.seeds, least_seeds == 0 ? "runs of each method; 0: memory alone" : "runs of each method")
-      ->check(CLI::Range(least_seeds, 1000))
+      ->check(least_seeds == 0 ? CLI::Validator(CLI::NonNegativeNumber) : CLI::Validator(CLI::PositiveNumber))
       ->capture_default_str();
   app.add_option("--seed", r.seed, "the first seed");
   app.add_option("--rate", r.rate, "learning rate")->check(CLI::PositiveNumber)->capture_default_str();
