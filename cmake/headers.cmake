@@ -154,6 +154,7 @@ set(foal_headers
     foal/layer/max_pool.hpp
     foal/layer/position.hpp
     foal/layer/relu.hpp
+    foal/layer/samples.hpp
     foal/layer/tanh.hpp
     foal/lr/base.hpp
     foal/lr/concept.hpp
@@ -185,6 +186,7 @@ set(foal_headers
     foal/lower/parameters.hpp
     foal/lower/policies.hpp
     foal/lower/proofs.hpp
+    foal/lower/ragged.hpp
     foal/lower/run_tables.hpp
     foal/lower/stage.hpp
     foal/lower/stage_builder.hpp
@@ -205,6 +207,7 @@ set(foal_headers
     foal/executor/fresh_gradient.hpp
     foal/executor/hook.hpp
     foal/executor/memory.hpp
+    foal/executor/microbatch_lengths.hpp
     foal/executor/moves.hpp
     foal/executor/ops.hpp
     foal/executor/probe.hpp

@@ -108,9 +108,11 @@ set(foal_tests
     layer/pool
     layer/position
     layer/relu
+    layer/samples
     layer/transformer
     lower/lower
     lower/policies
+    lower/ragged
     lower/stage
     lower/storage
     lower/wire

@@ -133,5 +133,6 @@ workload resnet20_thick();
 workload resnet20_thin();
 workload resnet50_thin();
 workload transformer();
+workload transformer_padded();
 
 }  // namespace bench::versus

@@ -1,4 +1,5 @@
-// A Transformer of 3 + 3 layers, d 256, vocabulary 8000, on batches of 16 pairs of texts.
+// A Transformer of 3 + 3 layers, d 256, vocabulary 8000, on batches of 16 pairs of texts: ragged, as foal trains it, and
+// padded to the longest text, as libtorch does.
 #include <foal/zoo/transformer.hpp>
 
 #include "sides.hpp"
@@ -22,31 +23,36 @@ struct net : foal::zoo::transformer<foal::zoo::transformer_size{.encoder_layers 
 struct feed {
   texts const& data;
   int size;  // of a microbatch
+  bool lies_ragged;
 
+  bool ragged() const { return lies_ragged; }
+  void sample_lengths(long long m, int axis, int* n) const {
+    for (std::size_t i = 0; i < static_cast<std::size_t>(size); ++i) n[i] = length(first(m) + i, axis);
+  }
+  int length(std::size_t sample, int axis) const { return (axis == 1 ? data.source_length : data.target_length)[sample]; }
   std::size_t first(long long m) const {
     return static_cast<std::size_t>(m * size % (static_cast<long long>(texts::count) * data.minibatch));
   }
   foal::lengths_of_axes lengths(long long m) const {
     foal::lengths_of_axes n;
-    for (std::size_t i = first(m); i < first(m) + static_cast<std::size_t>(size); ++i) {
-      n.length[0] = std::max(n.length[0], data.source_length[i]);
-      n.length[1] = std::max(n.length[1], data.target_length[i]);
-    }
+    for (std::size_t i = first(m); i < first(m) + static_cast<std::size_t>(size); ++i)
+      for (int axis : {1, 2}) n.length[axis - 1] = std::max(n.length[axis - 1], length(i, axis));
     return n;
   }
   template <class From, class To>
-  void copy(long long m, int longest, From const& from, To* to) const {
-    for (std::size_t i = 0; i < static_cast<std::size_t>(size); ++i)
-      for (std::size_t p = 0; p < static_cast<std::size_t>(longest); ++p)
-        to[i * static_cast<std::size_t>(longest) + p] = static_cast<To>(from[(first(m) + i) * texts::longest + p]);
+  void copy(long long m, int axis, From const& from, To* to) const {
+    int const longest = lengths(m).length[axis - 1];
+    for (std::size_t i = first(m); i < first(m) + static_cast<std::size_t>(size); ++i)
+      for (int p = 0; p < (lies_ragged ? length(i, axis) : longest); ++p)
+        *to++ = static_cast<To>(from[i * texts::longest + static_cast<std::size_t>(p)]);
   }
   void inputs(long long m, int entry, float* x) const {
     if (entry == 1)
       for (int i = 0; i < size; ++i) x[i] = static_cast<float>(data.source_length[first(m) + static_cast<std::size_t>(i)]);
     else
-      copy(m, lengths(m).length[entry / 2], entry == 0 ? data.source : data.target_in, x);
+      copy(m, entry == 0 ? 1 : 2, entry == 0 ? data.source : data.target_in, x);
   }
-  void targets(long long m, std::int32_t* t) const { copy(m, lengths(m).length[1], data.target, t); }
+  void targets(long long m, std::int32_t* t) const { copy(m, 2, data.target, t); }
   double weight(long long minibatch) const {
     double sum = 0;
     for (int i = 0; i < data.minibatch; ++i)
@@ -58,7 +64,8 @@ struct feed {
 template <class Trainer>
 class training final : public side {
  public:
-  training(workload const& w, int microbatch, int workers) : data_(w.minibatch), source_{data_, microbatch} {
+  training(workload const& w, int microbatch, int workers, bool ragged)
+      : data_(w.minibatch), source_{data_, microbatch, ragged} {
     typename Trainer::config c{.microbatch_size = microbatch,
                                .microbatches = w.minibatch / microbatch,
                                .optim = {.momentum = momentum},
@@ -87,22 +94,39 @@ class training final : public side {
   std::unique_ptr<Trainer> trainer_;
 };
 
-/// The products alone; the parameters go another way.
+constexpr int batch = 16;
+
+/// The products alone, of a mean sample; the parameters go another way. A layer counts those of the longest texts.
+template <bool Ragged>
 network describe_transformer() {
   network n{1, 1, 1, 1, {}, 0, 0};
+  texts const data(batch);
+  double constexpr longest = texts::longest, samples = texts::count * batch;
+  double one[3] = {}, pairs[3] = {}, across = 0;  // by axis: positions, and pairs of them, as a share of the longest texts'
+  for (std::size_t s = 0; s < data.source_length.size(); ++s) {
+    double const length[] = {0, Ragged ? data.source_length[s] / longest : 1, Ragged ? data.target_length[s] / longest : 1};
+    for (int axis : {1, 2}) {
+      one[axis] += length[axis] / samples;
+      pairs[axis] += length[axis] * length[axis] / samples;
+    }
+    across += length[1] * length[2] / samples;
+  }
   auto const& d = net::description;
   for (int i = 0; i < d.size; ++i) {
     if (d.row[i].kind != foal::detail::item_kind::layer) continue;
     std::string const name = d.row[i].info->name;
-    if (name == "linear" || name == "logits" || name == "attention" || name == "cross_attention")
-      n.product_flops += static_cast<double>(d.row[i].flops);
+    auto const flops = static_cast<double>(d.row[i].flops);
+    if (name == "linear" || name == "logits") n.product_flops += flops * one[d.row[i].in.axis];
+    if (name == "attention") n.product_flops += flops * pairs[d.row[i].in.axis];
+    if (name == "cross_attention") n.product_flops += flops * across;
   }
   return n;
 }
 
+template <bool Ragged>
 std::unique_ptr<side> train_transformer(workload const& w, batches const&, int workers) {
-  if (workers > 1) return std::make_unique<training<paired<net>>>(w, 8, workers);
-  return std::make_unique<training<alone<net>>>(w, w.microbatch, workers);
+  if (workers > 1) return std::make_unique<training<paired<net>>>(w, 8, workers, Ragged);
+  return std::make_unique<training<alone<net>>>(w, w.microbatch, workers, Ragged);
 }
 
 }  // namespace
@@ -123,8 +147,18 @@ std::vector<step> transformer_parameters() {
 }
 
 workload transformer() {
-  return {"transformer batch 16", 16, 16, 1.3, 0.55, 3, 2, 0.002, &describe_transformer, &train_transformer,
-          &make_eager_transformer};
+  return {
+      "transformer batch 16", batch, batch, 1.3, 0.55, 3, 2, 0.002, &describe_transformer<true>, &train_transformer<true>,
+      &make_eager_transformer};
+}
+
+workload transformer_padded() {
+  workload w = transformer();
+  w.name += ", padded";
+  w.wanted_ratio = w.wanted_fraction = 0;
+  w.describe = &describe_transformer<false>;
+  w.ours = &train_transformer<false>;
+  return w;
 }
 
 }  // namespace bench::versus

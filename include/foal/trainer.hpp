@@ -9,7 +9,6 @@
 
 #include <foal/accumulate/accumulate.hpp>
 #include <foal/data/batches.hpp>
-#include <foal/data/sequence_batches.hpp>
 #include <foal/device/default.hpp>
 #include <foal/executor/any_source.hpp>
 #include <foal/executor/check_source.hpp>
@@ -18,6 +17,7 @@
 #include <foal/lower/describe.hpp>
 #include <foal/lower/lower.hpp>
 #include <foal/lower/proofs.hpp>
+#include <foal/lower/ragged.hpp>
 #include <foal/lower/storage.hpp>
 #include <foal/lower/wait.hpp>
 #include <foal/lower/wire.hpp>
@@ -134,11 +134,12 @@ class trainer {
     return fit_batches(data::batches<Source, Augment...>(source, batching(options), augment...), options);
   }
 
-  /// The same for sequences: microbatches of similar lengths, and losses weighted by their targets.
+  /// The same for sequences: microbatches of similar lengths, without padding if all layers take that, and losses weighted
+  /// by their targets.
   template <data::sequence_source Source>
   fit_report fit(Source const& source, fit_options options = {}) {
     check(source);
-    return fit_batches(data::sequence_batches<Source>(source, batching(options)), options);
+    return fit_batches(data::sequence_batches<Source>(source, batching(options), lower::best_layout<Net, Loss>()), options);
   }
 
   /// Trains for whole epochs on batches with minibatches_per_epoch() and what executor::source_of() takes.
@@ -178,6 +179,7 @@ class trainer {
   template <class Batches>
   executor::run_result run(Batches const& batches, executor::run_request request) {
     request.source = executor::source_of<scalar_type, target_type>(batches);
+    lower::check_ragged<Net, Loss>(request.source.sample_lengths != nullptr, tables_.model_name);
     return engine_.run(request, warmup_minibatches());
   }
 
@@ -313,14 +315,12 @@ class trainer {
     require(values_.microbatch_size >= 1 && values_.microbatches >= 1, "cannot make a run of ", values_.microbatches,
             " microbatches of ", values_.microbatch_size, " samples, because both numbers must be at least 1; raise them");
     require(ranks_ <= most_ranks, "cannot spread ", stages, " stages over ", ranks_,
-            " ranks, because every rank hosts at least "
-            "one stage and this schedule takes at most ",
-            most_ranks, "; lower .ranks");
+            " ranks, because every rank hosts at least one stage and this schedule takes at most ", most_ranks,
+            "; lower .ranks");
     require(values_.workers >= 1 && values_.workers <= ranks_, "cannot run on ", values_.workers,
             " workers, because there are ", ranks_, " ranks and each worker hosts at least one; use 1 to ", ranks_);
     require(executor_type::threaded || values_.workers == 1, "cannot run on ", values_.workers,
-            " workers, because "
-            "foal::executor::single_thread has 1; use foal::executor::threads");
+            " workers, because foal::executor::single_thread has 1; use foal::executor::threads");
     require(!values_.evaluation || values_.evaluation_samples >= 1, "cannot evaluate ", values_.evaluation_samples,
             " samples at a time; give .evaluation_samples of 1 or more, or .evaluation = false");
     require(!values_.evaluation || !lower::waits<device_type>, "cannot evaluate on ", type_name<device_type>(),

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <cstdint>
+#include <iterator>
 #include <map>
 #include <set>
 #include <vector>
@@ -55,7 +56,7 @@ TEST_CASE("an epoch has every sample at most once, and leaves out fewer than a m
   for (int n : {12, 13, 100, 257, 1000})
     for (int group : {1, 3, 1000}) {
       parallel_source const source = pairs(n);
-      sequence_batches const b(source, {.microbatch_size = 4, .microbatches = 3, .seed = 5}, group);
+      sequence_batches const b(source, {.microbatch_size = 4, .microbatches = 3, .seed = 5}, layout::padded, group);
       CHECK(b.minibatches_per_epoch() == n / 12);
       for (long long epoch : {0, 1, 7}) {
         std::vector<long long> const order = epoch_order(b, epoch);
@@ -71,7 +72,8 @@ TEST_CASE("an epoch has every sample at most once, and leaves out fewer than a m
 
 TEST_CASE("over many epochs no sample is left out more often than others") {
   parallel_source const source = pairs(101);
-  sequence_batches const b(source, {.microbatch_size = 2, .microbatches = 5, .seed = 5}, 2);  // 1 of 101 is left out
+  sequence_batches const b(source, {.microbatch_size = 2, .microbatches = 5, .seed = 5}, layout::padded,
+                           2);  // 1 of 101 is left out
   std::vector<int> missing(101, 500);
   for (long long epoch = 0; epoch < 500; ++epoch)
     for (long long i : epoch_order(b, epoch)) --missing[static_cast<std::size_t>(i)];
@@ -98,14 +100,14 @@ TEST_CASE("epochs and seeds differ") {
 
 TEST_CASE("the order is pinned, as it is part of what a run is") {
   parallel_source const source = pairs(26);
-  sequence_batches const b(source, {.microbatch_size = 2, .microbatches = 3, .seed = 1}, 2);
+  sequence_batches const b(source, {.microbatch_size = 2, .microbatches = 3, .seed = 1}, layout::padded, 2);
   CHECK(epoch_order(b, 0) ==
         std::vector<long long>{25, 15, 4, 3, 21, 5, 9, 22, 20, 7, 17, 10, 8, 2, 13, 24, 6, 19, 23, 16, 1, 0, 12, 11});
 }
 
 TEST_CASE("lengths are those of the longest sample, and rows are packed at them") {
   parallel_source const source = pairs(60);
-  sequence_batches const b(source, {.microbatch_size = 4, .microbatches = 2, .seed = 9}, 3);
+  sequence_batches const b(source, {.microbatch_size = 4, .microbatches = 2, .seed = 9}, layout::padded, 3);
   for (long long m = 0; m < 3 * 2 * b.minibatches_per_epoch(); ++m) {
     foal::lengths_of_axes const n = b.lengths(m);
     int longest[2] = {};
@@ -161,7 +163,8 @@ TEST_CASE("the weight of a minibatch is its targets that are not padding") {
 TEST_CASE("samples of like length are together") {
   parallel_source const source = pairs(4000, 40);
   double const together = padding(sequence_batches(source, {.microbatch_size = 8, .microbatches = 8, .seed = 1}));
-  double const mixed = padding(sequence_batches(source, {.microbatch_size = 8, .microbatches = 8, .seed = 1}, 1 << 20));
+  double const mixed =
+      padding(sequence_batches(source, {.microbatch_size = 8, .microbatches = 8, .seed = 1}, layout::padded, 1 << 20));
   double const in_file =
       padding(sequence_batches(source, {.microbatch_size = 8, .microbatches = 8, .order = ordering::in_order}));
   INFO(together << ", in one group " << mixed << ", in the order of the source " << in_file);
@@ -185,7 +188,7 @@ TEST_CASE("sequences of one length are one group") {
   ids text(20 * 160 + 1);
   for (std::size_t i = 0; i < text.size(); ++i) text[i] = static_cast<std::int32_t>(4 + i);
   window_source const source(text, {.length = 20});
-  sequence_batches const b(source, {.microbatch_size = 4, .microbatches = 1, .seed = 1}, 2);
+  sequence_batches const b(source, {.microbatch_size = 4, .microbatches = 1, .seed = 1}, layout::padded, 2);
   CHECK(b.lengths(0).length[0] == 20);
   CHECK(b.lengths(0).length[1] == 0);
   // In groups of two minibatches, windows of a microbatch would lie within 8 of each other.
@@ -221,7 +224,7 @@ TEST_CASE("what cannot be batched is refused") {
   using batches_of_pairs = sequence_batches<parallel_source>;
   CHECK_THROWS_AS(batches_of_pairs(source, {.microbatch_size = 0}), foal::error);
   CHECK_THROWS_AS(batches_of_pairs(source, {.microbatches = 0}), foal::error);
-  CHECK_THROWS_AS(batches_of_pairs(source, {}, 0), foal::error);
+  CHECK_THROWS_AS(batches_of_pairs(source, {}, layout::padded, 0), foal::error);
   CHECK_THROWS_AS(batches_of_pairs(source, {.microbatch_size = 7, .microbatches = 2}), foal::error);
   parallel_source const none;
   CHECK_THROWS_AS(batches_of_pairs(none, {.order = ordering::cyclic}), foal::error);
@@ -255,4 +258,36 @@ TEST_CASE("an evaluation sees every sample once, by length, the last microbatch 
   CHECK(length[3] == 1);
   for (int k = 0; k < n.length[0]; ++k) CHECK(x[static_cast<std::size_t>(3 * n.length[0] + k)] == 0);
   for (int k = 0; k < n.length[1]; ++k) CHECK(t[static_cast<std::size_t>(3 * n.length[1] + k)] == ignored_target);
+}
+
+TEST_CASE("ragged batches are the padded ones without the padding") {
+  parallel_source const source = pairs(50);
+  batching const how{.microbatch_size = 4, .microbatches = 3, .seed = 5};
+  sequence_batches const padded(source, how), ragged(source, how, layout::ragged);
+  CHECK_FALSE(padded.ragged());
+  CHECK(ragged.ragged());
+  for (long long m = 0; m < 3 * padded.minibatches_per_epoch(); ++m) {
+    auto const longest = padded.lengths(m);
+    CHECK(ragged.lengths(m) == longest);
+    for (int entry : {0, 1, 2}) {
+      int const axis = source.entry_axis(entry), width = axis == 0 ? 1 : longest.length[axis - 1];
+      int length[4] = {1, 1, 1, 1};
+      if (axis > 0) ragged.sample_lengths(m, axis, length);
+      std::vector<float> x(static_cast<std::size_t>(4 * width)), wanted, y(x.size() + 1, -7);
+      padded.inputs(m, entry, x.data());
+      ragged.inputs(m, entry, y.data());
+      for (int i = 0; i < 4; ++i) {
+        CHECK(length[i] == (axis == 0 ? 1 : source.length(ragged.index(ragged.ordinal(m) + i), axis)));
+        wanted.insert(wanted.end(), x.begin() + i * width, x.begin() + i * width + length[i]);
+      }
+      wanted.resize(y.size(), -7);  // nothing is written behind them
+      CHECK(y == wanted);
+    }
+    ids t(static_cast<std::size_t>(4 * longest.length[1])), kept, packed(t.size(), -7);
+    padded.targets(m, t.data());
+    ragged.targets(m, packed.data());
+    std::copy_if(t.begin(), t.end(), std::back_inserter(kept), [](std::int32_t id) { return id != ignored_target; });
+    kept.resize(packed.size(), -7);
+    CHECK(packed == kept);
+  }
 }

@@ -106,6 +106,9 @@ struct layer_run {
   std::vector<shape> read_shapes;
   std::vector<S const*> read_pointers;
   std::vector<S*> read_gradient_pointers;
+  // Of a ragged microbatch: as many as `in` and the entries have positions, samples = 1.
+  sample_bounds bounds{};
+  std::vector<sample_bounds> read_bounds;
 
   layer_run(shape in_shape, int m, unsigned seed)
       : in(in_shape),
@@ -161,6 +164,8 @@ struct layer_run {
     ctx.read = read_pointers.data();
     ctx.read_gradient = read_gradient_pointers.data();
     ctx.read_shape = read_shapes.data();
+    ctx.bounds = bounds;
+    if (!read_bounds.empty()) ctx.read_bounds = read_bounds.data();
     return ctx;
   }
 

@@ -12,3 +12,19 @@ TEST_CASE("Shapes know their extents and differ by rank", "[tensor]") {
   STATIC_REQUIRE(foal::image(3, 5, 7) != foal::image(3, 7, 5));
   STATIC_REQUIRE(foal::features(12) != foal::image(12, 1, 1));  // as many numbers, but flatten stands between them
 }
+
+TEST_CASE("A microbatch's lengths shorten the sequences of their axis; ragged ones count all samples as one", "[tensor]") {
+  using foal::at_length;
+  using foal::samples_at;
+  using foal::sequence;
+  constexpr foal::lengths_of_axes padded{{5, 3}}, ragged{{17, 0}, true};
+  STATIC_REQUIRE(at_length(sequence(4, 9, 1), padded) == sequence(4, 5, 1));
+  STATIC_REQUIRE(at_length(sequence(4, 9, 2), padded) == sequence(4, 3, 2));
+  STATIC_REQUIRE(at_length(sequence(4, 9), padded) == sequence(4, 9));
+  STATIC_REQUIRE(at_length(sequence(4, 9, 1), {}) == sequence(4, 9, 1));
+  STATIC_REQUIRE(at_length(sequence(4, 9, 1), ragged) == sequence(4, 17, 1));
+  STATIC_REQUIRE(at_length(sequence(4, 9, 2), ragged).size() == 0);  // every sample is empty there
+  STATIC_REQUIRE(samples_at(sequence(4, 9, 1), padded, 6) == 6);
+  STATIC_REQUIRE(samples_at(sequence(4, 9, 1), ragged, 6) == 1);
+  STATIC_REQUIRE(samples_at(foal::features(1), ragged, 6) == 6);
+}

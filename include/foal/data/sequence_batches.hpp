@@ -15,6 +15,10 @@
 
 namespace foal::data {
 
+/// How the samples of a microbatch lie. padded: each has the positions of the longest, those beyond its own length are
+/// padding. ragged: one after the other, each with its own positions; what layers compute is then of tokens alone.
+enum class layout { padded, ragged };
+
 /// Microbatches of `source`, numbered from 0 over the whole run. Refers to the source, which must live longer. The const
 /// members are functions of their arguments, allocate nothing, and may be called from several threads at once.
 ///
@@ -28,7 +32,8 @@ class sequence_batches {
  public:
   /// group: minibatches of a group. Fewer mean less padding, more mean more different minibatches. Throws foal::error if M,
   /// N or group is not positive, or if not even one minibatch fits into an epoch.
-  sequence_batches(Source const& from, batching how, int group = 16) : source_(&from), how_(how) {
+  explicit sequence_batches(Source const& from, batching how, layout lie = layout::padded, int group = 16)
+      : source_(&from), how_(how), layout_(lie) {
     require(how.microbatch_size > 0 && how.microbatches > 0 && group > 0, "cannot batch, because the microbatch size is ",
             how.microbatch_size, ", a minibatch has ", how.microbatches, " microbatches and a group ", group,
             " minibatches; give numbers above 0");
@@ -40,7 +45,7 @@ class sequence_batches {
             " sequences and the source holds ", from.size(), "; use a smaller minibatch or more sequences");
     if (how.order == ordering::shuffled) make_groups(group);
   }
-  sequence_batches(Source const&&, batching, int = 16) = delete;
+  sequence_batches(Source const&&, batching, layout = layout::padded, int = 16) = delete;
 
   /// floor(size / (M N)); the rest of an epoch is dropped.
   long long minibatches_per_epoch() const { return source_->size() / minibatch_samples(); }
@@ -65,24 +70,31 @@ class sequence_batches {
     return row(place_of(ordinal / how_.microbatch_size), static_cast<int>(ordinal % how_.microbatch_size));
   }
 
+  bool ragged() const { return layout_ == layout::ragged; }
+
   /// The longest of a microbatch's samples, on each axis.
   lengths_of_axes lengths(long long microbatch) const { return lengths(place_of(microbatch)); }
 
-  /// Writes an entry of a microbatch: [M, length of its axis], where the lengths are lengths(microbatch), or [M] values.
-  template <class S>
-  void inputs(long long microbatch, int entry, S* x) const {
+  /// Writes the positions of each of a microbatch's M samples on an axis.
+  void sample_lengths(long long microbatch, int axis, int* n) const {
     place const at = place_of(microbatch);
-    int const axis = source_->entry_axis(entry), width = axis == 0 ? 1 : lengths(at).length[axis - 1];
-    for (int i = 0; i < how_.microbatch_size; ++i)
-      source_->write_entry(row(at, i), entry, width, x + static_cast<std::ptrdiff_t>(i) * width);
+    for (int i = 0; i < how_.microbatch_size; ++i) n[i] = source_->length(row(at, i), axis);
   }
 
-  /// Writes the targets of a microbatch: [M, length of the last axis], padded with ignored_target.
+  /// Writes an entry of a microbatch: [M, length of its axis], where the lengths are lengths(microbatch), or ragged the
+  /// samples one after the other; or [M] values.
+  template <class S>
+  void inputs(long long microbatch, int entry, S* x) const {
+    write_rows(microbatch, source_->entry_axis(entry), [&](long long sample, int width, std::ptrdiff_t begin) {
+      source_->write_entry(sample, entry, width, x + begin);
+    });
+  }
+
+  /// Writes the targets of a microbatch: [M, length of the last axis], padded with ignored_target, or ragged the samples'
+  /// one after the other.
   void targets(long long microbatch, std::int32_t* t) const {
-    place const at = place_of(microbatch);
-    int const width = lengths(at).length[source_->axes() - 1];
-    for (int i = 0; i < how_.microbatch_size; ++i)
-      source_->write_target(row(at, i), width, t + static_cast<std::ptrdiff_t>(i) * width);
+    write_rows(microbatch, source_->axes(),
+               [&](long long sample, int width, std::ptrdiff_t begin) { source_->write_target(sample, width, t + begin); });
   }
 
   /// The targets of a minibatch that count.
@@ -106,6 +118,20 @@ class sequence_batches {
   long long row(place const& at, int i) const {
     if (how_.order != ordering::shuffled) return (at.first + i) % at.size;
     return sorted_[static_cast<std::size_t>(at.begin + shuffled(how_.seed, at.stream, at.size, at.first + i))];
+  }
+
+  /// write(sample, its positions, where they begin) for the samples of a microbatch, in order; axis 0: one position each.
+  template <class Write>
+  void write_rows(long long microbatch, int axis, Write write) const {
+    place const at = place_of(microbatch);
+    int const longest = axis == 0 || ragged() ? 1 : lengths(at).length[axis - 1];
+    std::ptrdiff_t begin = 0;
+    for (int i = 0; i < how_.microbatch_size; ++i) {
+      long long const sample = row(at, i);
+      int const width = axis > 0 && ragged() ? source_->length(sample, axis) : longest;
+      write(sample, width, begin);
+      begin += width;
+    }
   }
 
   lengths_of_axes lengths(place const& at) const {
@@ -158,6 +184,7 @@ class sequence_batches {
 
   Source const* source_;
   batching how_;
+  layout layout_;
   std::vector<long long> sorted_;  // the samples by length; empty unless shuffled
   std::vector<long long> first_;   // of each group, its first minibatch; then their number
 };

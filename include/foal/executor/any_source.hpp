@@ -15,6 +15,9 @@ namespace foal::executor {
 ///   inputs(m, x, scratch) for a model with one input, or inputs(m, entry, x) for one with several, packed at lengths(m);
 ///   targets(m, t);
 ///   and, as wanted, lengths(m) -> lengths_of_axes and weight(minibatch): what its sum of losses is divided by to be a mean.
+/// Ragged batches have instead of lengths(m) sample_lengths(m, axis, n), which writes the positions of each of the M samples
+/// on an axis, and write inputs and targets one sample after the other without padding; where they have ragged() too, they
+/// are so only if it gives true.
 template <class S, class Target, class Batches>
 source_functions source_of(Batches const& from) {
   source_functions f;
@@ -31,6 +34,14 @@ source_functions source_of(Batches const& from) {
   };
   if constexpr (requires(long long m) { from.lengths(m); })
     f.lengths = [](void const* self, long long m) { return static_cast<Batches const*>(self)->lengths(m); };
+  if constexpr (requires(long long m, int* n) { from.sample_lengths(m, 1, n); }) {
+    bool ragged = true;
+    if constexpr (requires { from.ragged(); }) ragged = from.ragged();
+    if (ragged)
+      f.sample_lengths = [](void const* self, long long m, int axis, int* n) {
+        static_cast<Batches const*>(self)->sample_lengths(m, axis, n);
+      };
+  }
   if constexpr (requires(long long k) { from.weight(k); })
     f.weight = [](void const* self, long long k) -> double { return static_cast<Batches const*>(self)->weight(k); };
   return f;

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <vector>
 
+#include <foal/executor/microbatch_lengths.hpp>
 #include <foal/executor/tables.hpp>
 #include <foal/transport/local.hpp>
 
@@ -105,15 +106,15 @@ struct bound_stage {
   channel_end again_in, again_out;        ///< from R to R within a segment of recomputed stages
 
   // Lengths travel beside a wire, in as many slots as it has. Null where no axis has a length of its own.
-  lengths_of_axes const* lengths_in = nullptr;
-  lengths_of_axes* lengths_out = nullptr;
+  microbatch_lengths const* lengths_in = nullptr;
+  microbatch_lengths* lengths_out = nullptr;
   std::uint32_t length_slots_in = 1, length_slots_out = 1;
 
   // What follows changes as the run goes on; only the stage's worker touches it.
-  std::vector<lengths_of_axes> lengths;  ///< of microbatch m at m mod size; empty: always the largest
-  long long updates = 0;                 ///< from the start of the run
-  std::uint32_t version = 0;             ///< updates in this phase
-  long long weighed = -1;                ///< last stage: the minibatch of the run whose weight is `weight`
+  std::vector<microbatch_lengths> lengths;  ///< of microbatch m at m mod size; empty: always the largest
+  long long updates = 0;                    ///< from the start of the run
+  std::uint32_t version = 0;                ///< updates in this phase
+  long long weighed = -1;                   ///< last stage: the minibatch of the run whose weight is `weight`
   double weight = 0;
   int accumulated = 0;                      ///< microbatches whose W waits for the last one of the minibatch
   long long evaluations_copied = 0;         ///< copies of the weights made for evaluations
@@ -143,7 +144,10 @@ struct bound_stage {
     return w + static_cast<std::size_t>(p.offset) * scalar_bytes;  // not read; live, so that it is always a valid pointer
   }
   lengths_of_axes lengths_of(std::uint32_t m) const {
-    return lengths.empty() ? lengths_of_axes{} : lengths[m % lengths.size()];
+    return lengths.empty() ? lengths_of_axes{} : lengths[m % lengths.size()].axes();
+  }
+  sample_bounds bounds_of(std::uint32_t m, shape s) const {
+    return lengths.empty() ? sample_bounds{} : lengths[m % lengths.size()].bounds(s);
   }
   bool delay_acts_on(lower::parameter_row const& p) const {
     return p.kind == lower::ownership::trained && (!delay_packed || p.backward_offset >= 0);

@@ -165,7 +165,8 @@ class run_memory {
                          f.recompute_transit, f.recompute_kept});
       });
       b.version_read.assign(static_cast<std::size_t>(in_flight), 0);
-      if (plan_.has_lengths()) b.lengths.assign(static_cast<std::size_t>(in_flight), {});
+      microbatch_lengths const none(values_.microbatch_size, plan_.axes());
+      if (plan_.axes() > 0) b.lengths.assign(static_cast<std::size_t>(in_flight), none);
       for (watermark* m : {&b.forwarded, &b.returned, &b.freed, &b.rebuilt})
         m->done.assign(static_cast<std::size_t>(slots), 0);
 
@@ -231,8 +232,9 @@ class run_memory {
       b.again_in.other = &bells_[static_cast<std::size_t>(a.worker)];
       a.wire_out.other = a.gradient_in.other = &bells_[static_cast<std::size_t>(b.worker)];
       b.wire_in.other = b.gradient_out.other = &bells_[static_cast<std::size_t>(a.worker)];
-      if (!plan_.has_lengths()) continue;
-      wire_lengths_[s + 1].resize(std::max(down.ring_transit, down.ring_kept));
+      if (plan_.axes() == 0) continue;
+      microbatch_lengths const none(values_.microbatch_size, plan_.axes());
+      wire_lengths_[s + 1].assign(std::max(down.ring_transit, down.ring_kept), none);
       b.lengths_in = a.lengths_out = wire_lengths_[s + 1].data();
       b.length_slots_in = a.length_slots_out = static_cast<std::uint32_t>(wire_lengths_[s + 1].size());
     }
@@ -267,7 +269,7 @@ class run_memory {
   std::vector<transport::channel> forward_, gradient_, again_;  ///< [s]: between s - 1 and s
   std::vector<std::vector<places>> places_;                     ///< of each stage's tensors
   std::vector<transport::bell> bells_;
-  std::vector<std::vector<lengths_of_axes>> wire_lengths_;  ///< [s]: between s - 1 and s
+  std::vector<std::vector<microbatch_lengths>> wire_lengths_;  ///< [s]: between s - 1 and s
   std::vector<void*> arenas_, devices_;
   std::vector<std::byte> host_input_, host_targets_, host_staging_;
   std::byte* host_target_ = nullptr;

@@ -15,11 +15,13 @@ inline std::size_t scale_bytes(std::size_t elements, lower::tensor const& stored
 inline void quantise(run_tables const& t, void* device, lower::tensor const& to, int samples, lengths_of_axes const& lengths,
                      void const* x, void* error, void* y) {
   auto const row = static_cast<std::size_t>(to.scale_row), most = static_cast<std::size_t>(to.sample.size());
-  auto const n = static_cast<std::size_t>(to.used(samples, lengths)), one = n / static_cast<std::size_t>(samples);
+  auto const n = static_cast<std::size_t>(to.used(samples, lengths));
+  samples = samples_at(to.sample, lengths, samples);
+  std::size_t const one = n / static_cast<std::size_t>(samples);
   auto* const scale = static_cast<std::byte*>(y);
   std::byte* const q = scale + scale_bytes(n, to);
   if (error == nullptr || one == most) return t.device.quantise(device, n / row, row, x, error, scale, q);
-  // Errors lie where the longest microbatch has its positions.
+  // Errors lie where the longest microbatch has its positions, or one after the other where it is ragged.
   for (std::size_t i = 0; i < static_cast<std::size_t>(samples); ++i)
     t.device.quantise(device, one / row, row, static_cast<std::byte const*>(x) + i * one * t.scalar_bytes,
                       static_cast<std::byte*>(error) + i * most * t.scalar_bytes, scale + scale_bytes(i * one, to),

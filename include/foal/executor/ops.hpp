@@ -231,12 +231,14 @@ class stage_ops : public stage_weights {
     c.device = b.device;
     c.in = at_length(l.in, n);
     c.out = at_length(l.out, n);
-    c.samples = v_.microbatch_size;
+    c.samples = samples_at(l.in, n, v_.microbatch_size);
+    c.bounds = b.bounds_of(p.microbatch, l.in);
     c.microbatches = v_.microbatches;
     c.random = {v_.seed, purpose::dropout, static_cast<std::uint32_t>(l.number),
                 static_cast<std::uint64_t>(p.global) * static_cast<std::uint64_t>(v_.microbatch_size)};
     for (int i = 0; i < l.reads; ++i) {
       c.read_shape[i] = at_length(l.read_shape[i], n);
+      c.read_bounds[i] = b.bounds_of(p.microbatch, l.read_shape[i]);
       c.read[i] = tensor(in, kept.read[i], p);
     }
     c.saved_x = tensor(in, kept.x, p);
@@ -269,11 +271,11 @@ class stage_ops : public stage_weights {
   /// A microbatch's lengths: from the source, or beside the wire; and on to the next stage.
   void pass_lengths(bound_stage& b, position p) const {
     if (b.lengths.empty()) return;
-    lengths_of_axes& mine = b.lengths[p.microbatch % b.lengths.size()];
+    microbatch_lengths& mine = b.lengths[p.microbatch % b.lengths.size()];
     if (b.number > 0)
       mine = b.lengths_in[p.microbatch % b.length_slots_in];
-    else if (source_.lengths != nullptr)
-      mine = source_.lengths(source_.self, p.global);
+    else
+      mine.load(source_, p.global);
     if (b.lengths_out != nullptr) b.lengths_out[p.microbatch % b.length_slots_out] = mine;
   }
 
@@ -315,8 +317,9 @@ class stage_ops : public stage_weights {
     lower::loss_call c;
     c.device = b.device;
     c.loss = t_.loss_value;
-    c.in = at_length(b.table->output, b.lengths_of(p.microbatch));
-    c.samples = v_.microbatch_size;
+    lengths_of_axes const n = b.lengths_of(p.microbatch);
+    c.in = at_length(b.table->output, n);
+    c.samples = samples_at(b.table->output, n, v_.microbatch_size);
     c.x = tensor(b.forward_tensors, b.table->output_tensor, p);
     c.targets = targets;
     c.phase = t_.phases.back().inference ? phase::evaluate : phase::train;

@@ -54,10 +54,11 @@ class run_plan {
     for (auto const& p : tables_.phases) most = std::max(most, f(p));
     return most;
   }
-  bool has_lengths() const {
-    for (lower::wire_entry const& e : tables_.stages.front().wire_in)
-      if (e.extent.axis > 0) return true;
-    return false;
+  /// Axes of the model's inputs whose lengths may differ from microbatch to microbatch.
+  int axes() const {
+    int last = 0;
+    for (lower::wire_entry const& e : tables_.stages.front().wire_in) last = std::max(last, e.extent.axis);
+    return last;
   }
   std::size_t bytes(long long elements) const { return static_cast<std::size_t>(elements) * tables_.scalar_bytes; }
   std::size_t tensor_bytes(lower::tensor const& x) const {

@@ -17,7 +17,9 @@ struct source_functions {
   void (*inputs)(void const* self, long long microbatch, int entry, void* x, void* scratch) = nullptr;
   void (*targets)(void const* self, long long microbatch, void* t) = nullptr;
   lengths_of_axes (*lengths)(void const* self, long long microbatch) = nullptr;  ///< null: always the largest
-  double (*weight)(void const* self, long long minibatch) = nullptr;             ///< null: that of its samples
+  /// Ragged microbatches: of each of the M samples, its positions on an axis (from 1). Null: padded.
+  void (*sample_lengths)(void const* self, long long microbatch, int axis, int* n) = nullptr;
+  double (*weight)(void const* self, long long minibatch) = nullptr;  ///< null: that of its samples
 };
 
 /// Samples to evaluate on: chunks of at most `chunk` samples, in order.

@@ -6,6 +6,7 @@
 #include <foal/core/type_list.hpp>
 #include <foal/device/attention.hpp>
 #include <foal/layer/contract.hpp>
+#include <foal/layer/samples.hpp>
 
 namespace foal {
 
@@ -31,6 +32,7 @@ template <int Heads, mask Mask = mask::none, class Lengths = void>
 struct attention {
   static_assert(Heads > 0, "cannot make an attention layer without heads; give Heads >= 1");
   static constexpr char const* name = "attention";
+  static constexpr bool ragged = true;
   static constexpr until input_kept = until::B, output_kept = until::B, reads_kept = until::B;
   using reads = detail::tags_of<Lengths>;
 
@@ -63,7 +65,8 @@ struct attention {
   template <class C>
   static device::attention_sizes sizes_of(C const& ctx) {
     int const positions = ctx.in.positions();
-    return {ctx.samples, positions, positions, Heads, ctx.out.channels(), Mask == mask::causal};
+    int const* const begin = ctx.bounds.begin;
+    return {samples_of(ctx), positions, positions, Heads, ctx.out.channels(), Mask == mask::causal, begin, begin};
   }
   template <class S>
   static device::position_rows<S> part(device::attention_sizes const& n, S* x, int which) {
@@ -83,6 +86,7 @@ template <int Heads, class Memory, class Lengths = void>
 struct cross_attention {
   static_assert(Heads > 0, "cannot make a cross_attention layer without heads; give Heads >= 1");
   static constexpr char const* name = "cross_attention";
+  static constexpr bool ragged = true;
   static constexpr until input_kept = until::B, output_kept = until::B, reads_kept = until::B;
   using reads = detail::tags_of<Memory, Lengths>;
 
@@ -120,7 +124,15 @@ struct cross_attention {
  private:
   template <class C>
   static device::attention_sizes sizes_of(C const& ctx) {
-    return {ctx.samples, ctx.in.positions(), ctx.read_shape[0].positions(), Heads, ctx.in.channels(), false};
+    int const* const keys = ctx.read_bounds == nullptr ? nullptr : ctx.read_bounds[0].begin;
+    return {samples_of(ctx),
+            ctx.in.positions(),
+            ctx.read_shape[0].positions(),
+            Heads,
+            ctx.in.channels(),
+            false,
+            ctx.bounds.begin,
+            keys};
   }
   template <class S>
   static device::position_rows<S> rows(S* data, int stride) {

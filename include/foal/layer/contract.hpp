@@ -21,9 +21,12 @@
 //     whose gradients backward_input ADDS to (ctx.read_gradient, null where none is wanted); then also, as wanted,
 //     static constexpr bool accepts_read(int i, shape in, shape other)   true
 //     static constexpr until reads_kept                             until::forward; ctx.read is valid until then
+//   static constexpr bool ragged                                    false; true: takes ragged microbatches (below)
 // Sizes are ctx.in, ctx.out and ctx.samples, not those of the type: a sequence may be shorter than its shape says.
-// backward_weight never reads weights. What forward kept is never derived again from weights.
-// forward and the backward ops are called by one worker at a time for one stage, in the order of the program.
+// A ragged microbatch has the positions of all samples one after the other, without padding, as one sample: ctx.samples is
+// 1, and ctx.bounds says where each begins. A layer that treats every position alone takes it as it is; one that does not
+// goes by the bounds (layer/samples.hpp). backward_weight never reads weights. What forward kept is never derived again from
+// weights. forward and the backward ops are called by one worker at a time for one stage, in the order of the program.
 #pragma once
 
 #include <foal/core/random.hpp>
@@ -115,6 +118,8 @@ struct context {
   S const* const* read = nullptr;     ///< the entries that the layer reads beside its input, in the order of its `reads`
   S* const* read_gradient = nullptr;  ///< of backward_input: where to add their gradients; null: not wanted
   shape const* read_shape = nullptr;  ///< of one sample
+  sample_bounds bounds{};             ///< of the input, where it is ragged
+  sample_bounds const* read_bounds = nullptr;  ///< of the entries, where they are
 };
 
 }  // namespace foal

@@ -5,6 +5,7 @@
 
 #include <foal/layer/contract.hpp>
 #include <foal/layer/elements.hpp>
+#include <foal/layer/samples.hpp>
 
 namespace foal {
 
@@ -18,6 +19,7 @@ struct dropout {
       "cannot make a dropout layer, because the probability is not in [0, 1) or its denominator is above 2^20; give "
       "dropout<numerator, denominator>, such as dropout<10> for 10 %");
   static constexpr char const* name = "dropout";
+  static constexpr bool ragged = true;
   static constexpr bool in_place = true;
 
   static constexpr shape output(shape in) { return in; }
@@ -44,7 +46,12 @@ struct dropout {
     random_key key = ctx.random;
     key.use = purpose::dropout;
     S const scale = static_cast<S>(Denominator) / static_cast<S>(Denominator - Numerator);
-    ctx.device.dropout(ctx.samples, ctx.in.size(), key, threshold, scale, from, to);
+    if (ctx.bounds.begin == nullptr) return ctx.device.dropout(ctx.samples, ctx.in.size(), key, threshold, scale, from, to);
+    for (int i = 0; i < ctx.bounds.samples; ++i, ++key.sample) {  // the mask that the sample would have with padding
+      sample_place const at = place_of_sample(ctx, i);
+      std::ptrdiff_t const skip = elements_before(ctx, at.first);
+      ctx.device.dropout(1, at.positions * ctx.in.channels(), key, threshold, scale, from + skip, to + skip);
+    }
   }
 };
 

@@ -27,6 +27,7 @@ struct embedding {
   static_assert(Vocabulary > 0 && Vocabulary <= 1 << 24 && Width > 0,
                 "cannot make an embedding, because it needs 1 to 2^24 tokens (ids travel as floats) and a positive width");
   static constexpr char const* name = "embedding";
+  static constexpr bool ragged = true;
   static constexpr until input_kept = until::W;
 
   static constexpr bool accepts(shape in) { return in.rank == 2 && in.channels() == 1; }
@@ -67,6 +68,7 @@ template <int Vocabulary, bias With = bias::none>
 struct logits {
   static_assert(Vocabulary > 0, "cannot make a logits layer, because its vocabulary is empty; give Vocabulary >= 1");
   static constexpr char const* name = "logits";
+  static constexpr bool ragged = true;
   static constexpr until input_kept = until::W;
 
   static constexpr bool accepts(shape in) { return in.rank == 1 || in.rank == 2; }

@@ -10,6 +10,7 @@ namespace foal {
 /// phase. Takes vectors, sequences and feature maps. Keeps the normalised values until W.
 struct layer_norm {
   static constexpr char const* name = "layer_norm";
+  static constexpr bool ragged = true;
   static constexpr double epsilon = 1e-5;
 
   static constexpr shape output(shape in) { return in; }

@@ -12,6 +12,7 @@ template <int Out, bias With = bias::per_channel>
 struct linear {
   static_assert(Out > 0, "cannot make a linear layer without outputs, because Out is not positive; give Out >= 1");
   static constexpr char const* name = "linear";
+  static constexpr bool ragged = true;
   static constexpr until input_kept = until::W;
 
   static constexpr bool accepts(shape in) { return in.rank == 1 || in.rank == 2; }

@@ -3,13 +3,29 @@
 
 #include <foal/layer/contract.hpp>
 #include <foal/layer/elements.hpp>
+#include <foal/layer/samples.hpp>
 
 namespace foal {
+
+namespace detail {
+
+/// Adds row p of `table` to position p of every sample of y.
+template <class C, class S>
+void add_by_position(C& ctx, S const* table, S* y) {
+  if (ctx.bounds.begin == nullptr) return ctx.device.add_to_rows(ctx.samples, ctx.in.size(), table, y);
+  for (int i = 0; i < ctx.bounds.samples; ++i) {
+    sample_place const at = place_of_sample(ctx, i);
+    ctx.device.add_to_rows(1, at.positions * ctx.in.channels(), table, y + elements_before(ctx, at.first));
+  }
+}
+
+}  // namespace detail
 
 /// y = x + PE, PE[p, 2i] = sin(p / 10000^(2i / width)), PE[p, 2i + 1] = cos(the same): Vaswani et al., Attention Is All You
 /// Need, section 3.5.
 struct sinusoidal_position {
   static constexpr char const* name = "sinusoidal_position";
+  static constexpr bool ragged = true;
   static constexpr bool in_place = true;
 
   static constexpr bool accepts(shape in) { return in.rank == 2; }
@@ -19,9 +35,9 @@ struct sinusoidal_position {
 
   template <class C, class S = typename C::scalar>
   static void forward(C& ctx, S const* x, weights<S const>, S* y, saved<S>) {
-    ctx.device.sinusoids(ctx.in.positions(), ctx.in.channels(), ctx.scratch);
+    ctx.device.sinusoids(longest_sample(ctx), ctx.in.channels(), ctx.scratch);
     if (y != x) ctx.device.copy(y, x, input_elements(ctx) * sizeof(S));
-    ctx.device.add_to_rows(ctx.samples, ctx.in.size(), static_cast<S const*>(ctx.scratch), y);
+    detail::add_by_position(ctx, static_cast<S const*>(ctx.scratch), y);
   }
 
   template <class C, class S = typename C::scalar>
@@ -33,6 +49,7 @@ struct sinusoidal_position {
 /// y = x + w, with a trained vector for each position: w [longest, width]. A shorter sequence takes the first ones.
 struct learned_position {
   static constexpr char const* name = "learned_position";
+  static constexpr bool ragged = true;
   static constexpr bool in_place = true;
 
   static constexpr bool accepts(shape in) { return in.rank == 2; }
@@ -46,7 +63,7 @@ struct learned_position {
   template <class C, class S = typename C::scalar>
   static void forward(C& ctx, S const* x, weights<S const> w, S* y, saved<S>) {
     if (y != x) ctx.device.copy(y, x, input_elements(ctx) * sizeof(S));
-    ctx.device.add_to_rows(ctx.samples, ctx.in.size(), w[0], y);
+    detail::add_by_position(ctx, w[0], y);
   }
 
   template <class C, class S = typename C::scalar>
@@ -56,7 +73,11 @@ struct learned_position {
 
   template <class C, class S = typename C::scalar>
   static void backward_weight(C& ctx, S const* dy, saved<S>, weights<S> dw) {
-    ctx.device.sum_of_rows(ctx.samples, ctx.in.size(), dy, dw[0]);
+    if (ctx.bounds.begin == nullptr) return ctx.device.sum_of_rows(ctx.samples, ctx.in.size(), dy, dw[0]);
+    for (int i = 0; i < ctx.bounds.samples; ++i) {
+      sample_place const at = place_of_sample(ctx, i);
+      ctx.device.sum_of_rows(1, at.positions * ctx.in.channels(), dy + elements_before(ctx, at.first), dw[0]);
+    }
   }
 };
 

@@ -109,7 +109,9 @@ struct layer_thunks {
       ctx.read = p.read;
       ctx.read_gradient = p.read_gradient;
       ctx.read_shape = c.read_shape;
+      ctx.read_bounds = c.read_bounds;
     }
+    ctx.bounds = c.bounds;
     return ctx;
   }
   static saved<S> kept(layer_call const& c) {

@@ -36,6 +36,7 @@ struct layer_call {
   void const* read[most_reads]{};
   void* read_gradient[most_reads]{};
   shape read_shape[most_reads]{};
+  sample_bounds bounds{}, read_bounds[most_reads]{};
 };
 
 using layer_function = void (*)(layer_call const&);
@@ -73,7 +74,7 @@ struct tensor {
   }
   /// Of activations in a microbatch of these lengths.
   constexpr long long count(int samples, lengths_of_axes const& n) const {
-    return static_cast<long long>(at_length(sample, n).size()) * samples;
+    return static_cast<long long>(at_length(sample, n).size()) * samples_at(sample, n, samples);
   }
   /// Elements in a microbatch of these lengths that a conversion takes: of what is no activation, all.
   constexpr long long used(int samples, lengths_of_axes const& n) const {

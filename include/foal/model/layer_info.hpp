@@ -49,6 +49,7 @@ struct layer_info {
   detail::tag_name read[most_reads];
   until reads_kept;
   bool (*accepts_read)(int i, shape in, shape other);
+  bool ragged;
 };
 
 namespace detail {
@@ -71,6 +72,14 @@ template <class L>
 constexpr bool in_place() {
   if constexpr (requires { L::in_place; })
     return L::in_place;
+  else
+    return false;
+}
+
+template <class L>
+constexpr bool ragged() {
+  if constexpr (requires { L::ragged; })
+    return L::ragged;
   else
     return false;
 }
@@ -159,7 +168,8 @@ inline constexpr layer_info info_of{L::name,
                                         return L::accepts_read(i, in, other);
                                       else
                                         return true;
-                                    }};
+                                    },
+                                    detail::ragged<L>()};
 
 /// Elements of all entries of a list of parameters.
 constexpr long long elements(list<parameter> const& all) {

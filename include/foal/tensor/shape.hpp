@@ -39,16 +39,29 @@ constexpr shape with_channels(shape s, int c) {
 /// Most length axes of a model.
 inline constexpr int most_axes = 2;
 
-/// The positions that each axis has in a microbatch: axis a at [a - 1]; 0: as many as the shape says.
+/// The positions that each axis has in a microbatch: axis a at [a - 1]; 0: as many as the shape says. Padded, these are the
+/// positions of each sample. Ragged, the samples lie one after the other without padding, and these are the positions of all
+/// of them together.
 struct lengths_of_axes {
   int length[most_axes] = {};
+  bool ragged = false;
   constexpr bool operator==(lengths_of_axes const&) const = default;
 };
 
-/// The shape that a microbatch of these lengths has.
+/// The shape that a microbatch of these lengths has: where it is ragged, of all samples as if they were one.
 constexpr shape at_length(shape s, lengths_of_axes const& n) {
-  if (s.axis > 0 && n.length[s.axis - 1] > 0) s.extent[1] = n.length[s.axis - 1];
+  if (s.axis > 0 && (n.ragged || n.length[s.axis - 1] > 0)) s.extent[1] = n.length[s.axis - 1];
   return s;
 }
+
+/// How many of these shapes a microbatch of `samples` samples has.
+constexpr int samples_at(shape s, lengths_of_axes const& n, int samples) { return n.ragged && s.axis > 0 ? 1 : samples; }
+
+/// Where the samples of a ragged microbatch lie: sample i has the positions begin[i] to begin[i + 1] - 1. Empty where a
+/// microbatch is padded.
+struct sample_bounds {
+  int samples = 0;
+  int const* begin = nullptr;  ///< [samples + 1]
+};
 
 }  // namespace foal

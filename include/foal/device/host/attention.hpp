@@ -16,24 +16,27 @@
 namespace foal::device::host_ops {
 
 /// y = softmax(q k^T / sqrt(head width)) v, head by head (Vaswani et al., Attention Is All You Need, section 3.2). y and dy
-/// are [samples, queries, width]; `lengths` (may be null) gives the number of keys of each sample that exist; a query that
-/// sees no key gets y = 0 and passes no gradient on. work: attention_scratch(head_width) elements.
+/// are rows of `width` channels, one for each query; `lengths` (may be null) gives the number of keys of each sample that
+/// exist; a query that sees no key gets y = 0 and passes no gradient on. work: attention_scratch(head_width) elements.
 ///
 /// Scores are made in squares of 64 keys by 64 queries, keys down and queries along the vector lanes, so that a softmax
 /// needs no sums across lanes; with more than 64 keys the sums run on from square to square (Dao et al., FlashAttention).
 /// What is kept is per head and query the largest score and one over the sum: backward makes the same scores from the same q
 /// and k. Rows are read where they are: copies of a head's rows cost more than they saved, with 12 to 128 positions.
 struct attention_ops {
-  /// kept: attention_kept(heads, queries) elements a sample, or null.
+  /// kept: attention_kept(heads, 1) elements for each query, or null.
   template <class S>
   static void attention_forward(attention_sizes const& n, position_rows<S const> q, position_rows<S const> k,
                                 position_rows<S const> v, S const* lengths, S* y, S* kept, S* work) {
     for (int sample = 0; sample < n.samples; ++sample) {
-      int const keys = keys_of(n, lengths, sample);
+      attention_sizes const one = n.of(sample);
+      std::ptrdiff_t const query = n.first_query(sample), key = n.first_key(sample);
+      int const keys = keys_of(one, lengths, sample);
       for (int head = 0; head < n.heads; ++head) {
-        for (int first = 0; first < n.queries; first += block) {
-          head_block const at{sample, head, first, std::min(block, n.queries - first), keys};
-          forward_block(n, at, q, k, v, y, kept, work);
+        for (int first = 0; first < one.queries; first += block) {
+          head_block const at{head, first, std::min(block, one.queries - first), keys};
+          forward_block(one, at, q.from(query), k.from(key), v.from(key), y + query * n.width, kept_of(n, query, kept),
+                        work);
         }
       }
     }
@@ -47,17 +50,21 @@ struct attention_ops {
                                  position_rows<S> dq, position_rows<S> dk, position_rows<S> dv, bool add, S* work) {
     bool const to_keys = dk.data != nullptr;
     for (int sample = 0; sample < n.samples; ++sample) {
-      int const keys = keys_of(n, lengths, sample);
+      attention_sizes const one = n.of(sample);
+      std::ptrdiff_t const query = n.first_query(sample), key = n.first_key(sample), out = query * n.width;
+      position_rows<S> const to_q = dq.from(query), to_k = dk.from(key), to_v = dv.from(key);
+      int const keys = keys_of(one, lengths, sample);
       if (to_keys && !add) {  // what no query sees
-        int const seen = n.causal ? std::min(keys, n.queries) : n.queries == 0 ? 0 : keys;
-        zero_rows(n, dk, sample, n.keys, seen);
-        zero_rows(n, dv, sample, n.keys, seen);
+        int const seen = n.causal ? std::min(keys, one.queries) : one.queries == 0 ? 0 : keys;
+        zero_rows(n.width, to_k, seen, one.keys);
+        zero_rows(n.width, to_v, seen, one.keys);
       }
-      if (keys == 0) zero_rows(n, dq, sample, n.queries, 0);
+      if (keys == 0) zero_rows(n.width, to_q, 0, one.queries);
       for (int head = 0; head < n.heads && keys > 0; ++head) {
-        for (int first = 0; first < n.queries; first += block) {
-          head_block const at{sample, head, first, std::min(block, n.queries - first), keys};
-          backward_block(n, at, q, k, v, y, kept, dy, dq, dk, dv, add, work);
+        for (int first = 0; first < one.queries; first += block) {
+          head_block const at{head, first, std::min(block, one.queries - first), keys};
+          backward_block(one, at, q.from(query), k.from(key), v.from(key), y + out, kept_of(n, query, kept), dy + out, to_q,
+                         to_k, to_v, add, work);
         }
       }
     }
@@ -67,9 +74,9 @@ struct attention_ops {
   static constexpr int block = attention_block;
   static constexpr int group = 16;  ///< loops along the lanes go in whole groups; a block of queries is padded to them
 
-  /// One head of one sample, and a block of its queries.
+  /// One head, and a block of its queries, of the sample at hand.
   struct head_block {
-    int sample, head, first, queries, keys;
+    int head, first, queries, keys;
 
     constexpr int padded() const { return (queries + group - 1) / group * group; }
     /// Keys that the block's queries can see.
@@ -85,8 +92,13 @@ struct attention_ops {
   }
 
   template <class S>
-  static void zero_rows(attention_sizes const& n, position_rows<S> rows, int sample, int positions, int from) {
-    for (int p = from; p < positions; ++p) std::fill_n(rows.at(sample, positions, p, 0), n.width, S(0));
+  static S* kept_of(attention_sizes const& n, std::ptrdiff_t query, S* kept) {
+    return kept == nullptr ? nullptr : kept + query * attention_kept(n.heads, 1);
+  }
+
+  template <class S>
+  static void zero_rows(int width, position_rows<S> rows, int from, int positions) {
+    for (int p = from; p < positions; ++p) std::fill_n(rows.at(p, 0), width, S(0));
   }
 
   template <class S>
@@ -125,9 +137,8 @@ struct attention_ops {
 
   /// The rows of one head from position `first` on, where they are.
   template <class S>
-  static strided<S> rows_of(attention_sizes const& n, head_block const& at, position_rows<S const> rows, int positions,
-                            int first) {
-    return {rows.at(at.sample, positions, first, at.head * n.head_width()), rows.stride, 1};
+  static strided<S> rows_of(attention_sizes const& n, head_block const& at, position_rows<S const> rows, int first) {
+    return {rows.at(first, at.head * n.head_width()), rows.stride, 1};
   }
 
   /// scores [count keys from `key` on, padded queries] = keys times the transposed queries; -inf where a query does not see.
@@ -148,18 +159,18 @@ struct attention_ops {
                             position_rows<S const> k, position_rows<S const> v, S* y, S* kept, S* work) {
     int const width = n.head_width(), padded = at.padded(), seen = at.seen(n.causal);
     S *const queries = work, *const scores = work + block * width;  // [head width, queries], [keys, queries]
-    S* const out = position_rows<S>{y, n.width}.at(at.sample, n.queries, at.first, at.head * width);
+    S* const out = position_rows<S>{y, n.width}.at(at.first, at.head * width);
     S top[block], sum[block], before[block];
     std::fill_n(top, padded, -std::numeric_limits<S>::infinity());
     std::fill_n(sum, padded, S(0));
     if (seen == 0) {
       for (std::ptrdiff_t i = 0; i < at.queries; ++i) std::fill_n(out + i * n.width, width, S(0));
     } else {
-      transpose(width, at, rows_of(n, at, q, n.queries, at.first), scale_of<S>(n), queries);
+      transpose(width, at, rows_of(n, at, q, at.first), scale_of<S>(n), queries);
     }
     for (int key = 0; key < seen; key += block) {
       int const count = std::min(block, seen - key);
-      auto const keys = rows_of(n, at, k, n.keys, key), values = rows_of(n, at, v, n.keys, key);
+      auto const keys = rows_of(n, at, k, key), values = rows_of(n, at, v, key);
       scores_of(n, at, key, count, keys, queries, scores);
       std::copy_n(top, padded, before);
       raise(count, padded, scores, top);
@@ -188,7 +199,7 @@ struct attention_ops {
 
   template <class S>
   static S* kept_at(attention_sizes const& n, head_block const& at, S* kept) {
-    return kept + (static_cast<std::ptrdiff_t>(at.sample) * n.heads + at.head) * 2 * n.queries + at.first;
+    return kept + static_cast<std::ptrdiff_t>(at.head) * 2 * n.queries + at.first;
   }
 
   /// top = the larger of top and the largest of each column; NaN is larger than nothing.
@@ -231,8 +242,8 @@ struct attention_ops {
     S *const share = changes + block * width, *const slope = share + block * block;  // probabilities and d scores
     position_rows<S const> const out_rows{y, n.width};
     S const scale = scale_of<S>(n);
-    auto const q_rows = rows_of(n, at, q, n.queries, at.first);
-    auto const dy_rows = rows_of(n, at, position_rows<S const>{dy, n.width}, n.queries, at.first);
+    auto const q_rows = rows_of(n, at, q, at.first);
+    auto const dy_rows = rows_of(n, at, position_rows<S const>{dy, n.width}, at.first);
     transpose(width, at, q_rows, scale, queries);
     transpose(width, at, dy_rows, S(1), changes);
 
@@ -242,16 +253,16 @@ struct attention_ops {
     std::copy_n(statistics, at.queries, top);
     std::copy_n(statistics + n.queries, at.queries, inverse);
     for (int i = 0; i < at.queries; ++i) {
-      S const* const a = out_rows.at(at.sample, n.queries, at.first + i, channel);
+      S const* const a = out_rows.at(at.first + i, channel);
       S const* const b = dy_rows.data + i * dy_rows.down;
       mean[i] = sum_in_lanes<S>(
           width, [a, b](auto lanes, int c) { return Eigen::internal::pmul(lanes.at(a + c), lanes.at(b + c)); });
     }
 
-    S* const dq_here = dq.at(at.sample, n.queries, at.first, channel);
+    S* const dq_here = dq.at(at.first, channel);
     for (int key = 0; key < seen; key += block) {
       int const count = std::min(block, seen - key);
-      auto const keys = rows_of(n, at, k, n.keys, key), values = rows_of(n, at, v, n.keys, key);
+      auto const keys = rows_of(n, at, k, key), values = rows_of(n, at, v, key);
       scores_of(n, at, key, count, keys, queries, share);
       strided_product::run(count, padded, width, values, changes, padded, slope, padded, false);
       for (int j = 0; j < count; ++j) {
@@ -268,7 +279,7 @@ struct attention_ops {
       if (dk.data == nullptr) continue;
       // The first block of queries that sees these keys starts their gradients.
       bool const more = add || at.first > (n.causal ? key : 0);
-      S *const to_k = dk.at(at.sample, n.keys, key, channel), *const to_v = dv.at(at.sample, n.keys, key, channel);
+      S *const to_k = dk.at(key, channel), *const to_v = dv.at(key, channel);
       strided_product::run(count, width, at.queries, strided<S>{slope, padded, 1}, q_rows.data, q_rows.down, to_k, dk.stride,
                            more);
       strided_product::run(count, width, at.queries, strided<S>{share, padded, 1}, dy_rows.data, dy_rows.down, to_v,

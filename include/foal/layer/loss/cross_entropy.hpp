@@ -18,6 +18,7 @@ struct cross_entropy {
   using role = foal::role::loss;
   using target = std::int32_t;
   static constexpr char const* name = "cross_entropy";
+  static constexpr bool ragged = true;
 
   static constexpr target ignored = device::ignored_target;
 

@@ -1,0 +1,40 @@
+// Whether a model takes ragged microbatches: sequences one after the other, without padding.
+#pragma once
+
+#include <string>
+
+#include <foal/core/error.hpp>
+#include <foal/data/sequence_batches.hpp>
+#include <foal/model/stages.hpp>
+
+namespace foal::lower {
+
+/// The first layer, or else the loss, that takes sequences only padded; null: none.
+template <model Net, class Loss>
+constexpr char const* what_pads() {
+  auto const& d = Net::description;
+  for (int i = 0; i < d.size; ++i) {
+    model_row const& r = d.row[i];
+    if (r.kind != foal::detail::item_kind::layer || r.info->ragged) continue;
+    if (r.in.axis > 0 || r.read_shape[0].axis > 0 || r.read_shape[1].axis > 0) return r.info->name;
+  }
+  if constexpr (!requires { requires Loss::ragged; })
+    if (d.output.axis > 0) return Loss::name;
+  return nullptr;
+}
+
+/// Ragged where the model takes it: nothing is computed for padding.
+template <model Net, class Loss>
+constexpr data::layout best_layout() {
+  return what_pads<Net, Loss>() == nullptr ? data::layout::ragged : data::layout::padded;
+}
+
+template <model Net, class Loss>
+void check_ragged(bool ragged, std::string const& model) {
+  if constexpr (constexpr char const* pads = what_pads<Net, Loss>(); pads != nullptr)
+    require(
+        !ragged, "cannot run ", model, " on ragged microbatches, because its ", pads,
+        " takes sequences only padded; give padded ones, or, if it takes every position alone, declare ragged = true in it");
+}
+
+}  // namespace foal::lower
