@@ -43,6 +43,7 @@ set(foal_example_parts
     translate/large
     translate/small
     translate/small_post
+    translate/small_untied
     translate/task
 )
 

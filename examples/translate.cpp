@@ -31,16 +31,16 @@ struct row {
 };
 
 translate::network const& network_of(std::string const& name) {
-  for (auto const* n : {&translate::small(), &translate::small_post(), &translate::large()})
+  for (auto const* n : {&translate::small(), &translate::small_post(), &translate::small_untied(), &translate::large()})
     if (name == n->name) return *n;
   throw foal::error("cannot train the network " + name +
-                    ", because there is none of that name; use small, small_post or large");
+                    ", because there is none of that name; use small, small_post, small_untied or large");
 }
 
 void read_arguments(int argc, char** argv, options& o) {
   CLI::App app("Trains a Transformer to translate, stage by stage, and scores its translations with BLEU.");
   app.add_option("--data", o.data, "numbers (spelled out, made here), or DIRECTORY:FROM-TO, such as multi30k:de-en");
-  app.add_option("--net", o.net, "small, small_post or large");
+  app.add_option("--net", o.net, "small, small_post, small_untied or large");
   app.add_option("--methods,--method", o.methods, "gpipe, pipedream, none, t1, t1t2, t1t2t3")
       ->delimiter(',')
       ->check(CLI::IsMember(translate::methods));
@@ -63,6 +63,8 @@ void read_arguments(int argc, char** argv, options& o) {
       ->check(CLI::PositiveNumber);
   app.add_option("--alpha", o.run.alpha, "of the length normalisation of the search; more favours longer translations")
       ->check(CLI::Range(0.0, 10.0));
+  app.add_option("--average-decay", o.run.average_decay, "of the average of the weights, which is translated with too")
+      ->check(CLI::Range(0.0, 1.0));
   app.add_option("--save", o.run.save, "write the weights to this file (safetensors) after the run, which is the only one");
   app.add_option("--load", o.run.load, "translate with the weights of this file instead of training");
   app.add_option("--samples", o.samples, "translations to print");
@@ -95,17 +97,23 @@ void print_samples(translate::task const& t, translate::translation const& r, in
   }
 }
 
-/// Means over the seeds; BLEU is that of search number `search`.
+/// "beam 4", or "beam 4, averaged weights".
+std::string name_of(int beam, bool averaged) { return foal::sentence("beam ", beam, averaged ? ", averaged weights" : ""); }
+
+/// Means over the seeds; BLEU is that of translation number `search`.
 void print_table(std::vector<row> const& rows, options const& o, std::size_t search) {
   using foal::report::fixed;
+  std::size_t const beams = o.run.beams.size();
+  bool const averaged = search >= beams;
   std::map<std::pair<std::string, double>, std::vector<double>> bleu, loss, ended;
   for (row const& r : rows) {
     auto const key = std::pair(r.method, r.rate);
     bleu[key].push_back(r.result.divergence.empty() ? r.result.translations[search].bleu : 0);
-    if (!r.result.validation_loss.empty()) loss[key].push_back(r.result.validation_loss.back());
+    if (!r.result.validation_loss.empty())
+      loss[key].push_back(averaged ? r.result.averaged_loss : r.result.validation_loss.back());
     ended[key].push_back(r.result.divergence.empty() ? 0 : 1);
   }
-  std::printf("beam %d, BLEU 0 where a run diverged:\n", o.run.beams[search]);
+  std::printf("%s, BLEU 0 where a run diverged:\n", name_of(o.run.beams[search % beams], averaged).c_str());
   std::printf("| method | rate | validation loss | BLEU | sd | diverged | minus gpipe | 95 %% interval |\n");
   std::printf("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n");
   for (std::string const& m : o.methods)
@@ -137,10 +145,10 @@ void write_json(std::vector<row> const& rows, options const& o, translate::netwo
     json.key("t3_epochs").value(o.run.t3_epochs).key("max_tau").value(r.result.max_tau);
     json.key("translations").begin_array();
     for (translate::translation const& t : r.result.translations) {
-      json.begin_object().key("beam").value(t.beam).key("bleu").value(t.bleu);
+      json.begin_object().key("beam").value(t.beam).key("averaged").value(t.averaged).key("bleu").value(t.bleu);
       json.key("brevity_penalty").value(t.brevity).key("seconds").value(t.seconds).end_object();
     }
-    json.end_array();
+    json.end_array().key("averaged_loss").value(r.result.averaged_loss);
     json.key("validation_loss").begin_array();
     for (double v : r.result.validation_loss) json.value(v);
     json.end_array().key("train_loss").begin_array();
@@ -180,16 +188,16 @@ int run(int argc, char** argv) {
         translate::outcome const& r = rows.back().result;
         if (!r.divergence.empty()) std::printf("%s: %s\n", label.c_str(), r.divergence.c_str());
         for (translate::translation const& t : r.translations)
-          std::printf(
-              "%s: BLEU %.2f (%.1f/%.1f/%.1f/%.1f, brevity %.3f, beam %d), trained in %.0f s, translated in %.0f s\n",
-              label.c_str(), t.bleu, 100 * t.precision[0], 100 * t.precision[1], 100 * t.precision[2], 100 * t.precision[3],
-              t.brevity, t.beam, r.seconds, t.seconds);
+          std::printf("%s: BLEU %.2f (%.1f/%.1f/%.1f/%.1f, brevity %.3f, %s), trained in %.0f s, translated in %.0f s\n",
+                      label.c_str(), t.bleu, 100 * t.precision[0], 100 * t.precision[1], 100 * t.precision[2],
+                      100 * t.precision[3], t.brevity, name_of(t.beam, t.averaged).c_str(), r.seconds, t.seconds);
         std::fflush(stdout);
         if (!o.json.empty()) write_json(rows, o, net);
       }
   std::printf("\n");
   if (rows.back().result.divergence.empty()) print_samples(task, rows.back().result.translations.back(), o.samples);
-  for (std::size_t search = 0; search < o.run.beams.size(); ++search) print_table(rows, o, search);
+  for (std::size_t search = 0; search < o.run.beams.size() * (o.run.load.empty() ? 2 : 1); ++search)
+    print_table(rows, o, search);
   return 0;
 }
 

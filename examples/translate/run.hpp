@@ -17,14 +17,16 @@ struct settings {
   long long warmup_updates = 1000;  ///< of the base rate
   double t1_epochs = 0;             ///< K; 0: all asynchronous updates
   int t3_epochs = 5;
-  std::vector<int> beams{1};  ///< of the searches for translations; 1: greedy
-  double alpha = 0.6;         ///< of their length normalisation
-  std::string save, load;     ///< weights written after training, read instead of training; empty: none
+  std::vector<int> beams{1};     ///< of the searches for translations; 1: greedy
+  double alpha = 0.6;            ///< of their length normalisation
+  double average_decay = 0.999;  ///< of the moving average of the weights, which is translated with too
+  std::string save, load;        ///< weights written after training, read instead of training; empty: none
 };
 
 /// What one search made of the test set.
 struct translation {
   int beam = 1;
+  bool averaged = false;  ///< with the averaged weights
   double bleu = 0, precision[4] = {}, brevity = 1, seconds = 0;
   std::vector<std::string> lines;
 };
@@ -33,7 +35,9 @@ struct outcome {
   std::vector<double> train_loss, validation_loss, validation_accuracy;
   std::string divergence;
   double seconds = 0, max_tau = 0;
-  std::vector<translation> translations;  ///< one a beam, in the order of the settings; none where it diverged
+  double averaged_loss = 0;               ///< on validation, of the averaged weights
+  std::vector<translation> translations;  ///< one a beam, in the order of the settings, then those with averaged weights
+                                          ///< (unless weights were loaded); none where it diverged
 };
 
 struct network {
@@ -45,9 +49,10 @@ struct network {
   std::string (*facts)(settings const&, long long minibatches_per_epoch);
 };
 
-network const& small();       ///< 2 + 2 layers, d 128, norms before
-network const& small_post();  ///< the same with norms after
-network const& large();       ///< 3 + 3 layers, d 256, norms before
+network const& small();         ///< 2 + 2 layers, d 128, norms before
+network const& small_post();    ///< the same with norms after
+network const& small_untied();  ///< as small, with a matrix over tokens for each embedding and for the scores
+network const& large();         ///< 3 + 3 layers, d 256, norms before
 
 inline std::vector<std::string> const methods{"gpipe", "pipedream", "none", "t1", "t1t2", "t1t2t3"};
 

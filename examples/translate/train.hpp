@@ -10,6 +10,7 @@
 #include <foal/layer/loss/cross_entropy.hpp>
 #include <foal/lr/reschedule.hpp>
 #include <foal/optim/adam.hpp>
+#include <foal/optim/averaged.hpp>
 #include <foal/predictor.hpp>
 #include <foal/schedule/gpipe.hpp>
 #include <foal/schedule/pipemare.hpp>
@@ -25,7 +26,8 @@ namespace translate {
 template <class Net>
 struct trainers {
   template <class Schedule, class... Policies>
-  using run = foal::trainer<Net, foal::loss::cross_entropy, Schedule, foal::optim::adamw, Policies...>;
+  using run =
+      foal::trainer<Net, foal::loss::cross_entropy, Schedule, foal::optim::averaged<foal::optim::adamw>, Policies...>;
   using rescheduled = foal::lr::reschedule<foal::lr::inverse_sqrt>;
   using synchronous = run<foal::schedule::gpipe, foal::lr::inverse_sqrt>;
   using stash = run<foal::schedule::pipemare, rescheduled, foal::versions::stash>;
@@ -41,8 +43,9 @@ typename Trainer::config config_of(settings const& s, long long per_epoch) {
   c.microbatches = s.microbatches;
   c.workers = s.workers;
   c.seed = s.seed;
-  c.optim.weight_decay = static_cast<float>(s.weight_decay);
-  c.optim.beta2 = 0.98F;  // Vaswani et al. 2017, section 5.3
+  c.optim.average_decay = s.average_decay;
+  c.optim.base.weight_decay = static_cast<float>(s.weight_decay);
+  c.optim.base.beta2 = 0.98F;  // Vaswani et al. 2017, section 5.3
   c.loss.label_smoothing = static_cast<float>(s.label_smoothing);
   foal::lr::inverse_sqrt const base{.rate = s.rate, .warmup = s.warmup_updates};
   long long const warmup = s.method.find("t3") != std::string::npos ? s.t3_epochs * per_epoch : 0;
@@ -175,6 +178,16 @@ outcome fit(Trainer& trainer, settings const& s, task const& t, long long per_ep
   return out;
 }
 
+/// The averaged weights take the place of the last ones.
+template <class Trainer>
+void let_average_stand(Trainer& trainer) {
+  for (int s = 0; s < Trainer::stages; ++s) {
+    auto const& parameters = trainer.tables().stages[static_cast<std::size_t>(s)].parameters;
+    for (std::size_t p = 0; p < parameters.size(); ++p)
+      if (parameters[p].home_stage < 0) trainer.set_weights(s, p, trainer.average(s, p));
+  }
+}
+
 template <class Net, class Trainer>
 outcome train_with(settings const& s, task const& t, std::function<void(std::string const&)> const& say) {
   long long const per_epoch = t.train.size() / (static_cast<long long>(s.microbatch_size) * s.microbatches);
@@ -187,8 +200,18 @@ outcome train_with(settings const& s, task const& t, std::function<void(std::str
   if (!out.divergence.empty()) return out;
   if (!s.save.empty()) foal::checkpoint::write_safetensors(s.save, trainer, {{"method", s.method}, {"data", t.name}});
   foal::predictor<Net> predictor({.microbatch_size = rows, .workers = s.workers});
-  predictor.take(trainer);
-  for (int const beam : s.beams) out.translations.push_back(translate_test<Net>(predictor, s, t, beam));
+  auto const translate_all = [&](bool averaged) {
+    predictor.take(trainer);
+    for (int const beam : s.beams) {
+      out.translations.push_back(translate_test<Net>(predictor, s, t, beam));
+      out.translations.back().averaged = averaged;
+    }
+  };
+  translate_all(false);
+  if (!s.load.empty()) return out;
+  out.averaged_loss = trainer.evaluate_average(t.validation).loss;
+  let_average_stand(trainer);
+  translate_all(true);
   return out;
 }
 
@@ -212,9 +235,9 @@ network make_network(char const* name, char const* what) {
   return {name, what, foal::stage_count<Net>, foal::parameter_count<Net>(), &train<Net>, &facts<Net>};
 }
 
-/// Every network here shares one matrix over tokens.
+/// `shared`: one matrix over tokens for both embeddings and the scores, or one for each.
 constexpr foal::zoo::transformer_size size_of(int layers, int width, int heads, int hidden, int dropout_percent,
-                                              foal::zoo::norm where) {
+                                              foal::zoo::norm where, foal::zoo::sharing shared = foal::zoo::sharing::all) {
   return {.encoder_layers = layers,
           .decoder_layers = layers,
           .width = width,
@@ -225,7 +248,7 @@ constexpr foal::zoo::transformer_size size_of(int layers, int width, int heads, 
           .longest = longest,
           .dropout_percent = dropout_percent,
           .where = where,
-          .shared = foal::zoo::sharing::all};
+          .shared = shared};
 }
 
 }  // namespace translate

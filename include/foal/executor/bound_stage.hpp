@@ -144,7 +144,7 @@ struct bound_stage {
     return w + static_cast<std::size_t>(p.offset) * scalar_bytes;  // not read; live, so that it is always a valid pointer
   }
   lengths_of_axes lengths_of(std::uint32_t m) const {
-    return lengths.empty() ? lengths_of_axes{} : lengths[m % lengths.size()].axes();
+    return lengths.empty() ? lengths_of_axes{} : lengths[m % lengths.size()].all();
   }
   sample_bounds bounds_of(std::uint32_t m, shape s) const {
     return lengths.empty() ? sample_bounds{} : lengths[m % lengths.size()].bounds(s);

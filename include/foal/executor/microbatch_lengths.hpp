@@ -15,37 +15,40 @@ class microbatch_lengths {
  public:
   microbatch_lengths(int samples, int axes)
       : samples_(samples),
-        begin_(static_cast<std::size_t>(axes) * (static_cast<std::size_t>(samples) + 1), 0),
-        count_(axes) {}
+        axes_(axes),
+        begin_(static_cast<std::size_t>(axes) * (static_cast<std::size_t>(samples) + 1), 0) {}
 
-  lengths_of_axes const& axes() const { return axes_; }
+  lengths_of_axes const& all() const { return all_; }
 
   /// Where the samples of a sequence of this shape lie; empty where they are padded or the shape has no axis.
   sample_bounds bounds(shape s) const {
-    if (!axes_.ragged || s.axis == 0) return {};
+    if (!all_.ragged || s.axis == 0) return {};
     return {samples_, begin_.data() + place(s.axis)};
   }
 
   /// Asks the source for those of a microbatch.
   void load(source_functions const& from, long long microbatch) {
-    axes_ = from.lengths != nullptr ? from.lengths(from.self, microbatch) : lengths_of_axes{};
-    axes_.ragged = from.sample_lengths != nullptr;
-    for (int axis = 1; axes_.ragged && axis <= count_; ++axis) {
+    all_ = {};
+    if (from.sample_lengths == nullptr) {
+      if (from.lengths != nullptr) all_ = from.lengths(from.self, microbatch);
+      return;
+    }
+    all_.ragged = true;
+    for (int axis = 1; axis <= axes_; ++axis) {
       int* const begin = begin_.data() + place(axis);
       begin[0] = 0;
       from.sample_lengths(from.self, microbatch, axis, begin + 1);
       for (int i = 0; i < samples_; ++i) begin[i + 1] += begin[i];
-      axes_.length[axis - 1] = begin[samples_];
+      all_.length[axis - 1] = begin[samples_];
     }
   }
 
  private:
   std::size_t place(int axis) const { return static_cast<std::size_t>(axis - 1) * (static_cast<std::size_t>(samples_) + 1); }
 
-  int samples_;
-  lengths_of_axes axes_{};
+  int samples_, axes_;
+  lengths_of_axes all_{};
   std::vector<int> begin_;  // [axes, samples + 1]
-  int count_;
 };
 
 }  // namespace foal::executor
