@@ -13,7 +13,7 @@ TEST_CASE("Shapes know their extents and differ by rank", "[tensor]") {
   STATIC_REQUIRE(foal::features(12) != foal::image(12, 1, 1));  // as many numbers, but flatten stands between them
 }
 
-TEST_CASE("A microbatch's lengths shorten the sequences of their axis; ragged ones count all samples as one", "[tensor]") {
+TEST_CASE("A microbatch has as many positions as its lengths say, and a ragged one is as one sample", "[tensor]") {
   using foal::at_length;
   using foal::samples_at;
   using foal::sequence;
