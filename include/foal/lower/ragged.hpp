@@ -9,7 +9,7 @@
 
 namespace foal::lower {
 
-/// The first layer, or else the loss, that takes sequences only padded; null: none.
+/// The name of the first layer that takes sequences only padded, or "loss"; null: nothing does.
 template <model Net, class Loss>
 constexpr char const* what_pads() {
   auto const& d = Net::description;
@@ -19,7 +19,7 @@ constexpr char const* what_pads() {
     if (r.in.axis > 0 || r.read_shape[0].axis > 0 || r.read_shape[1].axis > 0) return r.info->name;
   }
   if constexpr (!requires { requires Loss::ragged; })
-    if (d.output.axis > 0) return Loss::name;
+    if (d.output.axis > 0) return "loss";
   return nullptr;
 }
 
