@@ -5,7 +5,7 @@
 // up. The losses of the first minibatches must agree to 1e-4 of themselves. Every round trains some minibatches with one,
 // then with the other, and measures the rate of register-only multiply-adds between them: a fraction is flops of counted
 // products (convolutions and linear layers; forward, input gradient, weight gradient) over that rate, round by round. Rounds
-// are shared out over three processes, because where its memory lies makes a tenth of difference to the whole of one.
+// are shared out over three processes, because where a process's memory lies changes all its rounds by a tenth.
 // Peak memory is the rise of resident memory in a process of its own for each side, over some minibatches.
 //
 // The program versus_libtorch_onednn_bench is this one with foal's products and convolutions computed by oneDNN.

@@ -32,7 +32,7 @@ class sequence_batches {
  public:
   /// group: minibatches of a group. Fewer mean less padding, more mean more different minibatches. Throws foal::error if M,
   /// N or group is not positive, or if not even one minibatch fits into an epoch.
-  explicit sequence_batches(Source const& from, batching how, layout lie = layout::padded, int group = 16)
+  sequence_batches(Source const& from, batching how, layout lie = layout::padded, int group = 16)
       : source_(&from), how_(how), layout_(lie) {
     require(how.microbatch_size > 0 && how.microbatches > 0 && group > 0, "cannot batch, because the microbatch size is ",
             how.microbatch_size, ", a minibatch has ", how.microbatches, " microbatches and a group ", group,
@@ -70,6 +70,7 @@ class sequence_batches {
     return row(place_of(ordinal / how_.microbatch_size), static_cast<int>(ordinal % how_.microbatch_size));
   }
 
+  /// Whether microbatches lie ragged: then executor::source_of() asks for sample_lengths() instead of lengths().
   bool ragged() const { return layout_ == layout::ragged; }
 
   /// The longest of a microbatch's samples, on each axis.

@@ -29,6 +29,7 @@ constexpr data::layout best_layout() {
   return what_pads<Net, Loss>() == nullptr ? data::layout::ragged : data::layout::padded;
 }
 
+/// Throws foal::error if the microbatches are ragged and the model takes only padded ones.
 template <model Net, class Loss>
 void check_ragged(bool ragged, std::string const& model) {
   if constexpr (constexpr char const* pads = what_pads<Net, Loss>(); pads != nullptr)
