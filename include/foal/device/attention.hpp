@@ -3,33 +3,26 @@
 
 #include <cstddef>
 
+#include <foal/tensor/shape.hpp>
+
 namespace foal::device {
 
 /// Scaled dot-product attention of `samples` samples: `heads` heads of width / heads channels each. causal: query i sees
-/// the keys 0 .. i. Padded, each sample has `queries` and `keys` positions; ragged, where query_begin and key_begin are
-/// given, sample n has the queries query_begin[n] to query_begin[n + 1] - 1 of all, and so the keys.
+/// the keys 0 .. i. Padded, each sample has `queries` and `keys` positions; ragged, where bounds are given, those between
+/// its bounds.
 struct attention_sizes {
   int samples = 0, queries = 0, keys = 0;
   int heads = 1, width = 0;
   bool causal = false;
-  int const* query_begin = nullptr;
-  int const* key_begin = nullptr;
+  sample_bounds query_bounds{}, key_bounds{};
 
   constexpr int head_width() const { return width / heads; }
-  constexpr std::ptrdiff_t first_query(int sample) const { return first(query_begin, sample, queries); }
-  constexpr std::ptrdiff_t first_key(int sample) const { return first(key_begin, sample, keys); }
+  constexpr std::ptrdiff_t first_query(int sample) const { return query_bounds.first(sample, queries); }
+  constexpr std::ptrdiff_t first_key(int sample) const { return key_bounds.first(sample, keys); }
 
   /// One sample alone; its rows begin at first_query(sample) and first_key(sample).
   constexpr attention_sizes of(int sample) const {
-    return {1, count(query_begin, sample, queries), count(key_begin, sample, keys), heads, width, causal, nullptr, nullptr};
-  }
-
- private:
-  static constexpr std::ptrdiff_t first(int const* begin, int sample, int positions) {
-    return begin == nullptr ? static_cast<std::ptrdiff_t>(sample) * positions : begin[sample];
-  }
-  static constexpr int count(int const* begin, int sample, int positions) {
-    return begin == nullptr ? positions : begin[sample + 1] - begin[sample];
+    return {1, query_bounds.positions(sample, queries), key_bounds.positions(sample, keys), heads, width, causal, {}, {}};
   }
 };
 

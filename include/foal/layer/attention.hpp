@@ -65,8 +65,7 @@ struct attention {
   template <class C>
   static device::attention_sizes sizes_of(C const& ctx) {
     int const positions = ctx.in.positions();
-    int const* const begin = ctx.bounds.begin;
-    return {samples_of(ctx), positions, positions, Heads, ctx.out.channels(), Mask == mask::causal, begin, begin};
+    return {samples_of(ctx), positions, positions, Heads, ctx.out.channels(), Mask == mask::causal, ctx.bounds, ctx.bounds};
   }
   template <class S>
   static device::position_rows<S> part(device::attention_sizes const& n, S* x, int which) {
@@ -124,14 +123,14 @@ struct cross_attention {
  private:
   template <class C>
   static device::attention_sizes sizes_of(C const& ctx) {
-    int const* const keys = ctx.read_bounds == nullptr ? nullptr : ctx.read_bounds[0].begin;
+    sample_bounds const keys = ctx.read_bounds == nullptr ? sample_bounds{} : ctx.read_bounds[0];
     return {samples_of(ctx),
             ctx.in.positions(),
             ctx.read_shape[0].positions(),
             Heads,
             ctx.in.channels(),
             false,
-            ctx.bounds.begin,
+            ctx.bounds,
             keys};
   }
   template <class S>

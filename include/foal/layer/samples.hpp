@@ -21,8 +21,7 @@ int samples_of(C const& ctx) {
 /// Where sample i of the layer's input lies.
 template <class C>
 sample_place place_of_sample(C const& ctx, int i) {
-  if (ctx.bounds.begin == nullptr) return {i * ctx.in.positions(), ctx.in.positions()};
-  return {ctx.bounds.begin[i], ctx.bounds.begin[i + 1] - ctx.bounds.begin[i]};
+  return {ctx.bounds.first(i, ctx.in.positions()), ctx.bounds.positions(i, ctx.in.positions())};
 }
 
 /// The positions of the longest sample.

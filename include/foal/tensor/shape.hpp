@@ -58,10 +58,15 @@ constexpr shape at_length(shape s, lengths_of_axes const& n) {
 constexpr int samples_at(shape s, lengths_of_axes const& n, int samples) { return n.ragged && s.axis > 0 ? 1 : samples; }
 
 /// Where the samples of a ragged microbatch lie: sample i has the positions begin[i] to begin[i + 1] - 1. Empty where a
-/// microbatch is padded.
+/// microbatch is padded: then each sample has as many as the next, which the functions are told.
 struct sample_bounds {
   int samples = 0;
   int const* begin = nullptr;  ///< [samples + 1]
+
+  constexpr int first(int i, int padded_positions) const { return begin == nullptr ? i * padded_positions : begin[i]; }
+  constexpr int positions(int i, int padded_positions) const {
+    return begin == nullptr ? padded_positions : begin[i + 1] - begin[i];
+  }
 };
 
 }  // namespace foal
