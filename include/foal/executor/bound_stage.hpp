@@ -111,6 +111,7 @@ struct bound_stage {
   std::uint32_t length_slots_in = 1, length_slots_out = 1;
 
   // What follows changes as the run goes on; only the stage's worker touches it.
+  std::vector<lower::layer_call> calls;     ///< of each layer: prepared once, filled in by each op
   std::vector<microbatch_lengths> lengths;  ///< of microbatch m at m mod size; empty: always the largest
   long long updates = 0;                    ///< from the start of the run
   std::uint32_t version = 0;                ///< updates in this phase
@@ -145,9 +146,6 @@ struct bound_stage {
   }
   lengths_of_axes lengths_of(std::uint32_t m) const {
     return lengths.empty() ? lengths_of_axes{} : lengths[m % lengths.size()].all();
-  }
-  sample_bounds bounds_of(std::uint32_t m, shape s) const {
-    return lengths.empty() ? sample_bounds{} : lengths[m % lengths.size()].bounds(s);
   }
   bool delay_acts_on(lower::parameter_row const& p) const {
     return p.kind == lower::ownership::trained && (!delay_packed || p.backward_offset >= 0);

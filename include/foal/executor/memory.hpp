@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <memory>
 
+#include <foal/executor/calls.hpp>
 #include <foal/executor/run_plan.hpp>
 
 namespace foal::executor {
@@ -165,6 +166,7 @@ class run_memory {
                          f.recompute_transit, f.recompute_kept});
       });
       b.version_read.assign(static_cast<std::size_t>(in_flight), 0);
+      prepare_calls(b, tables_.scalar_bytes, values_);
       microbatch_lengths const none(values_.microbatch_size, plan_.axes());
       if (plan_.axes() > 0) b.lengths.assign(static_cast<std::size_t>(in_flight), none);
       for (watermark* m : {&b.forwarded, &b.returned, &b.freed, &b.rebuilt})

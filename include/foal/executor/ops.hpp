@@ -5,7 +5,7 @@
 #include <string>
 #include <utility>
 
-#include <foal/executor/bound_stage.hpp>
+#include <foal/executor/calls.hpp>
 #include <foal/executor/moves.hpp>
 #include <foal/executor/probe.hpp>
 #include <foal/executor/weights.hpp>
@@ -69,7 +69,7 @@ class stage_ops : public stage_weights {
       lower::layer_row const& l = b.table->layers[static_cast<std::size_t>(s.layer)];
       bool const own = l.trains && ((weight_gradients && !t_.thick) || l.early);
       if (s.x < 0 && !own) continue;
-      lower::layer_call c = backward_call(b, l, s, p);
+      lower::layer_call& c = backward_call(b, l, s, p);
       for (int i = 0; i < l.parameters; ++i) c.w[i] = backward_pointer(b, w, l.first_parameter + i, p.microbatch);
       if (own && s.x >= 0 && l.call.backward != nullptr) {
         l.call.backward(c);
@@ -99,7 +99,8 @@ class stage_ops : public stage_weights {
       lower::layer_row const& l = b.table->layers[static_cast<std::size_t>(s.layer)];
       bool const together = lies_together(b, l, s);
       for (int j = 0; j < (together ? 1 : v_.microbatches); ++j) {
-        lower::layer_call c = backward_call(b, l, s, {first.microbatch + static_cast<std::uint32_t>(j), first.global + j});
+        lower::layer_call c =  // a copy: its samples may be those of all microbatches
+            backward_call(b, l, s, {first.microbatch + static_cast<std::uint32_t>(j), first.global + j});
         if (together) c.samples *= v_.microbatches;
         l.call.backward_weight(c);
       }
@@ -213,53 +214,38 @@ class stage_ops : public stage_weights {
         continue;
       }
       lower::layer_row const& l = b.table->layers[static_cast<std::size_t>(s.layer)];
-      lower::layer_call c = call(b, in, l, s.kept, p);
+      lower::layer_call& c = call(b, in, l, s, p);
       c.phase = now;
       for (int i = 0; i < l.parameters; ++i) c.w[i] = forward_pointer(b, w, l.first_parameter + i);
       c.x = tensor(in, s.x, p);
       c.y = tensor(in, s.y, p);
-      c.scratch = tensor(in, s.scratch, p);
       for (int i = 0; i < l.reads; ++i) c.read[i] = tensor(in, s.read[i], p);
       l.call.forward(c);
     }
   }
 
-  lower::layer_call call(bound_stage& b, places const& in, lower::layer_row const& l, lower::kept_tensors const& kept,
-                         position p) const {
-    lower::layer_call c;
-    lengths_of_axes const n = b.lengths_of(p.microbatch);
-    c.device = b.device;
-    c.in = at_length(l.in, n);
-    c.out = at_length(l.out, n);
-    c.samples = samples_at(l.in, n, v_.microbatch_size);
-    c.bounds = b.bounds_of(p.microbatch, l.in);
-    c.microbatches = v_.microbatches;
-    c.random = {v_.seed, purpose::dropout, static_cast<std::uint32_t>(l.number),
-                static_cast<std::uint64_t>(p.global) * static_cast<std::uint64_t>(v_.microbatch_size)};
-    for (int i = 0; i < l.reads; ++i) {
-      c.read_shape[i] = at_length(l.read_shape[i], n);
-      c.read_bounds[i] = b.bounds_of(p.microbatch, l.read_shape[i]);
-      c.read[i] = tensor(in, kept.read[i], p);
-    }
-    c.saved_x = tensor(in, kept.x, p);
-    c.saved_y = tensor(in, kept.y, p);
-    for (int i = 0; i < lower::most; ++i) c.entry[i] = tensor(in, kept.entry[i], p);
-    for (int i = 0; i < l.buffers; ++i)
-      c.buffers[i] =
-          b.buffers +
-          static_cast<std::size_t>(b.table->buffers[static_cast<std::size_t>(l.first_buffer + i)].offset) * t_.scalar_bytes;
+  /// The layer's call for a microbatch, as far as every op needs it. What another op has left in it is not read.
+  lower::layer_call& call(bound_stage& b, places const& in, lower::layer_row const& l, lower::step const& s,
+                          position p) const {
+    lower::layer_call& c = b.calls[static_cast<std::size_t>(s.layer)];
+    if (!b.lengths.empty()) give_lengths(c, b, l, p.microbatch, v_.microbatch_size);
+    c.random.sample = static_cast<std::uint64_t>(p.global) * static_cast<std::uint64_t>(v_.microbatch_size);
+    c.saved_x = tensor(in, s.kept.x, p);
+    c.saved_y = tensor(in, s.kept.y, p);
+    for (int i = 0; i < lower::most; ++i) c.entry[i] = tensor(in, s.kept.entry[i], p);
+    c.scratch = tensor(in, s.scratch, p);
     return c;
   }
 
-  lower::layer_call backward_call(bound_stage& b, lower::layer_row const& l, lower::step const& s, position p) const {
-    lower::layer_call c = call(b, b.tensors, l, s.kept, p);
-    for (int i = 0; i < l.parameters; ++i)
-      c.dw[i] = b.g + static_cast<std::size_t>(b.table->parameters[static_cast<std::size_t>(l.first_parameter + i)].offset) *
-                          t_.scalar_bytes;
+  lower::layer_call& backward_call(bound_stage& b, lower::layer_row const& l, lower::step const& s, position p) const {
+    lower::layer_call& c = call(b, b.tensors, l, s, p);
+    c.phase = phase::train;
     c.dx = tensor(b.tensors, s.x, p);
     c.dy = tensor(b.tensors, s.y, p);
-    c.scratch = tensor(b.tensors, s.scratch, p);
-    for (int i = 0; i < l.reads; ++i) c.read_gradient[i] = tensor(b.tensors, s.read_gradient[i], p);
+    for (int i = 0; i < l.reads; ++i) {
+      c.read[i] = tensor(b.tensors, s.kept.read[i], p);
+      c.read_gradient[i] = tensor(b.tensors, s.read_gradient[i], p);
+    }
     return c;
   }
 

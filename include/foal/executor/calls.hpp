@@ -1,0 +1,46 @@
+// The calls of a stage's layers: what a run never changes of them is written once, so that an op fills in the rest.
+#pragma once
+
+#include <foal/executor/bound_stage.hpp>
+
+namespace foal::executor {
+
+/// Writes what ops leave alone: the device, shapes, the number of samples, where buffers and gradients lie. Needs a stage
+/// that is bound.
+inline void prepare_calls(bound_stage& b, std::size_t scalar_bytes, run_values const& v) {
+  lower::stage_table const& t = *b.table;
+  auto const in = [scalar_bytes](std::byte* base, lower::parameter_row const& p) {
+    return base + static_cast<std::size_t>(p.offset) * scalar_bytes;
+  };
+  b.calls.assign(t.layers.size(), {});
+  for (std::size_t i = 0; i < t.layers.size(); ++i) {
+    lower::layer_row const& l = t.layers[i];
+    lower::layer_call& c = b.calls[i];
+    c.device = b.device;
+    c.in = l.in;
+    c.out = l.out;
+    for (int r = 0; r < l.reads; ++r) c.read_shape[r] = l.read_shape[r];
+    c.samples = v.microbatch_size;
+    c.microbatches = v.microbatches;
+    c.random = {v.seed, purpose::dropout, static_cast<std::uint32_t>(l.number), 0};
+    for (int k = 0; k < l.parameters; ++k) c.dw[k] = in(b.g, t.parameters[static_cast<std::size_t>(l.first_parameter + k)]);
+    for (int k = 0; k < l.buffers; ++k)
+      c.buffers[k] = in(b.buffers, t.buffers[static_cast<std::size_t>(l.first_buffer + k)]);
+  }
+}
+
+/// The shapes and bounds that a call has in a microbatch, where microbatches have lengths.
+inline void give_lengths(lower::layer_call& c, bound_stage const& b, lower::layer_row const& l, std::uint32_t microbatch,
+                         int samples) {
+  microbatch_lengths const& of = b.lengths[microbatch % b.lengths.size()];
+  c.in = at_length(l.in, of.all());
+  c.out = at_length(l.out, of.all());
+  c.samples = samples_at(l.in, of.all(), samples);
+  c.bounds = of.bounds(l.in);
+  for (int i = 0; i < l.reads; ++i) {
+    c.read_shape[i] = at_length(l.read_shape[i], of.all());
+    c.read_bounds[i] = of.bounds(l.read_shape[i]);
+  }
+}
+
+}  // namespace foal::executor
