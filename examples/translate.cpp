@@ -92,7 +92,7 @@ void check_files(options const& o) {
 void print_samples(translate::task const& t, translate::translation const& r, int samples) {
   for (int i = 0; i < std::min(samples, static_cast<int>(r.lines.size())); ++i) {
     auto const n = static_cast<std::size_t>(i) * r.lines.size() / static_cast<std::size_t>(samples);
-    std::printf("  from  %s\n  to    %s\n  is    %s\n\n", t.test.text[n].c_str(), r.lines[n].c_str(),
+    std::printf("  source       %s\n  translation  %s\n  reference    %s\n\n", t.test.text[n].c_str(), r.lines[n].c_str(),
                 t.test.reference[n].c_str());
   }
 }
