@@ -85,6 +85,7 @@ set(foal_tests
     device/onednn
     device/onednn_training
     device/timed
+    executor/calls
     executor/diagnostics
     executor/drive
     executor/engine

@@ -159,4 +159,13 @@ struct bound_stage {
   }
 };
 
+namespace detail {
+
+/// Where a parameter or buffer lies in an array laid out by the stage's offsets.
+inline std::byte* in(run_tables const& t, std::byte* base, lower::parameter_row const& p) {
+  return base + static_cast<std::size_t>(p.offset) * t.scalar_bytes;
+}
+
+}  // namespace detail
+
 }  // namespace foal::executor

@@ -6,15 +6,12 @@
 namespace foal::executor {
 
 /// Writes what ops leave alone: the device, shapes, the number of samples, where buffers and gradients lie. Needs a stage
-/// that is bound.
-inline void prepare_calls(bound_stage& b, std::size_t scalar_bytes, run_values const& v) {
-  lower::stage_table const& t = *b.table;
-  auto const in = [scalar_bytes](std::byte* base, lower::parameter_row const& p) {
-    return base + static_cast<std::size_t>(p.offset) * scalar_bytes;
-  };
-  b.calls.assign(t.layers.size(), {});
-  for (std::size_t i = 0; i < t.layers.size(); ++i) {
-    lower::layer_row const& l = t.layers[i];
+/// whose table, device, gradients and buffers are bound. Allocates.
+inline void prepare_calls(bound_stage& b, run_tables const& t, run_values const& v) {
+  lower::stage_table const& s = *b.table;
+  b.calls.assign(s.layers.size(), {});
+  for (std::size_t i = 0; i < s.layers.size(); ++i) {
+    lower::layer_row const& l = s.layers[i];
     lower::layer_call& c = b.calls[i];
     c.device = b.device;
     c.in = l.in;
@@ -23,13 +20,15 @@ inline void prepare_calls(bound_stage& b, std::size_t scalar_bytes, run_values c
     c.samples = v.microbatch_size;
     c.microbatches = v.microbatches;
     c.random = {v.seed, purpose::dropout, static_cast<std::uint32_t>(l.number), 0};
-    for (int k = 0; k < l.parameters; ++k) c.dw[k] = in(b.g, t.parameters[static_cast<std::size_t>(l.first_parameter + k)]);
+    for (int k = 0; k < l.parameters; ++k)
+      c.dw[k] = detail::in(t, b.g, s.parameters[static_cast<std::size_t>(l.first_parameter + k)]);
     for (int k = 0; k < l.buffers; ++k)
-      c.buffers[k] = in(b.buffers, t.buffers[static_cast<std::size_t>(l.first_buffer + k)]);
+      c.buffers[k] = detail::in(t, b.buffers, s.buffers[static_cast<std::size_t>(l.first_buffer + k)]);
   }
 }
 
-/// The shapes and bounds that a call has in a microbatch, where microbatches have lengths.
+/// Writes the shapes, bounds and number of samples that a call has in a microbatch, which has `samples` samples. Needs a
+/// stage whose microbatches have lengths (b.lengths is not empty).
 inline void give_lengths(lower::layer_call& c, bound_stage const& b, lower::layer_row const& l, std::uint32_t microbatch,
                          int samples) {
   microbatch_lengths const& of = b.lengths[microbatch % b.lengths.size()];

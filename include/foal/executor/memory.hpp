@@ -166,7 +166,7 @@ class run_memory {
                          f.recompute_transit, f.recompute_kept});
       });
       b.version_read.assign(static_cast<std::size_t>(in_flight), 0);
-      prepare_calls(b, tables_.scalar_bytes, values_);
+      prepare_calls(b, tables_, values_);
       microbatch_lengths const none(values_.microbatch_size, plan_.axes());
       if (plan_.axes() > 0) b.lengths.assign(static_cast<std::size_t>(in_flight), none);
       for (watermark* m : {&b.forwarded, &b.returned, &b.freed, &b.rebuilt})

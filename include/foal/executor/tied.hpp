@@ -25,9 +25,6 @@ inline std::size_t slot_bytes(run_tables const& t, lower::parameter_row const& p
 inline lower::parameter_row const& row_of(bound_stage const& b, int parameter) {
   return b.table->parameters[static_cast<std::size_t>(parameter)];
 }
-inline std::byte* in(run_tables const& t, std::byte* base, lower::parameter_row const& p) {
-  return base + static_cast<std::size_t>(p.offset) * t.scalar_bytes;
-}
 
 }  // namespace detail
 

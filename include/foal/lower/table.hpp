@@ -15,7 +15,8 @@ inline constexpr int most = 4;
 /// Most entries of one wire: the activations and the open skips.
 inline constexpr int most_wires = 8;
 
-/// What one function of one layer gets. Pointers are device pointers; arrays hold `most` pointers, unused ones null.
+/// What one function of one layer gets. Pointers are device pointers; arrays hold `most` pointers, of which the layer has
+/// fewer: the others are null. What the function does not take may be another function's.
 struct layer_call {
   void* device = nullptr;
   shape in{}, out{};
