@@ -172,6 +172,7 @@ set(foal_cuda_tests
 
 # tests/fail/<name>_fail.cpp
 set(foal_fail_tests
+    chained_correction_of_a_stash
     correction_of_a_stash
     delay_policy_without_effect
     empty_model

@@ -10,8 +10,15 @@ struct holder {};
 
 }  // namespace naming
 
+namespace {
+
+struct unseen {};
+
+}  // namespace
+
 TEST_CASE("Types have the names that their users gave them", "[core]") {
   CHECK(foal::type_name<naming::net>() == "naming::net");
+  CHECK(foal::type_name<unseen>() == "unseen");
   CHECK(foal::type_name<int>() == "int");
   CHECK(foal::type_name<naming::holder<naming::net>>().find("holder<naming::net>") != std::string_view::npos);
   CHECK(foal::type_name<naming::net>() != foal::type_name<naming::holder<naming::net>>());

@@ -104,6 +104,7 @@ TEST_CASE("a chain asks for what its parts ask for") {
   static_assert(delay::corrects_backward<both, float> && delay::predicts_forward<both, float>);
   static_assert(delay::changes_gradient<both, float> && delay::watches_updates<both, float>);
   static_assert(!delay::predicts_forward<delay::chain<t2, delay::none>, float>);
+  static_assert(delay::needs_lag<both> && !delay::needs_lag<delay::chain<linear_prediction, delay::none>>);
   CHECK(delay::chain<t2, linear_prediction>{{.exact = true}, {}}.exact_lag());
   CHECK_FALSE(both{}.exact_lag());
 }

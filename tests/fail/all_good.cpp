@@ -1,4 +1,5 @@
 // The passing twin of every *_fail.cpp: what they get wrong, done right. It must compile with the flags they fail with.
+#include <foal/delay/chain.hpp>
 #include <foal/layer/relu.hpp>
 
 #include "net.hpp"
@@ -24,8 +25,11 @@ using asynchronous = run<foal::schedule::pipemare, foal::optim::adam, foal::dela
 using stashed = run<foal::schedule::pipemare, foal::optim::momentum, foal::versions::stash>;
 using synchronous = run<foal::schedule::gpipe, foal::versions::flush>;
 using own = run<foal::schedule::pipemare, last_gradient_only>;
+using chained = run<foal::schedule::pipemare, foal::delay::chain<last_gradient_only, foal::delay::discrepancy_correction>>;
+using own_of_a_stash = run<foal::schedule::pipemare, foal::versions::stash, last_gradient_only>;
 
 int main() {
-  int const stages = asynchronous::stages + stashed::stages + synchronous::stages + own::stages;
-  return foal::stage_count<skips> == 6 && stages == 8 ? 0 : 1;
+  int const stages =
+      asynchronous::stages + stashed::stages + synchronous::stages + own::stages + chained::stages + own_of_a_stash::stages;
+  return foal::stage_count<skips> == 6 && stages == 12 ? 0 : 1;
 }

@@ -5,14 +5,18 @@
 
 namespace foal {
 
-/// "net" for struct net, "foal::relu" for a layer. Only for people: the text differs between compilers.
+/// "net" for struct net, in a namespace without a name too, "foal::relu" for a layer. Only for people: the text differs
+/// between compilers.
 template <class T>
 constexpr std::string_view type_name() {
   std::string_view const all = __PRETTY_FUNCTION__;
   std::string_view const mark = "T = ";
   std::size_t const begin = all.find(mark) + mark.size();
   std::size_t const end = all.find_first_of(";]", begin);
-  return all.substr(begin, end - begin);
+  std::string_view name = all.substr(begin, end - begin);
+  for (std::string_view const unnamed : {"{anonymous}::", "(anonymous namespace)::"})
+    if (name.starts_with(unnamed)) name.remove_prefix(unnamed.size());
+  return name;
 }
 
 }  // namespace foal

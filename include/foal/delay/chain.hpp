@@ -40,6 +40,7 @@ struct chain {
   using role = foal::role::delay;
   static constexpr char const* name = "chain";
   static constexpr int states = A::states + B::states;
+  static constexpr bool needs_lag = delay::needs_lag<A> || delay::needs_lag<B>;
   static constexpr scope states_of =
       delay::states_of<A>() == scope::all || delay::states_of<B>() == scope::all ? scope::all : scope::read_in_backward;
   A first{};

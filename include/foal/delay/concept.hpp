@@ -25,7 +25,8 @@ enum class scope { read_in_backward, all };
 ///   backward_weight<S>(moment)  S f(S w, S const&... state)          the weight that B reads
 ///   gradient<S>(moment)         S f(S g, S w, S const&... state)     the gradient that the optimizer gets
 ///   after_update<S>(moment)     void f(S before, S after, S&... state)
-/// and: static constexpr scope states_of; bool exact_lag() const (lag of each microbatch instead of the mean).
+/// and: static constexpr scope states_of; bool exact_lag() const (lag of each microbatch instead of the mean); static
+/// constexpr bool needs_lag = true where it acts only if B reads other weights than its F did.
 /// With states, the functors act on the parameters that have them; without, on all.
 template <class P>
 concept delay_policy = std::same_as<typename P::role, foal::role::delay> && requires {
@@ -40,6 +41,9 @@ template <class P, class S>
 concept changes_gradient = requires(P const p, moment m) { p.template gradient<S>(m); };
 template <class P, class S>
 concept watches_updates = requires(P const p, moment m) { p.template after_update<S>(m); };
+
+template <class P>
+concept needs_lag = requires { requires P::needs_lag; };
 
 template <class P>
 constexpr scope states_of() {

@@ -132,8 +132,8 @@ template <class Versions, class Policy, bool HasEffect>
 struct discrepancy_exists {
   static_assert(
       HasEffect,
-      "foal: cannot use this delay policy (Policy) with foal::versions::stash, because it has no effect: B reads the "
-      "version that its F read; remove one of the two");
+      "foal: cannot use this delay policy (Policy) with foal::versions::stash, because its correction of B has no effect: B "
+      "reads the version that its F read; remove one of the two");
 };
 template <class Schedule, class Rate, bool HasEffect>
 struct rescheduling_has_an_effect {
@@ -228,12 +228,12 @@ struct policies_are_sound
       is_a_learning_rate<Rate>,
       is_a_delay_policy<Delay, S>,
       delay_policy_has_an_effect<Schedule, Delay, Schedule::asynchronous || std::is_same_v<Delay, delay::none>>,
-      discrepancy_exists<Versions, Delay,
-                         !(Versions::stashes && requires {
-  Delay::needs_lag; })>,
-      rescheduling_has_an_effect<Schedule, Rate, Schedule::asynchronous || !requires {
-  Rate::needs_delay; }>,
-      warmup_has_an_effect<Schedule, Warmup, Schedule::asynchronous || !Warmup::synchronous_phase>,
-      versions_fit_the_schedule<Schedule, Versions, Schedule::asynchronous != std::is_same_v<Versions, versions::flush>> {};
+      discrepancy_exists<Versions, Delay, !(Versions::stashes && delay::needs_lag<Delay>)>,
+      rescheduling_has_an_effect < Schedule,
+      Rate,
+      Schedule::asynchronous || !requires {
+  Rate::needs_delay;
+} >, warmup_has_an_effect<Schedule, Warmup, Schedule::asynchronous || !Warmup::synchronous_phase>,
+    versions_fit_the_schedule<Schedule, Versions, Schedule::asynchronous != std::is_same_v<Versions, versions::flush>>{};
 
 }  // namespace foal::lower
