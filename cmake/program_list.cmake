@@ -89,6 +89,7 @@ set(foal_tests
     executor/diagnostics
     executor/drive
     executor/engine
+    executor/evaluation
     executor/hook
     executor/memory
     executor/recompute

@@ -23,18 +23,19 @@ struct evaluation_result {
 class evaluator {
  public:
   evaluator(run_tables const& tables, run_values const& values) : t_(tables), samples_(values.evaluation_samples), plan_(1) {
-    std::size_t ring = 0, fixed = 0;
+    std::size_t arriving = 0;
     for (auto const& s : t_.stages) {
       weights_.push_back(plan_.add("weights for evaluation", category::evaluation, 0, 0, bytes(s.weight_elements)));
       buffers_.push_back(plan_.add("statistics for evaluation", category::evaluation, 0, 0, bytes(s.buffer_elements)));
-      std::size_t one = 0;
-      for (auto const& x : s.tensors)
-        if (needed(x)) one += padded(tensor_bytes(x));
-      ring = std::max(ring, one);
-      for (auto const& w : s.wire_in)
-        fixed = std::max(fixed, padded(bytes(static_cast<long long>(w.extent.size()) * samples_)));
+      std::size_t own = 0, leaving = 0;
+      for (auto const& x : s.tensors) {
+        if (is_own(x, &s == &t_.stages.front())) own += padded(tensor_bytes(x));
+        if (is_leaving(x)) leaving += padded(tensor_bytes(x));
+      }
+      region_bytes_ = std::max(region_bytes_, own + arriving);
+      arriving = leaving;
     }
-    region_bytes_ = ring + lower::most_wires * fixed;
+    region_bytes_ = std::max(region_bytes_, arriving);
     for (auto& r : region_) r = plan_.add("activations of one stage", category::evaluation, 0, 0, region_bytes_);
     targets_ = plan_.add("targets", category::evaluation, 0, 0,
                          static_cast<std::size_t>(t_.loss.targets_per_sample * samples_) * t_.loss.target_bytes);
@@ -86,12 +87,17 @@ class evaluator {
   std::size_t tensor_bytes(lower::tensor const& x) const {
     return static_cast<std::size_t>(x.bytes(samples_, static_cast<int>(t_.scalar_bytes)));
   }
-  /// Wires are quantised without error feedback.
-  static bool needed(lower::tensor const& x) { return !x.backward && x.where != lower::place::error; }
+  static bool is_leaving(lower::tensor const& x) { return !x.backward && x.where == lower::place::wire_out; }
+  /// Neither its predecessor's nor its successor's; the first stage's input is its own. Wires are quantised without error
+  /// feedback.
+  static bool is_own(lower::tensor const& x, bool first) {
+    return !x.backward && x.where != lower::place::error && !is_leaving(x) && (first || x.where != lower::place::wire_in);
+  }
   std::byte* at(std::size_t entry) const { return static_cast<std::byte*>(arena_) + plan_[entry].offset; }
   void bring(void* to, std::size_t n) { t_.device.copy_in(device_, to, host_.data(), n); }
 
-  /// Stages alternate between two regions, each laid out as [tensors of the stage][entries of its incoming wire].
+  /// Stages alternate between two regions: a stage's own tensors lie in its region from the front, what its predecessor
+  /// left for it from the back.
   loss::loss_result chunk(evaluation_source const& source, long long first, int n) {
     std::vector<void*> in, tensor;
     loss::loss_result result;
@@ -102,7 +108,7 @@ class evaluator {
       std::byte* next = at(region_[(s + 1) % 2]) + region_bytes_;
       tensor.assign(t.tensors.size(), nullptr);
       for (std::size_t x = 0; x < t.tensors.size(); ++x) {
-        if (!needed(t.tensors[x])) continue;
+        if (!is_own(t.tensors[x], s == 0)) continue;
         tensor[x] = place;
         place += padded(tensor_bytes(t.tensors[x]));
       }
@@ -124,7 +130,7 @@ class evaluator {
         if (y.backward) continue;
         auto const e = static_cast<std::size_t>(y.wire);
         if (y.where == lower::place::wire_in) tensor[x] = in[e];
-        if (y.where != lower::place::wire_out) continue;
+        if (!is_leaving(y)) continue;
         next -= padded(tensor_bytes(y));
         tensor[x] = next;
         if (out.size() <= e) out.resize(e + 1);
