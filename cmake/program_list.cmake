@@ -126,6 +126,8 @@ set(foal_tests
     optim/averaged
     optim/optim
     predictor
+    program/parity
+    program/translate
     report/chart
     report/facts
     report/html

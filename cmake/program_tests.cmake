@@ -1,4 +1,5 @@
 # Programs as their users start them, with little work: each must end well and print what it is for. Label "program".
+# Those of tests/program have more to show: parity, translate.
 
 # foal_program_test(NAME EXPECTED [ARGUMENT...]): EXPECTED is a regex over what it prints.
 function(foal_program_test name expected)
@@ -23,8 +24,3 @@ foal_program_test(stability "discrepancy 10, T2 .*0\\.9" --svg limits.svg)
 foal_program_test(sweep "asynchronous, uncorrected +[0-9]" --net mlp --methods none --epochs 1 --seeds 1 --jobs 1)
 foal_program_test(utilisation "Time to target" --microbatches 2 --seconds 0.01 --no-equal-memory)
 foal_program_test(wires "int8, of both +[0-9]" --epochs 1 --seeds 1)
-
-# Several runs, one after the other.
-add_test(NAME program/translate COMMAND "${CMAKE_COMMAND}" "-DPROGRAM=$<TARGET_FILE:translate>"
-         "-DWORK=${CMAKE_CURRENT_BINARY_DIR}/program/translate" -P "${PROJECT_SOURCE_DIR}/tests/program/translate.cmake")
-set_tests_properties(program/translate PROPERTIES LABELS program TIMEOUT 600)

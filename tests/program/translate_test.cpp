@@ -1,0 +1,74 @@
+// examples/translate: weights that it saves translate the same when they are loaded; what cannot be loaded or saved is
+// refused before hours of training.
+#include <catch2/catch.hpp>
+#include <regex>
+#include <vector>
+
+#include "tests/support/program.hpp"
+
+namespace {
+
+using foal::test::program_result;
+using foal::test::work_folder;
+
+/// Texts of two to five numbers, in words.
+void write_corpus(work_folder const& folder, std::string const& split, int lines) {
+  constexpr char const* english[] = {"one", "two", "three", "four", "five", "six", "seven", "eight"};
+  constexpr char const* german[] = {"eins", "zwei", "drei", "vier", "fuenf", "sechs", "sieben", "acht"};
+  std::string from, to;
+  for (int i = 0; i < lines; ++i)
+    for (int j = 0, last = 1 + i % 4; j <= last; ++j) {
+      int const number = (i * 7 + j * j * (1 + i / 8)) % 8;
+      char const end = j < last ? ' ' : '\n';
+      from += std::string(english[number]) + end;
+      to += std::string(german[number]) + end;
+    }
+  folder.write("corpus/" + split + ".en", from);
+  folder.write("corpus/" + split + ".de", to);
+}
+
+program_result translate(work_folder const& folder, std::string const& arguments) {
+  return folder.run(FOAL_PROGRAM, "--data corpus:en-de --merges 60 --samples 4 " + arguments);
+}
+
+/// The translations that it printed, which are words.
+std::vector<std::string> translations(std::string const& text) {
+  std::vector<std::string> all;
+  std::regex const line("  translation  (\\w.*)");
+  for (std::sregex_iterator i(text.begin(), text.end(), line), end; i != end; ++i) all.push_back((*i)[1]);
+  return all;
+}
+
+}  // namespace
+
+TEST_CASE("translate: saved weights translate the same when they are loaded", "[program]") {
+  work_folder const folder("translate");
+  write_corpus(folder, "train", 256);
+  write_corpus(folder, "val", 32);
+  write_corpus(folder, "test", 16);
+  // The average without a memory is the last weights, so that the samples, translated with the average, are theirs.
+  program_result const trained = translate(
+      folder,
+      "--methods t1t2t3 --epochs 4 --t3-epochs 1 --rate 5e-3 --microbatch-size 4 --microbatches 4 --warmup-updates 10 "
+      "--average-decay 0 --save weights.safetensors");
+  INFO(trained.text);
+  REQUIRE(trained.status == 0);
+  program_result const loaded = translate(folder, "--methods gpipe --seed 2 --load weights.safetensors");
+  INFO(loaded.text);
+  REQUIRE(loaded.status == 0);
+  REQUIRE(translations(trained.text).size() == 4);
+  CHECK(translations(loaded.text) == translations(trained.text));
+
+  auto const is_refused = [&](std::string const& arguments, std::string const& sentence) {
+    program_result const r = translate(folder, arguments);
+    INFO(r.text);
+    CHECK(r.status == 1);
+    CHECK(std::regex_search(r.text, std::regex(sentence)));
+  };
+  is_refused("--methods gpipe --net small_untied --load weights.safetensors",
+             "cannot read weights.safetensors into .*, because it lacks .*logits");
+  is_refused("--methods gpipe --load nowhere.safetensors", "cannot open nowhere.safetensors");
+  is_refused("--methods gpipe --save nowhere/weights.safetensors",
+             "cannot save the weights to nowhere/weights.safetensors, because .* is no directory");
+  is_refused("--methods gpipe,none --save weights.safetensors", "cannot save or load the weights of 2 runs");
+}
