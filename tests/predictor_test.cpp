@@ -21,38 +21,21 @@ using namespace foal;
 struct net : stages<input<5>, linear<6>, batch_norm, foal::tanh, dropout<1, 2>, residual<linear<6>, foal::tanh>, linear<3>> {
 };
 
-struct few {
-  test::stream from{.samples = 4};
-  long long size() const { return 24; }
-  shape sample() const { return features(5); }
-  int target_size() const { return 1; }
-  int classes() const { return 3; }
-  template <class S>
-  void write_sample(long long i, S* x) const {
-    test::stream one{.samples = 1};
-    one.inputs(i, x, static_cast<S*>(nullptr));
-  }
-  template <class T>
-  void write_target(long long i, T* t) const {
-    test::stream one{.samples = 1};
-    one.targets(i, t);
-  }
-};
-
 }  // namespace
 
 TEST_CASE("Predictions are the same on any number of workers, and those that evaluation scores", "[predictor]") {
   trainer<net, loss::cross_entropy, schedule::pipemare, optim::momentum> t(
       {.microbatch_size = 4, .microbatches = 2, .lr = {.rate = 0.05F}});
-  few const data;
-  t.run(data.from, {.minibatches = 10});
+  test::first_samples const data;
+  test::stream const batches{.samples = 4};
+  t.run(batches, {.minibatches = 10});
   std::vector<float> reference;
   for (int workers = 1; workers <= 4; ++workers) {
     predictor<net> p({.microbatch_size = 4, .microbatches = 2, .workers = workers});
     p.take(t);
     for (int again = 0; again < 2; ++again) {  // the second call begins at microbatch 0 too
       std::vector<float> all;
-      p.predict(data.from, 6, [&](long long m, float const* y, shape of, int samples) {
+      p.predict(batches, 6, [&](long long m, float const* y, shape of, int samples) {
         CHECK(m == static_cast<long long>(all.size()) / 12);
         CHECK(of == features(3));
         all.insert(all.end(), y, y + of.size() * samples);
@@ -72,7 +55,7 @@ TEST_CASE("Predictions are the same on any number of workers, and those that eva
     loss += std::log(sum) - static_cast<double>(y[target]);
   }
   CHECK(loss / 24 == Approx(t.evaluate(data).loss).epsilon(1e-5));
-  CHECK_THROWS_WITH(predictor<net>({.microbatches = 2}).predict(data.from, 3, [](long long, float const*, shape, int) {}),
+  CHECK_THROWS_WITH(predictor<net>({.microbatches = 2}).predict(batches, 3, [](long long, float const*, shape, int) {}),
                     Catch::Matchers::Contains("rounds of 2"));
 }
 

@@ -27,22 +27,6 @@ struct net : stages<input<5>, linear<wide>, foal::tanh, save<outer>, linear<32>,
 
 using run_type = trainer<net, loss::cross_entropy, schedule::gpipe, optim::momentum, scalar<double>>;
 
-struct few {
-  test::stream from{.samples = 1};
-  long long size() const { return 24; }
-  shape sample() const { return features(5); }
-  int target_size() const { return 1; }
-  int classes() const { return 3; }
-  template <class S>
-  void write_sample(long long i, S* x) const {
-    from.inputs(i, x, static_cast<S*>(nullptr));
-  }
-  template <class T>
-  void write_target(long long i, T* t) const {
-    from.targets(i, t);
-  }
-};
-
 struct trained : run_type {
   explicit trained(int samples)
       : run_type({.microbatch_size = 4, .microbatches = 2, .lr = {.rate = 0.05}, .evaluation_samples = samples}) {
@@ -53,7 +37,7 @@ struct trained : run_type {
 }  // namespace
 
 TEST_CASE("An evaluation is what the outputs say, however many samples it takes at once", "[evaluation]") {
-  few const data;
+  test::first_samples const data;
   trained const t(24);
   predictor<net, scalar<double>> p({.microbatch_size = 4, .microbatches = 2});
   p.take(t);

@@ -21,21 +21,6 @@ template <class Optimizer>
 using run =
     trainer<mlp<3>, loss::cross_entropy, schedule::pipemare, Optimizer, delay::discrepancy_correction, scalar<double>>;
 
-struct samples {
-  long long size() const { return 20; }
-  shape sample() const { return features(5); }
-  int target_size() const { return 1; }
-  int classes() const { return 3; }
-  template <class S>
-  void write_sample(long long i, S* x) const {
-    test::stream{.samples = 1}.inputs(i, x, static_cast<S*>(nullptr));
-  }
-  template <class T>
-  void write_target(long long i, T* t) const {
-    test::stream{.samples = 1}.targets(i, t);
-  }
-};
-
 }  // namespace
 
 TEST_CASE("The average follows its formula, and training keeps its bits", "[averaged]") {
@@ -61,7 +46,7 @@ TEST_CASE("The average follows its formula, and training keeps its bits", "[aver
 }
 
 TEST_CASE("Evaluation reads the average in place of the weights", "[averaged]") {
-  samples const data;
+  test::first_samples const data{20};
   run<optim::averaged<optim::momentum>> t({.microbatch_size = 2, .microbatches = 2, .lr = {.rate = 0.1}});
   test::stream const stream{.samples = 2};
   t.run(stream, {.minibatches = 15});

@@ -53,6 +53,25 @@ struct stream {
   }
 };
 
+/// The first samples of a stream, as a source.
+struct first_samples {
+  long long count = 24;
+  stream from{.samples = 1};
+
+  long long size() const { return count; }
+  shape sample() const { return features(from.features); }
+  int target_size() const { return 1; }
+  int classes() const { return from.classes; }
+  template <class S>
+  void write_sample(long long i, S* x) const {
+    from.inputs(i, x, static_cast<S*>(nullptr));
+  }
+  template <class T>
+  void write_target(long long i, T* t) const {
+    from.targets(i, t);
+  }
+};
+
 /// Every stage's weights after each of its updates, as bytes, and the versions that F and B read.
 class recorder {
  public:
