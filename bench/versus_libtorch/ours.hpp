@@ -62,13 +62,12 @@ class training final : public side {
   Trainer trainer_;
 };
 
-/// Policies are those of one thread.
 template <class Net, class... Policies>
 std::unique_ptr<side> train_with_foal(workload const& w, batches const& data, int workers) {
   if (workers > 1) {
     workload cut = w;
     cut.microbatch = std::min(w.microbatch, 8);
-    return std::make_unique<training<paired<Net>>>(cut, data, workers);
+    return std::make_unique<training<paired<Net, Policies...>>>(cut, data, workers);
   }
   return std::make_unique<training<alone<Net, Policies...>>>(w, data, workers);
 }

@@ -22,7 +22,8 @@ using backend = foal::on<foal::device::host>;
 template <class Net, class... Policies>
 using alone = foal::trainer<Net, foal::loss::cross_entropy, foal::schedule::sequential, foal::optim::momentum,
                             foal::executor::single_thread, backend, Policies...>;
-template <class Net>
-using paired = foal::trainer<Net, foal::loss::cross_entropy, foal::schedule::async_1f1b, foal::optim::momentum, backend>;
+template <class Net, class... Policies>
+using paired =
+    foal::trainer<Net, foal::loss::cross_entropy, foal::schedule::async_1f1b, foal::optim::momentum, backend, Policies...>;
 
 }  // namespace bench::versus
