@@ -49,7 +49,9 @@ class training final : public side {
                                .lr = {.rate = w.rate},
                                .evaluation = false};
     if (workers > 1) {
-      c.workers = c.ranks = workers;
+      c.workers = workers;
+      // Ranks take stages by their number, workers take ranks by their cost: few stages are balanced by workers alone.
+      c.ranks = Trainer::stages < 8 ? Trainer::stages : workers;
       c.pin = true;
       c.microbatch_size = std::min(c.microbatch_size, 8);
       c.microbatches = w.minibatch / c.microbatch_size;
