@@ -1,5 +1,5 @@
-# cmake -P: runs PROGRAM with ARGUMENTS (a list) in the fresh folder WORK; it must succeed, and print
-# what matches EXPECTED.
+# cmake -P: runs PROGRAM with ARGUMENTS (a list) in the fresh folder WORK; it must succeed, and print what matches
+# EXPECTED.
 
 cmake_minimum_required(VERSION 3.24)
 file(REMOVE_RECURSE "${WORK}")

@@ -18,10 +18,10 @@ struct program_result {
   std::string text;  ///< all that it printed, errors too
 };
 
-/// A fresh folder below the test's working directory, in which programs run.
+/// A fresh folder below program_test_files in the test's working directory, in which programs run.
 class work_folder {
  public:
-  explicit work_folder(std::string const& name) : path_(std::filesystem::absolute(name)) {
+  explicit work_folder(std::string const& name) : path_(std::filesystem::absolute("program_test_files") / name) {
     std::filesystem::remove_all(path_);
     std::filesystem::create_directories(path_);
   }

@@ -42,6 +42,7 @@ concept changes_gradient = requires(P const p, moment m) { p.template gradient<S
 template <class P, class S>
 concept watches_updates = requires(P const p, moment m) { p.template after_update<S>(m); };
 
+/// Beside weight stashing such a policy changes nothing.
 template <class P>
 concept needs_lag = requires { requires P::needs_lag; };
 

@@ -229,11 +229,8 @@ struct policies_are_sound
       is_a_delay_policy<Delay, S>,
       delay_policy_has_an_effect<Schedule, Delay, Schedule::asynchronous || std::is_same_v<Delay, delay::none>>,
       discrepancy_exists<Versions, Delay, !(Versions::stashes && delay::needs_lag<Delay>)>,
-      rescheduling_has_an_effect < Schedule,
-      Rate,
-      Schedule::asynchronous || !requires {
-  Rate::needs_delay;
-} >, warmup_has_an_effect<Schedule, Warmup, Schedule::asynchronous || !Warmup::synchronous_phase>,
-    versions_fit_the_schedule<Schedule, Versions, Schedule::asynchronous != std::is_same_v<Versions, versions::flush>>{};
+      rescheduling_has_an_effect<Schedule, Rate, Schedule::asynchronous || !lr::needs_delay<Rate>>,
+      warmup_has_an_effect<Schedule, Warmup, Schedule::asynchronous || !Warmup::synchronous_phase>,
+      versions_fit_the_schedule<Schedule, Versions, Schedule::asynchronous != std::is_same_v<Versions, versions::flush>> {};
 
 }  // namespace foal::lower

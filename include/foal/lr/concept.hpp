@@ -26,4 +26,8 @@ constexpr double linear_warmup(long long update, long long warmup) {
   return update >= warmup ? 1.0 : static_cast<double>(update + 1) / static_cast<double>(warmup);
 }
 
+/// P declares static constexpr bool needs_delay = true: without a delay it changes nothing.
+template <class P>
+concept needs_delay = requires { requires P::needs_delay; };
+
 }  // namespace foal::lr
