@@ -2,6 +2,7 @@
 # The test "tree" names each file that is here and not on disk, or on disk and not here.
 
 set(foal_headers
+    foal/core/atomic_file.hpp
     foal/core/config.hpp
     foal/core/denormals.hpp
     foal/core/error.hpp
@@ -16,15 +17,14 @@ set(foal_headers
     foal/report/bar_chart.hpp
     foal/report/cell.hpp
     foal/report/chart.hpp
+    foal/report/directory.hpp
     foal/report/escape.hpp
     foal/report/facts.hpp
-    foal/report/file.hpp
     foal/report/html.hpp
     foal/report/json.hpp
     foal/report/json_lines.hpp
     foal/report/metrics.hpp
     foal/report/number.hpp
-    foal/report/open.hpp
     foal/report/progress.hpp
     foal/report/rows.hpp
     foal/report/statistics.hpp
@@ -219,7 +219,6 @@ set(foal_headers
     foal/executor/weights.hpp
     foal/executor/worker.hpp
 
-    foal/checkpoint/atomic_file.hpp
     foal/checkpoint/json.hpp
     foal/checkpoint/layout.hpp
     foal/checkpoint/safetensors.hpp

@@ -52,6 +52,7 @@ set(foal_tests
     checkpoint/json
     checkpoint/safetensors
     clip/clip
+    core/atomic_file
     core/denormals
     core/error
     core/random
@@ -129,9 +130,11 @@ set(foal_tests
     program/parity
     program/translate
     report/chart
+    report/directory
     report/facts
     report/html
     report/json
+    report/json_lines
     report/number
     report/progress
     report/rows

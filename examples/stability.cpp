@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <numbers>
 
+#include <foal/core/atomic_file.hpp>
 #include <foal/delay/discrepancy_correction.hpp>
 #include <foal/optim/momentum.hpp>
 #include <foal/optim/sgd.hpp>
@@ -107,7 +108,7 @@ int main(int argc, char** argv) {
     std::string const from = " diverged after ", to = " measured at a delay of ";
     for (std::size_t at = 0; (at = svg.find(from, at)) != std::string::npos; at += to.size())
       svg.replace(at, from.size(), to);
-    report::write_file(picture, svg);
+    foal::write_file(picture, svg);
     if (!json.empty()) rows.write(json);
     return 0;
   } catch (std::exception const& e) {

@@ -5,7 +5,7 @@
 #include <filesystem>
 #include <map>
 
-#include <foal/report/file.hpp>
+#include <foal/core/atomic_file.hpp>
 #include <foal/report/json.hpp>
 #include <foal/report/number.hpp>
 #include <foal/report/statistics.hpp>
@@ -156,7 +156,7 @@ void write_json(std::vector<row> const& rows, options const& o, translate::netwo
     json.end_array().key("divergence").value(r.result.divergence).key("seconds").value(r.result.seconds).end_object();
   }
   json.end_array();
-  foal::report::write_file(o.json, text + "\n");
+  foal::write_file(o.json, text + "\n");
 }
 
 int run(int argc, char** argv) {

@@ -1,6 +1,8 @@
 // Rows, tables and the HTML page of compare.
 #include "report.hpp"
 
+#include <foal/core/atomic_file.hpp>
+#include <foal/report/directory.hpp>
 #include <foal/report/metrics.hpp>
 #include <foal/schedule/svg.hpp>
 
@@ -127,7 +129,7 @@ void write_report(std::vector<method_results> const& all, settings const& s, dou
         metrics.write(r);
       }
   for (method_results const& m : all)
-    report::write_file(folder + "/trace-" + name(m.method) + ".json", report::trace_json(m.trace));
+    foal::write_file(folder + "/trace-" + name(m.method) + ".json", report::trace_json(m.trace));
 
   report::html_page page("foal: six ways to train one pipeline", s.network + "; " + s.data);
   page.section("Results");

@@ -179,13 +179,7 @@ void run_all(std::vector<setting> const& all, network const& n, task const& data
   std::printf("%zu of %zu runs are in %s, %zu to do\n", all.size() - waiting.size(), all.size(), path.c_str(),
               waiting.size());
   if (waiting.empty()) return;
-  bool cut = false;
-  if (std::ifstream file(path, std::ios::ate | std::ios::binary); file && file.tellg() > 0) {
-    file.seekg(-1, std::ios::end);
-    cut = file.get() != '\n';
-  }
-  std::FILE* const file = foal::report::detail::open_for_writing(path, "ab");
-  if (cut) std::fputc('\n', file);
+  foal::report::json_lines log(path, true);
 
   std::vector<child> children;
   std::size_t next = 0, done = 0, failed = 0;
@@ -212,10 +206,7 @@ void run_all(std::vector<setting> const& all, network const& n, task const& data
       setting const& s = all[c.number];
       ++done;
       if (status == 0 && !c.line.empty() && c.line.back() == '}') {
-        c.line += '\n';
-        foal::require(std::fwrite(c.line.data(), 1, c.line.size(), file) == c.line.size() && std::fflush(file) == 0,
-                      "cannot write to ", path, ", because ", std::strerror(errno), "; free space or name another file");
-        c.line.pop_back();
+        log.write_line(c.line);
         result r = parsed(c.line);
         std::string const end = r.diverged_at >= 0   ? foal::sentence("diverged at update ", r.diverged_at)
                                 : r.accuracy.empty() ? "no epoch"
@@ -230,7 +221,6 @@ void run_all(std::vector<setting> const& all, network const& n, task const& data
       children.erase(children.begin() + static_cast<std::ptrdiff_t>(i));
     }
   }
-  std::fclose(file);
   foal::require(failed == 0, "cannot complete the sweep, because ", failed, " of ", waiting.size(),
                 " runs failed; see what they said above, then start the same command again");
 }

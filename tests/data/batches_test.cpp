@@ -8,7 +8,7 @@
 #include <foal/data/memory.hpp>
 #include <foal/data/split.hpp>
 
-#include "support.hpp"
+#include "tests/support/files.hpp"
 
 using foal::data::batches;
 using foal::data::batching;

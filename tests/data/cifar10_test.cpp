@@ -3,7 +3,7 @@
 
 #include <foal/data/cifar10.hpp>
 
-#include "support.hpp"
+#include "tests/support/files.hpp"
 
 using namespace foal_test;
 

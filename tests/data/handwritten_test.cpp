@@ -7,7 +7,7 @@
 
 #include <foal/data/handwritten.hpp>
 
-#include "support.hpp"
+#include "tests/support/files.hpp"
 
 using foal::data::dataset;
 using foal::data::handwritten;

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "support.hpp"
+#include "tests/support/files.hpp"
 
 namespace foal_test {
 

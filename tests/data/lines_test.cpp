@@ -7,7 +7,7 @@
 #include <foal/data/lines.hpp>
 #include <foal/data/text_files.hpp>
 
-#include "support.hpp"
+#include "tests/support/files.hpp"
 
 using namespace foal::data;
 using strings = std::vector<std::string>;

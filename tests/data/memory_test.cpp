@@ -4,7 +4,7 @@
 #include <foal/data/memory.hpp>
 #include <foal/data/source.hpp>
 
-#include "support.hpp"
+#include "tests/support/files.hpp"
 
 using foal::data::memory;
 static_assert(foal::data::source<memory<>>);

@@ -5,7 +5,7 @@
 
 #include <foal/data/npy.hpp>
 
-#include "support.hpp"
+#include "tests/support/files.hpp"
 
 using namespace foal_test;
 using foal::data::npy;

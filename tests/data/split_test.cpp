@@ -5,7 +5,7 @@
 #include <foal/data/source.hpp>
 #include <foal/data/split.hpp>
 
-#include "support.hpp"
+#include "tests/support/files.hpp"
 
 using foal::data::normalisation;
 using foal::data::split;

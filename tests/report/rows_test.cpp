@@ -1,12 +1,7 @@
 #include <foal/report/rows.hpp>
 
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <catch2/catch.hpp>
 #include <cstdint>
-#include <filesystem>
-#include <fstream>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -14,34 +9,13 @@
 
 #include <foal/report/metrics.hpp>
 
+#include "tests/support/files.hpp"
+
 namespace report = foal::report;
-namespace fs = std::filesystem;
 
-namespace {
-
-struct folder {
-  fs::path path = fs::temp_directory_path() / ("foal_rows_test_" + std::to_string(getpid()));
-  folder() { fs::create_directories(path); }
-  ~folder() { fs::remove_all(path); }
-  std::string file(char const* name) const { return (path / name).string(); }
-};
-
-std::string content(std::string const& path) {
-  std::ostringstream out;
-  out << std::ifstream(path, std::ios::binary).rdbuf();
-  return out.str();
-}
-
-std::string message(auto f) {
-  try {
-    f();
-  } catch (foal::error const& e) {
-    return e.what();
-  }
-  return "";
-}
-
-}  // namespace
+using foal_test::complaint;
+using foal_test::temporary_directory;
+using foal_test::text_of;
 
 TEST_CASE("rows are an array of flat objects", "[report]") {
   report::rows rows;
@@ -78,60 +52,36 @@ TEST_CASE("rows print as a table of every name that occurs", "[report]") {
   CHECK(rows.table().text() == "name  x    y\n------------\na     1    -\nbb    -  2.5\n");
 }
 
-TEST_CASE("a file is replaced in one step", "[report]") {
-  folder const f;
-  std::string const path = f.file("out.json");
-  report::write_file(path, "old");
+TEST_CASE("rows and metrics that cannot be written say so", "[report]") {
+  temporary_directory const folder;
   report::rows rows;
   rows.add({{"a", 1}});
-  rows.write(path);
-  CHECK(nlohmann::json::parse(content(path))[0]["a"] == 1);
-  CHECK(std::distance(fs::directory_iterator(f.path), fs::directory_iterator()) == 1);
-
-  fs::create_symlink(path, f.file("link"));
-  report::write_file(f.file("link"), "through");
-  CHECK(fs::is_symlink(f.file("link")));
-  CHECK(content(path) == "through");
-
-  report::write_file("/dev/null", "nothing");
-  CHECK_FALSE(fs::is_regular_file("/dev/null"));
-}
-
-TEST_CASE("what cannot be written is said in a sentence", "[report]") {
-  folder const f;
-  std::string const missing = f.file("no/such.json");
-  std::string const text = message([&] { report::write_file(missing, "x"); });
-  CHECK(text.find("cannot write '" + missing + "', because No such file or directory; ") == 0);
-  CHECK(message([&] { report::write_file(f.path.string(), "x"); }).find("because Is a directory") != std::string::npos);
-  CHECK(message([&] { report::write_file("/dev/full", std::string(100000, 'x')); }).find("No space left") !=
-        std::string::npos);
-  CHECK(message([&] { report::metrics log(missing); }).find("cannot write '" + missing) == 0);
-  CHECK(message([&] { report::metrics("/dev/full").write({{"a", 1}}); }).find("cannot write a line of metrics") == 0);
-  report::write_file(f.file("plain"), "x");
-  CHECK(message([&] { report::make_directory(f.file("plain")); }).find("cannot make the directory") == 0);
-  report::make_directory(f.file("a/b/c"));
-  CHECK(fs::is_directory(f.file("a/b/c")));
-  report::make_directory(f.file("a/b/c"));
+  rows.write(folder / "out.json");
+  CHECK(nlohmann::json::parse(text_of(folder / "out.json"))[0]["a"] == 1);
+  std::string const missing = folder / "no/such.json";
+  CHECK(complaint([&] { rows.write(missing); }).find("cannot write " + missing) == 0);
+  CHECK(complaint([&] { report::metrics log(missing); }).find("cannot write " + missing) == 0);
+  CHECK(complaint([&] { report::metrics("/dev/full").write({{"a", 1}}); }).find("cannot write a line to /dev/full") == 0);
 }
 
 TEST_CASE("metrics are complete lines at any moment", "[report]") {
-  folder const f;
-  std::string const path = f.file("metrics.jsonl");
+  temporary_directory const folder;
+  std::string const path = folder / "metrics.jsonl";
   {
     report::metrics log(path);
     for (int i = 0; i < 3; ++i) {
       log.write({{"update", i}, {"loss", 1.0 / (i + 1)}, {"text", "two\nlines"}});
-      std::string const so_far = content(path);
+      std::string const so_far = text_of(path);
       CHECK(std::count(so_far.begin(), so_far.end(), '\n') == i + 1);
       CHECK(so_far.back() == '\n');
     }
   }
   report::metrics(path, true).write({{"update", 3}});
-  std::istringstream lines(content(path));
+  std::istringstream lines(text_of(path));
   std::string line;
   int n = 0;
   while (std::getline(lines, line)) CHECK(nlohmann::json::parse(line)["update"] == n++);
   CHECK(n == 4);
   report::metrics(path).write({{"update", 0}});
-  CHECK(content(path) == "{\"update\":0}\n");
+  CHECK(text_of(path) == "{\"update\":0}\n");
 }

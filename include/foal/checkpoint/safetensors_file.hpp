@@ -10,8 +10,8 @@
 #include <utility>
 #include <vector>
 
-#include <foal/checkpoint/atomic_file.hpp>
 #include <foal/checkpoint/json.hpp>
+#include <foal/core/atomic_file.hpp>
 #include <foal/data/file.hpp>
 #include <foal/report/json.hpp>
 

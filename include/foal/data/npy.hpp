@@ -2,7 +2,6 @@
 #pragma once
 
 #include <bit>
-#include <cerrno>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -14,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include <foal/core/atomic_file.hpp>
 #include <foal/core/error.hpp>
 #include <foal/data/file.hpp>
 #include <foal/data/npy_header.hpp>
@@ -114,7 +114,8 @@ npy<T> read_npy(std::string const& path) {
 }
 
 /// Writes the product of `extent` values as version 1.0, the header padded so that the values start at a multiple of 64
-/// bytes. Throws foal::error if an extent is negative, there are more than 32, or the file cannot be written.
+/// bytes. Throws foal::error if an extent is negative, there are more than 32, or the file cannot be written;
+/// what was there before stays.
 template <npy_element T>
 void write_npy(std::string const& path, std::vector<long long> const& extent, T const* values) {
   require(extent.size() <= 32, "cannot write ", path, ", because the array has ", extent.size(),
@@ -139,15 +140,11 @@ void write_npy(std::string const& path, std::vector<long long> const& extent, T 
                           '\0',
                           static_cast<char>(text.size() % 256),
                           static_cast<char>(text.size() / 256)};
-  std::FILE* const to = std::fopen(path.c_str(), "wb");
-  require(to != nullptr, "cannot write ", path, ", because the system says: ", std::strerror(errno),
-          "; check that its directory exists and may be written to");
-  bool written = std::fwrite(start.data(), 1, start.size(), to) == start.size();
-  written = written && std::fwrite(text.data(), 1, text.size(), to) == text.size();
-  written = written && (count == 0 || std::fwrite(values, sizeof(T), count, to) == count);
-  written = std::fclose(to) == 0 && written;
-  require(written, "cannot write ", path, ", because the system took less than its ", count,
-          " values; make room on the disk");
+  atomic_file to(path);
+  to.write(start.data(), start.size());
+  to.write(text.data(), text.size());
+  to.write(values, count * sizeof(T));
+  to.commit();
 }
 
 }  // namespace foal::data

@@ -1,13 +1,10 @@
 // Vocabularies and merges as files.
 #pragma once
 
-#include <cerrno>
-#include <cstring>
-#include <fstream>
 #include <sstream>
 #include <string>
 
-#include <foal/core/error.hpp>
+#include <foal/core/atomic_file.hpp>
 #include <foal/data/lines.hpp>
 #include <foal/text/bpe.hpp>
 #include <foal/text/subwords.hpp>
@@ -15,14 +12,12 @@
 
 namespace foal::data {
 
-/// Writes what has a save(std::ostream&) to a file. Throws foal::error if that fails.
+/// Makes `path` a file with what has a save(std::ostream&). Throws foal::error if that fails; what was there before stays.
 template <class T>
 void save_text(std::string const& path, T const& what) {
-  std::ofstream to(path, std::ios::binary);
-  if (to) what.save(to);
-  to.close();
-  require(to.good(), "cannot write ", path, ", because the system says: ", std::strerror(errno),
-          "; check that its folder exists, its permissions and the room on the disk");
+  std::ostringstream to;
+  what.save(to);
+  write_file(path, to.view());
 }
 
 /// Reads what has a load(std::istream&, name) from a file. Throws foal::error if that fails.

@@ -7,9 +7,9 @@
 #include <utility>
 #include <vector>
 
+#include <foal/core/atomic_file.hpp>
 #include <foal/report/escape.hpp>
 #include <foal/report/facts.hpp>
-#include <foal/report/file.hpp>
 #include <foal/report/table.hpp>
 
 namespace foal::report {

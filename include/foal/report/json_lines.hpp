@@ -6,10 +6,11 @@
 #include <cstring>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 
+#include <foal/core/error.hpp>
 #include <foal/report/json.hpp>
-#include <foal/report/open.hpp>
 
 namespace foal::report {
 
@@ -17,9 +18,17 @@ namespace foal::report {
 /// });
 class json_lines {
  public:
-  /// `append`: go on behind the lines of an earlier run. Throws foal::error with the path and the reason.
+  /// `append`: go on behind the lines of an earlier run; half a line that a killed one left is ended first. Throws
+  /// foal::error with the path and the reason.
   explicit json_lines(std::string path, bool append = false)
-      : path_(std::move(path)), file_(detail::open_for_writing(path_, append ? "ab" : "wb")) {}
+      : path_(std::move(path)), file_(std::fopen(path_.c_str(), append ? "a+b" : "wb")) {
+    require(file_ != nullptr, "cannot write ", path_, ", because the system says: ", std::strerror(errno),
+            "; name a file in a directory that exists and may be written to");
+    if (!append || std::fseek(file_.get(), -1, SEEK_END) != 0) return;
+    bool const cut = std::fgetc(file_.get()) != '\n';
+    std::fseek(file_.get(), 0, SEEK_END);
+    if (cut) write_line("");
+  }
 
   /// One line, handed to the system whole: whoever reads along, or after a kill, sees complete lines.
   template <class Fill>
@@ -27,14 +36,24 @@ class json_lines {
     line_.clear();
     json_writer json(line_);
     fill(json);
-    line_ += '\n';
-    bool const written =
-        std::fwrite(line_.data(), 1, line_.size(), file_.get()) == line_.size() && std::fflush(file_.get()) == 0;
-    require(written, "cannot write a line of metrics to '", path_, "', because ", std::strerror(errno),
-            "; free space or name another file");
+    put();
+  }
+
+  /// The same with a line that is there already.
+  void write_line(std::string_view json) {
+    line_ = json;
+    put();
   }
 
  private:
+  void put() {
+    line_ += '\n';
+    bool const written =
+        std::fwrite(line_.data(), 1, line_.size(), file_.get()) == line_.size() && std::fflush(file_.get()) == 0;
+    require(written, "cannot write a line to ", path_, ", because the system says: ", std::strerror(errno),
+            "; make room on the disk, or name another file");
+  }
+
   struct closer {
     void operator()(std::FILE* file) const { std::fclose(file); }
   };

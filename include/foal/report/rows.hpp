@@ -8,8 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include <foal/core/atomic_file.hpp>
 #include <foal/report/cell.hpp>
-#include <foal/report/file.hpp>
 #include <foal/report/json.hpp>
 #include <foal/report/table.hpp>
 

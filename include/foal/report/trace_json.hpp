@@ -9,7 +9,6 @@
 #include <string>
 #include <tuple>
 
-#include <foal/report/file.hpp>
 #include <foal/report/json.hpp>
 #include <foal/report/trace.hpp>
 

@@ -1,4 +1,4 @@
-// What the loaders' tests share: a directory that goes away, file bytes, and the check that damage gives a sentence.
+// What tests of files share: a directory that goes away, file bytes, and the check that damage gives a sentence.
 #pragma once
 
 #include <unistd.h>
@@ -47,6 +47,11 @@ inline void write(std::string const& path, bytes const& content) {
 inline bytes read(std::string const& path) {
   std::ifstream in(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(in), {}};
+}
+
+inline std::string text_of(std::string const& path) {
+  bytes const content = read(path);
+  return {content.begin(), content.end()};
 }
 
 /// The sentence with which `load` fails, or "" if it succeeds. Anything but a foal::error escapes, and so fails the test.
