@@ -71,9 +71,12 @@ set(foal_tests
     data/order
     data/parallel_source
     data/sequence_batches
+    data/sequences_in_order
     data/spelled_numbers
     data/split
+    data/text_files
     data/views
+    data/window_source
     delay/chain
     delay/stability
     device/host
@@ -157,10 +160,14 @@ set(foal_tests
     sweep/train
     tensor/plan
     tensor/shape
+    text/alphabet
     text/bleu
     text/bpe
+    text/escape
+    text/perplexity
     text/search
     text/subwords
+    text/utf8
     text/vocabulary
     text/words
     trainer

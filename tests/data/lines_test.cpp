@@ -1,11 +1,10 @@
-// Text files: lines, parallel corpora, cuts, and vocabularies and merges on disk.
+// Text files: lines, parallel corpora, cuts.
 #include <catch2/catch.hpp>
 #include <string>
 #include <vector>
 
 #include <foal/core/error.hpp>
 #include <foal/data/lines.hpp>
-#include <foal/data/text_files.hpp>
 
 #include "tests/support/files.hpp"
 
@@ -70,20 +69,4 @@ TEST_CASE("a text is cut at a character") {
   CHECK(cut_text(euros, 0.4).train.size() == 9);  // byte 8 is inside the third character
   CHECK_THROWS_AS(cut_text("a", 1), foal::error);
   CHECK_THROWS_AS(cut_text("a", -0.1), foal::error);
-}
-
-TEST_CASE("subwords are saved to two files and read back") {
-  foal_test::temporary_directory const folder;
-  foal::text::word_counts counts;
-  foal::text::count_words("zwölf männer , zwölf frauen", counts);
-  foal::text::subwords code = foal::text::subwords::learn(counts, 6);
-  save_subwords(folder / "code", code);
-  foal::text::subwords again = load_subwords(folder / "code");
-  CHECK(again.merges().merges() == code.merges().merges());
-  CHECK(again.vocabulary().size() == code.vocabulary().size());
-  CHECK(again.encode("zwölf frauen , zwo") == code.encode("zwölf frauen , zwo"));
-  CHECK(message([&] { load_subwords(folder / "other"); }).find("cannot open") == 0);
-  CHECK(message([&] { save_subwords(folder / "no/code", code); }).find("cannot write") == 0);
-  put(folder / "bad.merges", "a b\n");
-  CHECK(message([&] { load_subwords(folder / "bad"); }).find("bad.merges") != std::string::npos);
 }

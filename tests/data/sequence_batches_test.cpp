@@ -1,4 +1,4 @@
-// Batches of sequences: order, lengths, packing and weights against the source, and an evaluation's pass.
+// Batches of sequences: order, lengths, packing and weights against the source.
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <cstdint>
@@ -11,24 +11,15 @@
 #include <foal/core/random.hpp>
 #include <foal/data/parallel_source.hpp>
 #include <foal/data/sequence_batches.hpp>
-#include <foal/data/sequences_in_order.hpp>
 #include <foal/data/window_source.hpp>
 
+#include "tests/support/sequences.hpp"
+
 using namespace foal::data;
+using foal_test::pairs;
 using ids = std::vector<std::int32_t>;
 
 namespace {
-
-/// n pairs of random lengths; the first token of the source of pair i is 10 + i.
-parallel_source pairs(int n, std::uint32_t most = 20) {
-  std::vector<ids> source, target;
-  for (int i = 0; i < n; ++i) {
-    foal::random_key const key{3, foal::purpose::user, 0, static_cast<std::uint64_t>(i)};
-    source.emplace_back(1 + foal::random_word(key, 0) % most, 10 + i);
-    target.emplace_back(source.back().size() + foal::random_word(key, 1) % 5, 5);
-  }
-  return {source, target};
-}
 
 template <class Batches>
 std::vector<long long> epoch_order(Batches const& b, long long epoch) {
@@ -228,36 +219,6 @@ TEST_CASE("what cannot be batched is refused") {
   CHECK_THROWS_AS(batches_of_pairs(source, {.microbatch_size = 7, .microbatches = 2}), foal::error);
   parallel_source const none;
   CHECK_THROWS_AS(batches_of_pairs(none, {.order = ordering::cyclic}), foal::error);
-}
-
-TEST_CASE("an evaluation sees every sample once, by length, the last microbatch partial") {
-  parallel_source const source = pairs(23);
-  sequences_in_order const pass(source, 4);
-  CHECK(pass.microbatches() == 6);
-  CHECK(pass.samples(0) == 4);
-  CHECK(pass.samples(5) == 3);
-  std::vector<long long> seen;
-  for (long long m = 0; m < 6; ++m)
-    for (int i = 0; i < pass.samples(m); ++i) seen.push_back(pass.index(m, i));
-  CHECK(seen == sequence_order(source));
-  for (std::size_t i = 0; i + 1 < seen.size(); ++i) {
-    foal::lengths_of_axes const here = lengths_of(source, seen[i]), next = lengths_of(source, seen[i + 1]);
-    CHECK(!shorter(next, here));
-    CHECK((here != next || seen[i] < seen[i + 1]));
-  }
-  CHECK(pass.lengths(5).length[0] == source.longest(1));
-
-  foal::lengths_of_axes const n = pass.lengths(5);
-  std::vector<double> x(static_cast<std::size_t>(4 * n.length[0]), -7), length(4, -7);
-  ids t(static_cast<std::size_t>(4 * n.length[1]), -7);
-  pass.inputs(5, 0, x.data());
-  pass.inputs(5, 1, length.data());
-  pass.targets(5, t.data());
-  CHECK(x[0] == 10.0 + static_cast<double>(pass.index(5, 0)));
-  CHECK(length[2] == source.length(pass.index(5, 2), 1));
-  CHECK(length[3] == 1);
-  for (int k = 0; k < n.length[0]; ++k) CHECK(x[static_cast<std::size_t>(3 * n.length[0] + k)] == 0);
-  for (int k = 0; k < n.length[1]; ++k) CHECK(t[static_cast<std::size_t>(3 * n.length[1] + k)] == ignored_target);
 }
 
 TEST_CASE("ragged batches are the padded ones without the padding") {

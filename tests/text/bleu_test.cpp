@@ -1,4 +1,4 @@
-// BLEU and perplexity: examples that were computed by hand.
+// BLEU: examples that were computed by hand.
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <string>
@@ -6,7 +6,6 @@
 
 #include <foal/core/error.hpp>
 #include <foal/text/bleu.hpp>
-#include <foal/text/perplexity.hpp>
 
 using namespace foal::text;
 using lines = std::vector<std::string>;
@@ -96,10 +95,4 @@ TEST_CASE("lines must come in pairs") {
   CHECK_THROWS_AS(corpus_bleu(lines{"a"}, lines{}), foal::error);
   bleu_counts counts;
   CHECK_THROWS_AS(counts.add(numbers{1}, std::span<numbers const>()), foal::error);
-}
-
-TEST_CASE("perplexity of a fair choice among eight is eight") {
-  CHECK(perplexity(5 * std::log(8.0), 5) == Approx(8));
-  CHECK(perplexity(0, 3) == 1);
-  CHECK_THROWS_AS(perplexity(1, 0), foal::error);
 }

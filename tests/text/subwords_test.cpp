@@ -1,11 +1,10 @@
-// Lines to numbers and back, by pieces of words, by characters and by bytes.
+// Lines to numbers and back, by pieces of words.
 #include <catch2/catch.hpp>
 #include <cstdint>
 #include <string>
 #include <vector>
 
 #include <foal/core/error.hpp>
-#include <foal/text/alphabet.hpp>
 #include <foal/text/subwords.hpp>
 
 using namespace foal::text;
@@ -75,23 +74,4 @@ TEST_CASE("the vocabulary counts pieces as they occur, and holds every piece") {
   CHECK(v.count(v.id("a")) == 0);
   CHECK(v.knows("a "));
   CHECK(v.knows("b"));
-}
-
-TEST_CASE("an alphabet numbers the characters of a text") {
-  alphabet const a = alphabet::of("zwölf\nöz ö");
-  CHECK(a.vocabulary().size() == 4 + 7);
-  CHECK(a.encode("öz") == ids{4, 5});
-  CHECK(a.decode(a.encode("zwölf\nö")) == "zwölf\nö");
-  CHECK(a.encode("q") == ids{unk});
-  CHECK(a.decode(ids{bos, 5, unk, eos}) == "z\xEF\xBF\xBD");
-}
-
-TEST_CASE("bytes are numbers") {
-  CHECK(byte_alphabet::encode("\xFF") == ids{259});
-  CHECK(byte_alphabet::encode(std::string(1, '\0')) == ids{4});
-  std::string every;
-  for (int i = 0; i < 256; ++i) every += static_cast<char>(i);
-  CHECK(byte_alphabet::decode(byte_alphabet::encode(every)) == every);
-  CHECK(byte_alphabet::decode(ids{bos, 4 + 'a', eos}) == "a");
-  CHECK_THROWS_AS(byte_alphabet::decode(ids{260}), foal::error);
 }
