@@ -199,6 +199,7 @@ set(foal_headers
     foal/executor/bound_stage.hpp
     foal/executor/calls.hpp
     foal/executor/check_source.hpp
+    foal/executor/check_values.hpp
     foal/executor/diagnostic.hpp
     foal/executor/diagnostics.hpp
     foal/executor/drive.hpp

@@ -89,7 +89,10 @@ set(foal_tests
     device/onednn
     device/onednn_training
     device/timed
+    executor/borrowed
     executor/calls
+    executor/check_source
+    executor/compensation
     executor/diagnostics
     executor/drive
     executor/engine
@@ -118,6 +121,7 @@ set(foal_tests
     layer/samples
     layer/transformer
     lower/lower
+    lower/policy_numbers
     lower/policies
     lower/ragged
     lower/stage
@@ -196,6 +200,7 @@ set(foal_fail_tests
     not_a_layer
     optimizer_without_prepare
     policy_without_role
+    prediction_beside_a_stash
     rescheduling_without_effect
     schedule_is_wrong
     shapes_do_not_chain
@@ -203,6 +208,7 @@ set(foal_fail_tests
     skip_never_saved
     skip_shapes_differ
     storage_of_doubles
+    tied_and_frozen
     two_optimizers
     warmup_without_effect
     wire_of_doubles

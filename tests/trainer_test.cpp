@@ -447,18 +447,28 @@ TEST_CASE("numbers that cannot work are refused with both values") {
   values = full_values();
   values.ranks = 6;
   CHECK_THROWS_WITH(full(values), Catch::Contains("4 stages over 6 ranks"));
+  values.ranks = -5;
+  CHECK_THROWS_WITH(full(values), Catch::Contains("4 stages over -5 ranks"));
   values = full_values(0);
   CHECK_THROWS_WITH(full(values), Catch::Contains("0 microbatches"));
+  values = full_values(2'000'000'000);
+  CHECK_THROWS_WITH(full(values), Catch::Contains("2000000000 microbatches") && Catch::Contains("1 to 1048576"));
   values = full_values();
   values.evaluation = false;
   full t(values);
   numbered const data{40, nullptr};
   CHECK_THROWS_WITH(t.fit(data, {.evaluate = data, .quiet = true}), Catch::Contains(".evaluation = true"));
+  CHECK_THROWS_WITH(t.weights(7, 0), Catch::Contains("stage 7") && Catch::Contains("0 to 3"));
+  CHECK_THROWS_WITH(t.weights(-1, 0), Catch::Contains("stage -1"));
+  CHECK_THROWS_WITH(t.weights(0, 2), Catch::Contains("parameter 2 of stage 0") && Catch::Contains("it has 2"));
+  CHECK_THROWS_WITH(t.statistics(0, 0), Catch::Contains("statistic 0 of stage 0") && Catch::Contains("it has 0"));
   CHECK_THROWS_WITH(t.set_weights(0, 0, {1, 2}), Catch::Contains("20 elements") && Catch::Contains("2 were given"));
   data::memory<float, std::int32_t> const wide(features(6), std::vector<float>(60), std::vector<std::int32_t>(10));
   CHECK_THROWS_WITH(t.fit(wide, {.quiet = true}), Catch::Contains("6 x") && Catch::Contains("5 x"));
   test::stream const stream{.samples = 2};
   CHECK_THROWS_WITH(t.run(stream, {.minibatches = 1LL << 31}), Catch::Contains("in several calls"));
+  report::trace none(0, 100);
+  CHECK_THROWS_WITH(t.run(stream, {.minibatches = 1, .traces = &none}), Catch::Contains("the trace has 0 buffers"));
   CHECK_NOTHROW(t.run(stream, {.minibatches = 3}));
 }
 
@@ -478,4 +488,30 @@ TEST_CASE("a fit reports what it trained") {
   CHECK(report.samples_per_second > 0);
   CHECK_FALSE(report.diverged);
   CHECK(seen.reads()[0].size() == 60);
+}
+
+TEST_CASE("every fit trains whole epochs of its own source") {
+  full t(full_values(2));
+  t.run(test::stream{.samples = 2}, {.minibatches = 3});  // no epoch at all
+  for (long long const size : {40, 12, 20}) {
+    std::vector<std::int32_t> order, all;
+    numbered const data{size, &order};
+    t.fit(data, {.epochs = 2, .quiet = true});
+    REQUIRE(order.size() == static_cast<std::size_t>(2 * size));
+    for (std::int32_t i = 0; i < size; ++i) all.push_back(i);
+    std::vector<std::int32_t> first(order.begin(), order.begin() + size), second(order.begin() + size, order.end());
+    CHECK(first != second);
+    for (auto* epoch : {&first, &second}) {
+      std::sort(epoch->begin(), epoch->end());
+      CHECK(*epoch == all);
+    }
+  }
+}
+
+TEST_CASE("progress counts microbatches, whatever the last stage does with them") {
+  struct ends_frozen : stages<input<test::mlp_inputs>, linear<4>, foal::tanh, frozen<linear<3>>> {};
+  trainer<ends_frozen, loss::cross_entropy, schedule::gpipe> t({.microbatch_size = 2, .microbatches = 2});
+  long long ticks = 0;
+  t.run(test::stream{.samples = 2}, {.minibatches = 5, .tick = [&](long long microbatches) { ticks = microbatches; }});
+  CHECK(ticks == 10);
 }

@@ -1,6 +1,7 @@
 // Inference of a trained model: its forwards alone, pipelined over workers.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <memory>
 #include <span>
@@ -39,6 +40,10 @@ class predictor {
                   "foal: cannot take these weights, because the trainer is one of another net; give one of the same net");
     for (int s = 0; s < runner::stages; ++s) {
       auto const& t = run_->tables().stages[static_cast<std::size_t>(s)];
+      auto const& given = from.tables().stages[static_cast<std::size_t>(s)];
+      require(same(t.parameters, given.parameters) && same(t.buffers, given.buffers),
+              "cannot take these weights, because stage ", s, " has the layers ", given.layer_names(),
+              " and the predictor's ", t.layer_names(), "; give a trainer of the same net");
       for (std::size_t p = 0; p < t.parameters.size(); ++p)
         if (t.parameters[p].home_stage < 0) run_->set_weights(s, p, from.weights(s, p));
       for (std::size_t p = 0; p < t.buffers.size(); ++p) run_->set_statistics(s, p, from.statistics(s, p));
@@ -50,6 +55,13 @@ class predictor {
   /// that shape, and is valid until take returns; called in the order of microbatches, on a worker's thread.
   template <class Batches, class Take>
   void predict(Batches const& batches, long long count, Take take) {
+    if constexpr (requires(int* n) { batches.sample_lengths(0, 1, n); }) {
+      bool ragged = true;
+      if constexpr (requires { batches.ragged(); }) ragged = batches.ragged();
+      require(
+          !ragged,
+          "cannot predict these batches, because they are ragged and predictions are padded; give batches with lengths()");
+    }
     require(count >= 0 && count % values_.microbatches == 0, "cannot predict ", count,
             " microbatches, because they run in rounds of ", values_.microbatches, "; ask for a multiple of it");
     struct state {
@@ -68,6 +80,11 @@ class predictor {
   runner const& run() const { return *run_; }
 
  private:
+  static bool same(std::vector<lower::parameter_row> const& a, std::vector<lower::parameter_row> const& b) {
+    return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                      [](auto const& p, auto const& q) { return p.name == q.name && p.what.extent == q.what.extent; });
+  }
+
   /// A runner's microbatches are numbered through all its calls; those of a prediction begin at 0.
   template <class Batches>
   struct shifted {

@@ -12,6 +12,7 @@
 #include <foal/device/default.hpp>
 #include <foal/executor/any_source.hpp>
 #include <foal/executor/check_source.hpp>
+#include <foal/executor/check_values.hpp>
 #include <foal/executor/engine.hpp>
 #include <foal/executor/facts.hpp>
 #include <foal/lower/describe.hpp>
@@ -120,7 +121,7 @@ class trainer {
   /// Allocates everything that the run needs. Throws foal::error where the numbers cannot work.
   explicit trainer(config values)
       : values_(merged(std::move(values))),
-        ranks_(values_.ranks > 0 ? values_.ranks : most_ranks),
+        ranks_(values_.ranks != 0 ? values_.ranks : most_ranks),
         tables_(make_tables()),
         engine_(tables_, run_values(), executor_type::threaded, workers_of_ranks()) {}
   trainer(trainer const&) = delete;
@@ -130,7 +131,7 @@ class trainer {
   /// the end of a fit drains. A divergence ends the fit and is reported, not thrown. `augment`: see foal::data::augment.
   template <data::source Source, class... Augment>
   fit_report fit(Source const& source, fit_options options = {}, Augment... augment) {
-    check(source);
+    check(executor::facts_of_source(source));
     return fit_batches(data::batches<Source, Augment...>(source, batching(options), augment...), options);
   }
 
@@ -138,7 +139,7 @@ class trainer {
   /// by their targets.
   template <data::sequence_source Source>
   fit_report fit(Source const& source, fit_options options = {}) {
-    check(source);
+    check(executor::facts_of_source(source));
     return fit_batches(data::sequence_batches<Source>(source, batching(options), lower::best_layout<Net, Loss>()), options);
   }
 
@@ -149,7 +150,10 @@ class trainer {
     executor::run_request request = options.hooks;
     request.minibatches = per_epoch * options.epochs;
     request.evaluation = options.evaluate.functions;
-    if (request.evaluation.self != nullptr) request.evaluate_every = per_epoch;
+    if (request.evaluation.self != nullptr) {
+      check(options.evaluate.facts);
+      request.evaluate_every = per_epoch;
+    }
     report::progress progress(request.minibatches * minibatch_samples(), {.label = options.label, .quiet = options.quiet});
     std::optional<report::json_lines> log;
     if (!options.metrics.empty()) log.emplace(options.metrics);
@@ -167,7 +171,9 @@ class trainer {
       progress.update(microbatches * values_.microbatch_size, detail);
       if (options.hooks.tick) options.hooks.tick(microbatches);
     };
+    request.source.shift = (epochs_ * per_epoch - updates()) * values_.microbatches;  // an epoch begins
     executor::run_result const result = run(batches, request);
+    epochs_ += options.epochs;
     if (result.diverged) progress.line(result.diverged->text());
     progress.finish(detail);
     if (log)
@@ -178,7 +184,7 @@ class trainer {
   /// Trains for request.minibatches minibatches of anything that executor::source_of() takes.
   template <class Batches>
   executor::run_result run(Batches const& batches, executor::run_request request) {
-    request.source = executor::source_of<scalar_type, target_type>(batches);
+    request.source = executor::source_of<scalar_type, target_type>(batches, request.source.shift);
     lower::check_ragged<Net, Loss>(request.source.sample_lengths != nullptr, tables_.model_name);
     return engine_.run(request, warmup_minibatches());
   }
@@ -186,8 +192,8 @@ class trainer {
   /// Loss and accuracy of the weights as they are.
   template <class Source>
   evaluation_result evaluate(Source const& source) {
-    check(source);
     executor::any_source<scalar_type, target_type> const any(source);
+    check(any.facts);
     return engine_.evaluate(any.functions);
   }
 
@@ -196,8 +202,8 @@ class trainer {
   evaluation_result evaluate_average(Source const& source)
     requires requires { optim_type::average; }
   {
-    check(source);
     executor::any_source<scalar_type, target_type> const any(source);
+    check(any.facts);
     return engine_.evaluate(any.functions, optim_type::average);
   }
 
@@ -234,36 +240,36 @@ class trainer {
 
   /// A parameter's values, in its canonical layout. `which`: number among the stage's parameters.
   std::vector<scalar_type> weights(int stage, std::size_t which) const {
-    auto const& p = tables_.stages[static_cast<std::size_t>(stage)].parameters[which];
+    auto const& p = engine_.row(stage, which);
     std::vector<scalar_type> v(static_cast<std::size_t>(p.size));
     engine_.read(stage, p, v.data());
     return v;
   }
-  /// Its average (optim::averaged); where it is tied or frozen, its values.
+  /// Its average (optim::averaged) since the first update; where it is frozen, its values.
   std::vector<scalar_type> average(int stage, std::size_t which) const
     requires requires { optim_type::average; }
   {
-    auto const& p = tables_.stages[static_cast<std::size_t>(stage)].parameters[which];
-    if (p.kind != lower::ownership::trained) return weights(stage, which);
+    auto const& p = engine_.row(stage, which);
+    if (p.kind == lower::ownership::frozen) return weights(stage, which);
     std::vector<scalar_type> v(static_cast<std::size_t>(p.size));
-    engine_.read_state(stage, p, optim_type::average, v.data());
+    engine_.read_average(stage, p, optim_type::average, v.data());
     return v;
   }
   /// A statistic that no gradient moves (the running mean of a batch norm), as weights() and set_weights() do.
   std::vector<scalar_type> statistics(int stage, std::size_t which) const {
-    auto const& p = tables_.stages[static_cast<std::size_t>(stage)].buffers[which];
+    auto const& p = engine_.row(stage, which, true);
     std::vector<scalar_type> v(static_cast<std::size_t>(p.size));
     engine_.read(stage, p, v.data(), true);
     return v;
   }
   void set_statistics(int stage, std::size_t which, std::vector<scalar_type> const& v) {
-    auto const& p = tables_.stages[static_cast<std::size_t>(stage)].buffers[which];
+    auto const& p = engine_.row(stage, which, true);
     require(static_cast<long long>(v.size()) == p.size, "cannot set ", p.name, ", because it has ", p.size, " elements and ",
             v.size(), " were given; give as many");
     engine_.write(stage, p, v.data(), true);
   }
   void set_weights(int stage, std::size_t which, std::vector<scalar_type> const& v) {
-    auto const& p = tables_.stages[static_cast<std::size_t>(stage)].parameters[which];
+    auto const& p = engine_.row(stage, which);
     require(static_cast<long long>(v.size()) == p.size, "cannot set ", p.name, ", because it has ", p.size, " elements and ",
             v.size(), " were given; give as many");
     engine_.write(stage, p, v.data());
@@ -312,17 +318,7 @@ class trainer {
   }
 
   lower::run_tables make_tables() {
-    require(values_.microbatch_size >= 1 && values_.microbatches >= 1, "cannot make a run of ", values_.microbatches,
-            " microbatches of ", values_.microbatch_size, " samples, because both numbers must be at least 1; raise them");
-    require(ranks_ <= most_ranks, "cannot spread ", stages, " stages over ", ranks_,
-            " ranks, because every rank hosts at least one stage and this schedule takes at most ", most_ranks,
-            "; lower .ranks");
-    require(values_.workers >= 1 && values_.workers <= ranks_, "cannot run on ", values_.workers,
-            " workers, because there are ", ranks_, " ranks and each worker hosts at least one; use 1 to ", ranks_);
-    require(executor_type::threaded || values_.workers == 1, "cannot run on ", values_.workers,
-            " workers, because foal::executor::single_thread has 1; use foal::executor::threads");
-    require(!values_.evaluation || values_.evaluation_samples >= 1, "cannot evaluate ", values_.evaluation_samples,
-            " samples at a time; give .evaluation_samples of 1 or more, or .evaluation = false");
+    executor::check_values(run_values(), stages, ranks_, most_ranks, executor_type::threaded);
     require(!values_.evaluation || !lower::waits<device_type>, "cannot evaluate on ", type_name<device_type>(),
             ", because its ops wait instead of computing; train on a device that computes, or give .evaluation = false");
     using namespace lower;
@@ -334,7 +330,8 @@ class trainer {
     lower::store_and_send<storage_type, device_type, scalar_type>(t, values_.wire);
     t.hook = lower::hook_of<hook_type, scalar_type>();
     t.hook_value = &values_.hook;
-    require(values_.microbatch_size >= t.least_samples, "cannot train with microbatches of ", values_.microbatch_size,
+    require(t.phases.back().inference || values_.microbatch_size >= t.least_samples, "cannot train with microbatches of ",
+            values_.microbatch_size,
             " samples, because a batch norm would take its statistics from one value; use at least ", t.least_samples);
     let_wait<device_type>(t, values_.device);
     return t;
@@ -358,13 +355,9 @@ class trainer {
             options.shuffle ? data::ordering::shuffled : data::ordering::in_order};
   }
 
-  template <class Source>
-  void check(Source const& source) const {
-    if constexpr (data::sequence_source<Source>)
-      executor::check_sequences(source, tables_.model_name, Net::description);
-    else
-      executor::check_samples(source, tables_.model_name, Net::description, tables_.loss.targets_per_sample,
-                              !std::is_void_v<typename Loss::target>);
+  void check(executor::source_facts const& source) const {
+    executor::check_source(source, tables_.model_name, Net::description, tables_.loss.targets_per_sample,
+                           !std::is_void_v<typename Loss::target>);
   }
 
   fit_report report_of(executor::run_result const& result, long long per_epoch) const {
@@ -394,6 +387,7 @@ class trainer {
   int ranks_;
   lower::run_tables tables_;
   executor::engine engine_;
+  long long epochs_ = 0;  ///< of all fits
 };
 
 }  // namespace foal

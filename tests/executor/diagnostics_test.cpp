@@ -255,3 +255,19 @@ TEST_CASE("what diagnostics keep is in the facts, and what they cannot do is sai
   test::recorder seen(count);
   CHECK_THROWS_WITH(train(t, seen), Catch::Contains("cannot compute fresh gradients every 1 updates"));
 }
+
+TEST_CASE("without a delay the gradient is fresh, frozen stages or not") {
+  struct part : stages<input<test::mlp_inputs>, frozen<linear<6>, foal::tanh>, linear<5>, foal::tanh, frozen<linear<5>>,
+                       foal::tanh, linear<test::mlp_classes>> {};
+  using still = trainer<part, loss::cross_entropy, schedule::gpipe, optim::momentum, scalar<double>>;
+  still t(config<still>(1, true));
+  auto const result = t.run(test::stream{.samples = samples}, {.minibatches = 6});
+  std::size_t rows = 0;
+  for (auto const& d : result.diagnostics) {
+    if (d.stage % 2 == 0) continue;
+    ++rows;
+    INFO("stage " << d.stage << ", update " << d.update);
+    CHECK(d.fresh == Approx(1).epsilon(1e-12));
+  }
+  CHECK(rows == 2 * 6);
+}

@@ -1,11 +1,13 @@
 // Evaluations: the same result however they are cut, room for one stage at a time.
 #include <foal/executor/evaluation.hpp>
+#include <foal/layer/batch_norm.hpp>
 #include <foal/layer/linear.hpp>
 #include <foal/layer/loss/cross_entropy.hpp>
 #include <foal/layer/tanh.hpp>
 #include <foal/optim/momentum.hpp>
 #include <foal/predictor.hpp>
 #include <foal/schedule/gpipe.hpp>
+#include <foal/schedule/pipemare.hpp>
 
 #include <catch2/catch.hpp>
 #include <cmath>
@@ -69,4 +71,63 @@ TEST_CASE("An evaluation has room for the largest stage and what reaches it, twi
   // The stage after the narrow one: its input and both skips. Its product goes straight to its successor.
   std::size_t const most = sizeof(double) * samples * (4 + 32 + wide);
   CHECK(region == std::vector{most, most});
+}
+
+TEST_CASE("The last evaluation of a fit is one after it, statistics of frozen layers included", "[evaluation]") {
+  struct at_the_bottom : stages<input<5>, frozen<linear<6>, batch_norm, foal::tanh>, linear<4>, foal::tanh, linear<3>> {};
+  struct in_the_middle : stages<input<5>, linear<6>, frozen<batch_norm>, foal::tanh, linear<4>, foal::tanh, linear<3>> {};
+  auto const check = []<class Trainer>(Trainer&& t) {
+    test::first_samples const data{40};
+    fit_report const r = t.fit(data, {.epochs = 3, .evaluate = data, .quiet = true});
+    auto const after = t.evaluate(data);
+    REQUIRE(r.evaluations.size() == 3);
+    CHECK(r.evaluations.back().loss == after.loss);
+    CHECK(r.evaluations.back().accuracy == after.accuracy);
+    CHECK(r.evaluations[0].loss != r.evaluations[1].loss);
+    return std::vector{r.evaluations[0].loss, r.evaluations[1].loss, after.loss};
+  };
+  auto const on_workers = [&]<class Net, class Schedule>(Net, Schedule) {
+    using run = trainer<Net, loss::cross_entropy, Schedule, optim::momentum, scalar<double>>;
+    std::vector<double> reference;
+    for (int workers : {1, 2, 3}) {
+      auto const losses = check(run({.microbatch_size = 4, .microbatches = 2, .workers = workers, .lr = {.rate = 0.05}}));
+      if (reference.empty()) reference = losses;
+      CHECK(losses == reference);
+    }
+  };
+  on_workers(at_the_bottom{}, schedule::gpipe{});
+  on_workers(at_the_bottom{}, schedule::pipemare{});
+  on_workers(in_the_middle{}, schedule::gpipe{});
+  on_workers(in_the_middle{}, schedule::pipemare{});
+}
+
+TEST_CASE("A callback of a run cannot call back into the trainer", "[evaluation]") {
+  test::first_samples const data;
+  run_type t({.microbatch_size = 4, .microbatches = 2, .workers = 2, .lr = {.rate = 0.05}});
+  run_type::fit_options options{.evaluate = data, .quiet = true};
+  int asked = 0;
+  options.hooks.evaluated = [&](executor::evaluation_result const&) {
+    ++asked;
+    CHECK_THROWS_WITH(t.evaluate(data), Catch::Contains("cannot evaluate now") && Catch::Contains("at work"));
+    CHECK_THROWS_WITH(t.set_weights(0, 0, t.weights(0, 0)), Catch::Contains("at work"));
+    CHECK_THROWS_WITH(t.run(test::stream{.samples = 4}, {.minibatches = 1}), Catch::Contains("at work"));
+  };
+  t.fit(data, options);
+  CHECK(asked == 1);
+  CHECK_NOTHROW(t.evaluate(data));
+}
+
+TEST_CASE("Evaluations during a run and after it treat denormals alike", "[evaluation]") {
+  struct tiny : stages<input<5>, frozen<linear<4>>, linear<3>> {};  // an update would flush the weights
+  using run = trainer<tiny, loss::cross_entropy, schedule::gpipe>;
+  test::first_samples const data{8};
+  run t({.microbatch_size = 4, .microbatches = 2, .lr = {.rate = 0}});
+  // Products of the first layer are denormal, and the second makes them large again.
+  t.set_weights(0, 0, std::vector<float>(t.weights(0, 0).size(), 1e-39F));
+  t.set_weights(0, 1, std::vector<float>(t.weights(0, 1).size(), 0));
+  std::vector<float> large(t.weights(1, 0).size());
+  for (std::size_t i = 0; i < large.size(); ++i) large[i] = i % 3 == 0 ? 3e38F : 0;
+  t.set_weights(1, 0, large);
+  fit_report const r = t.fit(data, {.evaluate = data, .quiet = true});
+  CHECK(r.evaluations.back().loss == t.evaluate(data).loss);
 }

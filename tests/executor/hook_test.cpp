@@ -140,3 +140,22 @@ TEST_CASE("a hook may change itself, and what it throws ends the run and comes o
   CHECK(t.hook().calls > 4);
   CHECK_THROWS_AS(train(t, seen), error);
 }
+
+TEST_CASE("a hook sees no gradient of what is frozen") {
+  struct net : stages<input<test::mlp_inputs>, stage<linear<4>, foal::tanh, frozen<linear<64>>>, linear<3>> {};
+  struct sizes {
+    using role = foal::role::hook;
+    std::vector<std::size_t> gradients, weights;
+    void after_update(update_view<double> const& v) {
+      if (v.stage() != 0) return;
+      for (std::size_t i = 0; i < v.parameters(); ++i) {
+        gradients.push_back(v.gradient(i).size());
+        weights.push_back(v.weights(i).size());
+      }
+    }
+  };
+  trainer<net, loss::cross_entropy, schedule::pipemare, scalar<double>, sizes> t({.microbatch_size = samples});
+  t.run(test::stream{.samples = samples}, {.minibatches = 1});
+  CHECK(t.hook().gradients == std::vector<std::size_t>{20, 4, 0, 0});
+  CHECK(t.hook().weights == std::vector<std::size_t>{20, 4, 256, 64});
+}

@@ -20,16 +20,32 @@ struct last_gradient_only {
   }
 };
 
+struct halved_gradient {
+  using role = foal::role::delay;
+  static constexpr char const* name = "halved";
+  static constexpr int states = 0;
+  template <class S>
+  auto gradient(foal::delay::moment) const {
+    return [](S g, S) { return g / 2; };
+  }
+};
+
+struct tied_tag {};
+struct both_frozen
+    : foal::stages<foal::input<8>,
+                   foal::frozen<foal::tied<tied_tag, foal::linear<8>>, foal::relu, foal::tied<tied_tag, foal::linear<8>>>,
+                   foal::linear<2>> {};
+
 using asynchronous = run<foal::schedule::pipemare, foal::optim::adam, foal::delay::discrepancy_correction,
                          foal::lr::reschedule<foal::lr::constant>, foal::warmup::synchronous>;
 using stashed = run<foal::schedule::pipemare, foal::optim::momentum, foal::versions::stash>;
 using synchronous = run<foal::schedule::gpipe, foal::versions::flush>;
 using own = run<foal::schedule::pipemare, last_gradient_only>;
 using chained = run<foal::schedule::pipemare, foal::delay::chain<last_gradient_only, foal::delay::discrepancy_correction>>;
-using own_of_a_stash = run<foal::schedule::pipemare, foal::versions::stash, last_gradient_only>;
+using own_of_a_stash = run<foal::schedule::pipemare, foal::versions::stash, halved_gradient>;
 
 int main() {
   int const stages =
       asynchronous::stages + stashed::stages + synchronous::stages + own::stages + chained::stages + own_of_a_stash::stages;
-  return foal::stage_count<skips> == 6 && stages == 12 ? 0 : 1;
+  return foal::stage_count<skips> == 6 && foal::stage_count<both_frozen> == 2 && stages == 12 ? 0 : 1;
 }

@@ -114,6 +114,13 @@ TEST_CASE("What is wrong is found, with its place and both shapes", "[model]") {
   STATIC_REQUIRE(failure<flatten, save<tag>, save<tag>, add<tag>> == model_failure::saved_twice);
   STATIC_REQUIRE(failure<flatten, save<tag>, add<tag>, add<tag>> == model_failure::added_unsaved);
   STATIC_REQUIRE(failure<flatten, save<tag>, linear<3>, add<tag>> == model_failure::shapes_differ);
+  STATIC_REQUIRE(failure<tied<tag, linear<64>>, flatten> == model_failure::refused);
+  STATIC_REQUIRE(failure<flatten, tied<tag, linear<64>>, tied<tag, linear<64>>> == model_failure::none);
+  STATIC_REQUIRE(failure<flatten, frozen<tied<tag, linear<64>>>, tied<tag, linear<64>>> == model_failure::tied_and_frozen);
+  STATIC_REQUIRE(failure<flatten, tied<tag, linear<64>>, frozen<tied<tag, linear<64>>>> == model_failure::tied_and_frozen);
+  STATIC_REQUIRE(failure<flatten, frozen<tied<tag, linear<64>>, tied<tag, linear<64>>>> == model_failure::none);
+  STATIC_REQUIRE(describe<2, flatten>(sequence(4, 8, 1)).failure == model_failure::refused);  // how many features?
+  STATIC_REQUIRE(describe<2, flatten>(sequence(4, 8)).failure == model_failure::none);
 
   constexpr auto refused = described<flatten, linear<8>, conv<4, 3>, relu>;
   STATIC_REQUIRE(refused.failed_at == 2);

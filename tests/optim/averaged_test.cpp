@@ -56,3 +56,9 @@ TEST_CASE("Evaluation reads the average in place of the weights", "[averaged]") 
     for (std::size_t p = 0; p < 2; ++p) t.set_weights(s, p, t.average(s, p));
   CHECK(t.evaluate(data).loss == average.loss);
 }
+
+TEST_CASE("There is no average before the first update", "[averaged]") {
+  run<optim::averaged<optim::momentum>> t({.microbatch_size = 2});
+  CHECK_THROWS_WITH(t.evaluate_average(test::first_samples{}), Catch::Contains("there were 0"));
+  CHECK_THROWS_WITH(t.average(0, 0), Catch::Contains("there were 0"));
+}

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include <foal/core/error.hpp>
+
 using namespace foal::text;
 using ids = std::vector<std::int32_t>;
 
@@ -26,6 +28,12 @@ TEST_CASE("bytes are numbers") {
   CHECK(byte_alphabet::decode(byte_alphabet::encode(every)) == every);
   CHECK(byte_alphabet::decode(ids{bos, 4 + 'a', eos}) == "a");
   CHECK_THROWS_AS(byte_alphabet::decode(ids{260}), foal::error);
+}
+
+TEST_CASE("a number that no character has is refused") {
+  alphabet const a = alphabet::of("ab");
+  CHECK_THROWS_AS(a.decode(ids{6}), foal::error);
+  CHECK_THROWS_AS(a.decode(ids{-5, 4}), foal::error);
 }
 
 TEST_CASE("an empty text has an empty alphabet") {

@@ -1,6 +1,7 @@
 // Gradient clipping, after the division by N and the finite check, before weight decay.
 #pragma once
 
+#include <foal/core/error.hpp>
 #include <foal/core/role.hpp>
 
 namespace foal::clip {
@@ -17,6 +18,8 @@ struct per_stage {
   static constexpr char const* name = "per_stage";
   static constexpr bool clips = true;
   double norm = 1;
+
+  void check() const { require_number(norm > 0, name, "norm", norm, "more than 0"); }
 };
 
 }  // namespace foal::clip

@@ -54,6 +54,9 @@ class parallel_source {
   /// The number, among the given pairs, of pair i.
   long long given(long long i) const { return kept_[static_cast<std::size_t>(i)]; }
 
+  /// Targets are below.
+  int classes() const { return target_.largest + 1; }
+
   int axes() const { return 2; }
   int length(long long i, int axis) const { return static_cast<int>(side(axis).of(i).size()) + 1; }
   int longest(int axis) const { return side(axis).longest + 1; }
@@ -87,12 +90,15 @@ class parallel_source {
     std::vector<std::int32_t> ids;
     std::vector<std::size_t> begin{0};
     int longest = 0;
+    std::int32_t largest = text::eos;
 
     void add(std::vector<std::int32_t> const& one, int vocabulary, std::size_t number) {
-      for (std::int32_t const id : one)
+      for (std::int32_t const id : one) {
         require(id > text::eos && (vocabulary == 0 || id < vocabulary), "cannot take pair ", number,
                 ", because it holds the token number ", id, " where ", text::unk, " to ",
                 vocabulary == 0 ? 2147483647 : vocabulary - 1, " are expected; encode it with the model's vocabulary");
+        largest = std::max(largest, id);
+      }
       ids.insert(ids.end(), one.begin(), one.end());
       begin.push_back(ids.size());
       longest = std::max(longest, static_cast<int>(one.size()));

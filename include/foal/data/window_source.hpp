@@ -34,17 +34,22 @@ class window_source {
             how_.length, " and the stride ", how_.stride, "; give a positive length and a stride from 1 to the length");
     require(tokens_.size() > 1, "cannot cut windows, because the text has ", tokens_.size(),
             " tokens; give at least 2, one to read and one to predict");
-    for (std::size_t i = 0; i < tokens_.size(); ++i)
+    for (std::size_t i = 0; i < tokens_.size(); ++i) {
       require(tokens_[i] >= 0 && (how_.vocabulary == 0 || tokens_[i] < how_.vocabulary),
               "cannot cut windows, because token ", i, " has the number ", tokens_[i], " where 0 to ",
               how_.vocabulary == 0 ? 2147483647 : how_.vocabulary - 1,
               " are expected; encode the text with the model's vocabulary");
+      classes_ = std::max(classes_, tokens_[i] + 1);
+    }
   }
 
   long long size() const {
     long long const beyond = targets() - how_.length;
     return beyond <= 0 ? (targets() > 0 ? 1 : 0) : 1 + (beyond + how_.stride - 1) / how_.stride;
   }
+
+  /// Targets are below.
+  int classes() const { return classes_; }
 
   int axes() const { return 1; }
   int length(long long i, int) const {
@@ -74,6 +79,7 @@ class window_source {
 
   std::vector<std::int32_t> tokens_;
   windowing how_;
+  int classes_ = 0;
 };
 
 static_assert(sequence_source<window_source>);

@@ -52,6 +52,10 @@ struct chain {
     if constexpr (requires { second.exact_lag(); }) exact = exact || second.exact_lag();
     return exact;
   }
+  void check() const {
+    if constexpr (requires { first.check(); }) first.check();
+    if constexpr (requires { second.check(); }) second.check();
+  }
 
   template <class S, class F, class G, bool HasF, bool HasG>
   struct weight_functor {

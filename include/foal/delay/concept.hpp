@@ -42,7 +42,8 @@ concept changes_gradient = requires(P const p, moment m) { p.template gradient<S
 template <class P, class S>
 concept watches_updates = requires(P const p, moment m) { p.template after_update<S>(m); };
 
-/// Beside weight stashing such a policy changes nothing.
+/// Such a policy acts at the stages where B reads other weights than its F did; any other at all stages, but only on
+/// gradients beside weight stashing, where F and B read what is stashed.
 template <class P>
 concept needs_lag = requires { requires P::needs_lag; };
 

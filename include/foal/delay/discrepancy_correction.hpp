@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include <foal/core/config.hpp>
+#include <foal/core/error.hpp>
 #include <foal/delay/concept.hpp>
 
 namespace foal::delay {
@@ -19,6 +20,7 @@ struct discrepancy_correction {
   bool exact = false;                 ///< extrapolate by each microbatch's own v_B - v_F instead of the stage's mean lag
 
   bool exact_lag() const { return exact; }
+  void check() const { require_number(decay >= 0 && decay < 1, name, "decay", decay, "at least 0 and below 1"); }
 
   template <class S>
   struct extrapolate {

@@ -7,11 +7,12 @@
 
 #include <foal/data/sequence.hpp>
 #include <foal/data/source.hpp>
+#include <foal/executor/check_source.hpp>
 #include <foal/executor/tables.hpp>
 
 namespace foal::executor {
 
-/// Microbatches as functions of their number m in the run; refers to the batches. These have
+/// Microbatches as functions of their number m: that in the run, and `shift`; refers to the batches. These have
 ///   inputs(m, x, scratch) for a model with one input, or inputs(m, entry, x) for one with several, packed at lengths(m);
 ///   targets(m, t);
 ///   and, as wanted, lengths(m) -> lengths_of_axes and weight(minibatch): what its sum of losses is divided by to be a mean.
@@ -19,9 +20,10 @@ namespace foal::executor {
 /// on an axis, and write inputs and targets one sample after the other without padding; where they have ragged() too, they
 /// are so only if it gives true.
 template <class S, class Target, class Batches>
-source_functions source_of(Batches const& from) {
+source_functions source_of(Batches const& from, long long shift = 0) {
   source_functions f;
   f.self = &from;
+  f.shift = shift;
   f.inputs = [](void const* self, long long m, [[maybe_unused]] int entry, void* x, [[maybe_unused]] void* scratch) {
     auto const& b = *static_cast<Batches const*>(self);
     if constexpr (requires(S* to) { b.inputs(m, entry, to); })
@@ -52,6 +54,7 @@ source_functions source_of(Batches const& from) {
 template <class S, class Target>
 struct any_source {
   evaluation_source functions{};
+  source_facts facts{};
 
   any_source() = default;
   template <data::source Source>
@@ -68,10 +71,11 @@ struct any_source {
                     for (int i = 0; i < n; ++i)
                       source.write_target(first + i,
                                           static_cast<Target*>(t) + static_cast<std::ptrdiff_t>(i) * source.target_size());
-                  }} {}
+                  }},
+        facts(facts_of_source(from)) {}
 
   template <data::sequence_source Source>
-  any_source(Source const& from) {  // NOLINT: as above
+  any_source(Source const& from) : facts(facts_of_source(from)) {  // NOLINT: as above
     auto const order = std::make_shared<by_length<Source>>(from);
     functions.self = order.get();
     functions.samples = from.size();

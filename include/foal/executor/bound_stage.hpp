@@ -62,8 +62,8 @@ struct channel_end {
 
 struct bound_stage;
 
-/// Tied weights travel with the first microbatch whose F at home has read them, their gradients with the last microbatch of
-/// a minibatch. Both lie in rings of the home stage: version v, and the sum of minibatch k of the phase. As many slots as
+/// Tied weights travel with the first microbatch whose F at home has read them, their gradients with the last B of a
+/// minibatch. Both lie in rings of the home stage: version v, and the sum of minibatch k of the phase. As many slots as
 /// versions that a microbatch in flight at home can span, and one, are enough: home's U of a minibatch comes after every
 /// other stage's ops on it.
 struct lent_parameter {
@@ -88,6 +88,7 @@ struct bound_stage {
   std::byte* states[lower::most_states]{};        ///< the optimizer's: laid out as w
   std::byte* delay_states[lower::most_states]{};  ///< laid out as w, or packed
   bool delay_packed = true;
+  bool delay_acts = false;  ///< the delay policy changes something here, in the asynchronous phase
   bool has_delay_states = false;
   ring history;  ///< old versions of the weights: version v in slot v mod count; stride 0: none are kept
   bool history_packed = true;
@@ -118,6 +119,7 @@ struct bound_stage {
   long long weighed = -1;                   ///< last stage: the minibatch of the run whose weight is `weight`
   double weight = 0;
   int accumulated = 0;                      ///< microbatches whose W waits for the last one of the minibatch
+  int backwards = 0;                        ///< B of the minibatch that have been run
   long long evaluations_copied = 0;         ///< copies of the weights made for evaluations
   std::vector<std::uint32_t> version_read;  ///< by F, of microbatch m at m mod size
   watermark forwarded, returned, freed;     ///< through F (or R, if that reads the wire again), B, W (or BW)
@@ -130,6 +132,8 @@ struct bound_stage {
   bool frozen = false;          ///< it has B, but no W and no U
   bool forward = false;         ///< it has F alone: inference, or nothing below or here trains
   long long phase_updates = 0;  ///< updates before the asynchronous part of the run
+  /// No U changes this stage, but every F moves its statistics: F makes its copies for evaluations.
+  bool copied_by_forward = false;
 
   /// After F nothing reads the wire any more.
   bool reads_wire_once() const { return forward || continues_segment(); }
@@ -147,6 +151,8 @@ struct bound_stage {
   lengths_of_axes lengths_of(std::uint32_t m) const {
     return lengths.empty() ? lengths_of_axes{} : lengths[m % lengths.size()].all();
   }
+  /// The delay policy has all that it needs in the phase at work.
+  bool compensates(int delay_states) const { return asynchronous && delay_acts && (delay_states == 0 || has_delay_states); }
   bool delay_acts_on(lower::parameter_row const& p) const {
     return p.kind == lower::ownership::trained && (!delay_packed || p.backward_offset >= 0);
   }

@@ -1,43 +1,77 @@
 // Whether a source of samples suits a model; a sentence where it does not.
 #pragma once
 
+#include <algorithm>
 #include <string>
 
 #include <foal/core/error.hpp>
+#include <foal/data/sequence.hpp>
+#include <foal/data/source.hpp>
+#include <foal/model/input.hpp>
 #include <foal/tensor/shape.hpp>
 
 namespace foal::executor {
 
-/// For a model with one input. d: the model's description. classes: targets are class numbers.
-template <class Source, class Description>
-void check_samples(Source const& source, std::string const& model, Description const& d, int targets, bool classes) {
-  shape const given = source.sample(), needed = d.input;
-  require(given == needed, "cannot train ", model, " on these samples, because they have ", given.extent[0], " x ",
-          given.extent[1], " x ", given.extent[2], " elements and its foal::input is ", needed.extent[0], " x ",
-          needed.extent[1], " x ", needed.extent[2], "; change the input or the data");
-  require(source.target_size() == targets, "cannot train on these samples, because each has ", source.target_size(),
-          " targets and the loss takes ", targets, "; change the loss or the data");
-  if constexpr (requires { source.classes(); })
-    require(!classes || source.classes() <= d.output.channels(), "cannot train on these samples, because they have ",
-            source.classes(), " classes and the model ends in ", d.output.channels(), " outputs; widen the last layer");
+/// What a source says of its samples.
+struct source_facts {
+  long long samples = 0;
+  int classes = 0;      ///< targets are below; 0: not known
+  shape sample{};       ///< of samples that are not sequences
+  int target_size = 0;  ///< of those
+  int axes = 0;         ///< of sequences; 0: they are none
+  int longest[most_axes] = {};
+  int entries = 0;
+  int entry_axis[most_entries] = {};
+};
+
+template <class Source>
+source_facts facts_of_source(Source const& from) {
+  source_facts f;
+  f.samples = from.size();
+  if constexpr (requires { from.classes(); }) f.classes = from.classes();
+  if constexpr (data::sequence_source<Source>) {
+    f.axes = from.axes();
+    f.entries = from.entries();
+    for (int a = 0; a < std::min(f.axes, most_axes); ++a) f.longest[a] = from.longest(a + 1);
+    for (int e = 0; e < std::min(f.entries, most_entries); ++e) f.entry_axis[e] = from.entry_axis(e);
+  } else {
+    f.sample = from.sample();
+    f.target_size = from.target_size();
+  }
+  return f;
 }
 
-/// For a model of sequences.
-template <class Source, class Description>
-void check_sequences(Source const& source, std::string const& model, Description const& d) {
-  require(source.entries() == d.inputs, "cannot train ", model, " on these sequences, because a sample has ",
-          source.entries(), " entries and the model ", d.inputs, " inputs; change foal::inputs or the data");
-  for (int e = 0; e < d.inputs; ++e) {
-    int const axis = source.entry_axis(e), longest = axis == 0 ? 1 : source.longest(axis);
-    shape const needed = d.input_entry[e];
-    require(needed.axis == axis && longest <= needed.positions() && needed.channels() == 1, "cannot train ", model,
-            " on these sequences, because entry ", e, " has up to ", longest, " values on axis ", axis,
-            " and the model's input ", needed.positions(), " on axis ", needed.axis,
-            "; give foal::tokens<longest, axis> that hold them, or drop longer samples");
+/// d: the model's description. targets: how many the loss takes of a sample that is no sequence; classes: they are class
+/// numbers.
+template <class Description>
+void check_source(source_facts const& f, std::string const& model, Description const& d, int targets, bool classes) {
+  require(f.samples > 0, "cannot use these samples, because there are ", f.samples, "; give at least 1");
+  if (f.axes == 0) {
+    require(d.inputs == 1, "cannot train ", model, " on these samples, because the model has ", d.inputs,
+            " inputs and a sample is one; give batches with inputs(microbatch, entry, x) to fit_batches()");
+    require(f.sample == d.input, "cannot train ", model, " on these samples, because they have ", f.sample.extent[0], " x ",
+            f.sample.extent[1], " x ", f.sample.extent[2], " elements and its foal::input is ", d.input.extent[0], " x ",
+            d.input.extent[1], " x ", d.input.extent[2], "; change the input or the data");
+    require(f.target_size == targets, "cannot train on these samples, because each has ", f.target_size,
+            " targets and the loss takes ", targets, "; change the loss or the data");
+  } else {
+    require(f.entries == d.inputs, "cannot train ", model, " on these sequences, because a sample has ", f.entries,
+            " entries and the model ", d.inputs, " inputs; change foal::inputs or the data");
+    for (int e = 0; e < d.inputs; ++e) {
+      int const axis = f.entry_axis[e];
+      int const longest = axis == 0 ? 1 : axis <= most_axes ? f.longest[axis - 1] : 0;
+      shape const needed = d.input_entry[e];
+      require(needed.axis == axis && longest <= needed.positions() && needed.channels() == 1, "cannot train ", model,
+              " on these sequences, because entry ", e, " has up to ", longest, " values on axis ", axis,
+              " and the model's input ", needed.positions(), " on axis ", needed.axis,
+              "; give foal::tokens<longest, axis> that hold them, or drop longer samples");
+    }
+    require(d.output.axis == f.axes, "cannot train ", model, " on these sequences, because their targets lie on axis ",
+            f.axes, " and the model's output on axis ", d.output.axis,
+            "; let the model end on the sequence whose tokens it predicts");
   }
-  require(d.output.axis == source.axes(), "cannot train ", model, " on these sequences, because their targets lie on axis ",
-          source.axes(), " and the model's output on axis ", d.output.axis,
-          "; let the model end on the sequence whose tokens it predicts");
+  require(!classes || f.classes <= d.output.channels(), "cannot train on these samples, because their targets are of ",
+          f.classes, " classes and the model ends in ", d.output.channels(), " outputs; widen the last layer");
 }
 
 }  // namespace foal::executor

@@ -50,9 +50,13 @@ class diagnostics : public probe {
   /// Before the first op of a phase; at most `minibatches` more are to come.
   void begin_phase(std::vector<bound_stage> const& stages, source_functions const& source, long long minibatches) {
     source_ = source;
+    captured_ = updating_ = 0;
     for (bound_stage const& b : stages) {
       state& s = of(b);
       keep(b);
+      s.updates = !b.forward && !b.frozen;
+      updating_ += s.updates ? 1 : 0;
+      if (fresh_ && !s.updates) fresh_->set(b);
       std::size_t const room = s.rows.size() + static_cast<std::size_t>(minibatches / every_) + 1;
       s.rows.reserve(room);
       s.fresh.reserve(room);
@@ -86,10 +90,11 @@ class diagnostics : public probe {
     state& s = of(b);
     std::copy_n(b.g, static_cast<std::size_t>(b.table->trained_elements) * t_.scalar_bytes, memory_.at(s.delayed));
     fresh_->set(b);
-    if (++captured_ < t_.stages.size()) return;
+    if (++captured_ < updating_) return;
     captured_ = 0;
     fresh_->compute(source_, b.updates);
     for (std::size_t i = 0; i < states_.size(); ++i) {
+      if (!states_[i].updates) continue;
       sums both;
       both.add(t_.scalar_bytes, t_.stages[i].trained_elements, memory_.at(states_[i].delayed), nullptr,
                fresh_->of(static_cast<int>(i)), nullptr);
@@ -140,6 +145,7 @@ class diagnostics : public probe {
     std::size_t entry = 0, delayed = 0;
     diagnostic now{.prediction = 0};  ///< sums over the minibatch's microbatches
     int predicted = 0, microbatches = 0;
+    bool updates = false;  ///< the stage has a U
     std::vector<diagnostic> rows;
     std::vector<double> fresh;
   };
@@ -187,7 +193,7 @@ class diagnostics : public probe {
   std::vector<state> states_;
   std::unique_ptr<fresh_gradient> fresh_;
   source_functions source_{};
-  std::size_t captured_ = 0;
+  std::size_t captured_ = 0, updating_ = 0;  ///< stages with a U: seen in this minibatch, and all of them
 };
 
 }  // namespace foal::executor

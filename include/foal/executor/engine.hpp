@@ -66,6 +66,10 @@ class engine {
 
   /// Trains for request.minibatches more minibatches; `warmup` of the run's first ones belong to the first phase of two.
   run_result run(run_request const& request, long long warmup) {
+    at_work const guard(running_, "run");
+    require(request.traces == nullptr || request.traces->workers() >= v_.workers, "cannot trace ", v_.workers,
+            " workers, because the trace has ", request.traces == nullptr ? 0 : request.traces->workers(),
+            " buffers; make it with one for each");
     require(!failed_,
             "cannot train on, because this run diverged or was ended by an exception, and its stages stand at "
             "different updates; make a new trainer");
@@ -86,7 +90,7 @@ class engine {
     auto const begin = std::chrono::steady_clock::now();
     long long const end = updates_ + request.minibatches;
     check_copies(request, warmup, end);
-    failed_ = true;  // unless every phase comes to its end
+    failed_ = !t_.phases.back().inference;  // unless every phase comes to its end; inference leaves nothing behind
     if (t_.phases.size() > 1 && updates_ < warmup) run_phase(0, std::min(end, warmup) - updates_, warmup, request, result);
     if (!result.diverged && updates_ < end) run_phase(t_.phases.size() - 1, end - updates_, warmup, request, result);
     failed_ = result.diverged.has_value();
@@ -97,31 +101,79 @@ class engine {
 
   /// Evaluates the weights as they are, or one of the optimizer's states in their place. Not while run() is at work.
   evaluation_result evaluate(evaluation_source const& source, int state = -1) {
+    at_work const guard(running_, "evaluate");
+    flushed_denormals const flushed;  // as evaluations during a run
     require(evaluator_ != nullptr, "cannot evaluate, because the run was made with .evaluation = false; make it with true");
+    if (state >= 0) check_average();
     for (bound_stage& b : memory_.stages()) evaluator_->copy(b, state);
     return evaluator_->run(source, updates_);
   }
 
-  /// Copies one parameter (or buffer) to host memory of size * scalar_bytes bytes.
+  /// A parameter (or buffer) of a stage. Throws foal::error where there is none.
+  lower::parameter_row const& row(int stage, std::size_t which, bool buffer = false) const {
+    auto const count = static_cast<int>(t_.stages.size());
+    require(stage >= 0 && stage < count, "cannot find stage ", stage, ", because there are ", count,
+            " stages; give a number from 0 to ", count - 1);
+    lower::stage_table const& s = t_.stages[static_cast<std::size_t>(stage)];
+    auto const& rows = buffer ? s.buffers : s.parameters;
+    require(which < rows.size(), "cannot find ", buffer ? "statistic " : "parameter ", which, " of stage ", stage,
+            ", because it has ", rows.size(), "; give a number below that");
+    return rows[which];
+  }
+
+  /// Copies one parameter (or buffer) to host memory of size * scalar_bytes bytes; a tied one is its home's.
   void read(int stage, lower::parameter_row const& p, void* to, bool buffer = false) const {
-    bound_stage const& b = memory_.stages()[static_cast<std::size_t>(stage)];
-    std::byte const* from = (buffer ? b.buffers : b.w) + static_cast<std::size_t>(p.offset) * t_.scalar_bytes;
-    t_.device.copy_out(b.device, to, from, static_cast<std::size_t>(p.size) * t_.scalar_bytes);
+    place const at = place_of(stage, p);
+    t_.device.copy_out(at.stage->device, to, (buffer ? at.stage->buffers : at.stage->w) + at.offset, at.bytes);
   }
-  /// Copies one of the optimizer's states of a parameter that is trained.
-  void read_state(int stage, lower::parameter_row const& p, int state, void* to) const {
-    bound_stage const& b = memory_.stages()[static_cast<std::size_t>(stage)];
-    t_.device.copy_out(b.device, to, b.states[state] + static_cast<std::size_t>(p.offset) * t_.scalar_bytes,
-                       static_cast<std::size_t>(p.size) * t_.scalar_bytes);
+  /// Copies one of the optimizer's states of a parameter that is trained: the average, which needs an update.
+  void read_average(int stage, lower::parameter_row const& p, int state, void* to) const {
+    check_average();
+    place const at = place_of(stage, p);
+    t_.device.copy_out(at.stage->device, to, at.stage->states[state] + at.offset, at.bytes);
   }
-  /// Sets one parameter (or buffer) from host memory. Not while run() is at work.
+  /// Sets one parameter (or buffer) from host memory; a tied one is its home's. Not while run() is at work.
   void write(int stage, lower::parameter_row const& p, void const* from, bool buffer = false) {
-    bound_stage& b = memory_.stages()[static_cast<std::size_t>(stage)];
-    std::byte* to = (buffer ? b.buffers : b.w) + static_cast<std::size_t>(p.offset) * t_.scalar_bytes;
-    t_.device.copy_in(b.device, to, from, static_cast<std::size_t>(p.size) * t_.scalar_bytes);
+    at_work const guard(running_, "set weights");
+    place const at = place_of(stage, p);
+    t_.device.copy_in(at.stage->device, (buffer ? at.stage->buffers : at.stage->w) + at.offset, from, at.bytes);
   }
 
  private:
+  /// Marks the engine as at work. Callbacks of a run must not call back into it: weights and copies of them are in use.
+  class at_work {
+   public:
+    at_work(std::atomic<bool>& running, char const* what) : running_(running) {
+      require(!running_.exchange(true), "cannot ", what,
+              " now, because this trainer is at work, and a callback or another thread has asked; do it when it is done");
+    }
+    at_work(at_work const&) = delete;
+    at_work& operator=(at_work const&) = delete;
+    ~at_work() { running_ = false; }
+
+   private:
+    std::atomic<bool>& running_;
+  };
+
+  struct place {
+    bound_stage const* stage;
+    std::size_t offset, bytes;
+  };
+  /// Where a parameter (or buffer) is kept.
+  place place_of(int stage, lower::parameter_row const& p) const {
+    if (p.home_stage >= 0) {
+      auto const& home = memory_.stages()[static_cast<std::size_t>(p.home_stage)];
+      return place_of(p.home_stage, home.table->parameters[static_cast<std::size_t>(p.home)]);
+    }
+    return {&memory_.stages()[static_cast<std::size_t>(stage)], static_cast<std::size_t>(p.offset) * t_.scalar_bytes,
+            static_cast<std::size_t>(p.size) * t_.scalar_bytes};
+  }
+
+  void check_average() const {
+    require(updates_ > 0, "cannot give averaged weights, because they are averages over updates and there were ", updates_,
+            "; train first");
+  }
+
   void initialise() {
     std::vector<std::byte> host;
     for (bound_stage& b : memory_.stages()) {
@@ -145,8 +197,11 @@ class engine {
     schedule::program_view const view = program.view();
     int first = std::numeric_limits<int>::max(), last = std::numeric_limits<int>::min();
     for (schedule::op const& o : view.ops) {
-      if (o.kind != schedule::op_kind::U) continue;
-      int const slot = o.slot - view.period * schedule::floor_div(o.microbatch, v_.microbatches);
+      int const minibatch = schedule::floor_div(o.microbatch, v_.microbatches);
+      bool const ends = o.microbatch + 1 == (minibatch + 1) * v_.microbatches;
+      if (o.kind != schedule::op_kind::U && !(o.kind == schedule::op_kind::F && ends && copied_by_forward(view, o.stage)))
+        continue;
+      int const slot = o.slot - view.period * minibatch;
       first = std::min(first, slot);
       last = std::max(last, slot);
     }
@@ -221,20 +276,26 @@ class engine {
     if (!result.diverged) updates_ += minibatches;
   }
 
-  /// Stages without a U have one version, which is copied here.
+  /// A stage without U whose statistics move with every F.
+  bool copied_by_forward(schedule::program_view view, int stage) const {
+    return view.wanted(stage) != schedule::gradients::both && t_.stages[static_cast<std::size_t>(stage)].buffer_elements > 0;
+  }
+
+  /// Stages in which nothing changes are copied here.
   void prepare_evaluations(run_request const& request, schedule::program_view view) {
-    if (request.evaluate_every == 0) return;
-    updating_stages_ = 0;
-    for (bound_stage& b : memory_.stages())
-      if (view.wanted(b.number) == schedule::gradients::both)
-        ++updating_stages_;
-      else
+    changing_stages_ = 0;
+    for (bound_stage& b : memory_.stages()) {
+      b.copied_by_forward = copied_by_forward(view, b.number);
+      if (b.copied_by_forward || view.wanted(b.number) == schedule::gradients::both)
+        ++changing_stages_;
+      else if (request.evaluate_every != 0)
         evaluator_->copy(b);
+    }
   }
 
   void evaluate_pending(run_request const& request, run_result& result) {
     if (request.evaluate_every == 0) return;
-    while (copies_made_.load() >= (evaluations_done_.load() + 1) * updating_stages_) {
+    while (copies_made_.load() >= (evaluations_done_.load() + 1) * changing_stages_) {
       long long const update =
           run_begin_ / v_.microbatches + (evaluations_done_.load() - evaluations_before_ + 1) * request.evaluate_every;
       evaluation_result const r = evaluator_->run(request.evaluation, update);
@@ -263,8 +324,9 @@ class engine {
   std::unique_ptr<hook_probe> hook_;
   std::unique_ptr<diagnostics> diagnostics_;
   probes probes_;
-  long long updates_ = 0, run_begin_ = 0, evaluations_before_ = 0, updating_stages_ = 1;
+  long long updates_ = 0, run_begin_ = 0, evaluations_before_ = 0, changing_stages_ = 1;
   bool failed_ = false;
+  std::atomic<bool> running_ = false;
   std::atomic<long long> evaluations_done_{0}, copies_made_{0};
 };
 

@@ -37,8 +37,9 @@ class evaluator {
     }
     region_bytes_ = std::max(region_bytes_, arriving);
     for (auto& r : region_) r = plan_.add("activations of one stage", category::evaluation, 0, 0, region_bytes_);
-    targets_ = plan_.add("targets", category::evaluation, 0, 0,
-                         static_cast<std::size_t>(t_.loss.targets_per_sample * samples_) * t_.loss.target_bytes);
+    targets_ = plan_.add(
+        "targets", category::evaluation, 0, 0,
+        static_cast<std::size_t>(t_.loss.targets_per_sample) * static_cast<std::size_t>(samples_) * t_.loss.target_bytes);
     workspace_ = plan_.add("library workspace", category::evaluation, 0, 0, t_.device.workspace_bytes);
     arena_ = t_.device.allocate(std::max<std::size_t>(plan_.bytes(), alignment));
     device_ = t_.device.make(at(workspace_), t_.device.workspace_bytes);
@@ -101,7 +102,13 @@ class evaluator {
   loss::loss_result chunk(evaluation_source const& source, long long first, int n) {
     std::vector<void*> in, tensor;
     loss::loss_result result;
-    lengths_ = source.lengths != nullptr ? source.lengths(source.self, first, n) : lengths_of_axes{};
+    lengths_ = {};
+    if (source.lengths != nullptr) {
+      lengths_ = source.lengths(source.self, first, n);
+      lengths_of_axes const most = longest_of(t_);
+      for (int a = 0; a < most_axes; ++a)
+        if (most.length[a] > 0) check_length(lengths_.length[a], most.length[a], a + 1, "samples to evaluate from", first);
+    }
     for (std::size_t s = 0; s < t_.stages.size(); ++s) {
       lower::stage_table const& t = t_.stages[s];
       std::byte* place = at(region_[s % 2]);
@@ -193,7 +200,8 @@ class evaluator {
     c.targets = at(targets_);
     source.targets(source.self, first, n, lengths_, t_.device.host_memory ? static_cast<void*>(at(targets_)) : host_.data());
     if (!t_.device.host_memory)
-      bring(at(targets_), static_cast<std::size_t>(t_.loss.targets_per_sample * n) * t_.loss.target_bytes);
+      bring(at(targets_),
+            static_cast<std::size_t>(t_.loss.targets_per_sample) * static_cast<std::size_t>(n) * t_.loss.target_bytes);
     return t_.loss.apply(c);
   }
 

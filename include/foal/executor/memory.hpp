@@ -55,6 +55,7 @@ class run_memory {
       for (watermark* w : {&b.forwarded, &b.returned, &b.freed, &b.rebuilt}) w->reset();
       b.version = 0;
       b.weighed = -1;
+      b.accumulated = b.backwards = 0;
       b.facts = phase.facts.stage[s];
       b.stashes = phase.stashes;
       b.frozen = phase.wanted(static_cast<int>(s)) == schedule::gradients::input;
@@ -141,6 +142,7 @@ class run_memory {
       b.buffers = at(p.buffers);
       for (int k = 0; k < tables_.policies.optimizer_states; ++k) b.states[k] = at(p.states[k]);
       b.delay_packed = p.delay_packed;
+      b.delay_acts = p.delay_acts;
       b.has_delay_states = p.has_delay_states;
       b.history_packed = p.history_packed;
       if (b.has_delay_states)
@@ -167,8 +169,8 @@ class run_memory {
       });
       b.version_read.assign(static_cast<std::size_t>(in_flight), 0);
       prepare_calls(b, tables_, values_);
-      microbatch_lengths const none(values_.microbatch_size, plan_.axes());
-      if (plan_.axes() > 0) b.lengths.assign(static_cast<std::size_t>(in_flight), none);
+      microbatch_lengths const none(values_.microbatch_size, longest_of(tables_));
+      if (plan_.lengths_differ()) b.lengths.assign(static_cast<std::size_t>(in_flight), none);
       for (watermark* m : {&b.forwarded, &b.returned, &b.freed, &b.rebuilt})
         m->done.assign(static_cast<std::size_t>(slots), 0);
 
@@ -234,8 +236,8 @@ class run_memory {
       b.again_in.other = &bells_[static_cast<std::size_t>(a.worker)];
       a.wire_out.other = a.gradient_in.other = &bells_[static_cast<std::size_t>(b.worker)];
       b.wire_in.other = b.gradient_out.other = &bells_[static_cast<std::size_t>(a.worker)];
-      if (plan_.axes() == 0) continue;
-      microbatch_lengths const none(values_.microbatch_size, plan_.axes());
+      if (!plan_.lengths_differ()) continue;
+      microbatch_lengths const none(values_.microbatch_size, longest_of(tables_));
       wire_lengths_[s + 1].assign(std::max(down.ring_transit, down.ring_kept), none);
       b.lengths_in = a.lengths_out = wire_lengths_[s + 1].data();
       b.length_slots_in = a.length_slots_out = static_cast<std::uint32_t>(wire_lengths_[s + 1].size());

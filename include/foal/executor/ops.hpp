@@ -19,8 +19,10 @@ struct divergence {
   std::string what;  ///< "loss", or the parameter whose gradient it is
 
   std::string text() const {
-    return sentence("cannot go on after update ", update, ", because the ", what, " at stage ", stage,
-                    " is not finite; lower the learning rate, or compensate the delay (T1, T2, T3)");
+    return sentence(
+        "cannot go on after update ", update, ", because the ", what, " at stage ", stage,
+        " is not finite; lower the learning rate, compensate the delay (T1, T2, T3), or look for class and token "
+        "numbers that the model does not have");
   }
 };
 
@@ -78,8 +80,9 @@ class stage_ops : public stage_weights {
       if (own) l.call.backward_weight(c);  // before dx, which may overwrite dy
       if (s.x >= 0) l.call.backward_input(c);
     }
-    if ((p.microbatch + 1) % static_cast<std::uint32_t>(v_.microbatches) == 0)
-      return_borrowed(t_, b, p.microbatch / static_cast<std::uint32_t>(v_.microbatches));
+    if (++b.backwards < v_.microbatches) return;
+    b.backwards = 0;
+    return_borrowed(t_, b, p.microbatch / static_cast<std::uint32_t>(v_.microbatches));
   }
 
   /// W, where it is an op of its own.
@@ -138,7 +141,7 @@ class stage_ops : public stage_weights {
     c.update = b.updates + 1;
     c.moment = b.moment();
     c.moment.rate = rate;
-    bool const compensate = t_.compensates && b.asynchronous && (t_.policies.delay_states == 0 || b.has_delay_states);
+    bool const compensate = t_.compensates && b.compensates(t_.policies.delay_states);
     for (lower::parameter_row const& p : b.table->parameters) {
       if (p.kind != lower::ownership::trained || p.home_stage >= 0) continue;
       std::size_t const offset = static_cast<std::size_t>(p.offset) * t_.scalar_bytes;
@@ -254,6 +257,9 @@ class stage_ops : public stage_weights {
          tensor(in, s.other, p), tensor(in, s.y, p));
   }
 
+  /// The source's number of a microbatch.
+  long long number(position p) const { return p.global + source_.shift; }
+
   /// A microbatch's lengths: from the source, or beside the wire; and on to the next stage.
   void pass_lengths(bound_stage& b, position p) const {
     if (b.lengths.empty()) return;
@@ -261,7 +267,7 @@ class stage_ops : public stage_weights {
     if (b.number > 0)
       mine = b.lengths_in[p.microbatch % b.length_slots_in];
     else
-      mine.load(source_, p.global);
+      mine.load(source_, number(p));
     if (b.lengths_out != nullptr) b.lengths_out[p.microbatch % b.length_slots_out] = mine;
   }
 
@@ -272,9 +278,9 @@ class stage_ops : public stage_weights {
       void* const x = loaded < 0 ? stored : tensor(b.forward_tensors, loaded, p);
       auto const n = static_cast<std::size_t>(b.table->tensors[e].count(v_.microbatch_size, b.lengths_of(p.microbatch)));
       if (t_.device.host_memory) {
-        source_.inputs(source_.self, p.global, entry, x, b.staging);
+        source_.inputs(source_.self, number(p), entry, x, b.staging);
       } else {
-        source_.inputs(source_.self, p.global, entry, b.host_input, b.staging);
+        source_.inputs(source_.self, number(p), entry, b.host_input, b.staging);
         t_.device.copy_in(b.device, x, b.host_input, n * t_.scalar_bytes);
       }
       if (loaded >= 0) t_.device.narrow(b.device, n, x, stored);
@@ -283,7 +289,7 @@ class stage_ops : public stage_weights {
 
   /// Asked of the source once a minibatch: it may have to look at every sample.
   double minibatch_weight(bound_stage& b, position p) const {
-    long long const minibatch = p.global / v_.microbatches;
+    long long const minibatch = number(p) / v_.microbatches;
     if (b.weighed != minibatch) b.weight = source_.weight(source_.self, minibatch);
     b.weighed = minibatch;
     return b.weight;
@@ -294,11 +300,12 @@ class stage_ops : public stage_weights {
     if (t_.loss.targets_per_sample == 0) {
       // nothing to compare with
     } else if (t_.device.host_memory) {
-      source_.targets(source_.self, p.global, targets);
+      source_.targets(source_.self, number(p), targets);
     } else {
-      source_.targets(source_.self, p.global, host_targets_);
+      source_.targets(source_.self, number(p), host_targets_);
       t_.device.copy_in(b.device, targets, host_targets_,
-                        static_cast<std::size_t>(t_.loss.targets_per_sample * v_.microbatch_size) * t_.loss.target_bytes);
+                        static_cast<std::size_t>(t_.loss.targets_per_sample) * static_cast<std::size_t>(v_.microbatch_size) *
+                            t_.loss.target_bytes);
     }
     lower::loss_call c;
     c.device = b.device;

@@ -20,7 +20,7 @@ struct wire_place {
 struct stage_plan {
   std::size_t w = 0, g = 0, buffers = 0, history = 0, staging = 0, targets = 0;
   std::size_t states[lower::most_states]{}, delay_states[lower::most_states]{};
-  bool delay_packed = true, has_delay_states = false, history_packed = true;
+  bool delay_acts = false, delay_packed = true, has_delay_states = false, history_packed = true;
   int history_slots = 0;
   std::vector<wire_place> wires, gradients, again;  ///< by entry; again: from R of the stage before
   std::vector<int> wire_slots, gradient_slots, again_slots;
@@ -54,11 +54,11 @@ class run_plan {
     for (auto const& p : tables_.phases) most = std::max(most, f(p));
     return most;
   }
-  /// Axes of the model's inputs whose lengths may differ from microbatch to microbatch.
-  int axes() const {
-    int last = 0;
-    for (lower::wire_entry const& e : tables_.stages.front().wire_in) last = std::max(last, e.extent.axis);
-    return last;
+  /// Whether the lengths of inputs may differ from microbatch to microbatch.
+  bool lengths_differ() const { return longest_of(tables_) != lengths_of_axes{}; }
+  /// Of one array of a delay policy that has arrays.
+  std::size_t delay_state_bytes(std::size_t s) const {
+    return bytes(stage_[s].delay_packed ? tables_.stages[s].backward_elements : tables_.stages[s].trained_elements);
   }
   std::size_t bytes(long long elements) const { return static_cast<std::size_t>(elements) * tables_.scalar_bytes; }
   std::size_t tensor_bytes(lower::tensor const& x) const {
@@ -124,14 +124,16 @@ class run_plan {
       bool const again = last.head >= 0;
       bool const packed = !tables_.policies.delay_on_all && !again;  // R reads every parameter
       bool const lags = last.tau_fwd > last.tau_bkwd && !tables_.phases.back().stashes;
-      long long const delayed = packed ? t.backward_elements : t.trained_elements;
       p.delay_packed = packed;
-      p.has_delay_states = tables_.policies.delay_states > 0 && lags && delayed > 0;
+      p.delay_acts = lags || (tables_.compensates && !tables_.policies.delay_needs_lag);
+      p.has_delay_states = tables_.policies.delay_states > 0 && p.delay_acts && delay_state_bytes(s) > 0;
       for (int k = 0; k < tables_.policies.delay_states; ++k)
-        p.delay_states[k] = add("delay state", category::delta, p.has_delay_states ? bytes(delayed) : 0);
-      if (lags && tables_.policies.backward_weight != nullptr)
+        p.delay_states[k] = add("delay state", category::delta, p.has_delay_states ? delay_state_bytes(s) : 0);
+      bool const changes_weights = p.delay_acts && !tables_.phases.back().stashes;
+      if (changes_weights && tables_.policies.backward_weight != nullptr)
         extrapolated[i] = std::max(extrapolated[i], bytes(t.backward_elements));
-      if (lags && (tables_.policies.forward_weight != nullptr || (again && tables_.policies.backward_weight != nullptr)))
+      if (changes_weights &&
+          (tables_.policies.forward_weight != nullptr || (again && tables_.policies.backward_weight != nullptr)))
         predicted[i] = std::max(predicted[i], bytes(t.weight_elements));
 
       bool const injected = !tables_.phases.back().program_delays.empty();

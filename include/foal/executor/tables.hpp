@@ -11,9 +11,10 @@ namespace foal::executor {
 using lower::phase_table;
 using lower::run_tables;
 
-/// Where microbatches come from; functions of the global microbatch number alone, called from workers.
+/// Where microbatches come from; functions of the microbatch number alone, called from workers.
 struct source_functions {
   void const* self = nullptr;
+  long long shift = 0;  ///< its number of a microbatch is that of the run and this
   void (*inputs)(void const* self, long long microbatch, int entry, void* x, void* scratch) = nullptr;
   void (*targets)(void const* self, long long microbatch, void* t) = nullptr;
   lengths_of_axes (*lengths)(void const* self, long long microbatch) = nullptr;  ///< null: always the largest

@@ -73,6 +73,7 @@ inline void lend(run_tables const& t, std::vector<bound_stage>& stages, bound_st
 /// Before F: a borrower's copy becomes the version that F of this microbatch has read at home.
 inline void take_borrowed(run_tables const& t, bound_stage& b, std::uint32_t m) {
   for (borrowed_parameter& q : b.borrowed) {
+    if (q.home->forward) continue;  // nothing changes it, and nothing keeps its worker from overwriting what it notes
     std::uint32_t const read = q.home->version_read[m % q.home->version_read.size()];
     if (read == q.version) continue;
     lower::parameter_row const& p = detail::row_of(b, q.parameter);
@@ -81,14 +82,16 @@ inline void take_borrowed(run_tables const& t, bound_stage& b, std::uint32_t m) 
   }
 }
 
-/// The version of a borrowed parameter that F of a microbatch has read; null if it is not borrowed.
+/// The version of a borrowed parameter that F of a microbatch has read; null if it is not borrowed, or never
+/// changes.
 inline void* borrowed_version(bound_stage const& b, int parameter, std::uint32_t m) {
   for (borrowed_parameter const& q : b.borrowed)
-    if (q.parameter == parameter) return q.versions.at(q.home->version_read[m % q.home->version_read.size()]);
+    if (q.parameter == parameter && !q.home->forward)
+      return q.versions.at(q.home->version_read[m % q.home->version_read.size()]);
   return nullptr;
 }
 
-/// With B of a minibatch's last microbatch: what the borrower has added up goes home.
+/// With the last B of a minibatch: what the borrower has added up goes home.
 inline void return_borrowed(run_tables const& t, bound_stage& b, std::uint32_t minibatch) {
   for (borrowed_parameter const& q : b.borrowed) {
     lower::parameter_row const& p = detail::row_of(b, q.parameter);

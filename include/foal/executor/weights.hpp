@@ -38,8 +38,8 @@ class stage_weights {
   weight_set recompute_weights(bound_stage& b, std::uint32_t m) const {
     std::uint32_t const read = b.version_read[m % b.version_read.size()];
     if (b.stashes || b.delay >= 0) return version(b, read);
-    bool const corrects = t_.policies.backward_weight != nullptr && b.asynchronous && b.facts.tau_fwd > b.facts.tau_recomp &&
-                          (t_.policies.delay_states == 0 || b.has_delay_states);
+    bool const corrects = t_.policies.backward_weight != nullptr && b.facts.tau_fwd > b.facts.tau_recomp &&
+                          b.compensates(t_.policies.delay_states);
     if (!corrects) return {b.w, false};
     delay::moment now = b.moment();
     now.lag = t_.exact_lag ? static_cast<double>(b.version - read) : b.facts.tau_fwd - b.facts.tau_recomp;
@@ -64,8 +64,7 @@ class stage_weights {
     return {b.forward_scratch, false};
   }
   bool predicts(bound_stage const& b) const {
-    return t_.policies.forward_weight != nullptr && b.asynchronous && !b.stashes && b.facts.tau_fwd > b.facts.tau_bkwd &&
-           (t_.policies.delay_states == 0 || b.has_delay_states);
+    return t_.policies.forward_weight != nullptr && !b.stashes && b.compensates(t_.policies.delay_states);
   }
   void* forward_pointer(bound_stage& b, weight_set w, int parameter) const {
     lower::parameter_row const& p = b.table->parameters[static_cast<std::size_t>(parameter)];
@@ -83,8 +82,8 @@ class stage_weights {
 
   weight_set backward_weights(bound_stage& b, std::uint32_t m) const {
     if (b.stashes) return version(b, b.version_read[m % b.version_read.size()]);
-    bool const extrapolates = t_.policies.backward_weight != nullptr && b.asynchronous && b.table->backward_elements > 0 &&
-                              b.facts.tau_fwd > b.facts.tau_bkwd && (t_.policies.delay_states == 0 || b.has_delay_states);
+    bool const extrapolates =
+        t_.policies.backward_weight != nullptr && b.table->backward_elements > 0 && b.compensates(t_.policies.delay_states);
     if (!extrapolates) return {b.w, false};
     lower::weight_call c;
     c.device = b.device;

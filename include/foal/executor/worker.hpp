@@ -172,23 +172,36 @@ class worker {
     using schedule::op_kind;
     switch (o.kind) {
       case op_kind::F:
-        return arrived(b.wire_in) && room(b.wire_out, m);
+        return arrived(b.wire_in) && room(b.wire_out, m) && !(copies_after(b, m) && copy_pending(b, minibatches_at(m)));
       case op_kind::R:
         return arrived(b.again_in) && room(b.again_out, m);
       case op_kind::B:
       case op_kind::BW:
         return arrived(b.gradient_in) && room(b.gradient_out, m);
       case op_kind::U:
-        return !evaluation_pending(b);
+        return !copy_pending(b, b.updates + 1);
       default:
         return true;
     }
   }
 
-  /// The copies of the evaluation before are still being read.
-  bool evaluation_pending(bound_stage const& b) const {
-    if (shared_.evaluate_every == 0 || (b.updates + 1 - shared_.evaluate_from) % shared_.evaluate_every != 0) return false;
-    return shared_.evaluations_done->load() < b.evaluations_copied;
+  /// A stage without U whose statistics move is copied for evaluations by the F that ends a minibatch.
+  bool copies_after(bound_stage const& b, std::uint32_t m) const {
+    return b.copied_by_forward && minibatches_at(m) * shared_.microbatches == shared_.first_microbatch + m + 1;
+  }
+  long long minibatches_at(std::uint32_t m) const { return (shared_.first_microbatch + m + 1) / shared_.microbatches; }
+  bool evaluated_after(long long updates) const {
+    return shared_.evaluate_every != 0 && (updates - shared_.evaluate_from) % shared_.evaluate_every == 0;
+  }
+  /// A copy is due after so many updates, and that of the evaluation before is still being read.
+  bool copy_pending(bound_stage const& b, long long updates) const {
+    return evaluated_after(updates) && shared_.evaluations_done->load() < b.evaluations_copied;
+  }
+  void copy_for_evaluation(bound_stage& b, long long updates) {
+    if (!evaluated_after(updates)) return;
+    shared_.copy_for_evaluation(shared_.evaluation_self, b, updates);
+    ++b.evaluations_copied;
+    shared_.copies_made->fetch_add(1);
   }
 
   void run(bound_stage& b, schedule::op const& o, std::uint32_t m, long long key) {
@@ -197,6 +210,7 @@ class worker {
     switch (o.kind) {
       case op_kind::F:
         forward(b, p, key);
+        if (!stopped_ && copies_after(b, m)) copy_for_evaluation(b, minibatches_at(m));
         break;
       case op_kind::BW:
       case op_kind::B:
@@ -251,6 +265,7 @@ class worker {
     loss::loss_result const loss = shared_.ops->forward(b, p);
     if (b.number + 1 == static_cast<int>(shared_.stages->size())) {
       shared_.losses[p.microbatch] = loss;
+      shared_.microbatches_done.store(static_cast<long long>(p.microbatch) + 1, std::memory_order_relaxed);
       if (!std::isfinite(loss.sum)) {
         failure_ = divergence{b.updates, b.number, "loss"};
         fail(key);
@@ -278,14 +293,8 @@ class worker {
       fail(key);
       return;
     }
-    if (b.number + 1 == static_cast<int>(shared_.stages->size()))
-      shared_.microbatches_done.fetch_add(shared_.microbatches, std::memory_order_relaxed);
     if (shared_.watch.after_update != nullptr) shared_.watch.after_update(shared_.watch.self, b);
-    if (shared_.evaluate_every != 0 && (b.updates - shared_.evaluate_from) % shared_.evaluate_every == 0) {
-      shared_.copy_for_evaluation(shared_.evaluation_self, b, b.updates);
-      ++b.evaluations_copied;
-      shared_.copies_made->fetch_add(1);
-    }
+    copy_for_evaluation(b, b.updates);
   }
 
   static void publish(channel_end& e) {

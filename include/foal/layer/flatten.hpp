@@ -11,6 +11,8 @@ struct flatten {
   static constexpr char const* name = "flatten";
   static constexpr bool in_place = true;
 
+  /// Not sequences whose lengths differ: their positions are not a number of features.
+  static constexpr bool accepts(shape in) { return in.axis == 0; }
   static constexpr shape output(shape in) { return features(in.size()); }
 
   template <class C, class S = typename C::scalar>

@@ -130,10 +130,10 @@ struct delay_policy_has_an_effect {
 };
 template <class Versions, class Policy, bool HasEffect>
 struct discrepancy_exists {
-  static_assert(
-      HasEffect,
-      "foal: cannot use this delay policy (Policy) with foal::versions::stash, because its correction of B has no effect: B "
-      "reads the version that its F read; remove one of the two");
+  static_assert(HasEffect,
+                "foal: cannot use this delay policy (Policy) with foal::versions::stash, because its correction of B has no "
+                "effect, nor "
+                "its prediction for F: B reads the version that its F read, as that was; remove one of the two");
 };
 template <class Schedule, class Rate, bool HasEffect>
 struct rescheduling_has_an_effect {
@@ -228,7 +228,8 @@ struct policies_are_sound
       is_a_learning_rate<Rate>,
       is_a_delay_policy<Delay, S>,
       delay_policy_has_an_effect<Schedule, Delay, Schedule::asynchronous || std::is_same_v<Delay, delay::none>>,
-      discrepancy_exists<Versions, Delay, !(Versions::stashes && delay::needs_lag<Delay>)>,
+      discrepancy_exists<Versions, Delay,
+                         !Versions::stashes || !(delay::predicts_forward<Delay, S> || delay::corrects_backward<Delay, S>)>,
       rescheduling_has_an_effect<Schedule, Rate, Schedule::asynchronous || !lr::needs_delay<Rate>>,
       warmup_has_an_effect<Schedule, Warmup, Schedule::asynchronous || !Warmup::synchronous_phase>,
       versions_fit_the_schedule<Schedule, Versions, Schedule::asynchronous != std::is_same_v<Versions, versions::flush>> {};

@@ -92,7 +92,8 @@ struct policy_functions {
   void (*forward_weight)(weight_call const&) = nullptr;   ///< null: F reads the weights as they are
   void (*backward_weight)(weight_call const&) = nullptr;  ///< null: B reads the weights as they are
   int optimizer_states = 0, delay_states = 0;
-  bool delay_on_all = false;  ///< its states belong to every parameter, not only to those that B reads
+  bool delay_needs_lag = false;  ///< it acts only where B reads other weights than its F did
+  bool delay_on_all = false;     ///< its states belong to every parameter, not only to those that B reads
 };
 
 namespace detail {

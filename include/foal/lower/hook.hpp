@@ -55,8 +55,12 @@ class update_view {
 
   /// Values after the update, in the parameter's canonical layout.
   std::span<S const> weights(std::size_t i) const { return part(call_.weights, i); }
-  /// The minibatch's mean gradient that this update consumed: before clipping, weight decay and the delay policy.
-  std::span<S const> gradient(std::size_t i) const { return part(call_.gradient, i); }
+  /// The minibatch's mean gradient that this update consumed: before clipping, weight decay and the delay policy. Empty
+  /// where the parameter is frozen or lives at another stage.
+  std::span<S const> gradient(std::size_t i) const {
+    if (parameter(i).kind != lower::ownership::trained) return {};
+    return part(call_.gradient, i);
+  }
   /// Array k of the delay policy; empty where the parameter has none. T2 has one: delta, after this update.
   std::span<S const> delay_state(std::size_t k, std::size_t i) const {
     void const* const from = k < lower::most_states ? call_.delay_states[k] : nullptr;

@@ -48,9 +48,10 @@ inline bool splits_weight_gradient(schedule::program_view v) {
   return std::any_of(v.ops.begin(), v.ops.end(), [](schedule::op const& o) { return o.kind == schedule::op_kind::W; });
 }
 
-/// Takes out of a program what frozen layers do not need: no B below the lowest layer that trains, no W and no U of a stage
-/// whose layers are all frozen.
+/// Takes out of a program that trains what frozen layers do not need: no B below the lowest layer that trains, no W and no U
+/// of a stage whose layers are all frozen.
 inline schedule::program without_frozen(schedule::program program, model_row const* rows, int size) {
+  if (program.view().inference) return program;
   std::vector<int> trains(static_cast<std::size_t>(program.size().stages), -1);  // -1: no parameters
   for (int i = 0; i < size; ++i) {
     if (rows[i].parameters == 0 && rows[i].home < 0) continue;
@@ -92,6 +93,16 @@ struct policy_values {
   Warmup const& warmup;
   Clip const& clip;
   Initialisation const& initialisation;
+
+  /// Throws the sentence of the first policy whose numbers cannot work.
+  void check() const {
+    auto const ask = [](auto const&... policy) {
+      (..., [&] {
+        if constexpr (requires { policy.check(); }) policy.check();
+      }());
+    };
+    ask(loss, schedule, optimizer, rate, delay, warmup, clip, initialisation);
+  }
 };
 
 /// Tables of Net on the device D in the scalar S, for R ranks and N microbatches; thick: weight gradients
@@ -118,6 +129,7 @@ run_tables lower(schedule::extent size, bool thick,
   t.initialise = &detail::initialise<S, Initialisation>;
   t.initialise_value = &values.initialisation;
 
+  values.check();
   auto const& d = Net::description;
   schedule::program program = detail::without_frozen(schedule::generate(values.schedule, size), d.row, d.size);
   bool const split = thick || detail::splits_weight_gradient(program.view());

@@ -97,6 +97,7 @@ constexpr policy_functions policies_of() {
   if constexpr (delay::corrects_backward<Delay, S>) f.backward_weight = &t::backward_weight;
   f.optimizer_states = t::own;
   f.delay_states = t::delayed;
+  f.delay_needs_lag = delay::needs_lag<Delay>;
   f.delay_on_all = Delay::states == 0 || delay::states_of<Delay>() == delay::scope::all;
   return f;
 }

@@ -25,7 +25,7 @@ struct proved<Schedule, S, R, N, true> : proved_sound<Schedule, proof<Schedule, 
 
 template <class Schedule>
 constexpr int default_ranks(int stages) {
-  if constexpr (requires { Schedule::one_rank; })
+  if constexpr (requires { requires Schedule::one_rank; })
     return 1;
   else
     return stages;

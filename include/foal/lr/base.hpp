@@ -16,6 +16,7 @@ struct constant {
   long long warmup = 0;
 
   double at(moment m) const { return rate * linear_warmup(m.update, warmup); }
+  void check() const { check_rate(name, rate, warmup); }
 };
 
 /// rate * factor^floor(update / every).
@@ -31,6 +32,11 @@ struct step {
     return rate * linear_warmup(m.update, warmup) * std::pow(factor, static_cast<double>(m.update / every));
   }
   long long first_drop() const { return every; }
+  void check() const {
+    check_rate(name, rate, warmup);
+    require_number(every >= 1, name, "every", static_cast<double>(every), "1 or more");
+    require_number(std::isfinite(factor) && factor >= 0, name, "factor", factor, "0 or more");
+  }
 };
 
 /// From rate to `least` along half a cosine between the end of the warm-up and `steps` updates.
@@ -48,6 +54,11 @@ struct cosine {
     double const done = std::min(1.0, static_cast<double>(m.update - warmup) / span);
     return least + (rate - least) * 0.5 * (1 + std::cos(std::numbers::pi * done));
   }
+  void check() const {
+    check_rate(name, rate, warmup);
+    require_number(steps >= 0, name, "steps", static_cast<double>(steps), "0 or more");
+    require_number(std::isfinite(least) && least >= 0, name, "least", least, "0 or more");
+  }
 };
 
 /// Linear warm-up to rate, then rate * sqrt(warmup / update) (Vaswani et al. 2017, section 5.3).
@@ -61,6 +72,7 @@ struct inverse_sqrt {
     if (m.update < warmup) return rate * linear_warmup(m.update, warmup);
     return rate * std::sqrt(static_cast<double>(std::max(1LL, warmup)) / static_cast<double>(m.update + 1));
   }
+  void check() const { check_rate(name, rate, warmup); }
 };
 
 }  // namespace foal::lr

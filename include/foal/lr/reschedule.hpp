@@ -28,6 +28,11 @@ struct reschedule {
     double const rate = base.at(m);
     return m.asynchronous && slow > 0 ? rate / std::pow(slow, exponent(m.since)) : rate;
   }
+  void check() const {
+    if constexpr (requires { base.check(); }) base.check();
+    require_number(steps >= 0, name, "steps", static_cast<double>(steps), "0 or more");
+    require_number(std::isfinite(floor) && floor >= 0, name, "floor", floor, "0 or more");
+  }
 };
 
 }  // namespace foal::lr

@@ -53,7 +53,8 @@ enum class model_failure {
   never_added,
   too_many,
   read_refused,
-  tied_apart
+  tied_apart,
+  tied_and_frozen
 };
 
 /// Rows in execution order; the first failure found, if any.
@@ -195,6 +196,7 @@ struct describer {
       bool any = false;
       for (int i = 0; i < mine.size; ++i) any = any || shared_parameter(d.row[home[g]], mine[i]) >= 0;
       if (!any) fail(model_failure::tied_apart, in, d.row[home[g]].in);
+      if (d.row[home[g]].trains != (frozen == 0)) fail(model_failure::tied_and_frozen);
       return home[g];
     }
     if (groups == most_entries) fail(model_failure::too_many);

@@ -74,6 +74,13 @@ struct model_is_sound<model_failure::tied_apart, Item, Before, Layer, Input, Hom
                 "foal: cannot tie the Layer named here, because none of its parameters has the name and extents of one of "
                 "the first layer of the group; give both the same sizes");
 };
+template <int Item, class Before, class Layer, shape Given, shape Needed>
+struct model_is_sound<model_failure::tied_and_frozen, Item, Before, Layer, Given, Needed> {
+  static_assert(
+      never<Item>,
+      "foal: cannot tie the Layer named here, because of it and the first layer of its group one is frozen and the "
+      "other trains, and they are the same weights; freeze both or neither");
+};
 
 // The item where the model fails and the one before it; only an error looks them up.
 template <bool Failed, int Item, class Input, class... Elements>

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <cmath>
+#include <string_view>
 
 #include <foal/core/config.hpp>
 #include <foal/core/role.hpp>
+#include <foal/optim/concept.hpp>
 
 namespace foal::optim {
 
@@ -37,6 +39,13 @@ adam_step<S> prepare_adam(double rate, long long t, double beta1, double beta2, 
           static_cast<S>(std::sqrt(1 - std::pow(beta2, n)))};
 }
 
+inline void check_adam(std::string_view policy, double beta1, double beta2, double eps, double weight_decay) {
+  require_number(beta1 >= 0 && beta1 < 1, policy, "beta1", beta1, "at least 0 and below 1");
+  require_number(beta2 >= 0 && beta2 < 1, policy, "beta2", beta2, "at least 0 and below 1");
+  require_number(std::isfinite(eps) && eps >= 0, policy, "eps", eps, "0 or more");
+  check_weight_decay(policy, weight_decay);
+}
+
 }  // namespace detail
 
 struct adam {
@@ -50,6 +59,7 @@ struct adam {
   detail::adam_step<S> prepare(double rate, long long t) const {
     return detail::prepare_adam<S>(rate, t, beta1, beta2, eps, weight_decay, 0);
   }
+  void check() const { detail::check_adam(name, beta1, beta2, eps, weight_decay); }
 };
 
 struct adamw {
@@ -63,6 +73,7 @@ struct adamw {
   detail::adam_step<S> prepare(double rate, long long t) const {
     return detail::prepare_adam<S>(rate, t, beta1, beta2, eps, 0, weight_decay);
   }
+  void check() const { detail::check_adam(name, beta1, beta2, eps, weight_decay); }
 };
 
 }  // namespace foal::optim

@@ -55,6 +55,10 @@ struct averaged {
     return detail::averaged_step<S, step, Base::states>{base.template prepare<S>(rate, t),
                                                         static_cast<S>(1 - (average_decay < mean ? average_decay : mean))};
   }
+  void check() const {
+    if constexpr (requires { base.check(); }) base.check();
+    require_number(average_decay >= 0 && average_decay <= 1, name, "average_decay", average_decay, "0 to 1");
+  }
 };
 
 }  // namespace foal::optim

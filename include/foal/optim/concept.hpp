@@ -1,19 +1,28 @@
 // What an optimizer must offer.
 #pragma once
 
+#include <cmath>
 #include <concepts>
+#include <string_view>
 
+#include <foal/core/error.hpp>
 #include <foal/core/role.hpp>
 
 namespace foal::optim {
 
 /// Needs: role = foal::role::optimizer; static constexpr int states; prepare<S>(rate, t) giving the elementwise functor of
-/// one update. The functor takes S& w, S g and one S& for each state (checked where it is fused with the delay policy).
+/// one update. The functor takes S& w, S g and one S& for each state (checked where it is fused with the delay policy). May
+/// have void check() const, which throws foal::error where its numbers cannot work.
 template <class O>
 concept optimizer = std::same_as<typename O::role, foal::role::optimizer> && requires(O const o) {
   { O::states } -> std::convertible_to<int>;
   o.template prepare<float>(0.1, 1LL);
   o.template prepare<double>(0.1, 1LL);
 };
+
+/// For check().
+inline void check_weight_decay(std::string_view policy, double weight_decay) {
+  require_number(std::isfinite(weight_decay) && weight_decay >= 0, policy, "weight_decay", weight_decay, "0 or more");
+}
 
 }  // namespace foal::optim

@@ -4,6 +4,7 @@
 
 #include <foal/core/config.hpp>
 #include <foal/core/role.hpp>
+#include <foal/optim/concept.hpp>
 
 namespace foal::optim {
 
@@ -28,6 +29,10 @@ struct momentum {
   template <class S>
   step<S> prepare(double rate, long long /*t*/) const {
     return {static_cast<S>(rate), static_cast<S>(momentum), static_cast<S>(weight_decay), nesterov};
+  }
+  void check() const {
+    require_number(momentum >= 0 && momentum <= 1, name, "momentum", momentum, "0 to 1");
+    check_weight_decay(name, weight_decay);
   }
 };
 

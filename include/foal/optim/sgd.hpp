@@ -3,6 +3,7 @@
 
 #include <foal/core/config.hpp>
 #include <foal/core/role.hpp>
+#include <foal/optim/concept.hpp>
 
 namespace foal::optim {
 
@@ -23,6 +24,7 @@ struct sgd {
   step<S> prepare(double rate, long long /*t*/) const {
     return {static_cast<S>(rate), static_cast<S>(weight_decay)};
   }
+  void check() const { check_weight_decay(name, weight_decay); }
 };
 
 }  // namespace foal::optim

@@ -67,10 +67,17 @@ struct frozen {
  public:
   static constexpr char const* name = name_.data();
   static constexpr bool asynchronous = Base::asynchronous;
+  static constexpr bool one_rank = detail::on_one_rank<Base>;
 
   Base base{};
   int trainable_from = 0;
   std::vector<int> stages{};
+
+  constexpr void merge(int& microbatch_size, int& microbatches)
+    requires requires(Base b, int n) { b.merge(n, n); }
+  {
+    base.merge(microbatch_size, microbatches);
+  }
 
   constexpr program build(extent e) const { return without_backward_below(generate(base, e), trainable_from, stages); }
 

@@ -162,9 +162,16 @@ struct recomputed {
  public:
   static constexpr char const* name = name_.data();
   static constexpr bool asynchronous = Base::asynchronous;
+  static constexpr bool one_rank = detail::on_one_rank<Base>;
 
   Base base{};
   int segment = 0;
+
+  constexpr void merge(int& microbatch_size, int& microbatches)
+    requires requires(Base b, int n) { b.merge(n, n); }
+  {
+    base.merge(microbatch_size, microbatches);
+  }
 
   constexpr program build(extent e) const { return with_recomputation(generate(base, e), segment_heads(e.stages, segment)); }
 

@@ -1,4 +1,4 @@
-// What generators that change another generator's program share: its name with a suffix, and its ops.
+// What generators that change another generator's program share: its name with a suffix, its needs, and its ops.
 #pragma once
 
 #include <algorithm>
@@ -17,6 +17,10 @@ constexpr auto suffixed(char const (&suffix)[Size]) {
   std::copy(suffix, suffix + Size, std::copy(base.begin(), base.end(), text.begin()));
   return text;
 }
+
+/// Base puts all stages on one rank.
+template <class Base>
+constexpr bool on_one_rank = requires { requires Base::one_rank; };
 
 /// Emits the ops of a program that is built.
 template <class Sink>

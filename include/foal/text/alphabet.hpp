@@ -40,8 +40,11 @@ class alphabet {
   /// that the vocabulary does not have.
   std::string decode(std::span<std::int32_t const> ids) const {
     std::string result;
-    for (std::int32_t const id : ids)
-      if (id >= first_token || id == unk) result += id == unk ? std::string("\xEF\xBF\xBD") : characters_.token(id);
+    for (std::int32_t const id : ids) {
+      std::string const& character = characters_.token(id);
+      if (id == unk) result += "\xEF\xBF\xBD";
+      if (id >= first_token) result += character;
+    }
     return result;
   }
 

@@ -1,6 +1,7 @@
 // What comes before the asynchronous phase.
 #pragma once
 
+#include <foal/core/error.hpp>
 #include <foal/core/role.hpp>
 
 namespace foal::warmup {
@@ -18,6 +19,10 @@ struct synchronous {
   static constexpr char const* name = "T3";
   static constexpr bool synchronous_phase = true;
   long long minibatches = 0;
+
+  void check() const {
+    require_number(minibatches >= 0, name, "minibatches", static_cast<double>(minibatches), "0 or more");
+  }
 };
 
 }  // namespace foal::warmup

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include <foal/core/error.hpp>
 #include <foal/core/role.hpp>
 #include <foal/device/loss_sums.hpp>
 #include <foal/layer/contract.hpp>
@@ -23,6 +24,11 @@ struct cross_entropy {
   static constexpr target ignored = device::ignored_target;
 
   float label_smoothing = 0;
+
+  void check() const {
+    require_number(label_smoothing >= 0 && label_smoothing < 1, name, "label_smoothing", label_smoothing,
+                   "at least 0 and below 1");
+  }
 
   /// Targets per sample.
   static constexpr int targets(shape out) { return out.size() / out.channels(); }
