@@ -163,6 +163,7 @@ set(foal_tests
     text/alphabet
     text/bleu
     text/bpe
+    text/entries
     text/escape
     text/perplexity
     text/search
