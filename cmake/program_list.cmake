@@ -186,6 +186,7 @@ set(foal_cuda_tests
 
 # tests/fail/<name>_fail.cpp
 set(foal_fail_tests
+    average_of_a_plain_optimizer
     chained_correction_of_a_stash
     correction_of_a_stash
     delay_policy_without_effect

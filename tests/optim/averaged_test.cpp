@@ -48,6 +48,7 @@ TEST_CASE("The average follows its formula, and training keeps its bits", "[aver
 TEST_CASE("Evaluation reads the average in place of the weights", "[averaged]") {
   test::first_samples const data{20};
   run<optim::averaged<optim::momentum>> t({.microbatch_size = 2, .microbatches = 2, .lr = {.rate = 0.1}});
+  CHECK_THROWS_WITH(t.evaluate_average(data), Catch::Contains("there were 0 updates"));
   test::stream const stream{.samples = 2};
   t.run(stream, {.minibatches = 15});
   auto const average = t.evaluate_average(data), now = t.evaluate(data);

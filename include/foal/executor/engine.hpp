@@ -98,6 +98,8 @@ class engine {
   /// Evaluates the weights as they are, or one of the optimizer's states in their place. Not while run() is at work.
   evaluation_result evaluate(evaluation_source const& source, int state = -1) {
     require(evaluator_ != nullptr, "cannot evaluate, because the run was made with .evaluation = false; make it with true");
+    require(state < 0 || updates_ > 0, "cannot evaluate an average of the weights, because there were ", updates_,
+            " updates where the first one begins it; train first, or evaluate the weights");
     for (bound_stage& b : memory_.stages()) evaluator_->copy(b, state);
     return evaluator_->run(source, updates_);
   }
