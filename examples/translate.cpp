@@ -65,10 +65,13 @@ void read_arguments(int argc, char** argv, options& o) {
       ->check(CLI::Range(0.0, 10.0));
   app.add_option("--average-decay", o.run.average_decay, "of the average of the weights, which is translated with too")
       ->check(CLI::Range(0.0, 1.0));
-  app.add_option("--save", o.run.save, "write the weights to this file (safetensors) after the run, which is the only one");
+  app.add_option(
+      "--save", o.run.save,
+      "write the weights to this file (safetensors) after the run, which is the only one, and their average beside "
+      "it, to FILE.averaged.safetensors for FILE.safetensors");
   app.add_option("--load", o.run.load, "translate with the weights of this file instead of training");
   app.add_option("--samples", o.samples, "translations to print");
-  app.add_flag("--facts", o.facts, "print what is known of the run before it");
+  app.add_flag("--facts", o.facts, "print what is known of a run before it");
   app.add_option("--json", o.json, "write one row for each run to this file");
   try {
     app.parse(argc, argv);
@@ -104,7 +107,8 @@ std::string name_of(int beam, bool averaged) { return foal::sentence("beam ", be
 void print_table(std::vector<row> const& rows, options const& o, std::size_t search) {
   using foal::report::fixed;
   std::size_t const beams = o.run.beams.size();
-  bool const averaged = search >= beams;
+  auto const& last = rows.back().result.translations;
+  bool const averaged = search >= beams || (!last.empty() && last.front().averaged);  // the latter of loaded weights
   std::map<std::pair<std::string, double>, std::vector<double>> bleu, loss, ended;
   for (row const& r : rows) {
     auto const key = std::pair(r.method, r.rate);
@@ -171,7 +175,6 @@ int run(int argc, char** argv) {
               task.test.source.size(), task.pieces.vocabulary().size());
   std::printf("%s: %s, %d stages, %lld parameters; %lld updates an epoch\n", net.name, net.what, net.stages, net.parameters,
               per_epoch);
-  if (o.facts) std::printf("%s\n", net.facts(o.run, per_epoch).c_str());
   std::vector<row> rows;
   for (int k = 0; k < o.seeds; ++k)
     for (double const rate : o.rates)
@@ -181,6 +184,7 @@ int run(int argc, char** argv) {
         s.rate = rate;
         s.seed += static_cast<std::uint64_t>(k);
         std::string const label = foal::sentence(method, ", rate ", rate, ", seed ", s.seed);
+        if (o.facts && k == 0) std::printf("%s:\n%s\n", label.c_str(), net.facts(s, per_epoch).c_str());
         rows.push_back({method, rate, s.seed, net.train(s, task, [&](std::string const& line) {
                           std::printf("%s: %s\n", label.c_str(), line.c_str());
                           std::fflush(stdout);
