@@ -131,6 +131,7 @@ set(foal_tests
     optim/optim
     predictor
     program/parity
+    program/resnet
     program/translate
     report/chart
     report/directory
@@ -159,6 +160,7 @@ set(foal_tests
     sweep/teacher
     sweep/train
     tensor/plan
+    t3/epochs
     tensor/shape
     text/alphabet
     text/bleu

@@ -1,5 +1,6 @@
 // Trains Transformers to translate, with the methods of pipeline-parallel training side by side; scores BLEU.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <exception>
 #include <filesystem>
@@ -10,6 +11,7 @@
 #include <foal/report/number.hpp>
 #include <foal/report/statistics.hpp>
 
+#include "t3/epochs.hpp"
 #include "translate/run.hpp"
 
 namespace {
@@ -18,7 +20,7 @@ struct options {
   std::string data = "numbers", net = "small", json;
   std::vector<std::string> methods{"t1t2t3"};
   std::vector<double> rates{};
-  int seeds = 1, merges = 4000, samples = 5;
+  int seeds = 1, merges = 4000, samples = 5, t3_epochs = -1;
   bool facts = false;
   translate::settings run;
 };
@@ -56,7 +58,8 @@ void read_arguments(int argc, char** argv, options& o) {
   app.add_option("--workers", o.run.workers)->check(CLI::PositiveNumber);
   app.add_option("--t1-epochs", o.run.t1_epochs, "T1's K in epochs; 0: all asynchronous updates");
   app.add_option("--t2-decay", o.run.decay, "T2's D");
-  app.add_option("--t3-epochs", o.run.t3_epochs, "T3: synchronous epochs before the asynchronous ones");
+  app.add_option("--t3-epochs", o.t3_epochs, "T3: synchronous epochs before the asynchronous ones; by default 5")
+      ->check(CLI::NonNegativeNumber);
   app.add_option("--merges", o.merges, "of the byte-pair encoding, both languages as one")->check(CLI::NonNegativeNumber);
   app.add_option("--beam", o.run.beams, "of the search for translations; 1: greedy; a list scores each")
       ->delimiter(',')
@@ -79,6 +82,8 @@ void read_arguments(int argc, char** argv, options& o) {
     std::exit(app.exit(e));
   }
   if (o.rates.empty()) o.rates.push_back(o.run.rate);
+  bool const warms_up = std::find(o.methods.begin(), o.methods.end(), "t1t2t3") != o.methods.end();
+  if (warms_up) o.run.t3_epochs = t3::epochs(o.t3_epochs, o.run.t3_epochs, o.run.epochs, "--t3-epochs");
 }
 
 /// Before hours of training, not after.

@@ -39,7 +39,7 @@ std::vector<std::string> translations(std::string const& text) {
   return all;
 }
 
-/// The scores of greedy searches that it printed, "5.17 (58.3/...), brevity 1.000": with the averaged weights, or the others.
+/// The scores that it printed of greedy searches, "5.17 (58.3/...), brevity 1.000", with averaged weights or without.
 std::vector<std::string> scores(std::string const& text, bool averaged) {
   std::vector<std::string> all;
   std::regex const line("BLEU ([^,]*, brevity [^,]*), beam 1(, averaged weights)?\\), trained");
@@ -93,5 +93,7 @@ TEST_CASE("translate: saved weights translate the same when they are loaded", "[
   is_refused("--methods gpipe --load nowhere.safetensors", "cannot open nowhere.safetensors");
   is_refused("--methods gpipe --save nowhere/weights.safetensors",
              "cannot save the weights to nowhere/weights.safetensors, because .* is no directory");
+  is_refused("--methods t1,t1t2t3 --epochs 2 --t3-epochs 2",
+             "cannot warm up for 2 epochs, because the run has 2, .*; give --t3-epochs of at most 1");
   is_refused("--methods gpipe,none --save weights.safetensors", "cannot save or load the weights of 2 runs");
 }
