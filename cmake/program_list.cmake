@@ -133,6 +133,7 @@ set(foal_tests
     program/parity
     program/resnet
     program/translate
+    recompute/saved
     report/chart
     report/directory
     report/facts
@@ -159,8 +160,8 @@ set(foal_tests
     sweep/setting
     sweep/teacher
     sweep/train
-    tensor/plan
     t3/epochs
+    tensor/plan
     tensor/shape
     text/alphabet
     text/bleu
