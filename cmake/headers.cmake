@@ -96,6 +96,7 @@ set(foal_headers
     foal/text/bleu.hpp
     foal/text/bpe.hpp
     foal/text/bpe_learner.hpp
+    foal/text/entries.hpp
     foal/text/escape.hpp
     foal/text/perplexity.hpp
     foal/text/search.hpp

@@ -135,7 +135,9 @@ set(foal_tests
     optim/optim
     predictor
     program/parity
+    program/resnet
     program/translate
+    recompute/saved
     report/chart
     report/directory
     report/facts
@@ -162,11 +164,13 @@ set(foal_tests
     sweep/setting
     sweep/teacher
     sweep/train
+    t3/epochs
     tensor/plan
     tensor/shape
     text/alphabet
     text/bleu
     text/bpe
+    text/entries
     text/escape
     text/perplexity
     text/search
@@ -189,6 +193,7 @@ set(foal_cuda_tests
 
 # tests/fail/<name>_fail.cpp
 set(foal_fail_tests
+    average_of_a_plain_optimizer
     chained_correction_of_a_stash
     correction_of_a_stash
     delay_policy_without_effect

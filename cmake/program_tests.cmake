@@ -18,7 +18,7 @@ foal_program_test(compare "GPipe.*PipeMare.*report: report/index.html" --epochs 
 foal_program_test(gpt "perplexity.*int" --data "${PROJECT_SOURCE_DIR}/examples/gpt.cpp" --epochs 1 --microbatch-size 1
                   --prompt int --characters 20)
 foal_program_test(memory "pipedream .*pipemare" --microbatches 2)
-foal_program_test(recompute "saved +[0-9.]+ MiB +[0-9.]+ MiB" --seeds 0)
+foal_program_test(recompute "counted == planned == seen: yes.*saved +[0-9.]+ MiB +[0-9.]+ MiB" --seeds 0)
 foal_program_test(resnet "at the end +test loss [0-9]" --net resnet20 --minibatches 1 --microbatches 2 --microbatch-size 2)
 foal_program_test(stability "discrepancy 10, T2 .*0\\.9" --svg limits.svg)
 foal_program_test(sweep "asynchronous, uncorrected +[0-9]" --net mlp --methods none --epochs 1 --seeds 1 --jobs 1)

@@ -14,6 +14,7 @@
 #include <foal/data/idx.hpp>
 
 #include "compare/report.hpp"
+#include "t3/epochs.hpp"
 
 namespace {
 
@@ -141,7 +142,8 @@ int compare_methods(options o, std::string const& command) {
   if (o.seeds == 0) o.seeds = d.seeds;
   if (o.base.rate == 0) o.base.rate = d.rate;
   if (o.base.drop_epoch == 0) o.base.drop_epoch = std::max(1, o.base.epochs * 2 / 3);
-  if (o.base.warmup_epochs < 0) o.base.warmup_epochs = std::max(1, o.base.epochs / 4);
+  int const quarter = std::max(1, o.base.epochs / 4);
+  o.base.warmup_epochs = t3::epochs(o.base.warmup_epochs, quarter, o.base.epochs, "--warmup-epochs");
   o.base.augment = d.augment;
   if (o.jobs == 0) o.jobs = std::max(1, static_cast<int>(std::thread::hardware_concurrency()) / o.base.workers);
 

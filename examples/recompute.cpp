@@ -98,10 +98,7 @@ void print_memory(memory_result const& a, memory_result const& b, options const&
   std::printf("S^2 = %d, S^2 + S = %d, 2 S^1.5 = %.0f; segments of %d stages; counted == planned == seen: %s\n\n",
               stages * stages, stages * stages + stages, 2 * std::pow(stages, 1.5),
               o.segment > 0 ? o.segment : foal::schedule::segment_length(stages),
-              a.saved.counted == a.saved.planned && a.saved.peak == a.saved.planned && b.saved.counted == b.saved.planned &&
-                      b.saved.peak == b.saved.planned && a.saved.overlaps + b.saved.overlaps == 0
-                  ? "yes"
-                  : "NO");
+              a.saved.agree() && b.saved.agree() ? "yes" : "NO");
   foal::report::table all{{{"memory", foal::report::align::left}, {"without R"}, {"with R"}, {"ratio"}}};
   t = std::move(all);
   auto const x = a.bytes.entries(), y = b.bytes.entries();
@@ -214,6 +211,8 @@ int show(options o) {
               o.microbatches, o.microbatch_size, data.name.c_str());
   memory_result const a = measure_memory<plain>(o, data), b = measure_memory<recomputed>(o, data);
   print_memory(a, b, o);
+  recompute::require_agreement(a.saved, "without R");
+  recompute::require_agreement(b.saved, "with R");
 
   std::vector<method> methods{
       {"T1+T2", false, false}, {"T1+T2 + R", false, true}, {"T1+T2+T3", true, false}, {"T1+T2+T3 + R", true, true}};

@@ -1,5 +1,6 @@
 // Trains ResNet-20 (43 stages) or ResNet-50 (the paper's 107) with one method, with or without recomputation.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <exception>
 
@@ -7,6 +8,7 @@
 
 #include "resnet/experiment.hpp"
 #include "resnet/load.hpp"
+#include "t3/epochs.hpp"
 
 namespace {
 
@@ -59,6 +61,18 @@ void write_rows(options const& o, foal::report::facts const& f, outcome const& o
   rows.write(o.json);
 }
 
+/// T3's epochs, which end before the run does.
+int warmup_epochs(experiment const& e, long long samples) {
+  int const asked = e.warmup_epochs;
+  if (!e.method.t3) return 0;
+  if (e.minibatches == 0) return t3::epochs(asked, std::max(1, e.epochs / 4), e.epochs, "--warmup-epochs");
+  long long const updates = samples / (static_cast<long long>(e.microbatch_size) * e.microbatches) * std::max(0, asked);
+  foal::require(updates < e.minibatches, "cannot warm up for ", asked, " epochs, because they have ", updates,
+                " minibatches, and T3 would leave none of the run's ", e.minibatches,
+                " to train asynchronously; give fewer --warmup-epochs, or more --minibatches");
+  return std::max(0, asked);
+}
+
 int show(options o) {
   o.base.method = method_named(o.method);
   foal::data::dataset const data = load(o.data);
@@ -66,7 +80,7 @@ int show(options o) {
   bool const colour = data.train.sample().channels() == 3;
   if (o.base.epochs == 0) o.base.epochs = colour ? 20 : 8;
   if (o.base.drop_epoch == 0) o.base.drop_epoch = std::max(1, o.base.epochs * 2 / 3);
-  if (o.base.warmup_epochs < 0) o.base.warmup_epochs = o.base.minibatches > 0 ? 0 : std::max(1, o.base.epochs / 4);
+  o.base.warmup_epochs = warmup_epochs(o.base, data.train.size());
   o.base.data = &data;
   o.base.augment = colour;
   std::printf("%s (%lld samples to train on, %lld to test on)\n\n", data.name.c_str(), data.train.size(), data.test.size());

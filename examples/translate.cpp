@@ -1,5 +1,6 @@
 // Trains Transformers to translate, with the methods of pipeline-parallel training side by side; scores BLEU.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <exception>
 #include <filesystem>
@@ -10,6 +11,7 @@
 #include <foal/report/number.hpp>
 #include <foal/report/statistics.hpp>
 
+#include "t3/epochs.hpp"
 #include "translate/run.hpp"
 
 namespace {
@@ -18,7 +20,7 @@ struct options {
   std::string data = "numbers", net = "small", json;
   std::vector<std::string> methods{"t1t2t3"};
   std::vector<double> rates{};
-  int seeds = 1, merges = 4000, samples = 5;
+  int seeds = 1, merges = 4000, samples = 5, t3_epochs = -1;
   bool facts = false;
   translate::settings run;
 };
@@ -56,7 +58,8 @@ void read_arguments(int argc, char** argv, options& o) {
   app.add_option("--workers", o.run.workers)->check(CLI::PositiveNumber);
   app.add_option("--t1-epochs", o.run.t1_epochs, "T1's K in epochs; 0: all asynchronous updates");
   app.add_option("--t2-decay", o.run.decay, "T2's D");
-  app.add_option("--t3-epochs", o.run.t3_epochs, "T3: synchronous epochs before the asynchronous ones");
+  app.add_option("--t3-epochs", o.t3_epochs, "T3: synchronous epochs before the asynchronous ones; by default 5")
+      ->check(CLI::NonNegativeNumber);
   app.add_option("--merges", o.merges, "of the byte-pair encoding, both languages as one")->check(CLI::NonNegativeNumber);
   app.add_option("--beam", o.run.beams, "of the search for translations; 1: greedy; a list scores each")
       ->delimiter(',')
@@ -65,10 +68,13 @@ void read_arguments(int argc, char** argv, options& o) {
       ->check(CLI::Range(0.0, 10.0));
   app.add_option("--average-decay", o.run.average_decay, "of the average of the weights, which is translated with too")
       ->check(CLI::Range(0.0, 1.0));
-  app.add_option("--save", o.run.save, "write the weights to this file (safetensors) after the run, which is the only one");
+  app.add_option(
+      "--save", o.run.save,
+      "write the weights to this file (safetensors) after the run, which is the only one, and their average beside "
+      "it, to FILE.averaged.safetensors for FILE.safetensors");
   app.add_option("--load", o.run.load, "translate with the weights of this file instead of training");
   app.add_option("--samples", o.samples, "translations to print");
-  app.add_flag("--facts", o.facts, "print what is known of the run before it");
+  app.add_flag("--facts", o.facts, "print what is known of a run before it");
   app.add_option("--json", o.json, "write one row for each run to this file");
   try {
     app.parse(argc, argv);
@@ -76,6 +82,8 @@ void read_arguments(int argc, char** argv, options& o) {
     std::exit(app.exit(e));
   }
   if (o.rates.empty()) o.rates.push_back(o.run.rate);
+  bool const warms_up = std::find(o.methods.begin(), o.methods.end(), "t1t2t3") != o.methods.end();
+  if (warms_up) o.run.t3_epochs = t3::epochs(o.t3_epochs, o.run.t3_epochs, o.run.epochs, "--t3-epochs");
 }
 
 /// Before hours of training, not after.
@@ -104,7 +112,8 @@ std::string name_of(int beam, bool averaged) { return foal::sentence("beam ", be
 void print_table(std::vector<row> const& rows, options const& o, std::size_t search) {
   using foal::report::fixed;
   std::size_t const beams = o.run.beams.size();
-  bool const averaged = search >= beams;
+  auto const& last = rows.back().result.translations;
+  bool const averaged = search >= beams || (!last.empty() && last.front().averaged);  // the latter of loaded weights
   std::map<std::pair<std::string, double>, std::vector<double>> bleu, loss, ended;
   for (row const& r : rows) {
     auto const key = std::pair(r.method, r.rate);
@@ -171,7 +180,6 @@ int run(int argc, char** argv) {
               task.test.source.size(), task.pieces.vocabulary().size());
   std::printf("%s: %s, %d stages, %lld parameters; %lld updates an epoch\n", net.name, net.what, net.stages, net.parameters,
               per_epoch);
-  if (o.facts) std::printf("%s\n", net.facts(o.run, per_epoch).c_str());
   std::vector<row> rows;
   for (int k = 0; k < o.seeds; ++k)
     for (double const rate : o.rates)
@@ -181,6 +189,7 @@ int run(int argc, char** argv) {
         s.rate = rate;
         s.seed += static_cast<std::uint64_t>(k);
         std::string const label = foal::sentence(method, ", rate ", rate, ", seed ", s.seed);
+        if (o.facts && k == 0) std::printf("%s:\n%s\n", label.c_str(), net.facts(s, per_epoch).c_str());
         rows.push_back({method, rate, s.seed, net.train(s, task, [&](std::string const& line) {
                           std::printf("%s: %s\n", label.c_str(), line.c_str());
                           std::fflush(stdout);

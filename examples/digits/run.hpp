@@ -7,6 +7,7 @@
 #include <string>
 
 #include "../resnet/load.hpp"
+#include "../t3/epochs.hpp"
 
 namespace digits {
 
@@ -40,10 +41,11 @@ inline void add_options(CLI::App& app, run& r, int least_seeds) {
   app.add_option("--json", r.json, "write the numbers as an array of rows to this file");
 }
 
-/// The data, after what was not asked for has its default. Throws foal::error where images are not of the shape `input`.
+/// The data, after what was not asked for has its default. Throws foal::error where T3 would leave no epoch, or
+/// images are not of the shape `input`.
 inline foal::data::dataset load(run& r, foal::shape const& input) {
   if (r.drop_epoch == 0) r.drop_epoch = std::max(1, r.epochs * 2 / 3);
-  if (r.t3_epochs < 0) r.t3_epochs = std::max(1, r.epochs / 4);
+  r.t3_epochs = t3::epochs(r.t3_epochs, std::max(1, r.epochs / 4), r.epochs, "--t3-epochs");
   foal::data::dataset data = resnet::load(r.data);
   foal::require(data.train.sample() == input, "cannot train on ", r.data,
                 ", because its images are not 8 x 8 and grey; use digits:DIR or handwritten");

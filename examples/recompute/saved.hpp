@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include <foal/core/error.hpp>
 #include <foal/executor/engine.hpp>
 #include <foal/report/trace.hpp>
 
@@ -19,7 +20,17 @@ struct saved_bytes {
   long long at_once = 0;   ///< seen: the most that was alive in one moment of a run on one worker
   long long slots = 0;     ///< microbatches, counted: of all stages, and of the inputs that heads of segments keep
   long long overlaps = 0;  ///< times that an op wrote over something alive
+
+  bool agree() const { return counted == planned && peak == planned && overlaps == 0; }
 };
+
+/// Throws foal::error, with `name` for the run, unless what was counted, planned and seen is the same.
+inline void require_agreement(saved_bytes const& s, char const* name) {
+  foal::require(s.agree(), "cannot vouch for the saved activations ", name, ", because ", s.counted,
+                " bytes were counted from the program, ", s.planned, " planned and ", s.peak, " seen alive, and ",
+                s.overlaps,
+                " ops wrote over something alive; find out which of them is wrong before any of these numbers is used");
+}
 
 /// One array of a stage that holds saved activations of several microbatches, as the run's memory has it.
 struct saved_array {

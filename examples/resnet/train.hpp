@@ -46,7 +46,7 @@ template <class Trainer>
 typename Trainer::config config_of(experiment const& e) {
   long long const per_epoch = minibatches_per_epoch(e);
   long long const all = e.minibatches > 0 ? e.minibatches : e.epochs * per_epoch;
-  long long const warmup = e.method.t3 ? std::min(all, e.warmup_epochs * per_epoch) : 0;
+  long long const warmup = e.method.t3 ? e.warmup_epochs * per_epoch : 0;
   typename Trainer::config c;
   c.microbatch_size = e.microbatch_size;
   c.microbatches = e.microbatches;

@@ -1,6 +1,7 @@
 // Trains one network on a task with one method, and translates its test set.
 #pragma once
 
+#include <filesystem>
 #include <functional>
 #include <string>
 #include <vector>
@@ -21,6 +22,12 @@ struct settings {
   double alpha = 0.6;            ///< of their length normalisation
   double average_decay = 0.999;  ///< of the moving average of the weights, which is translated with too
   std::string save, load;        ///< weights written after training, read instead of training; empty: none
+
+  /// The file of the averaged weights beside `save`: "w.averaged.safetensors" for "w.safetensors".
+  std::string save_averaged() const {
+    std::filesystem::path p = save;
+    return p.replace_extension(".averaged" + p.extension().string()).string();
+  }
 };
 
 /// What one search made of the test set.
@@ -46,7 +53,7 @@ struct network {
   int stages;
   long long parameters;
   outcome (*train)(settings const&, task const&, std::function<void(std::string const&)> const& say);
-  std::string (*facts)(settings const&, long long minibatches_per_epoch);
+  std::string (*facts)(settings const&, long long minibatches_per_epoch);  ///< of the run that train() makes
 };
 
 network const& small();         ///< 2 + 2 layers, d 128, norms before

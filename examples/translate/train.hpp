@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cmath>
+#include <type_traits>
 #include <utility>
 
 #include <foal/checkpoint/safetensors.hpp>
@@ -193,12 +194,17 @@ outcome train_with(settings const& s, task const& t, std::function<void(std::str
   long long const per_epoch = t.train.size() / (static_cast<long long>(s.microbatch_size) * s.microbatches);
   Trainer trainer(config_of<Trainer>(s, per_epoch));
   outcome out;
+  bool averaged = false;  // of the weights that the trainer has before let_average_stand()
   if (s.load.empty())
     out = fit(trainer, s, t, per_epoch, say);
   else
-    foal::checkpoint::read_safetensors(s.load, trainer);
+    averaged = foal::checkpoint::read_safetensors(s.load, trainer).count(foal::checkpoint::weights_key) > 0;
   if (!out.divergence.empty()) return out;
-  if (!s.save.empty()) foal::checkpoint::write_safetensors(s.save, trainer, {{"method", s.method}, {"data", t.name}});
+  if (!s.save.empty()) {
+    foal::checkpoint::metadata const about{{"method", s.method}, {"data", t.name}};
+    foal::checkpoint::write_safetensors(s.save, trainer, about);
+    foal::checkpoint::write_averaged_safetensors(s.save_averaged(), trainer, about);
+  }
   foal::predictor<Net> predictor({.microbatch_size = rows, .workers = s.workers});
   auto const translate_all = [&](bool averaged) {
     predictor.take(trainer);
@@ -207,7 +213,7 @@ outcome train_with(settings const& s, task const& t, std::function<void(std::str
       out.translations.back().averaged = averaged;
     }
   };
-  translate_all(false);
+  translate_all(averaged);
   if (!s.load.empty()) return out;
   out.averaged_loss = trainer.evaluate_average(t.validation).loss;
   let_average_stand(trainer);
@@ -215,19 +221,27 @@ outcome train_with(settings const& s, task const& t, std::function<void(std::str
   return out;
 }
 
+/// Calls f(std::type_identity<trainer>{}) with the trainer of a method.
+template <class Net, class F>
+auto with_trainer_of(std::string const& method, F f) {
+  using all = trainers<Net>;
+  if (method == "gpipe") return f(std::type_identity<typename all::synchronous>{});
+  if (method == "pipedream") return f(std::type_identity<typename all::stash>{});
+  if (method.find("t2") != std::string::npos) return f(std::type_identity<typename all::corrected>{});
+  return f(std::type_identity<typename all::live>{});
+}
+
 template <class Net>
 outcome train(settings const& s, task const& t, std::function<void(std::string const&)> const& say) {
-  using all = trainers<Net>;
-  if (s.method == "gpipe") return train_with<Net, typename all::synchronous>(s, t, say);
-  if (s.method == "pipedream") return train_with<Net, typename all::stash>(s, t, say);
-  if (s.method.find("t2") != std::string::npos) return train_with<Net, typename all::corrected>(s, t, say);
-  return train_with<Net, typename all::live>(s, t, say);
+  return with_trainer_of<Net>(
+      s.method, [&]<class Trainer>(std::type_identity<Trainer>) { return train_with<Net, Trainer>(s, t, say); });
 }
 
 template <class Net>
 std::string facts(settings const& s, long long per_epoch) {
-  typename trainers<Net>::corrected const t(config_of<typename trainers<Net>::corrected>(s, per_epoch));
-  return t.facts().text();
+  return with_trainer_of<Net>(s.method, [&]<class Trainer>(std::type_identity<Trainer>) {
+    return Trainer(config_of<Trainer>(s, per_epoch)).facts().text();
+  });
 }
 
 template <class Net>

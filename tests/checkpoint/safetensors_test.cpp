@@ -11,6 +11,7 @@
 #include <foal/layer/linear.hpp>
 #include <foal/layer/loss/cross_entropy.hpp>
 #include <foal/layer/relu.hpp>
+#include <foal/optim/averaged.hpp>
 #include <foal/optim/momentum.hpp>
 #include <foal/schedule/gpipe.hpp>
 #include <foal/schedule/pipemare.hpp>
@@ -24,6 +25,7 @@ namespace {
 using namespace foal;
 using Catch::Contains;
 using checkpoint::read_safetensors;
+using checkpoint::write_averaged_safetensors;
 using checkpoint::write_safetensors;
 using foal_test::temporary_directory;
 
@@ -188,6 +190,15 @@ struct skip_first : stages<input<channels, height, width>, flatten, residual<lin
 struct narrow_net : stages<input<3>, linear<2>, relu, linear<2>> {};
 struct wide_net : stages<input<3>, linear<4>, relu, linear<2>> {};
 struct long_net : stages<input<3>, linear<2>, relu, linear<2>, relu, linear<2>> {};
+struct tiny : zoo::transformer<zoo::transformer_size{.encoder_layers = 1,
+                                                     .decoder_layers = 1,
+                                                     .width = 8,
+                                                     .heads = 2,
+                                                     .hidden = 8,
+                                                     .source_vocabulary = 9,
+                                                     .target_vocabulary = 9,
+                                                     .longest = 5,
+                                                     .shared = zoo::sharing::all}> {};
 template <class Net>
 using plain = trainer<Net, loss::cross_entropy, schedule::gpipe>;
 
@@ -205,15 +216,6 @@ TEST_CASE("orders that PyTorch does not have are refused") {
 
 TEST_CASE("a Transformer with one matrix over its tokens goes to a file and back") {
   temporary_directory const here;
-  struct tiny : zoo::transformer<zoo::transformer_size{.encoder_layers = 1,
-                                                       .decoder_layers = 1,
-                                                       .width = 8,
-                                                       .heads = 2,
-                                                       .hidden = 8,
-                                                       .source_vocabulary = 9,
-                                                       .target_vocabulary = 9,
-                                                       .longest = 5,
-                                                       .shared = zoo::sharing::all}> {};
   using translation = trainer<tiny, loss::cross_entropy, schedule::pipemare>;
   translation a({.seed = 1}), b({.seed = 2});
   std::string const path = here / "t.safetensors";
@@ -221,6 +223,77 @@ TEST_CASE("a Transformer with one matrix over its tokens goes to a file and back
   CHECK(a.all_weights() != b.all_weights());
   read_safetensors(path, b);
   CHECK(a.all_weights() == b.all_weights());
+}
+
+namespace {
+
+/// Sequences for the tiny Transformer: the target is the source.
+struct copied {
+  static int words(long long i) { return 1 + static_cast<int>(i % 4); }
+  long long size() const { return 24; }
+  int axes() const { return 2; }
+  int length(long long i, int) const { return words(i) + 1; }
+  int longest(int) const { return 5; }
+  int entries() const { return 3; }
+  int entry_axis(int e) const { return e == 0 ? 1 : e == 1 ? 0 : 2; }
+  long long weight(long long i) const { return words(i) + 1; }
+  static int token(long long i, int p) { return 3 + static_cast<int>((i * 5 + p * 2) % 6); }
+  template <class S>
+  void write_entry(long long i, int e, int row, S* x) const {
+    int const n = words(i);
+    if (e == 1) *x = static_cast<S>(n + 1);
+    for (int p = 0; e != 1 && p < row; ++p) {
+      bool const word = e == 0 ? p < n : p > 0 && p <= n;
+      x[p] = static_cast<S>(word ? token(i, e == 0 ? p : p - 1) : e == 0 && p == n ? 2 : e == 2 && p == 0 ? 1 : 0);
+    }
+  }
+  void write_target(long long i, int row, std::int32_t* t) const {
+    int const n = words(i);
+    for (int p = 0; p < row; ++p) t[p] = p < n ? token(i, p) : p == n ? 2 : data::ignored_target;
+  }
+};
+
+template <class Net, class Schedule>
+using averaging = trainer<Net, loss::cross_entropy, Schedule, optim::averaged<optim::momentum>>;
+
+/// The average of a trained `from`, through a file, is what `to` evaluates, bit for bit.
+template <class From, class To, class Source>
+void check_average(From& from, To& to, Source const& data, std::string const& path) {
+  CHECK(foal_test::complaint([&] { write_averaged_safetensors(path, from); }).find("because there were 0 updates") !=
+        std::string::npos);
+  CHECK_FALSE(std::filesystem::exists(path));
+  from.fit(data, {.epochs = 3, .quiet = true});
+  auto const average = from.evaluate_average(data);
+  CHECK(average.loss != from.evaluate(data).loss);
+  write_averaged_safetensors(path, from, {{"note", "a best one"}});
+  auto const about = read_safetensors(path, to);
+  CHECK(about.at(checkpoint::weights_key) == "average");
+  CHECK(about.at("note") == "a best one");
+  CHECK(to.evaluate(data).loss == average.loss);
+  CHECK(to.evaluate(data).accuracy == average.accuracy);
+  write_safetensors(path, from);
+  CHECK(read_safetensors(path, to).count(checkpoint::weights_key) == 0);
+  CHECK(to.evaluate(data).loss == from.evaluate(data).loss);
+}
+
+}  // namespace
+
+TEST_CASE("averaged weights go to a file and are evaluated alike in another trainer") {
+  temporary_directory const here;
+  SECTION("a net with running statistics") {
+    std::vector<float> x(24 * channels * height * width);
+    std::vector<std::int32_t> y(24);
+    for (std::size_t i = 0; i < x.size(); ++i) x[i] = std::sin(1.7F * static_cast<float>(i));
+    for (std::size_t i = 0; i < y.size(); ++i) y[i] = static_cast<std::int32_t>(i % classes);
+    averaging<net, schedule::pipemare> a({.microbatch_size = 4, .microbatches = 2, .seed = 1, .lr = {.rate = 0.05}});
+    run<float> b(config<run<float>>(2));
+    check_average(a, b, data::memory<float>(image(channels, height, width), x, y), here / "w");
+  }
+  SECTION("a Transformer whose stages share a matrix") {
+    averaging<tiny, schedule::pipemare> a({.microbatch_size = 4, .microbatches = 2, .seed = 1, .lr = {.rate = 0.05}});
+    plain<tiny> b({.seed = 2});
+    check_average(a, b, copied{}, here / "t");
+  }
 }
 
 TEST_CASE("tensors that do not fit the model are named, and nothing changes") {

@@ -1,6 +1,8 @@
 // The passing twin of every *_fail.cpp: what they get wrong, done right. It must compile with the flags they fail with.
+#include <foal/checkpoint/safetensors.hpp>
 #include <foal/delay/chain.hpp>
 #include <foal/layer/relu.hpp>
+#include <foal/optim/averaged.hpp>
 
 #include "net.hpp"
 
@@ -43,6 +45,9 @@ using synchronous = run<foal::schedule::gpipe, foal::versions::flush>;
 using own = run<foal::schedule::pipemare, last_gradient_only>;
 using chained = run<foal::schedule::pipemare, foal::delay::chain<last_gradient_only, foal::delay::discrepancy_correction>>;
 using own_of_a_stash = run<foal::schedule::pipemare, foal::versions::stash, halved_gradient>;
+using averaged = run<foal::schedule::pipemare, foal::optim::averaged<foal::optim::momentum>>;
+
+void keep(averaged const& t) { foal::checkpoint::write_averaged_safetensors("w.safetensors", t); }
 
 int main() {
   int const stages =

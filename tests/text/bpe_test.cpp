@@ -123,7 +123,7 @@ TEST_CASE("merges are saved and read back") {
   bpe const code(std::vector<merge>{{"a", "b "}, {"\\", "ü"}, {"x", "y"}});
   std::ostringstream out;
   code.save(out);
-  CHECK(out.str() == "a\tb\\_\n\\\\\tü\nx\ty\n");
+  CHECK(out.str() == "foal merges: 3 entries\na\tb\\_\n\\\\\tü\nx\ty\n");
   std::istringstream in(out.str());
   CHECK(bpe::load(in, "here").merges() == code.merges());
 }
@@ -138,9 +138,17 @@ TEST_CASE("damaged merges are refused with the place") {
     }
     return "";
   };
-  CHECK(message("a\tb\nab\n").find("line 2 of the merges merges.txt") != std::string::npos);
-  CHECK(message("\tb\n").find("line 1") != std::string::npos);
-  CHECK(message("a\\q\tb\n").find("backslash") != std::string::npos);
-  CHECK(message("a\tb\na\tb\n").find("second time") != std::string::npos);
-  CHECK(message("a\tb\n").empty());
+  auto const file = [](std::size_t n, std::string const& lines) { return entries_title("merges", n) + "\n" + lines; };
+  CHECK(message(file(1, "a\tb\n")).empty());
+  CHECK(message(file(0, "")).empty());
+  CHECK(message(file(2, "a\tb\nab\n")).find("line 3 of the merges merges.txt") != std::string::npos);
+  CHECK(message(file(1, "\tb\n")).find("line 2") != std::string::npos);
+  CHECK(message(file(1, "a\tb\tc\n")).find("line 2") != std::string::npos);
+  CHECK(message(file(1, "a\\q\tb\n")).find("backslash") != std::string::npos);
+  CHECK(message(file(2, "a\tb\na\tb\n")).find("second time") != std::string::npos);
+  CHECK(message("").find("cannot read the merges merges.txt, because it is empty") == 0);
+  CHECK(message("a\tb\n").find("'foal merges: N entries' is expected") != std::string::npos);
+  CHECK(message(file(3, "a\tb\nc\td\n")).find("it ends after 2 of 3 entries") != std::string::npos);
+  CHECK(message(file(1, "a\tbc")).find("the file was cut") != std::string::npos);
+  CHECK(message(file(1, "a\tb\r\n")).find("carriage return") != std::string::npos);  // not the piece "b\r"
 }

@@ -75,3 +75,29 @@ TEST_CASE("the vocabulary counts pieces as they occur, and holds every piece") {
   CHECK(v.knows("a "));
   CHECK(v.knows("b"));
 }
+
+TEST_CASE("merges whose pieces the vocabulary lacks are refused") {
+  subwords const code = subwords::learn(counts(), 20);
+  CHECK_NOTHROW(subwords(code.merges(), code.vocabulary()));
+  auto const message = [&](vocabulary const& v) -> std::string {
+    try {
+      subwords(code.merges(), v, "corpus");
+    } catch (foal::error const& e) {
+      return e.what();
+    }
+    return "";
+  };
+  CHECK(message(vocabulary()).find("cannot encode with corpus, because merge 0 of '") == 0);
+  // Whatever a merge takes or makes is missed.
+  for (merge const& m : code.merges().merges())
+    for (std::string const& piece : {m.left, m.right, m.left + m.right}) {
+      word_counts pieces;
+      for (std::int32_t i = first_token; i < code.vocabulary().size(); ++i)
+        if (code.vocabulary().token(i) != piece) pieces[code.vocabulary().token(i)] = 1;
+      std::string const text = message(vocabulary::from_counts(pieces));
+      INFO(text);
+      CHECK(text.find("needs '" + piece + "', which the vocabulary of ") != std::string::npos);
+    }
+  CHECK(message(subwords::learn({{"lower", 3}, {"lowest", 2}}, 4).vocabulary()).find("; give the vocabulary") !=
+        std::string::npos);
+}

@@ -31,7 +31,12 @@ std::string message(std::string const& content) {
   return "";
 }
 
-std::string const head = "<pad>\t0\n<bos>\t0\n<eos>\t0\n<unk>\t0\n";
+std::string const reserved = "<pad>\t0\n<bos>\t0\n<eos>\t0\n<unk>\t0\n";
+
+/// A file of the reserved numbers and so many more.
+std::string file(std::size_t more, std::string const& lines) {
+  return text::entries_title("vocabulary", 4 + more) + "\n" + reserved + lines;
+}
 
 }  // namespace
 
@@ -71,19 +76,29 @@ TEST_CASE("a number out of range is refused") {
 
 TEST_CASE("a vocabulary is saved one token a line and read back") {
   vocabulary const v = vocabulary::from_counts({{"man ", 7}, {"\n", 2}, {"\\", 1}, {"<unk>", 1}});
-  CHECK(saved(v) == head + "man\\_\t7\n\\n\t2\n<unk>\t1\n\\\\\t1\n");
+  CHECK(saved(v) == file(4, "man\\_\t7\n\\n\t2\n<unk>\t1\n\\\\\t1\n"));
   vocabulary const again = loaded(saved(v));
   CHECK(saved(again) == saved(v));
   CHECK(again.id("\n") == v.id("\n"));
 }
 
 TEST_CASE("a damaged vocabulary is refused with the place") {
-  CHECK(message(head + "a\t1\n").empty());
-  CHECK(message(head + "a\t1\nb\n").find("line 6 of the vocabulary tokens.txt") != std::string::npos);
-  CHECK(message(head + "a\tmany\n").find("line 5") != std::string::npos);
-  CHECK(message(head + "a\t1x\n").find("line 5") != std::string::npos);
-  CHECK(message(head + "a\t-1\n").find("line 5") != std::string::npos);
-  CHECK(message(head + "\t1\n").find("empty token") != std::string::npos);
-  CHECK(message(head + "a\t1\na\t1\n").find("second time") != std::string::npos);
-  CHECK(message("a\t1\n").find("reserved '<pad>'") != std::string::npos);
+  CHECK(message(file(1, "a\t1\n")).empty());
+  CHECK(message(file(2, "a\t1\nb\n")).find("line 7 of the vocabulary tokens.txt") != std::string::npos);
+  CHECK(message(file(1, "a\tmany\n")).find("line 6") != std::string::npos);
+  CHECK(message(file(1, "a\t1x\n")).find("line 6") != std::string::npos);
+  CHECK(message(file(1, "a\t-1\n")).find("line 6") != std::string::npos);
+  CHECK(message(file(1, "\t1\n")).find("empty token") != std::string::npos);
+  CHECK(message(file(2, "a\t1\na\t1\n")).find("second time") != std::string::npos);
+  CHECK(message("foal vocabulary: 1 entries\na\t1\n").find("reserved '<pad>'") != std::string::npos);
+}
+
+TEST_CASE("a vocabulary that lost lines, or its line ends, is refused") {
+  CHECK(message("").find("cannot read the vocabulary tokens.txt, because it is empty") == 0);
+  CHECK(message(reserved).find("'foal vocabulary: N entries' is expected") != std::string::npos);
+  CHECK(message(file(3, "a\t3\nb\t2\n")).find("it ends after 6 of 7 entries") != std::string::npos);
+  CHECK(message(file(1, "a\t12")).find("the file was cut") != std::string::npos);  // a count of 123, perhaps
+  CHECK(message(file(1, "a\t3\r\n")).find("carriage return") != std::string::npos);
+  CHECK(message("foal vocabulary: 2 entries\n<pad>\t0\n<bos>\t0\n").find("has 2 entries where the 4 reserved") !=
+        std::string::npos);
 }

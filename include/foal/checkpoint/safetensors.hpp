@@ -53,28 +53,53 @@ S element(std::uint8_t const* from, std::size_t i) {
   return static_cast<S>(value);
 }
 
+/// Writes parameters, as values(stage, number in the stage) gives them, and running statistics.
+template <class Trainer, class Values>
+void write_arrays(std::string const& path, Trainer const& t, metadata about, Values values) {
+  using scalar = typename Trainer::scalar_type;
+  safetensors_content c;
+  c.about = std::move(about);
+  c.about["format"] = "pt";
+  c.about["foal.model"] = t.tables().model_name;
+  each_array(t, [&](std::string const& name, array_layout const& layout, int stage, std::size_t which, bool statistic,
+                    std::size_t size) {
+    std::vector<scalar> const v = statistic ? t.statistics(stage, which) : values(stage, which);
+    std::size_t const begin = c.buffer.size();
+    c.buffer.resize(begin + size * sizeof(scalar));
+    for (std::size_t i = 0; i < size; ++i)
+      std::memcpy(c.buffer.data() + begin + layout.place(i) * sizeof(scalar), &v[i], sizeof(scalar));
+    c.tensors.push_back({name, dtype_of<scalar>(), layout.shape, begin, c.buffer.size()});
+  });
+  write_safetensors_file(path, std::move(c));
+}
+
 }  // namespace detail
+
+/// Key of the metadata that says "average" where a file holds averaged weights.
+inline constexpr char const* weights_key = "foal.weights";
 
 /// Writes every parameter and every running statistic of a trainer as "<layer number>.<layer>.<parameter>", in its scalar
 /// type and PyTorch's layouts (array_layout), whole or not at all. `about` goes into the metadata. Not while a fit is at
 /// work. Optimizer state and the count of updates are not in it: these are weights, not a run.
 template <class Trainer>
 void write_safetensors(std::string const& path, Trainer const& t, metadata about = {}) {
-  using scalar = typename Trainer::scalar_type;
-  safetensors_content c;
-  c.about = std::move(about);
-  c.about["format"] = "pt";
-  c.about["foal.model"] = t.tables().model_name;
-  detail::each_array(t, [&](std::string const& name, array_layout const& layout, int stage, std::size_t which,
-                            bool statistic, std::size_t size) {
-    std::vector<scalar> const values = statistic ? t.statistics(stage, which) : t.weights(stage, which);
-    std::size_t const begin = c.buffer.size();
-    c.buffer.resize(begin + size * sizeof(scalar));
-    for (std::size_t i = 0; i < size; ++i)
-      std::memcpy(c.buffer.data() + begin + layout.place(i) * sizeof(scalar), &values[i], sizeof(scalar));
-    c.tensors.push_back({name, detail::dtype_of<scalar>(), layout.shape, begin, c.buffer.size()});
-  });
-  write_safetensors_file(path, std::move(c));
+  detail::write_arrays(path, t, std::move(about), [&](int stage, std::size_t which) { return t.weights(stage, which); });
+}
+
+/// The same with the average (optim::averaged) in place of the weights, and running statistics as they are: what
+/// evaluate_average() judges. Throws foal::error before the first update.
+template <class Trainer>
+void write_averaged_safetensors(std::string const& path, Trainer const& t, metadata about = {}) {
+  constexpr bool keeps_average = requires { Trainer::optim_type::average; };
+  static_assert(keeps_average,
+                "foal: cannot write averaged weights, because the optimizer of this Trainer keeps no average; train with "
+                "foal::optim::averaged<> of it, or write the weights with write_safetensors()");
+  if constexpr (keeps_average) {
+    require(t.updates() > 0, "cannot write averaged weights to ", path, ", because there were ", t.updates(),
+            " updates where the first one begins the average; train first, or write the weights with write_safetensors()");
+    about[weights_key] = "average";
+    detail::write_arrays(path, t, std::move(about), [&](int stage, std::size_t which) { return t.average(stage, which); });
+  }
 }
 
 /// Sets every parameter and running statistic of a trainer from a file and gives the file's metadata. F32 and F64 are read

@@ -33,9 +33,10 @@ inline void save_subwords(std::string const& prefix, text::subwords const& what)
   save_text(prefix + ".vocabulary", what.vocabulary());
 }
 
-/// Reads what save_subwords() wrote.
+/// Reads what save_subwords() wrote. Throws foal::error if a file is damaged, or the two are not of one another.
 inline text::subwords load_subwords(std::string const& prefix) {
-  return {load_text<text::bpe>(prefix + ".merges"), load_text<text::vocabulary>(prefix + ".vocabulary")};
+  return {load_text<text::bpe>(prefix + ".merges"), load_text<text::vocabulary>(prefix + ".vocabulary"),
+          prefix + ".merges and .vocabulary"};
 }
 
 }  // namespace foal::data

@@ -170,8 +170,8 @@ class engine {
   }
 
   void check_average() const {
-    require(updates_ > 0, "cannot give averaged weights, because they are averages over updates and there were ", updates_,
-            "; train first");
+    require(updates_ > 0, "cannot give averaged weights, because the first update begins the average and there were ",
+            updates_, " updates; train first");
   }
 
   void initialise() {

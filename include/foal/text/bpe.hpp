@@ -18,6 +18,7 @@
 #include <vector>
 
 #include <foal/core/error.hpp>
+#include <foal/text/entries.hpp>
 #include <foal/text/escape.hpp>
 #include <foal/text/utf8.hpp>
 
@@ -54,19 +55,19 @@ class bpe {
   /// Reads what save() wrote. Throws foal::error, with `name` for the stream, where it is something else.
   static bpe load(std::istream& from, std::string const& name) {
     std::vector<merge> merges;
-    std::string line;
-    for (std::size_t number = 1; std::getline(from, line); ++number) {
-      std::string const where = sentence("line ", number, " of the merges ", name);
+    read_entries(from, "merges", name, [&](std::string const& line, std::string const& where) {
       std::size_t const tab = line.find('\t');
-      require(tab != std::string::npos && tab > 0 && tab + 1 < line.size(), "cannot read ", where, ", because '", line,
+      require(tab != std::string::npos && tab > 0 && tab + 1 < line.size() && tab == line.rfind('\t'), "cannot read ", where,
+              ", because '", line,
               "' is not two pieces with a tabulator between; give a file that foal::text::bpe has saved");
       merges.push_back({unescaped(line.substr(0, tab), where), unescaped(line.substr(tab + 1), where)});
-    }
+    });
     return bpe(std::move(merges));
   }
 
-  /// One merge a line, in order: both pieces as escaped() writes them, a tabulator between.
+  /// How many merges there are, then one a line, in order: both pieces as escaped() writes them, a tabulator between.
   void save(std::ostream& to) const {
+    to << entries_title("merges", merges_.size()) << '\n';
     for (merge const& m : merges_) to << escaped(m.left) << '\t' << escaped(m.right) << '\n';
   }
 

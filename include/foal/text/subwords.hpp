@@ -1,6 +1,7 @@
 // Lines of text to token numbers and back: a byte-pair encoding with its vocabulary.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -10,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include <foal/core/error.hpp>
 #include <foal/text/bpe.hpp>
 #include <foal/text/bpe_learner.hpp>
 #include <foal/text/utf8.hpp>
@@ -21,7 +23,19 @@ namespace foal::text {
 /// A word whose characters were all seen in learning becomes pieces of the vocabulary; any other word is one unk.
 class subwords {
  public:
-  subwords(text::bpe merges, text::vocabulary pieces) : merges_(std::move(merges)), pieces_(std::move(pieces)) {}
+  /// Throws foal::error, with `name` for the two, where a merge takes or makes a piece that the vocabulary lacks: every word
+  /// with it would be unk.
+  subwords(text::bpe merges, text::vocabulary pieces, std::string const& name = "these merges")
+      : merges_(std::move(merges)), pieces_(std::move(pieces)) {
+    std::size_t number = 0;
+    for (merge const& m : merges_.merges()) {
+      for (std::string const& piece : {m.left, m.right, m.left + m.right})
+        require(pieces_.knows(piece), "cannot encode with ", name, ", because merge ", number, " of '", m.left, "' and '",
+                m.right, "' needs '", piece, "', which the vocabulary of ", pieces_.size(),
+                " tokens lacks; give the vocabulary that was learned with the merges");
+      ++number;
+    }
+  }
 
   /// Learns the merges, and a vocabulary that holds every piece that they can leave: each character, within a word and at
   /// its end, and each merged piece. Counts are of the encoded words.

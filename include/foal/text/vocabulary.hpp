@@ -16,6 +16,7 @@
 #include <vector>
 
 #include <foal/core/error.hpp>
+#include <foal/text/entries.hpp>
 #include <foal/text/escape.hpp>
 #include <foal/text/words.hpp>
 
@@ -48,9 +49,8 @@ class vocabulary {
   /// Reads what save() wrote. Throws foal::error, with `name` for the stream, where it is something else.
   static vocabulary load(std::istream& from, std::string const& name) {
     vocabulary result;
-    std::string line;
-    for (std::size_t number = 1; std::getline(from, line); ++number) {
-      std::string const where = sentence("line ", number, " of the vocabulary ", name);
+    std::size_t number = 0;
+    read_entries(from, "vocabulary", name, [&](std::string const& line, std::string const& where) {
       std::size_t const tab = line.find('\t');
       long long count = -1;
       char const* const end = line.data() + line.size();
@@ -61,17 +61,22 @@ class vocabulary {
       require(count >= 0, "cannot read ", where, ", because '", line,
               "' is not a token, a tabulator and a count; give a file that foal::text::vocabulary has saved");
       entry e{unescaped(std::string_view(line).substr(0, tab), where), count};
-      if (number > first_token)
+      if (number >= first_token)
         result.add(std::move(e), where);
       else
-        require(e.token == result.entries_[number - 1].token, "cannot read ", where, ", because it holds '", e.token,
-                "' where the reserved '", result.entries_[number - 1].token, "' is expected; keep the first four lines");
-    }
+        require(e.token == result.entries_[number].token, "cannot read ", where, ", because it holds '", e.token,
+                "' where the reserved '", result.entries_[number].token, "' is expected; keep the first four entries");
+      ++number;
+    });
+    require(number >= first_token, "cannot read the vocabulary ", name, ", because it has ", number, " entries where the ",
+            first_token, " reserved ones come first; give a file that foal::text::vocabulary has saved");
     return result;
   }
 
-  /// One token a line, in the order of the numbers: the token as escaped() writes it, a tabulator, its count.
+  /// How many tokens there are, then one a line, in the order of the numbers: the token as escaped() writes it, a tabulator,
+  /// its count.
   void save(std::ostream& to) const {
+    to << entries_title("vocabulary", entries_.size()) << '\n';
     for (entry const& e : entries_) to << escaped(e.token) << '\t' << e.count << '\n';
   }
 
