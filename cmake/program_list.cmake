@@ -101,6 +101,7 @@ set(foal_tests
     executor/storage
     executor/thick
     executor/tied
+    executor/weights
     executor/wire
     executor/worker
     layer/attention

@@ -1,0 +1,53 @@
+// A linear layer that notes, bit for bit, the weights that its forwards and backwards read.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <vector>
+
+#include <foal/layer/linear.hpp>
+
+namespace foal::test {
+
+/// What an op of a witness has read: its parameters one after the other.
+struct witness_note {
+  char op = 'F';         ///< F, R or B
+  long long sample = 0;  ///< the microbatch's first in the run
+  std::vector<double> weights{};
+  bool operator==(witness_note const&) const = default;
+};
+
+/// By global layer number, each in the order of its ops. A layer is called by one worker at a time, so workers do not meet.
+struct witness_notes {
+  static inline std::array<std::vector<witness_note>, 64> of_layer{};
+  static void clear() {
+    for (auto& notes : of_layer) notes.clear();
+  }
+};
+
+template <int Out>
+struct witness : linear<Out> {
+  static constexpr char const* name = "witness";
+
+  template <class C, class S = typename C::scalar>
+  static void forward(C& ctx, S const* x, weights<S const> w, S* y, saved<S> s) {
+    if (ctx.phase != phase::evaluate) note(ctx, ctx.phase == phase::recompute ? 'R' : 'F', w);
+    linear<Out>::forward(ctx, x, w, y, s);
+  }
+  template <class C, class S = typename C::scalar>
+  static void backward_input(C& ctx, S const* dy, weights<S const> w, saved<S> s, S* dx) {
+    note(ctx, 'B', w);
+    linear<Out>::backward_input(ctx, dy, w, s, dx);
+  }
+
+ private:
+  template <class C, class S>
+  static void note(C const& ctx, char op, weights<S const> w) {
+    witness_note n{op, static_cast<long long>(ctx.random.sample)};
+    n.weights.assign(w[0], w[0] + ctx.in.channels() * Out);
+    n.weights.insert(n.weights.end(), w[1], w[1] + Out);
+    witness_notes::of_layer[ctx.random.layer].push_back(std::move(n));
+  }
+};
+
+}  // namespace foal::test
