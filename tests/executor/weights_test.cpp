@@ -136,7 +136,7 @@ void check_reads(method const& how) {
     long long forwards = 0, rebuilt = 0;
     double worst = 0, correction = 0;
     for (test::witness_note const& note : test::witness_notes::of_layer[2 * i]) {
-      if (note.op == 'B') continue;
+      if (note.op != 'F' && note.op != 'R') continue;
       long long const m = note.sample / samples - how.t3 * n;  // in the asynchronous phase
       if (note.op == 'R' && m < 0) {                           // flushed: all read one version
         CHECK(note.weights == past[i].w[static_cast<std::size_t>(note.sample / samples / n)]);
