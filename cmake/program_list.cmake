@@ -94,6 +94,7 @@ set(foal_tests
     executor/drive
     executor/engine
     executor/evaluation
+    executor/frozen
     executor/hook
     executor/memory
     executor/recompute

@@ -30,7 +30,7 @@ struct oracle {
   std::vector<int> order{};         // of a minibatch's backward passes; empty: 0 .. N-1
   std::vector<bool> frozen{};       // stages that U passes over; empty: none
   // Recomputation, by stage: the last stage of its segment (-1: F's activations are kept), and how many microbatches R's
-  // version is behind, as `delay` says it of F's. Empty: none. Without `stash`, whose R reads what F has read.
+  // version is behind, as `delay` says it of F's. Empty: none. With `stash`, R reads what F has read and changes nothing.
   std::vector<int> rebuilt_until{}, rebuild_delay{};
   std::function<void(long long, numbers&, std::vector<int>&)> batch;
 
@@ -63,7 +63,7 @@ struct oracle {
       for (int i = 0; i < n; ++i) {
         auto const j = order.empty() ? i : order[static_cast<std::size_t>(i)];
         activations& x = kept[static_cast<std::size_t>(j)];
-        if (async && !rebuilt_until.empty()) rebuild(k, j, x);
+        if (async && !stash && !rebuilt_until.empty()) rebuild(k, j, x);
         backward(k, j, async, x, gradient);
       }
       for (std::size_t s = 0; s < stages(); ++s) update(s, k, async, gradient[s]);

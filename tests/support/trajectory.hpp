@@ -19,7 +19,17 @@ inline std::vector<int> pipemare_delays(int stages) {
   return d;
 }
 
-/// Gives an oracle the initial weights of a trainer whose stages are one linear layer each, and the samples of a stream.
+/// The weights of a trainer whose parameters are those of linear layers, layer by layer.
+template <class Trainer>
+std::vector<oracle::weights> linear_layers(Trainer const& t) {
+  std::vector<oracle::weights> all;
+  for (int s = 0; s < Trainer::stages; ++s)
+    for (std::size_t i = 0; i < t.tables().stages[static_cast<std::size_t>(s)].parameters.size(); i += 2)
+      all.push_back({t.weights(s, i), t.weights(s, i + 1)});
+  return all;
+}
+
+/// Gives an oracle, whose stages are such a trainer's linear layers, their initial weights and the samples of a stream.
 template <class Trainer>
 void begin_as(oracle& o, Trainer const& t, stream const& data) {
   o.samples = data.samples;
@@ -29,13 +39,11 @@ void begin_as(oracle& o, Trainer const& t, stream const& data) {
     data.inputs(m, x.data(), static_cast<double*>(nullptr));
     data.targets(m, label.data());
   };
-  std::vector<oracle::weights> first;
-  for (int s = 0; s < Trainer::stages; ++s) first.push_back({t.weights(s, 0), t.weights(s, 1)});
-  o.start(first);
+  o.start(linear_layers(t));
 }
 
-/// Trains t in double for as many minibatches as `fits` says, one run each, and compares it with an oracle that has done so.
-/// What is frozen has to keep its bits.
+/// Trains t, which has one such layer a stage, in double for as many minibatches as `fits` says, one run each, and compares
+/// it with an oracle that has done so. What is frozen has to keep its bits.
 template <class Trainer>
 void check_trajectory(Trainer& t, oracle const& o, std::vector<long long> const& fits, double tolerance = 1e-12) {
   recorder seen(Trainer::stages);
