@@ -97,6 +97,7 @@ set(foal_tests
     executor/drive
     executor/engine
     executor/evaluation
+    executor/frozen
     executor/hook
     executor/memory
     executor/recompute
@@ -104,6 +105,7 @@ set(foal_tests
     executor/storage
     executor/thick
     executor/tied
+    executor/weights
     executor/wire
     executor/worker
     layer/attention

@@ -15,16 +15,16 @@
 #include <catch2/catch.hpp>
 
 #include "tests/support/nets.hpp"
-#include "tests/support/oracle.hpp"
 #include "tests/support/schedules.hpp"
+#include "tests/support/trajectory.hpp"
 
 namespace {
 
 using namespace foal;
 using foal::test::mlp;
 using foal::test::oracle;
+using foal::test::pipemare_delays;
 
-constexpr double tolerance = 1e-12;
 constexpr long long updates = 45;
 constexpr int samples = 2;
 
@@ -46,7 +46,6 @@ oracle make_oracle(Trainer const& t, method const& how) {
   oracle o;
   o.width = test::mlp_widths(Trainer::stages);
   o.n = how.n;
-  o.samples = samples;
   o.delay = how.delay;
   o.stash = how.stash;
   o.t2 = how.t2;
@@ -62,69 +61,11 @@ oracle make_oracle(Trainer const& t, method const& how) {
     for (long long drop = 20; drop <= k; drop += 20) rate *= 0.3;
     return rate;
   };
-  o.batch = [](long long m, oracle::numbers& x, std::vector<int>& label) {
-    test::stream const data{.samples = samples};
-    x.resize(static_cast<std::size_t>(samples * data.features));
-    label.resize(static_cast<std::size_t>(samples));
-    data.inputs(m, x.data(), static_cast<double*>(nullptr));
-    data.targets(m, label.data());
-  };
   long long at = 0;
   for (long long fit : how.fits) o.starts.push_back(at += fit);
-  std::vector<oracle::weights> first;
-  for (int s = 0; s < Trainer::stages; ++s) first.push_back({t.weights(s, 0), t.weights(s, 1)});
-  o.start(first);
+  test::begin_as(o, t, {.samples = samples});
   o.train(at);
   return o;
-}
-
-/// Trains both, compares weights after every update, losses, and the versions read.
-template <class Trainer>
-void compare(Trainer& t, method const& how) {
-  oracle const o = make_oracle(t, how);
-  test::recorder seen(Trainer::stages);
-  test::stream const data{.samples = samples};
-  std::vector<loss::loss_result> losses;
-  for (long long fit : how.fits) {
-    executor::run_request request;
-    request.minibatches = fit;
-    request.watch = seen.observer();
-    auto const result = t.run(data, request);
-    losses.insert(losses.end(), result.losses.begin(), result.losses.end());
-  }
-
-  double worst = 0, moved = 0;
-  std::size_t const steps = losses.size() / static_cast<std::size_t>(how.n);
-  REQUIRE(steps >= 2);
-  for (int s = 0; s < Trainer::stages; ++s) {
-    auto const i = static_cast<std::size_t>(s);
-    for (std::size_t k = 0; k < steps; ++k) {
-      auto expected = o.version[i][k + 1].w;
-      expected.insert(expected.end(), o.version[i][k + 1].b.begin(), o.version[i][k + 1].b.end());
-      auto const found = seen.after<double>(s, k, expected.size());
-      for (std::size_t e = 0; e < found.size(); ++e) worst = std::max(worst, std::abs(found[e] - expected[e]));
-    }
-    for (std::size_t e = 0; e < o.version[i][0].w.size(); ++e)
-      moved = std::max(moved, std::abs(o.version[i][steps].w[e] - o.version[i][0].w[e]));
-    REQUIRE(seen.bytes()[i].size() == steps * (o.version[i][0].w.size() + o.version[i][0].b.size()) * sizeof(double));
-  }
-  CHECK(worst <= tolerance);
-  CHECK(moved > 0.05);  // a run that stands still would agree with anything
-
-  double off = 0;
-  REQUIRE(o.loss.size() == losses.size());
-  for (std::size_t m = 0; m < losses.size(); ++m) off = std::max(off, std::abs(losses[m].sum - o.loss[m]));
-  CHECK(off <= tolerance);
-
-  int wrong = 0;
-  for (std::size_t s = 0; s < seen.reads().size(); ++s) {
-    REQUIRE(seen.reads()[s].size() == losses.size());
-    for (auto const& r : seen.reads()[s]) {
-      std::size_t const at = (static_cast<std::size_t>(r.microbatch) * seen.reads().size() + s) * 2;
-      wrong += r.forward != o.read[at] || r.backward != o.read[at + 1] ? 1 : 0;
-    }
-  }
-  CHECK(wrong == 0);
 }
 
 template <int S, class Schedule, class... Policies>
@@ -146,14 +87,9 @@ void run_case(method how, typename Trainer::config values = {}) {
   }
   how.stash = Trainer::versions_type::stashes;
   Trainer t(values);
-  compare(t, how);
+  test::check_trajectory(t, make_oracle(t, how), how.fits);
 }
 
-std::vector<int> pipemare_delays(int stages) {
-  std::vector<int> d;
-  for (int s = 0; s < stages; ++s) d.push_back(2 * (stages - s) - 1);
-  return d;
-}
 std::vector<int> one_f_one_b_delays(int stages) {
   std::vector<int> d;
   for (int s = 0; s < stages; ++s) d.push_back(stages - 1 - s);
@@ -194,7 +130,8 @@ void synchronous(int n, int workers, std::vector<int> const& order = {}, Schedul
           .lr = base_rate(),
           .schedule = schedule,
           .evaluation = false});
-  compare(t, {.n = n, .delay = std::vector<int>(S, 0), .order = order});
+  method const how{.n = n, .delay = std::vector<int>(S, 0), .order = order};
+  test::check_trajectory(t, make_oracle(t, how), how.fits);
 }
 
 }  // namespace

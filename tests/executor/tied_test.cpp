@@ -14,6 +14,7 @@
 
 #include "tests/support/gradient_check.hpp"
 #include "tests/support/nets.hpp"
+#include "tests/support/witness.hpp"
 
 namespace {
 
@@ -56,6 +57,101 @@ void check_bits_on_workers() {
   }
 }
 
+using test::witness;
+constexpr int watched_stages = 6, home = 1, size = 4 * 4 + 4;
+// A group at stages 1, 3 and 4, whose layers note what they read.
+struct watched
+    : stages<input<5>, linear<4>, foal::tanh, tied<shared, witness<4>>, foal::tanh, linear<4>, foal::tanh, linear<4>,
+             tied<shared, witness<4>>, foal::tanh, linear<4>, tied<shared, witness<4>>, foal::tanh, linear<3>> {};
+static_assert(stage_count<watched> == watched_stages);
+struct member {
+  int stage;
+  std::size_t layer;
+};
+constexpr member group[] = {{home, 2}, {3, 7}, {4, 10}};
+
+/// Updates before an op that is `behind` microbatches late.
+long long version(long long m, long long behind, int n) { return m < behind ? 0 : (m - behind) / n; }
+
+/// Trains a tied group and compares what every F and B of it has read, by its bits, with pipemare's closed form: with d_s =
+/// 2(S - s) - 1, home's F of m is d_home microbatches behind and its B reads the newest version. At stage q above, F reads
+/// what home's F of m has read, and B of m, in slot m + 2S-1-q, the copy that the last F there has brought, of microbatch
+/// m + d_q: so B is d_q ahead of F there too. Home's U of a minibatch takes the gradients of all uses.
+template <class... Policies>
+void check_tied_reads(int n, int workers) {
+  using many = run<watched, schedule::pipemare, Policies...>;
+  constexpr bool stashed = many::versions_type::stashes;
+  constexpr int samples = 2, minibatches = 20;
+  constexpr float rate = 0.1F;
+  INFO("N " << n << "  workers " << workers << "  stash " << stashed);
+  many t({.microbatch_size = samples, .microbatches = n, .workers = workers, .lr = {.rate = rate}, .evaluation = false});
+  auto const both = [&t] {
+    auto w = t.weights(home, 0);
+    auto const bias = t.weights(home, 1);
+    w.insert(w.end(), bias.begin(), bias.end());
+    return w;
+  };
+  std::vector<std::vector<double>> made{both()};  // by version
+  test::witness_notes::clear();
+  test::recorder seen(watched_stages);
+  executor::run_request request{.minibatches = minibatches};
+  request.watch = seen.observer();
+  t.run(test::stream{.samples = samples}, request);
+  for (std::size_t k = 0; k < minibatches; ++k) made.push_back(seen.after<double>(home, k, size));
+  for (std::size_t k = 0; k < minibatches; ++k) REQUIRE(made[k] != made[k + 1]);
+  auto const version_of = [&](test::witness_note const& note) {
+    long const read = note.op == 'F' ? size : 4 * 4;  // B reads no bias
+    return std::find_if(made.begin(), made.end(),
+                        [&](auto const& w) { return std::equal(w.begin(), w.begin() + read, note.weights.begin()); }) -
+           made.begin();
+  };
+  auto const d = [](int s) { return 2 * (watched_stages - s) - 1; };
+  auto const& facts = t.tables().phases.back().facts;
+
+  long long const all = minibatches * n;
+  std::vector<std::vector<double>> home_read(static_cast<std::size_t>(all));  // by microbatch
+  std::vector<std::vector<double>> gradient(minibatches, std::vector<double>(size));
+  for (auto const [stage, layer] : group) {
+    INFO("stage " << stage);
+    long long ops[2] = {0, 0}, steady = 0, lag = 0;
+    for (test::witness_note const& note : test::witness_notes::of_layer[layer]) {
+      long long const m = note.sample / samples, read = version(m, d(home), n);
+      auto const i = static_cast<std::size_t>(m);
+      if (note.op == 'W') {
+        for (std::size_t e = 0; e < size; ++e) gradient[i / static_cast<std::size_t>(n)][e] += note.weights[e];
+        continue;
+      }
+      long long const v = version_of(note);
+      long long const newest = stage == home ? m / n : version(std::min(m + d(stage), all - 1), d(home), n);
+      INFO("microbatch " << m << " op " << note.op);
+      CHECK(v == (note.op == 'F' || stashed ? read : newest));
+      ++ops[note.op == 'B'];
+      if (note.op == 'F' && stage == home) home_read[i] = note.weights;
+      if (note.op == 'F') CHECK(note.weights == home_read[i]);  // the group reads one version
+      if (m >= 10 * n && m < 15 * n) {                          // far from the start and from the end
+        ++steady;
+        lag += note.op == 'B' ? v : -v;
+      }
+    }
+    CHECK(ops[0] == all);
+    CHECK(ops[1] == all);
+    // What the program's facts say of the stage's own weights holds of the borrowed ones.
+    auto const& f = facts.stage[static_cast<std::size_t>(stage)];
+    CHECK(f.tau_fwd - f.tau_bkwd == Approx(static_cast<double>(d(stage)) / n));
+    REQUIRE(steady == 10 * n);
+    CHECK(lag == (stashed ? 0 : 5 * d(stage)));
+  }
+  for (std::size_t k = 0; k < minibatches; ++k)
+    for (std::size_t e = 0; e < size; ++e)
+      REQUIRE(made[k + 1][e] ==
+              Approx(made[k][e] - static_cast<double>(rate) * gradient[k][e] / n).margin(1e-14).epsilon(0));
+  for (int s = 0; s < watched_stages; ++s)
+    for (auto const& r : seen.reads()[static_cast<std::size_t>(s)]) {
+      long long const forward = version(r.microbatch, d(s), n);
+      CHECK(r == test::recorder::read{r.microbatch, forward, stashed ? forward : r.microbatch / n});
+    }
+}
+
 }  // namespace
 
 TEST_CASE("A tied group has the gradient of the sum of its uses", "[tied]") {
@@ -83,37 +179,12 @@ TEST_CASE("Tied weights train to the same bits on any number of workers", "[tied
 }
 
 TEST_CASE("Every F of a microbatch reads the version that its home has read", "[tied]") {
-  using many = run<net, schedule::pipemare, executor::single_thread>;
-  many t({.microbatch_size = 2, .microbatches = 2, .lr = {.rate = 0.1F}});
-  test::stream const data{.samples = 2};
-  struct seen {
-    many* t;
-    std::vector<std::vector<double>> home;  // by version
-    int compared = 0;
-  } look{&t, {t.weights(1, 0)}};
-  executor::run_request request{.minibatches = 8};
-  request.watch.self = &look;
-  request.watch.after_update = [](void* self, executor::bound_stage const& b) {
-    if (b.number == 1) static_cast<seen*>(self)->home.push_back(static_cast<seen*>(self)->t->weights(1, 0));
-  };
-  request.watch.versions = [](void* self, int stage, long long m, long long, long long) {
-    auto& s = *static_cast<seen*>(self);
-    auto const& b = s.t->engine().stages()[static_cast<std::size_t>(stage)];
-    auto const& home = s.t->engine().stages()[1];
-    for (executor::borrowed_parameter const& q : b.borrowed) {
-      // The copy is at the version of the last F here, which is this microbatch's or a later one's.
-      CHECK(q.version >= home.version_read[static_cast<std::size_t>(m) % home.version_read.size()]);
-      auto const& p = b.table->parameters[static_cast<std::size_t>(q.parameter)];
-      if (p.index != 0) continue;
-      auto const* copy = reinterpret_cast<double const*>(b.w + static_cast<std::size_t>(p.offset) * sizeof(double));
-      CHECK(std::equal(copy, copy + p.size, s.home.at(q.version).begin()));
-      ++s.compared;
-    }
-  };
-  t.run(data, std::move(request));
-  CHECK(look.compared > 20);
-  CHECK(look.home.size() == 9);
-  CHECK(look.home[0] != look.home[8]);
+  for (int n = 1; n <= 4; ++n) {
+    check_tied_reads<>(n, 1);
+    check_tied_reads<>(n, watched_stages);
+    check_tied_reads<versions::stash>(n, 1);
+    check_tied_reads<versions::stash>(n, watched_stages);
+  }
 }
 
 TEST_CASE("Rings of tied weights are in the plan, as many slots as versions can be under way", "[tied]") {
