@@ -11,6 +11,7 @@
 #include <foal/optim/momentum.hpp>
 #include <foal/schedule/async_1f1b.hpp>
 #include <foal/schedule/gpipe.hpp>
+#include <foal/schedule/injected.hpp>
 #include <foal/schedule/one_f_one_b.hpp>
 #include <foal/schedule/pipemare.hpp>
 #include <foal/schedule/recompute.hpp>
@@ -274,6 +275,17 @@ TEST_CASE("A stage with frozen and trained layers follows the plain loop", "[fro
       follow_mixed<recomputed<pipemare>, versions::stash>(n, t3);
       follow_mixed<pipemare, delay::discrepancy_correction, accumulate::thick>(n, t3);
     }
+}
+
+TEST_CASE("Injected delays and frozen layers go together as the plain loop says", "[frozen]") {
+  std::vector<int> const delay{3, 0, 11, 5, 7, 0, 2, 9};  // of a frozen stage: without effect
+  for (int n = 1; n <= 3; ++n) {
+    follow<run<net, schedule::injected>>({.lr = {.rate = 0.2}, .schedule = {delay}}, {.n = n, .delay = delay});
+    follow<run<net, schedule::injected, delay::discrepancy_correction>>({.lr = {.rate = 0.2}, .schedule = {delay}},
+                                                                        {.n = n, .delay = delay, .t2 = true});
+    follow<run<net, schedule::injected, versions::stash>>({.lr = {.rate = 0.2}, .schedule = {delay}},
+                                                          {.n = n, .delay = delay, .stash = true});
+  }
 }
 
 TEST_CASE("A net with frozen layers trains to the same bits on any number of workers", "[frozen]") {

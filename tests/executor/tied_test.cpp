@@ -6,7 +6,9 @@
 #include <foal/optim/momentum.hpp>
 #include <foal/schedule/async_1f1b.hpp>
 #include <foal/schedule/gpipe.hpp>
+#include <foal/schedule/injected.hpp>
 #include <foal/schedule/pipemare.hpp>
+#include <foal/schedule/recompute.hpp>
 #include <foal/schedule/sequential.hpp>
 #include <foal/trainer.hpp>
 
@@ -184,6 +186,40 @@ TEST_CASE("Every F of a microbatch reads the version that its home has read", "[
     check_tied_reads<>(n, watched_stages);
     check_tied_reads<versions::stash>(n, 1);
     check_tied_reads<versions::stash>(n, watched_stages);
+  }
+}
+
+TEST_CASE("With injected delays too, every F of a group reads the version that its home has read", "[tied]") {
+  for (std::vector<int> const& delay : {std::vector<int>{5, 9, 7, 4, 3, 1}, {5, 0, 7, 4, 9, 1}})
+    for (int n = 1; n <= 3; ++n) {
+      run<watched, schedule::injected> t(
+          {.microbatch_size = 2, .microbatches = n, .lr = {.rate = 0.1}, .schedule = {delay}, .evaluation = false});
+      test::witness_notes::clear();
+      t.run(test::stream{.samples = 2}, {.minibatches = 20});
+      std::vector<std::vector<double>> read[3];
+      for (std::size_t i = 0; i < 3; ++i)
+        for (test::witness_note const& note : test::witness_notes::of_layer[group[i].layer])
+          if (note.op == 'F') read[i].push_back(note.weights);
+      CHECK(read[0].size() == static_cast<std::size_t>(20 * n));
+      CHECK(read[0].front() != read[0].back());
+      CHECK((read[1] == read[0] && read[2] == read[0]));
+    }
+}
+
+TEST_CASE("With old versions kept, R of a borrower reads F's", "[tied]") {
+  for (int n = 1; n <= 4; ++n) {  // with N = 2 a group's versions change together
+    auto const trained = [n]<class Run>(Run const*, typename Run::config values) {
+      values.microbatch_size = 2;
+      values.microbatches = n;
+      values.lr.rate = 0.1;
+      Run t(values);
+      t.run(test::stream{.samples = 2}, {.minibatches = 14});
+      return t.all_weights();
+    };
+    using again = run<watched, schedule::recomputed<schedule::pipemare>, versions::stash>;
+    auto const plain = trained(static_cast<run<watched, schedule::pipemare, versions::stash>*>(nullptr), {});
+    for (int segment = 1; segment <= 6; ++segment)
+      CHECK(trained(static_cast<again*>(nullptr), {.schedule = {.segment = segment}}) == plain);
   }
 }
 

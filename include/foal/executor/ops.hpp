@@ -219,7 +219,8 @@ class stage_ops : public stage_weights {
       lower::layer_row const& l = b.table->layers[static_cast<std::size_t>(s.layer)];
       lower::layer_call& c = call(b, in, l, s, p);
       c.phase = now;
-      for (int i = 0; i < l.parameters; ++i) c.w[i] = forward_pointer(b, w, l.first_parameter + i);
+      for (int i = 0; i < l.parameters; ++i)
+        c.w[i] = forward_pointer(b, w, l.first_parameter + i, p.microbatch, now == phase::recompute);
       c.x = tensor(in, s.x, p);
       c.y = tensor(in, s.y, p);
       for (int i = 0; i < l.reads; ++i) c.read[i] = tensor(in, s.read[i], p);

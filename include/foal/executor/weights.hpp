@@ -17,7 +17,7 @@ class stage_weights {
   stage_weights(run_tables const& tables, run_values const& values) : t_(tables), v_(values) {}
 
   std::uint32_t forward_version(bound_stage const& b, std::uint32_t m) const {
-    if (b.delay < 0) return b.version;
+    if (b.delay < 0 || b.frozen || b.forward) return b.version;  // without a U there is one version
     long long const n = v_.microbatches;
     long long const late = static_cast<long long>(m) - b.delay;
     return late < 0 ? 0U : static_cast<std::uint32_t>(late / n);
@@ -66,8 +66,10 @@ class stage_weights {
   bool predicts(bound_stage const& b) const {
     return t_.policies.forward_weight != nullptr && !b.stashes && b.compensates(t_.policies.delay_states);
   }
-  void* forward_pointer(bound_stage& b, weight_set w, int parameter) const {
+  void* forward_pointer(bound_stage& b, weight_set w, int parameter, std::uint32_t m, bool again) const {
     lower::parameter_row const& p = b.table->parameters[static_cast<std::size_t>(parameter)];
+    if (void* const lent = again && b.stashes ? borrowed_version(b, parameter, m) : nullptr; lent != nullptr) return lent;
+    if (p.kind == lower::ownership::borrowed) return b.w + static_cast<std::size_t>(p.offset) * t_.scalar_bytes;
     if (w.base == b.forward_scratch && !b.delay_acts_on(p))
       return b.w + static_cast<std::size_t>(p.offset) * t_.scalar_bytes;
     return b.in_set(w, p, t_.scalar_bytes);
