@@ -60,7 +60,7 @@ TEST_CASE("A ragged microbatch gives its call one long sample and the bounds of 
     n[1] = 2;
   };
   executor::bound_stage b;
-  b.lengths.assign(2, executor::microbatch_lengths(2, 1));
+  b.lengths.assign(2, executor::microbatch_lengths(2, lengths_of_axes{{8, 0}}));
   b.lengths[1].load(source, 1);
   lower::layer_row l;
   l.in = sequence(4, 8, 1);

@@ -105,9 +105,7 @@ class evaluator {
     lengths_ = {};
     if (source.lengths != nullptr) {
       lengths_ = source.lengths(source.self, first, n);
-      lengths_of_axes const most = longest_of(t_);
-      for (int a = 0; a < most_axes; ++a)
-        if (most.length[a] > 0) check_length(lengths_.length[a], most.length[a], a + 1, "samples to evaluate from", first);
+      check_lengths(lengths_, longest_of(t_), "samples to evaluate from", first);
     }
     for (std::size_t s = 0; s < t_.stages.size(); ++s) {
       lower::stage_table const& t = t_.stages[s];

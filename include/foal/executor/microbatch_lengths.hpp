@@ -29,6 +29,12 @@ inline void check_length(int positions, int most, int axis, char const* where, l
           "; give foal::tokens<longest, axis> that hold them, or shorter samples");
 }
 
+/// The same on every axis, of padded samples.
+inline void check_lengths(lengths_of_axes const& n, lengths_of_axes const& most, char const* where, long long number) {
+  for (int a = 0; a < most_axes; ++a)
+    if (most.length[a] > 0) check_length(n.length[a], most.length[a], a + 1, where, number);
+}
+
 /// The lengths of one microbatch, and where its samples begin if it is ragged. Room for them is taken once: to assign one to
 /// another of as many samples allocates nothing.
 class microbatch_lengths {
@@ -50,8 +56,7 @@ class microbatch_lengths {
     all_ = {};
     if (from.sample_lengths == nullptr) {
       if (from.lengths != nullptr) all_ = from.lengths(from.self, microbatch);
-      for (int a = 0; a < most_axes; ++a)
-        if (most_.length[a] > 0) check_length(all_.length[a], most_.length[a], a + 1, "microbatch", microbatch);
+      check_lengths(all_, most_, "microbatch", microbatch);
       return;
     }
     all_.ragged = true;
