@@ -33,7 +33,8 @@ class predictor {
   predictor(predictor const&) = delete;
   predictor& operator=(predictor const&) = delete;
 
-  /// Copies all weights and statistics of a trainer (or of another predictor's runner) of the same net.
+  /// Copies all weights and statistics of a trainer (or of another predictor's runner) of the same net. Throws foal::error
+  /// where the layers of a stage differ.
   template <class Trainer>
   void take(Trainer const& from) {
     static_assert(Trainer::stages == runner::stages && Trainer::parameters == runner::parameters,
@@ -52,16 +53,13 @@ class predictor {
 
   /// Predicts microbatches 0 .. count - 1 of batches (inputs and lengths as executor::source_of() takes them; targets are
   /// not asked for); count is a multiple of .microbatches. take(microbatch, y, shape, samples): y holds `samples` outputs of
-  /// that shape, and is valid until take returns; called in the order of microbatches, on a worker's thread.
+  /// that shape, and is valid until take returns; called in the order of microbatches, on a worker's thread. Throws
+  /// foal::error for another count and for ragged batches; after that, and after what batches or take have thrown, it can be
+  /// asked again.
   template <class Batches, class Take>
   void predict(Batches const& batches, long long count, Take take) {
-    if constexpr (requires(int* n) { batches.sample_lengths(0, 1, n); }) {
-      bool ragged = true;
-      if constexpr (requires { batches.ragged(); }) ragged = batches.ragged();
-      require(
-          !ragged,
-          "cannot predict these batches, because they are ragged and predictions are padded; give batches with lengths()");
-    }
+    require(!executor::is_ragged(batches),
+            "cannot predict these batches, because they are ragged and predictions are padded; give batches with lengths()");
     require(count >= 0 && count % values_.microbatches == 0, "cannot predict ", count,
             " microbatches, because they run in rounds of ", values_.microbatches, "; ask for a multiple of it");
     struct state {

@@ -238,7 +238,8 @@ class trainer {
     return f;
   }
 
-  /// A parameter's values, in its canonical layout. `which`: number among the stage's parameters.
+  /// A parameter's values, in its canonical layout; a tied one's are its home's. `which`: number among the stage's
+  /// parameters. Throws foal::error where there is none of that number, as all the functions below.
   std::vector<scalar_type> weights(int stage, std::size_t which) const {
     auto const& p = engine_.row(stage, which);
     std::vector<scalar_type> v(static_cast<std::size_t>(p.size));

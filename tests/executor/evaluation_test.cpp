@@ -10,7 +10,6 @@
 #include <foal/schedule/pipemare.hpp>
 
 #include <catch2/catch.hpp>
-#include <cmath>
 
 #include "tests/support/nets.hpp"
 
@@ -43,22 +42,13 @@ TEST_CASE("An evaluation is what the outputs say, however many samples it takes 
   trained const t(24);
   predictor<net, scalar<double>> p({.microbatch_size = 4, .microbatches = 2});
   p.take(t);
-  double loss = 0;
-  int right = 0;
-  p.predict(test::stream{.samples = 4}, 6, [&](long long m, double const* y, shape, int samples) {
-    for (int i = 0; i < samples; ++i, y += 3) {
-      std::int32_t target = 0;
-      data.write_target(m * samples + i, &target);
-      loss += std::log(std::exp(y[0]) + std::exp(y[1]) + std::exp(y[2])) - y[target];
-      right += std::max_element(y, y + 3) - y == target ? 1 : 0;
-    }
-  });
+  test::score const wanted = test::score_of(p, data, 4);
   for (int samples : {1, 5, 24, 100}) {
     INFO(samples << " at once");
     auto const r = trained(samples).evaluate(data);
     CHECK(r.samples == 24);
-    CHECK(r.loss == Approx(loss / 24).epsilon(1e-12));
-    CHECK(r.accuracy == Approx(right / 24.0).epsilon(1e-12));
+    CHECK(r.loss == Approx(wanted.loss).epsilon(1e-12));
+    CHECK(r.accuracy == Approx(wanted.right / 24.0).epsilon(1e-12));
   }
 }
 

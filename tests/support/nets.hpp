@@ -1,6 +1,8 @@
 // Small networks, random samples and recorders that the tests of training share.
 #pragma once
 
+#include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -71,6 +73,29 @@ struct first_samples {
     from.targets(i, t);
   }
 };
+
+/// What a predictor's outputs score on the first samples of a stream: mean cross-entropy and how many are right.
+struct score {
+  double loss = 0;
+  int right = 0;
+};
+template <class Predictor>
+score score_of(Predictor& p, first_samples const& data, int microbatch_size) {
+  score result;
+  p.predict(stream{.samples = microbatch_size}, data.size() / microbatch_size,
+            [&](long long m, auto const* y, shape of, int samples) {
+              for (int i = 0; i < samples; ++i, y += of.size()) {
+                std::int32_t target = 0;
+                data.write_target(m * samples + i, &target);
+                double sum = 0;
+                for (int c = 0; c < of.size(); ++c) sum += std::exp(static_cast<double>(y[c]));
+                result.loss += std::log(sum) - static_cast<double>(y[target]);
+                result.right += std::max_element(y, y + of.size()) - y == target ? 1 : 0;
+              }
+            });
+  result.loss /= static_cast<double>(data.size());
+  return result;
+}
 
 /// Every stage's weights after each of its updates, as bytes, and the versions that F and B read.
 class recorder {

@@ -21,7 +21,7 @@ namespace foal {
 
 /// Writes beside PATH, and commit() brings that to the disk and then under its name. Without a commit it goes away, and what
 /// was there before stays. A symbolic link is followed, a file's permissions are kept; a pipe or device (/dev/stdout) is
-/// written to as it is. Every fault is a foal::error with the path and what the system says.
+/// written to as it is. Every fault is a foal::error with the path and what the system says. For one thread.
 class atomic_file {
  public:
   explicit atomic_file(std::string path) : path_(std::move(path)) {

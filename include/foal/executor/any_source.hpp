@@ -12,6 +12,17 @@
 
 namespace foal::executor {
 
+/// Whether batches have sample_lengths() and, where they can say so, say that they are ragged.
+template <class Batches>
+bool is_ragged(Batches const& from) {
+  if constexpr (!requires(long long m, int* n) { from.sample_lengths(m, 1, n); })
+    return false;
+  else if constexpr (requires { from.ragged(); })
+    return from.ragged();
+  else
+    return true;
+}
+
 /// Microbatches as functions of their number m: that in the run, and `shift`; refers to the batches. These have
 ///   inputs(m, x, scratch) for a model with one input, or inputs(m, entry, x) for one with several, packed at lengths(m);
 ///   targets(m, t);
@@ -37,9 +48,7 @@ source_functions source_of(Batches const& from, long long shift = 0) {
   if constexpr (requires(long long m) { from.lengths(m); })
     f.lengths = [](void const* self, long long m) { return static_cast<Batches const*>(self)->lengths(m); };
   if constexpr (requires(long long m, int* n) { from.sample_lengths(m, 1, n); }) {
-    bool ragged = true;
-    if constexpr (requires { from.ragged(); }) ragged = from.ragged();
-    if (ragged)
+    if (is_ragged(from))
       f.sample_lengths = [](void const* self, long long m, int axis, int* n) {
         static_cast<Batches const*>(self)->sample_lengths(m, axis, n);
       };

@@ -187,7 +187,7 @@ class worker {
 
   /// A stage without U whose statistics move is copied for evaluations by the F that ends a minibatch.
   bool copies_after(bound_stage const& b, std::uint32_t m) const {
-    return b.copied_by_forward && minibatches_at(m) * shared_.microbatches == shared_.first_microbatch + m + 1;
+    return b.copied_by_forward && (m + 1) % static_cast<std::uint32_t>(shared_.microbatches) == 0;
   }
   long long minibatches_at(std::uint32_t m) const { return (shared_.first_microbatch + m + 1) / shared_.microbatches; }
   bool evaluated_after(long long updates) const {

@@ -132,8 +132,7 @@ template <class Versions, class Policy, bool HasEffect>
 struct discrepancy_exists {
   static_assert(HasEffect,
                 "foal: cannot use this delay policy (Policy) with foal::versions::stash, because its correction of B has no "
-                "effect, nor "
-                "its prediction for F: B reads the version that its F read, as that was; remove one of the two");
+                "effect, nor its prediction for F: B reads the version that its F read, as that was; remove one of the two");
 };
 template <class Schedule, class Rate, bool HasEffect>
 struct rescheduling_has_an_effect {
