@@ -246,7 +246,9 @@ set(foal_onednn_headers
     foal/device/onednn/convolution.hpp
     foal/device/onednn/library.hpp
     foal/device/onednn/one_thread.hpp
+    foal/device/onednn/own_memory.hpp
     foal/device/onednn/product.hpp
+    foal/device/onednn/sgemm.hpp
     foal/device/onednn/step.hpp
     foal/onednn.hpp
 )
