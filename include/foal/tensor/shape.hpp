@@ -1,6 +1,8 @@
 // The shape of one sample of a tensor: a structural value, so it can be a template argument and travel in error texts.
 #pragma once
 
+#include <foal/core/config.hpp>
+
 namespace foal {
 
 /// Extents of one sample, without the sample dimension. Images are named (channels, height, width); their elements are

@@ -1,6 +1,8 @@
 // What a loss gives back for one microbatch.
 #pragma once
 
+#include <foal/core/config.hpp>
+
 namespace foal::loss {
 
 /// sum: of the samples' losses; weight: what the sum is an average of when divided by it (samples, or targets); correct:
