@@ -3,9 +3,11 @@
 
 set(foal_headers
     foal/core/atomic_file.hpp
+    foal/core/checked.hpp
     foal/core/config.hpp
     foal/core/denormals.hpp
     foal/core/error.hpp
+    foal/core/partial_file.hpp
     foal/core/pause.hpp
     foal/core/random.hpp
     foal/core/role.hpp
