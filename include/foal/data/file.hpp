@@ -14,6 +14,7 @@
 #include <vector>
 
 #include <foal/core/error.hpp>
+#include <foal/core/file.hpp>
 
 namespace foal::data {
 
@@ -22,11 +23,13 @@ class file {
  public:
   static constexpr bool exact = true;  ///< most() is the size, not just a bound
 
-  /// Throws foal::error if the file cannot be opened and read.
-  explicit file(std::string path) : path_(std::move(path)), handle_(std::fopen(path_.c_str(), "rb")) {
+  /// Throws foal::error, with the reason, if there is no such file, it is a folder, or it may not be read.
+  explicit file(std::string path) : path_(std::move(path)) {
+    require_file(path_);
+    handle_.reset(std::fopen(path_.c_str(), "rb"));
     require(handle_ != nullptr, "cannot open ", path_, ", because the system says: ", std::strerror(errno),
-            "; check the name and its permissions");
-    // A directory opens without complaint and claims an absurd size; only reading from it fails.
+            "; check the permissions of the file");
+    // What is no regular file may open without complaint and claim an absurd size.
     bool readable = std::fgetc(handle_.get()) != EOF || std::ferror(handle_.get()) == 0;
     readable = readable && std::fseek(handle_.get(), 0, SEEK_END) == 0;
     long const end = readable ? std::ftell(handle_.get()) : -1L;
@@ -34,8 +37,6 @@ class file {
             ", because it is not a regular file; give the name of a file");
     size_ = static_cast<std::uint64_t>(end);
   }
-
-  static bool exists(std::string const& path) { return closing(std::fopen(path.c_str(), "rb")) != nullptr; }
 
   std::string const& path() const { return path_; }
   std::uint64_t most() const { return size_; }
