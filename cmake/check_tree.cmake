@@ -78,6 +78,7 @@ set(row_lower 5)
 set(row_executor 6)
 set(row_checkpoint 7)
 set(row_zoo 7)
+set(row_trainer 7)
 set(last_row 8)  # files directly in include/foal
 
 function(row_of header folder_out row_out)

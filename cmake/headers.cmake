@@ -3,10 +3,12 @@
 
 set(foal_headers
     foal/core/atomic_file.hpp
+    foal/core/checked.hpp
     foal/core/config.hpp
     foal/core/denormals.hpp
     foal/core/error.hpp
     foal/core/file.hpp
+    foal/core/partial_file.hpp
     foal/core/pause.hpp
     foal/core/random.hpp
     foal/core/role.hpp
@@ -232,6 +234,10 @@ set(foal_headers
     foal/zoo/gpt.hpp
     foal/zoo/resnet.hpp
     foal/zoo/transformer.hpp
+    foal/trainer/facts.hpp
+    foal/trainer/fit_report.hpp
+    foal/trainer/net_weights.hpp
+    foal/trainer/types.hpp
 
     foal/foal.hpp
     foal/predictor.hpp

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include <foal/core/checked.hpp>
 #include <foal/core/error.hpp>
 #include <foal/core/file.hpp>
 #include <foal/data/file.hpp>
