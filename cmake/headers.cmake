@@ -7,6 +7,7 @@ set(foal_headers
     foal/core/config.hpp
     foal/core/denormals.hpp
     foal/core/error.hpp
+    foal/core/file.hpp
     foal/core/partial_file.hpp
     foal/core/pause.hpp
     foal/core/random.hpp
@@ -98,8 +99,10 @@ set(foal_headers
     foal/text/bleu.hpp
     foal/text/bpe.hpp
     foal/text/bpe_learner.hpp
+    foal/text/encoding.hpp
     foal/text/entries.hpp
     foal/text/escape.hpp
+    foal/text/merge_pieces.hpp
     foal/text/perplexity.hpp
     foal/text/search.hpp
     foal/text/subwords.hpp

@@ -55,6 +55,7 @@ set(foal_tests
     core/atomic_file
     core/denormals
     core/error
+    core/file
     core/random
     core/role
     core/type_list
@@ -172,6 +173,7 @@ set(foal_tests
     text/alphabet
     text/bleu
     text/bpe
+    text/encoding
     text/entries
     text/escape
     text/perplexity
