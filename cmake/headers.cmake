@@ -229,6 +229,10 @@ set(foal_headers
     foal/zoo/gpt.hpp
     foal/zoo/resnet.hpp
     foal/zoo/transformer.hpp
+    foal/trainer/facts.hpp
+    foal/trainer/fit_report.hpp
+    foal/trainer/net_weights.hpp
+    foal/trainer/types.hpp
 
     foal/foal.hpp
     foal/predictor.hpp

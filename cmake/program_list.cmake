@@ -222,6 +222,11 @@ set(foal_fail_tests
     wrong_member
 )
 
+# tests/fuzz/<name>_fuzz.cpp, each with seeds in tests/fuzz/seeds/<name>
+set(foal_fuzz_targets
+    json
+)
+
 # bench/<name>_bench.cpp
 set(foal_benchmarks
     device/onednn

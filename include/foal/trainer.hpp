@@ -7,70 +7,52 @@
 #include <type_traits>
 #include <utility>
 
-#include <foal/accumulate/accumulate.hpp>
 #include <foal/data/batches.hpp>
-#include <foal/device/default.hpp>
 #include <foal/executor/any_source.hpp>
 #include <foal/executor/check_source.hpp>
 #include <foal/executor/check_values.hpp>
 #include <foal/executor/engine.hpp>
-#include <foal/executor/facts.hpp>
-#include <foal/lower/describe.hpp>
 #include <foal/lower/lower.hpp>
 #include <foal/lower/proofs.hpp>
 #include <foal/lower/ragged.hpp>
 #include <foal/lower/storage.hpp>
 #include <foal/lower/wait.hpp>
-#include <foal/lower/wire.hpp>
-#include <foal/lr/base.hpp>
 #include <foal/model/partition.hpp>
-#include <foal/optim/sgd.hpp>
 #include <foal/report/json_lines.hpp>
 #include <foal/report/progress.hpp>
-#include <foal/storage/storage.hpp>
-#include <foal/wire/wire.hpp>
+#include <foal/trainer/facts.hpp>
+#include <foal/trainer/fit_report.hpp>
+#include <foal/trainer/net_weights.hpp>
+#include <foal/trainer/types.hpp>
 
 namespace foal {
-
-using evaluation_result = executor::evaluation_result;
-using divergence = executor::divergence;
-
-/// What a fit gives back.
-struct fit_report {
-  std::vector<double> epoch_loss{};                 ///< mean training loss of each epoch, as the forwards saw it
-  std::vector<evaluation_result> evaluations{};     ///< one after each epoch, where there is something to evaluate on
-  std::vector<executor::diagnostic> diagnostics{};  ///< where config.diagnostics asks for them: by update, then by stage
-  std::optional<divergence> diverged{};
-  long long updates = 0;
-  double seconds = 0, samples_per_second = 0;
-
-  double accuracy() const { return evaluations.empty() ? 0 : evaluations.back().accuracy; }
-};
 
 /// Trains Net with Loss on the program of Schedule. Policies (each a type with a role): an optimizer (default optim::sgd), a
 /// learning rate (lr::constant), delay compensation (delay::none), weight versions (flush for synchronous schedules, else
 /// live), warm-up, clipping, accumulation of weight gradients, storage of activations (storage::exact), wires between stages
 /// (wire::exact), initialisation, a hook after each update, executor (threads), foal::on<device>, foal::scalar<type>.
 template <model Net, class Loss, schedule::generator Schedule, class... Policies>
-class trainer {
+class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies...>,
+                                           detail::trainer_types<Net, Loss, Schedule, Policies...>> {
+  using types = detail::trainer_types<Net, Loss, Schedule, Policies...>;
+
  public:
-  using model_type = Net;
-  using device_type = typename find_role<role::device, on<device::host>, Policies...>::type;
-  using scalar_type = typename find_role<role::scalar, scalar<float>, Policies...>::type;
-  using optim_type = find_role<role::optimizer, optim::sgd, Policies...>;
-  using lr_type = find_role<role::learning_rate, lr::constant, Policies...>;
-  using delay_type = find_role<role::delay, delay::none, Policies...>;
-  using versions_type =
-      find_role<role::versions, std::conditional_t<Schedule::asynchronous, versions::live, versions::flush>, Policies...>;
-  using warmup_type = find_role<role::warmup, warmup::none, Policies...>;
-  using clip_type = find_role<role::clip, clip::none, Policies...>;
-  using initial_type = find_role<role::initialisation, initialisation::declared, Policies...>;
-  using hook_type = find_role<role::hook, lower::no_hook, Policies...>;
-  using accumulate_type = find_role<role::accumulation, accumulate::each, Policies...>;
-  using storage_type = find_role<role::storage, storage::exact, Policies...>;
-  using wire_type = find_role<role::wire, wire::exact, Policies...>;
-  using executor_type = find_role<role::executor, executor::threads, Policies...>;
-  using target_type = lower::detail::target_of<Loss, scalar_type>;
+  using model_type = typename types::model_type;
+  using device_type = typename types::device_type;
+  using scalar_type = typename types::scalar_type;
+  using optim_type = typename types::optim_type;
+  using lr_type = typename types::lr_type;
+  using delay_type = typename types::delay_type;
+  using versions_type = typename types::versions_type;
+  using warmup_type = typename types::warmup_type;
+  using clip_type = typename types::clip_type;
+  using initial_type = typename types::initial_type;
+  using hook_type = typename types::hook_type;
+  using accumulate_type = typename types::accumulate_type;
+  using storage_type = typename types::storage_type;
+  using wire_type = typename types::wire_type;
+  using executor_type = typename types::executor_type;
+  using target_type = typename types::target_type;
 
   static constexpr int stages = stage_count<Net>;
   static constexpr long long parameters = parameter_count<Net>();
@@ -178,7 +160,7 @@ class trainer {
     progress.finish(detail);
     if (log)
       for (auto const& d : result.diagnostics) log->write([&d](report::json_writer& json) { d.write(json); });
-    return report_of(result, per_epoch);
+    return detail::report_of(result, updates(), per_epoch, run_values());
   }
 
   /// Trains for request.minibatches minibatches of anything that executor::source_of() takes.
@@ -208,84 +190,7 @@ class trainer {
   }
 
   /// What is known before the run: stages, delays, bytes, utilisation, settings, warnings.
-  report::facts facts() const {
-    report::facts f = executor::facts_of(tables_, engine_);
-    f.device = std::string(type_name<device_type>()) + ", " + std::string(type_name<scalar_type>());
-    f.settings = {{"loss", Loss::name},
-                  {"optimizer", lower::describe_policy(values_.optim)},
-                  {"learning rate", lower::describe_policy(values_.lr)},
-                  {"delay", lower::describe_policy(values_.delay)},
-                  {"versions", versions_type::name}};
-    if constexpr (accumulate_type::waits) f.settings.emplace_back("accumulation", accumulate_type::name);
-    if constexpr (storage_type::converts) f.settings.emplace_back("storage of activations", storage_type::name);
-    if constexpr (wire_type::converts) {
-      f.settings.emplace_back("wires", lower::describe_policy(values_.wire));
-      f.notes.push_back(lower::wire_note(tables_, values_.microbatch_size));
-    }
-    if constexpr (warmup_type::synchronous_phase) f.settings.emplace_back("warm-up", lower::describe_policy(values_.warmup));
-    if constexpr (lower::waits<device_type>)
-      f.notes.push_back(lower::wait_note(values_.device, tables_.phases.back().program));
-    if constexpr (clip_type::clips) f.settings.emplace_back("clipping", lower::describe_policy(values_.clip));
-    if constexpr (requires {
-                    values_.lr.base.first_drop();
-                    values_.lr.steps;
-                  }) {
-      long long const end = warmup_minibatches() + values_.lr.steps, drop = values_.lr.base.first_drop();
-      if (end < drop)
-        f.warnings.push_back(sentence("T1 ends at update ", end, ", before the base rate first drops at update ", drop,
-                                      ": if that rate is more than the full delay tolerates, T1 only postpones divergence"));
-    }
-    return f;
-  }
-
-  /// A parameter's values, in its canonical layout; a tied one's are its home's. `which`: number among the stage's
-  /// parameters. Throws foal::error where there is none of that number, as all the functions below.
-  std::vector<scalar_type> weights(int stage, std::size_t which) const {
-    auto const& p = engine_.row(stage, which);
-    std::vector<scalar_type> v(static_cast<std::size_t>(p.size));
-    engine_.read(stage, p, v.data());
-    return v;
-  }
-  /// Its average (optim::averaged) since the first update; where it is frozen, its values.
-  std::vector<scalar_type> average(int stage, std::size_t which) const
-    requires requires { optim_type::average; }
-  {
-    auto const& p = engine_.row(stage, which);
-    if (p.kind == lower::ownership::frozen) return weights(stage, which);
-    std::vector<scalar_type> v(static_cast<std::size_t>(p.size));
-    engine_.read_average(stage, p, optim_type::average, v.data());
-    return v;
-  }
-  /// A statistic that no gradient moves (the running mean of a batch norm), as weights() and set_weights() do.
-  std::vector<scalar_type> statistics(int stage, std::size_t which) const {
-    auto const& p = engine_.row(stage, which, true);
-    std::vector<scalar_type> v(static_cast<std::size_t>(p.size));
-    engine_.read(stage, p, v.data(), true);
-    return v;
-  }
-  void set_statistics(int stage, std::size_t which, std::vector<scalar_type> const& v) {
-    auto const& p = engine_.row(stage, which, true);
-    require(static_cast<long long>(v.size()) == p.size, "cannot set ", p.name, ", because it has ", p.size, " elements and ",
-            v.size(), " were given; give as many");
-    engine_.write(stage, p, v.data(), true);
-  }
-  void set_weights(int stage, std::size_t which, std::vector<scalar_type> const& v) {
-    auto const& p = engine_.row(stage, which);
-    require(static_cast<long long>(v.size()) == p.size, "cannot set ", p.name, ", because it has ", p.size, " elements and ",
-            v.size(), " were given; give as many");
-    engine_.write(stage, p, v.data());
-  }
-  /// All parameters of all stages, one after the other.
-  std::vector<scalar_type> all_weights() const {
-    std::vector<scalar_type> all;
-    for (int s = 0; s < stages; ++s)
-      for (std::size_t i = 0; i < tables_.stages[static_cast<std::size_t>(s)].parameters.size(); ++i) {
-        if (tables_.stages[static_cast<std::size_t>(s)].parameters[i].home_stage >= 0) continue;  // its home has it
-        auto const v = weights(s, i);
-        all.insert(all.end(), v.begin(), v.end());
-      }
-    return all;
-  }
+  report::facts facts() const { return detail::facts_of_trainer<types>(tables_, engine_, values_, warmup_minibatches()); }
 
   lower::run_tables const& tables() const { return tables_; }
   executor::engine const& engine() const { return engine_; }
@@ -295,6 +200,8 @@ class trainer {
   long long updates() const { return engine_.updates(); }
 
  private:
+  friend detail::net_weights<trainer, types>;
+
   static constexpr bool small_ = stages <= 32;
   struct checks : lower::policies_are_sound<Schedule, scalar_type, optim_type, lr_type, delay_type, versions_type,
                                             warmup_type, Policies...>,
@@ -359,29 +266,6 @@ class trainer {
   void check(executor::source_facts const& source) const {
     executor::check_source(source, tables_.model_name, Net::description, tables_.loss.targets_per_sample,
                            !std::is_void_v<typename Loss::target>);
-  }
-
-  fit_report report_of(executor::run_result const& result, long long per_epoch) const {
-    fit_report r;
-    r.evaluations = result.evaluations;
-    r.diverged = result.diverged;
-    r.diagnostics = result.diagnostics;
-    r.updates = engine_.updates();
-    r.seconds = result.seconds;
-    long long trained = 0;  // after a divergence not all of them
-    for (auto const& l : result.losses) trained += l.weight > 0 ? values_.microbatch_size : 0;
-    if (result.seconds > 0) r.samples_per_second = static_cast<double>(trained) / result.seconds;
-    auto const epoch = static_cast<std::size_t>(per_epoch * values_.microbatches);
-    for (std::size_t first = 0; first + epoch <= result.losses.size(); first += epoch) {
-      double sum = 0, weight = 0;
-      for (std::size_t i = first; i < first + epoch; ++i) {
-        sum += result.losses[i].sum;
-        weight += result.losses[i].weight;
-      }
-      if (weight == 0) break;  // never begun
-      r.epoch_loss.push_back(sum / weight);
-    }
-    return r;
   }
 
   config values_;

@@ -1,0 +1,79 @@
+// A trained net's weights and statistics, array by array.
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include <foal/executor/engine.hpp>
+
+namespace foal::detail {
+
+/// Number of the state that is an average of the weights; -1: the optimizer keeps none.
+template <class Optimizer>
+constexpr int average_of() {
+  if constexpr (requires { Optimizer::average; })
+    return Optimizer::average;
+  else
+    return -1;
+}
+
+/// Base class of a trainer: reads and writes its engine's weights. Types: its trainer_types.
+template <class Trainer, class Types>
+class net_weights {
+  using S = typename Types::scalar_type;
+  static constexpr int average_state = average_of<typename Types::optim_type>();
+
+ public:
+  /// A parameter's values, in its canonical layout; a tied one's are its home's. `which`: number among the stage's
+  /// parameters. Throws foal::error where there is none of that number, as all the functions below.
+  std::vector<S> weights(int stage, std::size_t which) const {
+    auto const& p = self().engine_.row(stage, which);
+    std::vector<S> v(static_cast<std::size_t>(p.size));
+    self().engine_.read(stage, p, v.data());
+    return v;
+  }
+  /// Its average (optim::averaged) since the first update; where it is frozen, its values.
+  std::vector<S> average(int stage, std::size_t which) const
+    requires(average_state >= 0)
+  {
+    auto const& p = self().engine_.row(stage, which);
+    if (p.kind == lower::ownership::frozen) return weights(stage, which);
+    std::vector<S> v(static_cast<std::size_t>(p.size));
+    self().engine_.read_average(stage, p, average_state, v.data());
+    return v;
+  }
+  /// A statistic that no gradient moves (the running mean of a batch norm), as weights() and set_weights() do.
+  std::vector<S> statistics(int stage, std::size_t which) const {
+    auto const& p = self().engine_.row(stage, which, true);
+    std::vector<S> v(static_cast<std::size_t>(p.size));
+    self().engine_.read(stage, p, v.data(), true);
+    return v;
+  }
+  void set_statistics(int stage, std::size_t which, std::vector<S> const& v) { set(stage, which, v, true); }
+  void set_weights(int stage, std::size_t which, std::vector<S> const& v) { set(stage, which, v, false); }
+  /// All parameters of all stages, one after the other.
+  std::vector<S> all_weights() const {
+    std::vector<S> all;
+    for (std::size_t s = 0; s < self().tables_.stages.size(); ++s) {
+      auto const& parameters = self().tables_.stages[s].parameters;
+      for (std::size_t i = 0; i < parameters.size(); ++i) {
+        if (parameters[i].home_stage >= 0) continue;  // its home has it
+        auto const v = weights(static_cast<int>(s), i);
+        all.insert(all.end(), v.begin(), v.end());
+      }
+    }
+    return all;
+  }
+
+ private:
+  void set(int stage, std::size_t which, std::vector<S> const& v, bool statistic) {
+    auto const& p = self().engine_.row(stage, which, statistic);
+    require(static_cast<long long>(v.size()) == p.size, "cannot set ", p.name, ", because it has ", p.size, " elements and ",
+            v.size(), " were given; give as many");
+    self().engine_.write(stage, p, v.data(), statistic);
+  }
+  Trainer const& self() const { return static_cast<Trainer const&>(*this); }
+  Trainer& self() { return static_cast<Trainer&>(*this); }
+};
+
+}  // namespace foal::detail

@@ -1,0 +1,47 @@
+// The types of a trainer: its model, loss and schedule, and the policy of each role, with the defaults.
+#pragma once
+
+#include <type_traits>
+
+#include <foal/accumulate/accumulate.hpp>
+#include <foal/clip/clip.hpp>
+#include <foal/core/role.hpp>
+#include <foal/delay/none.hpp>
+#include <foal/device/default.hpp>
+#include <foal/executor/drive.hpp>
+#include <foal/layer/initialise.hpp>
+#include <foal/lower/device.hpp>
+#include <foal/lower/hook.hpp>
+#include <foal/lr/base.hpp>
+#include <foal/optim/sgd.hpp>
+#include <foal/storage/storage.hpp>
+#include <foal/versions/versions.hpp>
+#include <foal/warmup/warmup.hpp>
+#include <foal/wire/wire.hpp>
+
+namespace foal::detail {
+
+template <class Net, class Loss, class Schedule, class... Policies>
+struct trainer_types {
+  using model_type = Net;
+  using loss_type = Loss;
+  using schedule_type = Schedule;
+  using device_type = typename find_role<role::device, on<device::host>, Policies...>::type;
+  using scalar_type = typename find_role<role::scalar, scalar<float>, Policies...>::type;
+  using optim_type = find_role<role::optimizer, optim::sgd, Policies...>;
+  using lr_type = find_role<role::learning_rate, lr::constant, Policies...>;
+  using delay_type = find_role<role::delay, delay::none, Policies...>;
+  using versions_type =
+      find_role<role::versions, std::conditional_t<Schedule::asynchronous, versions::live, versions::flush>, Policies...>;
+  using warmup_type = find_role<role::warmup, warmup::none, Policies...>;
+  using clip_type = find_role<role::clip, clip::none, Policies...>;
+  using initial_type = find_role<role::initialisation, initialisation::declared, Policies...>;
+  using hook_type = find_role<role::hook, lower::no_hook, Policies...>;
+  using accumulate_type = find_role<role::accumulation, accumulate::each, Policies...>;
+  using storage_type = find_role<role::storage, storage::exact, Policies...>;
+  using wire_type = find_role<role::wire, wire::exact, Policies...>;
+  using executor_type = find_role<role::executor, executor::threads, Policies...>;
+  using target_type = lower::detail::target_of<Loss, scalar_type>;
+};
+
+}  // namespace foal::detail
