@@ -62,6 +62,7 @@ set(foal_tests
     core/role
     core/type_list
     core/type_name
+    core/writable
     data/augment
     data/batches
     data/cifar10
@@ -111,6 +112,7 @@ set(foal_tests
     executor/weights
     executor/wire
     executor/worker
+    gpt/draw
     layer/attention
     layer/conv
     layer/dropout
