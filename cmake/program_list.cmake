@@ -204,12 +204,18 @@ set(foal_fail_tests
     average_of_a_plain_optimizer
     chained_correction_of_a_stash
     correction_of_a_stash
+    cpp17
+    cpp17_of_a_leaf
     delay_policy_without_effect
     empty_model
+    fast_math
+    fastest
+    finite_math
     hook_of_another_scalar
     layer_without_backward
     live_weights_of_gpipe
     model_without_input
+    no_exceptions
     not_a_layer
     optimizer_without_prepare
     policy_without_role

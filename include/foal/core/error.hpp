@@ -1,6 +1,8 @@
 // Run-time errors as sentences: "cannot X, because Y; do Z".
 #pragma once
 
+#include <foal/core/config.hpp>
+
 #include <charconv>
 #include <concepts>
 #include <initializer_list>

@@ -19,6 +19,8 @@
 // Convolution, pooling, normalisation and losses: as the layers call them (device/host/*.hpp are the oracle of device/cuda).
 #pragma once
 
+#include <foal/core/config.hpp>
+
 #include <concepts>
 #include <cstddef>
 

@@ -1,6 +1,8 @@
 // Elementwise loops and whole-array reductions on the host.
 #pragma once
 
+#include <foal/core/config.hpp>
+
 #include <cmath>
 #include <cstddef>
 
