@@ -49,10 +49,14 @@ set(foal_example_parts
 
 # tests/<name>_test.cpp; the target is the file's name, with the folder in front where two folders have one
 set(foal_tests
+    checkpoint/element_types
     checkpoint/json
     checkpoint/safetensors
+    checkpoint/safetensors_file
+    checkpoint/values
     clip/clip
     core/atomic_file
+    core/checked
     core/denormals
     core/error
     core/random
@@ -225,6 +229,8 @@ set(foal_fail_tests
 # tests/fuzz/<name>_fuzz.cpp, each with seeds in tests/fuzz/seeds/<name>
 set(foal_fuzz_targets
     json
+    npy
+    safetensors
 )
 
 # bench/<name>_bench.cpp
