@@ -7,12 +7,14 @@ set(foal_headers
     foal/core/config.hpp
     foal/core/denormals.hpp
     foal/core/error.hpp
+    foal/core/file.hpp
     foal/core/partial_file.hpp
     foal/core/pause.hpp
     foal/core/random.hpp
     foal/core/role.hpp
     foal/core/type_list.hpp
     foal/core/type_name.hpp
+    foal/core/writable.hpp
 
     foal/tensor/plan.hpp
     foal/tensor/shape.hpp
@@ -98,8 +100,10 @@ set(foal_headers
     foal/text/bleu.hpp
     foal/text/bpe.hpp
     foal/text/bpe_learner.hpp
+    foal/text/encoding.hpp
     foal/text/entries.hpp
     foal/text/escape.hpp
+    foal/text/merge_pieces.hpp
     foal/text/perplexity.hpp
     foal/text/search.hpp
     foal/text/subwords.hpp
@@ -213,6 +217,7 @@ set(foal_headers
     foal/executor/hook.hpp
     foal/executor/memory.hpp
     foal/executor/microbatch_lengths.hpp
+    foal/executor/minibatch_targets.hpp
     foal/executor/moves.hpp
     foal/executor/ops.hpp
     foal/executor/probe.hpp
@@ -255,7 +260,9 @@ set(foal_onednn_headers
     foal/device/onednn/convolution.hpp
     foal/device/onednn/library.hpp
     foal/device/onednn/one_thread.hpp
+    foal/device/onednn/own_memory.hpp
     foal/device/onednn/product.hpp
+    foal/device/onednn/sgemm.hpp
     foal/device/onednn/step.hpp
     foal/onednn.hpp
 )

@@ -49,6 +49,8 @@ set(foal_example_parts
 
 # tests/<name>_test.cpp; the target is the file's name, with the folder in front where two folders have one
 set(foal_tests
+    cases/ignored_labels
+    cases/labels_from_one
     checkpoint/element_types
     checkpoint/json
     checkpoint/safetensors
@@ -59,10 +61,12 @@ set(foal_tests
     core/checked
     core/denormals
     core/error
+    core/file
     core/random
     core/role
     core/type_list
     core/type_name
+    core/writable
     data/augment
     data/batches
     data/cifar10
@@ -112,6 +116,7 @@ set(foal_tests
     executor/weights
     executor/wire
     executor/worker
+    gpt/draw
     layer/attention
     layer/conv
     layer/dropout
@@ -176,6 +181,7 @@ set(foal_tests
     text/alphabet
     text/bleu
     text/bpe
+    text/encoding
     text/entries
     text/escape
     text/perplexity

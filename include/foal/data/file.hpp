@@ -18,6 +18,7 @@
 
 #include <foal/core/checked.hpp>
 #include <foal/core/error.hpp>
+#include <foal/core/file.hpp>
 
 namespace foal::data {
 
@@ -26,23 +27,19 @@ class file {
  public:
   static constexpr bool exact = true;  ///< most() is the size, not just a bound
 
-  /// Throws foal::error if the file cannot be opened and read. What is no regular file (a folder, a device, a pipe that
-  /// nobody writes to) is refused without waiting for it.
+  /// Throws foal::error, with the reason, if there is no such file, it is a folder, or it may not be read. What is no regular
+  /// file (a device, a pipe that nobody writes to) is refused without waiting for it.
   explicit file(std::string path) : path_(std::move(path)) {
+    require_file(path_);
     int const handle = ::open(path_.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     require(handle >= 0, "cannot open ", path_, ", because the system says: ", std::strerror(errno),
-            "; check the name and its permissions");
+            "; check the permissions of the file");
     handle_.reset(::fdopen(handle, "rb"));
     if (!handle_) static_cast<void>(::close(handle));
     struct stat what {};
     require(handle_ && ::fstat(handle, &what) == 0 && S_ISREG(what.st_mode), "cannot read ", path_,
             ", because it is not a regular file; give the name of a file");
     size_ = static_cast<std::uint64_t>(what.st_size);
-  }
-
-  static bool exists(std::string const& path) {
-    struct stat what {};
-    return ::stat(path.c_str(), &what) == 0;
   }
 
   std::string const& path() const { return path_; }
