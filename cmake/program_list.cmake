@@ -51,10 +51,14 @@ set(foal_example_parts
 set(foal_tests
     cases/ignored_labels
     cases/labels_from_one
+    checkpoint/element_types
     checkpoint/json
     checkpoint/safetensors
+    checkpoint/safetensors_file
+    checkpoint/values
     clip/clip
     core/atomic_file
+    core/checked
     core/denormals
     core/error
     core/file
@@ -237,6 +241,8 @@ set(foal_fail_tests
 # tests/fuzz/<name>_fuzz.cpp, each with seeds in tests/fuzz/seeds/<name>
 set(foal_fuzz_targets
     json
+    npy
+    safetensors
 )
 
 # bench/<name>_bench.cpp

@@ -1,6 +1,7 @@
 // Reads the JSON of a file's header: objects of objects, strings and arrays of whole numbers, and nothing beyond.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -56,7 +57,10 @@ class json_reader {
 
   std::string string() {
     expect('"');
+    std::size_t close = at_;
+    while (close < text_.size() && text_[close] != '"') close += text_[close] == '\\' ? 2 : 1;
     std::string value;
+    value.reserve(std::min(close, text_.size()) - at_);
     for (;;) {
       if (at_ == text_.size()) refuse("the end of a string");
       char const c = text_[at_];
