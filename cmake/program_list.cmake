@@ -49,6 +49,8 @@ set(foal_example_parts
 
 # tests/<name>_test.cpp; the target is the file's name, with the folder in front where two folders have one
 set(foal_tests
+    cases/grouping_locale
+    cases/translate_texts
     checkpoint/json
     checkpoint/safetensors
     clip/clip
@@ -164,6 +166,7 @@ set(foal_tests
     schedule/replay
     schedule/text
     sequence_trainer
+    sweep/results
     sweep/setting
     sweep/teacher
     sweep/train
@@ -226,7 +229,12 @@ set(foal_fail_tests
 
 # tests/fuzz/<name>_fuzz.cpp, each with seeds in tests/fuzz/seeds/<name>
 set(foal_fuzz_targets
+    cifar
+    gzip
+    idx
     json
+    results
+    text
 )
 
 # bench/<name>_bench.cpp

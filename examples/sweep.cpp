@@ -68,7 +68,9 @@ void run_sweep(options o, std::string const& command) {
   std::string const about = foal::sentence(o.base.data, ", ", data.train.size(), " samples to train on, ", data.test.size(),
                                            " to test on, ", data.classes, " classes");
   std::printf("%s: %s\n%s\n%s\n", net.name, net.what, about.c_str(), build().c_str());
-  auto known = read_results(o.results);
+  std::vector<std::string> words;
+  auto known = read_results(o.results, words);
+  for (std::string const& word : words) std::fprintf(stderr, "sweep: %s\n", word.c_str());
 
   if (!o.grid.empty()) {
     auto lists = o.lists;

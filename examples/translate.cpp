@@ -41,7 +41,9 @@ translate::network const& network_of(std::string const& name) {
 
 void read_arguments(int argc, char** argv, options& o) {
   CLI::App app("Trains a Transformer to translate, stage by stage, and scores its translations with BLEU.");
-  app.add_option("--data", o.data, "numbers (spelled out, made here), or DIRECTORY:FROM-TO, such as multi30k:de-en");
+  app.add_option(
+      "--data", o.data,
+      "numbers (spelled out, made here), or DIRECTORY:FROM-TO, such as multi30k:de-en; FROM:TO where names hold dashes");
   app.add_option("--net", o.net, "small, small_post, small_untied or large");
   app.add_option("--methods,--method", o.methods, "gpipe, pipedream, none, t1, t1t2, t1t2t3")
       ->delimiter(',')
