@@ -14,6 +14,7 @@ set(foal_headers
     foal/core/role.hpp
     foal/core/type_list.hpp
     foal/core/type_name.hpp
+    foal/core/writable.hpp
 
     foal/tensor/plan.hpp
     foal/tensor/shape.hpp
@@ -216,6 +217,7 @@ set(foal_headers
     foal/executor/hook.hpp
     foal/executor/memory.hpp
     foal/executor/microbatch_lengths.hpp
+    foal/executor/minibatch_targets.hpp
     foal/executor/moves.hpp
     foal/executor/ops.hpp
     foal/executor/probe.hpp
@@ -255,7 +257,9 @@ set(foal_onednn_headers
     foal/device/onednn/convolution.hpp
     foal/device/onednn/library.hpp
     foal/device/onednn/one_thread.hpp
+    foal/device/onednn/own_memory.hpp
     foal/device/onednn/product.hpp
+    foal/device/onednn/sgemm.hpp
     foal/device/onednn/step.hpp
     foal/onednn.hpp
 )

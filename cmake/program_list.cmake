@@ -50,6 +50,8 @@ set(foal_example_parts
 # tests/<name>_test.cpp; the target is the file's name, with the folder in front where two folders have one
 set(foal_tests
     cases/grouping_locale
+    cases/ignored_labels
+    cases/labels_from_one
     cases/translate_texts
     checkpoint/json
     checkpoint/safetensors
@@ -62,6 +64,7 @@ set(foal_tests
     core/role
     core/type_list
     core/type_name
+    core/writable
     data/augment
     data/batches
     data/cifar10
@@ -111,6 +114,7 @@ set(foal_tests
     executor/weights
     executor/wire
     executor/worker
+    gpt/draw
     layer/attention
     layer/conv
     layer/dropout
