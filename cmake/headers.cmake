@@ -228,10 +228,13 @@ set(foal_headers
     foal/executor/weights.hpp
     foal/executor/worker.hpp
 
+    foal/checkpoint/element_types.hpp
     foal/checkpoint/json.hpp
     foal/checkpoint/layout.hpp
     foal/checkpoint/safetensors.hpp
+    foal/checkpoint/safetensors_content.hpp
     foal/checkpoint/safetensors_file.hpp
+    foal/checkpoint/values.hpp
     foal/zoo/blocks.hpp
     foal/zoo/gpt.hpp
     foal/zoo/resnet.hpp

@@ -53,10 +53,14 @@ set(foal_tests
     cases/ignored_labels
     cases/labels_from_one
     cases/translate_texts
+    checkpoint/element_types
     checkpoint/json
     checkpoint/safetensors
+    checkpoint/safetensors_file
+    checkpoint/values
     clip/clip
     core/atomic_file
+    core/checked
     core/denormals
     core/error
     core/file
@@ -237,7 +241,9 @@ set(foal_fuzz_targets
     gzip
     idx
     json
+    npy
     results
+    safetensors
     text
 )
 

@@ -1,6 +1,7 @@
 // Reads JSON from front to back: a file's header, a row of JSON lines.
 #pragma once
 
+#include <algorithm>
 #include <charconv>
 #include <cstddef>
 #include <cstdint>
@@ -108,7 +109,10 @@ class json_reader {
 
   std::string string() {
     expect('"');
+    std::size_t close = at_;
+    while (close < text_.size() && text_[close] != '"') close += text_[close] == '\\' ? 2 : 1;
     std::string value;
+    value.reserve(std::min(close, text_.size()) - at_);
     for (;;) {
       if (at_ == text_.size()) refuse("the end of a string");
       char const c = text_[at_];
