@@ -70,7 +70,7 @@ std::map<std::string, std::string> files() {
   for (char const* name : {"code.merges", "code.vocabulary", "a.npy", "w.safetensors", "m.jsonl"})
     all[name] = foal_test::text_of(to / name);
 
-  foal::schedule::program const p = foal::schedule::generate(foal::schedule::gpipe{}, {2, 2, 4});
+  foal::schedule::program p = foal::schedule::generate(foal::schedule::gpipe{}, {2, 2, 4});
   all["schedule.svg"] = foal::schedule::svg(p.view(), 600, "many slots");
   all["schedule.txt"] = foal::schedule::lists(p.view(), 300) + foal::schedule::grid(p.view(), 300);
   all["chart.svg"] = foal::report::line_chart{.title = "a chart", .curves = {{"c", {0, 1500, 123456}, numbers()}}}.svg();

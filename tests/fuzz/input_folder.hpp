@@ -6,20 +6,14 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <string>
 #include <string_view>
 
-namespace foal_fuzz {
+#include "tests/fuzz/must.hpp"
 
-/// Ends the program, which is a finding.
-inline void must(bool holds, char const* what) {
-  if (holds) return;
-  std::fprintf(stderr, "%s\n", what);
-  std::abort();
-}
+namespace foal_fuzz {
 
 class input_folder {
  public:
