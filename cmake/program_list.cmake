@@ -49,8 +49,10 @@ set(foal_example_parts
 
 # tests/<name>_test.cpp; the target is the file's name, with the folder in front where two folders have one
 set(foal_tests
+    cases/grouping_locale
     cases/ignored_labels
     cases/labels_from_one
+    cases/translate_texts
     checkpoint/element_types
     checkpoint/json
     checkpoint/safetensors
@@ -172,6 +174,7 @@ set(foal_tests
     schedule/replay
     schedule/text
     sequence_trainer
+    sweep/results
     sweep/setting
     sweep/teacher
     sweep/train
@@ -240,9 +243,14 @@ set(foal_fail_tests
 
 # tests/fuzz/<name>_fuzz.cpp, each with seeds in tests/fuzz/seeds/<name>
 set(foal_fuzz_targets
+    cifar
+    gzip
+    idx
     json
     npy
+    results
     safetensors
+    text
 )
 
 # bench/<name>_bench.cpp
