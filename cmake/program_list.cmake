@@ -59,6 +59,7 @@ set(foal_tests
     core/role
     core/type_list
     core/type_name
+    core/utf8
     data/augment
     data/batches
     data/cifar10
@@ -100,6 +101,7 @@ set(foal_tests
     executor/frozen
     executor/hook
     executor/memory
+    executor/phases
     executor/recompute
     executor/shared_wires
     executor/storage
@@ -140,6 +142,7 @@ set(foal_tests
     program/resnet
     program/translate
     recompute/saved
+    report/build
     report/chart
     report/directory
     report/facts
@@ -158,9 +161,11 @@ set(foal_tests
     schedule/frozen
     schedule/generate
     schedule/large
+    schedule/parse
     schedule/prove
     schedule/recompute
     schedule/replay
+    schedule/synchronous_phase
     schedule/text
     sequence_trainer
     sweep/setting
@@ -225,6 +230,7 @@ set(foal_fail_tests
 # tests/fuzz/<name>_fuzz.cpp, each with seeds in tests/fuzz/seeds/<name>
 set(foal_fuzz_targets
     json
+    schedule
 )
 
 # bench/<name>_bench.cpp
