@@ -15,10 +15,12 @@ set(foal_headers
     foal/core/type_list.hpp
     foal/core/type_name.hpp
     foal/core/writable.hpp
+    foal/core/utf8.hpp
 
     foal/tensor/plan.hpp
     foal/tensor/shape.hpp
     foal/report/bar_chart.hpp
+    foal/report/build.hpp
     foal/report/cell.hpp
     foal/report/chart.hpp
     foal/report/directory.hpp
@@ -80,6 +82,7 @@ set(foal_headers
     foal/schedule/injected.hpp
     foal/schedule/one_f_one_b.hpp
     foal/schedule/op.hpp
+    foal/schedule/parse.hpp
     foal/schedule/pipemare.hpp
     foal/schedule/program.hpp
     foal/schedule/prove.hpp
@@ -89,6 +92,7 @@ set(foal_headers
     foal/schedule/segments.hpp
     foal/schedule/sequential.hpp
     foal/schedule/svg.hpp
+    foal/schedule/synchronous_phase.hpp
     foal/schedule/text.hpp
     foal/schedule/timeline.hpp
     foal/schedule/unit.hpp

@@ -69,6 +69,7 @@ set(foal_tests
     core/type_list
     core/type_name
     core/writable
+    core/utf8
     data/augment
     data/batches
     data/cifar10
@@ -110,6 +111,7 @@ set(foal_tests
     executor/frozen
     executor/hook
     executor/memory
+    executor/phases
     executor/recompute
     executor/shared_wires
     executor/storage
@@ -151,6 +153,7 @@ set(foal_tests
     program/resnet
     program/translate
     recompute/saved
+    report/build
     report/chart
     report/directory
     report/facts
@@ -169,9 +172,11 @@ set(foal_tests
     schedule/frozen
     schedule/generate
     schedule/large
+    schedule/parse
     schedule/prove
     schedule/recompute
     schedule/replay
+    schedule/synchronous_phase
     schedule/text
     sequence_trainer
     sweep/results
@@ -251,6 +256,7 @@ set(foal_fuzz_targets
     results
     safetensors
     text
+    schedule
 )
 
 # bench/<name>_bench.cpp

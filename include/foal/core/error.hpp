@@ -10,6 +10,8 @@
 #include <string>
 #include <string_view>
 
+#include <foal/core/utf8.hpp>
+
 namespace foal {
 
 /// What foal throws. what() is one sentence that names both values and the remedy.
@@ -38,10 +40,10 @@ class sentence_part {
     char* end = digits;
     switch (kind_) {
       case kind::text:
-        sentence += text_;
+        append_printable(sentence, text_);
         return;
       case kind::character:
-        sentence += character_;
+        append_printable(sentence, {&character_, 1});
         return;
       case kind::real:
         end = std::to_chars(digits, digits + sizeof digits, real_, std::chars_format::general, 6).ptr;
@@ -75,7 +77,8 @@ inline std::string join(std::initializer_list<sentence_part> parts) {
 
 }  // namespace detail
 
-/// Joins its arguments, texts and numbers, into one string.
+/// Joins its arguments, texts and numbers, into one line: what came out of a file and would control a terminal is shown as
+/// append_printable() writes it.
 template <class... Parts>
 std::string sentence(Parts const&... parts) {
   return detail::join({parts...});

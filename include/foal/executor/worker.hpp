@@ -185,11 +185,12 @@ class worker {
     }
   }
 
-  /// A stage without U whose statistics move is copied for evaluations by the F that ends a minibatch.
+  /// A stage without U whose statistics move is copied for evaluations by the F that is the last of a minibatch to run.
   bool copies_after(bound_stage const& b, std::uint32_t m) const {
-    return b.copied_by_forward && (m + 1) % static_cast<std::uint32_t>(shared_.microbatches) == 0;
+    return b.copied_by_forward &&
+           m % static_cast<std::uint32_t>(shared_.microbatches) == static_cast<std::uint32_t>(b.facts.last_forward);
   }
-  long long minibatches_at(std::uint32_t m) const { return (shared_.first_microbatch + m + 1) / shared_.microbatches; }
+  long long minibatches_at(std::uint32_t m) const { return (shared_.first_microbatch + m) / shared_.microbatches + 1; }
   bool evaluated_after(long long updates) const {
     return shared_.evaluate_every != 0 && (updates - shared_.evaluate_from) % shared_.evaluate_every == 0;
   }

@@ -131,13 +131,14 @@ struct ticks {
   std::vector<std::string> label;
 };
 
-/// Multiples of 1, 2 or 5 times a power of ten within [low, high], about `wanted` of them.
-inline ticks linear_ticks(double low, double high, int wanted) {
+/// Multiples of 1, 2 or 5 times a power of ten within [low, high], about `wanted` of them; `whole`: no fractions.
+inline ticks linear_ticks(double low, double high, int wanted, bool whole = false) {
   ticks t;
   double const raw = (high - low) / (wanted > 1 ? wanted : 1);
   if (!(raw > 0) || !std::isfinite(raw)) return t;
   double const power = std::floor(std::log10(raw)), unit = std::pow(10, power), part = raw / unit;
-  double const step = unit * (part < 1.5 ? 1 : part < 3.5 ? 2 : part < 7.5 ? 5 : 10);
+  double step = unit * (part < 1.5 ? 1 : part < 3.5 ? 2 : part < 7.5 ? 5 : 10);
+  if (whole && step < 1) step = 1;
   int const decimals = static_cast<int>(-std::floor(std::log10(step) + 1e-9));
   bool const plain = std::abs(high) < 1e7 && step > 1e-7;
   for (double k = std::ceil(low / step - 1e-9); k <= high / step + 1e-9; k += 1) {
