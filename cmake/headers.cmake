@@ -11,6 +11,7 @@ set(foal_headers
     foal/core/role.hpp
     foal/core/type_list.hpp
     foal/core/type_name.hpp
+    foal/core/writable.hpp
 
     foal/tensor/plan.hpp
     foal/tensor/shape.hpp

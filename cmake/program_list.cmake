@@ -59,6 +59,7 @@ set(foal_tests
     core/role
     core/type_list
     core/type_name
+    core/writable
     data/augment
     data/batches
     data/cifar10
@@ -108,6 +109,7 @@ set(foal_tests
     executor/weights
     executor/wire
     executor/worker
+    gpt/draw
     layer/attention
     layer/conv
     layer/dropout
@@ -135,6 +137,10 @@ set(foal_tests
     model/stages
     optim/averaged
     optim/optim
+    options/arguments
+    options/minibatches
+    options/range
+    options/results
     predictor
     program/parity
     program/resnet
