@@ -148,6 +148,10 @@ set(foal_tests
     model/stages
     optim/averaged
     optim/optim
+    options/arguments
+    options/minibatches
+    options/range
+    options/results
     predictor
     program/parity
     program/resnet
