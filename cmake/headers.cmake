@@ -229,6 +229,7 @@ set(foal_headers
     foal/executor/shared_wires.hpp
     foal/executor/tables.hpp
     foal/executor/tied.hpp
+    foal/executor/update_check.hpp
     foal/executor/weights.hpp
     foal/executor/worker.hpp
 

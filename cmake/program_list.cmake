@@ -117,6 +117,7 @@ set(foal_tests
     executor/storage
     executor/thick
     executor/tied
+    executor/update_check
     executor/weights
     executor/wire
     executor/worker

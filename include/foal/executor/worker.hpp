@@ -264,6 +264,11 @@ class worker {
 
   void forward(bound_stage& b, position p, long long key) {
     loss::loss_result const loss = shared_.ops->forward(b, p);
+    if (b.refused >= 0) {
+      failure_ = divergence{b.updates, b.number, b.table->buffers[static_cast<std::size_t>(b.refused)].name};
+      fail(key);
+      return;
+    }
     if (b.number + 1 == static_cast<int>(shared_.stages->size())) {
       shared_.losses[p.microbatch] = loss;
       shared_.microbatches_done.store(static_cast<long long>(p.microbatch) + 1, std::memory_order_relaxed);
@@ -289,8 +294,8 @@ class worker {
   }
 
   void update(bound_stage& b, long long key) {
-    if (!shared_.ops->update(b)) {
-      failure_ = divergence{b.updates, b.number, shared_.ops->find_non_finite(b)};
+    if (std::string what = shared_.ops->update(b); !what.empty()) {
+      failure_ = divergence{b.updates, b.number, std::move(what)};
       fail(key);
       return;
     }
