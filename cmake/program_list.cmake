@@ -49,16 +49,27 @@ set(foal_example_parts
 
 # tests/<name>_test.cpp; the target is the file's name, with the folder in front where two folders have one
 set(foal_tests
+    cases/grouping_locale
+    cases/ignored_labels
+    cases/labels_from_one
+    cases/translate_texts
+    checkpoint/element_types
     checkpoint/json
     checkpoint/safetensors
+    checkpoint/safetensors_file
+    checkpoint/values
     clip/clip
     core/atomic_file
+    core/checked
     core/denormals
     core/error
+    core/file
     core/random
     core/role
     core/type_list
     core/type_name
+    core/writable
+    core/utf8
     data/augment
     data/batches
     data/cifar10
@@ -101,14 +112,17 @@ set(foal_tests
     executor/frozen
     executor/hook
     executor/memory
+    executor/phases
     executor/recompute
     executor/shared_wires
     executor/storage
     executor/thick
     executor/tied
+    executor/update_check
     executor/weights
     executor/wire
     executor/worker
+    gpt/draw
     layer/attention
     layer/conv
     layer/dropout
@@ -136,11 +150,16 @@ set(foal_tests
     model/stages
     optim/averaged
     optim/optim
+    options/arguments
+    options/minibatches
+    options/range
+    options/results
     predictor
     program/parity
     program/resnet
     program/translate
     recompute/saved
+    report/build
     report/chart
     report/directory
     report/facts
@@ -159,11 +178,14 @@ set(foal_tests
     schedule/frozen
     schedule/generate
     schedule/large
+    schedule/parse
     schedule/prove
     schedule/recompute
     schedule/replay
+    schedule/synchronous_phase
     schedule/text
     sequence_trainer
+    sweep/results
     sweep/setting
     sweep/teacher
     sweep/train
@@ -173,6 +195,7 @@ set(foal_tests
     text/alphabet
     text/bleu
     text/bpe
+    text/encoding
     text/entries
     text/escape
     text/perplexity
@@ -231,7 +254,15 @@ set(foal_fail_tests
 
 # tests/fuzz/<name>_fuzz.cpp, each with seeds in tests/fuzz/seeds/<name>
 set(foal_fuzz_targets
+    cifar
+    gzip
+    idx
     json
+    npy
+    results
+    safetensors
+    text
+    schedule
 )
 
 # bench/<name>_bench.cpp

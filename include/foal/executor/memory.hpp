@@ -5,6 +5,7 @@
 #include <memory>
 
 #include <foal/executor/calls.hpp>
+#include <foal/executor/minibatch_targets.hpp>
 #include <foal/executor/run_plan.hpp>
 
 namespace foal::executor {
@@ -54,7 +55,8 @@ class run_memory {
         e->messages = e->seen = e->seen_other = 0;
       for (watermark* w : {&b.forwarded, &b.returned, &b.freed, &b.rebuilt}) w->reset();
       b.version = 0;
-      b.weighed = -1;
+      b.weighed = b.refused = -1;
+      b.bounded = false;
       b.accumulated = b.backwards = 0;
       b.facts = phase.facts.stage[s];
       b.stashes = phase.stashes;
@@ -88,7 +90,7 @@ class run_memory {
     }
     if (!tables_.device.host_memory) {
       host_input_.resize(plan_.input_bytes() + alignment);
-      host_targets_.resize(plan_.target_bytes() + alignment);
+      host_targets_.resize(plan_.target_bytes() * static_cast<std::size_t>(target_slots(tables_, values_)) + alignment);
       host_staging_.resize(plan_.largest_input() + alignment);
     }
   }
@@ -149,6 +151,7 @@ class run_memory {
         for (int k = 0; k < tables_.policies.delay_states; ++k) b.delay_states[k] = at(p.delay_states[k]);
       b.forward_scratch = at(plan_.predicted(w));
       b.backward_scratch = at(plan_.extrapolated(w));
+      b.trial = at(plan_.temporary(w));
       if (p.history_slots > 0)
         b.history = {at(p.history), plan_.bytes(b.history_packed ? t.backward_elements : t.weight_elements),
                      static_cast<std::uint32_t>(p.history_slots)};
@@ -171,6 +174,7 @@ class run_memory {
       prepare_calls(b, tables_, values_);
       microbatch_lengths const none(values_.microbatch_size, longest_of(tables_));
       if (plan_.lengths_differ()) b.lengths.assign(static_cast<std::size_t>(in_flight), none);
+      if (plan_.lengths_differ() && s == last && tables_.loss.count != nullptr) b.ahead.assign(1, none);
       for (watermark* m : {&b.forwarded, &b.returned, &b.freed, &b.rebuilt})
         m->done.assign(static_cast<std::size_t>(slots), 0);
 
