@@ -122,6 +122,7 @@ set(foal_tests
     executor/weights
     executor/wire
     executor/worker
+    foal
     gpt/draw
     layer/attention
     layer/conv
