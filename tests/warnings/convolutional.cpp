@@ -21,12 +21,14 @@ bool learns(foal::data::memory<S> const& pictures) {
   return !t.fit(pictures, {.epochs = 1, .quiet = true}).diverged;
 }
 
+template <class S>
+foal::data::memory<S> pictures(S value) {
+  return {foal::image(3, 8, 8), std::vector<S>(8 * 3 * 64, value), std::vector<std::int32_t>(8, 1)};
+}
+
 }  // namespace
 
 int main() {
-  auto const pictures = []<class S>(S value) {
-    return foal::data::memory<S>(foal::image(3, 8, 8), std::vector<S>(8 * 3 * 64, value), std::vector<std::int32_t>(8, 1));
-  };
   bool const all = learns<run<foal::schedule::async_1f1b, foal::optim::averaged<foal::optim::adamw>, foal::versions::stash,
                               foal::storage::bfloat16, foal::wire::int8>>(pictures(0.5F)) &&
                    learns<run<foal::schedule::recomputed<foal::schedule::pipemare>, foal::optim::adam, foal::scalar<double>,

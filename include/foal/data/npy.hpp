@@ -112,10 +112,10 @@ npy<T> read_npy(std::string const& path) {
           ", because it ends in its header; the file changed while it was read, try again");
   detail::npy_header const header(path, text);
   char const* const wanted = detail::npy_descr<T>();
-  require(header.descr == wanted || header.descr == (std::floating_point<T> ? sizeof(T) == 4 ? "<f8" : "<f4"
-                                                     : sizeof(T) == 4       ? "<i8"
-                                                                            : "<i4"),
-          "cannot read ", path, ", because its element type is '", header.descr, "' where '", wanted,
+  std::string other_width = wanted;
+  other_width[2] = sizeof(T) == 4 ? '8' : '4';
+  require(header.descr == wanted || header.descr == other_width, "cannot read ", path, ", because its element type is '",
+          header.descr, "' where '", wanted,
           "' (or the same of the other width, 4 or 8 bytes) is expected; convert it with numpy's astype");
   require(header.order == "False", "cannot read ", path, ", because its fortran_order is ", header.order,
           " where False is expected; write numpy.ascontiguousarray of it");

@@ -70,13 +70,14 @@ namespace detail {
 // A member of that name exists, whatever its signature.
 template <class P>
 constexpr bool names_backward_weight =
-    requires { &P::backward_weight; } || requires { &P::template backward_weight<float>; };
+    (requires { &P::backward_weight; }) || (requires { &P::template backward_weight<float>; });
 template <class P>
-constexpr bool names_forward_weight = requires { &P::forward_weight; } || requires { &P::template forward_weight<float>; };
+constexpr bool names_forward_weight =
+    (requires { &P::forward_weight; }) || (requires { &P::template forward_weight<float>; });
 template <class P>
-constexpr bool names_gradient = requires { &P::gradient; } || requires { &P::template gradient<float>; };
+constexpr bool names_gradient = (requires { &P::gradient; }) || (requires { &P::template gradient<float>; });
 template <class P>
-constexpr bool names_after_update = requires { &P::after_update; } || requires { &P::template after_update<float>; };
+constexpr bool names_after_update = (requires { &P::after_update; }) || (requires { &P::template after_update<float>; });
 
 template <class P, class S>
 constexpr bool acts = delay::predicts_forward<P, S> || delay::corrects_backward<P, S> || delay::changes_gradient<P, S>;
@@ -165,9 +166,9 @@ constexpr bool runs_backward = requires(context<D, S>& ctx, S const* dy, weights
   Layer::backward_input(ctx, dy, w, s, dx);
 };
 template <class Layer, class D, class S>
-constexpr bool runs_backward_weight = requires(context<D, S>& ctx, S const* dy, saved<S> s, weights<S> dw) {
-  Layer::backward_weight(ctx, dy, s, dw);
-} || !requires(shape in) { Layer::parameters(in); };
+constexpr bool runs_backward_weight =
+    (requires(context<D, S>& ctx, S const* dy, saved<S> s, weights<S> dw) { Layer::backward_weight(ctx, dy, s, dw); }) ||
+    !(requires(shape in) { Layer::parameters(in); });
 
 template <class Layer, class D, class S>
 constexpr bool runs = runs_forward<Layer, D, S> && runs_backward<Layer, D, S> && runs_backward_weight<Layer, D, S>;

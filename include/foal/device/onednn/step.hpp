@@ -65,8 +65,8 @@ class step {
     memory_[i] = dnnl::memory(o.what, engine, nullptr);
     arguments_[i] = {o.argument, memory_[i].get()};
   }
-  void place(int operand, void* address) {
-    auto const i = static_cast<std::size_t>(operand);
+  void place(int number, void* address) {
+    auto const i = static_cast<std::size_t>(number);
     if (at_[i] == address) return;
     check(dnnl_memory_set_data_handle(arguments_[i].memory, address), "name an operand's place");
     at_[i] = address;
