@@ -1,7 +1,9 @@
 // What the ops F, B, W and U do to a bound stage. Order, waiting and hand-off are the worker's business, not theirs.
 #pragma once
 
+#include <atomic>
 #include <cmath>
+#include <exception>
 #include <string>
 #include <utility>
 
@@ -38,6 +40,12 @@ class stage_ops : public stage_weights {
             probes watching = {})
       : stage_weights(tables, values), source_(source), host_targets_(host_targets), watching_(std::move(watching)) {}
 
+  /// The microbatch whose data the source is about to give; -1: none. Any thread may ask, for messages.
+  long long awaited() const {
+    long long const inputs = awaited_inputs_.load(std::memory_order_relaxed);
+    return inputs >= 0 ? inputs : awaited_targets_.load(std::memory_order_relaxed);
+  }
+
   /// F. The loss, for the last stage; else nothing.
   loss::loss_result forward(bound_stage& b, position p) const {
     bool const last = b.number + 1 == static_cast<int>(t_.stages.size());
@@ -62,7 +70,7 @@ class stage_ops : public stage_weights {
   void backward(bound_stage& b, position p, bool weight_gradients) const {
     if (waited(b, weight_gradients ? schedule::op_kind::BW : schedule::op_kind::B)) return;
     weight_set const w = backward_weights(b, p.microbatch);
-    for (probe* const look : watching_) look->before_backward(b, p.microbatch, w);
+    show(b, [&](probe& to) { to.before_backward(b, p.microbatch, w); });
     for (lower::step const& s : b.table->backward) {
       if (s.what != lower::step::kind::layer) {
         move_tensors(b, b.tensors, s, p);
@@ -121,7 +129,7 @@ class stage_ops : public stage_weights {
     auto const n = static_cast<std::size_t>(b.table->trained_elements);
     if (!t_.device.all_finite(b.device, n, b.g)) return false;
     keep_version(b);
-    for (probe* const look : watching_) look->before_update(b);
+    show(b, [&](probe& to) { to.before_update(b); });
 
     double const divide = v_.microbatches;
     double scale = 1;
@@ -157,7 +165,7 @@ class stage_ops : public stage_weights {
     ++b.version;
     ++b.updates;
     publish_lent(t_, b);
-    for (probe* const look : watching_) look->after_update(b, rate);
+    show(b, [&](probe& to) { to.after_update(b, rate); });
     return true;
   }
 
@@ -172,12 +180,34 @@ class stage_ops : public stage_weights {
   }
 
  private:
+  /// Probes are not the training: what one throws is kept, and the op goes on.
+  template <class Look>
+  void show(bound_stage& b, Look look) const {
+    for (probe* const to : watching_) try {
+        look(*to);
+      } catch (...) {
+        if (!b.beside) b.beside = std::current_exception();
+      }
+  }
+
   /// On a device that waits instead of computing: the wait, and true.
   bool waited(bound_stage const& b, schedule::op_kind kind) const {
     if (t_.wait == nullptr) return false;
     t_.wait(t_.wait_value, kind, b.number);
     return true;
   }
+
+  /// Says so while the source is asked.
+  class asking {
+   public:
+    asking(std::atomic<long long>& of, position p) : of_(of) { of_.store(p.global, std::memory_order_relaxed); }
+    asking(asking const&) = delete;
+    asking& operator=(asking const&) = delete;
+    ~asking() { of_.store(-1, std::memory_order_relaxed); }
+
+   private:
+    std::atomic<long long>& of_;
+  };
 
   using places = std::vector<ring>;
 
@@ -273,6 +303,7 @@ class stage_ops : public stage_weights {
   }
 
   void load_inputs(bound_stage& b, position p) const {
+    asking const now(awaited_inputs_, p);
     for (std::size_t e = 0; e < b.table->wire_in.size(); ++e) {  // tensor e of the first stage is the model's input e
       int const loaded = b.table->wire_in[e].loaded, entry = static_cast<int>(e);
       void* const stored = b.forward_tensors[e].at(p.microbatch);
@@ -296,8 +327,8 @@ class stage_ops : public stage_weights {
     return b.weight;
   }
 
-  loss::loss_result apply_loss(bound_stage& b, position p) const {
-    void* const targets = b.targets.at(0);
+  void load_targets(bound_stage& b, position p, void* targets) const {
+    asking const now(awaited_targets_, p);
     if (t_.loss.targets_per_sample == 0) {
       // nothing to compare with
     } else if (t_.device.host_memory) {
@@ -308,6 +339,11 @@ class stage_ops : public stage_weights {
                         static_cast<std::size_t>(t_.loss.targets_per_sample) * static_cast<std::size_t>(v_.microbatch_size) *
                             t_.loss.target_bytes);
     }
+  }
+
+  loss::loss_result apply_loss(bound_stage& b, position p) const {
+    void* const targets = b.targets.at(0);
+    load_targets(b, p, targets);
     lower::loss_call c;
     c.device = b.device;
     c.loss = t_.loss_value;
@@ -326,6 +362,7 @@ class stage_ops : public stage_weights {
   source_functions source_;
   std::byte* host_targets_;
   probes watching_;  ///< mostly none
+  mutable std::atomic<long long> awaited_inputs_{-1}, awaited_targets_{-1};
 };
 
 }  // namespace foal::executor

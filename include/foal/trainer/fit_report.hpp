@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include <foal/executor/engine.hpp>
@@ -14,11 +15,16 @@ using divergence = executor::divergence;
 
 /// What a fit gives back.
 struct fit_report {
-  std::vector<double> epoch_loss{};                 ///< mean training loss of each epoch, as the forwards saw it
-  std::vector<evaluation_result> evaluations{};     ///< one after each epoch, where there is something to evaluate on
+  /// Mean training loss of each epoch, as the forwards saw it; the last one's of what was trained of it.
+  std::vector<double> epoch_loss{};
+  /// One after each epoch, where there is something to evaluate on; fewer (see notes) where epochs are shorter than the
+  /// stages are apart. The last one is of the weights that the fit leaves behind.
+  std::vector<evaluation_result> evaluations{};
   std::vector<executor::diagnostic> diagnostics{};  ///< where config.diagnostics asks for them: by update, then by stage
   std::optional<divergence> diverged{};
-  long long updates = 0;
+  bool ended = false;                ///< by a callback of an evaluation
+  std::vector<std::string> notes{};  ///< what else there is to tell: fewer evaluations, metrics that could not be written
+  long long updates = 0;             ///< of the trainer, that every stage has had
   double seconds = 0, samples_per_second = 0;
 
   double accuracy() const { return evaluations.empty() ? 0 : evaluations.back().accuracy; }
@@ -26,27 +32,27 @@ struct fit_report {
 
 namespace detail {
 
-/// The report of a run of epochs of `per_epoch` minibatches; the run has made `updates` in all.
-inline fit_report report_of(executor::run_result const& result, long long updates, long long per_epoch,
-                            executor::run_values const& values) {
+/// Why a fit does not evaluate after every epoch.
+inline std::string thinned_note(std::string const& schedule, long long least, long long per_epoch, long long epochs) {
+  return sentence("evaluating after every ", epochs, " epochs and at the end, because an epoch is ", per_epoch,
+                  " updates, the stages of ", schedule, " are up to ", least - 1,
+                  " apart, and each keeps one copy of its weights for evaluations");
+}
+
+/// The report of a run whose sums of losses are those of epochs; the trainer has made `updates` in all.
+inline fit_report report_of(executor::run_result const& result, long long updates, int microbatch_size) {
   fit_report r;
   r.evaluations = result.evaluations;
   r.diverged = result.diverged;
   r.diagnostics = result.diagnostics;
   r.updates = updates;
   r.seconds = result.seconds;
-  long long trained = 0;  // after a divergence not all of them
-  for (auto const& l : result.losses) trained += l.weight > 0 ? values.microbatch_size : 0;
+  r.ended = result.ended;
+  long long const trained = result.microbatches * microbatch_size;  // after a divergence not all that were asked for
   if (result.seconds > 0) r.samples_per_second = static_cast<double>(trained) / result.seconds;
-  auto const epoch = static_cast<std::size_t>(per_epoch * values.microbatches);
-  for (std::size_t first = 0; first + epoch <= result.losses.size(); first += epoch) {
-    double sum = 0, weight = 0;
-    for (std::size_t i = first; i < first + epoch; ++i) {
-      sum += result.losses[i].sum;
-      weight += result.losses[i].weight;
-    }
-    if (weight == 0) break;  // never begun
-    r.epoch_loss.push_back(sum / weight);
+  for (auto const& epoch : result.sums) {
+    if (epoch.weight == 0) break;
+    r.epoch_loss.push_back(epoch.sum / epoch.weight);
   }
   return r;
 }
