@@ -3,14 +3,18 @@
 
 set(foal_headers
     foal/core/atomic_file.hpp
+    foal/core/checked.hpp
     foal/core/config.hpp
     foal/core/denormals.hpp
     foal/core/error.hpp
+    foal/core/file.hpp
+    foal/core/partial_file.hpp
     foal/core/pause.hpp
     foal/core/random.hpp
     foal/core/role.hpp
     foal/core/type_list.hpp
     foal/core/type_name.hpp
+    foal/core/writable.hpp
 
     foal/tensor/plan.hpp
     foal/tensor/shape.hpp
@@ -96,8 +100,10 @@ set(foal_headers
     foal/text/bleu.hpp
     foal/text/bpe.hpp
     foal/text/bpe_learner.hpp
+    foal/text/encoding.hpp
     foal/text/entries.hpp
     foal/text/escape.hpp
+    foal/text/merge_pieces.hpp
     foal/text/perplexity.hpp
     foal/text/search.hpp
     foal/text/subwords.hpp
@@ -213,6 +219,7 @@ set(foal_headers
     foal/executor/hook.hpp
     foal/executor/memory.hpp
     foal/executor/microbatch_lengths.hpp
+    foal/executor/minibatch_targets.hpp
     foal/executor/moves.hpp
     foal/executor/ops.hpp
     foal/executor/phase_state.hpp
@@ -220,6 +227,7 @@ set(foal_headers
     foal/executor/run_losses.hpp
     foal/executor/run_plan.hpp
     foal/executor/run_request.hpp
+    foal/executor/run_teller.hpp
     foal/executor/shared_wires.hpp
     foal/executor/stall_watch.hpp
     foal/executor/tables.hpp
@@ -257,7 +265,9 @@ set(foal_onednn_headers
     foal/device/onednn/convolution.hpp
     foal/device/onednn/library.hpp
     foal/device/onednn/one_thread.hpp
+    foal/device/onednn/own_memory.hpp
     foal/device/onednn/product.hpp
+    foal/device/onednn/sgemm.hpp
     foal/device/onednn/step.hpp
     foal/onednn.hpp
 )

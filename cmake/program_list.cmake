@@ -49,16 +49,20 @@ set(foal_example_parts
 
 # tests/<name>_test.cpp; the target is the file's name, with the folder in front where two folders have one
 set(foal_tests
+    cases/ignored_labels
+    cases/labels_from_one
     checkpoint/json
     checkpoint/safetensors
     clip/clip
     core/atomic_file
     core/denormals
     core/error
+    core/file
     core/random
     core/role
     core/type_list
     core/type_name
+    core/writable
     data/augment
     data/batches
     data/cifar10
@@ -108,6 +112,7 @@ set(foal_tests
     executor/weights
     executor/wire
     executor/worker
+    gpt/draw
     layer/attention
     layer/conv
     layer/dropout
@@ -172,6 +177,7 @@ set(foal_tests
     text/alphabet
     text/bleu
     text/bpe
+    text/encoding
     text/entries
     text/escape
     text/perplexity

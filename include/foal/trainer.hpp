@@ -123,7 +123,7 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
   /// foal::data::augment.
   template <data::source Source, class... Augment>
   fit_report fit(Source const& source, fit_options options = {}, Augment... augment) {
-    check(executor::facts_of_source(source));
+    check_samples(source);
     return fit_batches(data::batches<Source, Augment...>(source, batching(options), augment...), options);
   }
 
@@ -131,7 +131,7 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
   /// by their targets.
   template <data::sequence_source Source>
   fit_report fit(Source const& source, fit_options options = {}) {
-    check(executor::facts_of_source(source));
+    check_samples(source);
     return fit_batches(data::sequence_batches<Source>(source, batching(options), lower::best_layout<Net, Loss>()), options);
   }
 
@@ -151,7 +151,7 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
     };
     bool const evaluates = request.evaluation.self != nullptr;
     if (evaluates) {
-      check(options.evaluate.facts);
+      check(options.evaluate);
       long long const least = engine_.least_evaluation_distance(request.minibatches, warmup_minibatches());
       long long const epochs = per_epoch > 0 ? (least + per_epoch - 1) / per_epoch : 1;
       request.evaluate_every = epochs * per_epoch;
@@ -175,6 +175,7 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
     };
     request.evaluated = options.hooks.evaluated.after([&](evaluation_result const& r) {
       waiting.clear();
+      if (!r.fault.empty()) progress.line(r.fault);
       detail = sentence("epoch ", r.update / per_epoch, "  test loss ", r.loss, "  accuracy ", 100 * r.accuracy, " %");
       write_metrics([&r](report::json_writer& json) {
         json.begin_object().key("update").value(r.update).key("test_loss").value(r.loss);
@@ -195,16 +196,17 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
     request.source.shift = (epochs_ * per_epoch - updates()) * values_.microbatches;  // an epoch begins
     epochs_begun const counted{*this, updates(), per_epoch};
     executor::run_result result = run(batches, request);
-    if (evaluates && !result.diverged && !result.ended &&
+    if (evaluates && request.minibatches > 0 && !result.diverged && !result.ended &&
         (result.evaluations.empty() || result.evaluations.back().update != updates())) {
       result.evaluations.push_back(engine_.evaluate(request.evaluation));
       result.ended = request.evaluated(result.evaluations.back()) == training::ends;
     }
-    if (result.diverged) progress.line(result.diverged->text());
-    progress.finish(detail);
     for (auto const& d : result.diagnostics) write_metrics([&d](report::json_writer& json) { d.write(json); });
     fit_report report = detail::report_of(result, updates(), values_.microbatch_size);
-    report.notes = std::move(notes);
+    for (std::string const& text : report.notes) progress.line(text);
+    report.notes.insert(report.notes.begin(), notes.begin(), notes.end());
+    if (result.diverged) progress.line(result.diverged->text());
+    progress.finish(detail);
     return report;
   }
 
@@ -220,7 +222,7 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
   template <class Source>
   evaluation_result evaluate(Source const& source) {
     executor::any_source<scalar_type, target_type> const any(source);
-    check(any.facts);
+    check(any);
     return engine_.evaluate(any.functions);
   }
 
@@ -230,7 +232,7 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
     requires requires { optim_type::average; }
   {
     executor::any_source<scalar_type, target_type> const any(source);
-    check(any.facts);
+    check(any);
     return engine_.evaluate(any.functions, optim_type::average);
   }
 
@@ -321,6 +323,16 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
   void check(executor::source_facts const& source) const {
     executor::check_source(source, tables_.model_name, Net::description, tables_.loss.targets_per_sample,
                            !std::is_void_v<typename Loss::target>);
+  }
+  void check(executor::any_source<scalar_type, target_type> const& source) const {
+    check(source.facts);
+    source.check_targets(tables_.loss, Net::description.output.channels());
+  }
+  template <class Source>
+  void check_samples(Source const& source) const {
+    auto const facts = executor::facts_of_source(source);
+    check(facts);
+    executor::check_targets<target_type>(source, facts, tables_.loss, Net::description.output.channels());
   }
 
   config values_;

@@ -58,6 +58,11 @@ TEST_CASE("an empty side is a sequence, too") {
   CHECK(target(s, 0, 2) == ids{2, -100});
 }
 
+TEST_CASE("the number of classes is a number for every token that is taken") {
+  CHECK(parallel_source(sides{{5}}, sides{{2147483646}}).classes() == 2147483647);
+  CHECK_THROWS_AS(parallel_source(sides{{5}}, sides{{2147483647}}), foal::error);
+}
+
 TEST_CASE("pairs that do not fit are refused") {
   CHECK_THROWS_AS(parallel_source(sides{{5}}, sides{}), foal::error);
   CHECK_THROWS_AS(parallel_source(sides{}, sides{}), foal::error);

@@ -108,7 +108,7 @@ inline stored_tensor read_tensor(json_reader& json, std::string const& path, std
   t.end = offsets[1];
   bool const empty = std::find(t.shape.begin(), t.shape.end(), 0U) != t.shape.end();
   std::uint64_t size = bits / 8;
-  for (std::uint64_t const e : t.shape) size = empty ? 0 : data::saturating_product(size, e);
+  for (std::uint64_t const e : t.shape) size = empty ? 0 : saturating_product(size, e);
   require(t.begin <= t.end && t.end - t.begin == size, "cannot read ", path, ", because its tensor '", name, "' of type ",
           t.dtype, " and shape ", text(t.shape), " lies at [", t.begin, ", ", t.end, ") where ", size,
           " bytes are expected; fetch the file again");

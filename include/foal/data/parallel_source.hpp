@@ -94,9 +94,9 @@ class parallel_source {
 
     void add(std::vector<std::int32_t> const& one, int vocabulary, std::size_t number) {
       for (std::int32_t const id : one) {
-        require(id > text::eos && (vocabulary == 0 || id < vocabulary), "cannot take pair ", number,
-                ", because it holds the token number ", id, " where ", text::unk, " to ",
-                vocabulary == 0 ? 2147483647 : vocabulary - 1, " are expected; encode it with the model's vocabulary");
+        require(id > text::eos && id < tokens_below(vocabulary), "cannot take pair ", number,
+                ", because it holds the token number ", id, " where ", text::unk, " to ", tokens_below(vocabulary) - 1,
+                " are expected; encode it with the model's vocabulary");
         largest = std::max(largest, id);
       }
       ids.insert(ids.end(), one.begin(), one.end());

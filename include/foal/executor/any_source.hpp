@@ -26,7 +26,9 @@ bool is_ragged(Batches const& from) {
 /// Microbatches as functions of their number m: that in the run, and `shift`; refers to the batches. These have
 ///   inputs(m, x, scratch) for a model with one input, or inputs(m, entry, x) for one with several, packed at lengths(m);
 ///   targets(m, t);
-///   and, as wanted, lengths(m) -> lengths_of_axes and weight(minibatch): what its sum of losses is divided by to be a mean.
+///   and, as wanted, lengths(m) -> lengths_of_axes, weight(minibatch): what its sum of losses is divided by to be a mean
+///   (where it is missing, the class numbers that count are counted, or else samples), and index(ordinal(m) + i): which
+///   sample of a data set is the i-th of the microbatch, for sentences.
 /// Ragged batches have instead of lengths(m) sample_lengths(m, axis, n), which writes the positions of each of the M samples
 /// on an axis, and write inputs and targets one sample after the other without padding; where they have ragged() too, they
 /// are so only if it gives true.
@@ -55,6 +57,11 @@ source_functions source_of(Batches const& from, long long shift = 0) {
   }
   if constexpr (requires(long long k) { from.weight(k); })
     f.weight = [](void const* self, long long k) -> double { return static_cast<Batches const*>(self)->weight(k); };
+  if constexpr (requires(long long m) { from.index(from.ordinal(m)); })
+    f.sample = [](void const* self, long long m, int i) -> long long {
+      auto const& b = *static_cast<Batches const*>(self);
+      return b.index(b.ordinal(m) + i);
+    };
   return f;
 }
 
@@ -81,13 +88,20 @@ struct any_source {
                       source.write_target(first + i,
                                           static_cast<Target*>(t) + static_cast<std::ptrdiff_t>(i) * source.target_size());
                   }},
-        facts(facts_of_source(from)) {}
+        facts(facts_of_source(from)),
+        look_([](void const* self, source_facts const& f, lower::loss_functions const& loss, int classes) {
+          executor::check_targets<Target>(*static_cast<Source const*>(self), f, loss, classes);
+        }) {}
 
   template <data::sequence_source Source>
   any_source(Source const& from) : facts(facts_of_source(from)) {  // NOLINT: as above
     auto const order = std::make_shared<by_length<Source>>(from);
     functions.self = order.get();
     functions.samples = from.size();
+    functions.sample = [](void const* self, long long i) { return static_cast<by_length<Source> const*>(self)->at(i); };
+    look_ = [](void const* self, source_facts const& f, lower::loss_functions const& loss, int classes) {
+      executor::check_targets<Target>(*static_cast<by_length<Source> const*>(self)->source, f, loss, classes);
+    };
     functions.lengths = [](void const* self, long long first, int n) {
       auto const& o = *static_cast<by_length<Source> const*>(self);
       lengths_of_axes most;
@@ -109,6 +123,11 @@ struct any_source {
     owned_ = order;
   }
 
+  /// See check_targets().
+  void check_targets(lower::loss_functions const& loss, int classes) const {
+    if (look_ != nullptr) look_(functions.self, facts, loss, classes);
+  }
+
  private:
   template <class Source>
   struct by_length {
@@ -117,6 +136,7 @@ struct any_source {
     explicit by_length(Source const& from) : source(&from), order(data::sequence_order(from)) {}
     long long at(long long i) const { return order[static_cast<std::size_t>(i)]; }
   };
+  void (*look_)(void const* self, source_facts const&, lower::loss_functions const&, int classes) = nullptr;
   std::shared_ptr<void const> owned_;
 };
 

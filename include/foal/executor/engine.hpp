@@ -10,8 +10,7 @@
 #include <foal/executor/copy_distance.hpp>
 #include <foal/executor/diagnostics.hpp>
 #include <foal/executor/hook.hpp>
-#include <foal/executor/run_request.hpp>
-#include <foal/executor/stall_watch.hpp>
+#include <foal/executor/run_teller.hpp>
 #include <foal/executor/usage.hpp>
 
 namespace foal::executor {
@@ -65,6 +64,7 @@ class engine {
     run_result result;
     run_losses losses(updates_ * v_.microbatches, request.minibatches * v_.microbatches,
                       request.loss_every * v_.microbatches, request.every_loss);
+    run_teller teller(request, losses);
     run_begin_ = updates_ * v_.microbatches;
     beside_ = nullptr;
     evaluations_before_ = evaluations_done_.load();
@@ -77,11 +77,12 @@ class engine {
     check_copies(request, warmup);
     auto const goes_on = [&] { return !result.diverged && !result.ended && beside_ == nullptr; };
     if (t_.phases.size() > 1 && updates_ < warmup)
-      run_phase(0, std::min(end, warmup) - updates_, warmup, request, result, losses);
-    if (goes_on() && updates_ < end) run_phase(t_.phases.size() - 1, end - updates_, warmup, request, result, losses);
+      run_phase(0, std::min(end, warmup) - updates_, warmup, request, result, losses, teller);
+    if (goes_on() && updates_ < end)
+      run_phase(t_.phases.size() - 1, end - updates_, warmup, request, result, losses, teller);
     if (beside_ != nullptr) std::rethrow_exception(std::exchange(beside_, nullptr));
     result.microbatches = losses.count();
-    result.sums = losses.take_sums();
+    result.sums = losses.sums();
     result.losses = losses.take_each();
     if (result.ended) result.losses.resize(std::min(result.losses.size(), static_cast<std::size_t>(result.microbatches)));
     if (diagnostics_) result.diagnostics = diagnostics_->take();
@@ -103,19 +104,14 @@ class engine {
     require(evaluator_ != nullptr, "cannot evaluate, because the run was made with .evaluation = false; make it with true");
     if (state >= 0) check_average();
     for (bound_stage& b : memory_.stages()) evaluator_->copy(b, state);
-    return evaluator_->run(source, updates_);
+    evaluation_result const result = evaluator_->run(source, updates_);
+    if (!evaluator_->misfit().empty()) throw error(evaluator_->misfit());
+    return result;
   }
 
   /// A parameter (or buffer) of a stage. Throws foal::error where there is none.
   lower::parameter_row const& row(int stage, std::size_t which, bool buffer = false) const {
-    auto const count = static_cast<int>(t_.stages.size());
-    require(stage >= 0 && stage < count, "cannot find stage ", stage, ", because there are ", count,
-            " stages; give a number from 0 to ", count - 1);
-    lower::stage_table const& s = t_.stages[static_cast<std::size_t>(stage)];
-    auto const& rows = buffer ? s.buffers : s.parameters;
-    require(which < rows.size(), "cannot find ", buffer ? "statistic " : "parameter ", which, " of stage ", stage,
-            ", because it has ", rows.size(), "; give a number below that");
-    return rows[which];
+    return row_of(t_, stage, which, buffer);
   }
 
   /// Copies one parameter (or buffer) to host memory of size * scalar_bytes bytes; a tied one is its home's. In a callback
@@ -214,7 +210,7 @@ class engine {
   }
 
   void run_phase(std::size_t number, long long minibatches, long long warmup, run_request const& request, run_result& result,
-                 run_losses& losses) {
+                 run_losses& losses, run_teller& teller) {
     phase_table const& phase = t_.phases[number];
     bool const last = number + 1 == t_.phases.size();
     schedule::program program = phase.program;
@@ -265,12 +261,12 @@ class engine {
         if (request.traces != nullptr) workers.back().trace(&(*request.traces)[w]);
       }
     });
-    stall_watch stall(request.patience);
-    bool calls = true;  // until tick or waits throws
+    bool calls = true;  // until one throws
     auto const service = [&] {
-      if (evaluate_pending(request, result, shared)) stall.restart();
+      evaluate_pending(request, result, teller, shared);
       if (calls) try {
-          tell_progress(request, before + shared.microbatches_done.load(std::memory_order_relaxed), ops, stall);
+          teller.sums();
+          teller.progress(before + shared.microbatches_done.load(std::memory_order_relaxed), ops);
         } catch (...) {
           calls = false;
           if (beside_ == nullptr) beside_ = std::current_exception();
@@ -285,15 +281,6 @@ class engine {
       failed_ = false;
     }
     finish(workers, shared, result);
-  }
-
-  static void tell_progress(run_request const& request, long long microbatches, stage_ops const& ops, stall_watch& stall) {
-    if (request.tick) request.tick(microbatches);
-    if (!request.waits) return;
-    double const seconds = stall.seconds(microbatches);
-    if (seconds == 0) return;
-    long long const awaited = ops.awaited();
-    request.waits(awaited >= 0 ? sentence("data of microbatch ", awaited) : sentence("microbatch ", microbatches), seconds);
   }
 
   /// Minibatches may enter the pipeline as long as it is open where the next evaluation, if it ends the run, cuts it off: at
@@ -323,27 +310,27 @@ class engine {
     }
   }
 
-  /// Gives true if there was one. The copies stay as they are until its callback has come back.
-  bool evaluate_pending(run_request const& request, run_result& result, phase_state& shared) {
-    if (request.evaluate_every == 0) return false;
-    bool any = false;
-    for (; copies_made_.load() >= (evaluations_done_.load() + 1) * changing_stages_; any = true) {
+  /// The copies stay as they are until the callback of an evaluation has come back.
+  void evaluate_pending(run_request const& request, run_result& result, run_teller& teller, phase_state& shared) {
+    if (request.evaluate_every == 0) return;
+    while (copies_made_.load() >= (evaluations_done_.load() + 1) * changing_stages_) {
       long long const update =
           run_begin_ / v_.microbatches + (evaluations_done_.load() - evaluations_before_ + 1) * request.evaluate_every;
-      if (!result.ended && beside_ == nullptr && !evaluate_copies(request, result, update))
+      if (!result.ended && beside_ == nullptr && !evaluate_copies(request, result, teller, update))
         shared.cut_after(shared.admitted.load() / v_.microbatches);
       evaluations_done_.fetch_add(1);
       admit(request, shared);
       shared.ring();
     }
-    return any;
   }
 
   /// Gives whether the training goes on after it.
-  bool evaluate_copies(run_request const& request, run_result& result, long long update) {
+  bool evaluate_copies(run_request const& request, run_result& result, run_teller& teller, long long update) {
     try {
-      if (request.waits) request.waits(sentence("the evaluation of update ", update), 0);
+      teller.sums();
+      teller.evaluation(update);
       evaluation_result const r = evaluator_->run(request.evaluation, update);
+      teller.evaluated();
       result.evaluations.push_back(r);
       answer const now(*this, update);
       result.ended = request.evaluated(r) == training::ends;

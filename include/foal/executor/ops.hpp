@@ -8,6 +8,7 @@
 #include <utility>
 
 #include <foal/executor/calls.hpp>
+#include <foal/executor/minibatch_targets.hpp>
 #include <foal/executor/moves.hpp>
 #include <foal/executor/probe.hpp>
 #include <foal/executor/weights.hpp>
@@ -28,17 +29,14 @@ struct divergence {
   }
 };
 
-/// One microbatch in the run.
-struct position {
-  std::uint32_t microbatch = 0;  ///< in the phase; picks the slots of rings
-  long long global = 0;          ///< in the run; picks samples and random numbers
-};
-
 class stage_ops : public stage_weights {
  public:
   stage_ops(run_tables const& tables, run_values const& values, source_functions const& source, std::byte* host_targets,
             probes watching = {})
-      : stage_weights(tables, values), source_(source), host_targets_(host_targets), watching_(std::move(watching)) {}
+      : stage_weights(tables, values),
+        source_(source),
+        targets_(tables, values, source, host_targets),
+        watching_(std::move(watching)) {}
 
   /// The microbatch whose data the source is about to give; -1: none. Any thread may ask, for messages.
   long long awaited() const {
@@ -319,31 +317,12 @@ class stage_ops : public stage_weights {
     }
   }
 
-  /// Asked of the source once a minibatch: it may have to look at every sample.
-  double minibatch_weight(bound_stage& b, position p) const {
-    long long const minibatch = number(p) / v_.microbatches;
-    if (b.weighed != minibatch) b.weight = source_.weight(source_.self, minibatch);
-    b.weighed = minibatch;
-    return b.weight;
-  }
-
-  void load_targets(bound_stage& b, position p, void* targets) const {
+  void* load_targets(bound_stage& b, position p) const {
     asking const now(awaited_targets_, p);
-    if (t_.loss.targets_per_sample == 0) {
-      // nothing to compare with
-    } else if (t_.device.host_memory) {
-      source_.targets(source_.self, number(p), targets);
-    } else {
-      source_.targets(source_.self, number(p), host_targets_);
-      t_.device.copy_in(b.device, targets, host_targets_,
-                        static_cast<std::size_t>(t_.loss.targets_per_sample) * static_cast<std::size_t>(v_.microbatch_size) *
-                            t_.loss.target_bytes);
-    }
+    return targets_.load(b, p);
   }
 
   loss::loss_result apply_loss(bound_stage& b, position p) const {
-    void* const targets = b.targets.at(0);
-    load_targets(b, p, targets);
     lower::loss_call c;
     c.device = b.device;
     c.loss = t_.loss_value;
@@ -351,16 +330,15 @@ class stage_ops : public stage_weights {
     c.in = at_length(b.table->output, n);
     c.samples = samples_at(b.table->output, n, v_.microbatch_size);
     c.x = tensor(b.forward_tensors, b.table->output_tensor, p);
-    c.targets = targets;
+    c.targets = load_targets(b, p);
     c.phase = t_.phases.back().inference ? phase::evaluate : phase::train;
-    c.divide = source_.weight == nullptr ? t_.loss.sample_weight * v_.microbatch_size  // (weight of the minibatch) / N
-                                         : minibatch_weight(b, p) / v_.microbatches;
+    c.divide = targets_.divide(b, p);
     if (!b.forward) c.dx = tensor(b.tensors, b.table->loss_gradient_tensor, p);
     return t_.loss.apply(c);
   }
 
   source_functions source_;
-  std::byte* host_targets_;
+  minibatch_targets targets_;
   probes watching_;  ///< mostly none
   mutable std::atomic<long long> awaited_inputs_{-1}, awaited_targets_{-1};
 };

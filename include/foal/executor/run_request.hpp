@@ -66,10 +66,10 @@ class evaluated_callback {
 
 /// What one call of run() is asked for, besides training.
 ///
-/// What is not the training does not lose it. What `tick`, `waits`, `evaluated`, the evaluation itself, `watch`, `disturb`
-/// or the trainer's hook throws is kept while the minibatches that have been begun are trained to their end; then it comes
-/// out, and the trainer can train on. Where that end is depends on the program alone, except for `tick` and `waits`, which
-/// are called by the clock. What the source of the training throws stops the run where it is.
+/// What is not the training does not lose it. What `tick`, `summed`, `waits`, `evaluated`, the evaluation itself, `watch`,
+/// `disturb` or the trainer's hook throws is kept while the minibatches that have been begun are trained to their end. Then
+/// it comes out, and the trainer can train on. Where that end is depends on the program alone, except for `tick`, `summed`
+/// and `waits`, which are called by the clock. What the source of the training throws stops the run where it is.
 struct run_request {
   long long minibatches = 0;
   source_functions source{};
@@ -77,6 +77,8 @@ struct run_request {
   long long evaluate_every = 0;                             ///< updates; 0: no evaluations
   evaluated_callback evaluated{};                           ///< on the calling thread
   std::function<void(long long microbatches_done)> tick{};  ///< on the calling thread, every few milliseconds
+  /// Sum i of losses is complete; comes before the evaluation of the same update. On the calling thread.
+  std::function<void(long long i, loss::loss_result const& sum)> summed{};
   /// What nothing comes of, and for how many seconds: when an evaluation begins, and while a run has stood still for
   /// `patience` seconds. On the calling thread.
   std::function<void(std::string const& what, double seconds)> waits{};

@@ -1,7 +1,9 @@
 // What a fit gives back.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
+#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
@@ -15,16 +17,19 @@ using divergence = executor::divergence;
 
 /// What a fit gives back.
 struct fit_report {
-  /// Mean training loss of each epoch, as the forwards saw it; the last one's of what was trained of it.
+  /// Mean training loss of each epoch over the targets that count, as the forwards saw it; NaN where none counts. The last
+  /// one's of what was trained of it.
   std::vector<double> epoch_loss{};
-  /// One after each epoch, where there is something to evaluate on; fewer (see notes) where epochs are shorter than the
-  /// stages are apart. The last one is of the weights that the fit leaves behind.
+  /// One after each epoch, where there is something to evaluate on; fewer where epochs are shorter than the stages are
+  /// apart. The last one is of the weights that the fit leaves behind.
   std::vector<evaluation_result> evaluations{};
   std::vector<executor::diagnostic> diagnostics{};  ///< where config.diagnostics asks for them: by update, then by stage
   std::optional<divergence> diverged{};
-  bool ended = false;                ///< by a callback of an evaluation
-  std::vector<std::string> notes{};  ///< what else there is to tell: fewer evaluations, metrics that could not be written
-  long long updates = 0;             ///< of the trainer, that every stage has had
+  bool ended = false;  ///< by a callback of an evaluation
+  /// A sentence for each epoch without a loss, for fewer evaluations and for metrics that could not be written; evaluations
+  /// have theirs in .fault.
+  std::vector<std::string> notes{};
+  long long updates = 0;  ///< of the trainer, that every stage has had
   double seconds = 0, samples_per_second = 0;
 
   double accuracy() const { return evaluations.empty() ? 0 : evaluations.back().accuracy; }
@@ -51,8 +56,10 @@ inline fit_report report_of(executor::run_result const& result, long long update
   long long const trained = result.microbatches * microbatch_size;  // after a divergence not all that were asked for
   if (result.seconds > 0) r.samples_per_second = static_cast<double>(trained) / result.seconds;
   for (auto const& epoch : result.sums) {
-    if (epoch.weight == 0) break;
-    r.epoch_loss.push_back(epoch.sum / epoch.weight);
+    r.epoch_loss.push_back(epoch.weight > 0 ? epoch.sum / epoch.weight : std::numeric_limits<double>::quiet_NaN());
+    if (!(epoch.weight > 0))
+      r.notes.push_back(sentence("cannot give a training loss of epoch ", r.epoch_loss.size(), ", because none of its ",
+                                 "targets counts; give some that the loss does not ignore"));
   }
   return r;
 }
