@@ -51,6 +51,8 @@ set(foal_example_parts
 set(foal_tests
     cases/ignored_labels
     cases/labels_from_one
+    cases/one_minibatch
+    cases/save_when_evaluated
     checkpoint/json
     checkpoint/safetensors
     clip/clip
@@ -93,6 +95,7 @@ set(foal_tests
     device/onednn
     device/onednn_training
     device/timed
+    executor/arena
     executor/borrowed
     executor/calls
     executor/check_source
@@ -105,6 +108,7 @@ set(foal_tests
     executor/hook
     executor/memory
     executor/recompute
+    executor/run_request
     executor/shared_wires
     executor/storage
     executor/thick

@@ -156,3 +156,15 @@ TEST_CASE("the rate is the recent one, and a resumed run does not count what was
   CHECK(p.text().find("  10.00/s  ") != std::string::npos);
   CHECK(p.text().find("left 6:40 min") != std::string::npos);
 }
+
+TEST_CASE("a terminal shows at once what must not wait, a file does not", "[report]") {
+  for (bool const terminal : {true, false}) {
+    paper p;
+    report::progress bar(2000,
+                         {.out = p.file, .every = 5, .terminal = terminal, .columns = 120, .clock = [] { return 1.0; }});
+    bar.update(100, "soon");
+    CHECK(p.text().find("soon") == std::string::npos);
+    bar.update(100, "evaluating", true);
+    CHECK((p.text().find("evaluating") != std::string::npos) == terminal);
+  }
+}

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <atomic>
 #include <memory>
-#include <thread>
+#include <new>
 #include <vector>
 
 #include <foal/executor/copy_distance.hpp>
@@ -43,12 +43,108 @@ class engine {
     return (hook_ ? hook_->plan().bytes() : 0) + (diagnostics_ ? diagnostics_->bytes() : 0);
   }
   /// That every stage has had, before the run at work; in a callback of an evaluation, those of what was evaluated.
-  long long updates() const { return answering() ? answered_update_ : updates_.load(); }
+  long long updates() const { return usage_.answers() ? usage_.update() : updates_.load(); }
   std::vector<bound_stage> const& stages() const { return memory_.stages(); }
 
   /// Trains for request.minibatches more minibatches; `warmup` of the run's first ones belong to the first phase of two.
   run_result run(run_request const& request, long long warmup) {
     usage::working const guard(usage_, "run");
+    driven_ = false;
+    try {
+      return train(request, warmup);
+    } catch (std::bad_alloc const&) {
+      if (driven_) throw;  // by the source, or by a callback
+      std::size_t const ops = t_.stages.size() * (3 * static_cast<std::size_t>(v_.microbatches) + 1);
+      throw error(sentence("cannot begin to train, because the system has not enough memory left for the lists of ops of ",
+                           v_.workers, " workers, about ", ops * sizeof(schedule::op),
+                           " bytes; end other programs, or use fewer microbatches"));
+    }
+  }
+
+  /// Updates between evaluations of a run of so many minibatches, at least.
+  long long least_evaluation_distance(long long minibatches, long long warmup) const {
+    if (updates_ + minibatches <= std::max<long long>(updates_, t_.phases.size() > 1 ? warmup : 0)) return 1;
+    schedule::program program = t_.phases.back().program;
+    return distance(program.view()).least;
+  }
+
+  /// Evaluates the weights as they are, or one of the optimizer's states in their place. Not while run() is at work.
+  evaluation_result evaluate(evaluation_source const& source, int state = -1) {
+    usage::working const guard(usage_, "evaluate");
+    flushed_denormals const flushed;  // as evaluations during a run
+    require(evaluator_ != nullptr, "cannot evaluate, because the run was made with .evaluation = false; make it with true");
+    if (state >= 0) check_average();
+    for (bound_stage& b : memory_.stages()) evaluator_->copy(b, state);
+    evaluation_result const result = evaluator_->run(source, updates_);
+    if (!evaluator_->misfit().empty()) throw error(evaluator_->misfit());
+    return result;
+  }
+
+  /// A parameter (or buffer) of a stage. Throws foal::error where there is none.
+  lower::parameter_row const& row(int stage, std::size_t which, bool buffer = false) const {
+    return row_of(t_, stage, which, buffer);
+  }
+
+  /// Copies one parameter (or buffer) to host memory of size * scalar_bytes bytes; a tied one is its home's. In a callback
+  /// of an evaluation, on its thread, as it was evaluated; not while run() is at work otherwise.
+  void read(int stage, lower::parameter_row const& p, void* to, bool buffer = false) const {
+    place const at = place_of(stage, p);
+    if (usage_.answers()) return evaluator_->read(at.stage->number, buffer, at.offset, at.bytes, to);
+    usage::reading const guard(usage_, "read weights");
+    t_.device.copy_out(at.stage->device, to, (buffer ? at.stage->buffers : at.stage->w) + at.offset, at.bytes);
+  }
+  /// Copies one of the optimizer's states of a parameter that is trained: the average, which needs an update.
+  void read_average(int stage, lower::parameter_row const& p, int state, void* to) const {
+    require(!usage_.answers(),
+            "cannot read averaged weights now, because this trainer is at work and an evaluation has a copy of the weights "
+            "alone; do it when the fit is done, or read the weights that were evaluated");
+    usage::reading const guard(usage_, "read averaged weights");
+    check_average();
+    place const at = place_of(stage, p);
+    t_.device.copy_out(at.stage->device, to, at.stage->states[state] + at.offset, at.bytes);
+  }
+  /// Sets one parameter (or buffer) from host memory; a tied one is its home's. Not while run() is at work.
+  void write(int stage, lower::parameter_row const& p, void const* from, bool buffer = false) {
+    usage::working const guard(usage_, "set weights");
+    place const at = place_of(stage, p);
+    t_.device.copy_in(at.stage->device, (buffer ? at.stage->buffers : at.stage->w) + at.offset, from, at.bytes);
+  }
+
+ private:
+  struct place {
+    bound_stage const* stage;
+    std::size_t offset, bytes;
+  };
+  /// Where a parameter (or buffer) is kept.
+  place place_of(int stage, lower::parameter_row const& p) const {
+    if (p.home_stage >= 0) {
+      auto const& home = memory_.stages()[static_cast<std::size_t>(p.home_stage)];
+      return place_of(p.home_stage, home.table->parameters[static_cast<std::size_t>(p.home)]);
+    }
+    return {&memory_.stages()[static_cast<std::size_t>(stage)], static_cast<std::size_t>(p.offset) * t_.scalar_bytes,
+            static_cast<std::size_t>(p.size) * t_.scalar_bytes};
+  }
+
+  void check_average() const {
+    require(updates_ > 0, "cannot give averaged weights, because the first update begins the average and there were ",
+            updates_.load(), " updates; train first");
+  }
+
+  void initialise() {
+    std::vector<std::byte> host;
+    for (bound_stage& b : memory_.stages()) {
+      for (bool buffer : {false, true})
+        for (lower::parameter_row const& p : buffer ? b.table->buffers : b.table->parameters) {
+          if (p.home_stage >= 0) continue;
+          host.resize(static_cast<std::size_t>(p.size) * t_.scalar_bytes);
+          t_.initialise(p, v_.seed, t_.initialise_value, host.data());
+          write(b.number, p, host.data(), buffer);
+        }
+      t_.device.synchronise(b.device);
+    }
+  }
+
+  run_result train(run_request const& request, long long warmup) {
     require(request.traces == nullptr || request.traces->workers() >= v_.workers, "cannot trace ", v_.workers,
             " workers, because the trace has ", request.traces == nullptr ? 0 : request.traces->workers(),
             " buffers; make it with one for each");
@@ -82,111 +178,14 @@ class engine {
       run_phase(t_.phases.size() - 1, end - updates_, warmup, request, result, losses, teller);
     if (beside_ != nullptr) std::rethrow_exception(std::exchange(beside_, nullptr));
     result.microbatches = losses.count();
-    result.sums = losses.sums();
     result.losses = losses.take_each();
     if (result.ended) result.losses.resize(std::min(result.losses.size(), static_cast<std::size_t>(result.microbatches)));
-    if (diagnostics_) result.diagnostics = diagnostics_->take();
+    with_memory("report on this run, which has made its updates", losses.sum_bytes(), [&] {
+      result.sums = losses.sums();
+      if (diagnostics_) result.diagnostics = diagnostics_->take();
+    });
     result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     return result;
-  }
-
-  /// Updates between evaluations of a run of so many minibatches, at least.
-  long long least_evaluation_distance(long long minibatches, long long warmup) const {
-    if (updates_ + minibatches <= std::max<long long>(updates_, t_.phases.size() > 1 ? warmup : 0)) return 1;
-    schedule::program program = t_.phases.back().program;
-    return distance(program.view()).least;
-  }
-
-  /// Evaluates the weights as they are, or one of the optimizer's states in their place. Not while run() is at work.
-  evaluation_result evaluate(evaluation_source const& source, int state = -1) {
-    usage::working const guard(usage_, "evaluate");
-    flushed_denormals const flushed;  // as evaluations during a run
-    require(evaluator_ != nullptr, "cannot evaluate, because the run was made with .evaluation = false; make it with true");
-    if (state >= 0) check_average();
-    for (bound_stage& b : memory_.stages()) evaluator_->copy(b, state);
-    evaluation_result const result = evaluator_->run(source, updates_);
-    if (!evaluator_->misfit().empty()) throw error(evaluator_->misfit());
-    return result;
-  }
-
-  /// A parameter (or buffer) of a stage. Throws foal::error where there is none.
-  lower::parameter_row const& row(int stage, std::size_t which, bool buffer = false) const {
-    return row_of(t_, stage, which, buffer);
-  }
-
-  /// Copies one parameter (or buffer) to host memory of size * scalar_bytes bytes; a tied one is its home's. In a callback
-  /// of an evaluation, on its thread, as it was evaluated; not while run() is at work otherwise.
-  void read(int stage, lower::parameter_row const& p, void* to, bool buffer = false) const {
-    place const at = place_of(stage, p);
-    if (answering()) return evaluator_->read(at.stage->number, buffer, at.offset, at.bytes, to);
-    usage::reading const guard(usage_, "read weights");
-    t_.device.copy_out(at.stage->device, to, (buffer ? at.stage->buffers : at.stage->w) + at.offset, at.bytes);
-  }
-  /// Copies one of the optimizer's states of a parameter that is trained: the average, which needs an update.
-  void read_average(int stage, lower::parameter_row const& p, int state, void* to) const {
-    require(!answering(),
-            "cannot read averaged weights now, because this trainer is at work and an evaluation has a copy of the weights "
-            "alone; do it when the fit is done, or read the weights that were evaluated");
-    usage::reading const guard(usage_, "read averaged weights");
-    check_average();
-    place const at = place_of(stage, p);
-    t_.device.copy_out(at.stage->device, to, at.stage->states[state] + at.offset, at.bytes);
-  }
-  /// Sets one parameter (or buffer) from host memory; a tied one is its home's. Not while run() is at work.
-  void write(int stage, lower::parameter_row const& p, void const* from, bool buffer = false) {
-    usage::working const guard(usage_, "set weights");
-    place const at = place_of(stage, p);
-    t_.device.copy_in(at.stage->device, (buffer ? at.stage->buffers : at.stage->w) + at.offset, from, at.bytes);
-  }
-
- private:
-  /// Marks the calling thread as the one that is in a callback of an evaluation: what it reads are the copies.
-  class answer {
-   public:
-    answer(engine& of, long long update) : of_(of) {
-      of_.answered_update_ = update;
-      of_.answers_ = std::this_thread::get_id();
-    }
-    answer(answer const&) = delete;
-    answer& operator=(answer const&) = delete;
-    ~answer() { of_.answers_ = std::thread::id(); }
-
-   private:
-    engine& of_;
-  };
-  bool answering() const { return answers_.load() == std::this_thread::get_id(); }
-
-  struct place {
-    bound_stage const* stage;
-    std::size_t offset, bytes;
-  };
-  /// Where a parameter (or buffer) is kept.
-  place place_of(int stage, lower::parameter_row const& p) const {
-    if (p.home_stage >= 0) {
-      auto const& home = memory_.stages()[static_cast<std::size_t>(p.home_stage)];
-      return place_of(p.home_stage, home.table->parameters[static_cast<std::size_t>(p.home)]);
-    }
-    return {&memory_.stages()[static_cast<std::size_t>(stage)], static_cast<std::size_t>(p.offset) * t_.scalar_bytes,
-            static_cast<std::size_t>(p.size) * t_.scalar_bytes};
-  }
-
-  void check_average() const {
-    require(updates_ > 0, "cannot give averaged weights, because the first update begins the average and there were ",
-            updates_.load(), " updates; train first");
-  }
-
-  void initialise() {
-    std::vector<std::byte> host;
-    for (bound_stage& b : memory_.stages()) {
-      for (bool buffer : {false, true})
-        for (lower::parameter_row const& p : buffer ? b.table->buffers : b.table->parameters) {
-          if (p.home_stage >= 0) continue;
-          host.resize(static_cast<std::size_t>(p.size) * t_.scalar_bytes);
-          t_.initialise(p, v_.seed, t_.initialise_value, host.data());
-          write(b.number, p, host.data(), buffer);
-        }
-      t_.device.synchronise(b.device);
-    }
   }
 
   copy_distance distance(schedule::program_view view) const {
@@ -251,16 +250,14 @@ class engine {
     shared.copies_made = &copies_made_;
 
     std::vector<worker> workers;
-    with_memory("begin to train", view.ops.size() * sizeof(schedule::op), [&] {
-      workers.reserve(static_cast<std::size_t>(v_.workers));
-      for (int w = 0; w < v_.workers; ++w) {
-        std::vector<int> ranks;
-        for (int r = 0; r < view.size.ranks; ++r)
-          if (memory_.worker_of_rank(r) == w) ranks.push_back(r);
-        workers.emplace_back(shared, view, ranks, w);
-        if (request.traces != nullptr) workers.back().trace(&(*request.traces)[w]);
-      }
-    });
+    workers.reserve(static_cast<std::size_t>(v_.workers));
+    for (int w = 0; w < v_.workers; ++w) {
+      std::vector<int> ranks;
+      for (int r = 0; r < view.size.ranks; ++r)
+        if (memory_.worker_of_rank(r) == w) ranks.push_back(r);
+      workers.emplace_back(shared, view, ranks, w);
+      if (request.traces != nullptr) workers.back().trace(&(*request.traces)[w]);
+    }
     bool calls = true;  // until one throws
     auto const service = [&] {
       evaluate_pending(request, result, teller, shared);
@@ -273,6 +270,7 @@ class engine {
           shared.cut_now();
         }
     };
+    driven_ = true;
     if (threaded_) {
       drive_threads(workers, memory_.bells(), v_.pin, request.disturb, service);
     } else {
@@ -329,10 +327,13 @@ class engine {
     try {
       teller.sums();
       teller.evaluation(update);
-      evaluation_result const r = evaluator_->run(request.evaluation, update);
+      evaluation_result r;
+      with_memory("evaluate", evaluator_->plan().bytes(), [&] {
+        r = evaluator_->run(request.evaluation, update);
+        result.evaluations.push_back(r);
+      });
       teller.evaluated();
-      result.evaluations.push_back(r);
-      answer const now(*this, update);
+      usage::answering const now(usage_, update);
       result.ended = request.evaluated(r) == training::ends;
       return !result.ended;
     } catch (...) {
@@ -375,10 +376,9 @@ class engine {
   long long run_begin_ = 0, evaluations_before_ = 0, changing_stages_ = 1;
   long long after_update_ = 0;  ///< of the phase at work: copy_distance::after
   bool failed_ = false;
+  bool driven_ = false;        ///< the run at work has begun
   std::exception_ptr beside_;  ///< what something beside the training has thrown in the run at work
   mutable usage usage_;
-  std::atomic<std::thread::id> answers_{};
-  long long answered_update_ = 0;  ///< set and read by that thread
   std::atomic<long long> evaluations_done_{0}, copies_made_{0};
 };
 

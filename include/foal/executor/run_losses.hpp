@@ -48,8 +48,10 @@ class run_losses {
 
   // What follows is for when the run is done.
   long long count() const { return count_; }
+  std::size_t sum_bytes() const { return begun_ * sizeof(loss::loss_result); }
   std::vector<loss::loss_result> sums() const {
     std::vector<loss::loss_result> all;
+    all.reserve(begun_);
     for (std::size_t i = 0; i < begun_; ++i) all.push_back(sum(static_cast<long long>(i)));
     return all;
   }

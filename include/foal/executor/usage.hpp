@@ -1,7 +1,8 @@
-// Who uses a trainer's weights: one that works on them, or any number that read them.
+// Who uses a trainer's weights: one that works on them, any number that read them, or a callback that reads copies.
 #pragma once
 
 #include <atomic>
+#include <thread>
 
 #include <foal/core/error.hpp>
 
@@ -46,6 +47,24 @@ class usage {
     usage& of_;
   };
 
+  /// In a callback of an evaluation, on the thread that calls it: what that thread reads are the copies of that update.
+  class answering {
+   public:
+    answering(usage& of, long long update) : of_(of) {
+      of_.update_ = update;
+      of_.answers_ = std::this_thread::get_id();
+    }
+    answering(answering const&) = delete;
+    answering& operator=(answering const&) = delete;
+    ~answering() { of_.answers_ = std::thread::id(); }
+
+   private:
+    usage& of_;
+  };
+  /// Whether the calling thread is in such a callback, and of which update.
+  bool answers() const { return answers_.load() == std::this_thread::get_id(); }
+  long long update() const { return update_; }
+
  private:
   static constexpr int at_work = -1;
 
@@ -57,6 +76,8 @@ class usage {
   }
 
   std::atomic<int> users_{0};  ///< readers, or at_work
+  std::atomic<std::thread::id> answers_{};
+  long long update_ = 0;  ///< set and read by that thread
 };
 
 }  // namespace foal::executor
