@@ -212,6 +212,7 @@ set(foal_headers
     foal/executor/hook.hpp
     foal/executor/memory.hpp
     foal/executor/microbatch_lengths.hpp
+    foal/executor/minibatch_targets.hpp
     foal/executor/moves.hpp
     foal/executor/ops.hpp
     foal/executor/probe.hpp

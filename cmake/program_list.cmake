@@ -49,6 +49,8 @@ set(foal_example_parts
 
 # tests/<name>_test.cpp; the target is the file's name, with the folder in front where two folders have one
 set(foal_tests
+    cases/ignored_labels
+    cases/labels_from_one
     checkpoint/json
     checkpoint/safetensors
     clip/clip

@@ -122,11 +122,11 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
     static_assert(sizeof(executor::gives_samples<Source>) > 0);
     if constexpr (data::sequence_source<Source>) {
       static_assert(sizeof...(Augment) == 0, "foal: cannot augment sequences; let their source do it");
-      check(executor::facts_of_source(source));
+      check_samples(source);
       return fit_batches(
           data::sequence_batches<Source>(source, batching(options), lower::best_layout<model_type, loss_type>()), options);
     } else if constexpr (data::sample_source<Source>) {
-      check(executor::facts_of_source(source));
+      check_samples(source);
       return fit_batches(data::batches<Source, Augment...>(source, batching(options), augment...), options);
     } else {
       return {};
@@ -147,7 +147,7 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
     request.minibatches = per_epoch * options.epochs;
     request.evaluation = options.evaluate.functions;
     if (request.evaluation.self != nullptr) {
-      check(options.evaluate.facts);
+      check(options.evaluate);
       request.evaluate_every = per_epoch;
     }
     report::progress progress(request.minibatches * minibatch_samples(), {.label = options.label, .quiet = options.quiet});
@@ -156,6 +156,7 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
     std::string detail;
     request.evaluated = [&](evaluation_result const& r) {
       detail = sentence("epoch ", r.update / per_epoch, "  test loss ", r.loss, "  accuracy ", 100 * r.accuracy, " %");
+      if (!r.fault.empty()) progress.line(r.fault);
       if (log)
         log->write([&r](report::json_writer& json) {
           json.begin_object().key("update").value(r.update).key("test_loss").value(r.loss);
@@ -170,11 +171,13 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
     request.source.shift = (epochs_ * per_epoch - updates()) * values_.microbatches;  // an epoch begins
     executor::run_result const result = run(batches, request);
     epochs_ += options.epochs;
+    fit_report const report = detail::report_of(result, updates(), per_epoch, run_values());
+    for (std::string const& note : report.notes) progress.line(note);
     if (result.diverged) progress.line(result.diverged->text());
     progress.finish(detail);
     if (log)
       for (auto const& d : result.diagnostics) log->write([&d](report::json_writer& json) { d.write(json); });
-    return detail::report_of(result, updates(), per_epoch, run_values());
+    return report;
   }
 
   /// Trains for request.minibatches minibatches of anything that executor::source_of() takes.
@@ -190,7 +193,7 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
   template <class Source>
   evaluation_result evaluate(Source const& source) {
     executor::any_source<scalar_type, target_type> const any(source);
-    check(any.facts);
+    check(any);
     return engine_.evaluate(any.functions);
   }
 
@@ -200,7 +203,7 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
     requires requires { optim_type::average; }
   {
     executor::any_source<scalar_type, target_type> const any(source);
-    check(any.facts);
+    check(any);
     return engine_.evaluate(any.functions, optim_type::average);
   }
 
@@ -278,6 +281,16 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
   void check(executor::source_facts const& source) const {
     executor::check_source(source, tables_.model_name, model_type::description, tables_.loss.targets_per_sample,
                            !std::is_void_v<typename loss_type::target>);
+  }
+  void check(executor::any_source<scalar_type, target_type> const& source) const {
+    check(source.facts);
+    source.check_targets(tables_.loss, model_type::description.output.channels());
+  }
+  template <class Source>
+  void check_samples(Source const& source) const {
+    auto const facts = executor::facts_of_source(source);
+    check(facts);
+    executor::check_targets<target_type>(source, facts, tables_.loss, model_type::description.output.channels());
   }
 
   config values_;

@@ -24,7 +24,8 @@ inline constexpr std::int32_t ignored_target = -100;
 /// entries() inputs of the model: entry_axis(e) is the axis of entry e, 0 where it is one value a sample. write_entry(i, e,
 /// longest, x) writes `longest` values (at least length(i, axis)), those beyond the sample's length the padding 0; or one
 /// value. write_target(i, longest, t) writes `longest` targets, those beyond the length ignored_target. weight(i) is the
-/// number of targets that count. May have classes(): targets are below.
+/// number of targets that count. May have classes(): targets are below; without it a fit or an evaluation looks at all of
+/// them first.
 template <class T>
 concept sequence_source = requires(T const& s, long long i, int k, float* x, double* y, std::int32_t* t) {
   { s.size() } -> std::convertible_to<long long>;

@@ -13,7 +13,8 @@
 namespace foal::data {
 
 /// size() samples of shape sample(); write_sample(i, x) writes sample().size() elements, channels last; write_target(i, t)
-/// writes target_size() elements (1 for a label). i is in [0, size()).
+/// writes target_size() elements (1 for a label). i is in [0, size()). May have classes(): class numbers are below; without
+/// it a fit or an evaluation looks at all of them first.
 template <class T>
 concept source = requires(T const& s, long long i, float* x, double* y) {
   { s.size() } -> std::convertible_to<long long>;

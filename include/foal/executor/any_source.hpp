@@ -50,7 +50,9 @@ void check_microbatch_size(Batches const& from, int expected) {
 /// Microbatches as functions of their number m: that in the run, and `shift`; refers to the batches. These have
 ///   inputs(m, x, scratch) for a model with one input, or inputs(m, entry, x) for one with several, packed at lengths(m);
 ///   targets(m, t);
-///   and, as wanted, lengths(m) -> lengths_of_axes and weight(minibatch): what its sum of losses is divided by to be a mean.
+///   and, as wanted, lengths(m) -> lengths_of_axes, weight(minibatch): what its sum of losses is divided by to be a mean
+///   (where it is missing, the class numbers that count are counted, or else samples), and index(ordinal(m) + i): which
+///   sample of a data set is the i-th of the microbatch, for sentences.
 /// Ragged batches have instead of lengths(m) sample_lengths(m, axis, n), which writes the positions of each of the M samples
 /// on an axis, and write inputs and targets one sample after the other without padding; where they have ragged() too, they
 /// are so only if it gives true.
@@ -81,6 +83,11 @@ source_functions source_of(Batches const& from, long long shift = 0) {
     }
     if constexpr (requires(long long k) { from.weight(k); })
       f.weight = [](void const* self, long long k) -> double { return static_cast<Batches const*>(self)->weight(k); };
+    if constexpr (requires(long long m) { from.index(from.ordinal(m)); })
+      f.sample = [](void const* self, long long m, int i) -> long long {
+        auto const& b = *static_cast<Batches const*>(self);
+        return b.index(b.ordinal(m) + i);
+      };
   }
   return f;
 }
@@ -98,35 +105,41 @@ struct any_source {
   any_source(Other const&) {  // NOLINT: refused here, with the reason
     static_assert(sizeof(gives_samples<Other>) > 0);
   }
-  template <data::source Source>
+  template <data::sample_source Source>
   any_source(Source const& from)  // NOLINT: a data set stands where its samples are wanted
       : functions{&from, from.size(),
-                  [](void const* self, long long first, int n, int, lengths_of_axes, void* x) {
+                  [](void const* self, long long first, int n, [[maybe_unused]] int entry, lengths_of_axes, void* x) {
+                    auto const& source = *static_cast<Source const*>(self);
+                    for (int i = 0; i < n; ++i) {
+                      auto const at = [&](shape one) {
+                        return static_cast<S*>(x) + static_cast<std::ptrdiff_t>(i) * one.size();
+                      };
+                      if constexpr (data::entries_source<Source>)
+                        source.write_entry(first + i, entry, at(source.entry(entry)));
+                      else
+                        source.write_sample(first + i, at(source.sample()));
+                    }
+                  },
+                  [](void const* self, long long first, int n, lengths_of_axes, void* t) {
                     auto const& source = *static_cast<Source const*>(self);
                     for (int i = 0; i < n; ++i)
-                      source.write_sample(first + i,
-                                          static_cast<S*>(x) + static_cast<std::ptrdiff_t>(i) * source.sample().size());
-                  },
-                  targets_of<Source>()},
-        facts(facts_of_source(from)) {}
-
-  template <data::entries_source Source>
-  any_source(Source const& from)  // NOLINT: as above
-      : functions{&from, from.size(),
-                  [](void const* self, long long first, int n, int entry, lengths_of_axes, void* x) {
-                    auto const& source = *static_cast<Source const*>(self);
-                    for (int i = 0; i < n; ++i)
-                      source.write_entry(first + i, entry,
-                                         static_cast<S*>(x) + static_cast<std::ptrdiff_t>(i) * source.entry(entry).size());
-                  },
-                  targets_of<Source>()},
-        facts(facts_of_source(from)) {}
+                      source.write_target(first + i,
+                                          static_cast<Target*>(t) + static_cast<std::ptrdiff_t>(i) * source.target_size());
+                  }},
+        facts(facts_of_source(from)),
+        look_([](void const* self, source_facts const& f, lower::loss_functions const& loss, int classes) {
+          executor::check_targets<Target>(*static_cast<Source const*>(self), f, loss, classes);
+        }) {}
 
   template <data::sequence_source Source>
   any_source(Source const& from) : facts(facts_of_source(from)) {  // NOLINT: as above
     auto const order = std::make_shared<by_length<Source>>(from);
     functions.self = order.get();
     functions.samples = from.size();
+    functions.sample = [](void const* self, long long i) { return static_cast<by_length<Source> const*>(self)->at(i); };
+    look_ = [](void const* self, source_facts const& f, lower::loss_functions const& loss, int classes) {
+      executor::check_targets<Target>(*static_cast<by_length<Source> const*>(self)->source, f, loss, classes);
+    };
     functions.lengths = [](void const* self, long long first, int n) {
       auto const& o = *static_cast<by_length<Source> const*>(self);
       lengths_of_axes most;
@@ -148,15 +161,12 @@ struct any_source {
     owned_ = order;
   }
 
- private:
-  template <class Source>
-  static constexpr auto targets_of() {
-    return [](void const* self, long long first, int n, lengths_of_axes, void* t) {
-      auto const& source = *static_cast<Source const*>(self);
-      for (int i = 0; i < n; ++i)
-        source.write_target(first + i, static_cast<Target*>(t) + static_cast<std::ptrdiff_t>(i) * source.target_size());
-    };
+  /// See check_targets().
+  void check_targets(lower::loss_functions const& loss, int classes) const {
+    if (look_ != nullptr) look_(functions.self, facts, loss, classes);
   }
+
+ private:
   template <class Source>
   struct by_length {
     Source const* source;
@@ -164,6 +174,7 @@ struct any_source {
     explicit by_length(Source const& from) : source(&from), order(data::sequence_order(from)) {}
     long long at(long long i) const { return order[static_cast<std::size_t>(i)]; }
   };
+  void (*look_)(void const* self, source_facts const&, lower::loss_functions const&, int classes) = nullptr;
   std::shared_ptr<void const> owned_;
 };
 

@@ -96,7 +96,7 @@ struct bound_stage {
   std::byte* backward_scratch = nullptr;  ///< the worker's room for the weights that B reads, where they are extrapolated
   std::byte* staging = nullptr;           ///< one sample, for augmentation (first stage), host memory
   std::byte* host_input = nullptr;        ///< inputs or targets before the copy to a device with its own memory
-  ring targets;                           ///< last stage
+  ring targets;                           ///< last stage: one microbatch, or all of the minibatch at work
   std::vector<ring> tensors;              ///< by number, as B, W and R see them in this phase
   std::vector<ring> forward_tensors;      ///< as F sees them: where R rebuilds the saved activations, F has other places
   std::vector<lent_parameter> lent;
@@ -118,6 +118,7 @@ struct bound_stage {
   std::uint32_t version = 0;                ///< updates in this phase
   long long weighed = -1;                   ///< last stage: the minibatch of the run whose weight is `weight`
   double weight = 0;
+  std::vector<microbatch_lengths> ahead;    ///< last stage: of a microbatch whose targets are counted; or empty
   int accumulated = 0;                      ///< microbatches whose W waits for the last one of the minibatch
   int backwards = 0;                        ///< B of the minibatch that have been run
   long long evaluations_copied = 0;         ///< copies of the weights made for evaluations

@@ -2,11 +2,14 @@
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
 #include <string>
+#include <vector>
 
 #include <foal/core/error.hpp>
 #include <foal/data/sequence.hpp>
 #include <foal/data/source.hpp>
+#include <foal/lower/functions.hpp>
 #include <foal/model/input.hpp>
 #include <foal/tensor/shape.hpp>
 
@@ -112,6 +115,31 @@ void check_source(source_facts const& f, std::string const& model, Description c
             "; let the model end on the sequence whose tokens it predicts");
   require(!classes || f.classes <= d.output.channels(), "cannot train on these samples, because their targets are of ",
           f.classes, " classes and the model ends in ", d.output.channels(), " outputs; widen the last layer");
+}
+
+/// where: "sample 7".
+inline std::string misfit_sentence(std::string const& where, long long target, int classes) {
+  return sentence("cannot use ", where, ", because its target is ", target, " and the model has ", classes,
+                  " classes, 0 to ", classes - 1,
+                  "; count classes from 0, widen the last layer, or give a target that does not count the number that the "
+                  "loss ignores");
+}
+
+/// Looks at the targets of all samples of a source that does not say below which number they are, if the loss takes class
+/// numbers. Throws foal::error with the first sample whose target the model has no class for. Needs check_source().
+template <class Target, class Source>
+void check_targets(Source const& from, source_facts const& f, lower::loss_functions const& loss, int classes) {
+  if (f.classes != 0 || loss.count == nullptr) return;
+  int const size = f.axes == 0 ? f.target_size : f.longest[f.axes - 1];
+  std::vector<Target> t(static_cast<std::size_t>(size));
+  for (long long i = 0; i < f.samples; ++i) {
+    if constexpr (data::sequence_source<Source>)
+      from.write_target(i, size, t.data());
+    else
+      from.write_target(i, t.data());
+    lower::target_counts const found = loss.count(t.data(), size, classes);
+    if (found.misfit >= 0) throw error(misfit_sentence(sentence("sample ", i), found.value, classes));
+  }
 }
 
 }  // namespace foal::executor

@@ -28,6 +28,7 @@ struct run_request {
 
 struct run_result {
   std::vector<loss::loss_result> losses;  ///< of each microbatch, as its forward saw it
+  long long microbatches = 0;             ///< so many of them are known
   std::vector<evaluation_result> evaluations;
   std::optional<divergence> diverged;
   std::vector<diagnostic> diagnostics;  ///< by update, then by stage
@@ -106,7 +107,9 @@ class engine {
     require(evaluator_ != nullptr, "cannot evaluate, because the run was made with .evaluation = false; make it with true");
     if (state >= 0) check_average();
     for (bound_stage& b : memory_.stages()) evaluator_->copy(b, state);
-    return evaluator_->run(source, updates_);
+    evaluation_result const result = evaluator_->run(source, updates_);
+    if (!evaluator_->misfit().empty()) throw error(evaluator_->misfit());
+    return result;
   }
 
   /// A parameter (or buffer) of a stage. Throws foal::error where there is none.
@@ -273,6 +276,7 @@ class engine {
       drive_alone(workers.front(), service);
     }
     finish(workers, result);
+    result.microbatches = before + shared.microbatches_done.load();
     if (!result.diverged) updates_ += minibatches;
   }
 

@@ -4,8 +4,12 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
+#include <limits>
 #include <memory>
+#include <string>
 
+#include <foal/executor/check_source.hpp>
 #include <foal/executor/memory.hpp>
 #include <foal/executor/moves.hpp>
 
@@ -13,9 +17,12 @@ namespace foal::executor {
 
 struct evaluation_result {
   long long update = 0;  ///< every stage's weights after this many updates
-  double loss = 0;       ///< mean
-  double accuracy = 0;   ///< share of correct targets
+  double loss = 0;       ///< mean over the targets that count; NaN where there is none
+  double accuracy = 0;   ///< share of correct targets; one whose loss is not finite is none
   long long samples = 0;
+  /// Empty where loss is a finite number; else the sentence that says why it is not: no target counts, a target is a class
+  /// number that the model does not have, or samples from here to there have a loss that is not finite.
+  std::string fault{};
 };
 
 /// Memory and work of evaluations. Copies are made by the stages' workers, read by the thread that evaluates. No side
@@ -69,19 +76,33 @@ class evaluator {
     t_.device.synchronise(b.device);
   }
 
-  /// Evaluates the copies on all samples of a source.
+  /// Evaluates the copies on all samples of a source. What is wrong with the result is said in it: a run goes on.
   evaluation_result run(evaluation_source const& source, long long update) {
     loss::loss_result sum;
-    for (long long first = 0; first < source.samples; first += samples_) {
+    std::string fault;
+    misfit_.clear();
+    for (long long first = 0; first < source.samples && misfit_.empty(); first += samples_) {
       int const n = static_cast<int>(std::min<long long>(samples_, source.samples - first));
       loss::loss_result const r = chunk(source, first, n);
       sum.sum += r.sum;
       sum.weight += r.weight;
       sum.correct += r.correct;
+      if (fault.empty() && !std::isfinite(r.sum))
+        fault = sentence("cannot give a loss of the weights after update ", update, ", because that of samples ",
+                         number(source, first), n > 1 ? sentence(" to ", number(source, first + n - 1)) : std::string(),
+                         " is ", r.sum, "; look for inputs that are not finite and for statistics and weights that are not");
     }
-    double const weight = sum.weight > 0 ? sum.weight : 1;
-    return {update, sum.sum / weight, static_cast<double>(sum.correct) / weight, source.samples};
+    if (fault.empty() && misfit_.empty() && !(sum.weight > 0))
+      fault = sentence("cannot give a loss of the weights after update ", update, ", because of the targets of ",
+                       source.samples, " samples none counts; give some that the loss does not ignore");
+    constexpr double none = std::numeric_limits<double>::quiet_NaN();
+    if (!misfit_.empty() || !(sum.weight > 0))
+      return {update, none, none, source.samples, misfit_.empty() ? fault : misfit_};
+    return {update, sum.sum / sum.weight, static_cast<double>(sum.correct) / sum.weight, source.samples, fault};
   }
+
+  /// Why the last run() met a target that the model has no class for; empty: it did not.
+  std::string const& misfit() const { return misfit_; }
 
  private:
   std::size_t bytes(long long elements) const { return static_cast<std::size_t>(elements) * t_.scalar_bytes; }
@@ -187,6 +208,10 @@ class evaluator {
     return at(weights_[home]) + bytes(t_.stages[home].parameters[static_cast<std::size_t>(p.home)].offset);
   }
 
+  static long long number(evaluation_source const& source, long long i) {
+    return source.sample == nullptr ? i : source.sample(source.self, i);
+  }
+
   loss::loss_result loss_of(evaluation_source const& source, long long first, int n, void const* x) {
     lower::loss_call c;
     c.device = device_;
@@ -196,7 +221,17 @@ class evaluator {
     c.phase = phase::evaluate;
     c.x = x;
     c.targets = at(targets_);
-    source.targets(source.self, first, n, lengths_, t_.device.host_memory ? static_cast<void*>(at(targets_)) : host_.data());
+    void* const given = t_.device.host_memory ? static_cast<void*>(at(targets_)) : host_.data();
+    source.targets(source.self, first, n, lengths_, given);
+    if (t_.loss.count != nullptr) {
+      long long const each = t_.loss.targets(c.in);
+      lower::target_counts const found = t_.loss.count(given, each * n, c.in.channels());
+      if (found.misfit >= 0) {
+        misfit_ = misfit_sentence(sentence("sample ", number(source, first + found.misfit / std::max(each, 1LL))),
+                                  found.value, c.in.channels());
+        return {};
+      }
+    }
     if (!t_.device.host_memory)
       bring(at(targets_),
             static_cast<std::size_t>(t_.loss.targets_per_sample) * static_cast<std::size_t>(n) * t_.loss.target_bytes);
@@ -212,6 +247,7 @@ class evaluator {
   void* device_ = nullptr;
   lengths_of_axes lengths_{};  ///< of the chunk at work
   std::vector<std::byte> host_;
+  std::string misfit_;
 };
 
 }  // namespace foal::executor

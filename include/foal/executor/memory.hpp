@@ -5,6 +5,7 @@
 #include <memory>
 
 #include <foal/executor/calls.hpp>
+#include <foal/executor/minibatch_targets.hpp>
 #include <foal/executor/run_plan.hpp>
 
 namespace foal::executor {
@@ -88,7 +89,7 @@ class run_memory {
     }
     if (!tables_.device.host_memory) {
       host_input_.resize(plan_.input_bytes() + alignment);
-      host_targets_.resize(plan_.target_bytes() + alignment);
+      host_targets_.resize(plan_.target_bytes() * static_cast<std::size_t>(target_slots(tables_, values_)) + alignment);
       host_staging_.resize(plan_.largest_input() + alignment);
     }
   }
@@ -171,6 +172,7 @@ class run_memory {
       prepare_calls(b, tables_, values_);
       microbatch_lengths const none(values_.microbatch_size, longest_of(tables_));
       if (plan_.lengths_differ()) b.lengths.assign(static_cast<std::size_t>(in_flight), none);
+      if (plan_.lengths_differ() && s == last && tables_.loss.count != nullptr) b.ahead.assign(1, none);
       for (watermark* m : {&b.forwarded, &b.returned, &b.freed, &b.rebuilt})
         m->done.assign(static_cast<std::size_t>(slots), 0);
 

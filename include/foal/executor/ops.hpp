@@ -6,6 +6,7 @@
 #include <utility>
 
 #include <foal/executor/calls.hpp>
+#include <foal/executor/minibatch_targets.hpp>
 #include <foal/executor/moves.hpp>
 #include <foal/executor/probe.hpp>
 #include <foal/executor/weights.hpp>
@@ -26,17 +27,14 @@ struct divergence {
   }
 };
 
-/// One microbatch in the run.
-struct position {
-  std::uint32_t microbatch = 0;  ///< in the phase; picks the slots of rings
-  long long global = 0;          ///< in the run; picks samples and random numbers
-};
-
 class stage_ops : public stage_weights {
  public:
   stage_ops(run_tables const& tables, run_values const& values, source_functions const& source, std::byte* host_targets,
             probes watching = {})
-      : stage_weights(tables, values), source_(source), host_targets_(host_targets), watching_(std::move(watching)) {}
+      : stage_weights(tables, values),
+        source_(source),
+        targets_(tables, values, source, host_targets),
+        watching_(std::move(watching)) {}
 
   /// F. The loss, for the last stage; else nothing.
   loss::loss_result forward(bound_stage& b, position p) const {
@@ -288,26 +286,7 @@ class stage_ops : public stage_weights {
     }
   }
 
-  /// Asked of the source once a minibatch: it may have to look at every sample.
-  double minibatch_weight(bound_stage& b, position p) const {
-    long long const minibatch = number(p) / v_.microbatches;
-    if (b.weighed != minibatch) b.weight = source_.weight(source_.self, minibatch);
-    b.weighed = minibatch;
-    return b.weight;
-  }
-
   loss::loss_result apply_loss(bound_stage& b, position p) const {
-    void* const targets = b.targets.at(0);
-    if (t_.loss.targets_per_sample == 0) {
-      // nothing to compare with
-    } else if (t_.device.host_memory) {
-      source_.targets(source_.self, number(p), targets);
-    } else {
-      source_.targets(source_.self, number(p), host_targets_);
-      t_.device.copy_in(b.device, targets, host_targets_,
-                        static_cast<std::size_t>(t_.loss.targets_per_sample) * static_cast<std::size_t>(v_.microbatch_size) *
-                            t_.loss.target_bytes);
-    }
     lower::loss_call c;
     c.device = b.device;
     c.loss = t_.loss_value;
@@ -315,16 +294,15 @@ class stage_ops : public stage_weights {
     c.in = at_length(b.table->output, n);
     c.samples = samples_at(b.table->output, n, v_.microbatch_size);
     c.x = tensor(b.forward_tensors, b.table->output_tensor, p);
-    c.targets = targets;
+    c.targets = targets_.load(b, p);
     c.phase = t_.phases.back().inference ? phase::evaluate : phase::train;
-    c.divide = source_.weight == nullptr ? t_.loss.sample_weight * v_.microbatch_size  // (weight of the minibatch) / N
-                                         : minibatch_weight(b, p) / v_.microbatches;
+    c.divide = targets_.divide(b, p);
     if (!b.forward) c.dx = tensor(b.tensors, b.table->loss_gradient_tensor, p);
     return t_.loss.apply(c);
   }
 
   source_functions source_;
-  std::byte* host_targets_;
+  minibatch_targets targets_;
   probes watching_;  ///< mostly none
 };
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <vector>
 
+#include <foal/executor/minibatch_targets.hpp>
 #include <foal/executor/shared_wires.hpp>
 #include <foal/executor/tied.hpp>
 
@@ -148,7 +149,10 @@ class run_plan {
       plan_wires(s, p, worker);
       plan_kept(s, p, worker);
       p.lent = plan_lent(tables_, plan_, s, worker);
-      if (s + 1 == stage_.size()) p.targets = add("targets", category::wires, target_bytes());
+      if (s + 1 == stage_.size()) {
+        int const slots = tables_.device.host_memory ? target_slots(tables_, values_) : 1;
+        p.targets = add("targets", category::wires, target_bytes() * static_cast<std::size_t>(slots));
+      }
       if (s == 0) p.staging = add("one input sample", category::workspace, largest_input());
       temporary[i] = std::max(temporary[i], add_transient(s, pack_scratch(t, p.scratch)));
     }

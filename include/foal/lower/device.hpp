@@ -59,6 +59,24 @@ loss::loss_result apply_loss(loss_call const& c) {
                                                  c.divide, static_cast<S*>(c.dx));
 }
 
+template <class Loss>
+constexpr bool takes_classes = requires { requires Loss::classes; };
+
+template <class Loss>
+target_counts count_targets(void const* targets, long long n, int classes) {
+  auto const* const t = static_cast<typename Loss::target const*>(targets);
+  target_counts result;
+  for (long long i = 0; i < n; ++i) {
+    if constexpr (requires { Loss::ignored; })
+      if (t[i] == Loss::ignored) continue;
+    ++result.counted;
+    if (result.misfit >= 0 || (t[i] >= 0 && t[i] < classes)) continue;
+    result.misfit = i;
+    result.value = static_cast<long long>(t[i]);
+  }
+  return result;
+}
+
 }  // namespace detail
 
 template <class D, class S>
@@ -79,8 +97,14 @@ constexpr device_functions device_of() {
 
 template <class Loss, class D, class S>
 constexpr loss_functions loss_of(shape output) {
-  return {&detail::apply_loss<Loss, D, S>, Loss::targets(output), sizeof(detail::target_of<Loss, S>),
-          Loss::weight(output, 1)};
+  loss_functions f;
+  f.apply = &detail::apply_loss<Loss, D, S>;
+  f.targets = [](shape of) { return Loss::targets(of); };
+  if constexpr (detail::takes_classes<Loss>) f.count = &detail::count_targets<Loss>;
+  f.targets_per_sample = Loss::targets(output);
+  f.target_bytes = sizeof(detail::target_of<Loss, S>);
+  f.sample_weight = Loss::weight(output, 1);
+  return f;
 }
 
 }  // namespace foal::lower

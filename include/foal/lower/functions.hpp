@@ -50,8 +50,18 @@ struct loss_call {
   void* dx = nullptr;
 };
 
+/// What class numbers are there, before a loss sees them.
+struct target_counts {
+  long long counted = 0;  ///< those that the loss does not ignore
+  long long misfit = -1;  ///< the first of them that is not 0 to classes - 1; -1: none
+  long long value = 0;    ///< its number
+};
+
 struct loss_functions {
   loss::loss_result (*apply)(loss_call const&) = nullptr;
+  int (*targets)(shape output) = nullptr;  ///< per sample of that shape
+  /// Null: targets are no class numbers.
+  target_counts (*count)(void const* targets, long long n, int classes) = nullptr;
   int targets_per_sample = 1;
   std::size_t target_bytes = 0;  ///< of one target
   double sample_weight = 1;      ///< weight of one sample

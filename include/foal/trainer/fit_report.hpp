@@ -1,8 +1,11 @@
 // What a fit gives back.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
+#include <limits>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include <foal/executor/engine.hpp>
@@ -14,10 +17,12 @@ using divergence = executor::divergence;
 
 /// What a fit gives back.
 struct fit_report {
-  std::vector<double> epoch_loss{};                 ///< mean training loss of each epoch, as the forwards saw it
+  /// Mean training loss of each epoch over the targets that count, as the forwards saw it; NaN where none counts.
+  std::vector<double> epoch_loss{};
   std::vector<evaluation_result> evaluations{};     ///< one after each epoch, where there is something to evaluate on
   std::vector<executor::diagnostic> diagnostics{};  ///< where config.diagnostics asks for them: by update, then by stage
   std::optional<divergence> diverged{};
+  std::vector<std::string> notes{};  ///< a sentence for each epoch without a loss; evaluations have theirs in .fault
   long long updates = 0;
   double seconds = 0, samples_per_second = 0;
 
@@ -35,18 +40,20 @@ inline fit_report report_of(executor::run_result const& result, long long update
   r.diagnostics = result.diagnostics;
   r.updates = updates;
   r.seconds = result.seconds;
-  long long trained = 0;  // after a divergence not all of them
-  for (auto const& l : result.losses) trained += l.weight > 0 ? values.microbatch_size : 0;
+  long long const trained = result.microbatches * values.microbatch_size;  // after a divergence not all of them
   if (result.seconds > 0) r.samples_per_second = static_cast<double>(trained) / result.seconds;
   auto const epoch = static_cast<std::size_t>(per_epoch * values.microbatches);
-  for (std::size_t first = 0; first + epoch <= result.losses.size(); first += epoch) {
+  auto const known = static_cast<std::size_t>(result.microbatches);
+  for (std::size_t first = 0; first < known; first += epoch) {
     double sum = 0, weight = 0;
-    for (std::size_t i = first; i < first + epoch; ++i) {
+    for (std::size_t i = first; i < std::min(first + epoch, known); ++i) {
       sum += result.losses[i].sum;
       weight += result.losses[i].weight;
     }
-    if (weight == 0) break;  // never begun
-    r.epoch_loss.push_back(sum / weight);
+    r.epoch_loss.push_back(weight > 0 ? sum / weight : std::numeric_limits<double>::quiet_NaN());
+    if (!(weight > 0))
+      r.notes.push_back(sentence("cannot give a training loss of epoch ", r.epoch_loss.size(), ", because none of its ",
+                                 "targets counts; give some that the loss does not ignore"));
   }
   return r;
 }
