@@ -1,5 +1,8 @@
 # cmake -P: compiles SOURCE and judges the refusal. Its first line says what to expect: // expected-error: <regex>
 #
+# Where no static assertion can be asked before the compiler's own error, a line "// expected-kind: <words>" has words of that
+# error instead; the regex is then met by the lines of source that the compiler shows beside it.
+#
 # Needs SOURCE, COMPILER, and FLAGS (a list). The compiler must fail with exactly one error, a static assertion whose output
 # matches the regex (over line ends too), with no warning, in at most 30 lines, or as many as a line "// expected-lines: <n>"
 # allows.
@@ -14,6 +17,11 @@ set(expected "${CMAKE_MATCH_1}")
 set(most_lines 30)
 if(head MATCHES "// expected-lines: ([0-9]+)")
   set(most_lines ${CMAKE_MATCH_1})
+endif()
+
+set(kind "static assertion")
+if(head MATCHES "// expected-kind: ([a-z ]+)")
+  set(kind "${CMAKE_MATCH_1}")
 endif()
 
 execute_process(COMMAND ${COMPILER} ${FLAGS} -fsyntax-only "${SOURCE}"
@@ -36,8 +44,8 @@ endif()
 if(NOT error_count EQUAL 1)
   string(APPEND complaints "\n  ${error_count} errors instead of one")
 endif()
-if(NOT errors MATCHES "static assertion")
-  string(APPEND complaints "\n  the error is not a static assertion")
+if(NOT errors MATCHES "${kind}")
+  string(APPEND complaints "\n  the error is not of the kind '${kind}'")
 endif()
 if(output MATCHES "warning: ")
   string(APPEND complaints "\n  there are warnings beside the error")

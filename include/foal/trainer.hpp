@@ -155,12 +155,14 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
     if (!options.metrics.empty()) log.emplace(options.metrics);
     std::string detail;
     request.evaluated = [&](evaluation_result const& r) {
-      detail = sentence("epoch ", r.update / per_epoch, "  test loss ", r.loss, "  accuracy ", 100 * r.accuracy, " %");
+      detail = sentence("epoch ", r.update / per_epoch, "  test loss ", r.loss);
+      if (tables_.loss.has_accuracy) detail += sentence("  accuracy ", 100 * r.accuracy, " %");
       if (!r.fault.empty()) progress.line(r.fault);
       if (log)
-        log->write([&r](report::json_writer& json) {
+        log->write([&r, this](report::json_writer& json) {
           json.begin_object().key("update").value(r.update).key("test_loss").value(r.loss);
-          json.key("test_accuracy").value(r.accuracy).end_object();
+          if (tables_.loss.has_accuracy) json.key("test_accuracy").value(r.accuracy);
+          json.end_object();
         });
       if (options.hooks.evaluated) options.hooks.evaluated(r);
     };
