@@ -187,6 +187,7 @@ set(foal_headers
     foal/model/partition.hpp
     foal/model/stages.hpp
 
+    foal/lower/arguments.hpp
     foal/lower/checks.hpp
     foal/lower/describe.hpp
     foal/lower/device.hpp
@@ -247,6 +248,7 @@ set(foal_headers
     foal/trainer/facts.hpp
     foal/trainer/fit_report.hpp
     foal/trainer/net_weights.hpp
+    foal/trainer/take.hpp
     foal/trainer/types.hpp
 
     foal/foal.hpp

@@ -219,6 +219,7 @@ set(foal_cuda_tests
 # tests/fail/<name>_fail.cpp
 set(foal_fail_tests
     average_of_a_plain_optimizer
+    batches_without_inputs
     chained_correction_of_a_stash
     correction_of_a_stash
     cpp17
@@ -228,16 +229,26 @@ set(foal_fail_tests
     fast_math
     fastest
     finite_math
+    delay_functor_of_other_states
+    delay_policy_without_effect
+    empty_model
+    evaluation_on_a_dataset
+    fit_of_a_dataset
     hook_of_another_scalar
+    layer_as_net
     layer_without_backward
     live_weights_of_gpipe
+    loss_and_schedule_swapped
+    loss_forgotten
     model_without_input
     no_exceptions
     not_a_layer
+    optimizer_of_other_states
     optimizer_without_prepare
     policy_without_role
     prediction_beside_a_stash
     rescheduling_without_effect
+    schedule_forgotten
     schedule_is_wrong
     shapes_do_not_chain
     skip_never_added
@@ -246,7 +257,10 @@ set(foal_fail_tests
     storage_of_doubles
     tied_and_frozen
     two_optimizers
+    unknown_option
+    unknown_value
     warmup_without_effect
+    weights_of_another_net
     wire_of_doubles
     wrong_member
 )

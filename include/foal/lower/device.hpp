@@ -91,6 +91,15 @@ target_counts count_targets(void const* targets, long long n, int classes) {
   return result;
 }
 
+/// Whether correct targets mean something: as the loss says, or where its targets are of a type of their own.
+template <class Loss>
+constexpr bool has_accuracy() {
+  if constexpr (requires { Loss::has_accuracy; })
+    return Loss::has_accuracy;
+  else
+    return !std::is_void_v<typename Loss::target>;
+}
+
 }  // namespace detail
 
 template <class D, class S>
@@ -119,6 +128,7 @@ constexpr loss_functions loss_of(shape output) {
   f.targets_per_sample = Loss::targets(output);
   f.target_bytes = sizeof(detail::target_of<Loss, S>);
   f.sample_weight = Loss::weight(output, 1);
+  f.has_accuracy = detail::has_accuracy<Loss>();
   return f;
 }
 

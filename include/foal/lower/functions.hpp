@@ -68,6 +68,7 @@ struct loss_functions {
   int targets_per_sample = 1;
   std::size_t target_bytes = 0;  ///< of one target
   double sample_weight = 1;      ///< weight of one sample
+  bool has_accuracy = true;      ///< it counts correct targets
 };
 
 inline constexpr int most_states = 4;

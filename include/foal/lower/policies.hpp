@@ -4,6 +4,7 @@
 #include <limits>
 
 #include <foal/lower/functions.hpp>
+#include <foal/optim/concept.hpp>
 
 namespace foal::lower {
 
@@ -115,10 +116,13 @@ template <class D, class S, class Optimizer, class Delay>
 constexpr policy_functions policies_of() {
   using t = detail::policy_thunks<D, S, Optimizer, Delay>;
   policy_functions f;
-  f.update = &t::update;
-  if constexpr (t::bounded) f.bound = &t::bound;
-  if constexpr (delay::predicts_forward<Delay, S>) f.forward_weight = &t::forward_weight;
-  if constexpr (delay::corrects_backward<Delay, S>) f.backward_weight = &t::backward_weight;
+  // What the checks refuse is left out here: one mistake, one error.
+  if constexpr (optim::takes_its_states<Optimizer, S>() && delay::take_its_states<Delay, S>()) {
+    f.update = &t::update;
+    if constexpr (t::bounded) f.bound = &t::bound;
+    if constexpr (delay::predicts_forward<Delay, S>) f.forward_weight = &t::forward_weight;
+    if constexpr (delay::corrects_backward<Delay, S>) f.backward_weight = &t::backward_weight;
+  }
   f.optimizer_states = t::own;
   f.delay_states = t::delayed;
   f.delay_needs_lag = delay::needs_lag<Delay>;
