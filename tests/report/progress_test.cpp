@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <catch2/catch.hpp>
+#include <cmath>
 #include <cstddef>
 #include <cstdio>
 #include <cstdlib>
@@ -167,4 +168,10 @@ TEST_CASE("a terminal shows at once what must not wait, a file does not", "[repo
     bar.update(100, "evaluating", true);
     CHECK((p.text().find("evaluating") != std::string::npos) == terminal);
   }
+}
+
+TEST_CASE("seconds between lines that cannot be are refused", "[report]") {
+  for (double const every : {-1.0, std::nan("")})
+    CHECK_THROWS_WITH(report::progress(1, {.every = every}),
+                      Catch::Contains("cannot use progress_options, because its every is "));
 }

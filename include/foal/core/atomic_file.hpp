@@ -80,8 +80,8 @@ class atomic_file {
   }
 
  private:
-  /// Where links lead, whether there is a file or not yet; empty for the name of an open file (/dev/stdout, /dev/fd/1), which
-  /// has what was written before and keeps it.
+  /// Where links lead, whether there is a file or not yet; empty for the name of an open file (/dev/stdout, /dev/fd/1),
+  /// which has what was written before and keeps it.
   static std::string behind_links(std::string path) {
     for (int links = 0; links < 40; ++links) {
       if (path.rfind("/proc/", 0) == 0) return "";

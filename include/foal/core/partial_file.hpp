@@ -1,6 +1,8 @@
 // Files that are not whole yet: each beside the one that it will become, locked for as long as its writer lives.
 #pragma once
 
+#include <foal/core/config.hpp>
+
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/file.h>
@@ -76,7 +78,8 @@ inline void remove_dead_partials(std::string const& target) {
         name.find_first_not_of("0123456789abcdef", prefix.size()) != std::string_view::npos)
       continue;
     std::string const path = folder + entry->d_name;
-    struct stat there {}, locked {};
+    struct stat there {
+    }, locked{};
     if (::lstat(path.c_str(), &there) != 0 || !S_ISREG(there.st_mode)) continue;
     int const handle = ::open(path.c_str(), O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (handle < 0) continue;

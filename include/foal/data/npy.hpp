@@ -83,9 +83,9 @@ std::vector<T> npy_values(file& from, std::uint64_t header, std::size_t count, s
 
 }  // namespace detail
 
-/// Reads an array, in the memory of its values and little more. Floating point of either width is converted to the width asked for (rounded to nearest), integers
-/// likewise if every one fits; between the two kinds nothing is converted. Another element type, Fortran order, and a
-/// truncated, oversized or foreign file are refused with a sentence.
+/// Reads an array, in the memory of its values and little more. Floating point of either width is converted to the width
+/// asked for (rounded to nearest), integers likewise if every one fits; between the two kinds nothing is converted. Another
+/// element type, Fortran order, and a truncated, oversized or foreign file are refused with a sentence.
 template <npy_element T>
 npy<T> read_npy(std::string const& path) {
   file from(path);
@@ -133,15 +133,15 @@ npy<T> read_npy(std::string const& path) {
 }
 
 /// Writes the product of `extent` values as version 1.0, the header padded so that the values start at a multiple of 64
-/// bytes. Throws foal::error if an extent is negative, there are more than 32, their product is more than memory can hold, or
-/// the file cannot be written; what was there before stays.
+/// bytes. Throws foal::error if an extent is negative, there are more than 32, their product is more than memory can hold,
+/// or the file cannot be written; what was there before stays.
 template <npy_element T>
 void write_npy(std::string const& path, std::vector<long long> const& extent, T const* values) {
   require(extent.size() <= detail::most_npy_extents, "cannot write ", path, ", because the array has ", extent.size(),
           " extents where at most ", detail::most_npy_extents, " are expected; reshape it");
   std::string text = sentence("{'descr': '", detail::npy_descr<T>(), "', 'fortran_order': False, 'shape': (");
   std::size_t const shape_at = text.size();
-  for (long long const e : extent) {
+  for (long long const& e : extent) {
     require(e >= 0, "cannot write ", path, ", because an extent is ", e, "; give extents of at least 0");
     text += sentence(e, extent.size() == 1 ? "," : &e == &extent.back() ? "" : ", ");
   }

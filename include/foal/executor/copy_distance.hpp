@@ -18,17 +18,18 @@ struct copy_distance {
   long long after = 0;
 };
 
-/// copied_by_forward(stage): it has no U, but is copied by the F that ends a minibatch.
+/// copied_by_forward(stage, position): it has no U, but is copied by F of that microbatch of a minibatch.
 template <class CopiedByForward>
 copy_distance distance_of_copies(schedule::program_view view, CopiedByForward copied_by_forward) {
   int const n = view.size.microbatches;
   int first = std::numeric_limits<int>::max(), last = std::numeric_limits<int>::min(), enters = first;
   for (schedule::op const& o : view.ops) {
     int const minibatch = schedule::floor_div(o.microbatch, n);
-    bool const ends = o.microbatch + 1 == (minibatch + 1) * n;
     int const slot = o.slot - view.period * minibatch;
     if (o.kind == schedule::op_kind::F && o.stage == 0) enters = std::min(enters, slot);
-    if (o.kind != schedule::op_kind::U && !(o.kind == schedule::op_kind::F && ends && copied_by_forward(o.stage))) continue;
+    bool const copies = o.kind == schedule::op_kind::U ||
+                        (o.kind == schedule::op_kind::F && copied_by_forward(o.stage, o.microbatch - minibatch * n));
+    if (!copies) continue;
     first = std::min(first, slot);
     last = std::max(last, slot);
   }

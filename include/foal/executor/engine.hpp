@@ -65,7 +65,7 @@ class engine {
   long long least_evaluation_distance(long long minibatches, long long warmup) const {
     if (updates_ + minibatches <= std::max<long long>(updates_, t_.phases.size() > 1 ? warmup : 0)) return 1;
     schedule::program program = t_.phases.back().program;
-    return distance(program.view()).least;
+    return distance(t_.phases.back(), program.view()).least;
   }
 
   /// Evaluates the weights as they are, or one of the optimizer's states in their place. Not while run() is at work.
@@ -188,8 +188,10 @@ class engine {
     return result;
   }
 
-  copy_distance distance(schedule::program_view view) const {
-    return distance_of_copies(view, [&](int stage) { return copied_by_forward(view, stage); });
+  copy_distance distance(phase_table const& phase, schedule::program_view view) const {
+    return distance_of_copies(view, [&](int stage, int position) {
+      return copied_by_forward(view, stage) && position == phase.facts.stage[static_cast<std::size_t>(stage)].last_forward;
+    });
   }
 
   /// A stage keeps one copy for evaluations and one for diagnostics, so all stages must have made copy k before one of them
@@ -237,7 +239,7 @@ class engine {
     long long const before = shared.first_microbatch - run_begin_;
     shared.losses = &losses;
     shared.most_begun = most_begun(t_, view);
-    after_update_ = distance(view).after;
+    after_update_ = distance(phase, view).after;
     admit(request, shared);
     shared.watch = request.watch;
     shared.evaluate_every = request.evaluate_every;
