@@ -89,6 +89,7 @@ set(foal_tests
     data/views
     data/window_source
     delay/chain
+    delay/discrepancy_correction
     delay/stability
     device/host
     device/host/bfloat16
