@@ -51,6 +51,8 @@ set(foal_example_parts
 set(foal_tests
     cases/ignored_labels
     cases/labels_from_one
+    cases/metadata_not_utf8
+    checkpoint/convert_weights
     checkpoint/element_types
     checkpoint/json
     checkpoint/safetensors
