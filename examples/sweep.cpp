@@ -78,7 +78,9 @@ int run_sweep(arguments o, std::string const& command) {
                                            " to test on, ", data.classes, " classes");
   std::printf("%s: %s\n%s\n%s\n", net.name, net.what, about.c_str(), build().c_str());
   check(combinations(o.base, o.methods, o.lists, o.seeds), data);
-  auto known = read_results(o.results);
+  std::vector<std::string> words;
+  auto known = read_results(o.results, words);
+  for (std::string const& word : words) std::fprintf(stderr, "sweep: %s\n", word.c_str());
 
   if (!o.grid.empty()) {
     auto lists = o.lists;

@@ -45,7 +45,8 @@ translate::network const& network_of(std::string const& name) {
 bool read_arguments(int argc, char** argv, arguments& o) {
   using namespace options;
   options::arguments a("Trains a Transformer to translate, stage by stage, and scores its translations with BLEU.");
-  a.text("--data", o.data, "numbers (spelled out, made here), or DIRECTORY:FROM-TO, such as multi30k:de-en");
+  a.text("--data", o.data,
+         "numbers (spelled out, made here), or DIRECTORY:FROM-TO, such as multi30k:de-en; FROM:TO where names hold dashes");
   a.choice("--net", o.net, {"small", "small_post", "small_untied", "large"}, "");
   a.method("--methods,--method", o.methods, translate::methods, "");
   a.whole("--seeds", o.seeds, 1, most, "runs of each method");

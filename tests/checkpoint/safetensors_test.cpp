@@ -13,6 +13,7 @@
 #include <foal/layer/relu.hpp>
 #include <foal/optim/averaged.hpp>
 #include <foal/optim/momentum.hpp>
+#include <foal/predictor.hpp>
 #include <foal/schedule/gpipe.hpp>
 #include <foal/schedule/pipemare.hpp>
 #include <foal/trainer.hpp>
@@ -273,6 +274,9 @@ void check_average(From& from, To& to, Source const& data, std::string const& pa
   CHECK(to.evaluate(data).accuracy == average.accuracy);
   write_safetensors(path, from);
   CHECK(read_safetensors(path, to).count(checkpoint::weights_key) == 0);
+  predictor<typename From::model_type> p({});
+  CHECK(read_safetensors(path, p).count(checkpoint::weights_key) == 0);
+  CHECK(p.run().all_weights() == from.all_weights());
   CHECK(to.evaluate(data).loss == from.evaluate(data).loss);
 }
 

@@ -9,6 +9,8 @@
 #include <cstdlib>
 #include <string>
 
+#include "tests/fuzz/must.hpp"
+
 namespace foal_fuzz {
 
 class file_of_bytes {
@@ -41,10 +43,5 @@ class file_of_bytes {
   int handle_;
   std::string path_;
 };
-
-/// Ends the process, and so is a finding, unless it holds.
-inline void must(bool holds) {
-  if (!holds) std::abort();
-}
 
 }  // namespace foal_fuzz

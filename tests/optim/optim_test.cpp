@@ -4,8 +4,10 @@
 #include <foal/optim/momentum.hpp>
 #include <foal/optim/sgd.hpp>
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <cmath>
+#include <limits>
 
 namespace {
 
@@ -103,4 +105,39 @@ TEST_CASE("defaults are PyTorch's") {
   CHECK(optim::adamw{}.weight_decay == 0.01);
   CHECK(optim::sgd{}.weight_decay == 0);
   CHECK_FALSE(optim::momentum{}.nesterov);
+}
+
+TEMPLATE_TEST_CASE("No number of an update is above what the optimizer says of it", "[optim]", float, double) {
+  using S = TestType;
+  auto const holds = []<class O>(O const& optimizer) {
+    S w = 2, state[2] = {};
+    optim::magnitudes m{.w = 2};
+    for (int t = 1; t <= steps; ++t) {
+      S const g = static_cast<S>(gradient(t));
+      m.g = std::abs(static_cast<double>(g));
+      optimizer.template bound<S>(rate(t), t, m);
+      auto const f = optimizer.template prepare<S>(rate(t), t);
+      if constexpr (O::states == 0)
+        f(w, g);
+      else if constexpr (O::states == 1)
+        f(w, g, state[0]);
+      else
+        f(w, g, state[0], state[1]);
+      REQUIRE(std::abs(static_cast<double>(w)) <= m.w * 1.00001);
+      for (int k = 0; k < O::states; ++k) REQUIRE(std::abs(static_cast<double>(state[k])) <= m.state[k] * 1.00001);
+      REQUIRE(m.most < std::numeric_limits<double>::infinity());
+      // Whatever else the stage holds: one more element must not loosen what is said of this one.
+      m.w = std::max(std::abs(static_cast<double>(w)), 1.0);
+      for (int k = 0; k < O::states; ++k) m.state[k] = std::abs(static_cast<double>(state[k]));
+    }
+  };
+  holds(optim::sgd{.weight_decay = 0.1});
+  holds(optim::momentum{.momentum = 1, .weight_decay = 0.1});
+  holds(optim::momentum{.momentum = 0.9, .nesterov = true});
+  holds(optim::adam{.beta2 = 0.9999999, .weight_decay = 0.1});
+  holds(optim::adam{.beta1 = 0, .beta2 = 0});
+  holds(optim::adamw{.eps = 1e-30, .weight_decay = 0.1});
+  optim::magnitudes m{.w = 1, .g = 1};
+  optim::adam{.eps = 0}.template bound<S>(0.1, 1, m);
+  CHECK(m.most == std::numeric_limits<double>::infinity());
 }

@@ -27,8 +27,8 @@ class file {
  public:
   static constexpr bool exact = true;  ///< most() is the size, not just a bound
 
-  /// Throws foal::error, with the reason, if there is no such file, it is a folder, or it may not be read. What is no regular
-  /// file (a device, a pipe that nobody writes to) is refused without waiting for it.
+  /// Throws foal::error, with the reason, if there is no such file, it is a folder, or it may not be read. What is no
+  /// regular file (a device, a pipe that nobody writes to) is refused without waiting for it.
   explicit file(std::string path) : path_(std::move(path)) {
     require_file(path_);
     int const handle = ::open(path_.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);

@@ -18,7 +18,7 @@ namespace foal::executor {
 struct evaluation_result {
   long long update = 0;  ///< every stage's weights after this many updates
   double loss = 0;       ///< mean over the targets that count; NaN where there is none
-  double accuracy = 0;   ///< share of correct targets; one whose loss is not finite is none
+  double accuracy = 0;   ///< share of correct targets; one whose loss is not finite is none. NaN: the loss has none
   long long samples = 0;
   /// Empty where loss is a finite number; else the sentence that says why it is not: no target counts, a target is a class
   /// number that the model does not have, or samples from here to there have a loss that is not finite.
@@ -98,7 +98,8 @@ class evaluator {
     constexpr double none = std::numeric_limits<double>::quiet_NaN();
     if (!misfit_.empty() || !(sum.weight > 0))
       return {update, none, none, source.samples, misfit_.empty() ? fault : misfit_};
-    return {update, sum.sum / sum.weight, static_cast<double>(sum.correct) / sum.weight, source.samples, fault};
+    double const accuracy = t_.loss.has_accuracy ? static_cast<double>(sum.correct) / sum.weight : none;
+    return {update, sum.sum / sum.weight, accuracy, source.samples, fault};
   }
 
   /// Why the last run() met a target that the model has no class for; empty: it did not.

@@ -7,6 +7,7 @@
 #include <foal/executor/minibatch_targets.hpp>
 #include <foal/executor/shared_wires.hpp>
 #include <foal/executor/tied.hpp>
+#include <foal/executor/update_check.hpp>
 
 namespace foal::executor {
 
@@ -155,6 +156,7 @@ class run_plan {
       }
       if (s == 0) p.staging = add("one input sample", category::workspace, largest_input());
       temporary[i] = std::max(temporary[i], add_transient(s, pack_scratch(t, p.scratch)));
+      if (trains) temporary[i] = std::max(temporary[i], trial_bytes(tables_, t));
     }
     for (int w = 0; w < values_.workers; ++w) {
       auto const i = static_cast<std::size_t>(w);

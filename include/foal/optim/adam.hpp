@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cmath>
+#include <limits>
 #include <string_view>
 
 #include <foal/core/config.hpp>
@@ -39,6 +40,19 @@ adam_step<S> prepare_adam(double rate, long long t, double beta1, double beta2, 
           static_cast<S>(std::sqrt(1 - std::pow(beta2, n)))};
 }
 
+/// Of adam_step. The quotient is bounded by m / eps, which must not be 0 in S.
+template <class S>
+void bound_adam(double rate, double beta1, double beta2, double eps, double coupled, double decoupled, magnitudes& m) {
+  double const g = m.g + coupled * m.w;
+  m.state[0] = m.state[0] > g ? m.state[0] : g;  // means, however their shares are rounded
+  m.state[1] = m.state[1] > g * g ? m.state[1] : g * g;
+  bool const divides = eps >= static_cast<double>(std::numeric_limits<S>::min());
+  double const quotient = divides ? m.state[0] / eps : std::numeric_limits<double>::infinity();
+  double const step = std::abs(rate) / (1 - beta1) * quotient;
+  m.w = m.w * (1 + std::abs(rate) * decoupled) + step;
+  m.most = g * g + quotient + step + m.state[1] / std::sqrt(1 - beta2);
+}
+
 inline void check_adam(std::string_view policy, double beta1, double beta2, double eps, double weight_decay) {
   require_number(beta1 >= 0 && beta1 < 1, policy, "beta1", beta1, "at least 0 and below 1");
   require_number(beta2 >= 0 && beta2 < 1, policy, "beta2", beta2, "at least 0 and below 1");
@@ -59,6 +73,10 @@ struct adam {
   detail::adam_step<S> prepare(double rate, long long t) const {
     return detail::prepare_adam<S>(rate, t, beta1, beta2, eps, weight_decay, 0);
   }
+  template <class S>
+  void bound(double rate, long long /*t*/, magnitudes& m) const {
+    detail::bound_adam<S>(rate, beta1, beta2, eps, weight_decay, 0, m);
+  }
   void check() const { detail::check_adam(name, beta1, beta2, eps, weight_decay); }
 };
 
@@ -72,6 +90,10 @@ struct adamw {
   template <class S>
   detail::adam_step<S> prepare(double rate, long long t) const {
     return detail::prepare_adam<S>(rate, t, beta1, beta2, eps, 0, weight_decay);
+  }
+  template <class S>
+  void bound(double rate, long long /*t*/, magnitudes& m) const {
+    detail::bound_adam<S>(rate, beta1, beta2, eps, 0, weight_decay, m);
   }
   void check() const { detail::check_adam(name, beta1, beta2, eps, weight_decay); }
 };

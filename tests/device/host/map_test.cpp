@@ -58,6 +58,31 @@ TEST_CASE("sum_of_squares and all_finite", "[device]") {
   CHECK(host::all_finite(large.size(), large.data()));
 }
 
+TEMPLATE_TEST_CASE("largest_magnitude: the largest magnitude, infinite or NaN where an element is", "[device]", float,
+                   double) {
+  using limits = std::numeric_limits<TestType>;
+  for (std::size_t const n : {1U, 7U, 16U, 17U, 1000U}) {
+    auto x = random_numbers<TestType>(n, static_cast<unsigned>(n) + 1);
+    for (std::size_t i = 0; i < n; i += 5) {
+      TestType const kept = x[i];
+      for (TestType const large : {TestType(-2), limits::max(), limits::lowest(), TestType(1.5)}) {
+        x[i] = large;
+        CHECK(host::largest_magnitude(n, x.data()) == static_cast<double>(std::abs(large)));
+      }
+      x[i] = -limits::infinity();
+      CHECK(std::isinf(host::largest_magnitude(n, x.data())));
+      for (TestType const bad : {limits::quiet_NaN(), -limits::quiet_NaN()}) {
+        x[i] = bad;
+        CHECK(std::isnan(host::largest_magnitude(n, x.data())));
+      }
+      x[i] = kept;
+    }
+  }
+  std::vector<TestType> const small{0, -limits::denorm_min()};
+  CHECK(host::largest_magnitude(2, small.data()) == static_cast<double>(limits::denorm_min()));
+  CHECK(host::largest_magnitude(0, small.data()) == 0);
+}
+
 TEST_CASE("rows: a bias added, sums and sums of products against plain loops", "[device]") {
   for (int const rows : {1, 5, 64, 65, 200}) {
     for (int const cols : {1, 3, 64, 65, 130}) {

@@ -1,8 +1,14 @@
 // Elementwise loops and whole-array reductions on the host.
 #pragma once
 
+#include <foal/core/config.hpp>
+
+#include <bit>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <type_traits>
 
 namespace foal::device::host_ops {
 
@@ -40,6 +46,24 @@ struct map_ops {
     double sum = 0;
     for (double const part : lane) sum += part;
     return sum;
+  }
+
+  /// The largest magnitude; NaN or infinite if an element is. 0 of nothing.
+  template <class S>
+  static double largest_magnitude(std::size_t n, S const* x) {
+    // Without their signs, numbers are ordered as their bits are, infinity and NaN above all others.
+    using bits = std::conditional_t<sizeof(S) == 4, std::int32_t, std::int64_t>;
+    constexpr bits magnitude = std::numeric_limits<bits>::max();
+    bits lane[16] = {};
+    auto const join = [](bits& most, bits b) { most = most < b ? b : most; };
+    std::size_t i = 0;
+    for (; i + 16 <= n; i += 16) {
+      for (std::size_t l = 0; l < 16; ++l) join(lane[l], std::bit_cast<bits>(x[i + l]) & magnitude);
+    }
+    for (; i < n; ++i) join(lane[0], std::bit_cast<bits>(x[i]) & magnitude);
+    bits most = 0;
+    for (bits const part : lane) join(most, part);
+    return static_cast<double>(std::bit_cast<S>(most));
   }
 
   /// Whether no element is infinite or NaN.
