@@ -104,6 +104,7 @@ set(foal_tests
     device/timed
     executor/borrowed
     executor/calls
+    executor/check_sizes
     executor/check_source
     executor/compensation
     executor/diagnostics
