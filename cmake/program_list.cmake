@@ -53,8 +53,8 @@ set(foal_tests
     cases/ignored_labels
     cases/labels_from_one
     cases/metadata_not_utf8
-    checkpoint/convert_weights
     cases/translate_texts
+    checkpoint/convert_weights
     checkpoint/element_types
     checkpoint/json
     checkpoint/safetensors
@@ -233,8 +233,6 @@ set(foal_fail_tests
     fastest
     finite_math
     delay_functor_of_other_states
-    delay_policy_without_effect
-    empty_model
     evaluation_on_a_dataset
     fit_of_a_dataset
     hook_of_another_scalar
