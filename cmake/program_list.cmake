@@ -52,7 +52,9 @@ set(foal_tests
     cases/grouping_locale
     cases/ignored_labels
     cases/labels_from_one
+    cases/metadata_not_utf8
     cases/translate_texts
+    checkpoint/convert_weights
     checkpoint/element_types
     checkpoint/json
     checkpoint/safetensors
@@ -103,6 +105,7 @@ set(foal_tests
     device/timed
     executor/borrowed
     executor/calls
+    executor/check_sizes
     executor/check_source
     executor/compensation
     executor/diagnostics
@@ -231,8 +234,6 @@ set(foal_fail_tests
     fastest
     finite_math
     delay_functor_of_other_states
-    delay_policy_without_effect
-    empty_model
     evaluation_on_a_dataset
     fit_of_a_dataset
     hook_of_another_scalar
