@@ -211,6 +211,7 @@ set(foal_headers
     foal/executor/arena.hpp
     foal/executor/bound_stage.hpp
     foal/executor/calls.hpp
+    foal/executor/check_sizes.hpp
     foal/executor/check_source.hpp
     foal/executor/check_values.hpp
     foal/executor/copy_distance.hpp

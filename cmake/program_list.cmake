@@ -54,7 +54,9 @@ set(foal_tests
     cases/labels_from_one
     cases/one_minibatch
     cases/save_when_evaluated
+    cases/metadata_not_utf8
     cases/translate_texts
+    checkpoint/convert_weights
     checkpoint/element_types
     checkpoint/json
     checkpoint/safetensors
@@ -91,6 +93,7 @@ set(foal_tests
     data/views
     data/window_source
     delay/chain
+    delay/discrepancy_correction
     delay/stability
     device/host
     device/host/bfloat16
@@ -105,6 +108,7 @@ set(foal_tests
     executor/arena
     executor/borrowed
     executor/calls
+    executor/check_sizes
     executor/check_source
     executor/compensation
     executor/diagnostics
@@ -234,8 +238,6 @@ set(foal_fail_tests
     fastest
     finite_math
     delay_functor_of_other_states
-    delay_policy_without_effect
-    empty_model
     evaluation_on_a_dataset
     fit_of_a_dataset
     hook_of_another_scalar
