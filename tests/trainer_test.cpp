@@ -42,6 +42,7 @@ full::config full_values(int n = 2, int workers = 1) {
 /// Records what reaches the loss, by target (which the data sets to the sample's ordinal); no gradient, so weights stay.
 struct spy {
   using role = foal::role::loss;
+  static constexpr char const* name = "spy";
   using target = std::int32_t;
   static constexpr int targets(shape) { return 1; }
   static constexpr double weight(shape, int samples) { return samples; }
