@@ -52,6 +52,8 @@ set(foal_tests
     cases/grouping_locale
     cases/ignored_labels
     cases/labels_from_one
+    cases/one_minibatch
+    cases/save_when_evaluated
     cases/metadata_not_utf8
     cases/translate_texts
     checkpoint/convert_weights
@@ -103,6 +105,7 @@ set(foal_tests
     device/onednn
     device/onednn_training
     device/timed
+    executor/arena
     executor/borrowed
     executor/calls
     executor/check_sizes
@@ -117,6 +120,7 @@ set(foal_tests
     executor/memory
     executor/phases
     executor/recompute
+    executor/run_request
     executor/shared_wires
     executor/storage
     executor/thick
