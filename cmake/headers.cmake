@@ -15,10 +15,12 @@ set(foal_headers
     foal/core/type_list.hpp
     foal/core/type_name.hpp
     foal/core/writable.hpp
+    foal/core/utf8.hpp
 
     foal/tensor/plan.hpp
     foal/tensor/shape.hpp
     foal/report/bar_chart.hpp
+    foal/report/build.hpp
     foal/report/cell.hpp
     foal/report/chart.hpp
     foal/report/directory.hpp
@@ -80,6 +82,7 @@ set(foal_headers
     foal/schedule/injected.hpp
     foal/schedule/one_f_one_b.hpp
     foal/schedule/op.hpp
+    foal/schedule/parse.hpp
     foal/schedule/pipemare.hpp
     foal/schedule/program.hpp
     foal/schedule/prove.hpp
@@ -89,6 +92,7 @@ set(foal_headers
     foal/schedule/segments.hpp
     foal/schedule/sequential.hpp
     foal/schedule/svg.hpp
+    foal/schedule/synchronous_phase.hpp
     foal/schedule/text.hpp
     foal/schedule/timeline.hpp
     foal/schedule/unit.hpp
@@ -183,6 +187,7 @@ set(foal_headers
     foal/model/partition.hpp
     foal/model/stages.hpp
 
+    foal/lower/arguments.hpp
     foal/lower/checks.hpp
     foal/lower/describe.hpp
     foal/lower/device.hpp
@@ -205,6 +210,7 @@ set(foal_headers
     foal/executor/any_source.hpp
     foal/executor/bound_stage.hpp
     foal/executor/calls.hpp
+    foal/executor/check_sizes.hpp
     foal/executor/check_source.hpp
     foal/executor/check_values.hpp
     foal/executor/diagnostic.hpp
@@ -225,6 +231,7 @@ set(foal_headers
     foal/executor/shared_wires.hpp
     foal/executor/tables.hpp
     foal/executor/tied.hpp
+    foal/executor/update_check.hpp
     foal/executor/weights.hpp
     foal/executor/worker.hpp
 
@@ -242,6 +249,7 @@ set(foal_headers
     foal/trainer/facts.hpp
     foal/trainer/fit_report.hpp
     foal/trainer/net_weights.hpp
+    foal/trainer/take.hpp
     foal/trainer/types.hpp
 
     foal/foal.hpp

@@ -52,7 +52,9 @@ set(foal_tests
     cases/grouping_locale
     cases/ignored_labels
     cases/labels_from_one
+    cases/metadata_not_utf8
     cases/translate_texts
+    checkpoint/convert_weights
     checkpoint/element_types
     checkpoint/json
     checkpoint/safetensors
@@ -69,6 +71,7 @@ set(foal_tests
     core/type_list
     core/type_name
     core/writable
+    core/utf8
     data/augment
     data/batches
     data/cifar10
@@ -88,6 +91,7 @@ set(foal_tests
     data/views
     data/window_source
     delay/chain
+    delay/discrepancy_correction
     delay/stability
     device/host
     device/host/bfloat16
@@ -101,6 +105,7 @@ set(foal_tests
     device/timed
     executor/borrowed
     executor/calls
+    executor/check_sizes
     executor/check_source
     executor/compensation
     executor/diagnostics
@@ -110,11 +115,13 @@ set(foal_tests
     executor/frozen
     executor/hook
     executor/memory
+    executor/phases
     executor/recompute
     executor/shared_wires
     executor/storage
     executor/thick
     executor/tied
+    executor/update_check
     executor/weights
     executor/wire
     executor/worker
@@ -146,11 +153,16 @@ set(foal_tests
     model/stages
     optim/averaged
     optim/optim
+    options/arguments
+    options/minibatches
+    options/range
+    options/results
     predictor
     program/parity
     program/resnet
     program/translate
     recompute/saved
+    report/build
     report/chart
     report/directory
     report/facts
@@ -169,9 +181,11 @@ set(foal_tests
     schedule/frozen
     schedule/generate
     schedule/large
+    schedule/parse
     schedule/prove
     schedule/recompute
     schedule/replay
+    schedule/synchronous_phase
     schedule/text
     sequence_trainer
     sweep/results
@@ -209,19 +223,34 @@ set(foal_cuda_tests
 # tests/fail/<name>_fail.cpp
 set(foal_fail_tests
     average_of_a_plain_optimizer
+    batches_without_inputs
     chained_correction_of_a_stash
     correction_of_a_stash
+    cpp17
+    cpp17_of_a_leaf
     delay_policy_without_effect
     empty_model
+    fast_math
+    fastest
+    finite_math
+    delay_functor_of_other_states
+    evaluation_on_a_dataset
+    fit_of_a_dataset
     hook_of_another_scalar
+    layer_as_net
     layer_without_backward
     live_weights_of_gpipe
+    loss_and_schedule_swapped
+    loss_forgotten
     model_without_input
+    no_exceptions
     not_a_layer
+    optimizer_of_other_states
     optimizer_without_prepare
     policy_without_role
     prediction_beside_a_stash
     rescheduling_without_effect
+    schedule_forgotten
     schedule_is_wrong
     shapes_do_not_chain
     skip_never_added
@@ -230,7 +259,10 @@ set(foal_fail_tests
     storage_of_doubles
     tied_and_frozen
     two_optimizers
+    unknown_option
+    unknown_value
     warmup_without_effect
+    weights_of_another_net
     wire_of_doubles
     wrong_member
 )
@@ -245,6 +277,7 @@ set(foal_fuzz_targets
     results
     safetensors
     text
+    schedule
 )
 
 # bench/<name>_bench.cpp

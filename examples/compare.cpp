@@ -86,10 +86,10 @@ void train_all(std::vector<method_results>& all, network const& net, arguments c
         outcome result = net.train(e);
         std::lock_guard const lock(printing);
         if (result.diverged_at >= 0)
-          std::printf("%-10s seed %llu: diverged: %s\n", name(e.method), static_cast<unsigned long long>(e.seed),
+          std::printf("%-19s seed %llu: diverged: %s\n", title(e.method), static_cast<unsigned long long>(e.seed),
                       result.divergence.c_str());
         else
-          std::printf("%-10s seed %llu: %.2f %% of the test samples right\n", name(e.method),
+          std::printf("%-19s seed %llu: %.2f %% of the test samples right\n", title(e.method),
                       static_cast<unsigned long long>(e.seed), 100 * result.accuracy.back());
         std::fflush(stdout);
         all[m].runs[static_cast<std::size_t>(seed)] = std::move(result);
@@ -163,7 +163,7 @@ int compare_methods(arguments o, std::string const& command) {
   s.data = foal::sentence(data.name, " (", data.train.size(), " samples to train on, ", data.test.size(), " to test on)");
   s.network = foal::sentence(net.name, ": ", net.what);
   s.command = command;
-  s.build = foal::sentence("foal ", FOAL_VERSION_MAJOR, ".", FOAL_VERSION_MINOR, ".", FOAL_VERSION_PATCH, ", ", __VERSION__);
+  s.version = foal::sentence(FOAL_VERSION_MAJOR, ".", FOAL_VERSION_MINOR, ".", FOAL_VERSION_PATCH);
   s.classes = data.train.classes();
   std::printf("%s\n%s\n%d epochs, minibatch %d x %d, rate %g divided by 10 after epoch %d, %d seed%s, T3 for %d epochs\n\n",
               s.network.c_str(), s.data.c_str(), s.base.epochs, s.base.microbatches, s.base.microbatch_size, s.base.rate,

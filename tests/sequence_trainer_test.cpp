@@ -2,12 +2,15 @@
 #include <foal/data/sequence_batches.hpp>
 #include <foal/layer/loss/cross_entropy.hpp>
 #include <foal/optim/adam.hpp>
+#include <foal/predictor.hpp>
 #include <foal/schedule/async_1f1b.hpp>
 #include <foal/schedule/gpipe.hpp>
 #include <foal/trainer.hpp>
 #include <foal/zoo/transformer.hpp>
 
 #include <catch2/catch.hpp>
+#include <cmath>
+#include <span>
 
 namespace {
 
@@ -91,4 +94,36 @@ TEST_CASE("Sequences that do not fit are refused in a sentence", "[sequences]") 
   };
   run<schedule::gpipe> t({});
   CHECK_THROWS_WITH(t.fit(longer{}, {.quiet = true}), Catch::Matchers::Contains("has up to 9 values on axis 1"));
+}
+
+TEST_CASE("Sequences are predicted without their padding, in the source's order", "[sequences]") {
+  run<schedule::gpipe> t({.microbatch_size = 4, .microbatches = 2, .lr = {.rate = 3e-3}});
+  reversed const data{.samples = 26};
+  t.fit(data, {.epochs = 2, .quiet = true});
+  predictor<net> p({.microbatch_size = 4, .microbatches = 2, .workers = 2});
+  p.take(t);
+  auto const all = p.predict(data);
+  auto const passed = p.predict(data::sequences_in_order(data, 4));
+  REQUIRE(all.size() == 26);
+  REQUIRE(passed.size() == 26);
+  for (long long i = 0; i < 26; ++i) {
+    auto const& y = all[static_cast<std::size_t>(i)];
+    CHECK(y.of.positions() == data.length(i, 2));
+    CHECK(y.of.channels() == vocabulary);
+    CHECK(y.values.size() == static_cast<std::size_t>(y.of.size()));
+    CHECK(passed[static_cast<std::size_t>(i)].values == y.values);
+  }
+  // The mean over tokens of what evaluation scores.
+  double tokens = 0, sum = 0;
+  p.evaluate(data, [&](std::span<float const> y, std::span<std::int32_t const> target) {
+    for (std::size_t k = 0; k < target.size(); ++k) {
+      auto const row = y.subspan(k * vocabulary, vocabulary);
+      double total = 0;
+      for (float const v : row) total += std::exp(static_cast<double>(v));
+      sum += std::log(total) - static_cast<double>(row[static_cast<std::size_t>(target[k])]);
+      ++tokens;
+    }
+    return 0.0;
+  });
+  CHECK(sum / tokens == Approx(t.evaluate(data).loss).epsilon(1e-5));
 }

@@ -32,12 +32,13 @@ class arguments {
   template <class To>
   CLI::Option* whole(std::string const& names, To& to, long long least, long long largest, std::string const& help) {
     auto const expected = foal::sentence("a whole number from ", least, " to ", largest);
-    auto* const option = app_.add_option(names, to, help)->type_name("INT")->transform(checked(names, [=](std::string& text) {
-      long long v = 0;
-      if (!read(text, v) || v < least || v > largest) return expected;
-      text = std::to_string(v);  // without zeros in front, which would make it octal
-      return std::string();
-    }));
+    auto* const option =
+        app_.add_option(names, to, help)->type_name("INT")->transform(checked(names, [=](std::string& text) {
+          long long v = 0;
+          if (!read(text, v) || v < least || v > largest) return expected;
+          text = std::to_string(v);  // without zeros in front, which would make it octal
+          return std::string();
+        }));
     return shown(option, to, [&](auto v) { return v >= least && v <= largest; });
   }
 
@@ -81,7 +82,7 @@ class arguments {
   CLI::Option* method(std::string const& names, To& to, std::vector<std::string> known, std::string const& help) {
     known.push_back("pipemare");
     return choice(names, to, known, help)
-        ->check(CLI::Validator(
+        ->transform(CLI::Validator(
             [](std::string& text) {
               if (text == "pipemare") text = "t1t2t3";
               return std::string();

@@ -5,6 +5,7 @@
 #include <string>
 
 #include <foal/core/error.hpp>
+#include <foal/report/number.hpp>
 
 namespace options {
 
@@ -17,12 +18,13 @@ struct range {
   bool has(double v) const {
     return (above ? v > low : v >= low) && (below ? v < high : v <= high) && (!whole || v == std::trunc(v));
   }
-  /// "a number above 0 and up to 1e+06"
+  /// "a number above 0 and up to 1000"
   std::string text() const {
-    std::string const number = whole ? "a whole number " : "a number ";
-    if (above) return foal::sentence(number, "above ", low, below ? " and below " : " and up to ", high);
-    return below ? foal::sentence(number, "of ", low, " or more and below ", high)
-                 : foal::sentence(number, "from ", low, " to ", high);
+    std::string const number = whole ? "a whole number " : "a number ", least = foal::report::trimmed(low, 6),
+                      largest = foal::report::trimmed(high, 6);
+    if (above) return foal::sentence(number, "above ", least, below ? " and below " : " and up to ", largest);
+    return below ? foal::sentence(number, "of ", least, " or more and below ", largest)
+                 : foal::sentence(number, "from ", least, " to ", largest);
   }
 };
 

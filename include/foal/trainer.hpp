@@ -31,13 +31,16 @@ namespace foal {
 /// learning rate (lr::constant), delay compensation (delay::none), weight versions (flush for synchronous schedules, else
 /// live), warm-up, clipping, accumulation of weight gradients, storage of activations (storage::exact), wires between stages
 /// (wire::exact), initialisation, a hook after each update, executor (threads), foal::on<device>, foal::scalar<type>.
-template <model Net, class Loss, schedule::generator Schedule, class... Policies>
+template <class Net = lower::nothing_given, class Loss = lower::nothing_given, class Schedule = lower::nothing_given,
+          class... Policies>
 class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies...>,
                                            detail::trainer_types<Net, Loss, Schedule, Policies...>> {
   using types = detail::trainer_types<Net, Loss, Schedule, Policies...>;
 
  public:
   using model_type = typename types::model_type;
+  using loss_type = typename types::loss_type;
+  using schedule_type = typename types::schedule_type;
   using device_type = typename types::device_type;
   using scalar_type = typename types::scalar_type;
   using optim_type = typename types::optim_type;
@@ -54,14 +57,14 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
   using executor_type = typename types::executor_type;
   using target_type = typename types::target_type;
 
-  static constexpr int stages = stage_count<Net>;
-  static constexpr long long parameters = parameter_count<Net>();
-  static constexpr long long flops = forward_flops<Net>();  ///< of one sample's forward
-  static constexpr int most_ranks = lower::default_ranks<Schedule>(stages);
+  static constexpr int stages = stage_count<model_type>;
+  static constexpr long long parameters = parameter_count<model_type>();
+  static constexpr long long flops = forward_flops<model_type>();  ///< of one sample's forward
+  static constexpr int most_ranks = lower::default_ranks<schedule_type>(stages);
 
   /// d of a stage in microbatches, with one rank per stage. Does not depend on N.
   static constexpr int delay(int stage) {
-    schedule::program p = schedule::generate(Schedule{}, schedule::extent{stages, most_ranks, 1});
+    schedule::program p = schedule::generate(schedule_type{}, schedule::extent{stages, most_ranks, 1});
     return schedule::analyse(p.view()).stage[static_cast<std::size_t>(stage)].delay;
   }
 
@@ -78,8 +81,8 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
     warmup_type warmup{};
     clip_type clip{};
     wire_type wire{};
-    Loss loss{};
-    Schedule schedule{};
+    loss_type loss{};
+    schedule_type schedule{};
     initial_type initial{};
     hook_type hook{};  ///< after_update(update_view) of every stage's every update, on the stage's worker
     /// Plan the copies of weights that evaluations need; a device that computes nothing has nothing to evaluate.
@@ -101,7 +104,7 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
   };
 
   /// Allocates everything that the run needs. Throws foal::error where the numbers cannot work.
-  explicit trainer(config values)
+  explicit trainer(config values)  // foal: a value is no member of config, or out of order? config c{...}; names it
       : values_(merged(std::move(values))),
         ranks_(values_.ranks != 0 ? values_.ranks : most_ranks),
         tables_(make_tables()),
@@ -111,23 +114,34 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
 
   /// Trains for whole epochs; the last partial minibatch of an epoch is dropped. A stream crosses epochs without a flush;
   /// the end of a fit drains. A divergence ends the fit and is reported, not thrown. `augment`: see foal::data::augment.
-  template <data::source Source, class... Augment>
-  fit_report fit(Source const& source, fit_options options = {}, Augment... augment) {
-    check_samples(source);
-    return fit_batches(data::batches<Source, Augment...>(source, batching(options), augment...), options);
+  /// Sequences go in microbatches of similar lengths, without padding if all layers take that, and losses are weighted by
+  /// their targets.
+  template <class Source, class... Augment>
+  fit_report fit(Source const& source, fit_options options = {},  // foal: is each value a member of fit_options, in order?
+                 Augment... augment) {
+    static_assert(sizeof(executor::gives_samples<Source>) > 0);
+    if constexpr (data::sequence_source<Source>) {
+      static_assert(sizeof...(Augment) == 0, "foal: cannot augment sequences; let their source do it");
+      check_samples(source);
+      return fit_batches(
+          data::sequence_batches<Source>(source, batching(options), lower::best_layout<model_type, loss_type>()), options);
+    } else if constexpr (data::sample_source<Source>) {
+      check_samples(source);
+      return fit_batches(data::batches<Source, Augment...>(source, batching(options), augment...), options);
+    } else {
+      return {};
+    }
   }
 
-  /// The same for sequences: microbatches of similar lengths, without padding if all layers take that, and losses weighted
-  /// by their targets.
-  template <data::sequence_source Source>
-  fit_report fit(Source const& source, fit_options options = {}) {
-    check_samples(source);
-    return fit_batches(data::sequence_batches<Source>(source, batching(options), lower::best_layout<Net, Loss>()), options);
+  /// Updates that an epoch of a source has: what a learning rate counts in.
+  template <class Source>
+  long long updates_per_epoch(Source const& source) const {
+    return data::updates_per_epoch(source, values_.microbatch_size, values_.microbatches);
   }
 
   /// Trains for whole epochs on batches with minibatches_per_epoch() and what executor::source_of() takes.
   template <class Batches>
-  fit_report fit_batches(Batches const& batches, fit_options const& options) {
+  fit_report fit_batches(Batches const& batches, fit_options const& options) {  // foal: each a member of fit_options?
     long long const per_epoch = batches.minibatches_per_epoch();
     executor::run_request request = options.hooks;
     request.minibatches = per_epoch * options.epochs;
@@ -141,12 +155,14 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
     if (!options.metrics.empty()) log.emplace(options.metrics);
     std::string detail;
     request.evaluated = [&](evaluation_result const& r) {
-      detail = sentence("epoch ", r.update / per_epoch, "  test loss ", r.loss, "  accuracy ", 100 * r.accuracy, " %");
+      detail = sentence("epoch ", r.update / per_epoch, "  test loss ", r.loss);
+      if (tables_.loss.has_accuracy) detail += sentence("  accuracy ", 100 * r.accuracy, " %");
       if (!r.fault.empty()) progress.line(r.fault);
       if (log)
-        log->write([&r](report::json_writer& json) {
+        log->write([&r, this](report::json_writer& json) {
           json.begin_object().key("update").value(r.update).key("test_loss").value(r.loss);
-          json.key("test_accuracy").value(r.accuracy).end_object();
+          if (tables_.loss.has_accuracy) json.key("test_accuracy").value(r.accuracy);
+          json.end_object();
         });
       if (options.hooks.evaluated) options.hooks.evaluated(r);
     };
@@ -169,8 +185,9 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
   /// Trains for request.minibatches minibatches of anything that executor::source_of() takes.
   template <class Batches>
   executor::run_result run(Batches const& batches, executor::run_request request) {
+    executor::check_microbatch_size(batches, values_.microbatch_size);
     request.source = executor::source_of<scalar_type, target_type>(batches, request.source.shift);
-    lower::check_ragged<Net, Loss>(request.source.sample_lengths != nullptr, tables_.model_name);
+    lower::check_ragged<model_type, loss_type>(request.source.sample_lengths != nullptr, tables_.model_name);
     return engine_.run(request, warmup_minibatches());
   }
 
@@ -206,12 +223,9 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
   friend detail::net_weights<trainer, types>;
 
   static constexpr bool small_ = stages <= 32;
-  struct checks : lower::policies_are_sound<Schedule, scalar_type, optim_type, lr_type, delay_type, versions_type,
-                                            warmup_type, Policies...>,
-                  lower::is_a_hook<hook_type, scalar_type, device_type, lower::detail::uses_host_memory<device_type>()> {};
-  struct proofs : lower::proved<Schedule, stages, most_ranks, 1, small_>,
-                  lower::proved<Schedule, stages, most_ranks, 4, small_> {};
-  static_assert(sizeof(checks) > 0 && sizeof(proofs) > 0);
+  struct proofs : lower::proved<schedule_type, stages, most_ranks, 1, small_>,
+                  lower::proved<schedule_type, stages, most_ranks, 4, small_> {};
+  static_assert(sizeof(typename types::checks) > 0 && sizeof(proofs) > 0);
 
   long long minibatch_samples() const { return static_cast<long long>(values_.microbatch_size) * values_.microbatches; }
   long long warmup_minibatches() const {
@@ -233,10 +247,10 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
     require(!values_.evaluation || !lower::waits<device_type>, "cannot evaluate on ", type_name<device_type>(),
             ", because its ops wait instead of computing; train on a device that computes, or give .evaluation = false");
     using namespace lower;
-    policy_values<Loss, Schedule, optim_type, lr_type, delay_type, warmup_type, clip_type, initial_type> const values{
-        values_.loss,  values_.schedule, values_.optim, values_.lr,
-        values_.delay, values_.warmup,   values_.clip,  values_.initial};
-    run_tables t = lower::lower<Net, device_type, scalar_type, versions_type>(
+    policy_values<loss_type, schedule_type, optim_type, lr_type, delay_type, warmup_type, clip_type, initial_type> const
+        values{values_.loss,  values_.schedule, values_.optim, values_.lr,
+               values_.delay, values_.warmup,   values_.clip,  values_.initial};
+    run_tables t = lower::lower<model_type, device_type, scalar_type, versions_type>(
         schedule::extent{stages, ranks_, values_.microbatches}, accumulate_type::waits, values);
     lower::store_and_send<storage_type, device_type, scalar_type>(t, values_.wire);
     t.hook = lower::hook_of<hook_type, scalar_type>();
@@ -267,18 +281,18 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
   }
 
   void check(executor::source_facts const& source) const {
-    executor::check_source(source, tables_.model_name, Net::description, tables_.loss.targets_per_sample,
-                           !std::is_void_v<typename Loss::target>);
+    executor::check_source(source, tables_.model_name, model_type::description, tables_.loss.targets_per_sample,
+                           !std::is_void_v<typename loss_type::target>);
   }
   void check(executor::any_source<scalar_type, target_type> const& source) const {
     check(source.facts);
-    source.check_targets(tables_.loss, Net::description.output.channels());
+    source.check_targets(tables_.loss, model_type::description.output.channels());
   }
   template <class Source>
   void check_samples(Source const& source) const {
     auto const facts = executor::facts_of_source(source);
     check(facts);
-    executor::check_targets<target_type>(source, facts, tables_.loss, Net::description.output.channels());
+    executor::check_targets<target_type>(source, facts, tables_.loss, model_type::description.output.channels());
   }
 
   config values_;

@@ -61,4 +61,5 @@ TEST_CASE("windows that make no sense are refused") {
   CHECK_THROWS_AS(window_source({1, 2}, {.length = 2, .stride = 3}), foal::error);
   CHECK_THROWS_AS(window_source({1, 9}, {.length = 1, .vocabulary = 9}), foal::error);
   CHECK_THROWS_AS(window_source({1, -1}, {.length = 1}), foal::error);
+  CHECK_THROWS_WITH(window_source({1, 2}, {.length = 1, .vocabulary = -3}), Catch::Contains("its vocabulary is -3"));
 }

@@ -1,6 +1,8 @@
 // The element types of safetensors files, and their numbers as those that foal computes with.
 #pragma once
 
+#include <foal/core/config.hpp>
+
 #include <bit>
 #include <concepts>
 #include <cstddef>

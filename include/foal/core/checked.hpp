@@ -1,6 +1,8 @@
 // Products of sizes that come from outside, files and users: none wraps round.
 #pragma once
 
+#include <foal/core/config.hpp>
+
 #include <cstdint>
 #include <limits>
 

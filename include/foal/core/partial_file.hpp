@@ -1,6 +1,8 @@
 // Files that are not whole yet: each beside the one that it will become, locked for as long as its writer lives.
 #pragma once
 
+#include <foal/core/config.hpp>
+
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/file.h>

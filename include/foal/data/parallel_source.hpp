@@ -32,6 +32,13 @@ class parallel_source {
                   pair_limits limits = {}) {
     require(source.size() == target.size(), "cannot pair sequences, because there are ", source.size(), " sources and ",
             target.size(), " targets; give one target a source");
+    auto const check = [](char const* name, int value, int least) {
+      require_number(value >= least, "pair_limits", name, value, least == 0 ? "0 or more" : "1 or more");
+    };
+    check("source", limits.source, 1);
+    check("target", limits.target, 1);
+    check("source_vocabulary", limits.source_vocabulary, 0);
+    check("target_vocabulary", limits.target_vocabulary, 0);
     for (std::size_t i = 0; i < source.size(); ++i) {
       if (static_cast<long long>(source[i].size()) >= limits.source ||
           static_cast<long long>(target[i].size()) >= limits.target) {

@@ -30,6 +30,7 @@ class window_source {
   /// range.
   window_source(std::vector<std::int32_t> tokens, windowing how) : tokens_(std::move(tokens)), how_(how) {
     if (how_.stride == 0) how_.stride = how_.length;
+    require_number(how_.vocabulary >= 0, "windowing", "vocabulary", how_.vocabulary, "0 or more");
     require(how_.length > 0 && how_.stride > 0 && how_.stride <= how_.length, "cannot cut windows, because the length is ",
             how_.length, " and the stride ", how_.stride, "; give a positive length and a stride from 1 to the length");
     require(tokens_.size() > 1, "cannot cut windows, because the text has ", tokens_.size(),

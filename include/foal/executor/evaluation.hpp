@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 
+#include <foal/executor/check_sizes.hpp>
 #include <foal/executor/check_source.hpp>
 #include <foal/executor/memory.hpp>
 #include <foal/executor/moves.hpp>
@@ -18,7 +19,7 @@ namespace foal::executor {
 struct evaluation_result {
   long long update = 0;  ///< every stage's weights after this many updates
   double loss = 0;       ///< mean over the targets that count; NaN where there is none
-  double accuracy = 0;   ///< share of correct targets; one whose loss is not finite is none
+  double accuracy = 0;   ///< share of correct targets; one whose loss is not finite is none. NaN: the loss has none
   long long samples = 0;
   /// Empty where loss is a finite number; else the sentence that says why it is not: no target counts, a target is a class
   /// number that the model does not have, or samples from here to there have a loss that is not finite.
@@ -30,6 +31,7 @@ struct evaluation_result {
 class evaluator {
  public:
   evaluator(run_tables const& tables, run_values const& values) : t_(tables), samples_(values.evaluation_samples), plan_(1) {
+    check_sizes(t_, samples_, 4, ".evaluation_samples");
     std::size_t arriving = 0;
     for (auto const& s : t_.stages) {
       weights_.push_back(plan_.add("weights for evaluation", category::evaluation, 0, 0, bytes(s.weight_elements)));
@@ -98,7 +100,8 @@ class evaluator {
     constexpr double none = std::numeric_limits<double>::quiet_NaN();
     if (!misfit_.empty() || !(sum.weight > 0))
       return {update, none, none, source.samples, misfit_.empty() ? fault : misfit_};
-    return {update, sum.sum / sum.weight, static_cast<double>(sum.correct) / sum.weight, source.samples, fault};
+    double const accuracy = t_.loss.has_accuracy ? static_cast<double>(sum.correct) / sum.weight : none;
+    return {update, sum.sum / sum.weight, accuracy, source.samples, fault};
   }
 
   /// Why the last run() met a target that the model has no class for; empty: it did not.

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include <foal/core/checked.hpp>
+#include <foal/core/config.hpp>
 #include <foal/core/error.hpp>
 
 namespace foal {

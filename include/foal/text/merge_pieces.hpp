@@ -1,6 +1,8 @@
 // Applying ranked merges to a row of symbols in time that grows little faster than the row.
 #pragma once
 
+#include <foal/core/config.hpp>
+
 #include <compare>
 #include <cstddef>
 #include <functional>

@@ -26,6 +26,7 @@ struct fit_report {
   long long updates = 0;
   double seconds = 0, samples_per_second = 0;
 
+  /// Of the last evaluation; 0 where there is none, NaN where the loss has no accuracy (a regression).
   double accuracy() const { return evaluations.empty() ? 0 : evaluations.back().accuracy; }
 };
 

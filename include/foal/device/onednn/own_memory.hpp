@@ -1,6 +1,8 @@
 // Which of oneDNN's ways take memory of their own in every call: foal does not go them, so that a step allocates nothing.
 #pragma once
 
+#include <foal/core/config.hpp>
+
 #include <dnnl.hpp>
 #include <string_view>
 
