@@ -191,6 +191,7 @@ set(foal_headers
     foal/lower/checks.hpp
     foal/lower/describe.hpp
     foal/lower/device.hpp
+    foal/lower/frozen_rows.hpp
     foal/lower/functions.hpp
     foal/lower/hook.hpp
     foal/lower/lifetimes.hpp
