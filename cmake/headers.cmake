@@ -210,6 +210,7 @@ set(foal_headers
     foal/executor/any_source.hpp
     foal/executor/bound_stage.hpp
     foal/executor/calls.hpp
+    foal/executor/check_sizes.hpp
     foal/executor/check_source.hpp
     foal/executor/check_values.hpp
     foal/executor/diagnostic.hpp

@@ -53,7 +53,9 @@ set(foal_tests
     cases/ignored_labels
     cases/labels_from_one
     cases/metrics_file
+    cases/metadata_not_utf8
     cases/translate_texts
+    checkpoint/convert_weights
     checkpoint/element_types
     checkpoint/json
     checkpoint/safetensors
@@ -90,6 +92,7 @@ set(foal_tests
     data/views
     data/window_source
     delay/chain
+    delay/discrepancy_correction
     delay/stability
     device/host
     device/host/bfloat16
@@ -103,6 +106,7 @@ set(foal_tests
     device/timed
     executor/borrowed
     executor/calls
+    executor/check_sizes
     executor/check_source
     executor/compensation
     executor/diagnostics
@@ -227,8 +231,6 @@ set(foal_fail_tests
     cpp17
     cpp17_of_a_leaf
     delay_functor_of_other_states
-    delay_policy_without_effect
-    empty_model
     evaluation_on_a_dataset
     fast_math
     fastest

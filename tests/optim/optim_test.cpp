@@ -97,6 +97,36 @@ TEST_CASE("adamw shrinks the weight by itself") {
   }
 }
 
+TEST_CASE("adam and adamw of float: what the betas leave of 1 is the nearest float of the double, as in PyTorch") {
+  auto const check = [](auto const& optimizer) {
+    float w = 0, m = 0, v = 0;
+    optimizer.template prepare<float>(0.1, 1)(w, 1.0F, m, v);
+    CHECK(m == static_cast<float>(1 - optimizer.beta1));
+    CHECK(v == static_cast<float>(1 - optimizer.beta2));
+  };
+  check(optim::adam{});
+  check(optim::adamw{});
+  check(optim::adam{.beta1 = 0.99, .beta2 = 0.9999});
+}
+
+TEST_CASE("of float, the state of an optimizer follows that of double to rounding") {
+  auto const check = [](auto const& optimizer, int updates) {
+    float w = 0, m = 0, v = 0;
+    double wide_w = 0, wide_m = 0, wide_v = 0;
+    for (int t = 1; t <= updates; ++t) {
+      float const g = 0.75F + 0.5F * static_cast<float>(t % 3);
+      optimizer.template prepare<float>(0.01, t)(w, g, m, v);
+      optimizer.template prepare<double>(0.01, t)(wide_w, g, wide_m, wide_v);
+    }
+    CHECK(m == Approx(wide_m).epsilon(1e-6));
+    CHECK(v == Approx(wide_v).epsilon(1e-6));
+    CHECK(w == Approx(wide_w).epsilon(1e-6));
+  };
+  check(optim::adam{}, 5);
+  check(optim::adamw{}, 5);
+  check(optim::adam{.beta2 = 0.99999}, 5);
+}
+
 TEST_CASE("defaults are PyTorch's") {
   CHECK(optim::adam{}.beta1 == 0.9);
   CHECK(optim::adam{}.beta2 == 0.999);

@@ -37,15 +37,14 @@ struct discrepancy_correction {
 
   template <class S>
   struct average {
-    S gamma;
-    FOAL_HOST_DEVICE void operator()(S before, S after, S& delta) const {
-      delta = gamma * delta + (S(1) - gamma) * (after - before);
-    }
+    S gamma, rest;  ///< rest: 1 - gamma, computed in double
+    FOAL_HOST_DEVICE void operator()(S before, S after, S& delta) const { delta = gamma * delta + rest * (after - before); }
   };
   template <class S>
   average<S> after_update(moment m) const {
     double const lag = m.tau_fwd - m.tau_bkwd;
-    return {static_cast<S>(lag > 0 ? std::pow(decay, 1 / lag) : 0.0)};
+    double const gamma = lag > 0 ? std::pow(decay, 1 / lag) : 0;
+    return {static_cast<S>(gamma), static_cast<S>(1 - gamma)};
   }
 };
 

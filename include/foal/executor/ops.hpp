@@ -121,8 +121,8 @@ class stage_ops : public stage_weights {
     }
     collect_lent(t_, b);
     auto const n = static_cast<std::size_t>(b.table->trained_elements);
-    double const largest = t_.device.largest_magnitude(b.device, n, b.g);
-    if (!std::isfinite(largest)) return find_non_finite(b);
+    double const bound = t_.device.magnitude_bound(b.device, n, b.g);
+    if (!std::isfinite(bound)) return find_non_finite(b);
 
     double const divide = v_.microbatches;
     double scale = 1;
@@ -143,7 +143,7 @@ class stage_ops : public stage_weights {
     c.moment = b.moment();
     c.moment.rate = rate;
     bool const compensate = t_.compensates && b.compensates(t_.policies.delay_states);
-    if (std::string what = check_.find_non_finite(b, c, largest, compensate); !what.empty()) return what;
+    if (std::string what = check_.find_non_finite(b, c, bound, compensate); !what.empty()) return what;
     keep_version(b);
     for (probe* const look : watching_) look->before_update(b);
     for (lower::parameter_row const& p : b.table->parameters) {

@@ -29,7 +29,7 @@ inline std::size_t trial_bytes(run_tables const& t, lower::stage_table const& s)
 
 /// Reads the gradient once, as a check for finite numbers does; the rest follows from bounds on the stage's numbers, which
 /// are carried from update to update. Where they do not tell, they are measured; where those do not tell either, or the
-/// policies know no bounds, the update is done on copies, block by block, before it is done.
+/// policies know no bounds, the update, which is elementwise, is done on copies, block by block, before it is done.
 class update_check {
  public:
   explicit update_check(run_tables const& tables) : t_(tables) {}
@@ -46,7 +46,8 @@ class update_check {
       c.delay_states[k] = b.delay_state(k, p, t_.scalar_bytes);
   }
 
-  /// What the update would write that is not finite; empty: nothing. gradient: the largest magnitude of the stage's, finite.
+  /// What the update would write that is not finite; empty: nothing. gradient: no magnitude of the
+  /// stage's is above it.
   std::string find_non_finite(bound_stage& b, lower::update_call c, double gradient, bool compensate) const {
     if (t_.policies.bound != nullptr) {
       c.compensate = compensate;
@@ -76,14 +77,14 @@ class update_check {
   void measure(bound_stage& b, lower::update_call c, bool compensate) const {
     auto const n = static_cast<std::size_t>(b.table->trained_elements);
     b.bounds = {};
-    b.bounds.w = t_.device.largest_magnitude(b.device, n, b.w);
+    b.bounds.w = t_.device.magnitude_bound(b.device, n, b.w);
     for (int k = 0; k < t_.policies.optimizer_states; ++k)
-      b.bounds.state[k] = t_.device.largest_magnitude(b.device, n, b.states[k]);
+      b.bounds.state[k] = t_.device.magnitude_bound(b.device, n, b.states[k]);
     for (lower::parameter_row const& p : b.table->parameters) {
       if (!compensate || !b.delay_acts_on(p) || p.home_stage >= 0) continue;
       place(c, b, p, compensate);
       for (int k = 0; k < t_.policies.delay_states; ++k)
-        b.bounds.delay[k] = std::max(b.bounds.delay[k], t_.device.largest_magnitude(b.device, c.n, c.delay_states[k]));
+        b.bounds.delay[k] = std::max(b.bounds.delay[k], t_.device.magnitude_bound(b.device, c.n, c.delay_states[k]));
     }
   }
 

@@ -27,8 +27,8 @@ struct device_functions {
   void (*synchronise)(void* device) = nullptr;
   void (*add)(void* device, std::size_t n, void const* a, void const* b, void* y) = nullptr;  ///< y = a + b; y may be a
   bool (*all_finite)(void* device, std::size_t n, void const* x) = nullptr;
-  /// No magnitude is above it; NaN or infinite where an element is not finite, and nowhere else.
-  double (*largest_magnitude)(void* device, std::size_t n, void const* x) = nullptr;
+  /// No magnitude is above it; NaN where an element is not finite, and nowhere else.
+  double (*magnitude_bound)(void* device, std::size_t n, void const* x) = nullptr;
   double (*sum_of_squares)(void* device, std::size_t n, void const* x) = nullptr;
   /// From the scalar type to that of stored activations, and back; null where they are of one type.
   void (*narrow)(void* device, std::size_t n, void const* x, void* y) = nullptr;

@@ -14,15 +14,16 @@ namespace foal::optim {
 namespace detail {
 
 /// m <- b1 m + (1 - b1) g;  v <- b2 v + (1 - b2) g^2;  w <- w - lr / (1 - b1^t) * m / (sqrt(v) / sqrt(1 - b2^t) + eps).
+/// What these numbers leave of 1 is computed in double: of 0.999 float itself would give 0.00100005.
 template <class S>
 struct adam_step {
-  S rate, beta1, beta2, eps, coupled, shrink;  ///< rate: lr / (1 - b1^t); shrink: 1 - lr * decoupled decay
-  S root;                                      ///< sqrt(1 - b2^t)
+  S rate, beta1, rest1, beta2, rest2, eps, coupled, shrink;  ///< rate: lr / (1 - b1^t); shrink: 1 - lr * decoupled decay
+  S root;                                                    ///< sqrt(1 - b2^t)
   FOAL_HOST_DEVICE void operator()(S& w, S g, S& m, S& v) const {
     using std::sqrt;
     g += coupled * w;
-    m = beta1 * m + (S(1) - beta1) * g;
-    v = beta2 * v + (S(1) - beta2) * g * g;
+    m = beta1 * m + rest1 * g;
+    v = beta2 * v + rest2 * g * g;
     w = w * shrink - rate * (m / (sqrt(v) / root + eps));
   }
 };
@@ -33,7 +34,9 @@ adam_step<S> prepare_adam(double rate, long long t, double beta1, double beta2, 
   double const n = static_cast<double>(t);
   return {static_cast<S>(rate / (1 - std::pow(beta1, n))),
           static_cast<S>(beta1),
+          static_cast<S>(1 - beta1),
           static_cast<S>(beta2),
+          static_cast<S>(1 - beta2),
           static_cast<S>(eps),
           static_cast<S>(coupled),
           static_cast<S>(1 - rate * decoupled),
