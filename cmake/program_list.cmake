@@ -54,6 +54,8 @@ set(foal_tests
     cases/labels_from_one
     cases/metrics_file
     cases/metadata_not_utf8
+    cases/one_minibatch
+    cases/save_when_evaluated
     cases/translate_texts
     checkpoint/convert_weights
     checkpoint/element_types
@@ -104,6 +106,7 @@ set(foal_tests
     device/onednn
     device/onednn_training
     device/timed
+    executor/arena
     executor/borrowed
     executor/calls
     executor/check_sizes
@@ -118,6 +121,7 @@ set(foal_tests
     executor/memory
     executor/phases
     executor/recompute
+    executor/run_request
     executor/shared_wires
     executor/storage
     executor/thick
