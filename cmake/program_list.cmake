@@ -235,6 +235,8 @@ set(foal_fail_tests
     cpp17
     cpp17_of_a_leaf
     delay_functor_of_other_states
+    delay_policy_without_effect
+    empty_model
     evaluation_on_a_dataset
     fast_math
     fastest

@@ -99,7 +99,8 @@ TEST_CASE("A full disk under the metrics ends no training, and is said once", "[
 TEST_CASE("Metrics that cannot be begun, and epochs that cannot be, are refused before the training", "[cases]") {
   data::memory<> const d = samples();
   run t(values());
-  CHECK_THROWS_WITH(t.fit(d, {.quiet = true, .metrics = "nowhere/m.jsonl"}), Catch::StartsWith("cannot write nowhere/m.jsonl"));
+  CHECK_THROWS_WITH(t.fit(d, {.quiet = true, .metrics = "nowhere/m.jsonl"}),
+                    Catch::StartsWith("cannot write nowhere/m.jsonl"));
   CHECK_THROWS_WITH(t.fit(d, {.epochs = -4, .quiet = true}), Catch::Contains("its epochs is -4"));
   CHECK(t.updates() == 0);
   CHECK(t.fit(d, {.epochs = 0, .quiet = true}).epoch_loss.empty());

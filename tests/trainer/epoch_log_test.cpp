@@ -9,11 +9,21 @@
 
 namespace {
 
-using foal::detail::epoch_line;
 using foal::detail::epoch_log;
 
-epoch_line epoch(int e) {
-  return {.epoch = e, .update = 10 * e, .train_loss = 1.0 / e, .learning_rate = 0.5, .seconds = 2, .samples_per_second = 8};
+/// As much of a run's tables as the lines need: one phase, a rate that tells its moment.
+foal::lower::run_tables tables() {
+  foal::lower::run_tables t;
+  t.phases.resize(1);
+  t.phases[0].facts.stage.resize(1);
+  t.phases[0].facts.stage[0].tau_fwd = 0.5;
+  t.rate = [](void const*, foal::lr::moment m) { return static_cast<double>(m.update) + m.tau; };
+  return t;
+}
+foal::lower::run_tables const run = tables();
+
+foal::detail::fit_facts facts(long long evaluate_every = 0) {
+  return {.tables = &run, .per_epoch = 10, .most = 5, .evaluate_every = evaluate_every, .samples = 80};
 }
 
 std::vector<std::string> lines(std::string const& path) { return foal::data::lines_of(foal_test::text_of(path)); }
@@ -23,53 +33,57 @@ std::vector<std::string> lines(std::string const& path) { return foal::data::lin
 TEST_CASE("a line waits for its evaluation, and the next one for it", "[trainer]") {
   foal_test::temporary_directory const folder;
   std::string const path = folder / "m.jsonl";
-  epoch_log log;
-  log.begin(path, false);
-  log.ended(epoch(1), false);
-  CHECK(lines(path) == std::vector<std::string>{"{\"epoch\":1,\"update\":10,\"train_loss\":1,\"learning_rate\":0.5,"
-                                                "\"seconds\":2,\"samples_per_second\":8}"});
-  log.ended(epoch(2), true);
-  log.ended(epoch(4), false);
+  std::vector<std::string> begun;
+  epoch_log log(begun, path, false, facts(20));
+  log.ended(0, {3, 6, 0});
+  REQUIRE(lines(path).size() == 1);
+  CHECK_THAT(lines(path)[0], Catch::StartsWith(R"({"epoch":1,"update":10,"train_loss":0.5,"learning_rate":9.5,"seconds":)"));
+  log.ended(1, {2, 8, 0});
+  log.ended(2, {0, 0, 0});
   CHECK(lines(path).size() == 1);
   log.evaluated({.update = 20, .loss = 0.25, .accuracy = 0.75});
   REQUIRE(lines(path).size() == 3);
-  CHECK_THAT(lines(path)[1], Catch::Contains("\"train_loss\":0.5,\"test_loss\":0.25,\"test_accuracy\":0.75,"));
-  log.ended(epoch(5), true);
+  CHECK_THAT(lines(path)[1], Catch::Contains(R"("train_loss":0.25,"test_loss":0.25,"test_accuracy":0.75,)"));
+  CHECK_THAT(lines(path)[2], Catch::Contains(R"("train_loss":null,"learning_rate":29.5)"));
+  log.ended(3, {1, 1, 0});
+  log.ended(4, {1, 1, 0});
+  CHECK(lines(path).size() == 3);
   log.finish({{.update = 40, .stage = 1}});
-  REQUIRE(lines(path).size() == 5);
-  CHECK_THAT(lines(path)[3], Catch::StartsWith("{\"epoch\":5,"));
-  CHECK_THAT(lines(path)[4], Catch::StartsWith("{\"update\":40,\"stage\":1,"));
+  REQUIRE(lines(path).size() == 6);
+  CHECK_THAT(lines(path)[4], Catch::StartsWith(R"({"epoch":5,)"));
+  CHECK_THAT(lines(path)[5], Catch::StartsWith(R"({"update":40,"stage":1,)"));
 }
 
 TEST_CASE("a path is begun by the first fit, and later ones go on", "[trainer]") {
   foal_test::temporary_directory const folder;
   std::string const path = folder / "m.jsonl";
   foal_test::write(path, {'{', '}', '\n'});
-  epoch_log log;
-  for (int fit = 1; fit <= 3; ++fit) {
-    log.begin(fit == 2 ? folder / "./m.jsonl" : path, false);
-    log.ended(epoch(fit), false);
-    log.finish({});
-  }
+  std::vector<std::string> begun, other, another;
+  for (std::string const& name : {path, folder / "./m.jsonl", path})
+    epoch_log(begun, name, false, facts()).ended(0, {1, 1, 0});
   CHECK(lines(path).size() == 3);
-  epoch_log other;
-  other.begin(path, true);
-  other.ended(epoch(1), false);
+  epoch_log(other, path, true, facts()).ended(0, {1, 1, 0});
   CHECK(lines(path).size() == 4);
-  epoch_log another;
-  another.begin(path, false);
+  epoch_log(another, path, false, facts());
   CHECK(lines(path).empty());
-  another.begin("", false);  // no metrics
-  another.ended(epoch(1), false);
-  CHECK_THROWS_AS(another.begin(folder / "nowhere/m.jsonl", false), foal::error);
+  epoch_log(another, "", false, facts()).ended(0, {1, 1, 0});  // no metrics
+  CHECK_THROWS_AS(epoch_log(another, folder / "nowhere/m.jsonl", false, facts()), foal::error);
+}
+
+TEST_CASE("what is thrown costs no line", "[trainer]") {
+  foal_test::temporary_directory const folder;
+  std::string const path = folder / "m.jsonl";
+  std::vector<std::string> begun;
+  { epoch_log(begun, path, false, facts(10)).ended(0, {1, 1, 0}); }  // its evaluation never comes
+  CHECK(lines(path).size() == 1);
 }
 
 TEST_CASE("a full disk is told once and thrown never", "[trainer]") {
-  epoch_log log;
-  log.begin("/dev/full", false);
-  log.ended(epoch(1), false);
+  std::vector<std::string> begun;
+  epoch_log log(begun, "/dev/full", false, facts());
+  log.ended(0, {1, 1, 0});
   CHECK_THAT(log.take_fault(), Catch::StartsWith("cannot write a line to /dev/full, because"));
-  log.ended(epoch(2), false);
+  log.ended(1, {1, 1, 0});
   log.finish({{.update = 40}});
   CHECK(log.take_fault().empty());
 }

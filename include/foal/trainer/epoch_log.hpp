@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <cstddef>
 #include <deque>
@@ -16,6 +17,7 @@
 
 #include <foal/executor/diagnostic.hpp>
 #include <foal/executor/evaluation.hpp>
+#include <foal/layer/loss/result.hpp>
 #include <foal/lower/run_tables.hpp>
 #include <foal/report/json_lines.hpp>
 
@@ -23,7 +25,7 @@ namespace foal::detail {
 
 /// What is known of an epoch.
 struct epoch_line {
-  long long epoch = 0, update = 0;  ///< of the trainer, from 1; the updates that end it
+  long long epoch = 0, update = 0;                               ///< of the trainer, from 1; the updates that end it
   double train_loss = std::numeric_limits<double>::quiet_NaN();  ///< mean, as the forwards saw it
   std::optional<executor::evaluation_result> test{};
   double learning_rate = 0;                    ///< of the last stage's last update
@@ -38,35 +40,49 @@ struct epoch_line {
   }
 };
 
-/// The rate of the last stage's update number `update`, from 1; `warmup` updates belong to the first phase of two.
-inline double rate_of(lower::run_tables const& t, long long update, long long warmup) {
-  bool const two = t.phases.size() > 1;
-  lower::phase_table const& phase = two && update <= warmup ? t.phases.front() : t.phases.back();
-  schedule::program program = phase.program;
-  bool const asynchronous = &phase == &t.phases.back() && program.view().asynchronous;
-  return t.rate(t.rate_value, {update - 1, asynchronous, update - 1 - (two ? warmup : 0), phase.facts.stage.back().tau_fwd});
-}
+/// What the lines of a fit say besides losses.
+struct fit_facts {
+  lower::run_tables const* tables = nullptr;
+  long long warmup = 0;                       ///< updates of the first phase of two
+  long long epochs = 0, updates = 0;          ///< of the trainer before the fit
+  long long per_epoch = 1, most = 0;          ///< updates of an epoch, epochs of the fit
+  long long evaluate_every = 0, samples = 0;  ///< updates, 0: no evaluations; samples of an epoch
+  double seconds = 0;                         ///< of the trainer's earlier fits
+};
 
-/// The metrics that a trainer's fits write. A path is begun anew by the first fit that names it, unless it is to append;
-/// the trainer's later fits go on. What cannot be written is no fault of the training: it is tried again with the next line.
+/// The metrics that one fit writes. A path is begun anew by a trainer's first fit that names it, unless it is to append;
+/// later fits go on. What cannot be written is no fault of the training: it is tried again with the next line.
 class epoch_log {
  public:
-  /// Before a fit; nothing for an empty path. Throws foal::error where the file cannot be written.
-  void begin(std::string const& path, bool append) {
-    lines_.reset();
-    waiting_.clear();
-    fault_.clear();
+  /// begun: the paths of the trainer's fits. Nothing for an empty path. Throws foal::error where the file cannot be written.
+  epoch_log(std::vector<std::string>& begun, std::string const& path, bool append, fit_facts const& facts)
+      : facts_(facts), begin_(clock::now()), last_(begin_) {
     if (path.empty()) return;
     std::error_code code;
     std::string const name = std::filesystem::absolute(path, code).lexically_normal().string();
-    bool const known = std::find(begun_.begin(), begun_.end(), name) != begun_.end();
+    bool const known = std::find(begun.begin(), begun.end(), name) != begun.end();
     lines_.emplace(path, append || known);
-    if (!known) begun_.push_back(name);
+    if (!known) begun.push_back(name);
+    schedule::program program = facts_.tables->phases.back().program;
+    asynchronous_ = program.view().asynchronous;
   }
+  epoch_log(epoch_log const&) = delete;
+  epoch_log& operator=(epoch_log const&) = delete;
+  /// What a callback throws costs no line.
+  ~epoch_log() { finish({}); }
 
-  /// An epoch has ended, one after the other. `tested`: its evaluation is still to come, and the line waits for it.
-  void ended(epoch_line const& line, bool tested) {
+  /// Epoch i of the fit, from 0, has ended.
+  void ended(long long i, loss::loss_result const& sum) {
     if (!lines_) return;
+    auto const now = clock::now();
+    double const lasted = std::chrono::duration<double>(now - std::exchange(last_, now)).count();
+    epoch_line line{.epoch = facts_.epochs + i + 1, .update = facts_.updates + (i + 1) * facts_.per_epoch};
+    if (sum.weight > 0) line.train_loss = sum.sum / sum.weight;
+    line.learning_rate = rate_of(line.update);
+    line.seconds = facts_.seconds + std::chrono::duration<double>(now - begin_).count();
+    line.samples_per_second = lasted > 0 ? static_cast<double>(facts_.samples) / lasted : 0;
+    bool const tested =
+        facts_.evaluate_every > 0 && (i + 1 == facts_.most || (line.update - facts_.updates) % facts_.evaluate_every == 0);
     constexpr std::size_t most = 4096;  // more are not kept where none can be written
     if (waiting_.size() == most) waiting_.pop_front();
     waiting_.push_back({line, tested});
@@ -101,6 +117,15 @@ class epoch_log {
     bool tested;
   };
 
+  /// Of the last stage's update with this number, from 1.
+  double rate_of(long long update) const {
+    lower::run_tables const& t = *facts_.tables;
+    long long const warmup = t.phases.size() > 1 ? facts_.warmup : 0;
+    bool const last = update > warmup;
+    lower::phase_table const& phase = last ? t.phases.back() : t.phases.front();
+    return t.rate(t.rate_value, {update - 1, last && asynchronous_, update - 1 - warmup, phase.facts.stage.back().tau_fwd});
+  }
+
   void write_known() {
     for (; !waiting_.empty() && !waiting_.front().tested; waiting_.pop_front())
       if (!write([&](report::json_writer& json) { waiting_.front().line.write(json); })) return;
@@ -120,7 +145,11 @@ class epoch_log {
     }
   }
 
-  std::vector<std::string> begun_;
+  using clock = std::chrono::steady_clock;
+
+  fit_facts facts_;
+  bool asynchronous_ = false;
+  clock::time_point begin_, last_;
   std::optional<report::json_lines> lines_;
   std::deque<waiting> waiting_;
   std::string fault_;
