@@ -255,6 +255,7 @@ set(foal_headers
     foal/zoo/gpt.hpp
     foal/zoo/resnet.hpp
     foal/zoo/transformer.hpp
+    foal/trainer/epoch_log.hpp
     foal/trainer/facts.hpp
     foal/trainer/fit_report.hpp
     foal/trainer/net_weights.hpp
