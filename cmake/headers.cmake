@@ -3,18 +3,24 @@
 
 set(foal_headers
     foal/core/atomic_file.hpp
+    foal/core/checked.hpp
     foal/core/config.hpp
     foal/core/denormals.hpp
     foal/core/error.hpp
+    foal/core/file.hpp
+    foal/core/partial_file.hpp
     foal/core/pause.hpp
     foal/core/random.hpp
     foal/core/role.hpp
     foal/core/type_list.hpp
     foal/core/type_name.hpp
+    foal/core/writable.hpp
+    foal/core/utf8.hpp
 
     foal/tensor/plan.hpp
     foal/tensor/shape.hpp
     foal/report/bar_chart.hpp
+    foal/report/build.hpp
     foal/report/cell.hpp
     foal/report/chart.hpp
     foal/report/directory.hpp
@@ -76,6 +82,7 @@ set(foal_headers
     foal/schedule/injected.hpp
     foal/schedule/one_f_one_b.hpp
     foal/schedule/op.hpp
+    foal/schedule/parse.hpp
     foal/schedule/pipemare.hpp
     foal/schedule/program.hpp
     foal/schedule/prove.hpp
@@ -85,6 +92,7 @@ set(foal_headers
     foal/schedule/segments.hpp
     foal/schedule/sequential.hpp
     foal/schedule/svg.hpp
+    foal/schedule/synchronous_phase.hpp
     foal/schedule/text.hpp
     foal/schedule/timeline.hpp
     foal/schedule/unit.hpp
@@ -96,8 +104,10 @@ set(foal_headers
     foal/text/bleu.hpp
     foal/text/bpe.hpp
     foal/text/bpe_learner.hpp
+    foal/text/encoding.hpp
     foal/text/entries.hpp
     foal/text/escape.hpp
+    foal/text/merge_pieces.hpp
     foal/text/perplexity.hpp
     foal/text/search.hpp
     foal/text/subwords.hpp
@@ -202,6 +212,7 @@ set(foal_headers
     foal/executor/any_source.hpp
     foal/executor/bound_stage.hpp
     foal/executor/calls.hpp
+    foal/executor/check_sizes.hpp
     foal/executor/check_source.hpp
     foal/executor/check_values.hpp
     foal/executor/diagnostic.hpp
@@ -222,13 +233,17 @@ set(foal_headers
     foal/executor/shared_wires.hpp
     foal/executor/tables.hpp
     foal/executor/tied.hpp
+    foal/executor/update_check.hpp
     foal/executor/weights.hpp
     foal/executor/worker.hpp
 
+    foal/checkpoint/element_types.hpp
     foal/checkpoint/json.hpp
     foal/checkpoint/layout.hpp
     foal/checkpoint/safetensors.hpp
+    foal/checkpoint/safetensors_content.hpp
     foal/checkpoint/safetensors_file.hpp
+    foal/checkpoint/values.hpp
     foal/zoo/blocks.hpp
     foal/zoo/gpt.hpp
     foal/zoo/resnet.hpp
@@ -255,7 +270,9 @@ set(foal_onednn_headers
     foal/device/onednn/convolution.hpp
     foal/device/onednn/library.hpp
     foal/device/onednn/one_thread.hpp
+    foal/device/onednn/own_memory.hpp
     foal/device/onednn/product.hpp
+    foal/device/onednn/sgemm.hpp
     foal/device/onednn/step.hpp
     foal/onednn.hpp
 )

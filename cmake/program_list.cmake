@@ -50,18 +50,29 @@ set(foal_example_parts
 
 # tests/<name>_test.cpp; the target is the file's name, with the folder in front where two folders have one
 set(foal_tests
+    cases/grouping_locale
     cases/ignored_labels
     cases/labels_from_one
+    cases/metadata_not_utf8
+    cases/translate_texts
+    checkpoint/convert_weights
+    checkpoint/element_types
     checkpoint/json
     checkpoint/safetensors
+    checkpoint/safetensors_file
+    checkpoint/values
     clip/clip
     core/atomic_file
+    core/checked
     core/denormals
     core/error
+    core/file
     core/random
     core/role
     core/type_list
     core/type_name
+    core/writable
+    core/utf8
     data/augment
     data/batches
     data/cifar10
@@ -81,6 +92,7 @@ set(foal_tests
     data/views
     data/window_source
     delay/chain
+    delay/discrepancy_correction
     delay/stability
     device/host
     device/host/bfloat16
@@ -94,6 +106,7 @@ set(foal_tests
     device/timed
     executor/borrowed
     executor/calls
+    executor/check_sizes
     executor/check_source
     executor/compensation
     executor/diagnostics
@@ -103,14 +116,17 @@ set(foal_tests
     executor/frozen
     executor/hook
     executor/memory
+    executor/phases
     executor/recompute
     executor/shared_wires
     executor/storage
     executor/thick
     executor/tied
+    executor/update_check
     executor/weights
     executor/wire
     executor/worker
+    gpt/draw
     layer/attention
     layer/check_gradient
     layer/conv
@@ -139,11 +155,16 @@ set(foal_tests
     model/stages
     optim/averaged
     optim/optim
+    options/arguments
+    options/minibatches
+    options/range
+    options/results
     predictor
     program/parity
     program/resnet
     program/translate
     recompute/saved
+    report/build
     report/chart
     report/directory
     report/facts
@@ -162,11 +183,14 @@ set(foal_tests
     schedule/frozen
     schedule/generate
     schedule/large
+    schedule/parse
     schedule/prove
     schedule/recompute
     schedule/replay
+    schedule/synchronous_phase
     schedule/text
     sequence_trainer
+    sweep/results
     sweep/setting
     sweep/teacher
     sweep/train
@@ -176,6 +200,7 @@ set(foal_tests
     text/alphabet
     text/bleu
     text/bpe
+    text/encoding
     text/entries
     text/escape
     text/perplexity
@@ -203,9 +228,14 @@ set(foal_fail_tests
     batches_without_inputs
     chained_correction_of_a_stash
     correction_of_a_stash
-    delay_functor_of_other_states
+    cpp17
+    cpp17_of_a_leaf
     delay_policy_without_effect
     empty_model
+    fast_math
+    fastest
+    finite_math
+    delay_functor_of_other_states
     evaluation_on_a_dataset
     fit_of_a_dataset
     hook_of_another_scalar
@@ -215,6 +245,7 @@ set(foal_fail_tests
     loss_and_schedule_swapped
     loss_forgotten
     model_without_input
+    no_exceptions
     not_a_layer
     optimizer_of_other_states
     optimizer_without_prepare
@@ -240,7 +271,15 @@ set(foal_fail_tests
 
 # tests/fuzz/<name>_fuzz.cpp, each with seeds in tests/fuzz/seeds/<name>
 set(foal_fuzz_targets
+    cifar
+    gzip
+    idx
     json
+    npy
+    results
+    safetensors
+    text
+    schedule
 )
 
 # bench/<name>_bench.cpp

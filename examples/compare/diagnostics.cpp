@@ -56,7 +56,7 @@ report::figure by_stage(std::vector<method_results> const& all, quantity const& 
     if (!any_finite(y)) continue;
     std::vector<double> x;
     for (std::size_t s = 0; s < stages; ++s) x.push_back(static_cast<double>(s));
-    chart.curves.push_back({.label = name(m.method), .x = std::move(x), .y = y});
+    chart.curves.push_back({.label = title(m.method), .x = std::move(x), .y = y});
   }
   return {chart.curves.empty() ? "" : chart.svg(), q.caption};
 }
@@ -71,7 +71,7 @@ report::figure over_updates(std::vector<method_results> const& all, quantity con
     auto const y = means(rows, q.value, x.size(), [&x](diagnostic const& d) {
       return static_cast<std::size_t>(std::lower_bound(x.begin(), x.end(), static_cast<double>(d.update)) - x.begin());
     });
-    if (any_finite(y)) chart.curves.push_back({.label = name(m.method), .x = std::move(x), .y = y});
+    if (any_finite(y)) chart.curves.push_back({.label = title(m.method), .x = std::move(x), .y = y});
   }
   return {chart.curves.empty() ? "" : chart.svg(), std::string(q.caption) + " Mean over stages."};
 }

@@ -56,7 +56,7 @@ struct outcome {
 struct timed_run {
   virtual ~timed_run() = default;
   virtual double run(long long minibatches) = 0;
-  /// Spans of the ops of the next n minibatches.
+  /// Spans of about n minibatches' ops with the pipeline full: from the first B of stage 0 to its last F.
   virtual std::vector<foal::report::span> trace(long long minibatches) = 0;
   /// The method's program, and the synchronous one of its warm-up.
   virtual foal::schedule::program program() const = 0;

@@ -103,9 +103,9 @@ class timed_trainer : public timed_run {
   foal::schedule::program program() const override { return trainer_.tables().phases.back().program; }
 
   std::vector<foal::report::span> trace(long long minibatches) override {
-    foal::report::trace trace(workers_, 1 << 16);
-    work(minibatches, &trace);
-    return trace.spans();
+    foal::report::trace trace(workers_, 1 << 17);
+    work(minibatches + 1 + trainer_.tables().phases.back().facts.periods_after, &trace);
+    return foal::report::full_pipeline(trace.spans());
   }
 
  private:

@@ -28,9 +28,15 @@ report::line_chart curves(std::vector<method_results> const& all, settings const
       run.resize(epochs.size(), std::numeric_limits<double>::quiet_NaN());
       runs.push_back(std::move(run));
     }
-    chart.curves.push_back(report::mean_curve(name(m.method), epochs, runs));
+    chart.curves.push_back(report::mean_curve(title(m.method), epochs, runs));
   }
   return chart;
+}
+
+int workers_of(std::vector<report::span> const& spans) {
+  int workers = 0;
+  for (report::span const& s : spans) workers = std::max(workers, s.worker + 1);
+  return workers;
 }
 
 }  // namespace
@@ -79,7 +85,7 @@ report::table summary(std::vector<method_results> const& all, settings const& s,
     for (outcome const& o : m.runs) tau = std::max(tau, o.max_tau);
     t.add({title(m.method),
            {percent(mean), mean},
-           accuracy.size() > 1 ? "+-" + percent(report::standard_deviation(accuracy)) : "",
+           accuracy.size() > 1 ? "± " + percent(report::standard_deviation(accuracy)) : "",
            report::shortest(diverged) + " of " + report::shortest(m.runs.size()),
            {report::grouped(static_cast<long long>(m.samples_per_s)), m.samples_per_s},
            {percent(m.utilisation, 1), m.utilisation},
@@ -93,7 +99,7 @@ report::table summary(std::vector<method_results> const& all, settings const& s,
 
 report::table memory_table(std::vector<method_results> const& all) {
   report::table t{{{"bytes / GPipe's", report::align::left}}};
-  for (method_results const& m : all) t.columns.push_back({name(m.method)});
+  for (method_results const& m : all) t.columns.push_back({title(m.method)});
   auto const gpipe = all.front().facts.bytes;
   auto const reference = gpipe.entries();
   for (std::size_t i = 0; i < reference.size(); ++i) {
@@ -146,7 +152,7 @@ void write_report(std::vector<method_results> const& all, settings const& s, dou
   for (method_results const& m : all)
     for (std::size_t i = 0; i < m.runs.size(); ++i)
       if (m.runs[i].diverged_at >= 0)
-        page.warning(foal::sentence(name(m.method), ", seed ", s.base.seed + i, ": ", m.runs[i].divergence));
+        page.warning(foal::sentence(title(m.method), ", seed ", s.base.seed + i, ": ", m.runs[i].divergence));
 
   page.section("Curves");
   auto accuracy = curves(all, s, "Test accuracy", "%", &outcome::accuracy, 100);
@@ -167,12 +173,13 @@ void write_report(std::vector<method_results> const& all, settings const& s, dou
   page.section("Memory");
   page.add(memory_table(all), "Bytes of each category relative to GPipe's; where GPipe has none, the bytes.");
   report::bar_chart bars{.title = "Memory of training by category", .x_label = "MiB"};
-  for (method_results const& m : all) bars.groups.push_back(name(m.method));
+  for (method_results const& m : all) bars.groups.push_back(title(m.method));
   for (std::size_t i = 0; i < all.front().facts.bytes.entries().size(); ++i) {
     report::bar_part part{all.front().facts.bytes.entries()[i].first, {}};
     for (method_results const& m : all)
       part.values.push_back(static_cast<double>(m.facts.bytes.entries()[i].second) / (1 << 20));
-    if (part.label != "evaluation" && part.label != "diagnostics") bars.parts.push_back(std::move(part));
+    bool const any = std::any_of(part.values.begin(), part.values.end(), [](double v) { return v > 0; });
+    if (any && part.label != "evaluation" && part.label != "diagnostics") bars.parts.push_back(std::move(part));
   }
   page.add(report::figure{bars.svg(), "What each method allocates, the copies for evaluations and diagnostics left out."});
 
@@ -185,20 +192,34 @@ void write_report(std::vector<method_results> const& all, settings const& s, dou
       foal::schedule::program program = m.program;
       int const fill =
           m.facts.asynchronous ? 2 * m.facts.ranks / s.base.microbatches : 0;  // minibatches until all ranks work
-      page.add(report::figure{foal::schedule::svg(program.view(), 3 + fill, m.facts.schedule), title(m.method)});
+      page.add(report::figure{
+          foal::schedule::svg(program.view(), 3 + fill, m.facts.schedule),
+          foal::sentence(title(m.method),
+                         m.facts.asynchronous
+                             ? ": the pipeline fills once; then every rank runs a forward and a backward in each "
+                               "slot, until the run ends."
+                             : ": every minibatch fills the pipeline and drains it again, so ranks are idle.")});
     }
 
   page.section("Traces");
   page.paragraph(
-      "What the workers of this machine really did over a few minibatches; the same spans are in trace-METHOD.json for "
+      "What workers of this machine really did over a few minibatches, from the first backward of stage 0 to its last "
+      "forward: the first fill and the last drain of a run are left out. The same spans are in trace-METHOD.json for "
       "Perfetto or chrome://tracing.");
   for (method_results const& m : all)
     if (!m.trace.empty() && (m.method == method::gpipe || m.method == method::t1t2t3))
-      page.add(report::figure{report::trace_svg(m.trace, {.title = title(m.method)}), title(m.method)});
+      page.add(report::figure{
+          report::trace_svg(m.trace, {.title = title(m.method)}),
+          foal::sentence(title(m.method), ": ", report::fixed(100 * report::busy_share(m.trace, workers_of(m.trace)), 0),
+                         " % of ", workers_of(m.trace), " workers' time at work")});
 
   page.section("Facts");
   for (method_results const& m : all) page.add(m.facts, title(m.method));
-  page.how_run(s.command, {{"data", s.data}, {"network", s.network}, {"build", s.build}});
+  page.how_run(s.command, {{"data", s.data},
+                           {"network", s.network},
+                           {"foal", s.version},
+                           {"build", all.front().facts.build},
+                           {"machine", all.front().facts.machine}});
   page.write(folder + "/index.html");
 }
 

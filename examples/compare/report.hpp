@@ -30,7 +30,7 @@ struct method_results {
 
 struct settings {
   experiment base;
-  std::string data, network, command, build;
+  std::string data, network, command, version;
   int seeds = 1, ranks = 1, classes = 10;
   double target = 0;  ///< accuracy; 0: 1 point below GPipe's mean
 };

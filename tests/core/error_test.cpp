@@ -27,3 +27,13 @@ TEST_CASE("Numbers in sentences have six significant digits, as in an output str
   CHECK(foal::sentence().empty());
   CHECK(foal::sentence(std::string("a"), std::string_view("b"), "", 'c') == "abc");
 }
+
+TEST_CASE("What controls a terminal is shown, not sent", "[core]") {
+  CHECK(foal::sentence("cannot read '", std::string("a\x1b[2J\x07"), "'") == "cannot read 'a\\x1b[2J\\x07'");
+  CHECK(foal::sentence(std::string("two\nlines\r\t"), '\x7f') == "two\\nlines\\r\\t\\x7f");
+  CHECK(foal::sentence("\xC2\x9B", "31m \xFF \xE2\x82") == "\\xc2\\x9b31m \\xff \\xe2\\x82");
+  CHECK(foal::sentence(std::string_view("\0", 1)) == "\\x00");
+  CHECK(foal::sentence("\xE2\x82\xAC \xC3\xA9 C:\\x") == "\xE2\x82\xAC \xC3\xA9 C:\\x");
+  CHECK(foal::sentence(foal::sentence("\x1b")) == "\\x1b");  // once is enough
+  CHECK_THROWS_WITH(foal::require(false, "no ", std::string("\x1b]0;title\x07")), "no \\x1b]0;title\\x07");
+}

@@ -69,3 +69,11 @@ TEST_CASE("whatever the texts are, they are only text", "[report]") {
   CHECK(page.text().find('\xFF') == std::string::npos);
   CHECK(page.text().find('\x01') == std::string::npos);
 }
+
+TEST_CASE("a picture of broken bytes does not break its page", "[report]") {
+  std::string picture = "<svg><text>\xC3 \x1b[1m \xED\xA0\x80 \xEF\xBF\xBE ok \xE2\x82\xAC</text></svg>";
+  std::string const text = report::html_page("t").add(report::figure{picture, "c"}).text();
+  CHECK(markup::characters(text) == "");
+  CHECK(markup::parse(text).well_formed);
+  CHECK(text.find("ok \xE2\x82\xAC</text></svg>") != std::string::npos);
+}

@@ -92,4 +92,24 @@ inline document parse(std::string_view text) {
   return d;
 }
 
+/// Empty, or the first place where the bytes are no UTF-8 or a character that XML 1.0 has not.
+inline std::string characters(std::string_view text) {
+  for (std::size_t at = 0; at < text.size();) {
+    auto const byte = [&](std::size_t i) { return at + i < text.size() ? static_cast<unsigned char>(text[at + i]) : 0U; };
+    std::size_t const n = byte(0) < 0x80U ? 1 : byte(0) < 0xE0U ? 2 : byte(0) < 0xF0U ? 3 : 4;
+    unsigned code = n == 1 ? byte(0) : byte(0) & (0xFFU >> (n + 1));
+    bool sound = byte(0) < 0x80U || (byte(0) >= 0xC2U && byte(0) <= 0xF4U);
+    for (std::size_t i = 1; i < n; ++i) {
+      sound = sound && (byte(i) & 0xC0U) == 0x80U;
+      code = code << 6U | (byte(i) & 0x3FU);
+    }
+    sound = sound && code >= (n == 3 ? 0x800U : n == 4 ? 0x10000U : 0U) && code <= 0x10FFFFU;
+    sound = sound && (code < 0xD800U || code > 0xDFFFU) && code != 0xFFFEU && code != 0xFFFFU;
+    if (!sound || (code < 0x20U && code != '\n' && code != '\t' && code != '\r'))
+      return "byte " + std::to_string(at) + ": " + std::to_string(byte(0));
+    at += n;
+  }
+  return {};
+}
+
 }  // namespace markup

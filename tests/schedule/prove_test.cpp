@@ -1,16 +1,20 @@
 // The proof accepts the built-in schedules and refuses broken lists, naming both ops.
 #include <algorithm>
+#include <climits>
 #include <type_traits>
 
 #include <catch2/catch.hpp>
 
+#include <foal/schedule/analysis.hpp>
 #include <foal/schedule/async_1f1b.hpp>
+#include <foal/schedule/channel.hpp>
 #include <foal/schedule/generate.hpp>
 #include <foal/schedule/gpipe.hpp>
 #include <foal/schedule/injected.hpp>
 #include <foal/schedule/one_f_one_b.hpp>
 #include <foal/schedule/pipemare.hpp>
 #include <foal/schedule/recompute.hpp>
+#include <foal/schedule/replay.hpp>
 #include <foal/schedule/sequential.hpp>
 
 using namespace foal::schedule;
@@ -334,4 +338,152 @@ TEST_CASE("a deadlock over R is found") {
   refused(lists_of({of(F, 0, 0), of(F, 0, 1), of(BW, 0, 0), of(R, 0, 0), of(R, 0, 1), of(BW, 0, 1)},
                    {of(F, 1, 0), of(F, 1, 1), of(R, 1, 0), of(BW, 1, 0), of(R, 1, 1), of(BW, 1, 1)}),
           flaw::dependency, "BW(stage 0, microbatch 0) on rank 0", "R(stage 0, microbatch 0)");
+}
+
+namespace {
+
+// A view of lists as they may come out of a file: no number is checked on the way.
+struct raw {
+  extent size{2, 2, 2};
+  int period = 0;
+  bool asynchronous = false, inference = false;
+  std::vector<op> ops{of(F, 0, 0), of(F, 0, 1),  of(BW, 0, 0), of(BW, 0, 1), of(U, 0, 1),
+                      of(F, 1, 0), of(BW, 1, 0), of(F, 1, 1),  of(BW, 1, 1), of(U, 1, 1)};
+  std::vector<int> begin{0, 5, 10};
+  std::vector<int> delays{}, recompute{};
+  std::vector<gradients> wants{};
+
+  constexpr program_view view() const {
+    return {size, period, asynchronous, ops, begin, delays, recompute, wants, inference};
+  }
+  constexpr verdict proved() const { return prove(view()); }
+};
+
+constexpr flaw with_op(op const& o) {
+  raw r;
+  r.ops[0] = o;
+  return r.proved().what;
+}
+
+constexpr flaw asynchronous_op(op const& o, int period = 2) {
+  raw r{.size = {1, 1, 1}, .period = period, .asynchronous = true};
+  r.ops = {{.kind = F}, {.kind = BW, .slot = 1}, {.kind = U, .slot = 1, .lane = 1}};
+  r.ops[0].slot = 0;
+  r.ops.push_back(o);
+  r.begin = {0, 4};
+  return r.proved().what;
+}
+
+constexpr flaw with_period(int period) {
+  raw r{.size = {1, 1, 1}, .period = period, .asynchronous = true};
+  r.ops = {{.kind = F, .slot = 0}, {.kind = BW, .microbatch = -3, .slot = 1}, {.kind = U, .microbatch = -3, .slot = 1}};
+  r.ops[2].lane = 1;
+  r.begin = {0, 3};
+  return r.proved().what;
+}
+
+constexpr flaw recomputed_without_backward() {
+  raw r{.size = {2, 2, 1}};
+  r.ops = {of(F, 0, 0), of(F, 1, 0), of(BW, 1, 0), of(U, 1, 0)};
+  r.begin = {0, 1, 4};
+  r.wants = {gradients::none, gradients::both};
+  r.recompute = {0, -1};
+  return r.proved().what;
+}
+
+}  // namespace
+
+// The compiler is the strictest checker of indices and of overflow: what follows would not be constants.
+static_assert(raw{}.proved());
+static_assert(with_op({.kind = static_cast<op_kind>(200)}) == flaw::unknown);
+static_assert(with_op({.stage = INT_MAX}) == flaw::range && with_op({.stage = INT_MIN}) == flaw::range);
+static_assert(with_op({.microbatch = INT_MIN}) == flaw::range && with_op({.microbatch = INT_MAX}) == flaw::range);
+static_assert(with_op({.slot = INT_MAX}) == flaw::late && with_op({.lane = INT_MIN}) == flaw::none);
+static_assert(with_op({.replica = INT_MIN}) == flaw::unknown && with_op({.segment = -1}) == flaw::unknown);
+static_assert(asynchronous_op({.kind = F, .microbatch = INT_MIN, .slot = 0}) == flaw::depth);
+static_assert(asynchronous_op({.kind = F, .microbatch = INT_MIN, .slot = INT_MAX}) == flaw::depth);
+static_assert(asynchronous_op({.kind = F, .microbatch = -9999, .slot = 0}, INT_MAX) == flaw::late);
+static_assert(with_period(2) == flaw::none && with_period(0) == flaw::slot && with_period(INT_MIN) == flaw::slot);
+static_assert(with_period(INT_MAX) == flaw::late && with_period(1 << 28) == flaw::late);
+static_assert(asynchronous_op({.kind = F, .microbatch = -3, .slot = INT_MIN}) == flaw::twice);
+static_assert(recomputed_without_backward() == flaw::useless);
+
+TEST_CASE("a list of ops that no schedule would emit gets a verdict, not an index out of range") {
+  SECTION("offsets that are none") {
+    for (std::vector<int> const& begin :
+         {std::vector<int>{0, 5}, {0, 5, 11}, {0, 11, 10}, {1, 5, 10}, {0, -1, 10}, {0, 5, 9}, {INT_MIN, INT_MAX, 10}, {}}) {
+      raw r;
+      r.begin = begin;
+      verdict const v = r.proved();
+      CHECK((v.what == flaw::lists || v.what == flaw::size));
+      CHECK_THAT(text(v), Catch::Contains("cannot "));
+    }
+  }
+  SECTION("sizes that are none, or have no ops") {
+    for (extent const e : {extent{0, 0, 0}, {-1, -1, 1}, {INT_MIN, 1, 1}, {1, INT_MAX, 1}, {2, 2, 0}, {2, 2, INT_MIN}}) {
+      raw r{.size = e};
+      CHECK(r.proved().what == flaw::size);
+      CHECK_THROWS_AS(program(e, 0, false), foal::error);
+    }
+    raw r{.size = {1 << 28, 2, 2}};
+    CHECK_THAT(text(r.proved()), Catch::Contains("F(stage 2, microbatch 0) on rank 0 is in no list"));
+    program p({1 << 20, 1 << 10, 1 << 20}, 0, false);
+    time(p);
+    CHECK(prove(p.view()).what == flaw::missing);
+  }
+  SECTION("entries per stage") {
+    raw r;
+    r.delays = {1};
+    CHECK(r.proved().what == flaw::entries);
+    for (int const d : {-1, INT_MIN, INT_MAX}) {
+      r.delays = {0, d};
+      CHECK(r.proved().what == flaw::delay);
+    }
+    r.delays = {3, 1};
+    CHECK(r.proved());
+    r.wants = {gradients::both, static_cast<gradients>(77)};
+    CHECK(r.proved().what == flaw::choice);
+    r.wants.clear();
+    r.recompute = {INT_MIN, INT_MAX};
+    CHECK(r.proved().what == flaw::segment);
+    raw none{.inference = true};
+    none.recompute = {0, 1};
+    CHECK(none.proved().what == flaw::useless);
+  }
+  SECTION("lists without slots that go far back") {
+    raw r{.size = {1, 1, 1}, .asynchronous = true};
+    r.ops = {of(F, 0, 0), of(BW, 0, -60'000), of(U, 0, -60'000)};
+    r.begin = {0, 3};
+    CHECK(r.proved().what == flaw::untimed);
+    r.ops.resize(1000, of(F, 0, -60'000));
+    r.begin = {0, 1000};
+    CHECK(r.proved().what != flaw::none);
+  }
+  SECTION("what is not asked of a proof is refused as well") {
+    raw r;
+    r.ops[3].stage = 7;
+    CHECK_THROWS_WITH(analyse(r.view()), Catch::Contains("its number 7"));
+    CHECK_THROWS_WITH(versions(r.view()), Catch::Contains("its number 7"));
+    CHECK_THROWS_WITH(replay(r.view()), Catch::Contains("its number 7"));
+    CHECK_THROWS_WITH(steady_utilisation(r.view()), Catch::Contains("its number 7"));
+    CHECK_THROWS_WITH(unroll(r.view(), 1), Catch::Contains("its number 7"));
+    CHECK(run_bounded(r.view(), 1).what == flaw::range);
+    program p({2, 2, 2}, 0, false);
+    CHECK_THROWS_WITH(p.list(2), Catch::Contains("rank 2"));
+    CHECK_THROWS_WITH(p.list(-1), Catch::Contains("rank -1"));
+    CHECK_THROWS_WITH(p(INT_MIN, of(F, 0, 0)), Catch::Contains("to rank -2147483648"));
+    CHECK_THROWS_WITH(p.slots(std::vector<int>{1}), Catch::Contains("0 ops 1 slots"));
+  }
+}
+
+TEST_CASE("a rank without ops is idle and does no harm") {
+  raw r{.size = {2, 2, 1}};
+  r.ops = {of(F, 0, 0), of(F, 1, 0), of(BW, 1, 0), of(U, 1, 0), of(BW, 0, 0), of(U, 0, 0)};
+  for (std::vector<int> const& begin : {std::vector<int>{0, 6, 6}, {0, 0, 6}}) {
+    r.begin = begin;
+    REQUIRE(text(r.proved()) == text(verdict{}));
+    CHECK(replay(r.view()).utilisation == Approx(0.5));
+    CHECK(run_bounded(r.view(), 0));
+    CHECK(analyse(r.view()).stage.size() == 2);
+  }
 }

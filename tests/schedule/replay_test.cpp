@@ -166,3 +166,15 @@ TEST_CASE("in a replay R waits for the R below it, and a backward for R") {
   check(recomputed<async_1f1b>{}, true);
   check(recomputed<gpipe>{}, true);
 }
+
+TEST_CASE("costs and lengths that cannot be are refused") {
+  program p = generate(gpipe{}, {2, 2, 2});
+  std::vector<double> const one{1}, negative{1, -1};
+  CHECK_THROWS_WITH(replay(p.view(), {.stage_factor = one}), Catch::Contains("1 factors, because there are 2 stages"));
+  CHECK_THROWS_WITH(replay(p.view(), {.stage_factor = negative}), Catch::Contains("factor of -1"));
+  CHECK_THROWS_WITH(replay(p.view(), {.forward = -2}), Catch::Contains("cost of -2"));
+  CHECK_THROWS_WITH(replay(p.view(), {.message = std::numeric_limits<double>::quiet_NaN()}), Catch::Contains("cost of nan"));
+  CHECK_THROWS_WITH(replay(p.view(), {}, -1), Catch::Contains("-1 minibatches"));
+  CHECK_THROWS_WITH(replay(p.view(), {}, std::numeric_limits<int>::max()), Catch::Contains("replay fewer"));
+  CHECK(replay(p.view(), {}, 0).makespan == 0);
+}

@@ -10,6 +10,8 @@
 #include <foal/schedule/svg.hpp>
 #include <foal/schedule/text.hpp>
 
+#include "tests/report/markup.hpp"
+
 using namespace foal::schedule;
 
 namespace {
@@ -73,6 +75,38 @@ TEST_CASE("a picture has a cell for every op and a label where there is room") {
   CHECK(count(large, "class=\"c tF\"") == 0);
   CHECK(count(large, "rank 106") == 1);
   CHECK(large.size() < 2'000'000);
+}
+
+TEST_CASE("any title makes a well-formed picture, on light and on dark paper") {
+  program p = generate(pipemare{}, {2, 2, 2});
+  std::string title = "a\x1b[31m\xff\x00 \xC2\x9B \xEF\xBF\xBF \xF0\x9F\xBF\xBE \"</title><script>&";
+  title += '\0';
+  std::string const s = svg(p.view(), 2, title);
+  auto const d = markup::parse(s);
+  INFO(d.problem);
+  CHECK(d.well_formed);
+  CHECK(d.count("script") == 0);
+  CHECK(markup::characters(s) == "");
+  CHECK(count(s, "prefers-color-scheme:dark") == 1);
+  CHECK(count(s, "fill=\"#") == 0);  // colours are rules, which the dark ones replace
+}
+
+TEST_CASE("what cannot be drawn is refused with a sentence") {
+  program p({1, 1, 1}, 0, false);
+  p(0, {.kind = op_kind::F});
+  CHECK_THROWS_WITH(svg(p.view(), 1, ""), Catch::Contains("F(stage 0, microbatch 0), because it has no slot"));
+  CHECK(lists(p.view()) == "F0\n");  // what is not proved can be looked at
+  CHECK(grid(p.view()) == "\n");
+  program far({1, 1, 1}, 0, false);
+  far(0, {.kind = op_kind::F, .slot = 200'000'000});
+  CHECK_THROWS_WITH(svg(far.view(), 1, ""), Catch::Contains("200000001 slots"));
+  CHECK_THROWS_WITH(grid(far.view()), Catch::Contains("200000001 slots"));
+  CHECK_THROWS_WITH(lists(far.view(), -1), Catch::Contains("-1 minibatches"));
+  CHECK_THROWS_WITH(lists(far.view(), 2'000'000'000), Catch::Contains("write out fewer"));
+  program_view broken = far.view();
+  std::vector<int> const begin{0, 7};
+  broken.begin = begin;
+  CHECK_THROWS_WITH(svg(broken, 1, ""), Catch::Contains("cannot read the list of rank 1"));
 }
 
 TEST_CASE("a picture shows R") {

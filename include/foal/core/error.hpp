@@ -1,12 +1,16 @@
 // Run-time errors as sentences: "cannot X, because Y; do Z".
 #pragma once
 
+#include <foal/core/config.hpp>
+
 #include <charconv>
 #include <concepts>
 #include <initializer_list>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+
+#include <foal/core/utf8.hpp>
 
 namespace foal {
 
@@ -36,10 +40,10 @@ class sentence_part {
     char* end = digits;
     switch (kind_) {
       case kind::text:
-        sentence += text_;
+        append_printable(sentence, text_);
         return;
       case kind::character:
-        sentence += character_;
+        append_printable(sentence, {&character_, 1});
         return;
       case kind::real:
         end = std::to_chars(digits, digits + sizeof digits, real_, std::chars_format::general, 6).ptr;
@@ -73,7 +77,8 @@ inline std::string join(std::initializer_list<sentence_part> parts) {
 
 }  // namespace detail
 
-/// Joins its arguments, texts and numbers, into one string.
+/// Joins its arguments, texts and numbers, into one line: what came out of a file and would control a terminal is shown as
+/// append_printable() writes it.
 template <class... Parts>
 std::string sentence(Parts const&... parts) {
   return detail::join({parts...});
@@ -85,8 +90,9 @@ void require(bool holds, Parts const&... parts) {
   if (!holds) throw error(detail::join({parts...}));
 }
 
-/// For the check() of a policy: throws, with both values, unless one of its numbers `holds`. expected: "0 or more".
-inline void require_number(bool holds, std::string_view policy, std::string_view number, double value,
+/// For the check() of a policy, or of other values by name: throws, with both values, unless one of its numbers `holds`.
+/// expected: "0 or more".
+inline void require_number(bool holds, std::string_view policy, std::string_view number, detail::sentence_part value,
                            std::string_view expected) {
   require(holds, "cannot use ", policy, ", because its ", number, " is ", value, " where ", expected,
           " is expected; change it");

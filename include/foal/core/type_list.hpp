@@ -1,6 +1,8 @@
 // Type lists: flat, by folds and overload deduction, without recursion over the length.
 #pragma once
 
+#include <foal/core/config.hpp>
+
 #include <cstddef>
 #include <type_traits>
 #include <utility>

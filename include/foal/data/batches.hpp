@@ -43,8 +43,10 @@ class batches {
                 "foal: cannot augment these samples, because they have several entries; let write_entry() do it");
 
  public:
-  /// Throws foal::error if M or N is not positive, or if not even one minibatch fits into an epoch.
+  /// Throws foal::error if M or N is not positive, if not even one minibatch fits into an epoch, or if a number of an
+  /// augmentation cannot be.
   batches(Source const& from, batching how, Augment... augment) : source_(&from), how_(how), augment_(augment...) {
+    (check(augment), ...);
     require(how.microbatch_size > 0 && how.microbatches > 0, "cannot batch, because the microbatch size is ",
             how.microbatch_size, " and a minibatch has ", how.microbatches, " microbatches; give numbers above 0");
     require(from.size() > 0, "cannot batch, because the source holds 0 samples; give at least one");
@@ -108,6 +110,11 @@ class batches {
 
  private:
   long long minibatch_samples() const { return static_cast<long long>(how_.microbatch_size) * how_.microbatches; }
+
+  template <class One>
+  static void check(One const& augment) {
+    if constexpr (requires { augment.check(); }) augment.check();
+  }
 
   template <class S, std::size_t... I>
   void one(long long number, S* x, S* scratch, std::index_sequence<I...>) const {

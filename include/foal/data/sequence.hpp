@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <concepts>
 #include <cstdint>
+#include <limits>
 #include <vector>
 
 #include <foal/tensor/shape.hpp>
@@ -15,6 +16,11 @@ namespace foal::data {
 
 /// The target of a position that is padding: no loss, no gradient, no weight.
 inline constexpr std::int32_t ignored_target = -100;
+
+/// What token numbers must be below in a vocabulary of that size; 0: in any, so that the number of classes is an int.
+constexpr std::int32_t tokens_below(int vocabulary) {
+  return vocabulary == 0 ? std::numeric_limits<std::int32_t>::max() : vocabulary;
+}
 
 /// Sample i is in [0, size()). Its lengths are those of axes() axes, numbered from 1, in positions as the model gets them
 /// (bos or eos included); longest(axis) is the largest. The target lies on the last axis.

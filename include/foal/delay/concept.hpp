@@ -49,6 +49,11 @@ concept watches_updates = requires(P const p, moment m) { p.template after_updat
 template <class P>
 concept needs_lag = requires { requires P::needs_lag; };
 
+/// Has bound(double before, double after, double* states): no magnitude of the weights before and after an update being
+/// above these two numbers, it turns such numbers of the policy's states before the update into those after it.
+template <class P>
+concept bounds_itself = requires(P const p, double* states) { p.bound(1.0, 1.0, states); };
+
 template <class P>
 constexpr scope states_of() {
   if constexpr (requires { P::states_of; })

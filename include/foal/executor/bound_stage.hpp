@@ -93,6 +93,7 @@ struct bound_stage {
   ring history;  ///< old versions of the weights: version v in slot v mod count; stride 0: none are kept
   bool history_packed = true;
   std::byte* forward_scratch = nullptr;   ///< the worker's room for the weights that F reads, where they are predicted
+  std::byte* trial = nullptr;             ///< the worker's room for a block of an update that is tried
   std::byte* backward_scratch = nullptr;  ///< the worker's room for the weights that B reads, where they are extrapolated
   std::byte* staging = nullptr;           ///< one sample, for augmentation (first stage), host memory
   std::byte* host_input = nullptr;        ///< inputs or targets before the copy to a device with its own memory
@@ -119,6 +120,9 @@ struct bound_stage {
   long long weighed = -1;                   ///< last stage: the minibatch of the run whose weight is `weight`
   double weight = 0;
   std::vector<microbatch_lengths> ahead;    ///< last stage: of a microbatch whose targets are counted; or empty
+  int refused = -1;                         ///< the statistic that would not have been finite after an F; -1: none
+  lower::update_bounds bounds{};            ///< on what the stage's next update reads
+  bool bounded = false;                     ///< they are known
   int accumulated = 0;                      ///< microbatches whose W waits for the last one of the minibatch
   int backwards = 0;                        ///< B of the minibatch that have been run
   long long evaluations_copied = 0;         ///< copies of the weights made for evaluations

@@ -18,7 +18,8 @@ class diagnostics : public probe {
  public:
   diagnostics(run_tables const& tables, run_values const& values)
       : t_(tables), every_(values.diagnostics.every), memory_(tables) {
-    require(every_ > 0, "cannot take diagnostics every ", every_, " updates, because that is no distance; give 1 or more");
+    require(every_ > 0, "cannot take diagnostics every ", every_,
+            " updates, because that is no distance; give .diagnostics.every of 1 or more, or 0 for none");
     require(
         tables.device.host_memory,
         "cannot take diagnostics of this run, because they are computed on the host, which cannot read the device's memory; "

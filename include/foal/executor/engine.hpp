@@ -201,7 +201,8 @@ class engine {
     int first = std::numeric_limits<int>::max(), last = std::numeric_limits<int>::min();
     for (schedule::op const& o : view.ops) {
       int const minibatch = schedule::floor_div(o.microbatch, v_.microbatches);
-      bool const ends = o.microbatch + 1 == (minibatch + 1) * v_.microbatches;
+      auto const& facts = t_.phases.back().facts.stage[static_cast<std::size_t>(o.stage)];
+      bool const ends = o.microbatch - minibatch * v_.microbatches == facts.last_forward;
       if (o.kind != schedule::op_kind::U && !(o.kind == schedule::op_kind::F && ends && copied_by_forward(view, o.stage)))
         continue;
       int const slot = o.slot - view.period * minibatch;

@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 
+#include <foal/executor/check_sizes.hpp>
 #include <foal/executor/check_source.hpp>
 #include <foal/executor/memory.hpp>
 #include <foal/executor/moves.hpp>
@@ -30,6 +31,7 @@ struct evaluation_result {
 class evaluator {
  public:
   evaluator(run_tables const& tables, run_values const& values) : t_(tables), samples_(values.evaluation_samples), plan_(1) {
+    check_sizes(t_, samples_, 4, ".evaluation_samples");
     std::size_t arriving = 0;
     for (auto const& s : t_.stages) {
       weights_.push_back(plan_.add("weights for evaluation", category::evaluation, 0, 0, bytes(s.weight_elements)));

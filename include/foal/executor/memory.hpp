@@ -55,7 +55,8 @@ class run_memory {
         e->messages = e->seen = e->seen_other = 0;
       for (watermark* w : {&b.forwarded, &b.returned, &b.freed, &b.rebuilt}) w->reset();
       b.version = 0;
-      b.weighed = -1;
+      b.weighed = b.refused = -1;
+      b.bounded = false;
       b.accumulated = b.backwards = 0;
       b.facts = phase.facts.stage[s];
       b.stashes = phase.stashes;
@@ -150,6 +151,7 @@ class run_memory {
         for (int k = 0; k < tables_.policies.delay_states; ++k) b.delay_states[k] = at(p.delay_states[k]);
       b.forward_scratch = at(plan_.predicted(w));
       b.backward_scratch = at(plan_.extrapolated(w));
+      b.trial = at(plan_.temporary(w));
       if (p.history_slots > 0)
         b.history = {at(p.history), plan_.bytes(b.history_packed ? t.backward_elements : t.weight_elements),
                      static_cast<std::uint32_t>(p.history_slots)};

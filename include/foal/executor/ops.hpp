@@ -9,21 +9,23 @@
 #include <foal/executor/minibatch_targets.hpp>
 #include <foal/executor/moves.hpp>
 #include <foal/executor/probe.hpp>
+#include <foal/executor/update_check.hpp>
 #include <foal/executor/weights.hpp>
 
 namespace foal::executor {
 
-/// What stops a run: the first op, in the order of (slot, rank, lane), whose loss or gradient is not finite.
+/// What stops a run: the first op, in the order of (slot, rank, lane), whose loss or gradient is not finite, or which would
+/// write a weight, a statistic or a state that is not. It writes nothing; ops before it have been done.
 struct divergence {
   long long update = 0;  ///< the stage's own count of finished updates
   int stage = 0;
-  std::string what;  ///< "loss", or the parameter whose gradient it is
+  std::string what;  ///< "loss", or the parameter whose gradient or new value it is, or the statistic
 
   std::string text() const {
     return sentence(
         "cannot go on after update ", update, ", because the ", what, " at stage ", stage,
-        " is not finite; lower the learning rate, compensate the delay (T1, T2, T3), or look for class and token "
-        "numbers that the model does not have");
+        " is not finite; lower the learning rate, compensate the delay (T1, T2, T3), or look for inputs that are huge or "
+        "not finite, for token numbers that the model does not have and for an eps of 0");
   }
 };
 
@@ -32,11 +34,12 @@ class stage_ops : public stage_weights {
   stage_ops(run_tables const& tables, run_values const& values, source_functions const& source, std::byte* host_targets,
             probes watching = {})
       : stage_weights(tables, values),
+        check_(tables),
         source_(source),
         targets_(tables, values, source, host_targets),
         watching_(std::move(watching)) {}
 
-  /// F. The loss, for the last stage; else nothing.
+  /// F. The loss, for the last stage; else nothing. b.refused says if a statistic would not be finite.
   loss::loss_result forward(bound_stage& b, position p) const {
     bool const last = b.number + 1 == static_cast<int>(t_.stages.size());
     b.version_read[p.microbatch % b.version_read.size()] = forward_version(b, p.microbatch);
@@ -46,7 +49,8 @@ class stage_ops : public stage_weights {
     take_borrowed(t_, b, p.microbatch);
     forward_steps(b, b.forward_tensors, forward_weights(b, p.microbatch), p,
                   t_.phases.back().inference ? phase::evaluate : phase::train);
-    if (!last) return {};
+    if (b.table->buffer_elements > 0 && !t_.phases.back().inference) check_statistics(b);
+    if (!last || b.refused >= 0) return {};
     return apply_loss(b, p);
   }
 
@@ -108,18 +112,17 @@ class stage_ops : public stage_weights {
     }
   }
 
-  /// U. Gives false, and changes nothing, if the gradient is not finite.
-  bool update(bound_stage& b) const {
+  /// U. Gives what is not finite, and changes nothing, if the gradient is not, or something that it would write.
+  std::string update(bound_stage& b) const {
     if (waited(b, schedule::op_kind::U)) {
       ++b.version;
       ++b.updates;
-      return true;
+      return {};
     }
     collect_lent(t_, b);
     auto const n = static_cast<std::size_t>(b.table->trained_elements);
-    if (!t_.device.all_finite(b.device, n, b.g)) return false;
-    keep_version(b);
-    for (probe* const look : watching_) look->before_update(b);
+    double const bound = t_.device.magnitude_bound(b.device, n, b.g);
+    if (!std::isfinite(bound)) return find_non_finite(b);
 
     double const divide = v_.microbatches;
     double scale = 1;
@@ -140,36 +143,41 @@ class stage_ops : public stage_weights {
     c.moment = b.moment();
     c.moment.rate = rate;
     bool const compensate = t_.compensates && b.compensates(t_.policies.delay_states);
+    if (std::string what = check_.find_non_finite(b, c, bound, compensate); !what.empty()) return what;
+    keep_version(b);
+    for (probe* const look : watching_) look->before_update(b);
     for (lower::parameter_row const& p : b.table->parameters) {
       if (p.kind != lower::ownership::trained || p.home_stage >= 0) continue;
-      std::size_t const offset = static_cast<std::size_t>(p.offset) * t_.scalar_bytes;
-      c.n = static_cast<std::size_t>(p.size);
-      c.w = b.w + offset;
-      c.g = b.g + offset;
-      for (int k = 0; k < t_.policies.optimizer_states; ++k) c.states[k] = b.states[k] + offset;
-      c.compensate = compensate && b.delay_acts_on(p);
-      for (int k = 0; c.compensate && k < t_.policies.delay_states; ++k)
-        c.delay_states[k] = b.delay_state(k, p, t_.scalar_bytes);
+      check_.place(c, b, p, compensate);
       t_.policies.update(c);
     }
     ++b.version;
     ++b.updates;
     publish_lent(t_, b);
     for (probe* const look : watching_) look->after_update(b, rate);
-    return true;
+    return {};
   }
 
+ private:
   /// The parameter whose gradient is not finite.
   std::string find_non_finite(bound_stage& b) const {
     for (lower::parameter_row const& p : b.table->parameters)
       if (p.kind == lower::ownership::trained &&
-          !t_.device.all_finite(b.device, static_cast<std::size_t>(p.size),
-                                b.g + static_cast<std::size_t>(p.offset) * t_.scalar_bytes))
+          !t_.device.all_finite(b.device, static_cast<std::size_t>(p.size), detail::in(t_, b.g, p)))
         return "gradient of " + p.name;
     return "gradient";
   }
 
- private:
+  /// For layers that move their statistics without a look at them.
+  void check_statistics(bound_stage& b) const {
+    auto const finite = [&](long long n, std::byte const* x) {
+      return t_.device.all_finite(b.device, static_cast<std::size_t>(n), x);
+    };
+    if (b.refused >= 0 || finite(b.table->buffer_elements, b.buffers)) return;
+    for (std::size_t i = 0; i < b.table->buffers.size() && b.refused < 0; ++i)
+      if (!finite(b.table->buffers[i].size, detail::in(t_, b.buffers, b.table->buffers[i]))) b.refused = static_cast<int>(i);
+  }
+
   /// On a device that waits instead of computing: the wait, and true.
   bool waited(bound_stage const& b, schedule::op_kind kind) const {
     if (t_.wait == nullptr) return false;
@@ -223,6 +231,7 @@ class stage_ops : public stage_weights {
       c.y = tensor(in, s.y, p);
       for (int i = 0; i < l.reads; ++i) c.read[i] = tensor(in, s.read[i], p);
       l.call.forward(c);
+      if (l.buffers > 0 && b.refused >= 0) return;
     }
   }
 
@@ -301,6 +310,7 @@ class stage_ops : public stage_weights {
     return t_.loss.apply(c);
   }
 
+  update_check check_;
   source_functions source_;
   minibatch_targets targets_;
   probes watching_;  ///< mostly none

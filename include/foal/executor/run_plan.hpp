@@ -4,9 +4,11 @@
 #include <algorithm>
 #include <vector>
 
+#include <foal/executor/check_sizes.hpp>
 #include <foal/executor/minibatch_targets.hpp>
 #include <foal/executor/shared_wires.hpp>
 #include <foal/executor/tied.hpp>
+#include <foal/executor/update_check.hpp>
 
 namespace foal::executor {
 
@@ -42,6 +44,10 @@ class run_plan {
         worker_of_(std::move(worker_of)),
         plan_(values.workers),
         shared_(tables_, worker_of_, values.workers, values.microbatches) {
+    // What a program holds at once: a minibatch, what is on its way, and once more for what W waits for.
+    check_sizes(tables_, values_.microbatch_size,
+                4LL * values_.microbatches + 8LL * static_cast<long long>(tables_.stages.size()),
+                ".microbatch_size or .microbatches");
     make_plan();
   }
 
@@ -155,6 +161,7 @@ class run_plan {
       }
       if (s == 0) p.staging = add("one input sample", category::workspace, largest_input());
       temporary[i] = std::max(temporary[i], add_transient(s, pack_scratch(t, p.scratch)));
+      if (trains) temporary[i] = std::max(temporary[i], trial_bytes(tables_, t));
     }
     for (int w = 0; w < values_.workers; ++w) {
       auto const i = static_cast<std::size_t>(w);

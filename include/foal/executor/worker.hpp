@@ -185,11 +185,12 @@ class worker {
     }
   }
 
-  /// A stage without U whose statistics move is copied for evaluations by the F that ends a minibatch.
+  /// A stage without U whose statistics move is copied for evaluations by the F that is the last of a minibatch to run.
   bool copies_after(bound_stage const& b, std::uint32_t m) const {
-    return b.copied_by_forward && (m + 1) % static_cast<std::uint32_t>(shared_.microbatches) == 0;
+    return b.copied_by_forward &&
+           m % static_cast<std::uint32_t>(shared_.microbatches) == static_cast<std::uint32_t>(b.facts.last_forward);
   }
-  long long minibatches_at(std::uint32_t m) const { return (shared_.first_microbatch + m + 1) / shared_.microbatches; }
+  long long minibatches_at(std::uint32_t m) const { return (shared_.first_microbatch + m) / shared_.microbatches + 1; }
   bool evaluated_after(long long updates) const {
     return shared_.evaluate_every != 0 && (updates - shared_.evaluate_from) % shared_.evaluate_every == 0;
   }
@@ -263,6 +264,11 @@ class worker {
 
   void forward(bound_stage& b, position p, long long key) {
     loss::loss_result const loss = shared_.ops->forward(b, p);
+    if (b.refused >= 0) {
+      failure_ = divergence{b.updates, b.number, b.table->buffers[static_cast<std::size_t>(b.refused)].name};
+      fail(key);
+      return;
+    }
     if (b.number + 1 == static_cast<int>(shared_.stages->size())) {
       shared_.losses[p.microbatch] = loss;
       shared_.microbatches_done.store(static_cast<long long>(p.microbatch) + 1, std::memory_order_relaxed);
@@ -288,8 +294,8 @@ class worker {
   }
 
   void update(bound_stage& b, long long key) {
-    if (!shared_.ops->update(b)) {
-      failure_ = divergence{b.updates, b.number, shared_.ops->find_non_finite(b)};
+    if (std::string what = shared_.ops->update(b); !what.empty()) {
+      failure_ = divergence{b.updates, b.number, std::move(what)};
       fail(key);
       return;
     }

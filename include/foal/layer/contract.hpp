@@ -9,7 +9,8 @@
 //   static constexpr bool accepts(shape in)                         true
 //   static constexpr auto parameters(shape in)  -> list<parameter>  none; then also
 //     template <class C> static void backward_weight(C& ctx, S const* dy, saved<S> s, weights<S> dw)   ADDS to dw
-//   static constexpr auto buffers(shape in)     -> list<parameter>  none; statistics without a gradient, ctx.buffers
+//   static constexpr auto buffers(shape in)     -> list<parameter>  none; statistics without a gradient, ctx.buffers, which
+//     forward moves in training; where one of them would not be finite it moves none and calls ctx.refuse(its number)
 //   static constexpr auto kept(shape in)        -> list<kept_entry> none; what forward writes into s for the backward ops
 //   static constexpr until input_kept, output_kept                  until::forward; s.x / s.y are readable until then
 //   static constexpr bool in_place                                  false; true: y may be x, and dx may be dy
@@ -125,6 +126,13 @@ struct context {
   shape const* read_shape = nullptr;  ///< of one sample
   sample_bounds bounds{};             ///< of the input, where it is ragged
   sample_bounds const* read_bounds = nullptr;  ///< of the entries, where they are
+  int* refused = nullptr;  ///< takes the stage's number of a buffer, the layer's first being first_buffer
+  int first_buffer = 0;
+
+  /// Of forward in training: buffer i would not be finite. The run ends with this op, as after a loss that is not finite.
+  void refuse(int i) const {
+    if (refused != nullptr) *refused = first_buffer + i;
+  }
 };
 
 }  // namespace foal

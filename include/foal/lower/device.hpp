@@ -1,6 +1,8 @@
 // A device and a loss as functions.
 #pragma once
 
+#include <cmath>
+#include <limits>
 #include <type_traits>
 
 #include <foal/lower/functions.hpp>
@@ -35,6 +37,18 @@ struct device_thunks {
     of(d).map(n, add_elements<S>{}, static_cast<S const*>(a), static_cast<S const*>(b), static_cast<S*>(y));
   }
   static bool all_finite(void* d, std::size_t n, void const* x) { return of(d).all_finite(n, static_cast<S const*>(x)); }
+  /// A device without the op says the root of the sum of squares, which is not below.
+  static double magnitude_bound(void* d, std::size_t n, void const* x) {
+    auto const* const from = static_cast<S const*>(x);
+    if constexpr (requires { of(d).magnitude_bound(n, from); }) {
+      return of(d).magnitude_bound(n, from);
+    } else {
+      double const root = std::sqrt(of(d).sum_of_squares(n, from));
+      if (std::isfinite(root)) return root * (1 + 1e-9);
+      bool const finite = of(d).all_finite(n, from);  // of large doubles
+      return finite ? std::numeric_limits<double>::max() : std::numeric_limits<double>::quiet_NaN();
+    }
+  }
   static double sum_of_squares(void* d, std::size_t n, void const* x) {
     return of(d).sum_of_squares(n, static_cast<S const*>(x));
   }
@@ -101,7 +115,8 @@ constexpr device_functions device_of() {
           &t::copy,           &t::copy_in,
           &t::copy_out,       &t::zero,
           &t::synchronise,    &t::add,
-          &t::all_finite,     &t::sum_of_squares};
+          &t::all_finite,     &t::magnitude_bound,
+          &t::sum_of_squares};
 }
 
 template <class Loss, class D, class S>

@@ -16,8 +16,7 @@
 #include <foal/model/stages.hpp>
 #include <foal/schedule/frozen.hpp>
 #include <foal/schedule/generate.hpp>
-#include <foal/schedule/one_f_one_b.hpp>
-#include <foal/schedule/recompute.hpp>
+#include <foal/schedule/synchronous_phase.hpp>
 
 namespace foal::lower {
 
@@ -141,11 +140,8 @@ run_tables lower(schedule::extent size, bool thick,
       if (o.stage >= 0 && o.stage < size.stages) t.rank_of[static_cast<std::size_t>(o.stage)] = r;
   if constexpr (Warmup::synchronous_phase)
     if (values.warmup.minibatches > 0) {
-      schedule::program warm = schedule::generate(schedule::one_f_one_b{}, size);
-      if constexpr (requires { values.schedule.segment; })  // or the warm-up would save more than what comes after it
-        warm = schedule::with_recomputation(std::move(warm), schedule::segment_heads(size.stages, values.schedule.segment));
       t.phases.push_back(
-          detail::make_phase("synchronous warm-up", detail::without_frozen(std::move(warm), d.row, d.size), false, thick));
+          detail::make_phase("synchronous warm-up", schedule::synchronous_phase(program.view()), false, thick));
     }
   t.phases.push_back(detail::make_phase(Schedule::name, std::move(program), Versions::stashes, thick));
 
@@ -155,6 +151,12 @@ run_tables lower(schedule::extent size, bool thick,
   inputs.count = d.inputs;
   for (int e = 0; e < d.inputs; ++e) inputs.sample[e] = d.input_entry[e];
   t.stages = lower_stages(d.row, d.size, d.stages, inputs, split, functions.found.data());
+  for (phase_table const& phase : t.phases)
+    for (std::size_t s = 0; s < t.stages.size(); ++s)
+      require(!t.stages[s].borrows() || !phase.facts.stage[s].backward_crosses, "cannot train tied weights of stage ", s,
+              " with the schedule ", phase.name,
+              ", because a B of the stage runs before the minibatch before it is through (its last B and its U), and what a "
+              "tied layer adds up belongs to one minibatch; run them in that order, or do not tie");
   t.loss = loss_of<Loss, D, S>(d.output);
   for (auto const& stage : t.stages)
     for (auto const& l : stage.layers) t.least_samples = std::max(t.least_samples, l.least_samples);

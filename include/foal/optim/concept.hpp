@@ -31,6 +31,20 @@ constexpr bool takes_its_states() {
     return true;
 }
 
+/// Numbers that no magnitude is above: of the weights, the gradient and the states that an update reads or writes, and of
+/// what it computes on the way.
+struct magnitudes {
+  double w = 0, g = 0;
+  double state[4] = {};
+  double most = 0;
+};
+
+/// May have bound<S>(rate, t, m): turns magnitudes before the update into those after it, in exact arithmetic, and m.most
+/// into the largest that the functor computes on the way (infinite: it cannot say). Then a run knows without looking that an
+/// update leaves every number finite; without it a run tries each update on copies first.
+template <class O, class S>
+concept bounds_itself = requires(O const o, magnitudes& m) { o.template bound<S>(0.1, 1LL, m); };
+
 /// For check().
 inline void check_weight_decay(std::string_view policy, double weight_decay) {
   require_number(std::isfinite(weight_decay) && weight_decay >= 0, policy, "weight_decay", weight_decay, "0 or more");

@@ -52,8 +52,8 @@ inline curve mean_curve(std::string label, std::vector<double> x, std::vector<st
 
 struct line_chart {
   std::string title = {}, x_label = {}, y_label = {};
-  std::vector<curve> curves = {};
-  bool logarithmic = false;  ///< y axis; values that are not positive are left out
+  std::vector<curve> curves = {};  ///< where every x is whole (epochs), so are the marks of the axis
+  bool logarithmic = false;        ///< y axis; values that are not positive are left out
   std::optional<double> y_low = {}, y_high = {};
   double width = 620, height = 380;
 
@@ -120,6 +120,7 @@ struct line_chart {
   frame fit() const {
     frame f;
     double constexpr infinite = std::numeric_limits<double>::infinity();
+    bool whole = true;
     double x_low = infinite, x_high = -infinite, low = infinite, high = -infinite;
     auto const take = [&](bool diverged_too) {
       for (curve const& c : curves) {
@@ -127,6 +128,7 @@ struct line_chart {
           if (!shown(c.y[i])) continue;
           x_low = std::min(x_low, c.x[i]);
           x_high = std::max(x_high, c.x[i]);
+          whole = whole && c.x[i] == std::round(c.x[i]);
           if (!c.crosses.empty() && !diverged_too) continue;
           low = std::min(low, scaled(c.y[i]));
           high = std::max(high, scaled(c.y[i]));
@@ -155,7 +157,7 @@ struct line_chart {
     for (auto const& label : f.y_ticks.label) widest = std::max(widest, text_width(label));
     f.left = 14 + (y_label.empty() ? 0 : 18) + widest + 8;
     f.right = width - 18;
-    f.x_ticks = linear_ticks(f.x_min, f.x_max, static_cast<int>((f.right - f.left) / 70));
+    f.x_ticks = linear_ticks(f.x_min, f.x_max, static_cast<int>((f.right - f.left) / 70), whole);
     return f;
   }
 

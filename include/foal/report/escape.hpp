@@ -1,31 +1,19 @@
 // Text made safe for JSON, XML and HTML. Bytes that are not UTF-8 become U+FFFD, so every output is valid whatever came in.
 #pragma once
 
+#include <foal/core/config.hpp>
+
 #include <cstddef>
 #include <string>
 #include <string_view>
+
+#include <foal/core/utf8.hpp>
 
 namespace foal::report {
 
 inline constexpr std::string_view replacement = "\xEF\xBF\xBD";  // U+FFFD in UTF-8
 
-/// The length (1 to 4) of the UTF-8 sequence that `text` starts with; 0 if it starts with none (RFC 3629: no overlong forms,
-/// no surrogates, nothing above U+10FFFF).
-constexpr std::size_t utf8_sequence(std::string_view text) {
-  if (text.empty()) return 0;
-  auto const byte = [&](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U; };
-  auto const follows = [&](std::size_t i) { return (byte(i) & 0xC0U) == 0x80U; };
-  unsigned const first = byte(0), second = byte(1);
-  if (first < 0x80U) return 1;
-  if (first < 0xC2U) return 0;
-  if (first < 0xE0U) return follows(1) ? 2 : 0;
-  if (first < 0xF0U) {
-    bool const allowed = !(first == 0xE0U && second < 0xA0U) && !(first == 0xEDU && second > 0x9FU);
-    return allowed && follows(1) && follows(2) ? 3 : 0;
-  }
-  bool const allowed = first <= 0xF4U && !(first == 0xF0U && second < 0x90U) && !(first == 0xF4U && second > 0x8FU);
-  return allowed && follows(1) && follows(2) && follows(3) ? 4 : 0;
-}
+using foal::utf8_sequence;
 
 /// Calls f(piece) for every character of `text`; bytes that are not UTF-8 arrive as U+FFFD, one each.
 template <class Function>
@@ -77,26 +65,42 @@ inline void append_json_escaped(std::string& out, std::string_view text) {
   });
 }
 
-/// `text` for the inside of an XML or HTML element or of a quoted attribute. Control characters, which XML has not, become
-/// U+FFFD.
+/// True for one character that XML or HTML may hold: no control but line feed and tab, no noncharacter (U+FDD0 to U+FDEF and
+/// the last two of each plane).
+constexpr bool belongs_in_markup(std::string_view character) {
+  if (character.size() < 3) return character == "\n" || character == "\t" || !is_control(character);
+  auto const byte = [&](std::size_t i) { return static_cast<unsigned char>(character[i]); };
+  if (character.size() == 3) {
+    if (byte(0) != 0xEFU) return true;
+    return !(byte(1) == 0xB7U && byte(2) >= 0x90U && byte(2) <= 0xAFU) && !(byte(1) == 0xBFU && byte(2) >= 0xBEU);
+  }
+  return !((byte(1) & 0x0FU) == 0x0FU && byte(2) == 0xBFU && byte(3) >= 0xBEU);
+}
+
+/// Markup whose characters are all well-formed: what does not belong there becomes U+FFFD, tags and entities stay.
+inline std::string well_formed_markup(std::string_view markup) {
+  std::string out;
+  out.reserve(markup.size());
+  for_each_character(markup, [&](std::string_view piece) { out += belongs_in_markup(piece) ? piece : replacement; });
+  return out;
+}
+
+/// `text` for the inside of an XML or HTML element or of a quoted attribute, whatever bytes it has.
 inline std::string xml_escaped(std::string_view text) {
   std::string out;
   for_each_character(text, [&](std::string_view piece) {
-    auto const c = static_cast<unsigned char>(piece[0]);
-    if (c == '&') {
+    if (piece == "&") {
       out += "&amp;";
-    } else if (c == '<') {
+    } else if (piece == "<") {
       out += "&lt;";
-    } else if (c == '>') {
+    } else if (piece == ">") {
       out += "&gt;";
-    } else if (c == '"') {
+    } else if (piece == "\"") {
       out += "&quot;";
-    } else if (c == '\'') {
+    } else if (piece == "'") {
       out += "&#39;";
-    } else if ((c < 0x20U && c != '\n' && c != '\t') || c == 0x7FU) {
-      out += replacement;
     } else {
-      out += piece;
+      out += belongs_in_markup(piece) ? piece : replacement;
     }
   });
   return out;

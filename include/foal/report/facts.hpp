@@ -89,8 +89,9 @@ struct facts {
   byte_facts bytes = {};
   std::vector<stage_facts> stage = {};
   std::vector<std::pair<std::string, std::string>> settings =
-      {};                               ///< policies and their numbers: {"optimizer", "momentum 0.9"}
-  std::vector<std::string> notes = {};  ///< one sentence each
+      {};                                ///< policies and their numbers: {"optimizer", "momentum 0.9"}
+  std::string build = {}, machine = {};  ///< what it was compiled with and runs on (report/build.hpp); for people
+  std::vector<std::string> notes = {};   ///< one sentence each
   std::vector<std::string> warnings = {};
 
   /// The stages as a table. Where there are more than `most`, the middle ones are left out, and a row says how many.
@@ -152,6 +153,8 @@ struct facts {
       first = false;
     }
     head.add({wrapped ? "" : "memory", first ? report::bytes(0) : parts});
+    if (!build.empty()) head.add({"build", build});
+    if (!machine.empty()) head.add({"machine", machine});
     std::string out = head.text();
     out.erase(0, out.find('\n', out.find('\n') + 1) + 1);  // this table has no titles
     if (!stage.empty()) out += '\n' + stage_table().text();
@@ -177,7 +180,7 @@ struct facts {
       json.member("flops", f.flops).member("delay", f.delay).member("tau", f.tau).member("lag", f.lag);
       json.member("saved", f.saved).member("bytes", f.bytes).end_object();
     }
-    json.end_array().key("notes").begin_array();
+    json.end_array().member("build", build).member("machine", machine).key("notes").begin_array();
     for (auto const& note : notes) json.value(note);
     json.end_array().key("warnings").begin_array();
     for (auto const& warning : warnings) json.value(warning);

@@ -21,7 +21,7 @@ struct figure {
 };
 
 /// html_page page("Title", "what this is"); page.section("Results"); page.add(table); page.write("report/index.html");
-/// All texts are escaped; only figures are taken as they are.
+/// All texts are escaped; of figures the tags are taken as they are.
 class html_page {
  public:
   explicit html_page(std::string title, std::string subtitle = {})
@@ -80,7 +80,7 @@ class html_page {
   html_page& add(std::vector<figure> const& figures) {
     body_ += figures.size() > 1 ? "<div class=\"figures\">\n" : "";
     for (figure const& f : figures) {
-      body_ += "<figure><div class=\"scroll\">" + f.svg + "</div>";
+      body_ += "<figure><div class=\"scroll\">" + well_formed_markup(f.svg) + "</div>";
       if (!f.caption.empty()) body_ += "<figcaption>" + xml_escaped(f.caption) + "</figcaption>";
       body_ += "</figure>\n";
     }
@@ -159,15 +159,15 @@ nav{display:flex;flex-wrap:wrap;gap:4px 18px;margin:14px 0 0}
 .warning{border-left-color:var(--warn)}
 .scroll{overflow-x:auto}
 table{border-collapse:collapse;margin:12px 0;font-size:14px}
-caption{text-align:left;color:var(--muted);padding-bottom:6px}
+caption{text-align:left;color:var(--muted);padding-bottom:6px;max-width:calc(100vw - 40px)}
 th,td{padding:5px 14px 5px 8px;text-align:left;border-bottom:1px solid var(--rule);white-space:nowrap}
-th{vertical-align:bottom;font-weight:600;border-bottom-color:var(--muted)}
+th{vertical-align:bottom;font-weight:600;border-bottom-color:var(--muted);white-space:normal}
 .num{text-align:right;font-variant-numeric:tabular-nums}
 td.best{background:var(--best);font-weight:600}
 figure{margin:14px 0}
 figure .scroll{border:1px solid var(--rule);border-radius:6px}
-.figures svg{max-width:100%;height:auto}
-svg{display:block;margin:0 auto}
+svg{display:block;margin:0 auto;height:auto;max-width:max(100%,720px)}
+.figures svg{max-width:max(100%,440px)}
 .figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,500px),1fr));gap:0 20px}
 figcaption{color:var(--muted);font-size:13.5px;margin-top:6px;max-width:90ch}
 pre{overflow-x:auto;background:var(--shade);padding:12px 14px;border-radius:6px;font:12.5px/1.45 ui-monospace,monospace}

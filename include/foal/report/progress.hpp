@@ -16,6 +16,7 @@
 #include <string_view>
 #include <utility>
 
+#include <foal/core/error.hpp>
 #include <foal/report/escape.hpp>
 #include <foal/report/number.hpp>
 
@@ -39,6 +40,7 @@ class progress {
   /// `total` units of work, of which `done` were done before (by the run that this one resumes).
   explicit progress(long long total, progress_options options = {}, long long done = 0)
       : options_(std::move(options)), total_(total), done_(done), first_(done) {
+    require_number(options_.every >= 0, "progress_options", "every", options_.every, "0 or more");
     terminal_ = options_.terminal.value_or(redraws(options_.out));
     colour_ = terminal_ && !is_set("NO_COLOR");
     start_ = shown_ = now();

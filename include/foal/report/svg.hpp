@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include <foal/core/error.hpp>
 #include <foal/report/escape.hpp>
 #include <foal/report/number.hpp>
 
@@ -47,8 +48,10 @@ inline std::string svg_style() {
 /// Builds one picture. Coordinates are pixels at natural size; the picture scales with its frame.
 class svg {
  public:
-  /// `label` says what the picture shows to those who cannot see it.
+  /// `label` says what the picture shows to those who cannot see it. Throws foal::error for a size that no picture has.
   svg(double width, double height, std::string_view label) {
+    require(width > 0 && width <= 1e6 && height > 0 && height <= 1e6, "cannot draw a picture of ", width, " x ", height,
+            " pixels, because both are to be above 0 and at most 1e+06; change its width or height");
     std::string const w = trimmed(width, 2), h = trimmed(height, 2);
     out_ = "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"foal\" width=\"" + w + "\" height=\"" + h +
            "\" viewBox=\"0 0 " + w + " " + h + "\" role=\"img\" aria-label=\"" + xml_escaped(label) + "\">" + svg_style();
@@ -131,13 +134,14 @@ struct ticks {
   std::vector<std::string> label;
 };
 
-/// Multiples of 1, 2 or 5 times a power of ten within [low, high], about `wanted` of them.
-inline ticks linear_ticks(double low, double high, int wanted) {
+/// Multiples of 1, 2 or 5 times a power of ten within [low, high], about `wanted` of them; `whole`: no fractions.
+inline ticks linear_ticks(double low, double high, int wanted, bool whole = false) {
   ticks t;
   double const raw = (high - low) / (wanted > 1 ? wanted : 1);
   if (!(raw > 0) || !std::isfinite(raw)) return t;
   double const power = std::floor(std::log10(raw)), unit = std::pow(10, power), part = raw / unit;
-  double const step = unit * (part < 1.5 ? 1 : part < 3.5 ? 2 : part < 7.5 ? 5 : 10);
+  double step = unit * (part < 1.5 ? 1 : part < 3.5 ? 2 : part < 7.5 ? 5 : 10);
+  if (whole && step < 1) step = 1;
   int const decimals = static_cast<int>(-std::floor(std::log10(step) + 1e-9));
   bool const plain = std::abs(high) < 1e7 && step > 1e-7;
   for (double k = std::ceil(low / step - 1e-9); k <= high / step + 1e-9; k += 1) {

@@ -61,16 +61,17 @@ struct table {
   }
 
   /// Aligned plain text: titles, a rule, rows; two spaces between columns, no spaces at line ends, a newline at the end.
+  /// Entries are shown as a terminal may be given them.
   std::string text() const {
     std::vector<std::size_t> width;
-    for (auto const& c : columns) width.push_back(columns_of(c.title));
+    for (auto const& c : columns) width.push_back(columns_of(printable(c.title)));
     for (auto const& row : rows) {
-      for (std::size_t c = 0; c < width.size(); ++c) width[c] = std::max(width[c], columns_of(row[c].text));
+      for (std::size_t c = 0; c < width.size(); ++c) width[c] = std::max(width[c], columns_of(printable(row[c].text)));
     }
     std::string out;
     auto const line = [&](auto const& entry) {
       for (std::size_t c = 0; c < columns.size(); ++c) {
-        std::string const& content = entry(c);
+        std::string const content = printable(entry(c));
         std::string const space(width[c] - columns_of(content), ' ');
         out += c > 0 ? "  " : "";
         out += columns[c].side == align::right ? space + content : content + space;

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstddef>
 #include <deque>
+#include <limits>
 #include <span>
 #include <string_view>
 #include <tuple>
@@ -87,6 +88,21 @@ class trace {
  private:
   std::deque<trace_buffer> buffers_;  // a deque: buffers hold atomics, which do not move
 };
+
+/// The spans between the first backward of stage 0 and its last forward, where a pipeline is full: without a run's fill and
+/// drain, which say nothing of a longer run. All of them where stage 0 has no backward.
+inline std::vector<span> full_pipeline(std::vector<span> spans) {
+  constexpr long long none = std::numeric_limits<long long>::max();
+  long long begin = none, end = -none;
+  for (span const& s : spans) {
+    std::string_view const kind = s.kind;
+    if (s.stage != 0) continue;
+    if (kind == "B" || kind == "BW") begin = std::min(begin, s.begin_ns);
+    if (kind == "F") end = std::max(end, s.end_ns);
+  }
+  if (begin != none) std::erase_if(spans, [&](span const& s) { return s.begin_ns < begin || s.end_ns > end; });
+  return spans;
+}
 
 /// The part of the time from the first begin to the last end in which the workers were at work, 0 to 1; 0 for no spans.
 /// Spans of one worker must not overlap.

@@ -21,6 +21,9 @@ struct stage_facts {
   int wire_kept_b = 0;       ///< ... to B
   int gradient_transit = 0;  ///< gradient into the stage, from B(s+1) (last stage: its own F, where the loss is) to B
   int gradient_kept = 0;     ///< ... to W (or BW)
+  int last_forward = 0;      ///< position in a minibatch of the microbatch whose F runs last
+  /// Some B runs before U of the minibatch before, or before the last B of it: what B's add up is then of two minibatches.
+  bool backward_crosses = false;
 
   // A recomputed stage saves from R instead of from F: saved_* above count from there. Its forward wire is needed again only
   // at the head of its segment; the others read what R of the stage below made, and wire_kept* is wire_transit there.
@@ -125,6 +128,24 @@ constexpr int ring(timeline const& t, int const* acquire, int const* release, bo
   return largest;
 }
 
+/// stage_facts::last_forward of a stage from its F's.
+constexpr int last_of(program_view const& v, timeline const& t, int const* ops) {
+  int last = 0;
+  for (int j = 1; j < t.microbatches; ++j)
+    if (t.before(v, ops[last], ops[j], true)) last = j;
+  return last;
+}
+
+/// stage_facts::backward_crosses of a stage from its B's and its U (-1: none).
+constexpr bool crosses(program_view const& v, timeline const& t, int const* b, int update) {
+  int const last = b[last_of(v, t, b)];
+  for (int j = 0; j < t.microbatches; ++j) {
+    if (b[j] != last && !t.before(v, last, b[j], true, t.period)) return true;
+    if (update >= 0 && !t.before(v, update, b[j], true, t.period)) return true;
+  }
+  return false;
+}
+
 }  // namespace detail
 
 /// Needs a program that prove() accepts; throws its sentence otherwise.
@@ -177,6 +198,7 @@ constexpr analysis analyse(program_view v, bool thick = false) {
     auto const ring = [&](int const* from, int const* to, bool closed = true) {
       return detail::ring(t, from, to, closed, scratch.data());
     };
+    x.last_forward = detail::last_of(v, t, f);
     x.wire_transit = ring(wire, f);
     x.wire_kept = x.wire_kept_b = x.wire_transit;
     if (v.wanted(s) == gradients::none) continue;
@@ -211,6 +233,8 @@ constexpr analysis analyse(program_view v, bool thick = false) {
     }
     bool fused = true;
     for (int j = 0; j < n; ++j) fused = fused && b[j] == w[j];
+    if (!fused || v.wanted(s) != gradients::both)
+      x.backward_crosses = detail::crosses(v, t, b, t.update[static_cast<std::size_t>(s)]);
     if (fused) continue;  // what W needs is what B needs; saves a compiler the work
     x.saved_peak_b = ring(saves, b);
     if (!continues) x.wire_kept_b = ring(wire, b);

@@ -44,6 +44,9 @@ constexpr verdict run_bounded(program_view v, int capacity, merge how = merge::p
     }
   }
   if (minibatches == 0) minibatches = drain + 2;
+  if (minibatches < 0 || static_cast<long long>(minibatches) * n > largest_slot)
+    throw error(sentence("cannot run ", minibatches, " minibatches of ", n,
+                         " microbatches, because that is below 0 or beyond what is counted; run fewer"));
   int const total = n * minibatches, periods = minibatches + drain;
   enum class step { receive, send };
   struct worker {
@@ -53,11 +56,14 @@ constexpr verdict run_bounded(program_view v, int capacity, merge how = merge::p
     bool posted = false;  // rendezvous: the message is offered and not yet taken
   };
   std::vector<worker> state(static_cast<std::size_t>(ranks), worker{});
+  for (int r = 0; r < ranks; ++r)
+    if (v.rank(r).empty()) state[static_cast<std::size_t>(r)].period = periods;
   std::vector<detail::fifo> channels(static_cast<std::size_t>(ranks) * static_cast<std::size_t>(ranks) * 3, detail::fifo{});
   auto const channel = [&](int from, int to, op_kind kind) -> detail::fifo& {
     int lane = how == merge::pair || kind == op_kind::F ? 0 : 1;
     if (kind == op_kind::R) lane = how == merge::kind ? 2 : 0;
-    return channels[static_cast<std::size_t>((from * ranks + to) * 3 + lane)];
+    return channels[(static_cast<std::size_t>(from) * static_cast<std::size_t>(ranks) + static_cast<std::size_t>(to)) * 3 +
+                    static_cast<std::size_t>(lane)];
   };
   std::vector<int> const heads = segments_of(v);
   auto const neighbour = [&](int stage) {

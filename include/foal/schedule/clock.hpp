@@ -22,7 +22,8 @@ struct clocked {
   int slots = 0;  ///< last slot + 1
 };
 
-/// Each op takes one slot; U shares the slot of the op before it. Needs ops whose stage is in [0, S), microbatch in [0, N).
+/// Each op takes one slot; U shares the slot of the op before it. Needs a synchronous program that is well_formed() and
+/// fills_cells().
 /// An op listed twice or missing makes no difference here; prove() looks for those.
 constexpr clocked clock(program_view v) {
   int const n = v.size.microbatches, stages = v.size.stages, ranks = v.size.ranks;
@@ -173,7 +174,8 @@ constexpr verdict deadlock(clocked const& c) {
           .found = circle};
 }
 
-/// The same for a run of an asynchronous program that fills the pipeline once and repeats twice, from its lists alone.
+/// The same for a run of an asynchronous program that fills the pipeline once and repeats twice, from its lists alone, whose
+/// ops it writes out.
 constexpr clocked clock_run(program_view v) {
   int drain = 0;
   for (op const& o : v.ops) drain = std::max(drain, -floor_div(o.microbatch, v.size.microbatches));

@@ -23,7 +23,7 @@ concept generator = requires(G const& g, extent e, program& sink) {
 /// before it, in the next lane. A program that has slots, is asynchronous, or cannot run is left as it is: prove() says why.
 constexpr void time(program& p) {
   program_view const v = p.view();
-  if (!well_formed(v)) return;
+  if (!well_formed(v) || !fills_cells(v)) return;
   if (!untimed(v)) {
     if (p.period() == 0 && !p.asynchronous()) {
       int last = 0;

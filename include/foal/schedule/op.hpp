@@ -1,6 +1,8 @@
 // The alphabet of schedules: what a worker may be told to do.
 #pragma once
 
+#include <foal/core/config.hpp>
+
 #include <cstdint>
 
 namespace foal::schedule {
@@ -9,9 +11,10 @@ namespace foal::schedule {
 /// weights; G sum gradients among replicas; T synchronise tied weights.
 enum class op_kind : std::uint8_t { F, B, W, BW, R, U, G, T };
 
+/// "?" for what is none of them.
 constexpr char const* name(op_kind kind) {
   constexpr char const* names[] = {"F", "B", "W", "BW", "R", "U", "G", "T"};
-  return names[static_cast<int>(kind)];
+  return kind <= op_kind::T ? names[static_cast<int>(kind)] : "?";
 }
 
 /// One thing to do. In a program's body `microbatch` counts from the first microbatch of the body's period, may be negative

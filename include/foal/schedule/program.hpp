@@ -25,9 +25,9 @@ struct extent {
   constexpr bool operator==(extent const&) const = default;
 };
 
-/// Rounds towards minus infinity, as relative microbatch numbers (which may be negative) need it. b > 0.
-constexpr int floor_div(int a, int b) { return a >= 0 ? a / b : -((b - 1 - a) / b); }
-constexpr int floor_mod(int a, int b) { return a - b * floor_div(a, b); }
+/// Rounds towards minus infinity, as relative microbatch numbers (which may be negative) need it. b > 0, any a.
+constexpr int floor_div(int a, int b) { return a / b - (a % b < 0 ? 1 : 0); }
+constexpr int floor_mod(int a, int b) { return a % b + (a % b < 0 ? b : 0); }
 
 /// Contiguous placement: the first S mod R ranks host one stage more.
 constexpr int contiguous_rank(extent e, int stage) {
@@ -45,7 +45,8 @@ constexpr int first_stage(extent e, int rank) {
 /// or its weights' gradients as well.
 enum class gradients : std::uint8_t { none, input, both };
 
-/// What proofs, analysis and executors read. Ops of one rank are in execution order.
+/// What proofs, analysis and executors read. Ops of one rank are in execution order. Members index without a check: what
+/// came from elsewhere is asked well_formed() first.
 struct program_view {
   extent size;
   int period = 0;              ///< slots between two repetitions of the body; 0: not timed yet
@@ -75,6 +76,7 @@ struct program_view {
 };
 
 /// Per stage the first stage of its segment, -1 where nothing is recomputed; empty for a program without recomputation.
+/// Needs a program that is well_formed().
 constexpr std::vector<int> segments_of(program_view v) {
   std::vector<int> heads(v.recompute.begin(), v.recompute.end());
   if (!heads.empty()) return heads;
@@ -97,18 +99,26 @@ constexpr bool continues_segment(std::vector<int> const& heads, int stage) {
 class program {
  public:
   constexpr program() = default;
-  constexpr program(extent size, int period, bool asynchronous)
-      : size_(size), period_(period), asynchronous_(asynchronous), lists_(static_cast<std::size_t>(size.ranks)) {
+  /// Throws foal::error where there is no stage, no microbatch, or not 1 to S ranks.
+  constexpr program(extent size, int period, bool asynchronous) : size_(size), period_(period), asynchronous_(asynchronous) {
+    if (size.stages < 1 || size.ranks < 1 || size.ranks > size.stages || size.microbatches < 1)
+      throw error(sentence("cannot begin a program of ", size.stages, " stages on ", size.ranks, " ranks with ",
+                           size.microbatches,
+                           " microbatches, because every rank hosts a stage and every update needs a microbatch; use at "
+                           "least one stage and one microbatch, and 1 rank to as many as there are stages"));
+    lists_.resize(static_cast<std::size_t>(size.ranks));
     // F, BW and U of every stage that the rank hosts; without this, growing would be most of a compile-time evaluation.
-    int const hosted = (size.stages + size.ranks - 1) / size.ranks;
-    for (auto& list : lists_) list.reserve(static_cast<std::size_t>(hosted * (2 * size.microbatches + 1)));
+    long long const hosted = (static_cast<long long>(size.stages) + size.ranks - 1) / size.ranks;
+    long long const ops = hosted * (2 * static_cast<long long>(size.microbatches) + 1), most = 1 << 14;
+    for (auto& list : lists_) list.reserve(static_cast<std::size_t>(ops < most ? ops : most));
   }
 
   /// The sink that generators emit into: appends to the list of `rank`.
   constexpr void operator()(int rank, op const& o) {
-    if (rank < 0 || rank >= size_.ranks)
+    if (rank < 0 || static_cast<std::size_t>(rank) >= lists_.size())
       throw error(sentence("cannot add ", name(o.kind), "(stage ", o.stage, ", microbatch ", o.microbatch, ") to rank ",
-                           rank, ", because the program has ranks 0 to ", size_.ranks - 1, "; emit to one of them"));
+                           rank, ", because the program has ranks 0 to ", static_cast<int>(lists_.size()) - 1,
+                           "; emit to one of them"));
     lists_[static_cast<std::size_t>(rank)].push_back(o);
     sealed_ = false;
   }
@@ -121,14 +131,23 @@ class program {
   constexpr void wants(std::vector<gradients> of_stages) { wants_ = std::move(of_stages); }
   constexpr void inference(bool forward_alone) { inference_ = forward_alone; }
   constexpr extent size() const { return size_; }
+  /// Throws foal::error where there is no such rank.
   constexpr std::vector<op>& list(int rank) {
+    if (rank < 0 || static_cast<std::size_t>(rank) >= lists_.size())
+      throw error(sentence("cannot give the list of rank ", rank, ", because the program has ranks 0 to ",
+                           static_cast<int>(lists_.size()) - 1, "; name one of them"));
     sealed_ = false;
     return lists_[static_cast<std::size_t>(rank)];
   }
 
-  /// Gives the ops slots, in the order of view().ops; an op in the slot of the one before it gets the next lane.
+  /// Gives the ops slots, in the order of view().ops; an op in the slot of the one before it gets the next lane. Throws
+  /// foal::error unless there is one slot per op.
   constexpr void slots(std::span<int const> slots) {
     std::size_t i = 0;
+    for (auto const& list : lists_) i += list.size();
+    if (i != slots.size())
+      throw error(sentence("cannot give ", i, " ops ", slots.size(), " slots, because each op has one; give as many"));
+    i = 0;
     for (auto& list : lists_) {
       op const* last = nullptr;
       for (op& o : list) {

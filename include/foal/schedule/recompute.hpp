@@ -118,8 +118,12 @@ constexpr program with_recomputation(program base, std::vector<int> heads = {}) 
     throw error("cannot add recomputation to inference, because nothing is kept for a backward; leave it out");
   if (heads.empty()) heads = segment_heads(v.size.stages);
   {
+    int lowest = 0;
+    while (lowest < v.size.stages && v.wanted(lowest) == gradients::none) ++lowest;
+    std::vector<int> wanted = heads;
+    cut_below(wanted, lowest);
     program_view chosen = v;
-    chosen.recompute = heads;
+    chosen.recompute = wanted;
     if (verdict const bad = well_formed(chosen); !bad) throw error(text(bad));
   }
   if (!v.asynchronous) detail::forwards_late(v, t);

@@ -12,15 +12,18 @@ struct lag {
   int from = 0, to = 0, slots = 0, periods = 0;
 };
 
-/// The earliest slots with that period, by relaxing the lags (Bellman-Ford); false if they contradict each other.
+/// The earliest slots with that period, by relaxing the lags (Bellman-Ford); false if they contradict each other or lead
+/// beyond what can be counted.
 constexpr bool relax(std::vector<lag> const& lags, int period, std::vector<int>& slot) {
   slot.assign(slot.size(), 0);
   for (std::size_t round = 0; round <= slot.size(); ++round) {
     bool changed = false;
     for (lag const& l : lags) {
-      int const earliest = slot[static_cast<std::size_t>(l.from)] + l.slots - l.periods * period;
+      long long const earliest =
+          slot[static_cast<std::size_t>(l.from)] + l.slots - static_cast<long long>(l.periods) * period;
+      if (earliest > largest_slot) return false;
       int& at = slot[static_cast<std::size_t>(l.to)];
-      if (earliest > at) at = earliest, changed = true;
+      if (earliest > at) at = static_cast<int>(earliest), changed = true;
     }
     if (!changed) return true;
   }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <limits>
 
 #include <foal/schedule/prove.hpp>
 #include <foal/schedule/unroll.hpp>
@@ -17,6 +18,22 @@ struct costs {
   /// True: a rank has a forward and a backward unit side by side if the program puts F and a backward of a rank into one
   /// slot (pipemare), and a third one for R if it recomputes. False: a rank runs one op at a time, in the order of its list.
   bool side_by_side = true;
+
+  /// Throws foal::error where a duration is below 0, infinite or no number, or where stages have no factor.
+  constexpr void check(int stages) const {
+    auto const is = [](double v) { return v >= 0 && v <= std::numeric_limits<double>::max(); };
+    for (double const v : {forward, backward, weight, update, message}) {
+      if (!is(v))
+        throw error(sentence("cannot replay with a cost of ", v, ", because ops and messages take time; give 0 or more"));
+    }
+    if (!stage_factor.empty() && stage_factor.size() != static_cast<std::size_t>(stages))
+      throw error(sentence("cannot replay with ", stage_factor.size(), " factors, because there are ", stages,
+                           " stages; give one per stage, or none"));
+    for (double const v : stage_factor) {
+      if (!is(v))
+        throw error(sentence("cannot replay with a factor of ", v, ", because a stage takes time; give 0 or more"));
+    }
+  }
 
   constexpr double of(op const& o) const {
     double t = update;
@@ -104,10 +121,16 @@ constexpr double busy_time(std::vector<event> const& events) {
 
 /// Runs `minibatches` minibatches, the drain included. Every op starts as soon as its unit is free and its inputs are there;
 /// a unit keeps the order of the list. With units of their own, U waits for the F and R of its stage listed before it, and
-/// they for U. Needs a program that prove() accepts; throws its sentence otherwise.
+/// they for U. Needs a program that prove() accepts; throws its sentence otherwise, and where a cost or the number of
+/// minibatches cannot be.
 constexpr timing replay(program_view v, costs const& cost = {}, int minibatches = 1) {
   if (verdict const bad = prove(v); !bad) throw error(text(bad));
-  int const n = v.size.microbatches, stages = v.size.stages, ranks = v.size.ranks, total = n * minibatches;
+  int const n = v.size.microbatches, stages = v.size.stages, ranks = v.size.ranks;
+  cost.check(stages);
+  if (minibatches < 0 || static_cast<long long>(minibatches) * n > largest_slot / stages)
+    throw error(sentence("cannot replay ", minibatches, " minibatches of ", n, " microbatches through ", stages,
+                         " stages, because that is below 0 or beyond what is counted; replay fewer"));
+  int const total = n * minibatches;
   auto const cells = static_cast<std::size_t>(stages) * static_cast<std::size_t>(total);
   constexpr double never = -1;
   timing out;
@@ -197,7 +220,7 @@ constexpr timing replay(program_view v, costs const& cost = {}, int minibatches 
     auto const& events = out.events[static_cast<std::size_t>(r)];
     rank_time time{.busy = detail::busy_time(events)};
     time.idle = out.makespan - time.busy;
-    time.first = events.front().start;
+    time.first = events.empty() ? 0 : events.front().start;
     for (event const& e : events) time.first = std::min(time.first, e.start), time.last = std::max(time.last, e.end);
     out.span_bubble = std::max(out.span_bubble, time.last - time.first - time.busy);
     busy += time.busy;
@@ -211,6 +234,7 @@ constexpr timing replay(program_view v, costs const& cost = {}, int minibatches 
 /// Busy share of the ranks in the long run: over some minibatches in the middle of a run, its fill and drain left out. For a
 /// synchronous program that is N/(N+R-1) with equal stages, for an asynchronous one 1.
 constexpr double steady_utilisation(program_view v, costs const& cost = {}) {
+  if (verdict const bad = well_formed(v); !bad) throw error(text(bad));
   int fill = 1;
   for (op const& o : v.ops) fill = std::max(fill, 1 - floor_div(o.microbatch, v.size.microbatches));
   timing const a = replay(v, cost, 2 * fill), b = replay(v, cost, 2 * fill + 4);

@@ -5,14 +5,17 @@
 #include <locale>
 #include <sstream>
 #include <string>
+#include <string_view>
 
+#include <foal/report/escape.hpp>
 #include <foal/schedule/unroll.hpp>
 
 namespace foal::schedule {
 
 namespace detail {
 
-// All of different lightness, so that a grey print still tells them apart: F, B, R, W, BW, U from light to dark.
+// All of different lightness, so that a grey print still tells them apart: F, B, R, W, BW, U from light to dark (on dark
+// paper U is the lightest).
 struct paint {
   op_kind kind;
   char const* fill;
@@ -28,12 +31,18 @@ inline constexpr paint paints[] = {{op_kind::F, "#bcd8f0", "#000", "F forward"},
 
 class picture {
  public:
-  picture(program_view v, int minibatches, std::string title)
-      : view_(v), title_(std::move(title)), minibatches_(minibatches) {
+  picture(program_view v, int minibatches, std::string_view title)
+      : view_(v), title_(report::xml_escaped(title)), minibatches_(minibatches) {
     run_ = unroll(v, minibatches);
     for (auto const& rank : run_) {
-      for (op const& o : rank) slots_ = std::max(slots_, o.slot + 1);
+      for (op const& o : rank) {
+        require(o.slot >= 0, "cannot draw ", name(o.kind), "(stage ", o.stage, ", microbatch ", o.microbatch,
+                "), because it has no slot; give the program slots with foal::schedule::time");
+        slots_ = std::max(slots_, o.slot + 1);
+      }
     }
+    require(static_cast<long long>(slots_) * v.size.ranks <= 1 << 22, "cannot draw ", v.size.ranks, " ranks and ", slots_,
+            " slots, because nobody could see them; draw fewer minibatches, or use fewer slots");
     units_ = two_units(v) ? (recomputes(v) ? 3 : 2) : 1;
     int const ranks = std::max(v.size.ranks, 1);
     cell_ = std::clamp(1400 / std::max(slots_, 1), 3, 28);
@@ -46,13 +55,10 @@ class picture {
     int const width = std::max(left_ + slots_ * cell_ + 16, 860), bottom = top_ + view_.size.ranks * row_;
     out_ << "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"" << width << "\" height=\"" << bottom + 84
          << "\" viewBox=\"0 0 " << width << " " << bottom + 84
-         << "\" role=\"img\" font-family=\"sans-serif\" font-size=\"11\">\n"
-         << "<title>" << title_
-         << "</title>\n<style>text{fill:#222}.c{text-anchor:middle;font-size:10px}.e{text-anchor:end}";
-    for (paint const& p : paints)
-      out_ << "." << name(p.kind) << "{fill:" << p.fill << ";stroke:#555;stroke-width:" << (cell_ < 8 ? "0" : "0.6") << "}.t"
-           << name(p.kind) << "{fill:" << p.ink << "}";
-    out_ << ".U{stroke:none}</style>\n<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n"
+         << "\" role=\"img\" class=\"schedule\" font-family=\"sans-serif\" font-size=\"11\">\n"
+         << "<title>" << title_ << "</title>\n<style>";
+    style();
+    out_ << "</style>\n<rect class=\"paper\" width=\"100%\" height=\"100%\"/>\n"
          << "<text x=\"8\" y=\"16\" font-size=\"13\" font-weight=\"bold\">" << title_ << "</text>\n";
     phases(bottom);
     rank_labels();
@@ -67,10 +73,38 @@ class picture {
  private:
   int x(int slot) const { return left_ + slot * cell_; }
 
-  void band(int from, int to, char const* label, char const* fill, int bottom) {
+  // Of a class of its own, because in a page the rules of one picture are those of all.
+  void style() {
+    char const* const dark = "@media(prefers-color-scheme:dark){";
+    auto const rule = [&](std::string_view of, std::string_view what) { out_ << ".schedule " << of << "{" << what << "}"; };
+    rule("text", "fill:#222");
+    rule(".c", "text-anchor:middle;font-size:10px");
+    rule(".e", "text-anchor:end");
+    rule(".paper", "fill:#fff");
+    rule(".even", "fill:#f6f6f6");
+    rule(".odd", "fill:#ececec");
+    rule(".steady", "fill:#fffbe6");
+    for (paint const& p : paints) {
+      rule(std::string(".").append(name(p.kind)), std::string("stroke:#555;fill:") + p.fill);
+      rule(std::string(".t").append(name(p.kind)), std::string("fill:") + p.ink);
+    }
+    rule("path", cell_ < 8 ? "stroke-width:0" : "stroke-width:0.6");
+    rule(".U", "stroke:none");
+    out_ << dark;
+    rule("text", "fill:#e6e9ef");
+    rule(".paper", "fill:#171b22");
+    rule(".even", "fill:#1e232c");
+    rule(".odd", "fill:#262c37");
+    rule(".steady", "fill:#2b2a1c");
+    for (paint const& p : paints) rule(std::string(".t").append(name(p.kind)), std::string("fill:") + p.ink);
+    rule(".U", "fill:#fff");
+    out_ << "}";
+  }
+
+  void band(int from, int to, char const* label, char const* style, int bottom) {
     if (from >= to) return;
-    out_ << "<rect x=\"" << x(from) << "\" y=\"" << top_ - 18 << "\" width=\"" << (to - from) * cell_ << "\" height=\""
-         << bottom - top_ + 18 << "\" fill=\"" << fill << "\"/>\n";
+    out_ << "<rect class=\"" << style << "\" x=\"" << x(from) << "\" y=\"" << top_ - 18 << "\" width=\""
+         << (to - from) * cell_ << "\" height=\"" << bottom - top_ + 18 << "\"/>\n";
     if ((to - from) * cell_ >= 60)
       out_ << "<text x=\"" << (x(from) + x(to)) / 2 << "\" y=\"" << top_ - 6 << "\" class=\"c\">" << label << "</text>\n";
   }
@@ -81,14 +115,14 @@ class picture {
     if (view_.asynchronous && drain > 0) {
       // Between these two slots every op of the body runs; with a run too short for that there is no steady state to show.
       int const fill = std::min(drain, minibatches_) * view_.period, end = minibatches_ * view_.period;
-      band(0, fill, "prologue", "#f3f3f3", bottom);
-      band(fill, end, "steady state", "#fffbe6", bottom);
-      band(std::max(fill, end), slots_, "epilogue", "#f3f3f3", bottom);
+      band(0, fill, "prologue", "even", bottom);
+      band(fill, end, "steady state", "steady", bottom);
+      band(std::max(fill, end), slots_, "epilogue", "even", bottom);
       return;
     }
     for (int k = 0; k < minibatches_; ++k)
-      band(k * view_.period, (k + 1) * view_.period, ("minibatch " + std::to_string(k)).c_str(),
-           k % 2 == 0 ? "#f6f6f6" : "#ececec", bottom);
+      band(k * view_.period, (k + 1) * view_.period, ("minibatch " + std::to_string(k)).c_str(), k % 2 == 0 ? "even" : "odd",
+           bottom);
   }
 
   void rank_labels() {
@@ -167,7 +201,7 @@ class picture {
            << "<text x=\"" << at + 21 << "\" y=\"" << y << "\">" << p.meaning << "</text>\n";
       at += 40 + 6 * static_cast<int>(std::string(p.meaning).size());
     }
-    out_ << "<text x=\"8\" y=\"" << y + 20 << "\">numbers: microbatch; paler: every other minibatch"
+    out_ << "<text x=\"8\" y=\"" << y + 20 << "\">numbers: microbatch; fainter: every other minibatch"
          << (units_ == 2 ? "; upper and lower half: forward and backward unit" : "")
          << (units_ == 3 ? "; from above: forward, recompute and backward unit" : "")
          << (view_.size.stages > view_.size.ranks ? "; equal numbers side by side: the rank's stages" : "") << "</text>\n";
@@ -185,12 +219,11 @@ class picture {
 
 }  // namespace detail
 
-/// Shows `minibatches` minibatches with fill and drain. Labels are left out where cells are too small for them. `title` is
-/// shown as it is: no markup. Needs a program with slots.
-inline std::string svg(program_view v, int minibatches, std::string const& title) {
-  std::string plain;
-  for (char const c : title) plain += c == '<' ? "&lt;" : c == '&' ? "&amp;" : std::string(1, c);
-  return detail::picture(v, minibatches, plain).draw();
+/// Shows `minibatches` minibatches with fill and drain, on light and on dark paper. Labels are left out where cells are too
+/// small for them. Any title makes a well-formed picture. As unroll(), of any program that is well_formed(); throws
+/// foal::error as well where an op has no slot, or there are too many to draw.
+inline std::string svg(program_view v, int minibatches, std::string_view title) {
+  return detail::picture(v, minibatches, title).draw();
 }
 
 }  // namespace foal::schedule

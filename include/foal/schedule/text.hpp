@@ -24,7 +24,7 @@ inline bool splits(program_view v) {
 
 }  // namespace detail
 
-/// One line a rank: "F0 F1 B0 F2 B1 B2 U2".
+/// One line a rank: "F0 F1 B0 F2 B1 B2 U2". As unroll(), of any program that is well_formed().
 inline std::string lists(program_view v, int minibatches = 1) {
   std::string out;
   for (auto const& rank : unroll(v, minibatches)) {
@@ -36,13 +36,16 @@ inline std::string lists(program_view v, int minibatches = 1) {
   return out;
 }
 
-/// One line a rank, one column a slot; ops of one slot are joined by +, an empty slot is a point. Needs slots.
+/// One line a rank, one column a slot; ops of one slot are joined by +, an empty slot is a point; an op without a slot is
+/// left out. As unroll(); throws foal::error as well where there are too many slots to write.
 inline std::string grid(program_view v, int minibatches = 1) {
   auto const run = unroll(v, minibatches);
   int slots = 0;
   for (auto const& rank : run) {
     for (op const& o : rank) slots = std::max(slots, o.slot + 1);
   }
+  require(static_cast<long long>(slots) * v.size.ranks <= 1 << 22, "cannot write a grid of ", v.size.ranks, " ranks and ",
+          slots, " slots, because nobody could read it; write out fewer minibatches, or use fewer slots");
   std::vector<std::vector<std::string>> cells(run.size(), std::vector<std::string>(static_cast<std::size_t>(slots)));
   std::size_t width = 1;
   for (std::size_t r = 0; r < run.size(); ++r) {

@@ -60,11 +60,52 @@ constexpr verdict index_recompute(program_view v, timeline& t) {
 
 }  // namespace detail
 
+namespace detail {
+
+/// Of a program with fewer ops than cells: the first cell without F.
+constexpr verdict missing_forward(program_view v) {
+  std::vector<char> there(v.ops.size() + 1, 0);
+  for (op const& o : v.ops) {
+    if (o.kind != op_kind::F) continue;
+    auto const cell = static_cast<std::size_t>(o.stage) * static_cast<std::size_t>(v.size.microbatches) +
+                      static_cast<std::size_t>(floor_mod(o.microbatch, v.size.microbatches));
+    if (cell < there.size()) there[cell] = 1;
+  }
+  std::size_t cell = 0;
+  while (there[cell] != 0) ++cell;
+  auto const n = static_cast<std::size_t>(v.size.microbatches);
+  op const lost{.kind = op_kind::F, .stage = static_cast<int>(cell / n), .microbatch = static_cast<int>(cell % n)};
+  for (int r = 0; r < v.size.ranks; ++r) {
+    for (op const& o : v.rank(r)) {
+      if (o.stage == lost.stage)
+        return {.what = flaw::missing, .first = lost, .second = o, .first_rank = r, .second_rank = r};
+    }
+  }
+  int const home = contiguous_rank(v.size, lost.stage);
+  return {.what = flaw::missing, .first = lost, .second = lost, .first_rank = home, .second_rank = home};
+}
+
+/// Gives an asynchronous program's lists, which have no slots yet, the proof that they do not block.
+constexpr verdict runs_untimed(program_view v) {
+  constexpr int most_ops = 1 << 24;
+  int const most = most_ops / static_cast<int>(v.ops.size()) - 2;
+  for (int r = 0; r < v.size.ranks; ++r) {
+    for (op const& o : v.rank(r)) {
+      if (int const behind = -floor_div(o.microbatch, v.size.microbatches); behind > most)
+        return {.what = flaw::depth, .first = o, .first_rank = r, .found = behind, .expected = most};
+    }
+  }
+  return deadlock(clock_run(v));
+}
+
+}  // namespace detail
+
 /// Fills `t` and says whether every (stage, microbatch mod N) has exactly one F, one backward for the input and one for the
 /// weights where its stage wants them, and one R where it is recomputed, all of one stage on one rank. An untimed
 /// synchronous program is clocked. U may still be missing.
 constexpr verdict index(program_view v, timeline& t) {
   if (verdict const bad = well_formed(v); !bad) return bad;
+  if (!fills_cells(v)) return detail::missing_forward(v);
   int const n = v.size.microbatches, stages = v.size.stages;
   auto const cells = static_cast<std::size_t>(stages) * static_cast<std::size_t>(n);
   t.microbatches = n;
@@ -149,7 +190,7 @@ constexpr verdict index(program_view v, timeline& t) {
   t.period = v.period;
   if (untimed(v)) {
     if (v.asynchronous) {
-      if (verdict const bad = deadlock(clock_run(v)); !bad) return bad;
+      if (verdict const bad = detail::runs_untimed(v); !bad) return bad;
       for (std::size_t i = 0; i < v.ops.size(); ++i) {
         if (v.ops[i].slot < 0) return {.what = flaw::untimed, .first = v.ops[i], .first_rank = host[i]};
       }
@@ -160,6 +201,8 @@ constexpr verdict index(program_view v, timeline& t) {
     t.period = t.clock_result.slots;
     return {};
   }
+  if (v.period < 0 || (v.asynchronous && v.period == 0))
+    return {.what = flaw::slot, .first = ops[0], .first_rank = hosts[0], .found = ops[0].slot, .expected = v.period};
   t.slot.assign(v.ops.size(), 0);
   int* const slot = t.slot.data();
   int const size = static_cast<int>(v.ops.size());

@@ -26,9 +26,20 @@ enum class flaw {
   fifo,        ///< first is received where second comes out of the channel
   entries,     ///< a list has `found` entries for `expected` stages
   segment,     ///< stage `expected` names stage `found` as the first of its segment, which it cannot be
+  lists,       ///< the list of rank `expected` does not begin at offset `found` of the ops, after the one before it
+  depth,       ///< first runs `found` minibatches late, more than `expected`
+  late,        ///< the period `found` (0: first's slot, counted from its own minibatch's) is beyond `expected`
+  delay,       ///< stage `expected` reads weights of `found` microbatches ago, which is below 0 or beyond counting
+  choice,      ///< stage `expected` wants `found`, which is none of `gradients`
+  useless,     ///< stage `expected` is recomputed and has no backward
   unwanted,    ///< first is R of a stage that is not recomputed, or a backward or an update that its stage does not want
   cut          ///< stage `found` has a backward and stage `expected` above it has none
 };
+
+/// Slots, those of late microbatches too, lie below it, so that sums and differences of a few are integers.
+inline constexpr int largest_slot = 1 << 28;
+/// No op is for a minibatch that began longer ago: what is kept for those in between is allocated.
+inline constexpr int most_minibatches = 1 << 16;
 
 /// Names both ops of a failure. Microbatch numbers are relative to the period, as in the program.
 struct verdict {
@@ -54,7 +65,8 @@ inline std::string text(verdict const& v) {
       return "every op runs once, in order";
     case flaw::size:
       return sentence("cannot build this program, because ", v.found, " stages cannot be spread over ", v.expected,
-                      " ranks or there is no microbatch; use 1 to ", v.found, " ranks and at least one microbatch");
+                      " ranks or there is no microbatch; use at least one stage and one microbatch, and 1 rank to as many "
+                      "as there are stages");
     case flaw::unknown:
       return sentence("cannot prove ", a, " (replica ", v.first.replica, ", segment ", v.first.segment,
                       "), because the proof knows F, B, W, BW, R and U of one replica and one segment; leave it out");
@@ -103,6 +115,31 @@ inline std::string text(verdict const& v) {
       return sentence("cannot recompute stage ", v.expected, " in a segment that begins at stage ", v.found,
                       ", because a segment is a run of neighbouring stages that all name its first one; give every stage "
                       "that first stage, or -1 to keep what its forward saved");
+    case flaw::lists:
+      return sentence("cannot read the list of rank ", v.expected, ", because it begins at op ", v.found,
+                      ", which is not where the list before it ends; give R + 1 offsets that rise from 0 to the number of "
+                      "ops");
+    case flaw::depth:
+      return sentence("cannot prove ", a, ", because it runs ", v.found, " minibatches late and a proof follows ",
+                      v.expected, " at most; let less time pass between a microbatch's ops");
+    case flaw::late:
+      if (v.found > 0)
+        return sentence("cannot repeat the lists every ", v.found, " slots, because slots are counted up to ", v.expected,
+                        "; use a shorter period");
+      return sentence("cannot place ", a, " in slot ", v.first.slot, ", because a minibatch has to end by slot ", v.expected,
+                      "; use fewer slots");
+    case flaw::delay:
+      return sentence("cannot delay stage ", v.expected, " by ", v.found,
+                      " microbatches, because a forward reads weights of now or of before, and slots are counted in "
+                      "integers; give a delay from 0 to ",
+                      largest_slot);
+    case flaw::choice:
+      return sentence("cannot tell what the backward of stage ", v.expected, " is for, because the program says ", v.found,
+                      "; give 0 (nothing), 1 (the gradient of its input) or 2 (its weights' as well)");
+    case flaw::useless:
+      return sentence("cannot recompute stage ", v.expected,
+                      ", because it has no backward that would read what R rebuilds, ", "and ", v.found,
+                      " is named as the first stage of its segment; give -1");
     case flaw::unwanted:
       return sentence("cannot run ", a, ", because the program says that its stage has none (",
                       v.first.kind == op_kind::R ? "it is not recomputed" : "its weights are frozen, or it has no backward",

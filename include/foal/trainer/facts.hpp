@@ -8,6 +8,7 @@
 #include <foal/lower/describe.hpp>
 #include <foal/lower/wait.hpp>
 #include <foal/lower/wire.hpp>
+#include <foal/report/build.hpp>
 
 namespace foal::detail {
 
@@ -18,6 +19,8 @@ report::facts facts_of_trainer(lower::run_tables const& tables, executor::engine
   report::facts f = executor::facts_of(tables, engine);
   f.device =
       std::string(type_name<typename Types::device_type>()) + ", " + std::string(type_name<typename Types::scalar_type>());
+  f.build = report::build_of_this_file();
+  f.machine = report::this_machine();
   f.settings = {{"loss", Types::loss_type::name},
                 {"optimizer", lower::describe_policy(values.optim)},
                 {"learning rate", lower::describe_policy(values.lr)},

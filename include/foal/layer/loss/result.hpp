@@ -10,6 +10,8 @@
 // Then a run counts, before the first loss of a minibatch, the targets of the minibatch that count, and divides by that.
 #pragma once
 
+#include <foal/core/config.hpp>
+
 namespace foal::loss {
 
 /// sum: of the samples' losses; weight: what the sum is an average of when divided by it (samples, or targets); correct:
