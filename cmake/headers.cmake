@@ -143,10 +143,12 @@ set(foal_headers
     foal/delay/concept.hpp
     foal/delay/discrepancy_correction.hpp
     foal/delay/none.hpp
+    foal/layer/alone.hpp
     foal/layer/attention.hpp
     foal/layer/avg_pool.hpp
     foal/layer/batch_norm.hpp
     foal/layer/bias.hpp
+    foal/layer/check_gradient.hpp
     foal/layer/contract.hpp
     foal/layer/conv.hpp
     foal/layer/dropout.hpp

@@ -7,6 +7,7 @@ set(foal_examples
     memory
     own_delay_policy
     own_layer
+    own_recurrent
     own_schedule
     parity
     quickstart
@@ -133,6 +134,7 @@ set(foal_tests
     executor/worker
     gpt/draw
     layer/attention
+    layer/check_gradient
     layer/conv
     layer/dropout
     layer/embedding

@@ -22,6 +22,7 @@ set(most_are_right "[89][0-9]\\.[0-9] %")
 foal_program_test(quickstart "${most_are_right} of the test digits right")
 foal_program_test(own_delay_policy "weight prediction.*${most_are_right}")
 foal_program_test(own_layer "swish .*${most_are_right} of the test digits right")
+foal_program_test(own_recurrent "gradients right, and ${most_are_right} of the test digits")
 foal_program_test(own_schedule "${most_are_right}.*: the same bits")
 foal_program_test(compare "GPipe.*PipeMare.*report: report/index.html" --epochs 1 --seeds 1 --jobs 1 --report report)
 foal_program_test(gpt "perplexity.*int" --data "${PROJECT_SOURCE_DIR}/examples/gpt.cpp" --epochs 1 --microbatch-size 1
