@@ -57,7 +57,6 @@ set(foal_tests
     cases/metadata_not_utf8
     cases/one_minibatch
     cases/save_when_evaluated
-    cases/metadata_not_utf8
     cases/translate_texts
     checkpoint/convert_weights
     checkpoint/element_types
