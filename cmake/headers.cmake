@@ -143,10 +143,12 @@ set(foal_headers
     foal/delay/concept.hpp
     foal/delay/discrepancy_correction.hpp
     foal/delay/none.hpp
+    foal/layer/alone.hpp
     foal/layer/attention.hpp
     foal/layer/avg_pool.hpp
     foal/layer/batch_norm.hpp
     foal/layer/bias.hpp
+    foal/layer/check_gradient.hpp
     foal/layer/contract.hpp
     foal/layer/conv.hpp
     foal/layer/dropout.hpp
@@ -191,6 +193,7 @@ set(foal_headers
     foal/lower/checks.hpp
     foal/lower/describe.hpp
     foal/lower/device.hpp
+    foal/lower/frozen_rows.hpp
     foal/lower/functions.hpp
     foal/lower/hook.hpp
     foal/lower/lifetimes.hpp
@@ -254,6 +257,7 @@ set(foal_headers
     foal/zoo/gpt.hpp
     foal/zoo/resnet.hpp
     foal/zoo/transformer.hpp
+    foal/trainer/epoch_log.hpp
     foal/trainer/facts.hpp
     foal/trainer/fit_report.hpp
     foal/trainer/net_weights.hpp

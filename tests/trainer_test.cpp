@@ -94,7 +94,7 @@ struct numbered {
   long long size() const { return count; }
   shape sample() const { return features(test::mlp_inputs); }
   int target_size() const { return 1; }
-  int classes() const { return test::mlp_classes; }  // nobody has to look at the targets first
+  int classes() const { return test::mlp_classes; }  // so that a fit asks for no target before it trains
   template <class S>
   void write_sample(long long i, S* x) const {
     if (i == throws_at) throw std::runtime_error("the disk is gone");

@@ -21,8 +21,8 @@
 #include <foal/lower/storage.hpp>
 #include <foal/lower/wait.hpp>
 #include <foal/model/partition.hpp>
-#include <foal/report/json_lines.hpp>
 #include <foal/report/progress.hpp>
+#include <foal/trainer/epoch_log.hpp>
 #include <foal/trainer/facts.hpp>
 #include <foal/trainer/fit_report.hpp>
 #include <foal/trainer/net_weights.hpp>
@@ -100,9 +100,11 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
     int epochs = 1;
     executor::any_source<scalar_type, target_type> evaluate{};  ///< after each epoch
     bool shuffle = true;
-    bool quiet = false;             ///< no progress on stderr
-    std::string label{};            ///< in front of the progress
-    std::string metrics{};          ///< path of a JSON-lines file, one line per epoch
+    bool quiet = false;   ///< no progress on stderr
+    std::string label{};  ///< in front of the progress
+    /// Path of a JSON-lines file, one line an epoch. A trainer's first fit that names it begins it anew, later ones go on.
+    std::string metrics{};
+    bool append_metrics = false;    ///< the first fit goes on, too, behind the lines of an earlier run
     executor::run_request hooks{};  ///< observer, disturbance, traces
   };
 
@@ -153,6 +155,7 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
   template <class Batches>
   fit_report fit_batches(Batches const& batches, fit_options const& options) {  // foal: each a member of fit_options?
     long long const per_epoch = batches.minibatches_per_epoch();
+    require_number(options.epochs >= 0, "fit_options", "epochs", options.epochs, "0 or more");
     executor::run_request request = options.hooks;
     request.minibatches = per_epoch * options.epochs;
     request.loss_every = per_epoch;
@@ -171,15 +174,11 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
       request.evaluate_every = epochs * per_epoch;
       if (epochs > 1) note(detail::thinned_note(tables_.phases.back().name, least, per_epoch, epochs));
     }
-    std::optional<report::json_lines> log;
-    if (!options.metrics.empty()) log.emplace(options.metrics);
-    auto const write_metrics = [&](auto const& fill) {
-      if (log) try {
-          log->write(fill);
-        } catch (std::exception const& failed) {  // a full disk is not the training's affair
-          note(sentence(failed.what(), " (the training goes on without its metrics)"));
-          log.reset();
-        }
+    detail::epoch_log log(logs_, options.metrics, options.append_metrics,
+                          {&tables_, warmup_minibatches(), epochs_, updates(), per_epoch, options.epochs,
+                           request.evaluate_every, per_epoch * minibatch_samples(), seconds_});
+    auto const say_fault = [&] {  // a full disk is not the training's affair
+      if (std::string fault = log.take_fault(); !fault.empty()) note(std::move(fault));
     };
     std::string detail, waiting;
     long long done = 0;
@@ -192,12 +191,15 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
       if (!r.fault.empty()) progress.line(r.fault);
       detail = sentence("epoch ", r.update / per_epoch, "  test loss ", r.loss);
       if (tables_.loss.has_accuracy) detail += sentence("  accuracy ", 100 * r.accuracy, " %");
-      write_metrics([&r, this](report::json_writer& json) {
-        json.begin_object().key("update").value(r.update).key("test_loss").value(r.loss);
-        if (tables_.loss.has_accuracy) json.key("test_accuracy").value(r.accuracy);
-        json.end_object();
-      });
+      log.evaluated(r);
+      say_fault();
     });
+    request.summed = [&](long long epoch, loss::loss_result const& sum) {
+      if (!evaluates) detail = sentence("epoch ", epochs_ + epoch + 1, "  training loss ", sum.sum / sum.weight);
+      log.ended(epoch, sum);
+      say_fault();
+      if (options.hooks.summed) options.hooks.summed(epoch, sum);
+    };
     request.tick = [&](long long microbatches) {
       if (microbatches != done) waiting.clear();
       done = microbatches;
@@ -217,7 +219,9 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
       result.evaluations.push_back(engine_.evaluate(request.evaluation));
       result.ended = request.evaluated(result.evaluations.back()) == training::ends;
     }
-    for (auto const& d : result.diagnostics) write_metrics([&d](report::json_writer& json) { d.write(json); });
+    seconds_ += result.seconds;
+    log.finish(result.diagnostics);
+    say_fault();
     fit_report report = detail::report_of(result, updates(), values_.microbatch_size);
     for (std::string const& text : report.notes) progress.line(text);
     report.notes.insert(report.notes.begin(), notes.begin(), notes.end());
@@ -353,7 +357,9 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
   int ranks_;
   lower::run_tables tables_;
   executor::engine engine_;
-  long long epochs_ = 0;  ///< of all fits
+  long long epochs_ = 0;           ///< of all fits
+  double seconds_ = 0;             ///< of all fits that came to their end
+  std::vector<std::string> logs_;  ///< paths of metrics that fits have begun
 };
 
 }  // namespace foal

@@ -136,10 +136,12 @@ class stage_ops : public stage_weights {
     double scale = 1;
     if (t_.clips) {
       double const norm = std::sqrt(t_.device.sum_of_squares(b.device, n, b.g)) / divide;
+      if (!std::isfinite(norm)) return "norm of the gradient";
       scale = std::min(1.0, t_.clip_norm / (norm + 1e-6));
     }
     long long const since = b.updates - b.phase_updates;
     double const rate = t_.rate(t_.rate_value, {b.updates, b.asynchronous, since, b.facts.tau_fwd});
+    if (!std::isfinite(rate)) return "learning rate";
     lower::update_call c;
     c.device = b.device;
     c.optimizer = t_.optimizer_value;

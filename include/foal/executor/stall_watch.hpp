@@ -3,6 +3,8 @@
 
 #include <chrono>
 
+#include <foal/core/config.hpp>
+
 namespace foal::executor {
 
 class stall_watch {
