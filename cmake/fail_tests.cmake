@@ -22,7 +22,7 @@ add_test(NAME fail/all_good COMMAND "${CMAKE_CXX_COMPILER}" ${fail_flags} -Werro
 set_tests_properties(fail/all_good PROPERTIES LABELS fail)
 
 # The judge itself: it must not accept a program that compiles, nor one that is refused with other words.
-foreach(name IN ITEMS compiles other_words two_errors)
+foreach(name IN ITEMS compiles other_words two_errors flag_that_is_taken)
   foal_judge_refusal("fail/judge_rejects_${name}" "${CMAKE_CURRENT_SOURCE_DIR}/fail/judge/${name}.cpp")
   set_tests_properties("fail/judge_rejects_${name}" PROPERTIES WILL_FAIL TRUE)
 endforeach()

@@ -3,14 +3,18 @@
 
 set(foal_headers
     foal/core/atomic_file.hpp
+    foal/core/checked.hpp
     foal/core/config.hpp
     foal/core/denormals.hpp
     foal/core/error.hpp
+    foal/core/file.hpp
+    foal/core/partial_file.hpp
     foal/core/pause.hpp
     foal/core/random.hpp
     foal/core/role.hpp
     foal/core/type_list.hpp
     foal/core/type_name.hpp
+    foal/core/writable.hpp
     foal/core/utf8.hpp
 
     foal/tensor/plan.hpp
@@ -100,8 +104,10 @@ set(foal_headers
     foal/text/bleu.hpp
     foal/text/bpe.hpp
     foal/text/bpe_learner.hpp
+    foal/text/encoding.hpp
     foal/text/entries.hpp
     foal/text/escape.hpp
+    foal/text/merge_pieces.hpp
     foal/text/perplexity.hpp
     foal/text/search.hpp
     foal/text/subwords.hpp
@@ -137,10 +143,12 @@ set(foal_headers
     foal/delay/concept.hpp
     foal/delay/discrepancy_correction.hpp
     foal/delay/none.hpp
+    foal/layer/alone.hpp
     foal/layer/attention.hpp
     foal/layer/avg_pool.hpp
     foal/layer/batch_norm.hpp
     foal/layer/bias.hpp
+    foal/layer/check_gradient.hpp
     foal/layer/contract.hpp
     foal/layer/conv.hpp
     foal/layer/dropout.hpp
@@ -181,6 +189,7 @@ set(foal_headers
     foal/model/partition.hpp
     foal/model/stages.hpp
 
+    foal/lower/arguments.hpp
     foal/lower/checks.hpp
     foal/lower/describe.hpp
     foal/lower/device.hpp
@@ -202,10 +211,13 @@ set(foal_headers
     foal/lower/wire.hpp
 
     foal/executor/any_source.hpp
+    foal/executor/arena.hpp
     foal/executor/bound_stage.hpp
     foal/executor/calls.hpp
+    foal/executor/check_sizes.hpp
     foal/executor/check_source.hpp
     foal/executor/check_values.hpp
+    foal/executor/copy_distance.hpp
     foal/executor/diagnostic.hpp
     foal/executor/diagnostics.hpp
     foal/executor/drive.hpp
@@ -216,27 +228,40 @@ set(foal_headers
     foal/executor/hook.hpp
     foal/executor/memory.hpp
     foal/executor/microbatch_lengths.hpp
+    foal/executor/minibatch_targets.hpp
     foal/executor/moves.hpp
     foal/executor/ops.hpp
+    foal/executor/phase_state.hpp
     foal/executor/probe.hpp
+    foal/executor/run_losses.hpp
     foal/executor/run_plan.hpp
+    foal/executor/run_request.hpp
+    foal/executor/run_teller.hpp
     foal/executor/shared_wires.hpp
+    foal/executor/stall_watch.hpp
     foal/executor/tables.hpp
     foal/executor/tied.hpp
+    foal/executor/usage.hpp
+    foal/executor/update_check.hpp
     foal/executor/weights.hpp
     foal/executor/worker.hpp
 
+    foal/checkpoint/element_types.hpp
     foal/checkpoint/json.hpp
     foal/checkpoint/layout.hpp
     foal/checkpoint/safetensors.hpp
+    foal/checkpoint/safetensors_content.hpp
     foal/checkpoint/safetensors_file.hpp
+    foal/checkpoint/values.hpp
     foal/zoo/blocks.hpp
     foal/zoo/gpt.hpp
     foal/zoo/resnet.hpp
     foal/zoo/transformer.hpp
+    foal/trainer/epoch_log.hpp
     foal/trainer/facts.hpp
     foal/trainer/fit_report.hpp
     foal/trainer/net_weights.hpp
+    foal/trainer/take.hpp
     foal/trainer/types.hpp
 
     foal/foal.hpp
@@ -255,7 +280,9 @@ set(foal_onednn_headers
     foal/device/onednn/convolution.hpp
     foal/device/onednn/library.hpp
     foal/device/onednn/one_thread.hpp
+    foal/device/onednn/own_memory.hpp
     foal/device/onednn/product.hpp
+    foal/device/onednn/sgemm.hpp
     foal/device/onednn/step.hpp
     foal/onednn.hpp
 )

@@ -7,6 +7,7 @@ set(foal_examples
     memory
     own_delay_policy
     own_layer
+    own_recurrent
     own_schedule
     parity
     quickstart
@@ -49,16 +50,31 @@ set(foal_example_parts
 
 # tests/<name>_test.cpp; the target is the file's name, with the folder in front where two folders have one
 set(foal_tests
+    cases/grouping_locale
+    cases/ignored_labels
+    cases/labels_from_one
+    cases/metrics_file
+    cases/metadata_not_utf8
+    cases/one_minibatch
+    cases/save_when_evaluated
+    cases/translate_texts
+    checkpoint/convert_weights
+    checkpoint/element_types
     checkpoint/json
     checkpoint/safetensors
+    checkpoint/safetensors_file
+    checkpoint/values
     clip/clip
     core/atomic_file
+    core/checked
     core/denormals
     core/error
+    core/file
     core/random
     core/role
     core/type_list
     core/type_name
+    core/writable
     core/utf8
     data/augment
     data/batches
@@ -79,6 +95,7 @@ set(foal_tests
     data/views
     data/window_source
     delay/chain
+    delay/discrepancy_correction
     delay/stability
     device/host
     device/host/bfloat16
@@ -90,8 +107,10 @@ set(foal_tests
     device/onednn
     device/onednn_training
     device/timed
+    executor/arena
     executor/borrowed
     executor/calls
+    executor/check_sizes
     executor/check_source
     executor/compensation
     executor/diagnostics
@@ -103,14 +122,18 @@ set(foal_tests
     executor/memory
     executor/phases
     executor/recompute
+    executor/run_request
     executor/shared_wires
     executor/storage
     executor/thick
     executor/tied
+    executor/update_check
     executor/weights
     executor/wire
     executor/worker
+    gpt/draw
     layer/attention
+    layer/check_gradient
     layer/conv
     layer/dropout
     layer/embedding
@@ -137,6 +160,10 @@ set(foal_tests
     model/stages
     optim/averaged
     optim/optim
+    options/arguments
+    options/minibatches
+    options/range
+    options/results
     predictor
     program/parity
     program/resnet
@@ -168,6 +195,7 @@ set(foal_tests
     schedule/synchronous_phase
     schedule/text
     sequence_trainer
+    sweep/results
     sweep/setting
     sweep/teacher
     sweep/train
@@ -177,6 +205,7 @@ set(foal_tests
     text/alphabet
     text/bleu
     text/bpe
+    text/encoding
     text/entries
     text/escape
     text/perplexity
@@ -186,6 +215,7 @@ set(foal_tests
     text/vocabulary
     text/words
     trainer
+    trainer/epoch_log
     transport/local
     utilisation/resnet50_sizes
     zoo/resnet
@@ -201,19 +231,34 @@ set(foal_cuda_tests
 # tests/fail/<name>_fail.cpp
 set(foal_fail_tests
     average_of_a_plain_optimizer
+    batches_without_inputs
     chained_correction_of_a_stash
     correction_of_a_stash
+    cpp17
+    cpp17_of_a_leaf
+    delay_functor_of_other_states
     delay_policy_without_effect
     empty_model
+    evaluation_on_a_dataset
+    fast_math
+    fastest
+    finite_math
+    fit_of_a_dataset
     hook_of_another_scalar
+    layer_as_net
     layer_without_backward
     live_weights_of_gpipe
+    loss_and_schedule_swapped
+    loss_forgotten
     model_without_input
+    no_exceptions
     not_a_layer
+    optimizer_of_other_states
     optimizer_without_prepare
     policy_without_role
     prediction_beside_a_stash
     rescheduling_without_effect
+    schedule_forgotten
     schedule_is_wrong
     shapes_do_not_chain
     skip_never_added
@@ -222,14 +267,24 @@ set(foal_fail_tests
     storage_of_doubles
     tied_and_frozen
     two_optimizers
+    unknown_option
+    unknown_value
     warmup_without_effect
+    weights_of_another_net
     wire_of_doubles
     wrong_member
 )
 
 # tests/fuzz/<name>_fuzz.cpp, each with seeds in tests/fuzz/seeds/<name>
 set(foal_fuzz_targets
+    cifar
+    gzip
+    idx
     json
+    npy
+    results
+    safetensors
+    text
     schedule
 )
 

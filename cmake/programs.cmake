@@ -1,10 +1,12 @@
 # How foal's own programs are compiled. None of these flags reaches a project that links foal.
 
+add_library(foal_any_processor INTERFACE)
+target_link_libraries(foal_any_processor INTERFACE foal::foal)
+target_compile_options(foal_any_processor INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wpedantic -Wconversion>)
+
 add_library(foal_program INTERFACE)
-target_link_libraries(foal_program INTERFACE foal::foal)
-target_compile_options(foal_program INTERFACE
-  $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wpedantic -Wconversion>
-  $<$<AND:$<BOOL:${FOAL_NATIVE}>,$<COMPILE_LANGUAGE:CXX>>:-march=native>)
+target_link_libraries(foal_program INTERFACE foal_any_processor)
+target_compile_options(foal_program INTERFACE $<$<AND:$<BOOL:${FOAL_NATIVE}>,$<COMPILE_LANGUAGE:CXX>>:-march=native>)
 
 # Stops with a sentence when a package that programs need is absent.
 macro(foal_needs what package debian)

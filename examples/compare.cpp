@@ -1,6 +1,5 @@
 // The main job: trains one network with GPipe, PipeDream and PipeMare step by step (uncorrected, T1, T1+T2, T1+T2+T3) and
 // shows what each costs and what it gives: accuracy, speed, utilisation, memory, modelled time to a target.
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <atomic>
 #include <cstdio>
@@ -14,13 +13,16 @@
 #include <foal/data/idx.hpp>
 
 #include "compare/report.hpp"
+#include "options/arguments.hpp"
+#include "options/minibatches.hpp"
+#include "options/results.hpp"
 #include "t3/epochs.hpp"
 
 namespace {
 
 using namespace compare;
 
-struct options {
+struct arguments {
   std::string data = "handwritten", net, folder = "foal-report", json;
   experiment base;
   int seeds = 0, jobs = 0;
@@ -65,7 +67,7 @@ defaults defaults_of(std::string const& data) {
 }
 
 /// Trains every (method, seed); several at a time where one run leaves cores idle.
-void train_all(std::vector<method_results>& all, network const& net, options const& o) {
+void train_all(std::vector<method_results>& all, network const& net, arguments const& o) {
   std::vector<std::pair<std::size_t, int>> jobs;
   for (int seed = 0; seed < o.seeds; ++seed)
     for (std::size_t m = 0; m < all.size(); ++m) jobs.emplace_back(m, seed);
@@ -105,7 +107,7 @@ void train_all(std::vector<method_results>& all, network const& net, options con
 }
 
 /// Each method alone on the machine, in turn, a few rounds: the median rate is what is reported.
-void time_all(std::vector<method_results>& all, network const& net, options const& o) {
+void time_all(std::vector<method_results>& all, network const& net, arguments const& o) {
   std::vector<std::unique_ptr<timed_run>> runs;
   for (auto& m : all) {
     experiment e = o.base;
@@ -135,7 +137,7 @@ void time_all(std::vector<method_results>& all, network const& net, options cons
   }
 }
 
-int compare_methods(options o, std::string const& command) {
+int compare_methods(arguments o, std::string const& command) {
   defaults const d = defaults_of(o.data);
   network const& net = network_named(o.net.empty() ? d.net : o.net);
   if (o.base.epochs == 0) o.base.epochs = d.epochs;
@@ -143,7 +145,7 @@ int compare_methods(options o, std::string const& command) {
   if (o.base.rate == 0) o.base.rate = d.rate;
   if (o.base.drop_epoch == 0) o.base.drop_epoch = std::max(1, o.base.epochs * 2 / 3);
   int const quarter = std::max(1, o.base.epochs / 4);
-  o.base.warmup_epochs = t3::epochs(o.base.warmup_epochs, quarter, o.base.epochs, "--warmup-epochs");
+  o.base.warmup_epochs = t3::epochs(o.base.warmup_epochs, quarter, o.base.epochs, "--t3-epochs");
   o.base.augment = d.augment;
   if (o.jobs == 0) o.jobs = std::max(1, static_cast<int>(std::thread::hardware_concurrency()) / o.base.workers);
 
@@ -152,6 +154,7 @@ int compare_methods(options o, std::string const& command) {
                 ", because its samples are ", data.train.sample().extent[0], " x ", data.train.sample().extent[1], " x ",
                 data.train.sample().extent[2], " and the network takes ", net.input.extent[0], " x ", net.input.extent[1],
                 " x ", net.input.extent[2], "; choose another --net");
+  options::minibatches_per_epoch(data.train.size(), o.base.microbatch_size, o.base.microbatches);  // there is one
   o.base.data = &data;
 
   settings s;
@@ -180,47 +183,49 @@ int compare_methods(options o, std::string const& command) {
 
   std::printf("\n%s\n%s\n", all.back().facts.text().c_str(), summary(all, s, target).text().c_str());
   std::printf("%s\n", memory_table(all).text().c_str());
-  write_report(all, s, target, o.folder);
-  if (!o.json.empty()) rows_of(all, s).write(o.json);
-  std::printf("report: %s/index.html\n", o.folder.c_str());
-  return 0;
+  options::results written("compare");
+  written.write(o.folder, [&](std::string const& folder) { write_report(all, s, target, folder); });
+  written.write(o.json, [&](std::string const& path) { rows_of(all, s).write(path); });
+  if (written.status() == 0) std::printf("report: %s/index.html\n", o.folder.c_str());
+  return written.status();
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  options o;
+  arguments o;
   o.base.epochs = 0;
   o.base.rate = 0;
   o.base.drop_epoch = 0;
   o.base.warmup_epochs = -1;
-  CLI::App app{"Compares GPipe, PipeDream and PipeMare (uncorrected, T1, T1+T2, T1+T2+T3) on one network."};
-  app.add_option("--data", o.data, "handwritten (generated), digits:DIR, mnist:DIR (IDX files, .gz too), cifar10:DIR");
-  app.add_option("--net", o.net, "mlp, digits, mnist, cifar, resnet20; by default what fits the data");
-  app.add_option("--epochs", o.base.epochs, "by default what suits the data")->check(CLI::PositiveNumber);
-  app.add_option("--seeds", o.seeds, "runs of each method")->check(CLI::PositiveNumber);
-  app.add_option("--seed", o.base.seed, "the first seed");
-  app.add_option("--workers", o.base.workers, "threads of one run")->check(CLI::PositiveNumber);
-  app.add_option("--jobs", o.jobs, "runs at the same time; by default as many as fit the cores")->check(CLI::PositiveNumber);
-  app.add_option("--microbatch-size", o.base.microbatch_size, "M")->check(CLI::PositiveNumber);
-  app.add_option("--microbatches", o.base.microbatches, "N")->check(CLI::PositiveNumber);
-  app.add_option("--rate", o.base.rate, "learning rate")->check(CLI::PositiveNumber);
-  app.add_option("--momentum", o.base.momentum)->check(CLI::Range(0.0, 1.0));
-  app.add_option("--weight-decay", o.base.weight_decay)->check(CLI::NonNegativeNumber);
-  app.add_option("--drop-epoch", o.base.drop_epoch, "the rate is divided by 10 every so many epochs; by default after 2/3")
-      ->check(CLI::PositiveNumber);
-  app.add_option("--warmup-epochs", o.base.warmup_epochs, "T3; by default a quarter of the epochs")
-      ->check(CLI::NonNegativeNumber);
-  app.add_option("--t2-decay", o.base.decay, "D")->check(CLI::Range(0.0, 1.0));
-  app.add_option("--target", o.target, "accuracy in percent for the modelled time; by default 1 point below GPipe's");
-  app.add_flag("--diagnostics", o.base.diagnostics, "measure what delay does to each stage, on the first seed");
-  app.add_option("--report", o.folder, "folder of the report");
-  app.add_option("--json", o.json, "write the table as an array of rows to this file");
-  CLI11_PARSE(app, argc, argv);
   std::string command;
   for (int i = 0; i < argc; ++i) command += (i > 0 ? " " : "") + std::string(argv[i]);
   try {
-    return compare_methods(o, command);
+    using namespace options;
+    options::arguments a("Compares GPipe, PipeDream and PipeMare (uncorrected, T1, T1+T2, T1+T2+T3) on one network.");
+    a.text("--data", o.data, "handwritten (generated), digits:DIR, mnist:DIR (IDX files, .gz too), cifar10:DIR");
+    a.choice("--net", o.net, {"mlp", "digits", "mnist", "cifar", "resnet20"}, "by default what fits the data");
+    a.whole("--epochs", o.base.epochs, 1, most, "by default what suits the data");
+    a.whole("--seeds", o.seeds, 1, most, "runs of each method; by default what suits the data");
+    a.seed(o.base.seed, "the first seed");
+    a.whole("--workers", o.base.workers, 1, most, "threads of one run");
+    a.whole("--jobs", o.jobs, 1, 1024, "runs at the same time; by default as many as fit the cores");
+    a.whole("--microbatch-size", o.base.microbatch_size, 1, most, "M");
+    a.whole("--microbatches", o.base.microbatches, 1, most, "N");
+    a.number("--rate", o.base.rate, positive, "learning rate; by default what suits the data");
+    a.number("--momentum", o.base.momentum, share, "");
+    a.number("--weight-decay", o.base.weight_decay, not_negative, "");
+    a.whole("--drop-epoch", o.base.drop_epoch, 1, most,
+            "the rate is divided by 10 every so many epochs; by default after 2/3");
+    a.whole("--t3-epochs", o.base.warmup_epochs, 0, most, "synchronous epochs of T3; by default a quarter of all");
+    options::arguments::hidden(a.whole("--warmup-epochs", o.base.warmup_epochs, 0, most, ""));
+    a.number("--t2-decay", o.base.decay, share_below_1, "T2's D");
+    a.number("--target", o.target, {0, 100, true},
+             "accuracy in percent for the modelled time; by default 1 point below GPipe's");
+    a.flag("--diagnostics", o.base.diagnostics, "measure what delay does to each stage, on the first seed");
+    a.folder("--report", o.folder, "folder of the report");
+    a.output("--json", o.json, "write the table as an array of rows to this file");
+    return a.parse(argc, argv) ? compare_methods(o, command) : 0;
   } catch (std::exception const& e) {
     std::fprintf(stderr, "compare: %s\n", e.what());
     return 1;

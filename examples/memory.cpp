@@ -1,5 +1,4 @@
 // What weights, gradients, optimizer and old versions cost: the paper's formula beside the arenas that runs really allocate.
-#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <exception>
 #include <limits>
@@ -15,6 +14,8 @@
 #include <foal/schedule/pipemare.hpp>
 #include <foal/trainer.hpp>
 
+#include "options/arguments.hpp"
+#include "options/results.hpp"
 #include "utilisation/resnet50_sizes.hpp"
 
 namespace {
@@ -130,12 +131,12 @@ int main(int argc, char** argv) {
   std::vector<int> microbatches{8, 16};
   int workers = stages;
   std::string json;
-  CLI::App app{"Memory of weights, gradients, momentum and old weight versions over 3 W, for 107 stages."};
-  app.add_option("--microbatches", microbatches, "N, one or more")->check(CLI::PositiveNumber)->delimiter(',');
-  app.add_option("--workers", workers, "that hold the stages")->check(CLI::Range(1, stages));
-  app.add_option("--json", json, "write the table as an array of rows to this file");
-  CLI11_PARSE(app, argc, argv);
   try {
+    options::arguments a("Memory of weights, gradients, momentum and old weight versions over 3 W, for 107 stages.");
+    a.whole("--microbatches", microbatches, 1, 4096, "N, one or more");
+    a.whole("--workers", workers, 1, stages, "threads that hold the stages");
+    a.output("--json", json, "write the table as an array of rows to this file");
+    if (!a.parse(argc, argv)) return 0;
     foal::report::rows rows;
     for (int const n : microbatches) {
       using namespace utilisation;
@@ -160,8 +161,9 @@ int main(int argc, char** argv) {
         "         where stage 0 has a small layer with weights below it.\n"
         "scratch  PipeMare's room for the weights that B reads, extrapolated: of the largest stage of each worker. With a\n"
         "         worker per stage that is one more W, on one worker that of the largest stage alone (in the JSON rows).");
-    if (!json.empty()) rows.write(json);
-    return 0;
+    options::results written("memory");
+    written.write(json, [&](std::string const& path) { rows.write(path); });
+    return written.status();
   } catch (std::exception const& e) {
     std::fprintf(stderr, "memory: %s\n", e.what());
     return 1;

@@ -25,12 +25,12 @@ struct weight_prediction {
 
   template <class S>
   struct follow {
-    S memory;
-    FOAL_HOST_DEVICE void operator()(S before, S after, S& v) const { v = memory * v + (S(1) - memory) * (after - before); }
+    S memory, rest;
+    FOAL_HOST_DEVICE void operator()(S before, S after, S& v) const { v = memory * v + rest * (after - before); }
   };
   template <class S>
   follow<S> after_update(foal::delay::moment) const {
-    return {static_cast<S>(memory)};
+    return {static_cast<S>(memory), static_cast<S>(1 - memory)};
   }
 };
 

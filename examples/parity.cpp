@@ -1,17 +1,17 @@
 // Trains a small network from given weights on given samples and writes every step, so that any outside program can check
 // what foal computes: weights after each update, the loss of each microbatch, the weight versions that F and B read.
-#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <exception>
-#include <filesystem>
 
 #include <foal/data/npy.hpp>
 
+#include "options/arguments.hpp"
+#include "options/results.hpp"
 #include "parity/problem.hpp"
 
 namespace {
 
-struct options {
+struct arguments {
   std::string in, out, method, schedule = "pipemare", lag = "mean", type = "float64";
   int net = 3;
   parity::problem run;
@@ -38,7 +38,7 @@ std::vector<T> read(std::string const& path, std::vector<long long> wanted, long
   return std::move(array.values);
 }
 
-void read_inputs(options& o) {
+void read_inputs(arguments& o) {
   std::vector<int> const width = widths(o.net);
   for (std::size_t s = 0; s + 1 < width.size(); ++s) {
     std::string const number = std::to_string(s + 1) + ".npy";
@@ -54,7 +54,7 @@ void read_inputs(options& o) {
 }
 
 /// Refuses what would have no effect, so that no flag is silently ignored.
-void check(options const& o) {
+void check(arguments const& o) {
   auto const& p = o.run;
   bool const synchronous = p.method == parity::method::gpipe;
   foal::require(!synchronous || !(p.t1 || p.t2 || p.warmup > 0),
@@ -74,55 +74,57 @@ void check(options const& o) {
 }
 
 template <class S>
-void write(options const& o, parity::record<S> const& r) {
+int write(arguments const& o, parity::record<S> const& r) {
   auto const stages = static_cast<long long>(widths(o.net).size()) - 1;
   long long const microbatches = o.run.minibatches * o.run.microbatches;
-  std::filesystem::create_directories(o.out);
-  foal::data::write_npy(o.out + "/traj.npy", {o.run.minibatches + 1, r.parameters}, r.weights.data());
-  foal::data::write_npy(o.out + "/mb_loss.npy", {microbatches}, r.loss.data());
-  foal::data::write_npy(o.out + "/versions.npy", {microbatches, stages, 2}, r.versions.data());
+  options::results written("parity");
+  auto const save = [&](char const* name, std::vector<long long> const& extent, auto const& values) {
+    written.write(o.out + "/" + name, [&](std::string const& path) { foal::data::write_npy(path, extent, values.data()); });
+  };
+  save("traj.npy", {o.run.minibatches + 1, r.parameters}, r.weights);
+  save("mb_loss.npy", {microbatches}, r.loss);
+  save("versions.npy", {microbatches, stages, 2}, r.versions);
   if (!r.divergence.empty()) std::fprintf(stderr, "%s\n", r.divergence.c_str());
+  return written.status();
 }
 
 template <class Net>
-void train(options const& o) {
-  if (o.type == "float32")
-    write(o, parity::train<Net, float>(o.run));
-  else
-    write(o, parity::train<Net, double>(o.run));
+int train(arguments const& o) {
+  return o.type == "float32" ? write(o, parity::train<Net, float>(o.run)) : write(o, parity::train<Net, double>(o.run));
 }
 
 }  // namespace
 
 int main(int argc, char** argv) try {
-  options o;
-  CLI::App app(
+  arguments o;
+  using namespace options;
+  options::arguments a(
       "Trains linear + tanh stages from IN/init_W{i}.npy [in, out], IN/init_b{i}.npy on IN/x.npy [n, inputs], IN/y.npy "
       "[n];\n"
       "writes OUT/traj.npy, OUT/mb_loss.npy and OUT/versions.npy. Microbatch s is rows s*M .. s*M+M-1 modulo n.");
-  app.option_defaults()->always_capture_default();
-  app.add_option("in", o.in, "directory of the input")->required();
-  app.add_option("out", o.out, "directory of the output, made if need be")->required();
-  app.add_option("--net", o.net, "3: 64-32-32-10, 7: 20-24-24-24-24-24-24-10")->required()->check(CLI::IsMember({3, 7}));
-  app.add_option("--method", o.method, "gpipe (its own schedule), pipedream (stash), pipemare (live weights)")
-      ->required()
-      ->check(CLI::IsMember({"gpipe", "pipedream", "pipemare"}));
-  app.add_option("--schedule", o.schedule, "of an asynchronous method")
-      ->check(CLI::IsMember({"pipemare", "1f1b", "injected"}));
-  app.add_option("--delays", o.run.delays, "of --schedule injected: d0,d1,... in microbatches")->delimiter(',');
-  app.add_option("--micro", o.run.microbatches, "N, microbatches in a minibatch")->required();
-  app.add_option("--mbsize", o.run.microbatch_size, "M, samples in a microbatch")->required();
-  app.add_option("--minibatches", o.run.minibatches, "K, updates")->required()->check(CLI::NonNegativeNumber);
-  app.add_option("--lr", o.run.rate, "learning rate")->required();
-  app.add_option("--momentum", o.run.momentum, "of SGD");
-  auto* const t1 = app.add_option("--t1-steps", o.run.t1_steps, "T1 on: its K, updates")->check(CLI::NonNegativeNumber);
-  app.add_option("--t1-floor", o.run.t1_floor, "T1: least delay that it divides by")->needs(t1);
-  auto* const t2 = app.add_option("--t2-decay", o.run.t2_decay, "T2 on: its D")->check(CLI::Range(0.0, 1.0));
-  app.add_option("--t2-delay", o.lag, "T2: mean or exact lag")->check(CLI::IsMember({"mean", "exact"}))->needs(t2);
-  app.add_option("--warmup", o.run.warmup, "T3: synchronous minibatches at first")->check(CLI::NonNegativeNumber);
-  app.add_option("--workers", o.run.workers, "threads");
-  app.add_option("--dtype", o.type, "element type")->check(CLI::IsMember({"float32", "float64"}));
-  CLI11_PARSE(app, argc, argv);
+  a.text("in", o.in, "directory of the input")->required();
+  a.folder("out", o.out, "directory of the output, made if need be")->required();
+  std::string net;
+  a.choice("--net", net, {"3", "7"}, "3 is 64-32-32-10, 7 is 20-24-24-24-24-24-24-10")->required();
+  a.method("--method", o.method, {"gpipe", "pipedream", "t1t2t3"},
+           "gpipe has its own schedule, pipedream stashes, pipemare has live weights, t1t2t3 is pipemare")
+      ->required();
+  a.choice("--schedule", o.schedule, {"pipemare", "1f1b", "injected"}, "of an asynchronous method");
+  a.whole("--delays", o.run.delays, 0, most, "of --schedule injected: d0,d1,... in microbatches");
+  a.whole("--microbatches,--micro", o.run.microbatches, 1, most, "N, in a minibatch")->required();
+  a.whole("--microbatch-size,--mbsize", o.run.microbatch_size, 1, most, "M, samples")->required();
+  a.whole("--minibatches", o.run.minibatches, 0, most, "K, updates")->required();
+  a.number("--rate,--lr", o.run.rate, not_negative, "learning rate")->required();
+  a.number("--momentum", o.run.momentum, share, "of SGD");
+  auto* const t1 = a.whole("--t1-steps", o.run.t1_steps, 0, 1'000'000'000, "T1 on: its K, updates");
+  a.number("--t1-floor", o.run.t1_floor, not_negative, "T1: least delay that it divides by")->needs(t1);
+  auto* const t2 = a.number("--t2-decay", o.run.t2_decay, share_below_1, "T2 on: its D");
+  a.choice("--t2-delay", o.lag, {"mean", "exact"}, "T2's lag")->needs(t2);
+  a.whole("--t3-minibatches,--warmup", o.run.warmup, 0, most, "T3: synchronous minibatches at first");
+  a.whole("--workers", o.run.workers, 1, most, "threads");
+  a.choice("--dtype", o.type, {"float32", "float64"}, "element type");
+  if (!a.parse(argc, argv)) return 0;
+  o.net = net == "3" ? 3 : 7;
   o.run.t1 = t1->count() > 0;
   o.run.t2 = t2->count() > 0;
   o.run.exact = o.lag == "exact";
@@ -131,10 +133,7 @@ int main(int argc, char** argv) try {
   o.run.timing = o.schedule == "1f1b" ? timing::async_1f1b : o.schedule == "injected" ? timing::injected : timing::pipemare;
   check(o);
   read_inputs(o);
-  if (o.net == 3)
-    train<parity::net3>(o);
-  else
-    train<parity::net7>(o);
+  return o.net == 3 ? train<parity::net3>(o) : train<parity::net7>(o);
 } catch (std::exception const& e) {
   std::fprintf(stderr, "parity: %s\n", e.what());
   return 1;

@@ -1,6 +1,5 @@
 // PipeMare Recompute at the paper's 107 stages: what saved activations cost without and with it, counted, planned and seen,
 // and what it does to accuracy.
-#include <CLI/CLI.hpp>
 #include <atomic>
 #include <cmath>
 #include <cstdio>
@@ -23,6 +22,7 @@
 #include <foal/warmup/warmup.hpp>
 
 #include "digits/run.hpp"
+#include "options/results.hpp"
 #include "recompute/saved.hpp"
 #include "sweep/shrink.hpp"
 
@@ -44,13 +44,13 @@ using run =
 using plain = run<foal::schedule::pipemare>;
 using recomputed = run<foal::schedule::recomputed<foal::schedule::pipemare>>;
 
-struct options : digits::run {
+struct settings : digits::run {
   int jobs = 0, segment = 0;
 };
 
 /// T1's K is all asynchronous updates of the run.
 template <class Trainer>
-typename Trainer::config config_of(options const& o, long long samples, int t3_epochs, std::uint64_t seed) {
+typename Trainer::config config_of(settings const& o, long long samples, int t3_epochs, std::uint64_t seed) {
   auto c = digits::config_of<Trainer>(o, samples, t3_epochs, seed);
   if constexpr (requires { c.schedule.segment; }) c.schedule.segment = o.segment;
   return c;
@@ -64,7 +64,7 @@ struct memory_result {
 
 /// Allocates a run, trains until every ring has been round more than once, and looks at its ops.
 template <class Trainer>
-memory_result measure_memory(options const& o, foal::data::dataset const& data) {
+memory_result measure_memory(settings const& o, foal::data::dataset const& data) {
   auto c = config_of<Trainer>(o, data.train.size(), 0, o.seed);
   c.evaluation = false;
   c.lr.base.rate = 1e-6;  // memory does not depend on it, and nothing can diverge
@@ -82,7 +82,7 @@ memory_result measure_memory(options const& o, foal::data::dataset const& data) 
   return {recompute::measure(t.tables(), t.engine(), spans), t.tables().phases.back().facts.held(), t.facts().bytes};
 }
 
-void print_memory(memory_result const& a, memory_result const& b, options const& o) {
+void print_memory(memory_result const& a, memory_result const& b, settings const& o) {
   foal::report::table t{{{"saved activations", foal::report::align::left}, {"without R"}, {"with R"}, {"ratio"}}};
   auto const add = [&](char const* what, long long x, long long y, bool bytes) {
     auto const text = [bytes](long long n) { return bytes ? foal::report::bytes(n) : foal::report::grouped(n); };
@@ -117,14 +117,14 @@ struct method {
 };
 
 template <class Trainer>
-void train(method& m, options const& o, foal::data::dataset const& data, std::size_t i) {
+void train(method& m, settings const& o, foal::data::dataset const& data, std::size_t i) {
   Trainer t(config_of<Trainer>(o, data.train.size(), m.t3 ? o.t3_epochs : 0, o.seed + i));
   auto const fit = t.fit(data.train, {.epochs = o.epochs, .evaluate = data.test, .quiet = true});
   m.diverged[i] = fit.diverged ? fit.diverged->update : -1;
   m.accuracy[i] = fit.diverged ? 1.0 / data.train.classes() : fit.accuracy();  // chance: there is no network to use
 }
 
-void train_all(std::vector<method>& methods, options const& o, foal::data::dataset const& data) {
+void train_all(std::vector<method>& methods, settings const& o, foal::data::dataset const& data) {
   auto const seeds = static_cast<std::size_t>(o.seeds);
   for (method& m : methods) m.accuracy.resize(seeds), m.diverged.resize(seeds);
   std::atomic<std::size_t> next{0};
@@ -154,7 +154,7 @@ void train_all(std::vector<method>& methods, options const& o, foal::data::datas
   if (failed) std::rethrow_exception(failed);
 }
 
-void print_accuracy(std::vector<method> const& methods, options const& o) {
+void print_accuracy(std::vector<method> const& methods, settings const& o) {
   foal::report::table t{{{"method", foal::report::align::left},
                          {"accuracy %"},
                          {"sd"},
@@ -177,7 +177,7 @@ void print_accuracy(std::vector<method> const& methods, options const& o) {
 }
 
 void write_rows(std::string const& path, memory_result const& a, memory_result const& b, std::vector<method> const& methods,
-                options const& o) {
+                settings const& o) {
   foal::report::rows rows;
   for (bool const again : {false, true}) {
     memory_result const& m = again ? b : a;
@@ -204,7 +204,7 @@ void write_rows(std::string const& path, memory_result const& a, memory_result c
   rows.write(path);
 }
 
-int show(options o) {
+int show(settings o) {
   if (o.jobs == 0) o.jobs = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   foal::data::dataset const data = digits::load(o, deep107::description.input);
   std::printf("residual tanh MLP 64-48x106-10 of %d stages, N = %d microbatches of M = %d samples; %s\n\n", stages,
@@ -224,22 +224,21 @@ int show(options o) {
     train_all(methods, o, data);
     print_accuracy(methods, o);
   }
-  if (!o.json.empty()) write_rows(o.json, a, b, methods, o);
-  return 0;
+  options::results written("recompute");
+  written.write(o.json, [&](std::string const& path) { write_rows(path, a, b, methods, o); });
+  return written.status();
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  options o;
-  CLI::App app{"Saved activations and accuracy of PipeMare with 107 stages, without and with recomputation."};
-  digits::add_options(app, o, 0);
-  app.add_option("--segment", o.segment, "stages in a segment; by default the square root of 107")
-      ->check(CLI::Range(0, stages));
-  app.add_option("--jobs", o.jobs, "runs at the same time; by default one a core")->check(CLI::PositiveNumber);
-  CLI11_PARSE(app, argc, argv);
+  settings o;
   try {
-    return show(o);
+    options::arguments a("Saved activations and accuracy of PipeMare with 107 stages, without and with recomputation.");
+    digits::add_options(a, o, 0);
+    a.whole("--segment", o.segment, 0, stages, "stages in a segment; 0: the square root of 107");
+    a.whole("--jobs", o.jobs, 1, 1024, "runs at the same time; by default one a core");
+    return a.parse(argc, argv) ? show(o) : 0;
   } catch (std::exception const& e) {
     std::fprintf(stderr, "recompute: %s\n", e.what());
     return 1;

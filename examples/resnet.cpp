@@ -1,11 +1,13 @@
 // Trains ResNet-20 (43 stages) or ResNet-50 (the paper's 107) with one method, with or without recomputation.
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
 #include <exception>
 
 #include <foal/report/rows.hpp>
 
+#include "options/arguments.hpp"
+#include "options/minibatches.hpp"
+#include "options/results.hpp"
 #include "resnet/experiment.hpp"
 #include "resnet/load.hpp"
 #include "t3/epochs.hpp"
@@ -14,7 +16,7 @@ namespace {
 
 using namespace resnet;
 
-struct options {
+struct arguments {
   std::string net = "resnet20", data = "handwritten", method = "t1t2t3", json;
   experiment base;
 };
@@ -34,7 +36,7 @@ void print(epoch_result const& r, bool whole) {
   std::fflush(stdout);
 }
 
-void write_rows(options const& o, foal::report::facts const& f, outcome const& out) {
+void write_rows(std::string const& path, arguments const& o, foal::report::facts const& f, outcome const& out) {
   foal::report::rows rows;
   auto& row = rows.add({{"row", "run"},
                         {"net", o.net},
@@ -58,28 +60,29 @@ void write_rows(options const& o, foal::report::facts const& f, outcome const& o
               {"train_loss", r.train_loss},
               {"test_loss", r.test_loss},
               {"accuracy", r.accuracy}});
-  rows.write(o.json);
+  rows.write(path);
 }
 
 /// T3's epochs, which end before the run does.
 int warmup_epochs(experiment const& e, long long samples) {
   int const asked = e.warmup_epochs;
   if (!e.method.t3) return 0;
-  if (e.minibatches == 0) return t3::epochs(asked, std::max(1, e.epochs / 4), e.epochs, "--warmup-epochs");
-  long long const updates = samples / (static_cast<long long>(e.microbatch_size) * e.microbatches) * std::max(0, asked);
+  if (e.minibatches == 0) return t3::epochs(asked, std::max(1, e.epochs / 4), e.epochs, "--t3-epochs");
+  long long const updates = options::minibatches_per_epoch(samples, e.microbatch_size, e.microbatches) * std::max(0, asked);
   foal::require(updates < e.minibatches, "cannot warm up for ", asked, " epochs, because they have ", updates,
                 " minibatches, and T3 would leave none of the run's ", e.minibatches,
-                " to train asynchronously; give fewer --warmup-epochs, or more --minibatches");
+                " to train asynchronously; give fewer --t3-epochs, or more --minibatches");
   return std::max(0, asked);
 }
 
-int show(options o) {
+int show(arguments o) {
   o.base.method = method_named(o.method);
   foal::data::dataset const data = load(o.data);
   network const& net = network_for(o.net, data.train.sample());
   bool const colour = data.train.sample().channels() == 3;
   if (o.base.epochs == 0) o.base.epochs = colour ? 20 : 8;
   if (o.base.drop_epoch == 0) o.base.drop_epoch = std::max(1, o.base.epochs * 2 / 3);
+  options::minibatches_per_epoch(data.train.size(), o.base.microbatch_size, o.base.microbatches);  // there is one
   o.base.warmup_epochs = warmup_epochs(o.base, data.train.size());
   o.base.data = &data;
   o.base.augment = colour;
@@ -101,49 +104,47 @@ int show(options o) {
            foal::report::fixed(100 * r.accuracy, 2)});
   std::printf("\n%s\n%lld updates in %.1f s, %.1f samples/s\n", t.text().c_str(), out.updates, out.seconds,
               out.samples_per_second);
-  if (!o.json.empty()) write_rows(o, facts, out);
-  return out.divergence.empty() ? 0 : 2;
+  options::results written("resnet");
+  written.write(o.json, [&](std::string const& path) { write_rows(path, o, facts, out); });
+  return written.status() != 0 ? written.status() : out.divergence.empty() ? 0 : 2;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  options o;
+  arguments o;
   o.base.epochs = 0;
   o.base.drop_epoch = 0;
   o.base.warmup_epochs = -1;
-  CLI::App app{"Trains a ResNet, every convolution and every norm a stage, by GPipe, PipeDream or PipeMare."};
-  app.add_option("--net", o.net, "resnet20 or resnet50")
-      ->check(CLI::IsMember({"resnet20", "resnet50"}))
-      ->capture_default_str();
-  app.add_option("--data", o.data, "handwritten (generated), digits:DIR (IDX files, .gz too), cifar10:DIR")
-      ->capture_default_str();
-  app.add_option("--method", o.method, "gpipe, pipedream, none, t1, t1t2, t1t2t3")->capture_default_str();
-  app.add_option("--recompute", o.base.segment,
-                 "recompute activations in segments of so many stages; alone, 0 or without "
-                 "a number: the square root of all")
-      ->expected(0, 1)
-      ->default_str("0")
-      ->check(CLI::NonNegativeNumber);
-  app.add_option("--epochs", o.base.epochs, "by default what suits the data")->check(CLI::PositiveNumber);
-  app.add_option("--minibatches", o.base.minibatches, "train so many instead of whole epochs")->check(CLI::PositiveNumber);
-  app.add_option("--microbatches", o.base.microbatches, "N")->check(CLI::PositiveNumber)->capture_default_str();
-  app.add_option("--microbatch-size", o.base.microbatch_size, "M")->check(CLI::PositiveNumber)->capture_default_str();
-  app.add_option("--workers", o.base.workers, "threads")->check(CLI::PositiveNumber)->capture_default_str();
-  app.add_option("--rate", o.base.rate, "learning rate")->check(CLI::PositiveNumber)->capture_default_str();
-  app.add_option("--momentum", o.base.momentum)->check(CLI::Range(0.0, 1.0))->capture_default_str();
-  app.add_option("--weight-decay", o.base.weight_decay)->check(CLI::NonNegativeNumber)->capture_default_str();
-  app.add_option("--drop-epoch", o.base.drop_epoch, "the rate is divided by 10 every so many epochs; by default after 2/3")
-      ->check(CLI::PositiveNumber);
-  app.add_option("--warmup-epochs", o.base.warmup_epochs,
-                 "T3; by default a quarter of the epochs, and none with --minibatches")
-      ->check(CLI::NonNegativeNumber);
-  app.add_option("--seed", o.base.seed)->capture_default_str();
-  app.add_flag("--quiet", o.base.quiet, "no progress");
-  app.add_option("--json", o.json, "write the run and its epochs as an array of rows to this file");
-  CLI11_PARSE(app, argc, argv);
   try {
-    return show(std::move(o));
+    using namespace options;
+    options::arguments a("Trains a ResNet, every convolution and every norm a stage, by GPipe, PipeDream or PipeMare.");
+    a.choice("--net", o.net, {"resnet20", "resnet50"}, "");
+    a.text("--data", o.data, "handwritten (generated), digits:DIR (IDX files, .gz too), cifar10:DIR");
+    std::vector<std::string> known;
+    for (method const& m : methods) known.emplace_back(m.name);
+    a.method("--method", o.method, known, "");
+    a.whole("--recompute", o.base.segment, 0, most,
+            "recompute activations in segments of so many stages; alone, 0 or without a number: the square root of all")
+        ->expected(0, 1)
+        ->default_str("0");
+    a.whole("--epochs", o.base.epochs, 1, most, "by default what suits the data");
+    a.whole("--minibatches", o.base.minibatches, 1, most, "train so many instead of whole epochs");
+    a.whole("--microbatches", o.base.microbatches, 1, most, "N");
+    a.whole("--microbatch-size", o.base.microbatch_size, 1, most, "M");
+    a.whole("--workers", o.base.workers, 1, most, "threads; results do not depend on it");
+    a.number("--rate", o.base.rate, positive, "learning rate");
+    a.number("--momentum", o.base.momentum, share, "");
+    a.number("--weight-decay", o.base.weight_decay, not_negative, "");
+    a.whole("--drop-epoch", o.base.drop_epoch, 1, most,
+            "the rate is divided by 10 every so many epochs; by default after 2/3");
+    a.whole("--t3-epochs", o.base.warmup_epochs, 0, most,
+            "synchronous epochs of T3; by default a quarter of all, and none with --minibatches");
+    options::arguments::hidden(a.whole("--warmup-epochs", o.base.warmup_epochs, 0, most, ""));
+    a.seed(o.base.seed, "");
+    a.flag("--quiet", o.base.quiet, "no progress");
+    a.output("--json", o.json, "write the run and its epochs as an array of rows to this file");
+    return a.parse(argc, argv) ? show(std::move(o)) : 0;
   } catch (std::exception const& e) {
     std::fprintf(stderr, "resnet: %s\n", e.what());
     return 1;

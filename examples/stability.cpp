@@ -1,7 +1,6 @@
 // Largest stable steps on a quadratic: measured through trainers with injected delays, predicted by theory, in a picture.
 //
 // One run tries many steps at once (stability/quadratic.hpp).
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -14,6 +13,8 @@
 #include <foal/report/chart.hpp>
 #include <foal/report/rows.hpp>
 
+#include "options/arguments.hpp"
+#include "options/results.hpp"
 #include "stability/quadratic.hpp"
 
 namespace {
@@ -78,11 +79,11 @@ std::vector<family> families() {
 
 int main(int argc, char** argv) {
   std::string picture = "stability.svg", json;
-  CLI::App app{"Largest stable steps on a quadratic: measured through foal's policies, and predicted."};
-  app.add_option("--svg", picture, "the picture");
-  app.add_option("--json", json, "write the table as an array of rows to this file");
-  CLI11_PARSE(app, argc, argv);
   try {
+    options::arguments a("Largest stable steps on a quadratic: measured through foal's policies, and predicted.");
+    a.output("--svg", picture, "the picture");
+    a.output("--json", json, "write the table as an array of rows to this file");
+    if (!a.parse(argc, argv)) return 0;
     report::line_chart chart{.title = "Largest stable step, predicted (lines) and measured (crosses)",
                              .x_label = "delay in updates",
                              .y_label = "step x curvature",
@@ -108,9 +109,10 @@ int main(int argc, char** argv) {
     std::string const from = " diverged after ", to = " measured at a delay of ";
     for (std::size_t at = 0; (at = svg.find(from, at)) != std::string::npos; at += to.size())
       svg.replace(at, from.size(), to);
-    foal::write_file(picture, svg);
-    if (!json.empty()) rows.write(json);
-    return 0;
+    options::results written("stability");
+    written.write(picture, [&](std::string const& path) { foal::write_file(path, svg); });
+    written.write(json, [&](std::string const& path) { rows.write(path); });
+    return written.status();
   } catch (std::exception const& e) {
     std::fprintf(stderr, "stability: %s\n", e.what());
     return 1;

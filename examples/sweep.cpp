@@ -1,6 +1,5 @@
 // Sweeps: methods x rates x seeds x any number of a policy, one process a core; results are kept, so a sweep can go on after
 // it was stopped; methods are compared in pairs over the same seeds.
-#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <exception>
 #include <thread>
@@ -10,15 +9,19 @@
 #include <foal/data/handwritten.hpp>
 #include <foal/data/idx.hpp>
 
+#include "options/arguments.hpp"
+#include "options/minibatches.hpp"
+#include "options/results.hpp"
 #include "sweep/halved.hpp"
 #include "sweep/report.hpp"
 #include "sweep/teacher.hpp"
+#include "t3/epochs.hpp"
 
 namespace {
 
 using namespace sweep;
 
-struct options {
+struct arguments {
   setting base;
   std::vector<std::string> methods{"gpipe", "pipedream", "none", "t1", "t1t2", "t1t2t3"};
   std::array<std::vector<double>, value_count> lists;
@@ -36,7 +39,7 @@ network const& network_named(std::string const& name) {
 }
 
 /// "teacher", "handwritten", "digits:DIR" or "cifar10:DIR" (halved to 16 x 16).
-task load(options const& o) {
+task load(arguments const& o) {
   std::string const& what = o.base.data;
   std::size_t const colon = what.find(':');
   std::string const kind = what.substr(0, colon), place = colon == std::string::npos ? "" : what.substr(colon + 1);
@@ -56,10 +59,16 @@ task load(options const& o) {
   return {halved(all.train), halved(all.test), all.train.classes()};
 }
 
-void run_sweep(options o, std::string const& command) {
+/// Before the first of them runs.
+void check(std::vector<setting> const& all, task const& data) {
+  for (setting const& s : all) {
+    options::minibatches_per_epoch(data.train.size(), s.whole(microbatch_size), s.whole(microbatches));
+    if (s.how().t3) t3::epochs(s.whole(t3_epochs), 0, s.whole(epochs), "--t3-epochs");
+  }
+}
+
+int run_sweep(arguments o, std::string const& command) {
   network const& net = network_named(o.base.net);
-  for (std::string const& m : o.methods) method_named(m);
-  method_named(o.reference);
   if (o.jobs == 0) o.jobs = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   if (o.base.data.empty()) o.base.data = o.base.net.starts_with("deep") ? "teacher" : "handwritten";
   task const data = load(o);
@@ -68,7 +77,10 @@ void run_sweep(options o, std::string const& command) {
   std::string const about = foal::sentence(o.base.data, ", ", data.train.size(), " samples to train on, ", data.test.size(),
                                            " to test on, ", data.classes, " classes");
   std::printf("%s: %s\n%s\n%s\n", net.name, net.what, about.c_str(), build().c_str());
-  auto known = read_results(o.results);
+  check(combinations(o.base, o.methods, o.lists, o.seeds), data);
+  std::vector<std::string> words;
+  auto known = read_results(o.results, words);
+  for (std::string const& word : words) std::fprintf(stderr, "sweep: %s\n", word.c_str());
 
   if (!o.grid.empty()) {
     auto lists = o.lists;
@@ -90,46 +102,49 @@ void run_sweep(options o, std::string const& command) {
   std::printf("\n%s\n", table_of(groups, o.reference).text().c_str());
   if (auto const best = best_of(groups, o.reference); best.size() < groups.size())
     std::printf("every method at its best:\n%s\n", table_of(best, o.reference).text().c_str());
-  if (!o.json.empty()) rows_of(all, known, data.classes, o.last).write(o.json);
-  if (!o.html.empty())
-    write_page(o.html, {"foal: a sweep", foal::sentence(net.name, ": ", net.what), about, command, o.last}, groups,
+  options::results written("sweep");
+  written.write(o.json, [&](std::string const& path) { rows_of(all, known, data.classes, o.last).write(path); });
+  written.write(o.html, [&](std::string const& path) {
+    write_page(path, {"foal: a sweep", foal::sentence(net.name, ": ", net.what), about, command, o.last}, groups,
                o.reference, known);
+  });
+  return written.status();
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  options o;
+  arguments o;
   o.base.net = "mlp";
-  CLI::App app{"Trains one network with many methods, numbers and seeds, and compares the methods in pairs."};
-  app.add_option("--net", o.base.net, "mlp, deep24, deep40, resnet20");
-  app.add_option("--data", o.base.data, "handwritten, digits:DIR, teacher, cifar10:DIR (averaged to 16 x 16)");
-  std::string known;
-  for (method const& m : methods) known += std::string(known.empty() ? "" : ", ") + m.name;
-  app.add_option("--methods", o.methods, known)->delimiter(',');
-  app.add_option("--reference", o.reference, "the method that the others are compared with");
-  for (std::size_t v = 0; v < value_count; ++v) {
-    o.lists[v] = {values[v].usual};
-    app.add_option(std::string("--") + values[v].name, o.lists[v], std::string(values[v].help) + "; a list sweeps it")
-        ->delimiter(',')
-        ->capture_default_str();
-  }
-  app.add_option("--seeds", o.seeds, "runs of each combination")->check(CLI::PositiveNumber);
-  app.add_option("--seed", o.base.seed, "the first seed");
-  app.add_option("--last", o.last, "score: mean accuracy of the last so many epochs")->check(CLI::PositiveNumber);
-  app.add_option("--lr-find", o.grid, "rates to try synchronously first; the best one is then everybody's")->delimiter(',');
-  app.add_option("--teacher-hidden", o.teacher_hidden, "hidden units of the random teacher")->check(CLI::PositiveNumber);
-  app.add_option("--teacher-gain", o.teacher_gain, "standard deviation of their arguments")->check(CLI::PositiveNumber);
-  app.add_option("--jobs", o.jobs, "processes at the same time; by default one a core")->check(CLI::PositiveNumber);
-  app.add_option("--results", o.results, "finished runs, one JSON line each; those that are there are not run again");
-  app.add_option("--html", o.html, "write a page to this file");
-  app.add_option("--json", o.json, "write the runs as an array of rows to this file");
-  CLI11_PARSE(app, argc, argv);
   std::string command;
   for (int i = 0; i < argc; ++i) command += (i > 0 ? " " : "") + std::string(argv[i]);
   try {
-    run_sweep(std::move(o), command);
-    return 0;
+    using namespace options;
+    options::arguments a("Trains one network with many methods, numbers and seeds, and compares the methods in pairs.");
+    a.choice("--net", o.base.net, {"mlp", "deep24", "deep40", "resnet20"}, "");
+    a.text("--data", o.base.data,
+           "handwritten, digits:DIR, teacher, cifar10:DIR (averaged to 16 x 16); by default what fits the network");
+    std::vector<std::string> known;
+    for (method const& m : methods) known.emplace_back(m.name);
+    a.method("--methods,--method", o.methods, known, "");
+    a.method("--reference", o.reference, known, "the method that the others are compared with");
+    for (std::size_t v = 0; v < value_count; ++v) {
+      o.lists[v] = {values[v].usual};
+      a.number(std::string("--") + values[v].name, o.lists[v], values[v].takes,
+               std::string(values[v].help) + "; a list sweeps it");
+    }
+    a.whole("--seeds", o.seeds, 1, most, "runs of each combination");
+    a.seed(o.base.seed, "the first seed");
+    a.whole("--last", o.last, 1, most, "score: mean accuracy of the last so many epochs");
+    a.number("--lr-find", o.grid, positive, "rates to try synchronously first; the best one is then everybody's");
+    a.whole("--teacher-hidden", o.teacher_hidden, 1, 65536, "hidden units of the random teacher");
+    a.number("--teacher-gain", o.teacher_gain, positive, "standard deviation of their arguments");
+    a.whole("--jobs", o.jobs, 1, 1024, "processes at the same time; by default one a core");
+    a.text("--results", o.results, "finished runs, one JSON line each; those that are there are not run again")
+        ->type_name("FILE");
+    a.output("--html", o.html, "write a page to this file");
+    a.output("--json", o.json, "write the runs as an array of rows to this file");
+    return a.parse(argc, argv) ? run_sweep(std::move(o), command) : 0;
   } catch (std::exception const& e) {
     std::fprintf(stderr, "sweep: %s\n", e.what());
     return 1;

@@ -1,25 +1,27 @@
 // Trains Transformers to translate, with the methods of pipeline-parallel training side by side; scores BLEU.
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
 #include <exception>
-#include <filesystem>
 #include <map>
 
 #include <foal/core/atomic_file.hpp>
+#include <foal/core/writable.hpp>
 #include <foal/report/json.hpp>
 #include <foal/report/number.hpp>
 #include <foal/report/statistics.hpp>
 
+#include "options/arguments.hpp"
+#include "options/minibatches.hpp"
+#include "options/results.hpp"
 #include "t3/epochs.hpp"
 #include "translate/run.hpp"
 
 namespace {
 
-struct options {
+struct arguments {
   std::string data = "numbers", net = "small", json;
   std::vector<std::string> methods{"t1t2t3"};
-  std::vector<double> rates{};
+  std::vector<double> rates{translate::settings{}.rate};
   int seeds = 1, merges = 4000, samples = 5, t3_epochs = -1;
   bool facts = false;
   translate::settings run;
@@ -39,62 +41,51 @@ translate::network const& network_of(std::string const& name) {
                     ", because there is none of that name; use small, small_post, small_untied or large");
 }
 
-void read_arguments(int argc, char** argv, options& o) {
-  CLI::App app("Trains a Transformer to translate, stage by stage, and scores its translations with BLEU.");
-  app.add_option("--data", o.data, "numbers (spelled out, made here), or DIRECTORY:FROM-TO, such as multi30k:de-en");
-  app.add_option("--net", o.net, "small, small_post, small_untied or large");
-  app.add_option("--methods,--method", o.methods, "gpipe, pipedream, none, t1, t1t2, t1t2t3")
-      ->delimiter(',')
-      ->check(CLI::IsMember(translate::methods));
-  app.add_option("--seeds", o.seeds, "runs of each method")->check(CLI::PositiveNumber);
-  app.add_option("--seed", o.run.seed, "the first seed");
-  app.add_option("--epochs", o.run.epochs)->check(CLI::PositiveNumber);
-  app.add_option("--rate", o.rates, "largest learning rate; a list sweeps it")->delimiter(',');
-  app.add_option("--warmup-updates", o.run.warmup_updates, "of the learning rate, which then falls as 1/sqrt(update)");
-  app.add_option("--weight-decay", o.run.weight_decay);
-  app.add_option("--label-smoothing", o.run.label_smoothing)->check(CLI::Range(0.0, 0.9));
-  app.add_option("--microbatch-size", o.run.microbatch_size, "M, pairs")->check(CLI::PositiveNumber);
-  app.add_option("--microbatches", o.run.microbatches, "N")->check(CLI::PositiveNumber);
-  app.add_option("--workers", o.run.workers)->check(CLI::PositiveNumber);
-  app.add_option("--t1-epochs", o.run.t1_epochs, "T1's K in epochs; 0: all asynchronous updates");
-  app.add_option("--t2-decay", o.run.decay, "T2's D");
-  app.add_option("--t3-epochs", o.t3_epochs, "T3: synchronous epochs before the asynchronous ones; by default 5")
-      ->check(CLI::NonNegativeNumber);
-  app.add_option("--merges", o.merges, "of the byte-pair encoding, both languages as one")->check(CLI::NonNegativeNumber);
-  app.add_option("--beam", o.run.beams, "of the search for translations; 1: greedy; a list scores each")
-      ->delimiter(',')
-      ->check(CLI::PositiveNumber);
-  app.add_option("--alpha", o.run.alpha, "of the length normalisation of the search; more favours longer translations")
-      ->check(CLI::Range(0.0, 10.0));
-  app.add_option("--average-decay", o.run.average_decay, "of the average of the weights, which is translated with too")
-      ->check(CLI::Range(0.0, 1.0));
-  app.add_option(
-      "--save", o.run.save,
-      "write the weights to this file (safetensors) after the run, which is the only one, and their average beside "
-      "it, to FILE.averaged.safetensors for FILE.safetensors");
-  app.add_option("--load", o.run.load, "translate with the weights of this file instead of training");
-  app.add_option("--samples", o.samples, "translations to print");
-  app.add_flag("--facts", o.facts, "print what is known of a run before it");
-  app.add_option("--json", o.json, "write one row for each run to this file");
-  try {
-    app.parse(argc, argv);
-  } catch (CLI::ParseError const& e) {
-    std::exit(app.exit(e));
-  }
-  if (o.rates.empty()) o.rates.push_back(o.run.rate);
+/// False: help was asked for.
+bool read_arguments(int argc, char** argv, arguments& o) {
+  using namespace options;
+  options::arguments a("Trains a Transformer to translate, stage by stage, and scores its translations with BLEU.");
+  a.text("--data", o.data,
+         "numbers (spelled out, made here), or DIRECTORY:FROM-TO, such as multi30k:de-en; FROM:TO where names hold dashes");
+  a.choice("--net", o.net, {"small", "small_post", "small_untied", "large"}, "");
+  a.method("--methods,--method", o.methods, translate::methods, "");
+  a.whole("--seeds", o.seeds, 1, most, "runs of each method");
+  a.seed(o.run.seed, "the first seed");
+  a.whole("--epochs", o.run.epochs, 1, most, "");
+  a.number("--rate", o.rates, positive, "largest learning rate; a list sweeps it");
+  a.whole("--warmup-updates", o.run.warmup_updates, 0, 1'000'000'000,
+          "of the learning rate, which then falls as 1/sqrt(update)");
+  a.number("--weight-decay", o.run.weight_decay, not_negative, "");
+  a.number("--label-smoothing", o.run.label_smoothing, {0, 0.9}, "");
+  a.whole("--microbatch-size", o.run.microbatch_size, 1, most, "M, pairs");
+  a.whole("--microbatches", o.run.microbatches, 1, most, "N");
+  a.whole("--workers", o.run.workers, 1, most, "threads; results do not depend on it");
+  a.number("--t1-epochs", o.run.t1_epochs, not_negative, "T1's K in epochs; 0: all asynchronous updates");
+  a.number("--t2-decay", o.run.decay, share_below_1, "T2's D");
+  a.whole("--t3-epochs", o.t3_epochs, 0, most, "synchronous epochs of T3; by default 5");
+  a.whole("--merges", o.merges, 0, most, "of the byte-pair encoding, both languages as one");
+  a.whole("--beam", o.run.beams, 1, 1024, "of the search for translations; 1: greedy; a list scores each");
+  a.number("--alpha", o.run.alpha, {0, 10}, "of the length normalisation of the search; more favours longer translations");
+  a.number("--average-decay", o.run.average_decay, share, "of the average of the weights, which is translated with too");
+  a.output("--save", o.run.save,
+           "write the weights to this file (safetensors) after the run, which is the only one, and their average beside "
+           "it, to FILE.averaged.safetensors for FILE.safetensors");
+  a.input("--load", o.run.load, "translate with the weights of this file instead of training");
+  a.whole("--samples", o.samples, 0, most, "translations to print");
+  a.flag("--facts", o.facts, "print what is known of a run before it");
+  a.output("--json", o.json, "write one row for each run to this file");
+  if (!a.parse(argc, argv)) return false;
   bool const warms_up = std::find(o.methods.begin(), o.methods.end(), "t1t2t3") != o.methods.end();
   if (warms_up) o.run.t3_epochs = t3::epochs(o.t3_epochs, o.run.t3_epochs, o.run.epochs, "--t3-epochs");
+  return true;
 }
 
 /// Before hours of training, not after.
-void check_files(options const& o) {
+void check_files(arguments const& o) {
   std::size_t const runs = o.methods.size() * o.rates.size() * static_cast<std::size_t>(o.seeds);
   foal::require(runs == 1 || (o.run.save.empty() && o.run.load.empty()), "cannot save or load the weights of ", runs,
                 " runs, because a file has those of one; give one method, one rate and one seed");
-  if (o.run.save.empty()) return;
-  std::filesystem::path const folder = std::filesystem::absolute(o.run.save).parent_path();
-  foal::require(std::filesystem::is_directory(folder), "cannot save the weights to ", o.run.save, ", because ",
-                folder.string(), " is no directory; make it, or give another file");
+  if (!o.run.save.empty()) foal::require_writable(o.run.save_averaged());
 }
 
 void print_samples(translate::task const& t, translate::translation const& r, int samples) {
@@ -109,7 +100,7 @@ void print_samples(translate::task const& t, translate::translation const& r, in
 std::string name_of(int beam, bool averaged) { return foal::sentence("beam ", beam, averaged ? ", averaged weights" : ""); }
 
 /// Means over the seeds; BLEU is that of translation number `search`.
-void print_table(std::vector<row> const& rows, options const& o, std::size_t search) {
+void print_table(std::vector<row> const& rows, arguments const& o, std::size_t search) {
   using foal::report::fixed;
   std::size_t const beams = o.run.beams.size();
   auto const& last = rows.back().result.translations;
@@ -143,7 +134,7 @@ void print_table(std::vector<row> const& rows, options const& o, std::size_t sea
     }
 }
 
-void write_json(std::vector<row> const& rows, options const& o, translate::network const& n) {
+void write_json(std::string const& path, std::vector<row> const& rows, arguments const& o, translate::network const& n) {
   std::string text;
   foal::report::json_writer json(text, 1);
   json.begin_array();
@@ -165,21 +156,22 @@ void write_json(std::vector<row> const& rows, options const& o, translate::netwo
     json.end_array().key("divergence").value(r.result.divergence).key("seconds").value(r.result.seconds).end_object();
   }
   json.end_array();
-  foal::write_file(o.json, text + "\n");
+  foal::write_file(path, text + "\n");
 }
 
 int run(int argc, char** argv) {
-  options o;
-  read_arguments(argc, argv, o);
+  arguments o;
+  if (!read_arguments(argc, argv, o)) return 0;
   check_files(o);
   translate::network const& net = network_of(o.net);
   translate::task const task = translate::load(o.data, o.merges);
-  long long const per_epoch = task.train.size() / (static_cast<long long>(o.run.microbatch_size) * o.run.microbatches);
+  long long const per_epoch = options::minibatches_per_epoch(task.train.size(), o.run.microbatch_size, o.run.microbatches);
   std::printf("%s: %lld pairs to train, %lld dropped as longer than %d pieces, %lld to validate, %zu to test; %d pieces\n",
               o.data.c_str(), task.train.size(), task.train.dropped(), translate::longest - 1, task.validation.size(),
               task.test.source.size(), task.pieces.vocabulary().size());
   std::printf("%s: %s, %d stages, %lld parameters; %lld updates an epoch\n", net.name, net.what, net.stages, net.parameters,
               per_epoch);
+  options::results written("translate");
   std::vector<row> rows;
   for (int k = 0; k < o.seeds; ++k)
     for (double const rate : o.rates)
@@ -201,13 +193,16 @@ int run(int argc, char** argv) {
                       label.c_str(), t.bleu, 100 * t.precision[0], 100 * t.precision[1], 100 * t.precision[2],
                       100 * t.precision[3], t.brevity, name_of(t.beam, t.averaged).c_str(), r.seconds, t.seconds);
         std::fflush(stdout);
-        if (!o.json.empty()) write_json(rows, o, net);
+        written.write(o.json, [&](std::string const& path) { write_json(path, rows, o, net); });
       }
   std::printf("\n");
   if (rows.back().result.divergence.empty()) print_samples(task, rows.back().result.translations.back(), o.samples);
   for (std::size_t search = 0; search < o.run.beams.size() * (o.run.load.empty() ? 2 : 1); ++search)
     print_table(rows, o, search);
-  return 0;
+  if (written.status() != 0) return written.status();
+  auto const has = [&rows](auto what) { return std::any_of(rows.begin(), rows.end(), what); };
+  if (has([](row const& r) { return r.result.saved_elsewhere; })) return 1;
+  return has([](row const& r) { return r.result.divergence.empty(); }) ? 0 : 2;
 }
 
 }  // namespace
@@ -216,7 +211,7 @@ int main(int argc, char** argv) {
   try {
     return run(argc, argv);
   } catch (std::exception const& e) {
-    std::fprintf(stderr, "%s\n", e.what());
+    std::fprintf(stderr, "translate: %s\n", e.what());
     return 1;
   }
 }

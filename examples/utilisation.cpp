@@ -1,6 +1,5 @@
 // How fast 107 workers train by each schedule: measured on real threads whose ops wait 3 ms (F) and 6 ms (B), beside the
 // model.
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -20,13 +19,15 @@
 #include <foal/schedule/sequential.hpp>
 #include <foal/trainer.hpp>
 
+#include "options/arguments.hpp"
+#include "options/results.hpp"
 #include "utilisation/resnet50_sizes.hpp"
 
 namespace {
 
 constexpr int P = utilisation::stages;
 
-struct options {
+struct settings {
   std::vector<int> microbatches{8, 16};
   std::vector<std::string> schedules;
   foal::device::timed::times times{};
@@ -69,7 +70,7 @@ struct update_times {
 };
 
 /// How much longer than asked for ops lasted, in milliseconds.
-std::vector<double> lateness(foal::report::trace const& trace, options const& o) {
+std::vector<double> lateness(foal::report::trace const& trace, settings const& o) {
   std::vector<double> late;
   for (auto const& s : trace.spans()) {
     std::string const kind = s.kind;
@@ -80,7 +81,7 @@ std::vector<double> lateness(foal::report::trace const& trace, options const& o)
 }
 
 template <class Schedule, class... Policies>
-result measure(char const* method, int n, options const& o, std::vector<double>* late = nullptr) {
+result measure(char const* method, int n, settings const& o, std::vector<double>* late = nullptr) {
   using trainer = foal::trainer<utilisation::resnet50, foal::loss::mean_squared_error, Schedule, foal::optim::momentum,
                                 foal::on<foal::device::timed>, Policies...>;
   result r{.method = method, .microbatches = n};
@@ -114,7 +115,7 @@ result measure(char const* method, int n, options const& o, std::vector<double>*
   return r;
 }
 
-result measure_named(std::string const& name, int n, options const& o) {
+result measure_named(std::string const& name, int n, settings const& o) {
   using namespace foal::schedule;
   if (name == sequential::name) return measure<sequential>("sequential", n, o);
   if (name == gpipe::name) return measure<gpipe>("gpipe", n, o);
@@ -150,7 +151,7 @@ struct measured {
   }
 };
 
-foal::report::rows rows_of(measured const& m, options const& o) {
+foal::report::rows rows_of(measured const& m, settings const& o) {
   foal::report::rows rows;
   for (auto const& r : m.all) {
     bool const base = std::count(o.microbatches.begin(), o.microbatches.end(), r.microbatches) > 0;
@@ -194,7 +195,7 @@ void print(foal::report::rows const& rows) {
 }
 
 /// Times in units of an asynchronous epoch: the warm-up's m synchronous epochs last m/u, the n others n.
-void print_time_to_target(measured const& m, options const& o) {
+void print_time_to_target(measured const& m, settings const& o) {
   using foal::report::fixed;
   foal::report::table t{{{"N"}, {"u"}, {"(model)"}, {"m"}, {"n"}, {"m/u + n"}, {"GPipe: (m + n)/u"}, {"faster"}, {"busy"}}};
   auto const add = [&](std::string const& label, double u, double model) {
@@ -214,7 +215,7 @@ void print_time_to_target(measured const& m, options const& o) {
       o.epochs, t.text().c_str());
 }
 
-void explain_equal_memory(measured const& m, options const& o) {
+void explain_equal_memory(measured const& m, settings const& o) {
   long long const cap = m.of("pipemare", o.microbatches.front()).saved;
   auto const line = [](char const* what, double n) {
     std::printf("  %-66s N = %5.1f  u = %.3f  %6.2fx\n", what, n, synchronous(n), 1 / synchronous(n));
@@ -248,7 +249,7 @@ void explain_best_synchronous(measured const& m) {
       most, cap, synchronous(128), 1 / synchronous(128), 9 * (P - 1));
 }
 
-int run(options const& o) {
+int run(settings const& o) {
   using namespace foal::schedule;
   measured m;
   std::vector<double> late;
@@ -294,28 +295,28 @@ int run(options const& o) {
     explain_best_synchronous(m);
   }
   print_time_to_target(m, o);
-  if (!o.json.empty()) rows.write(o.json);
-  return 0;
+  options::results written("utilisation");
+  written.write(o.json, [&](std::string const& path) { rows.write(path); });
+  return written.status();
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  options o;
-  CLI::App app{"Utilisation of 107 workers by schedule, measured with device::timed, beside the model."};
-  app.add_option("--microbatches", o.microbatches, "N, one or more")->check(CLI::PositiveNumber)->delimiter(',');
-  app.add_option("--schedule", o.schedules, "more schedules: sequential, gpipe, one_f_one_b, async_1f1b, pipemare")
-      ->delimiter(',');
-  app.add_option("--forward-ms", o.times.forward_ms)->check(CLI::Range(0.1, 1000.0));
-  app.add_option("--backward-ms", o.times.backward_ms)->check(CLI::Range(0.1, 1000.0));
-  app.add_option("--seconds", o.seconds, "of each measurement, at least three minibatches")->check(CLI::PositiveNumber);
-  app.add_option("--epochs", o.epochs, "m + n")->check(CLI::PositiveNumber);
-  app.add_option("--warmup-epochs", o.warmup, "T3's m, one or more")->check(CLI::NonNegativeNumber)->delimiter(',');
-  app.add_flag("!--no-equal-memory", o.equal_memory, "leave out GPipe at other N");
-  app.add_option("--json", o.json, "write the table as an array of rows to this file");
-  CLI11_PARSE(app, argc, argv);
+  settings o;
   try {
-    return run(o);
+    options::arguments a("Utilisation of 107 workers by schedule, measured with device::timed, beside the model.");
+    a.whole("--microbatches", o.microbatches, 1, 4096, "N, one or more");
+    a.choice("--schedule", o.schedules, {"sequential", "gpipe", "one_f_one_b", "async_1f1b", "pipemare"}, "more schedules");
+    a.number("--forward-ms", o.times.forward_ms, {0.1, 1000}, "how long F waits");
+    a.number("--backward-ms", o.times.backward_ms, {0.1, 1000}, "how long B waits");
+    a.number("--seconds", o.seconds, {0, 3600, true}, "of each measurement, at least three minibatches");
+    a.whole("--epochs", o.epochs, 1, options::most, "m + n");
+    a.whole("--t3-epochs", o.warmup, 0, options::most, "synchronous epochs of T3, m, one or more");
+    options::arguments::hidden(a.whole("--warmup-epochs", o.warmup, 0, options::most, ""));
+    a.flag("!--no-equal-memory", o.equal_memory, "leave out GPipe at other N");
+    a.output("--json", o.json, "write the table as an array of rows to this file");
+    return a.parse(argc, argv) ? run(o) : 0;
   } catch (std::exception const& e) {
     std::fprintf(stderr, "utilisation: %s\n", e.what());
     return 1;

@@ -1,6 +1,5 @@
 // What the type in which activations and gradients travel between stages costs and saves: bytes on the wires, planned
 // memory, and accuracy on 8 x 8 digits, synchronously and with PipeMare.
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -25,6 +24,7 @@
 #include <foal/warmup/warmup.hpp>
 
 #include "digits/run.hpp"
+#include "options/results.hpp"
 
 namespace {
 
@@ -52,7 +52,7 @@ using pipemare = foal::trainer<mlp, foal::loss::cross_entropy, foal::schedule::p
                                foal::initialisation::he, foal::lr::reschedule<foal::lr::step>,
                                foal::delay::discrepancy_correction, foal::warmup::synchronous, Policies...>;
 
-struct options : digits::run {
+struct settings : digits::run {
   int workers = 1;
 };
 
@@ -65,7 +65,7 @@ struct row {
 };
 
 template <class Trainer>
-typename Trainer::config config_of(options const& o, long long samples, std::uint64_t seed) {
+typename Trainer::config config_of(settings const& o, long long samples, std::uint64_t seed) {
   auto c = digits::config_of<Trainer>(o, samples, o.t3_epochs, seed);
   c.workers = o.workers;
   return c;
@@ -80,7 +80,7 @@ inline constexpr int compared = 100;  ///< minibatches
 
 /// Mean gradients of a hundred minibatches at the weights of `from`, by stage.
 template <class Trainer, class From>
-std::vector<std::vector<double>> gradients_at(From const& from, options const& o, foal::data::dataset const& data,
+std::vector<std::vector<double>> gradients_at(From const& from, settings const& o, foal::data::dataset const& data,
                                               foal::wire::int8 wire = {}) {
   std::vector<std::vector<double>> all(Trainer::stages);
   auto c = config_of<Trainer>(o, data.train.size(), o.seed);
@@ -116,7 +116,7 @@ double relative_error(std::vector<std::vector<double>> const& a, std::vector<std
   return mean;
 }
 
-void compare_gradients(options const& o, foal::data::dataset const& data) {
+void compare_gradients(settings const& o, foal::data::dataset const& data) {
   foal::report::table t{{{"wires", foal::report::align::left}, {"one minibatch %"}, {"sum of 10 %"}, {"sum of 100 %"}}};
   synchronous<> trained(config_of<synchronous<>>(o, data.train.size(), o.seed));
   trained.fit(data.train, {.epochs = std::max(1, o.epochs / 3), .quiet = true});
@@ -133,7 +133,7 @@ void compare_gradients(options const& o, foal::data::dataset const& data) {
 }
 
 template <class Trainer, class Set>
-row measure(std::string method, std::string wires, options const& o, foal::data::dataset const& data, Set set) {
+row measure(std::string method, std::string wires, settings const& o, foal::data::dataset const& data, Set set) {
   row r{std::move(method), std::move(wires)};
   for (int i = 0; i < o.seeds; ++i) {
     auto c = config_of<Trainer>(o, data.train.size(), o.seed + static_cast<std::uint64_t>(i));
@@ -152,7 +152,7 @@ row measure(std::string method, std::string wires, options const& o, foal::data:
 }
 
 template <template <class...> class Method>
-void measure_all(std::string const& method, options const& o, foal::data::dataset const& data, std::vector<row>& rows) {
+void measure_all(std::string const& method, settings const& o, foal::data::dataset const& data, std::vector<row>& rows) {
   auto const as_it_is = [](auto&) {};
   rows.push_back(measure<Method<>>(method, "float", o, data, as_it_is));
   rows.push_back(measure<Method<foal::storage::bfloat16>>(method, "bfloat16", o, data, as_it_is));
@@ -193,7 +193,7 @@ void print(std::vector<row> const& rows) {
               t.text().c_str());
 }
 
-void write_rows(std::string const& path, std::vector<row> const& rows, options const& o) {
+void write_rows(std::string const& path, std::vector<row> const& rows, settings const& o) {
   foal::report::rows out;
   for (row const& r : rows)
     for (std::size_t i = 0; i < r.accuracy.size(); ++i)
@@ -209,7 +209,7 @@ void write_rows(std::string const& path, std::vector<row> const& rows, options c
   out.write(path);
 }
 
-int show(options o) {
+int show(settings o) {
   foal::data::dataset const data = digits::load(o, mlp::description.input);
   std::printf("residual tanh MLP 64-48x15-10 of 16 stages, N = %d microbatches of M = %d samples, %d worker%s; %s\n",
               o.microbatches, o.microbatch_size, o.workers, o.workers == 1 ? "" : "s", data.name.c_str());
@@ -220,23 +220,24 @@ int show(options o) {
   measure_all<pipemare>("PipeMare", o, data, rows);
   print(rows);
   compare_gradients(o, data);
-  if (!o.json.empty()) write_rows(o.json, rows, o);
-  return 0;
+  options::results written("wires");
+  written.write(o.json, [&](std::string const& path) { write_rows(path, rows, o); });
+  return written.status();
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  options o;
+  settings o;
   o.rate = 0.02;
   o.microbatches = 4;
   o.microbatch_size = 8;
-  CLI::App app{"Bytes and accuracy of wires of float, bfloat16 and 8-bit integers, with and without error feedback."};
-  digits::add_options(app, o, 1);
-  app.add_option("--workers", o.workers, "threads; results do not depend on it")->check(CLI::Range(1, 16));
-  CLI11_PARSE(app, argc, argv);
   try {
-    return show(o);
+    options::arguments a(
+        "Bytes and accuracy of wires of float, bfloat16 and 8-bit integers, with and without error feedback.");
+    digits::add_options(a, o, 1);
+    a.whole("--workers", o.workers, 1, 16, "threads; results do not depend on it");
+    return a.parse(argc, argv) ? show(o) : 0;
   } catch (std::exception const& e) {
     std::fprintf(stderr, "wires: %s\n", e.what());
     return 1;

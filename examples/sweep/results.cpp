@@ -8,14 +8,18 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cmath>
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <exception>
 #include <fstream>
+#include <limits>
 #include <string_view>
 
+#include <foal/checkpoint/json.hpp>
 #include <foal/core/config.hpp>
+#include <foal/core/file.hpp>
+#include <foal/data/lines.hpp>
 #include <foal/report/json.hpp>
 #include <foal/report/json_lines.hpp>
 
@@ -30,46 +34,41 @@ std::string processor() {
   return "unknown processor";
 }
 
-/// The text behind `"name":` in a line that line_of wrote; empty where there is none.
-std::string_view behind(std::string_view line, std::string const& name) {
-  std::size_t const at = line.find("\"" + name + "\":");
-  return at == std::string_view::npos ? std::string_view{} : line.substr(at + name.size() + 3);
-}
+/// The first bytes of every line of line_of.
+constexpr std::string_view beginning = "{\"run\":\"";
 
-std::string text_of(std::string_view line, std::string const& name) {
-  std::string_view const rest = behind(line, name);
-  std::size_t const end = rest.empty() ? 0 : rest.find('"', 1);
-  return rest.empty() || rest[0] != '"' || end == std::string_view::npos ? "" : std::string(rest.substr(1, end - 1));
-}
-
-double number_of(std::string_view line, std::string const& name, double otherwise) {
-  std::string_view const rest = behind(line, name);
-  return rest.empty() || rest.starts_with("null") ? otherwise
-                                                  : std::strtod(std::string(rest.substr(0, 40)).c_str(), nullptr);
-}
-
-std::vector<double> numbers_of(std::string_view line, std::string const& name) {
-  std::string_view const rest = behind(line, name);
-  std::vector<double> numbers;
-  if (rest.empty() || rest[0] != '[') return numbers;
-  std::string const list(rest.substr(1, rest.find(']')));
-  for (char const* at = list.c_str(); *at != ']' && *at != '\0';) {
-    char* end = nullptr;
-    numbers.push_back(std::strtod(at, &end));
-    if (end == at) break;
-    at = *end == ',' ? end + 1 : end;
-  }
-  return numbers;
-}
-
-result parsed(std::string_view line) {
+/// What line_of wrote. Throws foal::error, with `place`, for anything else.
+result parsed(std::string_view line, std::string const& place) {
+  foal::checkpoint::json_reader json(place, line, "text", "remove the line, or leave it: its run is done again");
+  auto const real = [&json](double otherwise) { return json.null() ? otherwise : json.real(); };
   result r;
-  r.run = text_of(line, "run");
-  r.build = text_of(line, "build");
-  r.accuracy = numbers_of(line, "test_accuracy");
-  r.diverged_at = static_cast<long long>(number_of(line, "diverged_at", -1));
-  r.max_tau = number_of(line, "max_tau", 0);
-  r.seconds = number_of(line, "seconds", 0);
+  bool has_accuracy = false;
+  json.object([&](std::string const& name) {
+    if (name == "run") {
+      r.run = json.string();
+    } else if (name == "build") {
+      r.build = json.string();
+    } else if (name == "test_accuracy") {
+      has_accuracy = true;
+      r.accuracy.clear();
+      json.array([&] { r.accuracy.push_back(real(std::numeric_limits<double>::quiet_NaN())); });
+    } else if (name == "diverged_at") {
+      double const at = real(-1);
+      foal::require(at >= -1 && at <= 9007199254740992.0 && at == std::floor(at), "cannot read ", place,
+                    ", because its diverged_at is ", at,
+                    " where the number of an update is expected; remove the line, or leave it: its run is done again");
+      r.diverged_at = static_cast<long long>(at);
+    } else if (name == "max_tau") {
+      r.max_tau = real(0);
+    } else if (name == "seconds") {
+      r.seconds = real(0);
+    } else {
+      json.pass_over();
+    }
+  });
+  json.end();
+  foal::require(!r.run.empty() && has_accuracy, "cannot read ", place,
+                ", because it has no run or no test_accuracy; remove the line, or leave it: its run is done again");
   return r;
 }
 
@@ -156,18 +155,30 @@ std::string line_of(setting const& s, outcome const& o, network const& n) {
   return line;
 }
 
-std::map<std::string, result> read_results(std::string const& path) {
+std::map<std::string, result> read_results(std::string const& path, std::vector<std::string>& words) {
   std::map<std::string, result> all;
-  std::ifstream file(path);
-  long long number = 0;
-  for (std::string line; std::getline(file, line);) {
-    ++number;
-    if (line.empty() || line.back() != '}') continue;
-    result r = parsed(line);
-    foal::require(!r.run.empty() && !behind(line, "test_accuracy").empty(), "cannot go on with ", path,
-                  ", because its line ", number, " is no result of a sweep; name another --results file");
-    all[r.run] = std::move(r);
+  if (foal::what_is(path) == foal::under_name::nothing) return all;
+  std::string const bytes = foal::data::read_bytes(path);
+  std::string_view text = bytes;
+  if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
+  std::string foreign;  // the first line that is none of ours, not even a part of one
+  for (std::size_t number = 1; !text.empty(); ++number) {
+    std::size_t const end = text.find('\n');
+    std::string_view line = text.substr(0, end);
+    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+    if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
+    if (line.empty()) continue;
+    std::string const place = foal::sentence("line ", number, " of ", path);
+    try {
+      result r = parsed(line, place);
+      all[r.run] = std::move(r);
+    } catch (foal::error const& e) {
+      words.emplace_back(e.what());
+      if (foreign.empty() && !line.starts_with(beginning) && !beginning.starts_with(line)) foreign = place;
+    }
   }
+  foal::require(!all.empty() || foreign.empty(), "cannot go on with ", path, ", because ", foreign,
+                " is no result of a sweep, nor is any other; name another --results file");
   return all;
 }
 
@@ -207,7 +218,7 @@ void run_all(std::vector<setting> const& all, network const& n, task const& data
       ++done;
       if (status == 0 && !c.line.empty() && c.line.back() == '}') {
         log.write_line(c.line);
-        result r = parsed(c.line);
+        result r = parsed(c.line, "what the run wrote");
         std::string const end = r.diverged_at >= 0   ? foal::sentence("diverged at update ", r.diverged_at)
                                 : r.accuracy.empty() ? "no epoch"
                                                      : foal::report::fixed(100 * r.accuracy.back(), 2) + " %";

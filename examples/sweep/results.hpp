@@ -24,9 +24,9 @@ std::string build();
 /// One line: the manifest (setting, number by number, and build) and the outcome.
 std::string line_of(setting const& s, outcome const& o, network const& n);
 
-/// The lines of a results file by run; none if there is no file. A line cut short by a kill is no result. Throws
-/// foal::error for a line that is none of ours.
-std::map<std::string, result> read_results(std::string const& path);
+/// The lines of a results file by run; none if there is no file. A line that is no result, cut short by a kill for instance,
+/// is passed over with a word. Throws foal::error if the file cannot be read, or nothing in it is a result or a part of one.
+std::map<std::string, result> read_results(std::string const& path, std::vector<std::string>& words);
 
 /// Runs every setting that `known` lacks, each in a process of its own, `jobs` at a time, and appends its line to the file
 /// as it ends. A run that fails or is killed leaves no line. Throws foal::error when runs failed, after the others are done.

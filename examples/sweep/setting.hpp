@@ -11,6 +11,8 @@
 #include <foal/core/error.hpp>
 #include <foal/report/number.hpp>
 
+#include "../options/range.hpp"
+
 namespace sweep {
 
 /// What a method is made of, beside its schedule.
@@ -66,21 +68,22 @@ struct value_name {
   char const* name;   ///< option and JSON key
   char const* label;  ///< in tables
   double usual;
+  options::range takes;
   char const* help;
 };
 inline constexpr value_name values[value_count] = {
-    {"rate", "rate", 0.02, "learning rate"},
-    {"epochs", "epochs", 12, "epochs of a run"},
-    {"drop-epoch", "drop", 8, "the rate is divided by 10 every so many epochs; 0: never"},
-    {"momentum", "momentum", 0.9, "of SGD"},
-    {"weight-decay", "decay", 0, "coupled weight decay"},
-    {"microbatches", "N", 4, "N, microbatches of a minibatch"},
-    {"microbatch-size", "M", 8, "M, samples of a microbatch"},
-    {"t1-epochs", "K", 0, "T1's K in epochs; 0: all asynchronous updates"},
-    {"t1-floor", "floor", 1, "T1 divides by max(tau, floor)"},
-    {"t2-decay", "D", 0.1353352832366127, "T2's D"},
-    {"t3-epochs", "T3", 3, "T3: synchronous epochs before the asynchronous ones"},
-    {"gain", "gain", 0, "initial weights have variance gain^2 / inputs; 0: the network's own gain"},
+    {"rate", "rate", 0.02, options::positive, "learning rate"},
+    {"epochs", "epochs", 12, options::counted, "epochs of a run"},
+    {"drop-epoch", "drop", 8, options::counted_from_0, "the rate is divided by 10 every so many epochs; 0: never"},
+    {"momentum", "momentum", 0.9, options::share, "of SGD"},
+    {"weight-decay", "decay", 0, options::not_negative, "coupled weight decay"},
+    {"microbatches", "N", 4, options::counted, "N, microbatches of a minibatch"},
+    {"microbatch-size", "M", 8, options::counted, "M, samples of a microbatch"},
+    {"t1-epochs", "K", 0, options::not_negative, "T1's K in epochs; 0: all asynchronous updates"},
+    {"t1-floor", "floor", 1, options::not_negative, "T1 divides by max(tau, floor)"},
+    {"t2-decay", "D", 0.1353352832366127, options::share_below_1, "T2's D"},
+    {"t3-epochs", "T3", 3, options::counted_from_0, "T3: synchronous epochs before the asynchronous ones"},
+    {"gain", "gain", 0, options::not_negative, "initial weights have variance gain^2 / inputs; 0: the network's own gain"},
 };
 
 struct setting {

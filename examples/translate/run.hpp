@@ -41,6 +41,7 @@ struct translation {
 struct outcome {
   std::vector<double> train_loss, validation_loss, validation_accuracy;
   std::string divergence;
+  bool saved_elsewhere = false;  ///< weights, where their file could not be written
   double seconds = 0, max_tau = 0;
   double averaged_loss = 0;               ///< on validation, of the averaged weights
   std::vector<translation> translations;  ///< one a beam, in the order of the settings, then those with averaged weights

@@ -1,49 +1,10 @@
 #include "task.hpp"
 
-#include <filesystem>
+#include <algorithm>
 
-#include <foal/data/lines.hpp>
-#include <foal/data/spelled_numbers.hpp>
+#include "texts.hpp"
 
 namespace translate {
-
-namespace {
-
-struct texts {
-  foal::data::parallel_text train, validation, test;
-};
-
-bool exists(std::string const& directory, std::string const& split, std::string const& language) {
-  return std::filesystem::exists(directory + "/" + split + "." + language);
-}
-
-/// The first of some names that a directory has.
-std::string split_of(std::string const& directory, std::vector<std::string> const& names, std::string const& language) {
-  for (std::string const& name : names)
-    if (exists(directory, name, language)) return name;
-  std::string all;
-  for (std::string const& name : names) all += (all.empty() ? "" : ", ") + name;
-  throw foal::error(foal::sentence("cannot translate with ", directory, ", because it has none of the splits ", all, " in ",
-                                   language, "; give a directory with files SPLIT.", language));
-}
-
-texts read(std::string const& what) {
-  if (what == "numbers") {
-    auto made = foal::data::spelled_numbers({.terms = 4});
-    return {std::move(made.train), std::move(made.validation), std::move(made.test)};
-  }
-  std::size_t const colon = what.rfind(':'), dash = what.rfind('-');
-  foal::require(colon != std::string::npos && dash != std::string::npos && dash > colon, "cannot read the data ", what,
-                ", because it is neither numbers nor DIRECTORY:FROM-TO; write multi30k:de-en for instance");
-  std::string const directory = what.substr(0, colon), from = what.substr(colon + 1, dash - colon - 1),
-                    to = what.substr(dash + 1);
-  auto const lines = [&](std::vector<std::string> const& names) {
-    return foal::data::parallel_lines(directory, split_of(directory, names, from), from, to);
-  };
-  return {lines({"train"}), lines({"val", "valid", "validation", "dev"}), lines({"test_2016_flickr", "test"})};
-}
-
-}  // namespace
 
 task load(std::string const& what, int merges) {
   texts const t = read(what);

@@ -24,8 +24,9 @@ struct task {
   test_set test;
 };
 
-/// "numbers": spelled-out numbers from English to German, made here. "DIRECTORY:FROM-TO", such as multi30k:de-en: files
-/// train.de, train.en, val.de, ... and test*.de of that directory. merges: of the byte-pair encoding, both languages as one.
+/// "numbers": spelled-out numbers from English to German, made here. "DIRECTORY:FROM-TO", such as multi30k:de-en, or
+/// "DIRECTORY:FROM:TO": files train.de, train.en, val.de, ... and test*.de of that directory. merges: of the byte-pair
+/// encoding, both languages as one.
 task load(std::string const& what, int merges);
 
 }  // namespace translate

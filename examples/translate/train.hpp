@@ -20,6 +20,7 @@
 #include <foal/warmup/warmup.hpp>
 #include <foal/zoo/transformer.hpp>
 
+#include "../options/results.hpp"
 #include "run.hpp"
 
 namespace translate {
@@ -202,8 +203,11 @@ outcome train_with(settings const& s, task const& t, std::function<void(std::str
   if (!out.divergence.empty()) return out;
   if (!s.save.empty()) {
     foal::checkpoint::metadata const about{{"method", s.method}, {"data", t.name}};
-    foal::checkpoint::write_safetensors(s.save, trainer, about);
-    foal::checkpoint::write_averaged_safetensors(s.save_averaged(), trainer, about);
+    options::results written("translate");
+    written.write(s.save, [&](std::string const& path) { foal::checkpoint::write_safetensors(path, trainer, about); });
+    written.write(s.save_averaged(),
+                  [&](std::string const& path) { foal::checkpoint::write_averaged_safetensors(path, trainer, about); });
+    out.saved_elsewhere = written.status() != 0;
   }
   foal::predictor<Net> predictor({.microbatch_size = rows, .workers = s.workers});
   auto const translate_all = [&](bool averaged) {

@@ -68,3 +68,33 @@ TEST_CASE("what is not JSON gives a sentence with its place") {
   json_reader open("f", "{\"a\":1");
   CHECK_THROWS_WITH(open.object([&](std::string const&) { open.number(); }), refused("6", "its end", "'}'"));
 }
+
+TEST_CASE("numbers with fractions, nulls, and values that nobody wants") {
+  auto const real_of = [](std::string const& text) {
+    json_reader json("f", text);
+    double const x = json.real();
+    json.end();
+    return x;
+  };
+  CHECK(real_of(" -0.25e+2 ") == -25);
+  CHECK(real_of("0") == 0);
+  CHECK(real_of("1e40") == 1e40);
+  for (char const* text : {"", "-", "01", "+1", ".5", "1.", "1e", "1e999", "nan", "inf", "0x1", "1 2"})
+    CHECK_THROWS_AS(real_of(text), foal::error);
+  json_reader json("f", R"([null, 1, {"a": [true, false, {"b": "c"}], "d": -1.5e3}, "last"])");
+  std::string kinds;
+  json.array([&] {
+    if (json.null()) {
+      kinds += '0';
+    } else {
+      json.pass_over();
+      kinds += 'v';
+    }
+  });
+  json.end();
+  CHECK(kinds == "0vvv");
+  std::string const deep(100000, '[');
+  json_reader endless("f", deep, "text", "cut it");
+  CHECK_THROWS_WITH(endless.pass_over(),
+                    Catch::Contains("of its text") && Catch::Contains("64") && Catch::Contains("; cut it"));
+}

@@ -1,12 +1,17 @@
 // Files that appear whole or not at all: what was there stays until a commit, whatever goes wrong before it.
+#include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <chrono>
 #include <csignal>
 #include <cstddef>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include <foal/core/atomic_file.hpp>
 
@@ -112,6 +117,158 @@ TEST_CASE("a writer that is killed leaves what was there") {
   REQUIRE(waitpid(child, &status, 0) == child);
   CHECK(WIFSIGNALED(status));
   CHECK(text_of(path) == "old");
+}
+
+TEST_CASE("many writers of one path: a reader sees one of them whole, and none fails") {
+  temporary_directory const folder;
+  std::string const path = folder / "out";
+  auto const write = [&path](int writer, int times) {
+    for (int i = 0; i < times; ++i) {
+      std::size_t const size = static_cast<std::size_t>(writer + 1) * 20'000;
+      atomic_file to(path);
+      std::string const half(size / 2, static_cast<char>('a' + writer));
+      to.write(half.data(), half.size());
+      to.write(half.data(), half.size());
+      to.commit();
+    }
+  };
+  auto const is_whole = [](std::string const& seen) {
+    return !seen.empty() && seen.find_first_not_of(seen[0]) == std::string::npos &&
+           seen.size() == static_cast<std::size_t>(seen[0] - 'a' + 1) * 20'000;
+  };
+  write(0, 1);
+  SECTION("threads") {
+    std::atomic<int> busy{3}, failed{0};
+    std::vector<std::thread> all;
+    for (int w = 0; w < 3; ++w)
+      all.emplace_back([&, w] {
+        try {
+          write(w, 100);
+        } catch (foal::error const&) {
+          ++failed;
+        }
+        --busy;
+      });
+    int torn = 0;
+    while (busy > 0) torn += is_whole(text_of(path)) ? 0 : 1;
+    for (auto& thread : all) thread.join();
+    CHECK(torn == 0);
+    CHECK(failed == 0);
+  }
+  SECTION("processes") {
+    std::vector<pid_t> all;
+    for (int w = 0; w < 2; ++w) {
+      all.push_back(fork());
+      REQUIRE(all.back() >= 0);
+      if (all.back() != 0) continue;
+      try {
+        write(w, 100);
+        _exit(0);
+      } catch (foal::error const&) {
+        _exit(1);
+      }
+    }
+    int torn = 0;
+    for (pid_t const child : all) {
+      int status = 0;
+      while (waitpid(child, &status, WNOHANG) == 0) torn += is_whole(text_of(path)) ? 0 : 1;
+      CHECK((WIFEXITED(status) && WEXITSTATUS(status) == 0));
+    }
+    CHECK(torn == 0);
+  }
+  CHECK(is_whole(text_of(path)));
+  CHECK(files_in(folder) == 1);
+}
+
+TEST_CASE("what killed writers leave is removed by the next one, what a living one writes is not") {
+  temporary_directory const folder;
+  std::string const path = folder / "out";
+  int left = 0;
+  for (int round = 0; round < 40; ++round) {
+    pid_t const child = fork();
+    REQUIRE(child >= 0);
+    if (child == 0)
+      for (;;) write_file(path, std::string(300'000, 'x'));
+    std::this_thread::sleep_for(std::chrono::microseconds(500 + 137 * round));
+    REQUIRE(kill(child, SIGKILL) == 0);
+    int status = 0;
+    REQUIRE(waitpid(child, &status, 0) == child);
+    REQUIRE((WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL));
+    REQUIRE((!fs::exists(path) || text_of(path) == std::string(300'000, 'x')));
+    left += files_in(folder) - (fs::exists(path) ? 1 : 0) > 0 ? 1 : 0;
+  }
+  INFO(left << " of 40 kills left a partial file");
+  atomic_file living(path);
+  living.write("alive", 5);
+  write_file(path, "new");
+  CHECK(files_in(folder) == 2);
+  living.commit();
+  CHECK(text_of(path) == "alive");
+  CHECK(files_in(folder) == 1);
+
+  // Neither what is not foal's, nor what belongs to another path.
+  for (std::string const name :
+       {"out.partial", "out.partial-notes", "out.partial-0123456789abcdeg", "other.partial-0123456789abcdef"})
+    write_file(folder / name, "kept");
+  write_file(folder / "out.partial-0123456789abcdef", "a dead writer's");
+  write_file(path, "new");
+  CHECK(files_in(folder) == 5);
+  fs::create_directory(folder / "out.partial-0123456789abcdef");
+  write_file(path, "newer");
+  CHECK(text_of(path) == "newer");
+}
+
+TEST_CASE("a link that was prepared for the partial file is not followed") {
+  temporary_directory const folder;
+  std::string const path = folder / "out", victim = folder / "victim";
+  write_file(victim, "precious");
+  fs::create_symlink("victim", path + ".partial" + std::to_string(getpid()));
+  fs::create_symlink("victim", path + ".partial-0123456789abcdef");
+  write_file(path, "new");
+  CHECK(text_of(victim) == "precious");
+  CHECK(text_of(path) == "new");
+}
+
+TEST_CASE("a link to nothing yet is followed, a long name is cut, a circle is said") {
+  temporary_directory const folder;
+  fs::create_directory(folder / "in");
+  fs::create_symlink("in/new", folder / "link");
+  write_file(folder / "link", "through");
+  CHECK(fs::is_symlink(folder / "link"));
+  CHECK(text_of(folder / "in/new") == "through");
+  std::string const longest = folder / std::string(255, 'n');
+  write_file(longest, "x");
+  CHECK(text_of(longest) == "x");
+  fs::create_symlink("a", folder / "b");
+  fs::create_symlink("b", folder / "a");
+  CHECK(complaint([&] { write_file(folder / "a", "x"); }).find("says: Too many levels of symbolic links; ") !=
+        std::string::npos);
+  CHECK(complaint([&] { write_file("", "x"); }).find("because its name is empty") != std::string::npos);
+}
+
+TEST_CASE("a pipe that nobody reads is an error, neither a wait nor the end of the process") {
+  temporary_directory const folder;
+  std::string const path = folder / "pipe";
+  REQUIRE(mkfifo(path.c_str(), 0600) == 0);
+  CHECK(complaint([&] { write_file(path, "x"); }).find("(nobody reads this pipe); ") != std::string::npos);
+  int const reader = open(path.c_str(), O_RDONLY | O_NONBLOCK);
+  REQUIRE(reader >= 0);
+  atomic_file to(path);
+  to.write("x", 1);
+  close(reader);
+  CHECK(complaint([&] { to.write("y", 1); }).find("says: Broken pipe; ") != std::string::npos);
+}
+
+TEST_CASE("what is written to the name of an open file goes behind what it has") {
+  temporary_directory const folder;
+  std::string const path = folder / "out";
+  write_file(path, "first ");
+  int const handle = open(path.c_str(), O_WRONLY | O_APPEND);
+  REQUIRE(handle >= 0);
+  write_file("/proc/self/fd/" + std::to_string(handle), "second ");
+  REQUIRE(write(handle, "third", 5) == 5);
+  close(handle);
+  CHECK(text_of(path) == "first second third");
 }
 
 TEST_CASE("links are followed and permissions kept") {

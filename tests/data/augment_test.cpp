@@ -1,7 +1,9 @@
 // Augmentations: identities, and the random changes that they promise.
 #include <algorithm>
 #include <catch2/catch.hpp>
+#include <cmath>
 #include <map>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -88,4 +90,17 @@ TEST_CASE("shift moves by every distance up to its reach and repeats the border"
   for (std::uint64_t i = 0; i < 900; ++i) ++count[moved(x, apply(augment::shift{.pixels = 1}, x, i), 1, repeat)];
   CHECK(count.size() == 9);
   for (auto const& [unused, k] : count) CHECK((k > 50 && k < 150));
+}
+
+TEST_CASE("augmentations refuse numbers that cannot be") {
+  auto const refused = [](auto const& a, std::string const& number) {
+    CHECK_THROWS_WITH(a.check(), Catch::StartsWith("cannot use ") && Catch::Contains("its " + number + " is "));
+  };
+  for (float const p : {-0.1F, 1.5F, std::nanf("")}) refused(augment::flip{.probability = p}, "probability");
+  for (int const n : {-1, 2147483647}) {
+    refused(augment::crop{.padding = n}, "padding");
+    refused(augment::shift{.pixels = n}, "pixels");
+  }
+  augment::flip{.probability = 1}.check();
+  augment::crop{.padding = 0}.check();
 }

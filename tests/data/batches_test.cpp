@@ -173,4 +173,6 @@ TEST_CASE("batches refuse what cannot be") {
   CHECK_THAT(complaint([&] { batches(data, {.microbatch_size = 0}); }), Catch::Contains("microbatch size is 0"));
   CHECK_THAT(complaint([&] { batches(none, {.order = ordering::cyclic}); }), Catch::Contains("holds 0 samples"));
   CHECK_THAT(complaint([&] { foal::data::in_order(data, 0); }), Catch::Contains("microbatch size is 0"));
+  CHECK_THAT(complaint([&] { batches(data, {}, foal::data::augment::crop{.padding = -1}); }),
+             Catch::Contains("cannot use crop, because its padding is -1"));
 }

@@ -34,6 +34,34 @@ TEST_CASE("lines end with a line feed, or with the text") {
   CHECK(lines_of("\n") == strings{""});
 }
 
+TEST_CASE("a text is read without its byte order mark, and never from UTF-16") {
+  foal_test::temporary_directory const folder;
+  std::string const path = folder / "a.txt";
+  put(path,
+      "\xEF\xBB\xBF"
+      "a\nb");
+  CHECK(read_text(path) == "a\nb");
+  CHECK(read_bytes(path) ==
+        "\xEF\xBB\xBF"
+        "a\nb");
+  put(path, "");
+  CHECK(read_text(path).empty());
+  put(path, std::string("\xFF\xFE"
+                        "a\0",
+                        4));
+  CHECK_THAT(foal_test::complaint([&] { read_text(path); }), Catch::Contains(path) && Catch::Contains("UTF-16"));
+  CHECK_THAT(foal_test::complaint([&] { read_text(folder.path()); }), Catch::Contains("it is a folder"));
+  CHECK_THAT(foal_test::complaint([&] { read_text(folder / "none"); }), Catch::Contains("no such file is there"));
+}
+
+TEST_CASE("lines of line feeds take a string each and no more") {
+  std::string const text(100000, '\n');
+  strings const lines = lines_of(text);
+  CHECK(lines.size() == text.size());
+  CHECK(lines.capacity() == lines.size());
+  CHECK(lines_of(text + "a").capacity() == text.size() + 1);
+}
+
 TEST_CASE("a parallel corpus is two files of as many lines") {
   foal_test::temporary_directory const folder;
   put(folder / "train.de", "ein mann\neine frau\n");

@@ -1,10 +1,13 @@
 // .npy files: round trips, NumPy's own bytes, and refusals.
+#include <sys/stat.h>
+
 #include <catch2/catch.hpp>
 #include <cstring>
 #include <limits>
 
 #include <foal/data/npy.hpp>
 
+#include "tests/support/allocation.hpp"
 #include "tests/support/files.hpp"
 
 using namespace foal_test;
@@ -50,6 +53,10 @@ TEST_CASE("npy: the bytes are those of numpy.save") {
   std::int32_t const values[] = {1, -1};
   write_npy(dir / "a.npy", {2}, values);
   std::string text = "{'descr': '<i4', 'fortran_order': False, 'shape': (2,), }";
+  text.resize(117, ' ');
+  CHECK(read(dir / "a.npy") == file(text + "\n", {1, 0, 0, 0, 0xFF, 0xFF, 0xFF, 0xFF}));
+  write_npy(dir / "a.npy", {1, 2}, values);
+  text = "{'descr': '<i4', 'fortran_order': False, 'shape': (1, 2), }";
   text.resize(117, ' ');
   CHECK(read(dir / "a.npy") == file(text + "\n", {1, 0, 0, 0, 0xFF, 0xFF, 0xFF, 0xFF}));
 }
@@ -106,6 +113,54 @@ TEST_CASE("npy says what is wrong") {
   write_npy(path, {2}, big);
   CHECK_THAT(complaint([&] { read_npy<std::int32_t>(path); }), Catch::Contains("element 1 is 1099511627776"));
   CHECK_THAT(complaint([&] { write_npy(dir / "no/a.npy", {2}, big); }), Catch::Contains("cannot write"));
+}
+
+TEST_CASE("npy: extents whose product wraps round are refused by writer and reader") {
+  temporary_directory const dir;
+  std::string const path = dir / "a.npy";
+  float const value = 7;
+  write_npy(path, {1}, &value);
+  bytes const before = read(path);
+  CHECK_THAT(
+      complaint([&] {
+        write_npy(path, {1LL << 62U, 4}, &value);
+      }),
+      Catch::Contains("because an array of shape (4611686018427387904, 4) has more than 9223372036854775807 bytes; "));
+  CHECK_THAT(complaint([&] { write_npy(path, {1LL << 62U}, &value); }), Catch::Contains("of shape (4611686018427387904,)"));
+  CHECK_THAT(complaint([&] { write_npy(path, {2, -1}, &value); }), Catch::Contains("because an extent is -1; "));
+  CHECK(read(path) == before);
+  write_npy<float>(path, {1LL << 62U, 4, 0}, nullptr);
+  CHECK(read_npy<float>(path).extent == std::vector<long long>{1LL << 62U, 4, 0});
+  write(path, file("{'descr': '<f4', 'fortran_order': False, 'shape': (4611686018427387904, 4), }", bytes(4)));
+  CHECK_THAT(complaint([&] { read_npy<float>(path); }), Catch::Contains("4 x 4611686018427387904 x 4 are expected"));
+}
+
+TEST_CASE("npy: reading takes the memory of the values, whatever width the file has") {
+  temporary_directory const dir;
+  std::string const path = dir / "a.npy";
+  constexpr long long count = 1 << 20U;
+  std::size_t const little = 1U << 17U;
+  std::vector<float> const narrow(count, 1.5F);
+  write_npy(path, {count}, narrow.data());
+  CHECK(peak_of([&] { read_npy<double>(path); }) < count * sizeof(double) + little);
+  CHECK(peak_of([&] { read_npy<float>(path); }) < count * sizeof(float) + little);
+  std::vector<double> const wide(count, 1.5);
+  write_npy(path, {count}, wide.data());
+  CHECK(peak_of([&] { read_npy<float>(path); }) < count * sizeof(float) + little);
+  write(path, file("{'descr': '" + std::string(1U << 22U, 'x') + "'", {}, 2));
+  CHECK_THAT(complaint([&] { read_npy<float>(path); }),
+             Catch::Contains("header length is 4194316 bytes where at most 65536"));
+}
+
+TEST_CASE("npy: what is no regular file is refused, and not waited for") {
+  temporary_directory const dir;
+  std::string const path = dir / "pipe";
+  REQUIRE(mkfifo(path.c_str(), 0600) == 0);
+  CHECK_THAT(complaint([&] { read_npy<float>(path); }), Catch::Contains("not a regular file"));
+  CHECK_THAT(complaint([&] { read_npy<float>("/dev/zero"); }), Catch::Contains("not a regular file"));
+  CHECK_THAT(complaint([&] { read_npy<float>(dir.path()); }), Catch::Contains("not a regular file"));
+  float const value = 7;
+  CHECK_THAT(complaint([&] { write_npy(path, {1}, &value); }), Catch::Contains("nobody reads this pipe"));
 }
 
 TEST_CASE("npy refuses truncations and survives mutations") {

@@ -58,6 +58,11 @@ TEST_CASE("an empty side is a sequence, too") {
   CHECK(target(s, 0, 2) == ids{2, -100});
 }
 
+TEST_CASE("the number of classes is a number for every token that is taken") {
+  CHECK(parallel_source(sides{{5}}, sides{{2147483646}}).classes() == 2147483647);
+  CHECK_THROWS_AS(parallel_source(sides{{5}}, sides{{2147483647}}), foal::error);
+}
+
 TEST_CASE("pairs that do not fit are refused") {
   CHECK_THROWS_AS(parallel_source(sides{{5}}, sides{}), foal::error);
   CHECK_THROWS_AS(parallel_source(sides{}, sides{}), foal::error);
@@ -65,5 +70,8 @@ TEST_CASE("pairs that do not fit are refused") {
   CHECK_THROWS_AS(parallel_source(sides{{9}}, sides{{5}}, {.source_vocabulary = 9}), foal::error);
   CHECK_THROWS_AS(parallel_source(sides{{5}}, sides{{9}}, {.target_vocabulary = 9}), foal::error);
   CHECK_THROWS_AS(parallel_source(sides{{0}}, sides{{5}}), foal::error);  // padding in a text
+  CHECK_THROWS_WITH(parallel_source(sides{{5}}, sides{{5}}, {.source = 0}), Catch::Contains("its source is 0"));
+  CHECK_THROWS_WITH(parallel_source(sides{{5}}, sides{{5}}, {.target_vocabulary = -1}),
+                    Catch::Contains("its target_vocabulary is -1"));
   CHECK_NOTHROW(parallel_source(sides{{8}}, sides{{3}}, {.source_vocabulary = 9, .target_vocabulary = 4}));
 }

@@ -50,10 +50,16 @@ TEST_CASE("the number of windows is what covers the text") {
       }
 }
 
+TEST_CASE("the number of classes is a number for every token that is taken") {
+  CHECK(window_source({1, 2147483646}, {.length = 1}).classes() == 2147483647);
+  CHECK_THROWS_AS(window_source({1, 2147483647}, {.length = 1}), foal::error);
+}
+
 TEST_CASE("windows that make no sense are refused") {
   CHECK_THROWS_AS(window_source({1}, {.length = 3}), foal::error);
   CHECK_THROWS_AS(window_source({1, 2}, {.length = 0}), foal::error);
   CHECK_THROWS_AS(window_source({1, 2}, {.length = 2, .stride = 3}), foal::error);
   CHECK_THROWS_AS(window_source({1, 9}, {.length = 1, .vocabulary = 9}), foal::error);
   CHECK_THROWS_AS(window_source({1, -1}, {.length = 1}), foal::error);
+  CHECK_THROWS_WITH(window_source({1, 2}, {.length = 1, .vocabulary = -3}), Catch::Contains("its vocabulary is -3"));
 }

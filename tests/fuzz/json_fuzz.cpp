@@ -1,9 +1,13 @@
-// The reader of a header's JSON: any bytes are read or refused with a sentence.
+// The reader of JSON, as a header and as any value: any bytes are read or refused with a sentence.
 #include <cstddef>
 #include <cstdint>
+#include <nlohmann/json.hpp>
 #include <string_view>
 
 #include <foal/checkpoint/json.hpp>
+#include <foal/report/escape.hpp>
+
+#include "tests/fuzz/must.hpp"
 
 namespace {
 
@@ -24,12 +28,31 @@ void read_header(std::string_view text) {
   });
 }
 
+bool is_utf8(std::string_view text) {
+  while (!text.empty()) {
+    std::size_t const n = foal::report::utf8_sequence(text);
+    if (n == 0) return false;
+    text.remove_prefix(n);
+  }
+  return true;
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size) {
+  std::string_view const text(reinterpret_cast<char const*>(data), size);
   try {
-    read_header({reinterpret_cast<char const*>(data), size});
+    read_header(text);
   } catch (foal::error const&) {
   }
+  try {
+    foal::checkpoint::json_reader reader("a file", text);
+    reader.pass_over();
+    reader.end();
+  } catch (foal::error const&) {
+    return 0;
+  }
+  // What is passed over as JSON is JSON to another reader, which wants UTF-8 too.
+  foal_fuzz::must(!is_utf8(text) || nlohmann::json::accept(text), "JSON that is none");
   return 0;
 }

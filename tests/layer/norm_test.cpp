@@ -38,6 +38,27 @@ TEST_CASE("batch_norm: running values move once per forward of training, and eva
   CHECK(run.y[3] == Approx((6 - moved[0][0]) * inverse * run.parameters[0][0] + run.parameters[1][0]).epsilon(1e-12));
 }
 
+TEST_CASE("batch_norm: a statistic that would not be finite moves none, and is named", "[layer]") {
+  auto const ends_with = [](float value, int wanted) {
+    layer_run<foal::batch_norm, float> run(image(2, 3, 3), 4, 1);
+    run.x[8] = value;
+    auto const before = run.buffers;
+    int refused = -1;
+    auto ctx = run.make_context();
+    ctx.refused = &refused;
+    ctx.first_buffer = 10;
+    foal::batch_norm::forward(ctx, static_cast<float const*>(run.x.data()),
+                              foal::weights<float const>{run.constant_parameter_pointers.data()}, run.y.data(),
+                              foal::saved<float>{run.x.data(), run.y.data(), run.kept_pointers.data()});
+    CHECK(refused == wanted);
+    CHECK((run.buffers == before) == (wanted >= 0));
+  };
+  ends_with(1, -1);
+  ends_with(1e20F, 11);  // its square is beyond float
+  ends_with(std::numeric_limits<float>::infinity(), 10);
+  ends_with(std::numeric_limits<float>::quiet_NaN(), 10);
+}
+
 TEST_CASE("batch_norm: normalised in float, far from zero", "[layer]") {
   layer_run<foal::batch_norm, float> run(image(2, 16, 16), 8, 1);
   for (float& value : run.x) value += 100;

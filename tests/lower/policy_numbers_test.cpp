@@ -78,6 +78,7 @@ TEST_CASE("what is left") {
   for (double const bad : {-1.0, 1.0, 2.0, not_a_number}) refused(delay::discrepancy_correction{.decay = bad}, "decay");
   refused(delay::chain<delay::none, delay::discrepancy_correction>{.second = {.decay = 2}}, "decay");
   refused(loss::cross_entropy{.label_smoothing = 3}, "label_smoothing");
+  for (double const bad : {-1.0, not_a_number, endless}) refused(initialisation::he{.gain = bad}, "gain");
 }
 
 TEST_CASE("a trainer asks its policies, a user's too") {

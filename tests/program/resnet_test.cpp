@@ -14,7 +14,7 @@ TEST_CASE("resnet: T3 leaves something to train asynchronously", "[program]") {
     CHECK(r.status == 1);
     CHECK(r.text.find(sentence) != std::string::npos);
   };
-  is_refused("--epochs 1 --warmup-epochs 3", "cannot warm up for 3 epochs, because the run has 1");
-  is_refused("--epochs 2 --warmup-epochs 2", "give --warmup-epochs of at most 1, or more --epochs");
-  is_refused("--minibatches 5 --warmup-epochs 1", "leave none of the run's 5 to train asynchronously");
+  is_refused("--epochs 1 --t3-epochs 3", "cannot warm up for 3 epochs, because the run has 1");
+  is_refused("--epochs 2 --t3-epochs 2", "give --t3-epochs of at most 1, or more --epochs");
+  is_refused("--minibatches 5 --t3-epochs 1", "leave none of the run's 5 to train asynchronously");
 }

@@ -92,7 +92,7 @@ TEST_CASE("translate: saved weights translate the same when they are loaded", "[
              "cannot read weights.safetensors into .*, because it lacks .*logits");
   is_refused("--methods gpipe --load nowhere.safetensors", "cannot open nowhere.safetensors");
   is_refused("--methods gpipe --save nowhere/weights.safetensors",
-             "cannot save the weights to nowhere/weights.safetensors, because .* is no directory");
+             "cannot write nowhere/weights.safetensors, because .*No such file or directory");
   is_refused("--methods t1,t1t2t3 --epochs 2 --t3-epochs 2",
              "cannot warm up for 2 epochs, because the run has 2, .*; give --t3-epochs of at most 1");
   is_refused("--methods gpipe,none --save weights.safetensors", "cannot save or load the weights of 2 runs");

@@ -88,6 +88,8 @@ TEST_CASE("charts of nothing, of one point, of a flat line are charts", "[report
   parsed(report::line_chart{.curves = {{.label = "p", .x = {5}, .y = {2}}}}.svg());
   parsed(report::line_chart{.curves = {{.label = "flat", .x = {1, 2}, .y = {0, 0}}}, .logarithmic = true}.svg());
   parsed(report::line_chart{.curves = {{.label = "hole", .x = {1, 2, 3}, .y = {1, missing, 2}}}}.svg());
+  for (double const width : {-5.0, 0.0, missing})
+    CHECK_THROWS_WITH(report::line_chart{.width = width}.svg(), Catch::Contains("cannot draw a picture of "));
   CHECK_THROWS_WITH((report::line_chart{.curves = {{.label = "odd", .x = {1, 2}, .y = {1}}}}.svg()),
                     Catch::Contains("'odd'") && Catch::Contains("2 x, 1 y"));
 }

@@ -1,6 +1,7 @@
 // What tests of files share: a directory that goes away, file bytes, and the check that damage gives a sentence.
 #pragma once
 
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -68,6 +69,40 @@ std::string complaint(Load load) {
     CHECK(what.find("; ") != std::string::npos);
     return what;
   }
+}
+
+/// The same for a user who may read only what everyone may: root may read all. In a process of its own.
+template <class Load>
+std::string complaint_of_a_stranger(Load load) {
+  int ends[2];
+  REQUIRE(pipe(ends) == 0);
+  pid_t const child = fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    std::string said = "no foal::error";
+    try {
+      if (geteuid() == 0 && seteuid(65534) != 0) throw foal::error("cannot become another user");
+      load();
+      said = "";
+    } catch (foal::error const& e) {
+      said = e.what();
+    } catch (...) {
+    }
+    ssize_t const written = ::write(ends[1], said.data(), said.size());
+    _exit(written == static_cast<ssize_t>(said.size()) ? 0 : 1);
+  }
+  close(ends[1]);
+  std::string said;
+  char part[1024];
+  while (ssize_t const n = ::read(ends[0], part, sizeof part)) {
+    REQUIRE(n > 0);
+    said.append(part, static_cast<std::size_t>(n));
+  }
+  close(ends[0]);
+  int status = 0;
+  REQUIRE(waitpid(child, &status, 0) == child);
+  CHECK(status == 0);
+  return said;
 }
 
 /// Every proper prefix of the file must be refused. Leaves the file whole.

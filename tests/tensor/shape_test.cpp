@@ -13,6 +13,17 @@ TEST_CASE("Shapes know their extents and differ by rank", "[tensor]") {
   STATIC_REQUIRE(foal::features(12) != foal::image(12, 1, 1));  // as many numbers, but flatten stands between them
 }
 
+TEST_CASE("A sample has as many elements as an int counts, or is refused", "[tensor]") {
+  using Catch::Contains;
+  CHECK(foal::image(46340, 46340, 1).size() == 2147395600);
+  CHECK_THROWS_WITH(foal::image(65536, 65536, 1),
+                    Contains("cannot make a sample of 65536 x 65536 x 1 x 1 elements, because these are 4294967296"));
+  CHECK_THROWS_WITH(foal::image(2147483647, 2147483647, 2147483647), Contains("because these are 18446744073709551615"));
+  CHECK_THROWS_WITH(foal::sequence(512, 4194304), Contains("because these are 2147483648 where at most 2147483647"));
+  CHECK_THROWS_WITH(foal::with_channels(foal::image(1, 32768, 32768), 2), Contains("because these are 2147483648"));
+  CHECK(foal::image(65536, 0, 65536).size() == 0);
+}
+
 TEST_CASE("A microbatch has as many positions as its lengths say, and a ragged one is as one sample", "[tensor]") {
   using foal::at_length;
   using foal::samples_at;

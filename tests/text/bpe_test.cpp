@@ -1,7 +1,6 @@
 // Byte-pair encoding: the merges against a plain count over all words in every step, and encoding as the merges say.
 #include <catch2/catch.hpp>
 #include <map>
-#include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -56,10 +55,21 @@ std::vector<merge> learn_plainly(word_counts const& counts, int merges) {
   return result;
 }
 
-std::string random_word(std::uint64_t number, char const* letters, std::uint32_t kinds) {
+/// Again and again the earliest learned merge that applies, everywhere.
+pieces split_plainly(std::string const& word, std::vector<merge> const& merges) {
+  pieces result = marked_characters(word);
+  for (std::size_t m = 0; m < merges.size();) {
+    std::size_t const before = result.size();
+    merge_all(result, merges[m]);
+    m = result.size() < before ? 0 : m + 1;  // what was made may have a merge that came earlier
+  }
+  return result;
+}
+
+std::string random_word(std::uint64_t number, char const* letters, std::uint32_t kinds, std::uint32_t longest = 9) {
   foal::random_key const key{7, foal::purpose::user, 0, number};
   std::string word;
-  for (std::uint32_t i = 0; i < 1 + foal::random_word(key, 0) % 9; ++i)
+  for (std::uint32_t i = 0, length = 1 + foal::random_word(key, 0) % longest; i < length; ++i)
     word += letters[foal::random_word(key, i + 1) % kinds];
   return word;
 }
@@ -83,6 +93,80 @@ TEST_CASE("merges learned with incremental counts are those of the plain algorit
     INFO(kinds << " letters");
     CHECK(plain.size() > 50);
     CHECK(learn_bpe(counts, 150).merges() == plain);
+  }
+}
+
+TEST_CASE("merges learned from long words are those of the plain algorithm") {
+  for (std::uint64_t round = 0; round < 40; ++round) {
+    word_counts counts;
+    for (std::uint64_t i = 0; i < 3; ++i)
+      counts[random_word(5000 + 3 * round + i, "abc", 1 + static_cast<std::uint32_t>(round % 3), 120)] +=
+          1 + static_cast<long long>(i);
+    INFO("round " << round);
+    CHECK(learn_bpe(counts, 60).merges() == learn_plainly(counts, 60));
+  }
+}
+
+TEST_CASE("a word is cut as the merges say, in any order of merges") {
+  for (std::uint64_t round = 0; round < 200; ++round) {
+    auto const kinds = 1 + static_cast<std::uint32_t>(round % 3);
+    // Learned merges, and merges in an order that no learning gives: a piece may have an earlier merge than its parts.
+    word_counts counts;
+    for (std::uint64_t i = 0; i < 20; ++i) counts[random_word(9000 + 20 * round + i, "abc", kinds, 30)] += 2;
+    std::vector<merge> merges = learn_bpe(counts, 40).merges();
+    if (round % 2 == 1) {
+      std::uint32_t next = 0;
+      foal::random_key const key{8, foal::purpose::user, 0, round};
+      for (std::size_t i = merges.size(); i > 1; --i) std::swap(merges[i - 1], merges[foal::random_word(key, next++) % i]);
+    }
+    bpe const code(merges);
+    for (std::uint64_t i = 0; i < 10; ++i) {
+      std::string const word = random_word(70000 + 10 * round + i, "abc", kinds, 60);
+      INFO("round " << round << ", " << word);
+      REQUIRE(code.split(word) == split_plainly(word, merges));
+    }
+  }
+}
+
+TEST_CASE("the work of a long word grows as the word does") {
+  std::string const long_word = [] {
+    std::string all;
+    for (std::uint64_t i = 0; all.size() < 20000; ++i) all += random_word(i, "abcd", 4);
+    return all;
+  }();
+  for (std::string const& word : {std::string(20000, 'a'), long_word}) {
+    auto const n = static_cast<long long>(word.size());
+    foal::text::detail::bpe_learner learner({{word, 2}});
+    std::vector<merge> merges;
+    while (merges.size() < 500 && learner.step(merges)) {
+    }
+    CHECK(merges.size() > 10);
+    CHECK(learner.looked_at() < 20 * n);  // each merge went through the whole word: 500 n
+
+    std::map<std::pair<int, int>, int> ranks;
+    std::map<std::string, int> symbols;
+    std::vector<int> made;
+    auto const symbol = [&](std::string const& text) {
+      return symbols.emplace(text, static_cast<int>(symbols.size())).first->second;
+    };
+    for (merge const& m : merges) {
+      ranks[{symbol(m.left), symbol(m.right)}] = static_cast<int>(made.size());
+      made.push_back(symbol(m.left + m.right));
+    }
+    std::vector<foal::text::detail::piece> cut;
+    std::size_t at = 0;
+    for (std::string const& c : marked_characters(word)) cut.push_back({symbol(c), at, at + c.size()}), at += c.size();
+    long long asked = 0;
+    foal::text::detail::merge_pieces(
+        cut,
+        [&](int left, int right) {
+          ++asked;
+          auto const found = ranks.find({left, right});
+          return found == ranks.end() ? foal::text::detail::no_merge : found->second;
+        },
+        [&](int rank) { return made[static_cast<std::size_t>(rank)]; });
+    CHECK(asked < 3 * n);
+    CHECK(cut.size() == bpe(merges).split(word).size());
   }
 }
 
@@ -121,18 +205,14 @@ TEST_CASE("characters of several bytes stay whole") {
 
 TEST_CASE("merges are saved and read back") {
   bpe const code(std::vector<merge>{{"a", "b "}, {"\\", "ü"}, {"x", "y"}});
-  std::ostringstream out;
-  code.save(out);
-  CHECK(out.str() == "foal merges: 3 entries\na\tb\\_\n\\\\\tü\nx\ty\n");
-  std::istringstream in(out.str());
-  CHECK(bpe::load(in, "here").merges() == code.merges());
+  CHECK(code.saved() == "foal merges: 3 entries\na\tb\\_\n\\\\\tü\nx\ty\n");
+  CHECK(bpe::load(code.saved(), "here").merges() == code.merges());
 }
 
 TEST_CASE("damaged merges are refused with the place") {
   auto const message = [](std::string const& text) -> std::string {
-    std::istringstream in(text);
     try {
-      bpe::load(in, "merges.txt");
+      bpe::load(text, "merges.txt");
     } catch (foal::error const& e) {
       return e.what();
     }

@@ -1,6 +1,5 @@
 // Files of entries: what was cut, grew, or has other line ends is refused.
 #include <catch2/catch.hpp>
-#include <sstream>
 #include <string>
 #include <vector>
 
@@ -11,9 +10,9 @@ namespace {
 
 std::vector<std::string> read(std::string const& content) {
   std::vector<std::string> all;
-  std::istringstream in(content);
-  foal::text::read_entries(in, "words", "w.txt",
-                           [&](std::string const& line, std::string const& where) { all.push_back(line + " @ " + where); });
+  foal::text::read_entries(content, "words", "w.txt", [&](std::string_view line, std::string const& where) {
+    all.push_back(std::string(line) + " @ " + where);
+  });
   return all;
 }
 
@@ -68,4 +67,12 @@ TEST_CASE("carriage returns are refused wherever they stand") {
   CHECK(says("foal words: 1 entries\na\r\n", "line 2"));
   CHECK(says("foal words: 1 entries\na\rb\n", "convert the line ends from \\r\\n to \\n"));
   CHECK(says("foal words: 1 entries\na\n\r\n", "line 3"));
+}
+
+TEST_CASE("entries that an editor saved with a byte order mark, or as UTF-16") {
+  CHECK(read("\xEF\xBB\xBF"
+             "foal words: 1 entries\na\n")
+            .size() == 1);
+  CHECK(says(std::string("f\0o\0a\0l\0", 8), "the words w.txt, because its byte 1 is zero, as in UTF-16"));
+  CHECK(says("\xFF\xFE", "the words w.txt, because it begins with the byte order mark of UTF-16"));
 }

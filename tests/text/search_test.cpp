@@ -137,6 +137,8 @@ TEST_CASE("what makes no sense is refused") {
   CHECK_THROWS_AS(beam_search(m, ten, {.vocabulary = 2}), foal::error);
   CHECK_THROWS_AS(beam_search(m, ten, {.vocabulary = tokens, .beam = 0}), foal::error);
   CHECK_THROWS_AS(beam_search(m, std::vector<int>{0}, {.vocabulary = tokens}), foal::error);
+  double const nan = std::numeric_limits<double>::quiet_NaN();
+  CHECK_THROWS_WITH(beam_search(m, ten, {.vocabulary = tokens, .alpha = nan}), Catch::Contains("its alpha is nan"));
   auto const broken = [](std::span<hypothesis const>, float* out) { out[a] = std::numeric_limits<float>::quiet_NaN(); };
   CHECK_THROWS_AS(beam_search(broken, ten, {.vocabulary = tokens}), foal::error);
   CHECK(beam_search(m, std::vector<int>{}, {.vocabulary = tokens}).empty());

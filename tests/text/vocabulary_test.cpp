@@ -1,6 +1,5 @@
 // The vocabulary: order of numbers, reserved ones, files.
 #include <catch2/catch.hpp>
-#include <sstream>
 #include <string>
 
 #include <foal/core/error.hpp>
@@ -11,16 +10,9 @@ namespace text = foal::text;
 
 namespace {
 
-std::string saved(vocabulary const& v) {
-  std::ostringstream out;
-  v.save(out);
-  return out.str();
-}
+std::string saved(vocabulary const& v) { return v.saved(); }
 
-vocabulary loaded(std::string const& content) {
-  std::istringstream in(content);
-  return vocabulary::load(in, "tokens.txt");
-}
+vocabulary loaded(std::string const& content) { return vocabulary::load(content, "tokens.txt"); }
 
 std::string message(std::string const& content) {
   try {
@@ -80,6 +72,14 @@ TEST_CASE("a vocabulary is saved one token a line and read back") {
   vocabulary const again = loaded(saved(v));
   CHECK(saved(again) == saved(v));
   CHECK(again.id("\n") == v.id("\n"));
+}
+
+TEST_CASE("a token of any bytes is read back") {
+  foal::text::word_counts counts;
+  for (int b = 0; b < 256; ++b) counts[std::string(1, static_cast<char>(b))] = b;
+  vocabulary const v = vocabulary::from_counts(counts);
+  CHECK(saved(loaded(saved(v))) == saved(v));
+  CHECK(loaded(saved(v)).id(std::string(1, '\0')) == v.id(std::string(1, '\0')));
 }
 
 TEST_CASE("a damaged vocabulary is refused with the place") {

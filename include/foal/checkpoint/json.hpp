@@ -1,11 +1,15 @@
-// Reads the JSON of a file's header: objects of objects, strings and arrays of whole numbers, and nothing beyond.
+// Reads JSON from front to back: a file's header, a row of JSON lines.
 #pragma once
 
+#include <algorithm>
+#include <charconv>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <string>
 #include <string_view>
+#include <system_error>
+#include <utility>
 
 #include <foal/core/error.hpp>
 
@@ -14,7 +18,10 @@ namespace foal::checkpoint {
 /// Reads a text from front to back; every fault gives a sentence with the place where it is. The text must outlive it.
 class json_reader {
  public:
-  json_reader(std::string file, std::string_view text) : file_(std::move(file)), text_(text) {}
+  /// part: of the file, what the text is. advice: where it is none of JSON.
+  json_reader(std::string file, std::string_view text, std::string part = "header",
+              std::string advice = "fetch the file again")
+      : file_(std::move(file)), part_(std::move(part)), advice_(std::move(advice)), text_(text) {}
 
   /// An object: calls member(key) for each; it must read the value. Keys come as they are, twice the same ones too.
   template <class Member>
@@ -54,9 +61,58 @@ class json_reader {
     return value;
   }
 
+  /// Any number that a double holds.
+  double real() {
+    skip();
+    std::size_t const start = at_;
+    auto const digits = [this] {
+      std::size_t const first = at_;
+      while (at_ < text_.size() && text_[at_] >= '0' && text_[at_] <= '9') ++at_;
+      return at_ - first;
+    };
+    auto const taken_one_of = [this](std::string_view some) {
+      bool const found = at_ < text_.size() && some.find(text_[at_]) != std::string_view::npos;
+      if (found) ++at_;
+      return found;
+    };
+    taken_one_of("-");
+    std::size_t const first = at_, whole = digits();
+    bool good = whole > 0 && (whole == 1 || text_[first] != '0');
+    if (good && taken_one_of(".")) good = digits() > 0;
+    if (good && taken_one_of("eE")) {
+      taken_one_of("+-");
+      good = digits() > 0;
+    }
+    double value = 0;
+    if (!good || std::from_chars(text_.data() + start, text_.data() + at_, value).ec != std::errc{}) refuse("a number");
+    return value;
+  }
+
+  /// Takes a null, or nothing: then it is false.
+  bool null() { return word("null"); }
+
+  /// Any value, which is checked and left out.
+  void pass_over() {
+    if (++depth_ > most_depth) refuse("an end of values within values, of which this reader takes 64,");
+    skip();
+    char const c = at_ < text_.size() ? text_[at_] : '\0';
+    if (c == '{')
+      object([this](std::string const&) { pass_over(); });
+    else if (c == '[')
+      array([this] { pass_over(); });
+    else if (c == '"')
+      string();
+    else if (!word("null") && !word("true") && !word("false"))
+      real();
+    --depth_;
+  }
+
   std::string string() {
     expect('"');
+    std::size_t close = at_;
+    while (close < text_.size() && text_[close] != '"') close += text_[close] == '\\' ? 2 : 1;
     std::string value;
+    value.reserve(std::min(close, text_.size()) - at_);
     for (;;) {
       if (at_ == text_.size()) refuse("the end of a string");
       char const c = text_[at_];
@@ -73,13 +129,19 @@ class json_reader {
   /// Nothing but blanks may follow.
   void end() {
     skip();
-    if (at_ != text_.size()) refuse("the end of the header");
+    if (at_ != text_.size()) refuse("the end of the " + part_);
   }
 
  private:
   void skip() {
     while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\n' || text_[at_] == '\t' || text_[at_] == '\r'))
       ++at_;
+  }
+  bool word(std::string_view w) {
+    skip();
+    if (!text_.substr(at_).starts_with(w)) return false;
+    at_ += w.size();
+    return true;
   }
   bool taken(char c) {
     skip();
@@ -96,8 +158,8 @@ class json_reader {
       auto const c = static_cast<unsigned char>(text_[at_]);
       found = c > 0x20 && c < 0x7f ? std::string("'") + text_[at_] + "'" : "byte " + std::to_string(c);
     }
-    throw error(sentence("cannot read ", file_, ", because byte ", at_, " of its header is ", found, " where ", expected,
-                         " is expected; fetch the file again"));
+    throw error(sentence("cannot read ", file_, ", because byte ", at_, " of its ", part_, " is ", found, " where ",
+                         expected, " is expected; ", advice_));
   }
 
   std::uint32_t hex() {
@@ -157,9 +219,12 @@ class json_reader {
     }
   }
 
-  std::string file_;
+  static constexpr int most_depth = 64;
+
+  std::string file_, part_, advice_;
   std::string_view text_;
   std::size_t at_ = 0;
+  int depth_ = 0;
 };
 
 }  // namespace foal::checkpoint

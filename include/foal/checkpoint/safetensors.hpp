@@ -2,8 +2,12 @@
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <cstring>
+#include <map>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -11,6 +15,12 @@
 #include <foal/checkpoint/safetensors_file.hpp>
 
 namespace foal::checkpoint {
+
+/// Key of the metadata that says "average" where a file holds averaged weights.
+inline constexpr char const* weights_key = "foal.weights";
+
+/// Key under which read_safetensors() notes which tensors of a file it has passed over.
+inline constexpr char const* skipped_key = "foal.skipped";
 
 namespace detail {
 
@@ -31,26 +41,31 @@ void each_array(Trainer const& t, F f) {
 }
 
 /// "a, b, c and 5 more"
-inline std::string listed(std::vector<std::string> const& names) {
-  constexpr std::size_t most = 6;
-  std::string all;
-  for (std::size_t i = 0; i < std::min(names.size(), most); ++i) all += (i > 0 ? ", " : "") + names[i];
-  if (names.size() > most) all += " and " + std::to_string(names.size() - most) + " more";
-  return all;
+class name_list {
+ public:
+  void add(std::string const& name) {
+    constexpr std::size_t most = 6;
+    if (count_ < most) text_ += (count_ > 0 ? ", " : "") + name;
+    more_ = ++count_ > most ? sentence(" and ", count_ - most, " more") : "";
+  }
+  bool empty() const { return count_ == 0; }
+  std::string text() const { return text_ + more_; }
+
+ private:
+  std::string text_, more_;
+  std::size_t count_ = 0;
+};
+
+/// PyTorch's batch norm counts its batches, which nothing of foal's reads.
+inline bool is_batch_count(std::string_view name) {
+  constexpr std::string_view count = "num_batches_tracked";
+  return name.ends_with(count) && (name.size() == count.size() || name[name.size() - count.size() - 1] == '.');
 }
 
 template <class S>
 constexpr char const* dtype_of() {
   static_assert(sizeof(S) == 4 || sizeof(S) == 8);
   return sizeof(S) == 4 ? "F32" : "F64";
-}
-
-/// Element i of a buffer of From, as S.
-template <class From, class S>
-S element(std::uint8_t const* from, std::size_t i) {
-  From value;
-  std::memcpy(&value, from + i * sizeof(From), sizeof(From));
-  return static_cast<S>(value);
 }
 
 /// Writes parameters, as values(stage, number in the stage) gives them, and running statistics.
@@ -61,6 +76,7 @@ void write_arrays(std::string const& path, Trainer const& t, metadata about, Val
   c.about = std::move(about);
   c.about["format"] = "pt";
   c.about["foal.model"] = t.tables().model_name;
+  c.about.erase(skipped_key);  // said of the file that the metadata may be from
   each_array(t, [&](std::string const& name, array_layout const& layout, int stage, std::size_t which, bool statistic,
                     std::size_t size) {
     std::vector<scalar> const v = statistic ? t.statistics(stage, which) : values(stage, which);
@@ -74,9 +90,6 @@ void write_arrays(std::string const& path, Trainer const& t, metadata about, Val
 }
 
 }  // namespace detail
-
-/// Key of the metadata that says "average" where a file holds averaged weights.
-inline constexpr char const* weights_key = "foal.weights";
 
 /// Writes every parameter and every running statistic of a trainer as "<layer number>.<layer>.<parameter>", in its scalar
 /// type and PyTorch's layouts (array_layout), whole or not at all. `about` goes into the metadata. Not while a fit is at
@@ -102,56 +115,74 @@ void write_averaged_safetensors(std::string const& path, Trainer const& t, metad
   }
 }
 
-/// Sets every parameter and running statistic of a trainer from a file and gives the file's metadata. F32 and F64 are read
-/// into either scalar type (F64 into float rounds to nearest). A tensor that is missing, not expected, of another shape or
-/// type is refused by name, and then nothing of the trainer has changed. Optimizer state stays as it is. Not while a fit is
-/// at work.
+/// Sets every parameter and running statistic of a trainer from a file and gives the file's metadata. F32, F64, F16 and BF16
+/// are read into either scalar type (F64 into float rounds to nearest, the rest is exact). A tensor that is missing, not
+/// expected, of another shape or type is refused by name, and then nothing of the trainer has changed; PyTorch's
+/// num_batches_tracked are passed over, and the metadata names them under skipped_key. Optimizer state stays as it is. Not
+/// while a fit is at work. Memory: the weights in the trainer's scalar type and the file's largest tensor.
 template <class Trainer>
 metadata read_safetensors(std::string const& path, Trainer& t) {
   using scalar = typename Trainer::scalar_type;
-  safetensors_content const c = read_safetensors_file(path);
+  safetensors_reader from(path);
   struct array {
+    std::string name;
     int stage;
     std::size_t which;
     bool statistic;
+    array_layout layout;
+    element_reader<scalar> element;
     std::vector<scalar> values;
   };
-  std::vector<array> found;
-  std::vector<std::string> missing, unexpected;
-  std::map<std::string, stored_tensor const*> stored;
-  for (stored_tensor const& s : c.tensors) stored[s.name] = &s;
+  std::vector<array> all;
+  std::map<std::string, std::size_t> expected;
   detail::each_array(t, [&](std::string const& name, array_layout const& layout, int stage, std::size_t which,
                             bool statistic, std::size_t size) {
-    auto const at = stored.find(name);
-    if (at == stored.end()) {
-      missing.push_back(name);
-      return;
-    }
-    stored_tensor const& s = *at->second;
-    stored.erase(at);
-    require(s.dtype == "F32" || s.dtype == "F64", "cannot read ", path, " into ", t.tables().model_name, ", because its ",
-            name, " is of type ", s.dtype, " where F32 or F64 is expected; convert it");
-    require(s.shape == layout.shape, "cannot read ", path, " into ", t.tables().model_name, ", because its ", name,
-            " has the shape ", text(s.shape), " where ", text(layout.shape),
-            " is expected; use the model that it was written from");
-    array a{stage, which, statistic, std::vector<scalar>(size)};
-    std::uint8_t const* const from = c.buffer.data() + s.begin;
-    for (std::size_t i = 0; i < size; ++i)
-      a.values[i] = s.dtype == "F32" ? detail::element<float, scalar>(from, layout.place(i))
-                                     : detail::element<double, scalar>(from, layout.place(i));
-    found.push_back(std::move(a));
+    expected.emplace(name, all.size());
+    all.push_back({name, stage, which, statistic, layout, nullptr, std::vector<scalar>(size)});
   });
-  for (auto const& entry : stored) unexpected.push_back(entry.first);
+  auto const array_of = [&](stored_tensor const& s) {
+    auto const at = expected.find(s.name);
+    return at == expected.end() ? nullptr : &all[at->second];
+  };
+  detail::name_list missing, unexpected, skipped;
+  for (stored_tensor const& s : from.tensors()) {
+    array* const a = array_of(s);
+    if (a == nullptr) {
+      (detail::is_batch_count(s.name) ? skipped : unexpected).add(s.name);
+      continue;
+    }
+    a->element = reader_of<scalar>(s.dtype);
+    require(a->element != nullptr, "cannot read ", path, " into ", t.tables().model_name, ", because its ", s.name,
+            " is of type ", s.dtype, " where F32, F64, F16 or BF16 is expected; convert it");
+    require(s.shape == a->layout.shape, "cannot read ", path, " into ", t.tables().model_name, ", because its ", s.name,
+            " has the shape ", text(s.shape), " where ", text(a->layout.shape),
+            " is expected; use the model that it was written from");
+  }
+  for (array const& a : all)
+    if (a.element == nullptr) missing.add(a.name);
   require(missing.empty() && unexpected.empty(), "cannot read ", path, " into ", t.tables().model_name, ", because ",
-          missing.empty() ? "" : "it lacks " + detail::listed(missing), missing.empty() || unexpected.empty() ? "" : " and ",
-          unexpected.empty() ? "" : "it has " + detail::listed(unexpected) + ", which the model has not",
+          missing.empty() ? "" : "it lacks " + missing.text(), missing.empty() || unexpected.empty() ? "" : " and ",
+          unexpected.empty() ? "" : "it has " + unexpected.text() + ", which the model has not",
           "; use the model that it was written from, or rename its tensors");
-  for (array const& a : found)
+  std::vector<std::uint8_t> bytes;
+  from.read(
+      [&](stored_tensor const& s) -> std::uint8_t* {
+        if (array_of(s) == nullptr) return nullptr;
+        bytes.resize(std::max<std::size_t>(bytes.size(), s.end - s.begin));
+        return bytes.data();
+      },
+      [&](stored_tensor const& s) {
+        if (array* const a = array_of(s); a != nullptr)
+          for (std::size_t i = 0; i < a->values.size(); ++i) a->values[i] = a->element(bytes.data(), a->layout.place(i));
+      });
+  for (array const& a : all)
     if (a.statistic)
       t.set_statistics(a.stage, a.which, a.values);
     else
       t.set_weights(a.stage, a.which, a.values);
-  return c.about;
+  metadata about = from.about();
+  if (!skipped.empty()) about[skipped_key] = skipped.text();
+  return about;
 }
 
 }  // namespace foal::checkpoint

@@ -3,14 +3,17 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <map>
+#include <limits>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include <foal/checkpoint/json.hpp>
+#include <foal/checkpoint/safetensors_content.hpp>
 #include <foal/core/atomic_file.hpp>
 #include <foal/data/file.hpp>
 #include <foal/report/json.hpp>
@@ -20,170 +23,185 @@ namespace foal::checkpoint {
 static_assert(std::endian::native == std::endian::little,
               "cannot use safetensors files, because their numbers are little-endian");
 
-using metadata = std::map<std::string, std::string>;
-
-/// One array of a file: row-major, its bytes at [begin, end) of the buffer.
-struct stored_tensor {
-  std::string name, dtype;  ///< dtype as the format writes it: F32, F64, BF16, I64 ...
-  std::vector<std::uint64_t> shape;
-  std::uint64_t begin = 0, end = 0;
-};
-
-/// A file's arrays and its buffer.
-struct safetensors_content {
-  metadata about;
-  std::vector<stored_tensor> tensors;  ///< in the order of the buffer
-  std::vector<std::uint8_t> buffer;
-};
-
-/// "[64, 3, 3, 3]"
-inline std::string text(std::vector<std::uint64_t> const& shape) {
-  std::string all = "[";
-  for (std::size_t i = 0; i < shape.size(); ++i) all += (i > 0 ? ", " : "") + std::to_string(shape[i]);
-  return all + "]";
-}
-
-/// The digest that foal puts among the metadata under this key: 64-bit FNV-1a of names, types, shapes and offsets, of the
-/// other metadata, and of the buffer. Files without one are read too; in files with one no damage goes unseen.
-inline constexpr char const* digest_key = "foal.digest";
-
-inline std::string digest(safetensors_content const& c) {
-  std::uint64_t h = 0xcbf29ce484222325U;
-  auto const add = [&h](void const* from, std::size_t n) {
-    auto const* bytes = static_cast<std::uint8_t const*>(from);
-    for (std::size_t i = 0; i < n; ++i) h = (h ^ bytes[i]) * 0x100000001b3U;
-  };
-  auto const add_text = [&add](std::string const& s) { add(s.c_str(), s.size() + 1); };
-  for (auto const& [key, value] : c.about)
-    if (key != digest_key) add_text(key), add_text(value);
-  for (stored_tensor const& t : c.tensors)
-    add_text(t.name), add_text(t.dtype), add_text(text(t.shape)), add(&t.begin, sizeof t.begin), add(&t.end, sizeof t.end);
-  add(c.buffer.data(), c.buffer.size());
-  std::string hex(16, '0');
-  for (std::size_t i = 16; i-- > 0; h >>= 4U) hex[i] = "0123456789abcdef"[h & 15U];
-  return hex;
-}
-
-namespace detail {
-
-/// Longest header that the format's own library reads.
-inline constexpr std::uint64_t most_header = 100'000'000;
-
-/// Bits of one element; 0: unknown.
-inline std::uint64_t bits_of(std::string const& dtype) {
-  constexpr std::pair<char const*, std::uint64_t> known[] = {
-      {"BOOL", 8},  {"U8", 8},   {"I8", 8},   {"F8_E5M2", 8}, {"F8_E4M3", 8}, {"I16", 16}, {"U16", 16}, {"F16", 16},
-      {"BF16", 16}, {"I32", 32}, {"U32", 32}, {"F32", 32},    {"I64", 64},    {"U64", 64}, {"F64", 64}, {"C64", 64}};
-  for (auto const& [name, bits] : known)
-    if (dtype == name) return bits;
-  return 0;
-}
-
-inline stored_tensor read_tensor(json_reader& json, std::string const& path, std::string const& name) {
-  stored_tensor t;
-  t.name = name;
-  std::vector<std::uint64_t> offsets;
-  std::vector<std::string> fields;
-  json.object([&](std::string const& field) {
-    require(std::find(fields.begin(), fields.end(), field) == fields.end(), "cannot read ", path, ", because '", field,
-            "' of its tensor '", name, "' comes twice; fetch the file again");
-    fields.push_back(field);
-    if (field == "dtype")
-      t.dtype = json.string();
-    else if (field == "shape")
-      json.array([&] { t.shape.push_back(json.number()); });
-    else if (field == "data_offsets")
-      json.array([&] { offsets.push_back(json.number()); });
-    else
-      throw error(sentence("cannot read ", path, ", because its tensor '", name, "' has a field '", field,
-                           "' where dtype, shape and data_offsets are expected; fetch the file again"));
-  });
-  require(fields.size() == 3 && offsets.size() == 2, "cannot read ", path, ", because its tensor '", name, "' has ",
-          fields.size(), " fields and ", offsets.size(),
-          " data_offsets where dtype, shape and 2 data_offsets are expected; fetch the file again");
-  std::uint64_t const bits = bits_of(t.dtype);
-  require(bits > 0, "cannot read ", path, ", because its tensor '", name, "' is of type '", t.dtype,
-          "', which is none of the format's that foal knows; convert it to F32");
-  t.begin = offsets[0];
-  t.end = offsets[1];
-  bool const empty = std::find(t.shape.begin(), t.shape.end(), 0U) != t.shape.end();
-  std::uint64_t size = bits / 8;
-  for (std::uint64_t const e : t.shape) size = empty ? 0 : data::saturating_product(size, e);
-  require(t.begin <= t.end && t.end - t.begin == size, "cannot read ", path, ", because its tensor '", name, "' of type ",
-          t.dtype, " and shape ", text(t.shape), " lies at [", t.begin, ", ", t.end, ") where ", size,
-          " bytes are expected; fetch the file again");
-  return t;
-}
-
-/// The arrays must cover the buffer one after the other: none overlaps another, no byte belongs to none.
-inline void check_cover(std::string const& path, std::vector<stored_tensor>& all, std::uint64_t buffer) {
-  std::stable_sort(all.begin(), all.end(), [](stored_tensor const& a, stored_tensor const& b) {
-    return std::pair(a.begin, a.end) < std::pair(b.begin, b.end);
-  });
-  std::uint64_t covered = 0;
-  for (stored_tensor const& t : all) {
-    require(t.begin == covered, "cannot read ", path, ", because its tensor '", t.name, "' begins at byte ", t.begin,
-            " of the buffer where ", covered, " is expected, the end of what comes before it; fetch the file again");
-    covered = t.end;
+/// A file whose header has been read and checked: its length, its JSON, every type, shape and offset, and that the tensors
+/// cover the buffer exactly. Nothing is believed before. Memory: the header's text while it is read, then what it says, at
+/// most 8 MB and four times the text.
+class safetensors_reader {
+ public:
+  /// Throws foal::error where the file cannot be read or its header is not sound.
+  explicit safetensors_reader(std::string const& path) : from_(path) {
+    std::uint8_t start[8] = {};
+    std::size_t const got = from_.read(start, sizeof start);
+    require(got == sizeof start, "cannot read ", path, ", because it has ", got,
+            " bytes where a header's length in 8 bytes is expected; fetch the file again");
+    std::uint64_t length = 0;
+    std::memcpy(&length, start, sizeof length);
+    std::uint64_t const most = std::min(detail::most_header, from_.most() - sizeof start);
+    require(length <= most, "cannot read ", path, ", because its header's length is ", length, " bytes where at most ", most,
+            " are expected; fetch the file again");
+    std::string header(length, ' ');
+    require(from_.read(header.data(), length) == length, "cannot read ", path,
+            ", because it ends in its header; the file changed while it was read, try again");
+    require(!header.empty() && header[0] == '{', "cannot read ", path,
+            ", because its header does not begin with '{'; give a safetensors file");
+    read_header(header);
+    bytes_ = from_.most() - sizeof start - length;
+    detail::content_check const check = checks();
+    check.about(about_);
+    check.cover(tensors_, bytes_);
+    bool marked = header.find(digest_key) != std::string::npos;
+    for (auto const& [key, value] : about_) marked = marked || detail::is_misspelt_digest(key, value);
+    require(!marked || about_.contains(digest_key), "cannot read ", path, ", because it bears foal's mark and its ",
+            digest_key, " is missing or misspelt: the file is damaged; fetch it again");
   }
-  require(covered == buffer, "cannot read ", path, ", because its tensors end at byte ", covered, " of a buffer of ", buffer,
-          " bytes; fetch the file again");
-}
 
-}  // namespace detail
+  metadata const& about() const { return about_; }
+  std::vector<stored_tensor> const& tensors() const { return tensors_; }  ///< in the order of the buffer
+  std::uint64_t bytes() const { return bytes_; }                          ///< of the buffer
 
-/// Reads a file whole. Nothing is believed before it has been checked: the header's length, its JSON, every type, shape and
-/// offset, that the tensors cover the buffer exactly, and the digest where there is one. Memory stays below twice the file.
-inline safetensors_content read_safetensors_file(std::string const& path) {
-  data::file from(path);
-  std::uint8_t start[8] = {};
-  std::size_t const got = from.read(start, sizeof start);
-  require(got == sizeof start, "cannot read ", path, ", because it has ", got,
-          " bytes where a header's length in 8 bytes is expected; fetch the file again");
-  std::uint64_t length = 0;
-  std::memcpy(&length, start, sizeof length);
-  require(length <= detail::most_header && length <= from.most() - sizeof start, "cannot read ", path,
-          ", because its header's length is ", length, " bytes where at most ",
-          std::min(detail::most_header, from.most() - sizeof start), " are expected; fetch the file again");
-  std::string header(length, ' ');
-  require(from.read(header.data(), length) == length, "cannot read ", path,
-          ", because it ends in its header; the file changed while it was read, try again");
-  require(!header.empty() && header[0] == '{', "cannot read ", path,
-          ", because its header does not begin with '{'; give a safetensors file");
+  /// Gives the header away, with this buffer.
+  safetensors_content content(std::vector<std::uint8_t> buffer) && {
+    return {std::move(about_), std::move(tensors_), std::move(buffer)};
+  }
 
-  safetensors_content c;
-  std::map<std::string, int> names;
-  json_reader json(path, header);
-  json.object([&](std::string const& name) {
-    require(++names[name] == 1, "cannot read ", path, ", because its header names '", name, "' twice; fetch the file again");
-    if (name != "__metadata__") {
-      c.tensors.push_back(detail::read_tensor(json, path, name));
-      return;
+  /// Reads the buffer, once: tensor after tensor to where to(t) says, nullptr for one that is not wanted, and calls done(t).
+  /// Throws foal::error where the file is damaged, which may come out behind the last tensor only: until this has returned
+  /// nothing that was read may be used for good. Memory for one piece of 1 MiB.
+  template <class To, class Done>
+  void read(To to, Done done) {
+    content_digest all(about_, tensors_);
+    std::vector<std::uint8_t> unwanted;
+    constexpr std::uint64_t piece = 1U << 20U;
+    for (stored_tensor const& t : tensors_) {
+      std::uint8_t* const place = to(t);
+      std::uint64_t const size = t.end - t.begin;
+      if (place == nullptr) unwanted.resize(std::max<std::uint64_t>(unwanted.size(), std::min(piece, size)));
+      for (std::uint64_t at = 0; at < size;) {
+        std::uint64_t const n = std::min(piece, size - at);
+        std::uint8_t* const bytes = place == nullptr ? unwanted.data() : place + at;
+        require(from_.read(bytes, n) == n, "cannot read ", from_.path(), ", because it ends in its tensor '", t.name,
+                "'; the file changed while it was read, try again");
+        all.add(bytes, n);
+        at += n;
+      }
+      done(t);
     }
-    json.object([&](std::string const& key) {
-      bool const fresh = c.about.emplace(key, json.string()).second;
-      require(fresh, "cannot read ", path, ", because its metadata names '", key, "' twice; fetch the file again");
-    });
-  });
-  json.end();
-  std::uint64_t const buffer = from.most() - sizeof start - length;
-  detail::check_cover(path, c.tensors, buffer);
-  c.buffer = data::read_rest(from, sizeof start + length, buffer, sentence(sizeof start, " + ", length, " + ", buffer));
-  if (auto const given = c.about.find(digest_key); given != c.about.end()) {
-    std::string const found = digest(c);
-    require(found == given->second, "cannot read ", path, ", because its digest is ", found, " where ", given->second,
-            " is expected: the file is damaged; fetch it again");
+    std::uint8_t beyond = 0;
+    require(from_.read(&beyond, 1) == 0, "cannot read ", from_.path(), ", because it goes on behind its ", bytes_,
+            " bytes of tensors; the file changed while it was read, try again");
+    if (auto const given = about_.find(digest_key); given != about_.end()) {
+      std::string const found = all.hexadecimal();
+      require(found == given->second, "cannot read ", from_.path(), ", because its digest is ", found, " where ",
+              given->second,
+              " is expected: the file is damaged, or was changed by a program that does not know the digest; ",
+              "fetch it again, or write it without its metadata");
+    }
   }
-  return c;
+
+ private:
+  detail::content_check checks() const { return {"cannot read", from_.path(), "fetch the file again"}; }
+
+  void read_header(std::string const& header) {
+    // Counted first: a vector that grows holds its elements twice.
+    std::size_t count = 0;
+    each_member(header, [&](std::string const& name, json_reader& json) {
+      if (name == detail::metadata_name) {
+        json.object([&](std::string const&) { json.string(); });
+        return;
+      }
+      read_tensor(json, name);
+      ++count;
+    });
+    tensors_.reserve(count);
+    bool described = false;
+    each_member(header, [&](std::string const& name, json_reader& json) {
+      if (name != detail::metadata_name) {
+        tensors_.push_back(read_tensor(json, name));
+        return;
+      }
+      if (std::exchange(described, true)) checks().refuse("its header names '", name, "' twice");
+      json.object([&](std::string const& key) {
+        bool const fresh = about_.emplace(key, json.string()).second;
+        if (!fresh) checks().refuse("its metadata names '", key, "' twice");
+        if (about_.size() > detail::most_metadata) checks().about(about_);
+      });
+    });
+  }
+
+  template <class Member>
+  void each_member(std::string const& header, Member member) const {
+    json_reader json(from_.path(), header);
+    json.object([&](std::string const& name) { member(name, json); });
+    json.end();
+  }
+
+  stored_tensor read_tensor(json_reader& json, std::string const& name) const {
+    stored_tensor t;
+    std::uint64_t shape[detail::most_extents], offsets[2] = {};
+    std::size_t extents = 0, bounds = 0, fields = 0;
+    bool seen[3] = {};
+    json.object([&](std::string const& field) {
+      constexpr std::string_view known[] = {"dtype", "shape", "data_offsets"};
+      auto const which = std::find(std::begin(known), std::end(known), field) - std::begin(known);
+      if (which == 3)
+        checks().refuse("its tensor '", name, "' has a field '", field,
+                        "' where dtype, shape and data_offsets are expected");
+      if (std::exchange(seen[which], true)) checks().refuse("'", field, "' of its tensor '", name, "' comes twice");
+      ++fields;
+      if (which == 0) t.dtype = json.string();
+      if (which == 1)
+        json.array([&] {
+          std::uint64_t const extent = json.number();
+          if (extents == detail::most_extents)
+            checks().refuse("its tensor '", name, "' has more than ", detail::most_extents, " extents");
+          shape[extents++] = extent;
+        });
+      if (which == 2)
+        json.array([&] {
+          std::uint64_t const bound = json.number();
+          if (bounds < 2) offsets[bounds] = bound;
+          ++bounds;
+        });
+    });
+    if (fields != 3 || bounds != 2)
+      checks().refuse("its tensor '", name, "' has ", fields, " fields and ", bounds,
+                      " data_offsets where dtype, shape and 2 data_offsets are expected");
+    t.name = name;
+    t.shape.assign(shape, shape + extents);
+    t.begin = offsets[0];
+    t.end = offsets[1];
+    checks().tensor(t);
+    return t;
+  }
+
+  data::file from_;
+  metadata about_;
+  std::vector<stored_tensor> tensors_;
+  std::uint64_t bytes_ = 0;
+};
+
+/// Reads a file whole. Memory: the buffer once, beside it what safetensors_reader takes.
+inline safetensors_content read_safetensors_file(std::string const& path) {
+  safetensors_reader from(path);
+  std::vector<std::uint8_t> buffer(from.bytes());
+  from.read([&](stored_tensor const& t) { return buffer.data() + t.begin; }, [](stored_tensor const&) {});
+  return std::move(from).content(std::move(buffer));
 }
 
-/// Writes the tensors, whose offsets must cover the buffer in their order, and a digest; whole or not at all.
+/// Writes the tensors, whose offsets must cover the buffer one after the other, and a digest; whole or not at all. Throws
+/// foal::error, and leaves what is there, where read_safetensors_file() would refuse the file: for a name or metadata that
+/// is not UTF-8, a name that comes twice, a type that foal does not know, a shape or offsets that do not fit.
 inline void write_safetensors_file(std::string const& path, safetensors_content c) {
-  detail::check_cover(path, c.tensors, c.buffer.size());
+  detail::content_check const check("cannot write", path, "give what a safetensors file can hold");
+  c.about[digest_marks_key] = digest_marks;
+  c.about[digest_key] = std::string(16, '0');
+  check.about(c.about);
+  for (stored_tensor const& t : c.tensors) check.tensor(t);
+  check.cover(c.tensors, c.buffer.size());
   c.about[digest_key] = digest(c);
   std::string header;
   report::json_writer json(header);
-  json.begin_object().key("__metadata__").begin_object();
+  json.begin_object().key(detail::metadata_name).begin_object();
   for (auto const& [key, value] : c.about) json.key(key).value(value);
   json.end_object();
   for (stored_tensor const& t : c.tensors) {

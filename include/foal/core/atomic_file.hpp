@@ -6,49 +6,55 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 #include <cstddef>
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
-#include <memory>
+#include <ctime>
 #include <string>
 #include <string_view>
 #include <utility>
 
 #include <foal/core/error.hpp>
+#include <foal/core/partial_file.hpp>
 
 namespace foal {
 
 /// Writes beside PATH, and commit() brings that to the disk and then under its name. Without a commit it goes away, and what
-/// was there before stays. A symbolic link is followed, a file's permissions are kept; a pipe or device (/dev/stdout) is
-/// written to as it is. Every fault is a foal::error with the path and what the system says. For one thread.
+/// was there before stays. Any number of threads and processes may write one path: each writes a file of its own, and the
+/// last to commit wins whole. What killed writers of this path have left is removed. A symbolic link is followed, a file's
+/// permissions are kept; a pipe or device (/dev/stdout) is written to as it is, a pipe without a reader is refused. Every
+/// fault is a foal::error with the path and what the system says. An atomic_file is for one thread.
 class atomic_file {
  public:
   explicit atomic_file(std::string path) : path_(std::move(path)) {
+    require(!path_.empty(), "cannot write a file, because its name is empty; give a name");
     struct stat before {};
     bool const exists = ::stat(path_.c_str(), &before) == 0;
-    if (exists && !S_ISREG(before.st_mode)) {
-      handle_ = ::open(path_.c_str(), O_WRONLY | O_CLOEXEC);
+    target_ = behind_links(path_);
+    if (target_.empty() || (exists && !S_ISREG(before.st_mode))) {
+      target_.clear();
+      handle_ = open_as_it_is(path_);
     } else {
-      target_ = exists ? behind_links(path_) : path_;
-      // Two processes that write one name write two files, and the last to commit wins whole.
-      partial_ = target_ + ".partial" + std::to_string(::getpid());
-      handle_ = ::open(partial_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+      detail::remove_dead_partials(target_);
+      auto made = detail::make_partial(target_);
+      handle_ = made.handle;
+      if (handle_ >= 0) partial_ = std::move(made.path);
     }
     if (handle_ < 0) fail("name a file in a directory that exists and may be written to");
-    if (!target_.empty() && exists) static_cast<void>(::fchmod(handle_, before.st_mode & 07777U));
+    if (!partial_.empty() && exists) static_cast<void>(::fchmod(handle_, before.st_mode & 07777U));
   }
   atomic_file(atomic_file const&) = delete;
   atomic_file& operator=(atomic_file const&) = delete;
   ~atomic_file() {
-    if (handle_ >= 0) static_cast<void>(::close(handle_));
     if (!partial_.empty()) static_cast<void>(::unlink(partial_.c_str()));
+    if (handle_ >= 0) static_cast<void>(::close(handle_));
   }
 
   void write(void const* from, std::size_t bytes) {
     auto const* at = static_cast<char const*>(from);
     while (bytes > 0) {
-      ssize_t const n = ::write(handle_, at, bytes);
+      ssize_t const n = partial_.empty() ? write_to_pipe(at, bytes) : ::write(handle_, at, bytes);
       if (n < 0 && errno == EINTR) continue;
       if (n < 0) fail("make room on the disk, or name another file");
       at += n;
@@ -59,32 +65,62 @@ class atomic_file {
   /// Once, after the last write.
   void commit() {
     if (::fsync(handle_) != 0 && !partial_.empty()) fail("check the disk");  // pipes and devices keep nothing
-    int const handle = std::exchange(handle_, -1);
-    if (::close(handle) != 0) fail("check the disk");
-    if (partial_.empty()) return;
-    if (std::rename(partial_.c_str(), target_.c_str()) != 0) fail("name another file");
-    partial_.clear();
+    // Locked until it has its name: unlocked under the other one it would be a dead writer's.
+    if (!partial_.empty() && std::rename(partial_.c_str(), target_.c_str()) != 0) fail("name another file");
+    bool const named = !std::exchange(partial_, std::string()).empty();
+    if (::close(std::exchange(handle_, -1)) != 0) fail("check the disk");
+    if (!named) return;
     // The new name is an entry of the directory, which reaches the disk on its own. Not every file system can be asked to.
-    std::size_t const slash = target_.rfind('/');
-    std::string const folder = slash == std::string::npos ? "." : slash == 0 ? "/" : target_.substr(0, slash);
-    if (int const directory = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); directory >= 0) {
+    std::string const folder = detail::folder_of(target_);
+    if (int const directory = ::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        directory >= 0) {
       static_cast<void>(::fsync(directory));
       static_cast<void>(::close(directory));
     }
   }
 
  private:
-  static std::string behind_links(std::string const& path) {
-    struct release {
-      void operator()(char* p) const { std::free(p); }
-    };
-    std::unique_ptr<char, release> const real(::realpath(path.c_str(), nullptr));
-    return real ? real.get() : path;
+  /// Where links lead, whether there is a file or not yet; empty for the name of an open file (/dev/stdout, /dev/fd/1),
+  /// which has what was written before and keeps it.
+  static std::string behind_links(std::string path) {
+    for (int links = 0; links < 40; ++links) {
+      if (path.rfind("/proc/", 0) == 0) return "";
+      char to[4096];
+      ssize_t const n = ::readlink(path.c_str(), to, sizeof to);
+      if (n < 0) return path;
+      std::string const next(to, static_cast<std::size_t>(n));
+      path = next[0] == '/' ? next : detail::folder_of(path) + next;
+    }
+    return "";  // a circle, which cannot be opened
+  }
+
+  /// A pipe without a reader is an error, not a wait.
+  static int open_as_it_is(std::string const& path) {
+    int const handle = ::open(path.c_str(), O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    if (handle >= 0) static_cast<void>(::fcntl(handle, F_SETFL, ::fcntl(handle, F_GETFL) & ~O_NONBLOCK));
+    return handle;
+  }
+
+  /// A reader that has gone is an error too, not the end of the process.
+  ssize_t write_to_pipe(char const* from, std::size_t bytes) const {
+    sigset_t broken, before, pending;
+    sigemptyset(&broken);
+    sigaddset(&broken, SIGPIPE);
+    sigpending(&pending);
+    pthread_sigmask(SIG_BLOCK, &broken, &before);
+    ssize_t const n = ::write(handle_, from, bytes);
+    int const reason = errno;
+    timespec const now{};
+    if (n < 0 && reason == EPIPE && sigismember(&pending, SIGPIPE) == 0) sigtimedwait(&broken, nullptr, &now);
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    errno = reason;
+    return n;
   }
 
   [[noreturn]] void fail(char const* advice) const {
     int const reason = errno;
-    throw error(sentence("cannot write ", path_, ", because the system says: ", std::strerror(reason), "; ", advice));
+    throw error(sentence("cannot write ", path_, ", because the system says: ", std::strerror(reason),
+                         reason == ENXIO ? " (nobody reads this pipe)" : "", "; ", advice));
   }
 
   std::string path_, target_, partial_;  // the name given; the file behind it and the one beside it: empty for a device

@@ -1,6 +1,8 @@
 // Numbers below the normal range as zero, for a while: on many processors they cost a hundred times as much.
 #pragma once
 
+#include <foal/core/config.hpp>
+
 namespace foal {
 
 /// While it lives, this thread takes denormal operands for 0 and gives 0 instead of denormal results (x86: FTZ and DAZ of

@@ -1,6 +1,8 @@
 // Run-time errors as sentences: "cannot X, because Y; do Z".
 #pragma once
 
+#include <foal/core/config.hpp>
+
 #include <charconv>
 #include <concepts>
 #include <initializer_list>
@@ -88,8 +90,9 @@ void require(bool holds, Parts const&... parts) {
   if (!holds) throw error(detail::join({parts...}));
 }
 
-/// For the check() of a policy: throws, with both values, unless one of its numbers `holds`. expected: "0 or more".
-inline void require_number(bool holds, std::string_view policy, std::string_view number, double value,
+/// For the check() of a policy, or of other values by name: throws, with both values, unless one of its numbers `holds`.
+/// expected: "0 or more".
+inline void require_number(bool holds, std::string_view policy, std::string_view number, detail::sentence_part value,
                            std::string_view expected) {
   require(holds, "cannot use ", policy, ", because its ", number, " is ", value, " where ", expected,
           " is expected; change it");

@@ -1,6 +1,8 @@
 // A hint to the processor that this thread spins.
 #pragma once
 
+#include <foal/core/config.hpp>
+
 namespace foal {
 
 inline void pause() {

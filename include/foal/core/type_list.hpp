@@ -1,6 +1,8 @@
 // Type lists: flat, by folds and overload deduction, without recursion over the length.
 #pragma once
 
+#include <foal/core/config.hpp>
+
 #include <cstddef>
 #include <type_traits>
 #include <utility>
@@ -58,5 +60,22 @@ struct joined {
 /// The concatenation of type_lists.
 template <class... Lists>
 using concat = typename detail::joined<Lists...>::type;
+
+namespace detail {
+
+template <class T, std::size_t>
+using one_of = T;
+template <class F, class T, class... Fixed, std::size_t... I>
+constexpr bool takes_so_many(std::index_sequence<I...>) {
+  return std::is_invocable_v<F const&, Fixed..., one_of<T, I>...>;
+}
+
+}  // namespace detail
+
+/// A functor F can be called with (Fixed..., n times T).
+template <class F, class T, int n, class... Fixed>
+constexpr bool takes() {
+  return detail::takes_so_many<F, T, Fixed...>(std::make_index_sequence<static_cast<std::size_t>(n)>{});
+}
 
 }  // namespace foal

@@ -1,6 +1,8 @@
 // The name of a type as the compiler writes it, for reports.
 #pragma once
 
+#include <foal/core/config.hpp>
+
 #include <string_view>
 
 namespace foal {

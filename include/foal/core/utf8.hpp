@@ -1,6 +1,8 @@
 // Bytes as characters: what is UTF-8, what controls a terminal, and how both are shown where they do not belong.
 #pragma once
 
+#include <foal/core/config.hpp>
+
 #include <cstddef>
 #include <string>
 #include <string_view>

@@ -3,12 +3,14 @@
 // An augmentation is any struct with
 //   template <class S> void operator()(random_key const& key, shape sample, S const* x, S* y) const
 // that reads the image x and writes y, both [H, W, C] and not overlapping. It draws its random numbers from `key` (seed, the
-// augmentation's place in the pack, the sample's ordinal in the run) and from nothing else.
+// augmentation's place in the pack, the sample's ordinal in the run) and from nothing else. It may have void check() const,
+// which throws foal::error where its numbers cannot work; foal::data::batches calls it first.
 #pragma once
 
 #include <algorithm>
 #include <cstdint>
 
+#include <foal/core/error.hpp>
 #include <foal/core/random.hpp>
 #include <foal/tensor/shape.hpp>
 
@@ -22,6 +24,8 @@ constexpr int draw(random_key const& key, std::uint32_t element, int reach) {
   return static_cast<int>((random_word(key, element) * choices) >> 32U) - reach;
 }
 
+inline constexpr int farthest = 1 << 20;  ///< that an image is moved, in pixels
+
 template <class S>
 void copy_pixel(S const* from, S* to, int channels) {
   for (int c = 0; c < channels; ++c) to[c] = from[c];
@@ -32,6 +36,10 @@ void copy_pixel(S const* from, S* to, int channels) {
 /// Mirrors left and right, with the given probability.
 struct flip {
   float probability = 0.5F;
+
+  void check() const {
+    require_number(probability >= 0 && probability <= 1, "flip", "probability", static_cast<double>(probability), "0 to 1");
+  }
 
   template <class S>
   void operator()(random_key const& key, shape sample, S const* x, S* y) const {
@@ -49,6 +57,10 @@ struct flip {
 /// at a random place.
 struct crop {
   int padding = 4;
+
+  void check() const {
+    require_number(padding >= 0 && padding <= detail::farthest, "crop", "padding", padding, "0 to 1048576");
+  }
 
   template <class S>
   void operator()(random_key const& key, shape sample, S const* x, S* y) const {
@@ -69,6 +81,10 @@ struct crop {
 /// Moves by up to `pixels` along both axes; the border row or column is repeated, so that a plain background stays plain.
 struct shift {
   int pixels = 1;
+
+  void check() const {
+    require_number(pixels >= 0 && pixels <= detail::farthest, "shift", "pixels", pixels, "0 to 1048576");
+  }
 
   template <class S>
   void operator()(random_key const& key, shape sample, S const* x, S* y) const {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include <foal/core/error.hpp>
+#include <foal/core/file.hpp>
 #include <foal/data/file.hpp>
 #include <foal/data/split.hpp>
 
@@ -44,20 +45,31 @@ inline void append_cifar(std::string const& path, std::vector<std::uint8_t>& pix
 
 }  // namespace detail
 
-/// Loads data_batch_1.bin, data_batch_2.bin ... (as many as there are, without a gap) and test_batch.bin from a directory. A
-/// file that is missing, truncated, oversized or of another format is refused with a sentence.
+/// Loads data_batch_1.bin, data_batch_2.bin ... (the data set has five; as many as there are, up to 99, without a gap) and
+/// test_batch.bin from a directory. A file that is missing, cannot be read, is truncated, oversized or of another format is
+/// refused with a sentence. The name says where there are more than one and fewer than five.
 inline dataset cifar10(std::string const& directory) {
+  constexpr int all = 5, most = 99;
+  require_folder(directory, "the binary version of CIFAR-10");
   shape const sample = image(3, 32, 32);
   auto const batch = [&](int number) { return sentence(directory, "/data_batch_", number, ".bin"); };
-  require(file::exists(batch(1)), "cannot load ", batch(1),
+  auto const there = [&](int number) { return what_is(batch(number)) != under_name::nothing; };
+  int parts = 0, last = most;
+  while (parts < most && there(parts + 1)) ++parts;
+  while (last > parts && !there(last)) --last;
+  require(parts == last, "cannot load ", batch(parts + 1), ", because no such file is there, and data_batch_", last,
+          ".bin is; fetch the missing part, or remove those behind it");
+  require(parts > 0, "cannot load ", batch(1),
           ", because no such file is there; give the directory that holds the binary version of CIFAR-10");
   std::vector<std::uint8_t> pixels, test_pixels;
   std::vector<std::int32_t> labels, test_labels;
-  for (int number = 1; file::exists(batch(number)); ++number) detail::append_cifar(batch(number), pixels, labels);
+  for (int number = 1; number <= parts; ++number) detail::append_cifar(batch(number), pixels, labels);
   detail::append_cifar(directory + "/test_batch.bin", test_pixels, test_labels);
   normalisation const scale = normalisation::measure(3, pixels);
+  std::string name = "cifar10";
+  if (parts > 1 && parts < all) name += sentence(", ", parts, " of ", all, " training files");
   return {split(sample, 10, std::move(pixels), std::move(labels), scale),
-          split(sample, 10, std::move(test_pixels), std::move(test_labels), scale), "cifar10"};
+          split(sample, 10, std::move(test_pixels), std::move(test_labels), scale), std::move(name)};
 }
 
 }  // namespace foal::data

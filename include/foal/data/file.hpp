@@ -1,19 +1,24 @@
 // Reading a file of a format with known sizes: nothing is believed, and nothing is allocated, before the file has shown it.
 #pragma once
 
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
-#include <limits>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include <foal/core/checked.hpp>
 #include <foal/core/error.hpp>
+#include <foal/core/file.hpp>
 
 namespace foal::data {
 
@@ -22,20 +27,20 @@ class file {
  public:
   static constexpr bool exact = true;  ///< most() is the size, not just a bound
 
-  /// Throws foal::error if the file cannot be opened and read.
-  explicit file(std::string path) : path_(std::move(path)), handle_(std::fopen(path_.c_str(), "rb")) {
-    require(handle_ != nullptr, "cannot open ", path_, ", because the system says: ", std::strerror(errno),
-            "; check the name and its permissions");
-    // A directory opens without complaint and claims an absurd size; only reading from it fails.
-    bool readable = std::fgetc(handle_.get()) != EOF || std::ferror(handle_.get()) == 0;
-    readable = readable && std::fseek(handle_.get(), 0, SEEK_END) == 0;
-    long const end = readable ? std::ftell(handle_.get()) : -1L;
-    require(end >= 0 && std::fseek(handle_.get(), 0, SEEK_SET) == 0, "cannot read ", path_,
+  /// Throws foal::error, with the reason, if there is no such file, it is a folder, or it may not be read. What is no
+  /// regular file (a device, a pipe that nobody writes to) is refused without waiting for it.
+  explicit file(std::string path) : path_(std::move(path)) {
+    require_file(path_);
+    int const handle = ::open(path_.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    require(handle >= 0, "cannot open ", path_, ", because the system says: ", std::strerror(errno),
+            "; check the permissions of the file");
+    handle_.reset(::fdopen(handle, "rb"));
+    if (!handle_) static_cast<void>(::close(handle));
+    struct stat what {};
+    require(handle_ && ::fstat(handle, &what) == 0 && S_ISREG(what.st_mode), "cannot read ", path_,
             ", because it is not a regular file; give the name of a file");
-    size_ = static_cast<std::uint64_t>(end);
+    size_ = static_cast<std::uint64_t>(what.st_size);
   }
-
-  static bool exists(std::string const& path) { return closing(std::fopen(path.c_str(), "rb")) != nullptr; }
 
   std::string const& path() const { return path_; }
   std::uint64_t most() const { return size_; }
@@ -59,28 +64,31 @@ class file {
   std::uint64_t size_ = 0;
 };
 
-/// a * b, or the largest number if that does not fit.
-constexpr std::uint64_t saturating_product(std::uint64_t a, std::uint64_t b) {
-  constexpr std::uint64_t most = std::numeric_limits<std::uint64_t>::max();
-  return b != 0 && a > most / b ? most : a * b;
+/// Throws foal::error: the size of `from` is `found` (words and numbers) where `layout` says in words what is expected.
+template <class File, class... Found>
+[[noreturn]] void refuse_size(File const& from, std::string const& layout, Found const&... found) {
+  throw error(sentence("cannot read ", from.path(), ", because its size is ", found..., " bytes where ", layout,
+                       " are expected; fetch the file again, or check that it is of this format"));
+}
+
+/// Throws foal::error unless `n` bytes may come after a header of `header` bytes and be the last of the file.
+template <class File>
+void check_rest(File const& from, std::uint64_t header, std::uint64_t n, std::string const& layout) {
+  if (n > from.most() || header > from.most() - n) {
+    if constexpr (File::exact)
+      refuse_size(from, layout, from.most());
+    else
+      refuse_size(from, layout, "at most ", from.most());
+  }
+  if constexpr (File::exact)
+    if (header + n != from.most()) refuse_size(from, layout, from.most());
 }
 
 /// Reads the `n` bytes that come after a header of `header` bytes and must be the last of the file. `layout` says in words
 /// why so many are expected. Memory grows with what really arrives, never with what a header claims.
 template <class File>
 std::vector<std::uint8_t> read_rest(File& from, std::uint64_t header, std::uint64_t n, std::string const& layout) {
-  auto const refuse = [&](auto const&... found) {
-    throw error(sentence("cannot read ", from.path(), ", because its size is ", found..., " bytes where ", layout,
-                         " are expected; fetch the file again, or check that it is of this format"));
-  };
-  if (n > from.most() || header > from.most() - n) {
-    if constexpr (File::exact)
-      refuse(from.most());
-    else
-      refuse("at most ", from.most());
-  }
-  if constexpr (File::exact)
-    if (header + n != from.most()) refuse(from.most());
+  check_rest(from, header, n, layout);
   std::vector<std::uint8_t> bytes;
   std::uint64_t have = 0;
   while (have < n) {
@@ -88,10 +96,10 @@ std::vector<std::uint8_t> read_rest(File& from, std::uint64_t header, std::uint6
     bytes.resize(next);
     std::uint64_t const got = from.read(bytes.data() + have, next - have);
     have += got;
-    if (have < next) refuse(header + have);
+    if (have < next) refuse_size(from, layout, header + have);
   }
   std::uint8_t beyond = 0;
-  if (from.read(&beyond, 1) != 0) refuse("more than ", header + n);
+  if (from.read(&beyond, 1) != 0) refuse_size(from, layout, "more than ", header + n);
   return bytes;
 }
 

@@ -1,6 +1,8 @@
 // The ten digits as pen strokes: the skeletons from which handwritten() writes.
 #pragma once
 
+#include <foal/core/config.hpp>
+
 namespace foal::data::detail {
 
 /// A place of the pen: x to the right in 0..60, y down in 0..100. x < 0: the pen is lifted.

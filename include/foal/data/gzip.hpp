@@ -10,6 +10,7 @@
 #include <string>
 #include <utility>
 
+#include <foal/core/checked.hpp>
 #include <foal/core/error.hpp>
 #include <foal/data/file.hpp>
 

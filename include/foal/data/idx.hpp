@@ -9,7 +9,9 @@
 #include <utility>
 #include <vector>
 
+#include <foal/core/checked.hpp>
 #include <foal/core/error.hpp>
+#include <foal/core/file.hpp>
 #include <foal/data/file.hpp>
 #include <foal/data/split.hpp>
 
@@ -68,22 +70,30 @@ idx_file read_idx(File from, int rank, char const* what) {
   return result;
 }
 
-/// Finds one of the four files, whose name comes in two spellings, packed or not.
+/// Finds one of the four files, whose name comes in two spellings, packed or not. A folder of one spelling does not hide a
+/// file of another; a file that is there and cannot be read is never passed over.
 template <class Reader>
 idx_file find_idx(std::string const& directory, std::string const& stem, std::string const& kind, int rank,
                   char const* what) {
   std::string const names[] = {directory + "/" + stem + "-" + kind, directory + "/" + stem + "." + kind};
+  std::string folder;
+  auto const usable = [&](std::string const& name) {
+    under_name const found = what_is(name);
+    if (found == under_name::folder && folder.empty()) folder = name;
+    return found != under_name::nothing && found != under_name::folder;
+  };
   for (std::string const& name : names)
-    if (file::exists(name)) return read_idx(file(name), rank, what);
+    if (usable(name)) return read_idx(file(name), rank, what);
   if constexpr (Reader::suffix[0] != '\0') {
     for (std::string const& name : names)
-      if (file::exists(name + Reader::suffix)) return read_idx(typename Reader::file(name + Reader::suffix), rank, what);
+      if (usable(name + Reader::suffix)) return read_idx(typename Reader::file(name + Reader::suffix), rank, what);
   } else {
     for (std::string const& name : names)
       require(
-          !file::exists(name + ".gz"), "cannot load ", name, ", because there is only ", name,
+          what_is(name + ".gz") != under_name::file, "cannot load ", name, ", because there is only ", name,
           ".gz, which is compressed; unpack it with gunzip, or include foal/data/gzip.hpp and call idx(directory, gzip{})");
   }
+  if (!folder.empty()) require_file(folder);
   throw error(sentence("cannot load ", names[0], ", because no such file is there, nor one spelled ", stem, ".", kind,
                        "; give the directory that holds the four files of an IDX data set"));
 }
@@ -103,10 +113,11 @@ std::pair<idx_file, idx_file> idx_pair(std::string const& directory, std::string
 }  // namespace detail
 
 /// Loads {train,t10k}-{images-idx3,labels-idx1}-ubyte (or with a dot before idx) from a directory. Classes are counted up to
-/// the largest label of both splits. A file that is missing, truncated, oversized or of another format is refused with a
-/// sentence.
+/// the largest label of both splits. A file that is missing, cannot be read, is truncated, oversized or of another format is
+/// refused with a sentence.
 template <class Reader = raw>
 dataset idx(std::string const& directory, Reader = {}) {
+  require_folder(directory, "an IDX data set");
   auto [train_images, train_labels] = detail::idx_pair<Reader>(directory, "train");
   auto [test_images, test_labels] = detail::idx_pair<Reader>(directory, "t10k");
   require(train_images.extent[1] == test_images.extent[1] && train_images.extent[2] == test_images.extent[2], "cannot load ",

@@ -1,28 +1,44 @@
 // Text files: lines, line-aligned parallel corpora (one file a language), and one long text cut for training and validation.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
-#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include <foal/core/error.hpp>
 #include <foal/data/file.hpp>
+#include <foal/text/encoding.hpp>
 #include <foal/text/utf8.hpp>
 
 namespace foal::data {
 
-/// The bytes of a file. Throws foal::error if it cannot be read.
-inline std::string read_text(std::string const& path) {
+/// The bytes of a file, as they are. Throws foal::error if it cannot be read. Memory: the file.
+inline std::string read_bytes(std::string const& path) {
   file from(path);
-  std::vector<std::uint8_t> const bytes = read_rest(from, 0, from.most(), "the bytes of a text");
-  return {bytes.begin(), bytes.end()};
+  std::string bytes(from.most(), '\0');
+  std::size_t const got = from.read(bytes.data(), bytes.size());
+  char beyond = 0;
+  require(got == bytes.size() && from.read(&beyond, 1) == 0, "cannot read ", path, ", because it had ", bytes.size(),
+          " bytes at first and ", got == bytes.size() ? "more" : "fewer", " later; try again when no one writes to it");
+  return bytes;
 }
 
-/// The lines of a text, without their ends (\n or \r\n). A last line needs no end.
+/// The text of a file in UTF-8, without a byte order mark. Throws foal::error if it cannot be read, or is UTF-16 or UTF-32.
+inline std::string read_text(std::string const& path) {
+  std::string bytes = read_bytes(path);
+  bytes.erase(0, bytes.size() - text::plain_text(bytes, path).size());
+  return bytes;
+}
+
+/// The lines of a text, without their ends (\n or \r\n). A last line needs no end. Memory beside the text: a std::string a
+/// line, 32 bytes and what is longer than fits into one, however many there are.
 inline std::vector<std::string> lines_of(std::string_view text) {
   std::vector<std::string> result;
+  bool const open = !text.empty() && text.back() != '\n';
+  // Counted first: growing would hold the lines twice.
+  result.reserve(static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n')) + (open ? 1U : 0U));
   while (!text.empty()) {
     std::size_t const end = text.find('\n');
     std::string_view line = text.substr(0, end);

@@ -11,6 +11,9 @@
 
 namespace foal::data::detail {
 
+/// Longest header that is read: foal's arrays have 32 extents at most, which is 700 bytes.
+inline constexpr std::size_t most_npy_header = 65'536, most_npy_extents = 32;
+
 /// Reads the Python dictionary that describes an array, e.g. {'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), };
 /// anything else throws foal::error. path: for the sentence; it must outlive the header.
 class npy_header {
@@ -87,7 +90,7 @@ class npy_header {
         if (value > (std::numeric_limits<long long>::max() - digit) / 10) refuse("has an extent above 2^63");
         value = 10 * value + digit;
       }
-      if (extent.size() == 32) refuse("has more than 32 extents");
+      if (extent.size() == most_npy_extents) refuse("has more than ", most_npy_extents, " extents");
       extent.push_back(value);
       skip();
       if (peek() != ')') expect(',');

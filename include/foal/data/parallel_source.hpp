@@ -32,6 +32,13 @@ class parallel_source {
                   pair_limits limits = {}) {
     require(source.size() == target.size(), "cannot pair sequences, because there are ", source.size(), " sources and ",
             target.size(), " targets; give one target a source");
+    auto const check = [](char const* name, int value, int least) {
+      require_number(value >= least, "pair_limits", name, value, least == 0 ? "0 or more" : "1 or more");
+    };
+    check("source", limits.source, 1);
+    check("target", limits.target, 1);
+    check("source_vocabulary", limits.source_vocabulary, 0);
+    check("target_vocabulary", limits.target_vocabulary, 0);
     for (std::size_t i = 0; i < source.size(); ++i) {
       if (static_cast<long long>(source[i].size()) >= limits.source ||
           static_cast<long long>(target[i].size()) >= limits.target) {
@@ -94,9 +101,9 @@ class parallel_source {
 
     void add(std::vector<std::int32_t> const& one, int vocabulary, std::size_t number) {
       for (std::int32_t const id : one) {
-        require(id > text::eos && (vocabulary == 0 || id < vocabulary), "cannot take pair ", number,
-                ", because it holds the token number ", id, " where ", text::unk, " to ",
-                vocabulary == 0 ? 2147483647 : vocabulary - 1, " are expected; encode it with the model's vocabulary");
+        require(id > text::eos && id < tokens_below(vocabulary), "cannot take pair ", number,
+                ", because it holds the token number ", id, " where ", text::unk, " to ", tokens_below(vocabulary) - 1,
+                " are expected; encode it with the model's vocabulary");
         largest = std::max(largest, id);
       }
       ids.insert(ids.end(), one.begin(), one.end());

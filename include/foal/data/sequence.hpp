@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <concepts>
 #include <cstdint>
+#include <limits>
 #include <vector>
 
 #include <foal/tensor/shape.hpp>
@@ -16,6 +17,11 @@ namespace foal::data {
 /// The target of a position that is padding: no loss, no gradient, no weight.
 inline constexpr std::int32_t ignored_target = -100;
 
+/// What token numbers must be below in a vocabulary of that size; 0: in any, so that the number of classes is an int.
+constexpr std::int32_t tokens_below(int vocabulary) {
+  return vocabulary == 0 ? std::numeric_limits<std::int32_t>::max() : vocabulary;
+}
+
 /// Sample i is in [0, size()). Its lengths are those of axes() axes, numbered from 1, in positions as the model gets them
 /// (bos or eos included); longest(axis) is the largest. The target lies on the last axis.
 ///   A language model has axis 1 and the entry 0: token numbers.
@@ -24,7 +30,8 @@ inline constexpr std::int32_t ignored_target = -100;
 /// entries() inputs of the model: entry_axis(e) is the axis of entry e, 0 where it is one value a sample. write_entry(i, e,
 /// longest, x) writes `longest` values (at least length(i, axis)), those beyond the sample's length the padding 0; or one
 /// value. write_target(i, longest, t) writes `longest` targets, those beyond the length ignored_target. weight(i) is the
-/// number of targets that count. May have classes(): targets are below.
+/// number of targets that count. May have classes(): targets are below; without it a fit or an evaluation looks at all of
+/// them first.
 template <class T>
 concept sequence_source = requires(T const& s, long long i, int k, float* x, double* y, std::int32_t* t) {
   { s.size() } -> std::convertible_to<long long>;

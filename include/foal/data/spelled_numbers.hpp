@@ -103,7 +103,7 @@ inline spelled_corpus spelled_numbers(spelling what = {}) {
   require(what.train > 0 && what.validation > 0 && what.test > 0 && what.terms > 0, "cannot spell numbers, because ",
           what.train, " training, ", what.validation, " validation and ", what.test, " test lines of up to ", what.terms,
           " numbers are asked for; ask for at least 1 of each");
-  detail::require_spelled(what.most);
+  require_number(what.most >= 0 && what.most <= most_spelled, "spelling", "most", what.most, "0 to 999999");
   long long const lines = static_cast<long long>(what.train) + what.validation + what.test, numbers = what.most + 1LL;
   require(lines * what.terms <= numbers, "cannot spell numbers, because ", lines, " lines of up to ", what.terms,
           " numbers need ", lines * what.terms, " and from 0 to ", what.most, " there are ", numbers,

@@ -1,7 +1,6 @@
 // Vocabularies and merges as files.
 #pragma once
 
-#include <sstream>
 #include <string>
 
 #include <foal/core/atomic_file.hpp>
@@ -12,19 +11,16 @@
 
 namespace foal::data {
 
-/// Makes `path` a file with what has a save(std::ostream&). Throws foal::error if that fails; what was there before stays.
+/// Makes `path` a file with what has a saved(). Throws foal::error if that fails; what was there before stays.
 template <class T>
 void save_text(std::string const& path, T const& what) {
-  std::ostringstream to;
-  what.save(to);
-  write_file(path, to.view());
+  write_file(path, what.saved());
 }
 
-/// Reads what has a load(std::istream&, name) from a file. Throws foal::error if that fails.
+/// Reads what has a load(text, name) from a file. Throws foal::error if that fails.
 template <class T>
 T load_text(std::string const& path) {
-  std::istringstream from(read_text(path));
-  return T::load(from, path);
+  return T::load(read_text(path), path);
 }
 
 /// Writes PREFIX.merges and PREFIX.vocabulary.

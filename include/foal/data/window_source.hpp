@@ -30,14 +30,14 @@ class window_source {
   /// range.
   window_source(std::vector<std::int32_t> tokens, windowing how) : tokens_(std::move(tokens)), how_(how) {
     if (how_.stride == 0) how_.stride = how_.length;
+    require_number(how_.vocabulary >= 0, "windowing", "vocabulary", how_.vocabulary, "0 or more");
     require(how_.length > 0 && how_.stride > 0 && how_.stride <= how_.length, "cannot cut windows, because the length is ",
             how_.length, " and the stride ", how_.stride, "; give a positive length and a stride from 1 to the length");
     require(tokens_.size() > 1, "cannot cut windows, because the text has ", tokens_.size(),
             " tokens; give at least 2, one to read and one to predict");
     for (std::size_t i = 0; i < tokens_.size(); ++i) {
-      require(tokens_[i] >= 0 && (how_.vocabulary == 0 || tokens_[i] < how_.vocabulary),
-              "cannot cut windows, because token ", i, " has the number ", tokens_[i], " where 0 to ",
-              how_.vocabulary == 0 ? 2147483647 : how_.vocabulary - 1,
+      require(tokens_[i] >= 0 && tokens_[i] < tokens_below(how_.vocabulary), "cannot cut windows, because token ", i,
+              " has the number ", tokens_[i], " where 0 to ", tokens_below(how_.vocabulary) - 1,
               " are expected; encode the text with the model's vocabulary");
       classes_ = std::max(classes_, tokens_[i] + 1);
     }

@@ -57,6 +57,13 @@ struct chain {
     if constexpr (requires { second.check(); }) second.check();
   }
 
+  void bound(double before, double after, double* of_states) const
+    requires(bounds_itself<A> && bounds_itself<B>)
+  {
+    first.bound(before, after, of_states);
+    second.bound(before, after, of_states + A::states);
+  }
+
   template <class S, class F, class G, bool HasF, bool HasG>
   struct weight_functor {
     detail::composed<S, static_cast<std::size_t>(A::states), static_cast<std::size_t>(B::states), F, G, HasF, HasG> f;

@@ -19,6 +19,9 @@ struct discrepancy_correction {
   double decay = 0.1353352832366127;  ///< D
   bool exact = false;                 ///< extrapolate by each microbatch's own v_B - v_F instead of the stage's mean lag
 
+  static constexpr void bound(double before, double after, double* states) {
+    if (states[0] < before + after) states[0] = before + after;
+  }
   bool exact_lag() const { return exact; }
   void check() const { require_number(decay >= 0 && decay < 1, name, "decay", decay, "at least 0 and below 1"); }
 
@@ -34,15 +37,14 @@ struct discrepancy_correction {
 
   template <class S>
   struct average {
-    S gamma;
-    FOAL_HOST_DEVICE void operator()(S before, S after, S& delta) const {
-      delta = gamma * delta + (S(1) - gamma) * (after - before);
-    }
+    S gamma, rest;  ///< rest: 1 - gamma, computed in double
+    FOAL_HOST_DEVICE void operator()(S before, S after, S& delta) const { delta = gamma * delta + rest * (after - before); }
   };
   template <class S>
   average<S> after_update(moment m) const {
     double const lag = m.tau_fwd - m.tau_bkwd;
-    return {static_cast<S>(lag > 0 ? std::pow(decay, 1 / lag) : 0.0)};
+    double const gamma = lag > 0 ? std::pow(decay, 1 / lag) : 0;
+    return {static_cast<S>(gamma), static_cast<S>(1 - gamma)};
   }
 };
 

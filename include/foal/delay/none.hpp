@@ -9,6 +9,7 @@ struct none {
   using role = foal::role::delay;
   static constexpr char const* name = "none";
   static constexpr int states = 0;
+  static constexpr void bound(double, double, double*) {}
 };
 
 }  // namespace foal::delay

@@ -1,6 +1,8 @@
 // What a loss over rows gives back, on every device.
 #pragma once
 
+#include <foal/core/config.hpp>
+
 #include <cstdint>
 
 namespace foal::device {

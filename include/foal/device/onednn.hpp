@@ -13,8 +13,9 @@
 namespace foal::device {
 
 /// Device of the calling thread, as `host` is, with the same memory and the same layouts. Of float, products and
-/// convolutions are oneDNN's, save products of so few rows that the host's kernels are faster (onednn/product.hpp); of
-/// double, which oneDNN does not compute, and all other ops are the host's.
+/// convolutions are oneDNN's, save products on which the host's kernels are faster (onednn/product.hpp) and what oneDNN on
+/// this processor does only with memory of its own (onednn/own_memory.hpp); of double, which oneDNN does not compute, and
+/// all other ops are the host's.
 ///
 /// Exactly one thread, whatever OpenMP's settings (onednn/one_thread.hpp). Bits are equal for any number of workers and from
 /// run to run, for one oneDNN on one kind of processor: it picks its code by what it finds at run time. After warm-up, which
@@ -66,16 +67,17 @@ class onednn : public host {
   template <class S>
   void convolve(window const& g, int filters, int samples, S const* x, S const* weight, S* y, S* scratch) const {
     if constexpr (std::is_same_v<S, float>) {
-      if (is_not_empty(g, filters, samples))
-        return onednn_ops::convolution(*library_, g, filters, samples).forward(x, weight, y);
+      if (is_not_empty(g, filters, samples) && onednn_ops::convolution(*library_, g, filters, samples).forward(x, weight, y))
+        return;
     }
     host::convolve(g, filters, samples, x, weight, y, scratch);
   }
   template <class S>
   void convolve_gradient(window const& g, int filters, int samples, S const* dy, S const* weight, S* dx, S* scratch) const {
     if constexpr (std::is_same_v<S, float>) {
-      if (is_not_empty(g, filters, samples))
-        return onednn_ops::convolution(*library_, g, filters, samples).input_gradient(dy, weight, dx);
+      if (is_not_empty(g, filters, samples) &&
+          onednn_ops::convolution(*library_, g, filters, samples).input_gradient(dy, weight, dx))
+        return;
     }
     host::convolve_gradient(g, filters, samples, dy, weight, dx, scratch);
   }
@@ -83,8 +85,9 @@ class onednn : public host {
   void convolve_weight_gradient(window const& g, int filters, int samples, S const* x, S const* dy, S* dweight,
                                 S* scratch) const {
     if constexpr (std::is_same_v<S, float>) {
-      if (is_not_empty(g, filters, samples))
-        return onednn_ops::convolution(*library_, g, filters, samples).weight_gradient(x, dy, dweight);
+      if (is_not_empty(g, filters, samples) &&
+          onednn_ops::convolution(*library_, g, filters, samples).weight_gradient(x, dy, dweight))
+        return;
     }
     host::convolve_weight_gradient(g, filters, samples, x, dy, dweight, scratch);
   }
@@ -99,9 +102,8 @@ class onednn : public host {
   bool multiplied(onednn_ops::product_kind kind, int rows, int cols, int depth, [[maybe_unused]] S const* a,
                   [[maybe_unused]] S const* b, [[maybe_unused]] S* c, [[maybe_unused]] bool accumulate) const {
     if constexpr (std::is_same_v<S, float>) {
-      if (!onednn_ops::serves(kind, rows, cols, depth)) return false;
-      onednn_ops::multiply(*library_, kind, rows, cols, depth, a, b, c, accumulate);
-      return true;
+      return onednn_ops::serves(library_->products(), kind, rows, cols, depth) &&
+             onednn_ops::multiply(*library_, kind, rows, cols, depth, a, b, c, accumulate);
     }
     return false;
   }

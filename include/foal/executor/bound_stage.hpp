@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <vector>
 
 #include <foal/executor/microbatch_lengths.hpp>
@@ -93,10 +94,11 @@ struct bound_stage {
   ring history;  ///< old versions of the weights: version v in slot v mod count; stride 0: none are kept
   bool history_packed = true;
   std::byte* forward_scratch = nullptr;   ///< the worker's room for the weights that F reads, where they are predicted
+  std::byte* trial = nullptr;             ///< the worker's room for a block of an update that is tried
   std::byte* backward_scratch = nullptr;  ///< the worker's room for the weights that B reads, where they are extrapolated
   std::byte* staging = nullptr;           ///< one sample, for augmentation (first stage), host memory
   std::byte* host_input = nullptr;        ///< inputs or targets before the copy to a device with its own memory
-  ring targets;                           ///< last stage
+  ring targets;                           ///< last stage: one microbatch, or all of the minibatch at work
   std::vector<ring> tensors;              ///< by number, as B, W and R see them in this phase
   std::vector<ring> forward_tensors;      ///< as F sees them: where R rebuilds the saved activations, F has other places
   std::vector<lent_parameter> lent;
@@ -118,11 +120,16 @@ struct bound_stage {
   std::uint32_t version = 0;                ///< updates in this phase
   long long weighed = -1;                   ///< last stage: the minibatch of the run whose weight is `weight`
   double weight = 0;
+  std::vector<microbatch_lengths> ahead;    ///< last stage: of a microbatch whose targets are counted; or empty
+  int refused = -1;                         ///< the statistic that would not have been finite after an F; -1: none
+  lower::update_bounds bounds{};            ///< on what the stage's next update reads
+  bool bounded = false;                     ///< they are known
   int accumulated = 0;                      ///< microbatches whose W waits for the last one of the minibatch
   int backwards = 0;                        ///< B of the minibatch that have been run
   long long evaluations_copied = 0;         ///< copies of the weights made for evaluations
   std::vector<std::uint32_t> version_read;  ///< by F, of microbatch m at m mod size
   watermark forwarded, returned, freed;     ///< through F (or R, if that reads the wire again), B, W (or BW)
+  std::exception_ptr beside;                ///< what a probe has thrown, until the worker takes it
   watermark rebuilt;                        ///< through R, where it reads what R of the stage before made
 
   // Of the phase.

@@ -22,6 +22,8 @@ inline void prepare_calls(bound_stage& b, run_tables const& t, run_values const&
     c.random = {v.seed, purpose::dropout, static_cast<std::uint32_t>(l.number), 0};
     for (int k = 0; k < l.parameters; ++k)
       c.dw[k] = detail::in(t, b.g, s.parameters[static_cast<std::size_t>(l.first_parameter + k)]);
+    c.refused = &b.refused;
+    c.first_buffer = l.first_buffer;
     for (int k = 0; k < l.buffers; ++k)
       c.buffers[k] = detail::in(t, b.buffers, s.buffers[static_cast<std::size_t>(l.first_buffer + k)]);
   }

@@ -11,14 +11,14 @@ inline void check_values(run_values const& v, int stages, int ranks, int most_ra
   constexpr int most = 1 << 20;
   require(v.microbatch_size >= 1 && v.microbatch_size <= most && v.microbatches >= 1 && v.microbatches <= most,
           "cannot make a run of ", v.microbatches, " microbatches of ", v.microbatch_size,
-          " samples, because both numbers must be 1 to ", most, "; change them");
+          " samples, because both numbers must be 1 to ", most, "; change .microbatches or .microbatch_size");
   require(ranks >= 1 && ranks <= most_ranks, "cannot spread ", stages, " stages over ", ranks,
           " ranks, because every rank hosts at least one stage and this schedule takes at most ", most_ranks,
           "; give .ranks of 1 to that, or 0 for the most");
   require(v.workers >= 1 && v.workers <= ranks, "cannot run on ", v.workers, " workers, because there are ", ranks,
-          " ranks and each worker hosts at least one; use 1 to ", ranks);
+          " ranks and each worker hosts at least one; give .workers of 1 to ", ranks);
   require(threaded || v.workers == 1, "cannot run on ", v.workers,
-          " workers, because foal::executor::single_thread has 1; use foal::executor::threads");
+          " workers, because foal::executor::single_thread has 1; use foal::executor::threads, or .workers = 1");
   require(!v.evaluation || (v.evaluation_samples >= 1 && v.evaluation_samples <= most), "cannot evaluate ",
           v.evaluation_samples, " samples at a time; give .evaluation_samples of 1 to ", most, ", or .evaluation = false");
 }

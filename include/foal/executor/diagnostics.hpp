@@ -18,7 +18,8 @@ class diagnostics : public probe {
  public:
   diagnostics(run_tables const& tables, run_values const& values)
       : t_(tables), every_(values.diagnostics.every), memory_(tables) {
-    require(every_ > 0, "cannot take diagnostics every ", every_, " updates, because that is no distance; give 1 or more");
+    require(every_ > 0, "cannot take diagnostics every ", every_,
+            " updates, because that is no distance; give .diagnostics.every of 1 or more, or 0 for none");
     require(
         tables.device.host_memory,
         "cannot take diagnostics of this run, because they are computed on the host, which cannot read the device's memory; "
@@ -57,7 +58,8 @@ class diagnostics : public probe {
       s.updates = !b.forward && !b.frozen;
       updating_ += s.updates ? 1 : 0;
       if (fresh_ && !s.updates) fresh_->set(b);
-      std::size_t const room = s.rows.size() + static_cast<std::size_t>(minibatches / every_) + 1;
+      constexpr long long most_reserved = 4096;  // a list up to this length does not grow while the run is at work
+      std::size_t const room = s.rows.size() + static_cast<std::size_t>(std::min(minibatches / every_, most_reserved)) + 1;
       s.rows.reserve(room);
       s.fresh.reserve(room);
     }

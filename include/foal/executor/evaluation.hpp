@@ -4,8 +4,13 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
+#include <limits>
 #include <memory>
+#include <string>
 
+#include <foal/executor/check_sizes.hpp>
+#include <foal/executor/check_source.hpp>
 #include <foal/executor/memory.hpp>
 #include <foal/executor/moves.hpp>
 
@@ -13,9 +18,12 @@ namespace foal::executor {
 
 struct evaluation_result {
   long long update = 0;  ///< every stage's weights after this many updates
-  double loss = 0;       ///< mean
-  double accuracy = 0;   ///< share of correct targets
+  double loss = 0;       ///< mean over the targets that count; NaN where there is none
+  double accuracy = 0;   ///< share of correct targets; one whose loss is not finite is none. NaN: the loss has none
   long long samples = 0;
+  /// Empty where loss is a finite number; else the sentence that says why it is not: no target counts, a target is a class
+  /// number that the model does not have, or samples from here to there have a loss that is not finite.
+  std::string fault{};
 };
 
 /// Memory and work of evaluations. Copies are made by the stages' workers, read by the thread that evaluates. No side
@@ -23,6 +31,7 @@ struct evaluation_result {
 class evaluator {
  public:
   evaluator(run_tables const& tables, run_values const& values) : t_(tables), samples_(values.evaluation_samples), plan_(1) {
+    check_sizes(t_, samples_, 4, ".evaluation_samples");
     std::size_t arriving = 0;
     for (auto const& s : t_.stages) {
       weights_.push_back(plan_.add("weights for evaluation", category::evaluation, 0, 0, bytes(s.weight_elements)));
@@ -41,8 +50,8 @@ class evaluator {
         "targets", category::evaluation, 0, 0,
         static_cast<std::size_t>(t_.loss.targets_per_sample) * static_cast<std::size_t>(samples_) * t_.loss.target_bytes);
     workspace_ = plan_.add("library workspace", category::evaluation, 0, 0, t_.device.workspace_bytes);
-    arena_ = t_.device.allocate(std::max<std::size_t>(plan_.bytes(), alignment));
-    device_ = t_.device.make(at(workspace_), t_.device.workspace_bytes);
+    arena_ = allocate_block(t_.device, std::max<std::size_t>(plan_.bytes(), alignment));
+    device_ = make_device(t_.device, at(workspace_));
     if (!t_.device.host_memory) {
       std::size_t input = 0;
       for (auto const& w : t_.stages.front().wire_in)
@@ -52,10 +61,6 @@ class evaluator {
   }
   evaluator(evaluator const&) = delete;
   evaluator& operator=(evaluator const&) = delete;
-  ~evaluator() {
-    t_.device.destroy(device_);
-    t_.device.release(arena_);
-  }
 
   memory_plan const& plan() const { return plan_; }
 
@@ -69,19 +74,40 @@ class evaluator {
     t_.device.synchronise(b.device);
   }
 
-  /// Evaluates the copies on all samples of a source.
+  /// A part of a stage's weights, or statistics, as they were copied: to host memory.
+  void read(int stage, bool statistics, std::size_t offset, std::size_t n, void* to) const {
+    auto const& of = statistics ? buffers_ : weights_;
+    t_.device.copy_out(device_.get(), to, at(of[static_cast<std::size_t>(stage)]) + offset, n);
+  }
+
+  /// Evaluates the copies on all samples of a source. What is wrong with the result is said in it: a run goes on.
   evaluation_result run(evaluation_source const& source, long long update) {
     loss::loss_result sum;
-    for (long long first = 0; first < source.samples; first += samples_) {
+    std::string fault;
+    misfit_.clear();
+    for (long long first = 0; first < source.samples && misfit_.empty(); first += samples_) {
       int const n = static_cast<int>(std::min<long long>(samples_, source.samples - first));
       loss::loss_result const r = chunk(source, first, n);
       sum.sum += r.sum;
       sum.weight += r.weight;
       sum.correct += r.correct;
+      if (fault.empty() && !std::isfinite(r.sum))
+        fault = sentence("cannot give a loss of the weights after update ", update, ", because that of samples ",
+                         number(source, first), n > 1 ? sentence(" to ", number(source, first + n - 1)) : std::string(),
+                         " is ", r.sum, "; look for inputs that are not finite and for statistics and weights that are not");
     }
-    double const weight = sum.weight > 0 ? sum.weight : 1;
-    return {update, sum.sum / weight, static_cast<double>(sum.correct) / weight, source.samples};
+    if (fault.empty() && misfit_.empty() && !(sum.weight > 0))
+      fault = sentence("cannot give a loss of the weights after update ", update, ", because of the targets of ",
+                       source.samples, " samples none counts; give some that the loss does not ignore");
+    constexpr double none = std::numeric_limits<double>::quiet_NaN();
+    if (!misfit_.empty() || !(sum.weight > 0))
+      return {update, none, none, source.samples, misfit_.empty() ? fault : misfit_};
+    double const accuracy = t_.loss.has_accuracy ? static_cast<double>(sum.correct) / sum.weight : none;
+    return {update, sum.sum / sum.weight, accuracy, source.samples, fault};
   }
+
+  /// Why the last run() met a target that the model has no class for; empty: it did not.
+  std::string const& misfit() const { return misfit_; }
 
  private:
   std::size_t bytes(long long elements) const { return static_cast<std::size_t>(elements) * t_.scalar_bytes; }
@@ -94,8 +120,8 @@ class evaluator {
   static bool is_own(lower::tensor const& x, bool first) {
     return !x.backward && x.where != lower::place::error && !is_leaving(x) && (first || x.where != lower::place::wire_in);
   }
-  std::byte* at(std::size_t entry) const { return static_cast<std::byte*>(arena_) + plan_[entry].offset; }
-  void bring(void* to, std::size_t n) { t_.device.copy_in(device_, to, host_.data(), n); }
+  std::byte* at(std::size_t entry) const { return static_cast<std::byte*>(arena_.get()) + plan_[entry].offset; }
+  void bring(void* to, std::size_t n) { t_.device.copy_in(device_.get(), to, host_.data(), n); }
 
   /// Stages alternate between two regions: a stage's own tensors lie in its region from the front, what its predecessor
   /// left for it from the back.
@@ -125,7 +151,7 @@ class evaluator {
           auto const count = t.tensors[e].count(n, lengths_);
           source.inputs(source.self, first, n, static_cast<int>(e), lengths_, t_.device.host_memory ? x : host_.data());
           if (!t_.device.host_memory) bring(x, bytes(count));
-          if (loaded >= 0) t_.device.narrow(device_, static_cast<std::size_t>(count), x, tensor[e]);
+          if (loaded >= 0) t_.device.narrow(device_.get(), static_cast<std::size_t>(count), x, tensor[e]);
           in.push_back(tensor[e]);
         }
       }
@@ -152,12 +178,12 @@ class evaluator {
     auto const of = [&](int id) { return id < 0 ? nullptr : tensor[static_cast<std::size_t>(id)]; };
     for (lower::step const& p : t.forward) {
       if (p.what != lower::step::kind::layer) {
-        move(t_, device_, t, p, n, lengths_, of(p.x), of(p.other), of(p.y));
+        move(t_, device_.get(), t, p, n, lengths_, of(p.x), of(p.other), of(p.y));
         continue;
       }
       lower::layer_row const& l = t.layers[static_cast<std::size_t>(p.layer)];
       lower::layer_call c;
-      c.device = device_;
+      c.device = device_.get();
       c.in = at_length(l.in, lengths_);
       c.out = at_length(l.out, lengths_);
       for (int i = 0; i < l.reads; ++i) {
@@ -187,16 +213,30 @@ class evaluator {
     return at(weights_[home]) + bytes(t_.stages[home].parameters[static_cast<std::size_t>(p.home)].offset);
   }
 
+  static long long number(evaluation_source const& source, long long i) {
+    return source.sample == nullptr ? i : source.sample(source.self, i);
+  }
+
   loss::loss_result loss_of(evaluation_source const& source, long long first, int n, void const* x) {
     lower::loss_call c;
-    c.device = device_;
+    c.device = device_.get();
     c.loss = t_.loss_value;
     c.in = at_length(t_.stages.back().output, lengths_);
     c.samples = n;
     c.phase = phase::evaluate;
     c.x = x;
     c.targets = at(targets_);
-    source.targets(source.self, first, n, lengths_, t_.device.host_memory ? static_cast<void*>(at(targets_)) : host_.data());
+    void* const given = t_.device.host_memory ? static_cast<void*>(at(targets_)) : host_.data();
+    source.targets(source.self, first, n, lengths_, given);
+    if (t_.loss.count != nullptr) {
+      long long const each = t_.loss.targets(c.in);
+      lower::target_counts const found = t_.loss.count(given, each * n, c.in.channels());
+      if (found.misfit >= 0) {
+        misfit_ = misfit_sentence(sentence("sample ", number(source, first + found.misfit / std::max(each, 1LL))),
+                                  found.value, c.in.channels());
+        return {};
+      }
+    }
     if (!t_.device.host_memory)
       bring(at(targets_),
             static_cast<std::size_t>(t_.loss.targets_per_sample) * static_cast<std::size_t>(n) * t_.loss.target_bytes);
@@ -208,10 +248,10 @@ class evaluator {
   memory_plan plan_;
   std::vector<std::size_t> weights_, buffers_;
   std::size_t region_[2]{}, targets_ = 0, workspace_ = 0, region_bytes_ = 0;
-  void* arena_ = nullptr;
-  void* device_ = nullptr;
+  owned arena_{nullptr, nullptr}, device_{nullptr, nullptr};
   lengths_of_axes lengths_{};  ///< of the chunk at work
   std::vector<std::byte> host_;
+  std::string misfit_;
 };
 
 }  // namespace foal::executor

@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <memory>
 
+#include <foal/executor/arena.hpp>
 #include <foal/executor/calls.hpp>
+#include <foal/executor/minibatch_targets.hpp>
 #include <foal/executor/run_plan.hpp>
 
 namespace foal::executor {
@@ -23,23 +25,19 @@ class run_memory {
         again_(tables.stages.size() + 1),
         places_(tables.stages.size()),
         bells_(static_cast<std::size_t>(values.workers)) {
-    allocate();
-    bind();
+    with_memory("make this run", plan().bytes(), [this] {
+      allocate();
+      bind();
+    });
   }
   run_memory(run_memory const&) = delete;
   run_memory& operator=(run_memory const&) = delete;
-  ~run_memory() {
-    for (void* d : devices_)
-      if (d != nullptr) tables_.device.destroy(d);
-    for (void* a : arenas_)
-      if (a != nullptr) tables_.device.release(a);
-  }
 
   memory_plan const& plan() const { return plan_.memory(); }
   std::vector<bound_stage>& stages() { return stages_; }
   std::vector<bound_stage> const& stages() const { return stages_; }
   std::vector<transport::bell>& bells() { return bells_; }
-  void* device(int worker) const { return devices_[static_cast<std::size_t>(worker)]; }
+  void* device(int worker) const { return devices_[static_cast<std::size_t>(worker)].get(); }
   int worker_of_rank(int rank) const { return plan_.worker_of_rank(rank); }
   std::size_t allocated_bytes() const { return allocated_; }
 
@@ -54,7 +52,8 @@ class run_memory {
         e->messages = e->seen = e->seen_other = 0;
       for (watermark* w : {&b.forwarded, &b.returned, &b.freed, &b.rebuilt}) w->reset();
       b.version = 0;
-      b.weighed = -1;
+      b.weighed = b.refused = -1;
+      b.bounded = false;
       b.accumulated = b.backwards = 0;
       b.facts = phase.facts.stage[s];
       b.stashes = phase.stashes;
@@ -79,23 +78,21 @@ class run_memory {
   void allocate() {
     for (int w = 0; w < values_.workers; ++w) {
       std::size_t const n = std::max<std::size_t>(plan().arena_bytes(w), alignment);
-      arenas_.push_back(tables_.device.allocate(n));
+      arenas_.push_back(allocate_block(tables_.device, n));
       allocated_ += plan().arena_bytes(w);
-      devices_.push_back(nullptr);
-      devices_.back() =
-          tables_.device.make(at(plan_.workspace(static_cast<std::size_t>(w))), tables_.device.workspace_bytes);
-      tables_.device.zero(devices_.back(), arenas_.back(), n);
+      devices_.push_back(make_device(tables_.device, at(plan_.workspace(static_cast<std::size_t>(w)))));
+      tables_.device.zero(devices_.back().get(), arenas_.back().get(), n);
     }
     if (!tables_.device.host_memory) {
       host_input_.resize(plan_.input_bytes() + alignment);
-      host_targets_.resize(plan_.target_bytes() + alignment);
+      host_targets_.resize(plan_.target_bytes() * static_cast<std::size_t>(target_slots(tables_, values_)) + alignment);
       host_staging_.resize(plan_.largest_input() + alignment);
     }
   }
 
   std::byte* at(std::size_t entry) const {
     plan_entry const& e = plan()[entry];
-    return static_cast<std::byte*>(arenas_[static_cast<std::size_t>(e.worker)]) + e.offset;
+    return static_cast<std::byte*>(arenas_[static_cast<std::size_t>(e.worker)].get()) + e.offset;
   }
   std::byte* at(wire_place const& p) const {
     auto const [entry, offset] = plan_.place_of(p);
@@ -136,7 +133,7 @@ class run_memory {
       b.rank = tables_.rank_of[s];
       b.worker = plan_.worker_of_stage(s);
       auto const w = static_cast<std::size_t>(b.worker);
-      b.device = devices_[w];
+      b.device = devices_[w].get();
       b.w = at(p.w);
       b.g = at(p.g);
       b.buffers = at(p.buffers);
@@ -149,6 +146,7 @@ class run_memory {
         for (int k = 0; k < tables_.policies.delay_states; ++k) b.delay_states[k] = at(p.delay_states[k]);
       b.forward_scratch = at(plan_.predicted(w));
       b.backward_scratch = at(plan_.extrapolated(w));
+      b.trial = at(plan_.temporary(w));
       if (p.history_slots > 0)
         b.history = {at(p.history), plan_.bytes(b.history_packed ? t.backward_elements : t.weight_elements),
                      static_cast<std::uint32_t>(p.history_slots)};
@@ -171,6 +169,7 @@ class run_memory {
       prepare_calls(b, tables_, values_);
       microbatch_lengths const none(values_.microbatch_size, longest_of(tables_));
       if (plan_.lengths_differ()) b.lengths.assign(static_cast<std::size_t>(in_flight), none);
+      if (plan_.lengths_differ() && s == last && tables_.loss.count != nullptr) b.ahead.assign(1, none);
       for (watermark* m : {&b.forwarded, &b.returned, &b.freed, &b.rebuilt})
         m->done.assign(static_cast<std::size_t>(slots), 0);
 
@@ -274,7 +273,7 @@ class run_memory {
   std::vector<std::vector<places>> places_;                     ///< of each stage's tensors
   std::vector<transport::bell> bells_;
   std::vector<std::vector<microbatch_lengths>> wire_lengths_;  ///< [s]: between s - 1 and s
-  std::vector<void*> arenas_, devices_;
+  std::vector<owned> arenas_, devices_;                        ///< by worker
   std::vector<std::byte> host_input_, host_targets_, host_staging_;
   std::byte* host_target_ = nullptr;
   std::size_t allocated_ = 0;

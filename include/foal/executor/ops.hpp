@@ -1,44 +1,53 @@
 // What the ops F, B, W and U do to a bound stage. Order, waiting and hand-off are the worker's business, not theirs.
 #pragma once
 
+#include <atomic>
 #include <cmath>
+#include <exception>
 #include <string>
 #include <utility>
 
 #include <foal/executor/calls.hpp>
+#include <foal/executor/minibatch_targets.hpp>
 #include <foal/executor/moves.hpp>
 #include <foal/executor/probe.hpp>
+#include <foal/executor/update_check.hpp>
 #include <foal/executor/weights.hpp>
 
 namespace foal::executor {
 
-/// What stops a run: the first op, in the order of (slot, rank, lane), whose loss or gradient is not finite.
+/// What stops a run: the first op, in the order of (slot, rank, lane), whose loss or gradient is not finite, or which would
+/// write a weight, a statistic or a state that is not. It writes nothing; ops before it have been done.
 struct divergence {
   long long update = 0;  ///< the stage's own count of finished updates
   int stage = 0;
-  std::string what;  ///< "loss", or the parameter whose gradient it is
+  std::string what;  ///< "loss", or the parameter whose gradient or new value it is, or the statistic
 
   std::string text() const {
     return sentence(
         "cannot go on after update ", update, ", because the ", what, " at stage ", stage,
-        " is not finite; lower the learning rate, compensate the delay (T1, T2, T3), or look for class and token "
-        "numbers that the model does not have");
+        " is not finite; lower the learning rate, compensate the delay (T1, T2, T3), or look for inputs that are huge or "
+        "not finite, for token numbers that the model does not have and for an eps of 0");
   }
-};
-
-/// One microbatch in the run.
-struct position {
-  std::uint32_t microbatch = 0;  ///< in the phase; picks the slots of rings
-  long long global = 0;          ///< in the run; picks samples and random numbers
 };
 
 class stage_ops : public stage_weights {
  public:
   stage_ops(run_tables const& tables, run_values const& values, source_functions const& source, std::byte* host_targets,
             probes watching = {})
-      : stage_weights(tables, values), source_(source), host_targets_(host_targets), watching_(std::move(watching)) {}
+      : stage_weights(tables, values),
+        check_(tables),
+        source_(source),
+        targets_(tables, values, source, host_targets),
+        watching_(std::move(watching)) {}
 
-  /// F. The loss, for the last stage; else nothing.
+  /// The microbatch whose data the source is about to give; -1: none. Any thread may ask, for messages.
+  long long awaited() const {
+    long long const inputs = awaited_inputs_.load(std::memory_order_relaxed);
+    return inputs >= 0 ? inputs : awaited_targets_.load(std::memory_order_relaxed);
+  }
+
+  /// F. The loss, for the last stage; else nothing. b.refused says if a statistic would not be finite.
   loss::loss_result forward(bound_stage& b, position p) const {
     bool const last = b.number + 1 == static_cast<int>(t_.stages.size());
     b.version_read[p.microbatch % b.version_read.size()] = forward_version(b, p.microbatch);
@@ -48,7 +57,8 @@ class stage_ops : public stage_weights {
     take_borrowed(t_, b, p.microbatch);
     forward_steps(b, b.forward_tensors, forward_weights(b, p.microbatch), p,
                   t_.phases.back().inference ? phase::evaluate : phase::train);
-    if (!last) return {};
+    if (b.table->buffer_elements > 0 && !t_.phases.back().inference) check_statistics(b);
+    if (!last || b.refused >= 0) return {};
     return apply_loss(b, p);
   }
 
@@ -62,7 +72,7 @@ class stage_ops : public stage_weights {
   void backward(bound_stage& b, position p, bool weight_gradients) const {
     if (waited(b, weight_gradients ? schedule::op_kind::BW : schedule::op_kind::B)) return;
     weight_set const w = backward_weights(b, p.microbatch);
-    for (probe* const look : watching_) look->before_backward(b, p.microbatch, w);
+    show(b, [&](probe& to) { to.before_backward(b, p.microbatch, w); });
     for (lower::step const& s : b.table->backward) {
       if (s.what != lower::step::kind::layer) {
         move_tensors(b, b.tensors, s, p);
@@ -110,27 +120,28 @@ class stage_ops : public stage_weights {
     }
   }
 
-  /// U. Gives false, and changes nothing, if the gradient is not finite.
-  bool update(bound_stage& b) const {
+  /// U. Gives what is not finite, and changes nothing, if the gradient is not, or something that it would write.
+  std::string update(bound_stage& b) const {
     if (waited(b, schedule::op_kind::U)) {
       ++b.version;
       ++b.updates;
-      return true;
+      return {};
     }
     collect_lent(t_, b);
     auto const n = static_cast<std::size_t>(b.table->trained_elements);
-    if (!t_.device.all_finite(b.device, n, b.g)) return false;
-    keep_version(b);
-    for (probe* const look : watching_) look->before_update(b);
+    double const bound = t_.device.magnitude_bound(b.device, n, b.g);
+    if (!std::isfinite(bound)) return find_non_finite(b);
 
     double const divide = v_.microbatches;
     double scale = 1;
     if (t_.clips) {
       double const norm = std::sqrt(t_.device.sum_of_squares(b.device, n, b.g)) / divide;
+      if (!std::isfinite(norm)) return "norm of the gradient";
       scale = std::min(1.0, t_.clip_norm / (norm + 1e-6));
     }
     long long const since = b.updates - b.phase_updates;
     double const rate = t_.rate(t_.rate_value, {b.updates, b.asynchronous, since, b.facts.tau_fwd});
+    if (!std::isfinite(rate)) return "learning rate";
     lower::update_call c;
     c.device = b.device;
     c.optimizer = t_.optimizer_value;
@@ -142,42 +153,69 @@ class stage_ops : public stage_weights {
     c.moment = b.moment();
     c.moment.rate = rate;
     bool const compensate = t_.compensates && b.compensates(t_.policies.delay_states);
+    if (std::string what = check_.find_non_finite(b, c, bound, compensate); !what.empty()) return what;
+    keep_version(b);
+    show(b, [&](probe& to) { to.before_update(b); });
     for (lower::parameter_row const& p : b.table->parameters) {
       if (p.kind != lower::ownership::trained || p.home_stage >= 0) continue;
-      std::size_t const offset = static_cast<std::size_t>(p.offset) * t_.scalar_bytes;
-      c.n = static_cast<std::size_t>(p.size);
-      c.w = b.w + offset;
-      c.g = b.g + offset;
-      for (int k = 0; k < t_.policies.optimizer_states; ++k) c.states[k] = b.states[k] + offset;
-      c.compensate = compensate && b.delay_acts_on(p);
-      for (int k = 0; c.compensate && k < t_.policies.delay_states; ++k)
-        c.delay_states[k] = b.delay_state(k, p, t_.scalar_bytes);
+      check_.place(c, b, p, compensate);
       t_.policies.update(c);
     }
     ++b.version;
     ++b.updates;
     publish_lent(t_, b);
-    for (probe* const look : watching_) look->after_update(b, rate);
-    return true;
+    show(b, [&](probe& to) { to.after_update(b, rate); });
+    return {};
   }
 
+ private:
   /// The parameter whose gradient is not finite.
   std::string find_non_finite(bound_stage& b) const {
     for (lower::parameter_row const& p : b.table->parameters)
       if (p.kind == lower::ownership::trained &&
-          !t_.device.all_finite(b.device, static_cast<std::size_t>(p.size),
-                                b.g + static_cast<std::size_t>(p.offset) * t_.scalar_bytes))
+          !t_.device.all_finite(b.device, static_cast<std::size_t>(p.size), detail::in(t_, b.g, p)))
         return "gradient of " + p.name;
     return "gradient";
   }
 
- private:
+  /// Probes are not the training: what one throws is kept, and the op goes on.
+  template <class Look>
+  void show(bound_stage& b, Look look) const {
+    for (probe* const to : watching_) try {
+        look(*to);
+      } catch (...) {
+        if (!b.beside) b.beside = std::current_exception();
+      }
+  }
+
+  /// For layers that move their statistics without a look at them.
+  void check_statistics(bound_stage& b) const {
+    auto const finite = [&](long long n, std::byte const* x) {
+      return t_.device.all_finite(b.device, static_cast<std::size_t>(n), x);
+    };
+    if (b.refused >= 0 || finite(b.table->buffer_elements, b.buffers)) return;
+    for (std::size_t i = 0; i < b.table->buffers.size() && b.refused < 0; ++i)
+      if (!finite(b.table->buffers[i].size, detail::in(t_, b.buffers, b.table->buffers[i]))) b.refused = static_cast<int>(i);
+  }
+
   /// On a device that waits instead of computing: the wait, and true.
   bool waited(bound_stage const& b, schedule::op_kind kind) const {
     if (t_.wait == nullptr) return false;
     t_.wait(t_.wait_value, kind, b.number);
     return true;
   }
+
+  /// Says so while the source is asked.
+  class asking {
+   public:
+    asking(std::atomic<long long>& of, position p) : of_(of) { of_.store(p.global, std::memory_order_relaxed); }
+    asking(asking const&) = delete;
+    asking& operator=(asking const&) = delete;
+    ~asking() { of_.store(-1, std::memory_order_relaxed); }
+
+   private:
+    std::atomic<long long>& of_;
+  };
 
   using places = std::vector<ring>;
 
@@ -225,6 +263,7 @@ class stage_ops : public stage_weights {
       c.y = tensor(in, s.y, p);
       for (int i = 0; i < l.reads; ++i) c.read[i] = tensor(in, s.read[i], p);
       l.call.forward(c);
+      if (l.buffers > 0 && b.refused >= 0) return;
     }
   }
 
@@ -273,6 +312,7 @@ class stage_ops : public stage_weights {
   }
 
   void load_inputs(bound_stage& b, position p) const {
+    asking const now(awaited_inputs_, p);
     for (std::size_t e = 0; e < b.table->wire_in.size(); ++e) {  // tensor e of the first stage is the model's input e
       int const loaded = b.table->wire_in[e].loaded, entry = static_cast<int>(e);
       void* const stored = b.forward_tensors[e].at(p.microbatch);
@@ -288,26 +328,12 @@ class stage_ops : public stage_weights {
     }
   }
 
-  /// Asked of the source once a minibatch: it may have to look at every sample.
-  double minibatch_weight(bound_stage& b, position p) const {
-    long long const minibatch = number(p) / v_.microbatches;
-    if (b.weighed != minibatch) b.weight = source_.weight(source_.self, minibatch);
-    b.weighed = minibatch;
-    return b.weight;
+  void* load_targets(bound_stage& b, position p) const {
+    asking const now(awaited_targets_, p);
+    return targets_.load(b, p);
   }
 
   loss::loss_result apply_loss(bound_stage& b, position p) const {
-    void* const targets = b.targets.at(0);
-    if (t_.loss.targets_per_sample == 0) {
-      // nothing to compare with
-    } else if (t_.device.host_memory) {
-      source_.targets(source_.self, number(p), targets);
-    } else {
-      source_.targets(source_.self, number(p), host_targets_);
-      t_.device.copy_in(b.device, targets, host_targets_,
-                        static_cast<std::size_t>(t_.loss.targets_per_sample) * static_cast<std::size_t>(v_.microbatch_size) *
-                            t_.loss.target_bytes);
-    }
     lower::loss_call c;
     c.device = b.device;
     c.loss = t_.loss_value;
@@ -315,17 +341,18 @@ class stage_ops : public stage_weights {
     c.in = at_length(b.table->output, n);
     c.samples = samples_at(b.table->output, n, v_.microbatch_size);
     c.x = tensor(b.forward_tensors, b.table->output_tensor, p);
-    c.targets = targets;
+    c.targets = load_targets(b, p);
     c.phase = t_.phases.back().inference ? phase::evaluate : phase::train;
-    c.divide = source_.weight == nullptr ? t_.loss.sample_weight * v_.microbatch_size  // (weight of the minibatch) / N
-                                         : minibatch_weight(b, p) / v_.microbatches;
+    c.divide = targets_.divide(b, p);
     if (!b.forward) c.dx = tensor(b.tensors, b.table->loss_gradient_tensor, p);
     return t_.loss.apply(c);
   }
 
+  update_check check_;
   source_functions source_;
-  std::byte* host_targets_;
+  minibatch_targets targets_;
   probes watching_;  ///< mostly none
+  mutable std::atomic<long long> awaited_inputs_{-1}, awaited_targets_{-1};
 };
 
 }  // namespace foal::executor

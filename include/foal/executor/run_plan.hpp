@@ -4,8 +4,11 @@
 #include <algorithm>
 #include <vector>
 
+#include <foal/executor/check_sizes.hpp>
+#include <foal/executor/minibatch_targets.hpp>
 #include <foal/executor/shared_wires.hpp>
 #include <foal/executor/tied.hpp>
+#include <foal/executor/update_check.hpp>
 
 namespace foal::executor {
 
@@ -41,6 +44,10 @@ class run_plan {
         worker_of_(std::move(worker_of)),
         plan_(values.workers),
         shared_(tables_, worker_of_, values.workers, values.microbatches) {
+    // What a program holds at once: a minibatch, what is on its way, and once more for what W waits for.
+    check_sizes(tables_, values_.microbatch_size,
+                4LL * values_.microbatches + 8LL * static_cast<long long>(tables_.stages.size()),
+                ".microbatch_size or .microbatches");
     make_plan();
   }
 
@@ -148,9 +155,13 @@ class run_plan {
       plan_wires(s, p, worker);
       plan_kept(s, p, worker);
       p.lent = plan_lent(tables_, plan_, s, worker);
-      if (s + 1 == stage_.size()) p.targets = add("targets", category::wires, target_bytes());
+      if (s + 1 == stage_.size()) {
+        int const slots = tables_.device.host_memory ? target_slots(tables_, values_) : 1;
+        p.targets = add("targets", category::wires, target_bytes() * static_cast<std::size_t>(slots));
+      }
       if (s == 0) p.staging = add("one input sample", category::workspace, largest_input());
       temporary[i] = std::max(temporary[i], add_transient(s, pack_scratch(t, p.scratch)));
+      if (trains) temporary[i] = std::max(temporary[i], trial_bytes(tables_, t));
     }
     for (int w = 0; w < values_.workers; ++w) {
       auto const i = static_cast<std::size_t>(w);

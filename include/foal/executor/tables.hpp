@@ -20,7 +20,10 @@ struct source_functions {
   lengths_of_axes (*lengths)(void const* self, long long microbatch) = nullptr;  ///< null: always the largest
   /// Ragged microbatches: of each of the M samples, its positions on an axis (from 1). Null: padded.
   void (*sample_lengths)(void const* self, long long microbatch, int axis, int* n) = nullptr;
-  double (*weight)(void const* self, long long minibatch) = nullptr;  ///< null: that of its samples
+  /// Null: the targets that count, where they are class numbers; else that of its samples.
+  double (*weight)(void const* self, long long minibatch) = nullptr;
+  /// Which sample of a data set is sample i of a microbatch; null: not known.
+  long long (*sample)(void const* self, long long microbatch, int i) = nullptr;
 };
 
 /// Samples to evaluate on: chunks of at most `chunk` samples, in order.
@@ -30,6 +33,7 @@ struct evaluation_source {
   void (*inputs)(void const* self, long long first, int samples, int entry, lengths_of_axes n, void* x) = nullptr;
   void (*targets)(void const* self, long long first, int samples, lengths_of_axes n, void* t) = nullptr;
   lengths_of_axes (*lengths)(void const* self, long long first, int samples) = nullptr;  ///< null: the largest
+  long long (*sample)(void const* self, long long i) = nullptr;  ///< which sample of the data set comes i-th; null: sample i
 };
 
 /// Values of a run.
@@ -43,5 +47,17 @@ struct run_values {
   bool pin = false;  ///< worker i to CPU i
   diagnostics_values diagnostics{};
 };
+
+/// A parameter (or buffer) of a stage. Throws foal::error where there is none.
+inline lower::parameter_row const& row_of(run_tables const& t, int stage, std::size_t which, bool buffer) {
+  auto const count = static_cast<int>(t.stages.size());
+  require(stage >= 0 && stage < count, "cannot find stage ", stage, ", because there are ", count,
+          " stages; give a number from 0 to ", count - 1);
+  lower::stage_table const& s = t.stages[static_cast<std::size_t>(stage)];
+  auto const& rows = buffer ? s.buffers : s.parameters;
+  require(which < rows.size(), "cannot find ", buffer ? "statistic " : "parameter ", which, " of stage ", stage,
+          ", because it has ", rows.size(), "; give a number below that");
+  return rows[which];
+}
 
 }  // namespace foal::executor

@@ -10,8 +10,8 @@ namespace foal {
 
 /// y = gamma * (x - mean) / sqrt(variance + epsilon) + beta, with the statistics of each channel over the microbatch's
 /// samples and positions. Running values move once per forward of training, by 1 - (1 - momentum)^(1/N), so a minibatch of N
-/// microbatches moves them by `momentum`, towards the mean and the unbiased variance; evaluation uses them. Keeps the
-/// normalised values.
+/// microbatches moves them by `momentum`, towards the mean and the unbiased variance; evaluation uses them. Where one would
+/// not be finite none moves, and the run ends. Keeps the normalised values.
 struct batch_norm {
   static constexpr char const* name = "batch_norm";
   static constexpr double momentum = 0.1;
@@ -44,9 +44,9 @@ struct batch_norm {
   template <class S>
   struct move_running {
     S rate, unbias;
-    FOAL_HOST_DEVICE void operator()(S const& mean, S const& variance, S& running_mean, S& running_variance) const {
-      running_mean += rate * (mean - running_mean);
-      running_variance += rate * (variance * unbias - running_variance);
+    FOAL_HOST_DEVICE void operator()(S const& running_mean, S const& running_variance, S& mean, S& variance) const {
+      mean = running_mean + rate * (mean - running_mean);
+      variance = running_variance + rate * (variance * unbias - running_variance);
     }
   };
 
@@ -67,7 +67,11 @@ struct batch_norm {
     if (ctx.phase == phase::train) {
       move_running<S> const move{static_cast<S>(-std::expm1(std::log1p(-momentum) / ctx.microbatches)),
                                  static_cast<S>(rows) / static_cast<S>(rows - 1)};
-      ctx.device.map(n, move, static_cast<S const*>(mean), static_cast<S const*>(variance), ctx.buffers[0], ctx.buffers[1]);
+      ctx.device.map(n, move, static_cast<S const*>(ctx.buffers[0]), static_cast<S const*>(ctx.buffers[1]), mean, variance);
+      S* const moved[] = {mean, variance};
+      for (int i : {0, 1})
+        if (!ctx.device.all_finite(n, static_cast<S const*>(moved[i]))) return ctx.refuse(i);
+      for (int i : {0, 1}) ctx.device.copy(ctx.buffers[i], moved[i], n * sizeof(S));
     }
   }
 

@@ -9,7 +9,8 @@
 //   static constexpr bool accepts(shape in)                         true
 //   static constexpr auto parameters(shape in)  -> list<parameter>  none; then also
 //     template <class C> static void backward_weight(C& ctx, S const* dy, saved<S> s, weights<S> dw)   ADDS to dw
-//   static constexpr auto buffers(shape in)     -> list<parameter>  none; statistics without a gradient, ctx.buffers
+//   static constexpr auto buffers(shape in)     -> list<parameter>  none; statistics without a gradient, ctx.buffers, which
+//     forward moves in training; where one of them would not be finite it moves none and calls ctx.refuse(its number)
 //   static constexpr auto kept(shape in)        -> list<kept_entry> none; what forward writes into s for the backward ops
 //   static constexpr until input_kept, output_kept                  until::forward; s.x / s.y are readable until then
 //   static constexpr bool in_place                                  false; true: y may be x, and dx may be dy
@@ -25,8 +26,13 @@
 // Sizes are ctx.in, ctx.out and ctx.samples, not those of the type: a sequence may be shorter than its shape says.
 // A ragged microbatch has the positions of all samples one after the other, without padding, as one sample: ctx.samples is
 // 1, and ctx.bounds says where each begins. A layer that treats every position alone takes it as it is; one that does not
-// goes by the bounds (layer/samples.hpp). backward_weight never reads weights. What forward kept is never derived again from
-// weights. forward and the backward ops are called by one worker at a time for one stage, in the order of the program.
+// goes by the bounds (layer/samples.hpp). What forward kept is never derived again from weights. forward and the backward
+// ops are called by one worker at a time for one stage, in the order of the program.
+// backward_weight never reads weights: by its time they may be newer ones. Nor can it count on backward_input: where both are
+// one op (BW) and the layer has no fused `backward`, it is called before backward_input, which may write dx over dy; where
+// it is an op of its own (W), after it; and where nothing below trains there is no backward_input at all. A layer whose
+// weight gradient goes through its own weights, as a recurrent one's does, lets forward keep a copy of them until W
+// (examples/own_recurrent.cpp). foal::check_gradient<layer>(shape) (layer/check_gradient.hpp) tries all of this.
 #pragma once
 
 #include <foal/core/random.hpp>
@@ -120,6 +126,13 @@ struct context {
   shape const* read_shape = nullptr;  ///< of one sample
   sample_bounds bounds{};             ///< of the input, where it is ragged
   sample_bounds const* read_bounds = nullptr;  ///< of the entries, where they are
+  int* refused = nullptr;  ///< takes the stage's number of a buffer, the layer's first being first_buffer
+  int first_buffer = 0;
+
+  /// Of forward in training: buffer i would not be finite. The run ends with this op, as after a loss that is not finite.
+  void refuse(int i) const {
+    if (refused != nullptr) *refused = first_buffer + i;
+  }
 };
 
 }  // namespace foal

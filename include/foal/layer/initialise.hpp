@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdint>
 
+#include <foal/core/error.hpp>
 #include <foal/core/random.hpp>
 #include <foal/core/role.hpp>
 #include <foal/layer/contract.hpp>
@@ -22,6 +23,8 @@ struct he {
   using role = foal::role::initialisation;
   static constexpr char const* name = "he";
   double gain = 1.4142135623730951;
+
+  void check() const { require_number(std::isfinite(gain) && gain >= 0, name, "gain", gain, "0 or more"); }
   constexpr initial of(parameter const& p) const {
     if (p.start.how != initial::kind::uniform) return p.start;
     if (p.extent.rank < 2) return {};

@@ -37,14 +37,19 @@ struct at_most_one<Role, type_list<First, Second, More...>> {
       "two delay policies with foal::delay::chain");
 };
 
-template <class P>
+template <class P, class S>
 struct is_an_optimizer {
   static_assert(
       optim::optimizer<P>,
       "foal: cannot use this policy as an optimizer, because it lacks a member; it needs static constexpr int states and "
       "template <class S> functor prepare(double rate, long long t) const, where the functor takes (S& w, S g, S& "
       "states...)");
+  static_assert(optim::takes_its_states<P, S>(),
+                "foal: cannot use this policy as an optimizer, because the functor that its prepare() gives does not take "
+                "as many states as its `states` says; let it be void operator()(S& w, S g, S& states...) const with one S& "
+                "for each");
 };
+
 template <class P>
 struct is_a_learning_rate {
   static_assert(
@@ -101,6 +106,10 @@ struct is_a_delay_policy {
   static_assert(!detail::names_after_update<P> || delay::watches_updates<P, S>,
                 "foal: cannot call after_update of this delay policy, because it must be template <class S> functor "
                 "after_update(foal::delay::moment) const; give it that signature");
+  static_assert(delay::take_its_states<P, S>(),
+                "foal: cannot use this delay policy, because a functor that it gives does not take as many states as its "
+                "`states` says; let forward_weight's and backward_weight's be S operator()(S w, S const& states...) const, "
+                "gradient's (S g, S w, S const& states...), after_update's (S before, S after, S& states...)");
   static_assert(
       detail::acts<P, S> || std::is_same_v<P, delay::none> || detail::names_backward_weight<P> ||
           detail::names_forward_weight<P> || detail::names_gradient<P>,
@@ -223,7 +232,7 @@ struct policies_are_sound
       at_most_one<role::executor, with_role<role::executor, Policies...>>,
       at_most_one<role::device, with_role<role::device, Policies...>>,
       at_most_one<role::scalar, with_role<role::scalar, Policies...>>,
-      is_an_optimizer<Optimizer>,
+      is_an_optimizer<Optimizer, S>,
       is_a_learning_rate<Rate>,
       is_a_delay_policy<Delay, S>,
       delay_policy_has_an_effect<Schedule, Delay, Schedule::asynchronous || std::is_same_v<Delay, delay::none>>,

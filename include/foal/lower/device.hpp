@@ -1,6 +1,8 @@
 // A device and a loss as functions.
 #pragma once
 
+#include <cmath>
+#include <limits>
 #include <type_traits>
 
 #include <foal/lower/functions.hpp>
@@ -35,6 +37,18 @@ struct device_thunks {
     of(d).map(n, add_elements<S>{}, static_cast<S const*>(a), static_cast<S const*>(b), static_cast<S*>(y));
   }
   static bool all_finite(void* d, std::size_t n, void const* x) { return of(d).all_finite(n, static_cast<S const*>(x)); }
+  /// A device without the op says the root of the sum of squares, which is not below.
+  static double magnitude_bound(void* d, std::size_t n, void const* x) {
+    auto const* const from = static_cast<S const*>(x);
+    if constexpr (requires { of(d).magnitude_bound(n, from); }) {
+      return of(d).magnitude_bound(n, from);
+    } else {
+      double const root = std::sqrt(of(d).sum_of_squares(n, from));
+      if (std::isfinite(root)) return root * (1 + 1e-9);
+      bool const finite = of(d).all_finite(n, from);  // of large doubles
+      return finite ? std::numeric_limits<double>::max() : std::numeric_limits<double>::quiet_NaN();
+    }
+  }
   static double sum_of_squares(void* d, std::size_t n, void const* x) {
     return of(d).sum_of_squares(n, static_cast<S const*>(x));
   }
@@ -59,6 +73,33 @@ loss::loss_result apply_loss(loss_call const& c) {
                                                  c.divide, static_cast<S*>(c.dx));
 }
 
+template <class Loss>
+constexpr bool takes_classes = requires { requires Loss::classes; };
+
+template <class Loss>
+target_counts count_targets(void const* targets, long long n, int classes) {
+  auto const* const t = static_cast<typename Loss::target const*>(targets);
+  target_counts result;
+  for (long long i = 0; i < n; ++i) {
+    if constexpr (requires { Loss::ignored; })
+      if (t[i] == Loss::ignored) continue;
+    ++result.counted;
+    if (result.misfit >= 0 || (t[i] >= 0 && t[i] < classes)) continue;
+    result.misfit = i;
+    result.value = static_cast<long long>(t[i]);
+  }
+  return result;
+}
+
+/// Whether correct targets mean something: as the loss says, or where its targets are of a type of their own.
+template <class Loss>
+constexpr bool has_accuracy() {
+  if constexpr (requires { Loss::has_accuracy; })
+    return Loss::has_accuracy;
+  else
+    return !std::is_void_v<typename Loss::target>;
+}
+
 }  // namespace detail
 
 template <class D, class S>
@@ -74,13 +115,21 @@ constexpr device_functions device_of() {
           &t::copy,           &t::copy_in,
           &t::copy_out,       &t::zero,
           &t::synchronise,    &t::add,
-          &t::all_finite,     &t::sum_of_squares};
+          &t::all_finite,     &t::magnitude_bound,
+          &t::sum_of_squares};
 }
 
 template <class Loss, class D, class S>
 constexpr loss_functions loss_of(shape output) {
-  return {&detail::apply_loss<Loss, D, S>, Loss::targets(output), sizeof(detail::target_of<Loss, S>),
-          Loss::weight(output, 1)};
+  loss_functions f;
+  f.apply = &detail::apply_loss<Loss, D, S>;
+  f.targets = [](shape of) { return Loss::targets(of); };
+  if constexpr (detail::takes_classes<Loss>) f.count = &detail::count_targets<Loss>;
+  f.targets_per_sample = Loss::targets(output);
+  f.target_bytes = sizeof(detail::target_of<Loss, S>);
+  f.sample_weight = Loss::weight(output, 1);
+  f.has_accuracy = detail::has_accuracy<Loss>();
+  return f;
 }
 
 }  // namespace foal::lower

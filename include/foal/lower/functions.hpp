@@ -8,6 +8,7 @@
 #include <foal/delay/concept.hpp>
 #include <foal/layer/loss/result.hpp>
 #include <foal/lower/table.hpp>
+#include <foal/optim/concept.hpp>
 
 namespace foal::lower {
 
@@ -26,6 +27,8 @@ struct device_functions {
   void (*synchronise)(void* device) = nullptr;
   void (*add)(void* device, std::size_t n, void const* a, void const* b, void* y) = nullptr;  ///< y = a + b; y may be a
   bool (*all_finite)(void* device, std::size_t n, void const* x) = nullptr;
+  /// No magnitude is above it; NaN where an element is not finite, and nowhere else.
+  double (*magnitude_bound)(void* device, std::size_t n, void const* x) = nullptr;
   double (*sum_of_squares)(void* device, std::size_t n, void const* x) = nullptr;
   /// From the scalar type to that of stored activations, and back; null where they are of one type.
   void (*narrow)(void* device, std::size_t n, void const* x, void* y) = nullptr;
@@ -50,11 +53,22 @@ struct loss_call {
   void* dx = nullptr;
 };
 
+/// What class numbers are there, before a loss sees them.
+struct target_counts {
+  long long counted = 0;  ///< those that the loss does not ignore
+  long long misfit = -1;  ///< the first of them that is not 0 to classes - 1; -1: none
+  long long value = 0;    ///< its number
+};
+
 struct loss_functions {
   loss::loss_result (*apply)(loss_call const&) = nullptr;
+  int (*targets)(shape output) = nullptr;  ///< per sample of that shape
+  /// Null: targets are no class numbers.
+  target_counts (*count)(void const* targets, long long n, int classes) = nullptr;
   int targets_per_sample = 1;
   std::size_t target_bytes = 0;  ///< of one target
   double sample_weight = 1;      ///< weight of one sample
+  bool has_accuracy = true;      ///< it counts correct targets
 };
 
 inline constexpr int most_states = 4;
@@ -76,6 +90,11 @@ struct update_call {
   delay::moment moment{};
 };
 
+/// What is known of the magnitudes in a stage: the optimizer's, and those of the delay policy's states.
+struct update_bounds : optim::magnitudes {
+  double delay[most_states] = {};
+};
+
 /// u = f(w, states...) for one parameter: the weight that F or B reads.
 struct weight_call {
   void* device = nullptr;
@@ -89,6 +108,8 @@ struct weight_call {
 
 struct policy_functions {
   void (*update)(update_call const&) = nullptr;
+  /// Turns bounds before an update into bounds after it; true: it leaves every number finite. Null: no bounds are known.
+  bool (*bound)(update_call const&, update_bounds&) = nullptr;
   void (*forward_weight)(weight_call const&) = nullptr;   ///< null: F reads the weights as they are
   void (*backward_weight)(weight_call const&) = nullptr;  ///< null: B reads the weights as they are
   int optimizer_states = 0, delay_states = 0;
@@ -113,6 +134,10 @@ struct layer_thunks {
       ctx.read_bounds = c.read_bounds;
     }
     ctx.bounds = c.bounds;
+    if constexpr (requires(shape in) { L::buffers(in); }) {
+      ctx.refused = c.refused;
+      ctx.first_buffer = c.first_buffer;
+    }
     return ctx;
   }
   static saved<S> kept(layer_call const& c) {

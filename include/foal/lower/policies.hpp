@@ -1,7 +1,10 @@
 // The optimizer and the delay policy of a trainer as functions: U in one fused pass over each parameter.
 #pragma once
 
+#include <limits>
+
 #include <foal/lower/functions.hpp>
+#include <foal/optim/concept.hpp>
 
 namespace foal::lower {
 
@@ -62,6 +65,27 @@ struct policy_thunks {
       map<false>(c, o, std::index_sequence<>{});
   }
 
+  // A policy that changes the gradient cannot say by how much.
+  static constexpr bool bounded =
+      optim::bounds_itself<Optimizer, S> && delay::bounds_itself<Delay> && !delay::changes_gradient<Delay, S>;
+
+  static bool bound(update_call const& c, update_bounds& b) {
+    double const before = b.w;
+    b.g = b.g / c.divide * c.scale;
+    static_cast<Optimizer const*>(c.optimizer)->template bound<S>(c.rate, c.update, b);
+    if (c.compensate) static_cast<Delay const*>(c.delay)->bound(before, b.w, b.delay);
+    double most = b.most + b.w;
+    for (int k = 0; k < own; ++k) most += b.state[k];
+    for (int k = 0; k < delayed; ++k) most += b.delay[k];
+    // Far enough from the largest number for what rounds differently; and each update a little for what was rounded.
+    if (!(most < 1e-4 * static_cast<double>(std::numeric_limits<S>::max()))) return false;
+    constexpr double rounded = 1 + 1e-5;
+    b.w *= rounded;
+    for (int k = 0; k < own; ++k) b.state[k] *= rounded;
+    for (int k = 0; k < delayed; ++k) b.delay[k] *= rounded;
+    return true;
+  }
+
   template <class F>
   struct read {
     F f;
@@ -92,9 +116,13 @@ template <class D, class S, class Optimizer, class Delay>
 constexpr policy_functions policies_of() {
   using t = detail::policy_thunks<D, S, Optimizer, Delay>;
   policy_functions f;
-  f.update = &t::update;
-  if constexpr (delay::predicts_forward<Delay, S>) f.forward_weight = &t::forward_weight;
-  if constexpr (delay::corrects_backward<Delay, S>) f.backward_weight = &t::backward_weight;
+  // What the checks refuse is left out here: one mistake, one error.
+  if constexpr (optim::takes_its_states<Optimizer, S>() && delay::take_its_states<Delay, S>()) {
+    f.update = &t::update;
+    if constexpr (t::bounded) f.bound = &t::bound;
+    if constexpr (delay::predicts_forward<Delay, S>) f.forward_weight = &t::forward_weight;
+    if constexpr (delay::corrects_backward<Delay, S>) f.backward_weight = &t::backward_weight;
+  }
   f.optimizer_states = t::own;
   f.delay_states = t::delayed;
   f.delay_needs_lag = delay::needs_lag<Delay>;

@@ -38,6 +38,8 @@ struct layer_call {
   void* read_gradient[most_reads]{};
   shape read_shape[most_reads]{};
   sample_bounds bounds{}, read_bounds[most_reads]{};
+  int* refused = nullptr;  ///< takes the number, in the stage, of a statistic that would not be finite
+  int first_buffer = 0;    ///< number, in the stage, of the layer's first
 };
 
 using layer_function = void (*)(layer_call const&);

@@ -55,6 +55,13 @@ struct averaged {
     return detail::averaged_step<S, step, Base::states>{base.template prepare<S>(rate, t),
                                                         static_cast<S>(1 - (average_decay < mean ? average_decay : mean))};
   }
+  template <class S>
+  void bound(double rate, long long t, magnitudes& m) const
+    requires bounds_itself<Base, S>
+  {
+    base.template bound<S>(rate, t, m);
+    m.state[average] = m.state[average] > m.w ? m.state[average] : m.w;
+  }
   void check() const {
     if constexpr (requires { base.check(); }) base.check();
     require_number(average_decay >= 0 && average_decay <= 1, name, "average_decay", average_decay, "0 to 1");

@@ -2,6 +2,8 @@
 // v)).
 #pragma once
 
+#include <cmath>
+
 #include <foal/core/config.hpp>
 #include <foal/core/role.hpp>
 #include <foal/optim/concept.hpp>
@@ -29,6 +31,13 @@ struct momentum {
   template <class S>
   step<S> prepare(double rate, long long /*t*/) const {
     return {static_cast<S>(rate), static_cast<S>(momentum), static_cast<S>(weight_decay), nesterov};
+  }
+  template <class S>
+  void bound(double rate, long long /*t*/, magnitudes& m) const {
+    double const g = m.g + weight_decay * m.w;
+    m.state[0] = momentum * m.state[0] + g;
+    m.most = g + m.state[0];  // at least Nesterov's step
+    m.w += std::abs(rate) * m.most;
   }
   void check() const {
     require_number(momentum >= 0 && momentum <= 1, name, "momentum", momentum, "0 to 1");

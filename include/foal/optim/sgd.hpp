@@ -1,6 +1,8 @@
 // Plain stochastic gradient descent: w <- w - lr (g + weight_decay w).
 #pragma once
 
+#include <cmath>
+
 #include <foal/core/config.hpp>
 #include <foal/core/role.hpp>
 #include <foal/optim/concept.hpp>
@@ -23,6 +25,11 @@ struct sgd {
   template <class S>
   step<S> prepare(double rate, long long /*t*/) const {
     return {static_cast<S>(rate), static_cast<S>(weight_decay)};
+  }
+  template <class S>
+  void bound(double rate, long long /*t*/, magnitudes& m) const {
+    m.most = m.g + weight_decay * m.w;
+    m.w += std::abs(rate) * m.most;
   }
   void check() const { check_weight_decay(name, weight_decay); }
 };

@@ -1,6 +1,8 @@
 // Text made safe for JSON, XML and HTML. Bytes that are not UTF-8 become U+FFFD, so every output is valid whatever came in.
 #pragma once
 
+#include <foal/core/config.hpp>
+
 #include <cstddef>
 #include <string>
 #include <string_view>

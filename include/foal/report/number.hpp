@@ -2,6 +2,8 @@
 // everywhere.
 #pragma once
 
+#include <foal/core/config.hpp>
+
 #include <charconv>
 #include <cmath>
 #include <cstddef>

@@ -16,6 +16,7 @@
 #include <string_view>
 #include <utility>
 
+#include <foal/core/error.hpp>
 #include <foal/report/escape.hpp>
 #include <foal/report/number.hpp>
 
@@ -39,6 +40,7 @@ class progress {
   /// `total` units of work, of which `done` were done before (by the run that this one resumes).
   explicit progress(long long total, progress_options options = {}, long long done = 0)
       : options_(std::move(options)), total_(total), done_(done), first_(done) {
+    require_number(options_.every >= 0, "progress_options", "every", options_.every, "0 or more");
     terminal_ = options_.terminal.value_or(redraws(options_.out));
     colour_ = terminal_ && !is_set("NO_COLOR");
     start_ = shown_ = now();
@@ -50,15 +52,15 @@ class progress {
     if (width_ > 0) print("\n");  // what is printed after an exception starts on a line of its own
   }
 
-  /// `done` units are done in all. `detail` ends the line.
-  void update(long long done, std::string_view detail = {}) {
+  /// `done` units are done in all. `detail` ends the line, which a terminal shows `at_once` or soon, a file now and then.
+  void update(long long done, std::string_view detail = {}, bool at_once = false) {
     double const time = now();
     done_ = done;
     if (time - marks_.back().time >= 0.5) {
       marks_.push_back({time, done});
       if (marks_.size() > 20) marks_.pop_front();  // the rate is that of the last ten seconds, or of the last updates
     }
-    if (time - shown_ < (terminal_ ? 0.1 : options_.every)) return;
+    if (!(at_once && terminal_) && time - shown_ < (terminal_ ? 0.1 : options_.every)) return;
     shown_ = time;
     show(time, detail);
   }

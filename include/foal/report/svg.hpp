@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include <foal/core/error.hpp>
 #include <foal/report/escape.hpp>
 #include <foal/report/number.hpp>
 
@@ -47,8 +48,10 @@ inline std::string svg_style() {
 /// Builds one picture. Coordinates are pixels at natural size; the picture scales with its frame.
 class svg {
  public:
-  /// `label` says what the picture shows to those who cannot see it.
+  /// `label` says what the picture shows to those who cannot see it. Throws foal::error for a size that no picture has.
   svg(double width, double height, std::string_view label) {
+    require(width > 0 && width <= 1e6 && height > 0 && height <= 1e6, "cannot draw a picture of ", width, " x ", height,
+            " pixels, because both are to be above 0 and at most 1e+06; change its width or height");
     std::string const w = trimmed(width, 2), h = trimmed(height, 2);
     out_ = "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"foal\" width=\"" + w + "\" height=\"" + h +
            "\" viewBox=\"0 0 " + w + " " + h + "\" role=\"img\" aria-label=\"" + xml_escaped(label) + "\">" + svg_style();

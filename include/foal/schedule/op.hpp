@@ -1,6 +1,8 @@
 // The alphabet of schedules: what a worker may be told to do.
 #pragma once
 
+#include <foal/core/config.hpp>
+
 #include <cstdint>
 
 namespace foal::schedule {

@@ -1,6 +1,13 @@
 // The shape of one sample of a tensor: a structural value, so it can be a template argument and travel in error texts.
 #pragma once
 
+#include <cstdint>
+#include <limits>
+
+#include <foal/core/checked.hpp>
+#include <foal/core/config.hpp>
+#include <foal/core/error.hpp>
+
 namespace foal {
 
 /// Extents of one sample, without the sample dimension. Images are named (channels, height, width); their elements are
@@ -21,19 +28,36 @@ struct shape {
   constexpr bool operator==(shape const&) const = default;
 };
 
+namespace detail {
+
+/// s, whose elements an int can count. Throws foal::error otherwise; in a constant expression that does not compile.
+constexpr shape countable(shape s) {
+  for (int const e : s.extent)
+    if (e < 0) return s;  // what has no such shape is said by who made it
+  std::uint64_t const size = saturating_size(s.extent);
+  if (size > static_cast<std::uint64_t>(std::numeric_limits<int>::max()))
+    throw error(sentence("cannot make a sample of ", s.extent[0], " x ", s.extent[1], " x ", s.extent[2], " x ", s.extent[3],
+                         " elements, because these are ", size, " where at most ", std::numeric_limits<int>::max(),
+                         " are expected; make it smaller"));
+  return s;
+}
+
+}  // namespace detail
+
 /// A vector of n features.
 constexpr shape features(int n) { return {1, {n, 1, 1, 1}}; }
 
-/// An image (or feature map) of c channels, height h, width w.
-constexpr shape image(int c, int h, int w) { return {3, {c, h, w, 1}}; }
+/// An image (or feature map) of c channels, height h, width w. Here and below: throws foal::error where a sample would have
+/// more elements than an int can count.
+constexpr shape image(int c, int h, int w) { return detail::countable({3, {c, h, w, 1}}); }
 
 /// A sequence of at most n positions with c features each; its length is that of an axis (0: n).
-constexpr shape sequence(int c, int n, int axis = 0) { return {2, {c, n, 1, 1}, axis}; }
+constexpr shape sequence(int c, int n, int axis = 0) { return detail::countable({2, {c, n, 1, 1}, axis}); }
 
 /// The same positions with c features each.
 constexpr shape with_channels(shape s, int c) {
   s.extent[0] = c;
-  return s;
+  return detail::countable(s);
 }
 
 /// Most length axes of a model.

@@ -8,9 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <istream>
 #include <map>
-#include <ostream>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -20,6 +18,7 @@
 #include <foal/core/error.hpp>
 #include <foal/text/entries.hpp>
 #include <foal/text/escape.hpp>
+#include <foal/text/merge_pieces.hpp>
 #include <foal/text/utf8.hpp>
 
 namespace foal::text {
@@ -52,13 +51,13 @@ class bpe {
     }
   }
 
-  /// Reads what save() wrote. Throws foal::error, with `name` for the stream, where it is something else.
-  static bpe load(std::istream& from, std::string const& name) {
+  /// Reads what saved() wrote. Throws foal::error, with `name` for its file, where it is something else.
+  static bpe load(std::string_view text, std::string const& name) {
     std::vector<merge> merges;
-    read_entries(from, "merges", name, [&](std::string const& line, std::string const& where) {
+    read_entries(text, "merges", name, [&](std::string_view line, std::string const& where) {
       std::size_t const tab = line.find('\t');
-      require(tab != std::string::npos && tab > 0 && tab + 1 < line.size() && tab == line.rfind('\t'), "cannot read ", where,
-              ", because '", line,
+      require(tab != std::string_view::npos && tab > 0 && tab + 1 < line.size() && tab == line.rfind('\t'), "cannot read ",
+              where, ", because '", line,
               "' is not two pieces with a tabulator between; give a file that foal::text::bpe has saved");
       merges.push_back({unescaped(line.substr(0, tab), where), unescaped(line.substr(tab + 1), where)});
     });
@@ -66,34 +65,37 @@ class bpe {
   }
 
   /// How many merges there are, then one a line, in order: both pieces as escaped() writes them, a tabulator between.
-  void save(std::ostream& to) const {
-    to << entries_title("merges", merges_.size()) << '\n';
-    for (merge const& m : merges_) to << escaped(m.left) << '\t' << escaped(m.right) << '\n';
+  std::string saved() const {
+    std::string to = entries_title("merges", merges_.size()) + '\n';
+    for (merge const& m : merges_) to += sentence(escaped(m.left), '\t', escaped(m.right), '\n');
+    return to;
   }
 
   std::vector<merge> const& merges() const { return merges_; }
 
   /// The pieces of a word (without whitespace); together they are the word and the end-of-word mark. None for an empty word.
+  /// Time: n log n in the word's length.
   std::vector<std::string> split(std::string_view word) const {
-    std::vector<piece> pieces;
+    std::vector<detail::piece> pieces;
     std::string const marked = std::string(word) + end_of_word;
     for (std::string_view const c : characters(word)) {
       std::size_t const begin = pieces.empty() ? 0 : pieces.back().end;
       std::size_t const end = begin + c.size() + (begin + c.size() == word.size() ? 1U : 0U);
       pieces.push_back({find(std::string_view(marked).substr(begin, end - begin)), begin, end});
     }
-    while (merge_first(pieces)) {
-    }
+    detail::merge_pieces(
+        pieces,
+        [&](int left, int right) {
+          auto const found = rank_.find(pair(left, right));
+          return found == rank_.end() ? detail::no_merge : found->second;
+        },
+        [&](int rank) { return merged_[static_cast<std::size_t>(rank)]; });
     std::vector<std::string> result;
-    for (piece const& p : pieces) result.push_back(marked.substr(p.begin, p.end - p.begin));
+    for (detail::piece const& p : pieces) result.push_back(marked.substr(p.begin, p.end - p.begin));
     return result;
   }
 
  private:
-  struct piece {
-    int symbol;
-    std::size_t begin, end;
-  };
   static constexpr int unknown = -1;
 
   static std::uint64_t pair(int left, int right) {
@@ -105,30 +107,6 @@ class bpe {
   int find(std::string_view text) const {
     auto const found = symbols_.find(text);
     return found == symbols_.end() ? unknown : found->second;
-  }
-
-  /// Applies the earliest learned merge that applies, from left to right; false if there is none.
-  bool merge_first(std::vector<piece>& pieces) const {
-    int best = static_cast<int>(merges_.size());
-    auto const rank_at = [&](std::size_t i) {
-      auto const found = rank_.find(pair(pieces[i].symbol, pieces[i + 1].symbol));
-      return found == rank_.end() ? static_cast<int>(merges_.size()) : found->second;
-    };
-    for (std::size_t i = 0; i + 1 < pieces.size(); ++i) {
-      int const rank = rank_at(i);
-      if (rank < best) best = rank;
-    }
-    if (best == static_cast<int>(merges_.size())) return false;
-    std::vector<piece> next;
-    for (std::size_t i = 0; i < pieces.size(); ++i)
-      if (i + 1 < pieces.size() && rank_at(i) == best) {
-        next.push_back({merged_[static_cast<std::size_t>(best)], pieces[i].begin, pieces[i + 1].end});
-        ++i;
-      } else {
-        next.push_back(pieces[i]);
-      }
-    pieces.swap(next);
-    return true;
   }
 
   std::vector<merge> merges_;

@@ -23,19 +23,21 @@ namespace foal::text {
 
 namespace detail {
 
-/// The words as symbols, and every pair of neighbouring symbols with its count and the words that may hold it. A merge
-/// touches those words alone.
+/// The words as symbols in one row of linked places, and every pair of neighbouring symbols with its count and the places
+/// where it may be. A merge touches those places alone, so that a long word costs no more than many short ones.
 class bpe_learner {
  public:
   explicit bpe_learner(word_counts const& counts) {
     for (auto const& [text, count] : counts) {
-      word w{{}, count};
       std::vector<std::string_view> const parts = characters(text);
-      for (std::size_t i = 0; i < parts.size(); ++i)
-        w.symbols.push_back(symbol(std::string(parts[i]) + (i + 1 == parts.size() ? std::string(1, end_of_word) : "")));
-      words_.push_back(std::move(w));
+      std::size_t const begin = places_.size();
+      for (std::size_t i = 0; i < parts.size(); ++i) {
+        bool const last = i + 1 == parts.size();
+        int const s = symbol(std::string(parts[i]) + (last ? std::string(1, end_of_word) : ""));
+        places_.push_back({s, i == 0 ? none : begin + i - 1, last ? none : begin + i + 1, count});
+      }
     }
-    for (std::size_t i = 0; i < words_.size(); ++i) count_pairs(i, 1, unknown);
+    for (std::size_t at = 0; at < places_.size(); ++at) note(at);
     push_changed();
   }
 
@@ -50,8 +52,9 @@ class bpe_learner {
       int const left = static_cast<int>(best.key >> 32U), right = static_cast<int>(best.key & 0xFFFFFFFFU);
       merge const found{texts_[static_cast<std::size_t>(left)], texts_[static_cast<std::size_t>(right)]};
       int const whole = symbol(found.left + found.right);
-      std::vector<std::size_t> const where = std::exchange(state.where, {});
-      for (std::size_t const i : where) apply(i, left, right, whole);
+      std::vector<std::size_t> where = std::exchange(state.where, {});
+      std::sort(where.begin(), where.end());  // of three alike in a row, the first two merge
+      for (std::size_t const at : where) apply(at, left, right, whole);
       push_changed();
       merges.push_back(found);
       return true;
@@ -59,57 +62,63 @@ class bpe_learner {
     return false;
   }
 
+  /// Places that were looked at so far: the work done.
+  long long looked_at() const { return looked_at_; }
+
  private:
-  struct word {
-    std::vector<int> symbols;
-    long long count;
+  static constexpr std::size_t none = static_cast<std::size_t>(-1);
+  static constexpr int gone = -1;
+  struct place {
+    int symbol;
+    std::size_t before, after;
+    long long count;  // of the word
   };
   struct pair_state {
     long long count = 0;
-    std::vector<std::size_t> where;
+    std::vector<std::size_t> where;  // of the left symbol
   };
   struct candidate {
     long long count;
     std::uint64_t key;
   };
-  static constexpr int unknown = -1;
 
   static std::uint64_t pair(int left, int right) {
     return (static_cast<std::uint64_t>(static_cast<std::uint32_t>(left)) << 32U) | static_cast<std::uint32_t>(right);
   }
 
   int symbol(std::string const& text) {
-    auto const [place, is_new] = ids_.emplace(text, static_cast<int>(texts_.size()));
+    auto const [entry, is_new] = ids_.emplace(text, static_cast<int>(texts_.size()));
     if (is_new) texts_.push_back(text);
-    return place->second;
+    return entry->second;
   }
 
-  /// Adds sign * count for every pair of a word; notes the word at pairs with `fresh` (unknown: at every pair).
-  void count_pairs(std::size_t at, int sign, int fresh) {
-    word const& w = words_[at];
-    for (std::size_t i = 0; i + 1 < w.symbols.size(); ++i) {
-      std::uint64_t const key = pair(w.symbols[i], w.symbols[i + 1]);
-      pair_state& state = pairs_[key];
-      state.count += sign * w.count;
-      if (sign > 0 && (fresh == unknown || w.symbols[i] == fresh || w.symbols[i + 1] == fresh)) state.where.push_back(at);
-      changed_.push_back(key);
-    }
+  /// The pair that begins at a place, none where none does: adds sign times its word's count to the pair's.
+  pair_state* counted(std::size_t at, int sign) {
+    ++looked_at_;
+    if (at == none || places_[at].after == none) return nullptr;
+    std::uint64_t const key = pair(places_[at].symbol, places_[places_[at].after].symbol);
+    pair_state& state = pairs_[key];
+    state.count += sign * places_[at].count;
+    changed_.push_back(key);
+    return &state;
+  }
+
+  void note(std::size_t at) {
+    if (pair_state* const state = counted(at, 1)) state->where.push_back(at);
   }
 
   void apply(std::size_t at, int left, int right, int whole) {
-    std::vector<int>& symbols = words_[at].symbols;
-    bool found = false;
-    for (std::size_t i = 0; i + 1 < symbols.size(); ++i) found = found || (symbols[i] == left && symbols[i + 1] == right);
-    if (!found) return;  // an earlier merge took one of the two away
-    count_pairs(at, -1, unknown);
-    std::size_t to = 0;
-    for (std::size_t i = 0; i < symbols.size(); ++i) {
-      bool const both = i + 1 < symbols.size() && symbols[i] == left && symbols[i + 1] == right;
-      symbols[to++] = both ? whole : symbols[i];
-      if (both) ++i;
-    }
-    symbols.resize(to);
-    count_pairs(at, 1, whole);
+    ++looked_at_;
+    std::size_t const next = places_[at].after, before = places_[at].before;
+    // Another merge may have taken one of the two away.
+    if (places_[at].symbol != left || next == none || places_[next].symbol != right) return;
+    for (std::size_t const pair_at : {before, at, next}) counted(pair_at, -1);
+    places_[at].symbol = whole;
+    places_[at].after = places_[next].after;
+    places_[next].symbol = gone;
+    if (places_[at].after != none) places_[places_[at].after].before = at;
+    note(before);
+    note(at);
   }
 
   void push_changed() {
@@ -131,7 +140,8 @@ class bpe_learner {
     }
   };
 
-  std::vector<word> words_;
+  std::vector<place> places_;
+  long long looked_at_ = 0;
   std::vector<std::string> texts_;
   std::map<std::string, int, std::less<>> ids_;
   std::unordered_map<std::uint64_t, pair_state> pairs_;  // only ever asked, never walked through: no order of its own

@@ -4,11 +4,11 @@
 
 #include <charconv>
 #include <cstddef>
-#include <istream>
 #include <string>
 #include <string_view>
 
 #include <foal/core/error.hpp>
+#include <foal/text/encoding.hpp>
 
 namespace foal::text {
 
@@ -19,14 +19,17 @@ inline std::string entries_title(std::string_view kind, std::size_t entries) {
 
 namespace detail {
 
-/// Reads one line, without its end; false where there is none.
-inline bool read_line(std::istream& from, std::string& line, std::string const& where) {
-  if (!std::getline(from, line)) return false;
+/// Takes the first line off a text, without its end; false where there is none.
+inline bool take_line(std::string_view& text, std::string_view& line, std::string const& where) {
+  if (text.empty()) return false;
+  std::size_t const end = text.find('\n');
+  line = text.substr(0, end);
+  text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
   require(
-      line.find('\r') == std::string::npos, "cannot read ", where,
+      line.find('\r') == std::string_view::npos, "cannot read ", where,
       ", because it holds a carriage return where lines end with a line feed alone; convert the line ends from \\r\\n to "
       "\\n");
-  require(!from.eof(), "cannot read ", where,
+  require(end != std::string_view::npos, "cannot read ", where,
           ", because it has no end where every line ends with a line feed: the file was "
           "cut; write it again");
   return true;
@@ -34,13 +37,15 @@ inline bool read_line(std::istream& from, std::string& line, std::string const& 
 
 }  // namespace detail
 
-/// Calls f(line, where) for each entry of a file that begins with entries_title(kind, how many); where: "line 2 of the
-/// merges NAME". Throws foal::error where the file is something else, was cut, or has other line ends than \n.
+/// Calls f(line, where) for each entry of a text that begins with entries_title(kind, how many); where: "line 2 of the
+/// merges NAME". A byte order mark of UTF-8 is passed over. Throws foal::error where the text is something else, was cut,
+/// or has other line ends than \n.
 template <class F>
-void read_entries(std::istream& from, std::string_view kind, std::string const& name, F f) {
+void read_entries(std::string_view text, std::string_view kind, std::string const& name, F f) {
   auto const place = [&](std::size_t line) { return sentence("line ", line, " of the ", kind, " ", name); };
-  std::string line;
-  require(detail::read_line(from, line, place(1)), "cannot read the ", kind, " ", name, ", because it is empty where '",
+  text = plain_text(text, sentence("the ", kind, " ", name));
+  std::string_view line;
+  require(detail::take_line(text, line, place(1)), "cannot read the ", kind, " ", name, ", because it is empty where '",
           entries_title(kind, 0), "' is the least; give a file that foal has saved");
   std::string const before = sentence("foal ", kind, ": ");
   std::size_t entries = 0;
@@ -50,11 +55,11 @@ void read_entries(std::istream& from, std::string_view kind, std::string const& 
           before, "N entries' is expected; give a file that foal has saved");
   for (std::size_t i = 0; i < entries; ++i) {
     std::string const where = place(i + 2);
-    require(detail::read_line(from, line, where), "cannot read the ", kind, " ", name, ", because it ends after ", i, " of ",
+    require(detail::take_line(text, line, where), "cannot read the ", kind, " ", name, ", because it ends after ", i, " of ",
             entries, " entries: the file was cut; write it again");
     f(line, where);
   }
-  require(!detail::read_line(from, line, place(entries + 2)), "cannot read ", place(entries + 2), ", because it is '", line,
+  require(!detail::take_line(text, line, place(entries + 2)), "cannot read ", place(entries + 2), ", because it is '", line,
           "' where the file ends after ", entries, " entries; give the first line the number of those that follow it");
 }
 

@@ -9,13 +9,22 @@
 
 namespace foal::text {
 
-/// `token` with a space as \_, tabulator, line feed and carriage return as \t \n \r, and a backslash as \\.
+namespace detail {
+
+// What is written behind a backslash, and the character that it stands for.
+inline constexpr std::string_view escape_letters = "_tnr0\\";
+inline constexpr std::string_view escaped_characters{" \t\n\r\0\\", 6};
+
+}  // namespace detail
+
+/// `token` with a space as \_, tabulator, line feed, carriage return and the zero byte as \t \n \r \0, and a backslash as
+/// \\.
 inline std::string escaped(std::string_view token) {
   std::string result;
   for (char const c : token) {
-    char const after = c == ' ' ? '_' : c == '\t' ? 't' : c == '\n' ? 'n' : c == '\r' ? 'r' : c == '\\' ? '\\' : '\0';
-    if (after != '\0') result += '\\';
-    result += after != '\0' ? after : c;
+    std::size_t const kind = detail::escaped_characters.find(c);
+    if (kind != std::string_view::npos) result += '\\';
+    result += kind != std::string_view::npos ? detail::escape_letters[kind] : c;
   }
   return result;
 }
@@ -28,11 +37,11 @@ inline std::string unescaped(std::string_view text, std::string const& where) {
       result += text[i];
       continue;
     }
-    char const after = ++i < text.size() ? text[i] : '\0';
-    char const c = after == '_' ? ' ' : after == 't' ? '\t' : after == 'n' ? '\n' : after == 'r' ? '\r' : after;
-    require(c == '\\' || (c != after && after != '\0'), "cannot read ", where, ", because '", text,
-            "' has a backslash before neither _ t n r nor a backslash; write a backslash itself as two");
-    result += c;
+    ++i;
+    std::size_t const kind = i < text.size() ? detail::escape_letters.find(text[i]) : std::string_view::npos;
+    require(kind != std::string_view::npos, "cannot read ", where, ", because '", text,
+            "' has a backslash before neither _ t n r 0 nor a backslash; write a backslash itself as two");
+    result += detail::escaped_characters[kind];
   }
   return result;
 }

@@ -86,6 +86,7 @@ template <class Scores>
 std::vector<std::vector<hypothesis>> beam_search(Scores&& scores, std::span<int const> longest, searching how) {
   require(how.vocabulary > eos && how.beam > 0, "cannot search, because the vocabulary has ", how.vocabulary,
           " tokens and the beam ", how.beam, " places; give more than ", eos, " tokens and at least one place");
+  require_number(std::isfinite(how.alpha), "searching", "alpha", how.alpha, "a finite number");
   std::vector<std::vector<hypothesis>> done(longest.size());
   std::vector<hypothesis> live, next;
   for (std::size_t s = 0; s < longest.size(); ++s) {

@@ -1,6 +1,8 @@
 // Cutting UTF-8 text into characters.
 #pragma once
 
+#include <foal/core/config.hpp>
+
 #include <cstddef>
 #include <string_view>
 #include <vector>

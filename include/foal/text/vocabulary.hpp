@@ -6,9 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <istream>
 #include <map>
-#include <ostream>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -46,21 +44,21 @@ class vocabulary {
     return result;
   }
 
-  /// Reads what save() wrote. Throws foal::error, with `name` for the stream, where it is something else.
-  static vocabulary load(std::istream& from, std::string const& name) {
+  /// Reads what saved() wrote. Throws foal::error, with `name` for its file, where it is something else.
+  static vocabulary load(std::string_view text, std::string const& name) {
     vocabulary result;
     std::size_t number = 0;
-    read_entries(from, "vocabulary", name, [&](std::string const& line, std::string const& where) {
+    read_entries(text, "vocabulary", name, [&](std::string_view line, std::string const& where) {
       std::size_t const tab = line.find('\t');
       long long count = -1;
       char const* const end = line.data() + line.size();
-      if (tab != std::string::npos) {
+      if (tab != std::string_view::npos) {
         auto const [stop, fault] = std::from_chars(line.data() + tab + 1, end, count);
         if (stop != end || fault != std::errc{}) count = -1;
       }
       require(count >= 0, "cannot read ", where, ", because '", line,
               "' is not a token, a tabulator and a count; give a file that foal::text::vocabulary has saved");
-      entry e{unescaped(std::string_view(line).substr(0, tab), where), count};
+      entry e{unescaped(line.substr(0, tab), where), count};
       if (number >= first_token)
         result.add(std::move(e), where);
       else
@@ -75,9 +73,10 @@ class vocabulary {
 
   /// How many tokens there are, then one a line, in the order of the numbers: the token as escaped() writes it, a tabulator,
   /// its count.
-  void save(std::ostream& to) const {
-    to << entries_title("vocabulary", entries_.size()) << '\n';
-    for (entry const& e : entries_) to << escaped(e.token) << '\t' << e.count << '\n';
+  std::string saved() const {
+    std::string to = entries_title("vocabulary", entries_.size()) + '\n';
+    for (entry const& e : entries_) to += sentence(escaped(e.token), '\t', e.count, '\n');
+    return to;
   }
 
   /// How many numbers there are, the reserved ones included.

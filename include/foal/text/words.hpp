@@ -1,6 +1,8 @@
 // Cutting lines into words at whitespace, and counting words.
 #pragma once
 
+#include <foal/core/config.hpp>
+
 #include <cstddef>
 #include <functional>
 #include <map>

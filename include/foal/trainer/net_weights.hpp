@@ -5,6 +5,7 @@
 #include <vector>
 
 #include <foal/executor/engine.hpp>
+#include <foal/trainer/take.hpp>
 
 namespace foal::detail {
 
@@ -51,6 +52,18 @@ class net_weights {
   }
   void set_statistics(int stage, std::size_t which, std::vector<S> const& v) { set(stage, which, v, true); }
   void set_weights(int stage, std::size_t which, std::vector<S> const& v) { set(stage, which, v, false); }
+  /// Copies all weights and statistics of another trainer, a predictor or an evaluation of the same net, whose frozen layers
+  /// and scalar type may be others. Optimizer state and counts stay. Throws foal::error, and changes nothing, where the nets
+  /// differ. Not while a fit is at work.
+  template <has_weights From>
+  void take(From const& from) {
+    take_weights(self(), from);
+  }
+  /// The same with the averages that it keeps (optim::averaged) in place of its weights; needs an update.
+  template <has_weights From>
+  void take_average(From const& from) {
+    detail::take_average(self(), from);
+  }
   /// All parameters of all stages, one after the other.
   std::vector<S> all_weights() const {
     std::vector<S> all;

@@ -1,6 +1,8 @@
 // Conversion between float and bfloat16 on the host.
 #pragma once
 
+#include <foal/core/config.hpp>
+
 #include <bit>
 #include <cstddef>
 #include <cstdint>

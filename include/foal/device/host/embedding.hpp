@@ -1,6 +1,8 @@
 // Rows of a table by number, and the table of sinusoids, on the host.
 #pragma once
 
+#include <foal/core/config.hpp>
+
 #include <cmath>
 #include <cstddef>
 #include <limits>

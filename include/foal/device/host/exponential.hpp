@@ -1,6 +1,8 @@
 // The exponential function of the softmax: without a branch, so that loops over it vectorise.
 #pragma once
 
+#include <foal/core/config.hpp>
+
 #include <bit>
 #include <cmath>
 #include <cstdint>

@@ -1,6 +1,8 @@
 // Rows of floats as 8-bit integers with a scale each, and back, on the host.
 #pragma once
 
+#include <foal/core/config.hpp>
+
 #include <algorithm>
 #include <bit>
 #include <cmath>

@@ -3,6 +3,9 @@
 
 #include <cmath>
 #include <cstddef>
+#include <limits>
+
+#include <foal/core/config.hpp>
 
 namespace foal::device::host_ops {
 
@@ -40,6 +43,24 @@ struct map_ops {
     double sum = 0;
     for (double const part : lane) sum += part;
     return sum;
+  }
+
+  /// A number that no magnitude is above: their sum, which costs what all_finite() does. NaN only where an element is not
+  /// finite, and nothing else there.
+  template <class S>
+  static double magnitude_bound(std::size_t n, S const* x) {
+    // However it is rounded, a sum of magnitudes is not below any of them.
+    S lane[16] = {};
+    std::size_t i = 0;
+    for (; i + 16 <= n; i += 16) {
+      for (std::size_t l = 0; l < 16; ++l) lane[l] += std::abs(x[i + l]);
+    }
+    double sum = 0;
+    for (; i < n; ++i) sum += static_cast<double>(std::abs(x[i]));
+    for (S const part : lane) sum += static_cast<double>(part);
+    if (std::isfinite(sum)) return sum;
+    using limits = std::numeric_limits<double>;
+    return all_finite(n, x) ? static_cast<double>(std::numeric_limits<S>::max()) : limits::quiet_NaN();
   }
 
   /// Whether no element is infinite or NaN.

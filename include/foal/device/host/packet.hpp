@@ -1,6 +1,8 @@
 // Registers of several elements, for the kernels that are written in them: Eigen's vector types by their number of lanes.
 #pragma once
 
+#include <foal/core/config.hpp>
+
 #include <Eigen/Core>
 #include <cstddef>
 #include <cstring>

@@ -1,6 +1,8 @@
 // Positions of windows over feature maps, in order, and where each one reads and writes.
 #pragma once
 
+#include <foal/core/config.hpp>
+
 #include <cstddef>
 
 namespace foal::device::host_ops {

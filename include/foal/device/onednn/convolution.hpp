@@ -14,29 +14,35 @@ namespace foal::device::onednn_ops {
 /// over oneDNN's, forward / input / weight gradient, maps channels last and in blocks of 16 channels (float, AVX-512, one
 /// thread, 8 samples): 16 channels 32x32 1.03 / 1.12 / 1.10 and 0.84 / 1.11 / 0.91; 32 channels 16x16 1.09 / 1.17 / 1.08
 /// and 1.16 / 1.19 / 1.01; 64 channels 8x8 1.20 / 1.21 / 1.15 and 1.26 / 1.27 / 1.08.
+///
+/// Each of the three does nothing and says false where oneDNN has no way that takes no memory of its own: below AVX2 that is
+/// most gradients, later a few shapes (a stride beyond the kernel, padding beyond half of it).
 class convolution {
  public:
   convolution(library& with, window const& g, int filters, int samples)
       : with_(with), g_(g), filters_(filters), samples_(samples) {}
 
   /// y = x * weight.
-  void forward(float const* x, float const* weight, float* y) {
+  bool forward(float const* x, float const* weight, float* y) {
     one_thread const held;
     prepared& op = find(3, [&] {
       dnnl::convolution_forward::primitive_desc const what = forward_description();
       prepared made;
+      if (is_left(made, what)) return made;
       made.compute = step::of<dnnl::convolution_forward>(
           with_.engine(), what,
           {{DNNL_ARG_SRC, maps_in()}, {DNNL_ARG_WEIGHTS, what.weights_desc()}, {DNNL_ARG_DST, maps_out()}});
       to_form(made, what.weights_desc());
       return made;
     });
+    if (op.left_to_host) return false;
     op.reorder.run(with_.stream(), {weight, with_.form(op)}, with_.scratch());
     op.compute.run(with_.stream(), {x, with_.form(op), y}, with_.scratch());
+    return true;
   }
 
   /// dx = the gradient of x.
-  void input_gradient(float const* dy, float const* weight, float* dx) {
+  bool input_gradient(float const* dy, float const* weight, float* dx) {
     one_thread const held;
     prepared& op = find(4, [&] {
       dnnl::convolution_backward_data::desc const wanted(dnnl::algorithm::convolution_direct, maps_in(), any_weights(),
@@ -44,18 +50,21 @@ class convolution {
       dnnl::convolution_backward_data::primitive_desc const what(wanted, attributes(), with_.engine(),
                                                                  forward_description());
       prepared made;
+      if (is_left(made, what)) return made;
       made.compute = step::of<dnnl::convolution_backward_data>(
           with_.engine(), what,
           {{DNNL_ARG_DIFF_DST, maps_out()}, {DNNL_ARG_WEIGHTS, what.weights_desc()}, {DNNL_ARG_DIFF_SRC, maps_in()}});
       to_form(made, what.weights_desc());
       return made;
     });
+    if (op.left_to_host) return false;
     op.reorder.run(with_.stream(), {weight, with_.form(op)}, with_.scratch());
     op.compute.run(with_.stream(), {dy, with_.form(op), dx}, with_.scratch());
+    return true;
   }
 
   /// dweight += the gradient of the weight.
-  void weight_gradient(float const* x, float const* dy, float* dweight) {
+  bool weight_gradient(float const* x, float const* dy, float* dweight) {
     one_thread const held;
     prepared& op = find(5, [&] {
       dnnl::convolution_backward_weights::desc const wanted(dnnl::algorithm::convolution_direct, maps_in(), any_weights(),
@@ -64,6 +73,7 @@ class convolution {
                                                                     forward_description());
       dnnl::memory::desc const form = what.diff_weights_desc();
       prepared made;
+      if (is_left(made, what)) return made;
       made.compute = step::of<dnnl::convolution_backward_weights>(
           with_.engine(), what, {{DNNL_ARG_SRC, maps_in()}, {DNNL_ARG_DIFF_DST, maps_out()}, {DNNL_ARG_DIFF_WEIGHTS, form}});
       dnnl::reorder::primitive_desc const back(with_.engine(), form, with_.engine(), weights(), attributes(true));
@@ -71,8 +81,10 @@ class convolution {
       made.form_bytes = form.get_size();
       return made;
     });
+    if (op.left_to_host) return false;
     op.compute.run(with_.stream(), {x, dy, with_.form(op)}, with_.scratch());
     op.reorder.run(with_.stream(), {with_.form(op), dweight}, with_.scratch());
+    return true;
   }
 
  private:
@@ -83,6 +95,11 @@ class convolution {
   template <class Make>
   prepared& find(int op, Make make) {
     return with_.op({{op, g_.height, g_.width, g_.channels, g_.kernel, g_.stride, g_.padding, filters_, samples_}}, make);
+  }
+
+  template <class Description>
+  static bool is_left(prepared& made, Description const& what) {
+    return made.left_to_host = takes_memory(what.impl_info_str());
   }
 
   desc maps_in() const { return {{samples_, g_.channels, g_.height, g_.width}, f32, tag::nhwc}; }

@@ -12,6 +12,7 @@
 #include <foal/core/config.hpp>
 #include <foal/device/host/memory.hpp>
 #include <foal/device/onednn/one_thread.hpp>
+#include <foal/device/onednn/own_memory.hpp>
 #include <foal/device/onednn/step.hpp>
 
 namespace foal::device::onednn_ops {
@@ -31,11 +32,12 @@ struct key_hash {
 };
 
 /// An op: its primitive, and where oneDNN wants the weights in a layout of its own (their form), the reorder between the
-/// form and the canonical layout. The form lives for one call.
+/// form and the canonical layout. The form lives for one call. Or the word that oneDNN would take memory of its own for it.
 struct prepared {
   step compute, reorder;
   std::size_t form_bytes = 0;
   std::uint64_t last_used = 0;
+  bool left_to_host = false;
 };
 
 /// oneDNN for one thread at a time. Primitives are made when their extents are first met and found again; of more than
@@ -65,6 +67,7 @@ class library {
   dnnl::engine const& engine() const { return engine_; }
   dnnl::stream const& stream() const { return stream_; }
   std::size_t primitives() const { return known_.size(); }
+  product_way products() const { return products_; }
   /// Bytes that this object allocated for scratch and forms beyond the room it was given.
   std::size_t bytes_held() const { return own_ != nullptr ? room_bytes_ : 0; }
 
@@ -85,6 +88,11 @@ class library {
   }
 
   void* scratch() const { return room_; }
+  /// The same for at least so many bytes.
+  void* scratch(std::size_t bytes) {
+    reserve(bytes);
+    return room_;
+  }
   void* form(prepared const& p) const { return room_ + scratch_bytes(p); }
 
  private:
@@ -123,6 +131,7 @@ class library {
   std::byte* room_;
   std::size_t room_bytes_;
   void* own_ = nullptr;
+  product_way products_ = way_of_products();
   dnnl::engine engine_;
   dnnl::stream stream_;
   std::unordered_map<key, prepared, key_hash> known_;

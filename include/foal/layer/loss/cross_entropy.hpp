@@ -13,13 +13,14 @@ namespace foal::loss {
 
 /// Cross-entropy between softmax(x) and class indices, with the target smoothed to (1 - e) onehot + e / classes. A feature
 /// map or sequence is classified at each of its positions, over its channels. A target
-/// `ignored` (padding) has no loss, no gradient and no weight; any other index outside [0, classes) gives NaN: data loaders
-/// refuse it.
+/// `ignored` (padding) has no loss, no gradient and no weight; any other index outside [0, classes) gives NaN: runs refuse
+/// it before they call this.
 struct cross_entropy {
   using role = foal::role::loss;
   using target = std::int32_t;
   static constexpr char const* name = "cross_entropy";
   static constexpr bool ragged = true;
+  static constexpr bool classes = true;
 
   static constexpr target ignored = device::ignored_target;
 

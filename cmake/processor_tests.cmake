@@ -1,0 +1,53 @@
+# The kernels of other processors, as far as this one can run them, so that no machine is the first to see its own. Each is
+# one test, of a whole program; its name says the instructions.
+
+# foal_test_processor(NAME PROGRAM ISA): with oneDNN, which chooses at run time, held to ISA. (DNNL_: its older name.)
+function(foal_test_processor name program isa)
+  add_test(NAME "${name}" COMMAND ${program} --warn NoTests)
+  set_tests_properties("${name}" PROPERTIES LABELS device TIMEOUT 600
+                       ENVIRONMENT "ONEDNN_MAX_CPU_ISA=${isa};DNNL_MAX_CPU_ISA=${isa}")
+endfunction()
+
+foreach(stem IN ITEMS onednn onednn_training)
+  if(TARGET ${stem}_test)
+    foreach(isa IN ITEMS SSE41 AVX AVX2 AVX512_CORE)
+      foal_test_processor("device/${stem}/all cases, oneDNN held to ${isa}" ${stem}_test ${isa})
+    endforeach()
+  endif()
+endforeach()
+
+# foal's own kernels are chosen as they are compiled: for any processor, or by FOAL_NATIVE for this one. What is neither is
+# compiled here.
+set(flags_of_any_processor)
+set(flags_of_avx2 -mavx2 -mfma)
+set(kinds avx2)
+if(FOAL_NATIVE)
+  list(APPEND kinds any_processor)
+endif()
+set(can_run_avx2 OFF)
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64)$" AND EXISTS /proc/cpuinfo)
+  file(STRINGS /proc/cpuinfo can_run_avx2 LIMIT_COUNT 1 REGEX "^flags.* avx2 .*fma |^flags.* fma .*avx2 ")
+endif()
+if(NOT can_run_avx2)
+  message(STATUS "the kernels of AVX2 are not tested, because this processor has none")
+  list(REMOVE_ITEM kinds avx2)
+endif()
+
+foreach(kind IN LISTS kinds)
+  foreach(test IN LISTS foal_tests)
+    foal_test_links(links ${test})
+    if(NOT test MATCHES "^device/(host.*|onednn)$" OR NOT links)
+      continue()
+    endif()
+    get_filename_component(stem ${test} NAME)
+    set(target ${stem}_test_of_${kind})
+    list(TRANSFORM links REPLACE "^foal_program$" foal_any_processor)
+    add_executable(${target} ${test}_test.cpp)
+    target_link_libraries(${target} PRIVATE ${links})
+    target_compile_options(${target} PRIVATE ${flags_of_${kind}})
+    target_include_directories(${target} PRIVATE "${PROJECT_SOURCE_DIR}")
+    set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF)
+    add_dependencies(device_tests ${target})
+    foal_test_processor("${test}/all cases, compiled for ${kind}" ${target} AVX2)
+  endforeach()
+endforeach()

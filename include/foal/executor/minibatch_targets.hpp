@@ -1,0 +1,108 @@
+// The targets of a minibatch: asked of the source before its first loss, looked at, and counted.
+#pragma once
+
+#include <string>
+
+#include <foal/executor/bound_stage.hpp>
+#include <foal/executor/check_source.hpp>
+
+namespace foal::executor {
+
+/// One microbatch in the run.
+struct position {
+  std::uint32_t microbatch = 0;  ///< in the phase; picks the slots of rings
+  long long global = 0;          ///< in the run; picks samples and random numbers
+};
+
+/// Microbatches whose targets are kept at once: where they are counted, all of a minibatch.
+inline int target_slots(run_tables const& t, run_values const& v) { return t.loss.count == nullptr ? 1 : v.microbatches; }
+
+/// What the last stage's F asks of a source beside inputs. Called by the stage's worker.
+class minibatch_targets {
+ public:
+  /// host: room for target_slots() microbatches, where the device has memory of its own.
+  minibatch_targets(run_tables const& t, run_values const& v, source_functions const& source, std::byte* host)
+      : t_(t), v_(v), source_(source), host_(host) {}
+
+  /// Brings the targets of a microbatch to b.targets, and gives where they are; null: the loss takes none. Throws
+  /// foal::error where one of its minibatch is a class number that the model does not have.
+  void* load(bound_stage& b, position p) const {
+    if (t_.loss.targets_per_sample == 0) return nullptr;
+    bool const ahead = t_.loss.count != nullptr;
+    auto const j = static_cast<std::uint32_t>(p.global % v_.microbatches);
+    if (!ahead)
+      source_.targets(source_.self, p.global + source_.shift, host_place(b, 0));
+    else if (b.weighed != p.global / v_.microbatches)
+      load_minibatch(b, p.global / v_.microbatches);
+    if (t_.device.host_memory) return host_place(b, ahead ? j : 0);
+    void* const to = b.targets.at(0);
+    t_.device.copy_in(b.device, to, host_place(b, ahead ? j : 0), bytes());
+    return to;
+  }
+
+  /// (weight of the minibatch) / N: what the gradient of its losses is divided by. Needs load().
+  double divide(bound_stage& b, position p) const {
+    if (source_.weight == nullptr && t_.loss.count == nullptr) return t_.loss.sample_weight * v_.microbatch_size;
+    long long const minibatch = p.global / v_.microbatches;
+    if (t_.loss.count == nullptr && b.weighed != minibatch) weigh(b, minibatch, 0);
+    return b.weight > 0 ? b.weight / v_.microbatches : 1;  // without a target that counts all gradients are 0
+  }
+
+ private:
+  std::size_t bytes() const {
+    return static_cast<std::size_t>(t_.loss.targets_per_sample) * static_cast<std::size_t>(v_.microbatch_size) *
+           t_.loss.target_bytes;
+  }
+  std::byte* host_place(bound_stage const& b, std::uint32_t j) const {
+    return (t_.device.host_memory ? b.targets.base : host_) + j * bytes();
+  }
+
+  void load_minibatch(bound_stage& b, long long minibatch) const {
+    long long counted = 0;
+    int const classes = b.table->output.channels();
+    for (int j = 0; j < v_.microbatches; ++j) {
+      long long const m = minibatch * v_.microbatches + j + source_.shift;
+      std::byte* const to = host_place(b, static_cast<std::uint32_t>(j));
+      lengths_of_axes n;
+      if (!b.ahead.empty()) {
+        b.ahead[0].load(source_, m);
+        n = b.ahead[0].all();
+      }
+      int const samples = samples_at(b.table->output, n, v_.microbatch_size);
+      long long const each = t_.loss.targets(at_length(b.table->output, n));
+      source_.targets(source_.self, m, to);
+      lower::target_counts const found = t_.loss.count(to, each * samples, classes);
+      if (found.misfit >= 0) refuse(b, m, each, found, classes);
+      counted += found.counted;
+    }
+    weigh(b, minibatch, static_cast<double>(counted));
+  }
+
+  /// Asked of a source once a minibatch: it may have to look at every sample.
+  void weigh(bound_stage& b, long long minibatch, double counted) const {
+    long long const number = minibatch + source_.shift / v_.microbatches;  // the source's
+    b.weight = source_.weight == nullptr ? counted : source_.weight(source_.self, number);
+    require(b.weight >= 0, "cannot train on minibatch ", number, ", because its source says that it weighs ", b.weight,
+            "; give a weight of 0 or more");
+    b.weighed = minibatch;
+  }
+
+  [[noreturn]] void refuse(bound_stage const& b, long long m, long long each, lower::target_counts const& found,
+                           int classes) const {
+    sample_bounds const bounds = b.ahead.empty() ? sample_bounds{} : b.ahead[0].bounds(b.table->output);
+    int i = static_cast<int>(found.misfit / std::max(each, 1LL));
+    if (bounds.begin != nullptr)
+      for (i = 0; bounds.begin[i + 1] <= found.misfit; ++i) {
+      }
+    std::string const where = source_.sample == nullptr ? sentence("sample ", i, " of microbatch ", m)
+                                                        : sentence("sample ", source_.sample(source_.self, m, i));
+    throw error(misfit_sentence(where, found.value, classes));
+  }
+
+  run_tables const& t_;
+  run_values const& v_;
+  source_functions source_;
+  std::byte* host_;
+};
+
+}  // namespace foal::executor

@@ -1,0 +1,120 @@
+// Whether an update leaves every number finite: known before anything is written.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+
+#include <foal/executor/bound_stage.hpp>
+#include <foal/tensor/plan.hpp>
+
+namespace foal::executor {
+
+/// Elements of a parameter whose update is tried at once: few enough to stay in the first cache, but on a device with its
+/// own memory, where each op costs a call, more.
+inline std::size_t trial_block(run_tables const& t) { return t.device.host_memory ? 256 : std::size_t{1} << 16U; }
+
+/// Arrays that an update writes: weights, gradient and all states.
+inline std::size_t trial_arrays(run_tables const& t) {
+  return 2 + static_cast<std::size_t>(t.policies.optimizer_states + t.policies.delay_states);
+}
+
+/// Room that a stage needs for a trial.
+inline std::size_t trial_bytes(run_tables const& t, lower::stage_table const& s) {
+  std::size_t most = 0;
+  for (lower::parameter_row const& p : s.parameters)
+    if (p.kind == lower::ownership::trained && p.home_stage < 0) most = std::max(most, static_cast<std::size_t>(p.size));
+  return padded(std::min(most, trial_block(t)) * t.scalar_bytes) * trial_arrays(t);
+}
+
+/// Reads the gradient once, as a check for finite numbers does; the rest follows from bounds on the stage's numbers, which
+/// are carried from update to update. Where they do not tell, they are measured; where those do not tell either, or the
+/// policies know no bounds, the update, which is elementwise, is done on copies, block by block, before it is done.
+class update_check {
+ public:
+  explicit update_check(run_tables const& tables) : t_(tables) {}
+
+  /// Fills in the call's arrays of a parameter.
+  void place(lower::update_call& c, bound_stage const& b, lower::parameter_row const& p, bool compensate) const {
+    std::size_t const offset = static_cast<std::size_t>(p.offset) * t_.scalar_bytes;
+    c.n = static_cast<std::size_t>(p.size);
+    c.w = b.w + offset;
+    c.g = b.g + offset;
+    for (int k = 0; k < t_.policies.optimizer_states; ++k) c.states[k] = b.states[k] + offset;
+    c.compensate = compensate && b.delay_acts_on(p);
+    for (int k = 0; c.compensate && k < t_.policies.delay_states; ++k)
+      c.delay_states[k] = b.delay_state(k, p, t_.scalar_bytes);
+  }
+
+  /// What the update would write that is not finite; empty: nothing. gradient: no magnitude of the
+  /// stage's is above it.
+  std::string find_non_finite(bound_stage& b, lower::update_call c, double gradient, bool compensate) const {
+    if (t_.policies.bound != nullptr) {
+      c.compensate = compensate;
+      if (b.bounded && known(b, c, gradient)) return {};
+      measure(b, c, compensate);
+      b.bounded = true;
+      if (known(b, c, gradient)) return {};
+      b.bounded = false;
+    }
+    for (lower::parameter_row const& p : b.table->parameters) {
+      if (p.kind != lower::ownership::trained || p.home_stage >= 0) continue;
+      place(c, b, p, compensate);
+      if (std::string what = try_parameter(b, c, p); !what.empty()) return what;
+    }
+    return {};
+  }
+
+ private:
+  bool known(bound_stage& b, lower::update_call const& c, double gradient) const {
+    lower::update_bounds after = b.bounds;
+    after.g = gradient;
+    if (!t_.policies.bound(c, after)) return false;
+    b.bounds = after;
+    return true;
+  }
+
+  void measure(bound_stage& b, lower::update_call c, bool compensate) const {
+    auto const n = static_cast<std::size_t>(b.table->trained_elements);
+    b.bounds = {};
+    b.bounds.w = t_.device.magnitude_bound(b.device, n, b.w);
+    for (int k = 0; k < t_.policies.optimizer_states; ++k)
+      b.bounds.state[k] = t_.device.magnitude_bound(b.device, n, b.states[k]);
+    for (lower::parameter_row const& p : b.table->parameters) {
+      if (!compensate || !b.delay_acts_on(p) || p.home_stage >= 0) continue;
+      place(c, b, p, compensate);
+      for (int k = 0; k < t_.policies.delay_states; ++k)
+        b.bounds.delay[k] = std::max(b.bounds.delay[k], t_.device.magnitude_bound(b.device, c.n, c.delay_states[k]));
+    }
+  }
+
+  std::string try_parameter(bound_stage const& b, lower::update_call const& whole, lower::parameter_row const& p) const {
+    std::size_t const block = std::min(whole.n, trial_block(t_)), room = padded(block * t_.scalar_bytes);
+    for (std::size_t first = 0; first < whole.n; first += block) {
+      lower::update_call c = whole;
+      c.n = std::min(block, whole.n - first);
+      std::byte* at = b.trial;
+      auto const copy = [&](void*& array) {
+        if (array == nullptr) return;
+        t_.device.copy(b.device, at, static_cast<std::byte const*>(array) + first * t_.scalar_bytes, c.n * t_.scalar_bytes);
+        array = at;
+        at += room;
+      };
+      copy(c.w);
+      copy(c.g);
+      for (void*& s : c.states) copy(s);
+      for (void*& s : c.delay_states) copy(s);
+      t_.policies.update(c);
+      auto const bad = [&](void const* array) { return array != nullptr && !t_.device.all_finite(b.device, c.n, array); };
+      if (bad(c.w)) return "new value of " + p.name;
+      if (std::any_of(std::begin(c.states), std::end(c.states), bad)) return "optimizer's new state of " + p.name;
+      if (std::any_of(std::begin(c.delay_states), std::end(c.delay_states), bad))
+        return "delay policy's new state of " + p.name;
+    }
+    return {};
+  }
+
+  run_tables const& t_;
+};
+
+}  // namespace foal::executor
