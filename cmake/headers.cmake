@@ -36,6 +36,7 @@ set(foal_headers
     foal/report/statistics.hpp
     foal/report/svg.hpp
     foal/report/table.hpp
+    foal/report/terminal.hpp
     foal/report/trace.hpp
     foal/report/trace_json.hpp
     foal/report/trace_svg.hpp

@@ -131,6 +131,7 @@ set(foal_tests
     executor/weights
     executor/wire
     executor/worker
+    foal
     gpt/draw
     layer/attention
     layer/check_gradient
