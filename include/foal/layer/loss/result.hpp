@@ -5,9 +5,9 @@
 // targets are class numbers, one for each position of its input, says so with
 //   static constexpr bool classes = true    targets are 0 to channels - 1; every other one is refused with a sentence
 //   static constexpr target ignored = ...   none; a target that does not count: no loss, no gradient, no weight
+// Then a run counts, before the first loss of a minibatch, the targets of the minibatch that count, and divides by that.
 // It may say static constexpr bool has_accuracy, whether its `correct` means something; if it does not say so, it does where
 // target is not void. Without, no accuracy is reported.
-// Then a run counts, before the first loss of a minibatch, the targets of the minibatch that count, and divides by that.
 #pragma once
 
 #include <foal/core/config.hpp>
