@@ -50,7 +50,9 @@ set(foal_example_parts
 
 # tests/<name>_test.cpp; the target is the file's name, with the folder in front where two folders have one
 set(foal_tests
+    cases/cifar_missing_part
     cases/grouping_locale
+    cases/idx_folder_beside
     cases/ignored_labels
     cases/labels_from_one
     cases/metrics_file
