@@ -154,6 +154,7 @@ set(foal_tests
     model/partition
     model/stages
     optim/averaged
+    optim/grouped
     optim/optim
     options/arguments
     options/minibatches

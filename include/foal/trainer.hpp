@@ -217,6 +217,8 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
   config const& values() const { return values_; }
   /// The hook with what it has collected. Not while a fit is at work.
   hook_type& hook() { return values_.hook; }
+  /// The learning rate's numbers, to be told a loss (lr::plateau) or changed. Not while a fit is at work.
+  lr_type& lr() { return values_.lr; }
   long long updates() const { return engine_.updates(); }
 
  private:
