@@ -196,6 +196,7 @@ set(foal_headers
     foal/lower/checks.hpp
     foal/lower/describe.hpp
     foal/lower/device.hpp
+    foal/lower/frozen_rows.hpp
     foal/lower/functions.hpp
     foal/lower/hook.hpp
     foal/lower/lifetimes.hpp
@@ -213,11 +214,13 @@ set(foal_headers
     foal/lower/wire.hpp
 
     foal/executor/any_source.hpp
+    foal/executor/arena.hpp
     foal/executor/bound_stage.hpp
     foal/executor/calls.hpp
     foal/executor/check_sizes.hpp
     foal/executor/check_source.hpp
     foal/executor/check_values.hpp
+    foal/executor/copy_distance.hpp
     foal/executor/diagnostic.hpp
     foal/executor/diagnostics.hpp
     foal/executor/drive.hpp
@@ -231,11 +234,17 @@ set(foal_headers
     foal/executor/minibatch_targets.hpp
     foal/executor/moves.hpp
     foal/executor/ops.hpp
+    foal/executor/phase_state.hpp
     foal/executor/probe.hpp
+    foal/executor/run_losses.hpp
     foal/executor/run_plan.hpp
+    foal/executor/run_request.hpp
+    foal/executor/run_teller.hpp
     foal/executor/shared_wires.hpp
+    foal/executor/stall_watch.hpp
     foal/executor/tables.hpp
     foal/executor/tied.hpp
+    foal/executor/usage.hpp
     foal/executor/update_check.hpp
     foal/executor/weights.hpp
     foal/executor/worker.hpp
@@ -251,6 +260,7 @@ set(foal_headers
     foal/zoo/gpt.hpp
     foal/zoo/resnet.hpp
     foal/zoo/transformer.hpp
+    foal/trainer/epoch_log.hpp
     foal/trainer/facts.hpp
     foal/trainer/fit_report.hpp
     foal/trainer/net_weights.hpp

@@ -53,7 +53,10 @@ set(foal_tests
     cases/grouping_locale
     cases/ignored_labels
     cases/labels_from_one
+    cases/metrics_file
     cases/metadata_not_utf8
+    cases/one_minibatch
+    cases/save_when_evaluated
     cases/translate_texts
     checkpoint/convert_weights
     checkpoint/element_types
@@ -104,6 +107,7 @@ set(foal_tests
     device/onednn
     device/onednn_training
     device/timed
+    executor/arena
     executor/borrowed
     executor/calls
     executor/check_sizes
@@ -118,6 +122,7 @@ set(foal_tests
     executor/memory
     executor/phases
     executor/recompute
+    executor/run_request
     executor/shared_wires
     executor/storage
     executor/thick
@@ -211,6 +216,7 @@ set(foal_tests
     text/vocabulary
     text/words
     trainer
+    trainer/epoch_log
     transport/local
     utilisation/resnet50_sizes
     zoo/resnet
@@ -231,13 +237,13 @@ set(foal_fail_tests
     correction_of_a_stash
     cpp17
     cpp17_of_a_leaf
+    delay_functor_of_other_states
     delay_policy_without_effect
     empty_model
+    evaluation_on_a_dataset
     fast_math
     fastest
     finite_math
-    delay_functor_of_other_states
-    evaluation_on_a_dataset
     fit_of_a_dataset
     hook_of_another_scalar
     layer_as_net

@@ -60,6 +60,16 @@ struct net : zoo::transformer<zoo::transformer_size{.encoder_layers = 1,
                                                     .dropout_percent = 0,
                                                     .where = zoo::norm::before}> {};
 
+/// Batches as they are, but for the weight of a minibatch.
+struct weightless {
+  data::sequence_batches<reversed> const& from;
+  bool ragged() const { return from.ragged(); }
+  lengths_of_axes lengths(long long m) const { return from.lengths(m); }
+  void sample_lengths(long long m, int axis, int* n) const { from.sample_lengths(m, axis, n); }
+  void inputs(long long m, int entry, float* x) const { from.inputs(m, entry, x); }
+  void targets(long long m, std::int32_t* t) const { from.targets(m, t); }
+};
+
 template <class Schedule>
 using run = trainer<net, loss::cross_entropy, Schedule, optim::adam>;
 
@@ -86,6 +96,37 @@ TEST_CASE("The mean loss counts tokens, whatever the microbatches are", "[sequen
   auto const whole = first(8, 1), cut = first(2, 4);
   CHECK(whole.first == Approx(cut.first).epsilon(1e-4));
   CHECK(whole.second == Approx(cut.second).epsilon(1e-4));
+}
+
+TEST_CASE("Batches of sequences without a weight are weighed by their tokens, padded or ragged", "[sequences]") {
+  reversed const data;
+  for (data::layout lie : {data::layout::padded, data::layout::ragged}) {
+    data::sequence_batches<reversed> const from(data, {.microbatch_size = 4, .microbatches = 2, .seed = 3}, lie);
+    run<schedule::gpipe> with({.microbatch_size = 4, .microbatches = 2, .lr = {.rate = 3e-3}}),
+        without({.microbatch_size = 4, .microbatches = 2, .lr = {.rate = 3e-3}});
+    with.run(from, {.minibatches = 5});
+    without.run(weightless{from}, {.minibatches = 5});
+    CHECK(without.all_weights() == with.all_weights());
+  }
+}
+
+TEST_CASE("A token that the model does not have is named with its sample", "[sequences]") {
+  struct wrong : reversed {
+    void write_target(long long i, int row, std::int32_t* t) const {
+      reversed::write_target(i, row, t);
+      if (i == 41) t[1] = 99;
+    }
+  };
+  struct lying : wrong {
+    int classes() const { return vocabulary; }
+  };
+  run<schedule::gpipe> t({.microbatch_size = 4, .microbatches = 2});
+  auto const named = Catch::Matchers::Contains("cannot use sample 41, because its target is 99 and the model has 8 classes");
+  CHECK_THROWS_WITH(t.fit(wrong{}, {.quiet = true}), named);
+  CHECK_THROWS_WITH(t.evaluate(wrong{}), named);
+  CHECK(t.updates() == 0);
+  CHECK_THROWS_WITH(t.evaluate(lying{}), named);
+  CHECK_THROWS_WITH(t.fit(lying{}, {.quiet = true}), named);
 }
 
 TEST_CASE("Sequences that do not fit are refused in a sentence", "[sequences]") {

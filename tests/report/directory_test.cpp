@@ -18,4 +18,7 @@ TEST_CASE("a directory is made with those above it, and may be there", "[report]
         0);
   CHECK(foal_test::complaint([&] { foal::report::make_directory(folder / "plain/below"); }).find("Not a directory") !=
         std::string::npos);
+  std::filesystem::create_symlink("loop", folder / "loop");
+  CHECK_THAT(foal_test::complaint([&] { foal::report::make_directory(folder / "loop/below"); }),
+             Catch::Contains("Too many levels of symbolic links"));
 }

@@ -92,8 +92,9 @@ void write_arrays(std::string const& path, Trainer const& t, metadata about, Val
 }  // namespace detail
 
 /// Writes every parameter and every running statistic of a trainer as "<layer number>.<layer>.<parameter>", in its scalar
-/// type and PyTorch's layouts (array_layout), whole or not at all. `about` goes into the metadata. Not while a fit is at
-/// work. Optimizer state and the count of updates are not in it: these are weights, not a run.
+/// type and PyTorch's layouts (array_layout), whole or not at all. `about` goes into the metadata. Refused while a fit
+/// is at work, but for a callback of an evaluation, which writes what was evaluated. Optimizer state and the count of
+/// updates are not in it: these are weights, not a run.
 template <class Trainer>
 void write_safetensors(std::string const& path, Trainer const& t, metadata about = {}) {
   detail::write_arrays(path, t, std::move(about), [&](int stage, std::size_t which) { return t.weights(stage, which); });

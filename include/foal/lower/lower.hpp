@@ -11,6 +11,7 @@
 #include <foal/layer/initialise.hpp>
 #include <foal/lower/checks.hpp>
 #include <foal/lower/device.hpp>
+#include <foal/lower/frozen_rows.hpp>
 #include <foal/lower/policies.hpp>
 #include <foal/lower/run_tables.hpp>
 #include <foal/lower/stage.hpp>
@@ -149,14 +150,19 @@ run_tables lower(schedule::extent size, bool thick,
 
   values.check();
   auto const& d = Net::description;
-  schedule::program program = detail::without_frozen(schedule::generate(values.schedule, size), d.row, d.size);
+  schedule::program program = schedule::generate(values.schedule, size);
+  if (schedule::verdict const bad = schedule::well_formed(program.view()); !bad) throw error(schedule::text(bad));
+  require(program.size() == size, "cannot train ", size.stages, " stages on ", size.ranks, " ranks with ", size.microbatches,
+          " microbatches, because the schedule ", Schedule::name, " built a program for ", program.size().stages, ", ",
+          program.size().ranks, " and ", program.size().microbatches, "; build what build() is asked for");
+  std::vector<model_row> const rows = frozen_rows(d.row, d.size, program.view());
+  program = detail::without_frozen(std::move(program), rows.data(), d.size);
   bool const split = thick || detail::splits_weight_gradient(program.view());
   t.thick = thick;
   t.ranks = size.ranks;
   t.rank_of.assign(static_cast<std::size_t>(size.stages), 0);
   for (int r = 0; r < size.ranks; ++r)
-    for (schedule::op const& o : program.view().rank(r))
-      if (o.stage >= 0 && o.stage < size.stages) t.rank_of[static_cast<std::size_t>(o.stage)] = r;
+    for (schedule::op const& o : program.view().rank(r)) t.rank_of[static_cast<std::size_t>(o.stage)] = r;
   if constexpr (Warmup::synchronous_phase)
     if (values.warmup.minibatches > 0) {
       t.phases.push_back(
@@ -169,7 +175,7 @@ run_tables lower(schedule::extent size, bool thick,
   foal::detail::input_list inputs;
   inputs.count = d.inputs;
   for (int e = 0; e < d.inputs; ++e) inputs.sample[e] = d.input_entry[e];
-  t.stages = lower_stages(d.row, d.size, d.stages, inputs, split, functions.found.data());
+  t.stages = lower_stages(rows.data(), d.size, d.stages, inputs, split, functions.found.data());
   for (phase_table const& phase : t.phases)
     for (std::size_t s = 0; s < t.stages.size(); ++s)
       require(!t.stages[s].borrows() || !phase.facts.stage[s].backward_crosses, "cannot train tied weights of stage ", s,

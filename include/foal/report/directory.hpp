@@ -6,6 +6,7 @@
 #include <system_error>
 
 #include <foal/core/error.hpp>
+#include <foal/core/file.hpp>
 
 namespace foal::report {
 
@@ -13,7 +14,7 @@ namespace foal::report {
 inline void make_directory(std::string const& path) {
   std::error_code code;
   std::filesystem::create_directories(path, code);
-  require(std::filesystem::is_directory(path), "cannot make the directory ", path, ", because ",
+  require(what_is(path) == under_name::folder, "cannot make the directory ", path, ", because ",
           code ? sentence("the system says: ", code.message()) : std::string("a file of that name exists"),
           "; name another directory");
 }

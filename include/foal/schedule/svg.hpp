@@ -41,7 +41,7 @@ class picture {
         slots_ = std::max(slots_, o.slot + 1);
       }
     }
-    require(static_cast<long long>(slots_) * v.size.ranks <= 1 << 22, "cannot draw ", v.size.ranks, " ranks and ", slots_,
+    require(static_cast<long long>(slots_) * v.size.ranks <= 1 << 20, "cannot draw ", v.size.ranks, " ranks and ", slots_,
             " slots, because nobody could see them; draw fewer minibatches, or use fewer slots");
     units_ = two_units(v) ? (recomputes(v) ? 3 : 2) : 1;
     int const ranks = std::max(v.size.ranks, 1);

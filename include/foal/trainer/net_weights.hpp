@@ -25,8 +25,9 @@ class net_weights {
   static constexpr int average_state = average_of<typename Types::optim_type>();
 
  public:
-  /// A parameter's values, in its canonical layout; a tied one's are its home's. `which`: number among the stage's
-  /// parameters. Throws foal::error where there is none of that number, as all the functions below.
+  /// A parameter's values, in its canonical layout; a tied one's are its home's. A callback of an evaluation reads what was
+  /// evaluated; while a fit is at work all other reads are refused. `which`: number among the stage's parameters. Throws
+  /// foal::error where there is none of that number, as all the functions below.
   std::vector<S> weights(int stage, std::size_t which) const {
     auto const& p = self().engine_.row(stage, which);
     std::vector<S> v(static_cast<std::size_t>(p.size));
