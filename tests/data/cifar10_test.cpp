@@ -110,3 +110,12 @@ TEST_CASE("cifar10 refuses truncations and survives mutations") {
   CHECK(refused > 1000);
   CHECK(refused < 10000);
 }
+
+TEST_CASE("cifar10 finds a directory whatever the bytes of its name") {
+  temporary_directory const dir;
+  std::string const odd = dir / "l\xE4uft\x1b";
+  std::filesystem::create_directory(odd);
+  write(odd + "/data_batch_1.bin", records(2, 3));
+  write(odd + "/test_batch.bin", records(2, 5));
+  CHECK(foal::data::cifar10(odd).train.size() == 2);
+}

@@ -155,7 +155,9 @@ class stage_ops : public stage_weights {
     c.moment = b.moment();
     c.moment.rate = rate;
     bool const compensate = t_.compensates && b.compensates(t_.policies.delay_states);
-    if (std::string what = check_.find_non_finite(b, c, bound, compensate); !what.empty()) return what;
+    c.compensate = compensate;
+    if (!check_.stays_finite(b, c, bound))
+      if (std::string what = check_.find_non_finite(b, c, bound, compensate); !what.empty()) return what;
     keep_version(b);
     show(b, [&](probe& to) { to.before_update(b); });
     for (lower::parameter_row const& p : b.table->parameters) {
