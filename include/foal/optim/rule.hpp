@@ -10,8 +10,8 @@ namespace foal::optim {
 
 /// A parameter before the run.
 struct parameter_view {
-  std::string_view layer;  ///< what the layer calls itself: "linear"
-  std::string_view name;   ///< and the parameter: "weight"
+  std::string_view layer{};  ///< what the layer calls itself: "linear"
+  std::string_view name{};   ///< and the parameter: "weight"
   shape extent{};
   int number = 0;  ///< global layer number
   int stage = 0, stages = 1;

@@ -10,6 +10,7 @@
 
 #include <foal/core/error.hpp>
 #include <foal/lower/run_tables.hpp>
+#include <foal/model/stages.hpp>
 
 namespace foal {
 
