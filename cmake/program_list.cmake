@@ -162,6 +162,7 @@ set(foal_tests
     model/partition
     model/stages
     optim/averaged
+    optim/grouped
     optim/optim
     options/arguments
     options/minibatches
@@ -258,6 +259,7 @@ set(foal_fail_tests
     not_a_layer
     optimizer_of_other_states
     optimizer_without_prepare
+    policy_of_no_known_role
     policy_without_role
     prediction_beside_a_stash
     rescheduling_without_effect
@@ -269,6 +271,7 @@ set(foal_fail_tests
     skip_shapes_differ
     storage_of_doubles
     tied_and_frozen
+    two_losses
     two_optimizers
     unknown_option
     unknown_value

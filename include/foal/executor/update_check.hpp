@@ -38,6 +38,8 @@ class update_check {
   void place(lower::update_call& c, bound_stage const& b, lower::parameter_row const& p, bool compensate) const {
     std::size_t const offset = static_cast<std::size_t>(p.offset) * t_.scalar_bytes;
     c.n = static_cast<std::size_t>(p.size);
+    c.rule = p.rule;
+    c.moment.rate = c.rate * p.rule.rate_factor;
     c.w = b.w + offset;
     c.g = b.g + offset;
     for (int k = 0; k < t_.policies.optimizer_states; ++k) c.states[k] = b.states[k] + offset;
