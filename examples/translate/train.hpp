@@ -203,7 +203,8 @@ outcome train_with(settings const& s, task const& t, std::function<void(std::str
     averaged = foal::checkpoint::read_safetensors(s.load, trainer).count(foal::checkpoint::weights_key) > 0;
   if (!out.divergence.empty()) return out;
   if (!s.save.empty()) {
-    foal::checkpoint::metadata const about{{"method", s.method}, {"data", foal::printable(t.name)}};  // a path may be no UTF-8
+    foal::checkpoint::metadata const about{{"method", s.method},
+                                           {"data", foal::printable(t.name)}};  // a path may be no UTF-8
     options::results written("translate");
     written.write(s.save, [&](std::string const& path) { foal::checkpoint::write_safetensors(path, trainer, about); });
     written.write(s.save_averaged(),
