@@ -55,8 +55,8 @@ set(foal_tests
     cases/idx_folder_beside
     cases/ignored_labels
     cases/labels_from_one
-    cases/metrics_file
     cases/metadata_not_utf8
+    cases/metrics_file
     cases/one_minibatch
     cases/save_when_evaluated
     cases/translate_texts
@@ -76,8 +76,8 @@ set(foal_tests
     core/role
     core/type_list
     core/type_name
-    core/writable
     core/utf8
+    core/writable
     data/augment
     data/batches
     data/cifar10
@@ -151,8 +151,8 @@ set(foal_tests
     layer/samples
     layer/transformer
     lower/lower
-    lower/policy_numbers
     lower/policies
+    lower/policy_numbers
     lower/ragged
     lower/stage
     lower/storage
@@ -290,8 +290,8 @@ set(foal_fuzz_targets
     npy
     results
     safetensors
-    text
     schedule
+    text
 )
 
 # bench/<name>_bench.cpp
