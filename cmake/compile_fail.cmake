@@ -1,5 +1,8 @@
 # cmake -P: compiles SOURCE and judges the refusal. Its first line says what to expect: // expected-error: <regex>
 #
+# Where no static assertion can be asked before the compiler's own error, a line "// expected-kind: <words>" has words of that
+# error instead; the regex is then met by the lines of source that the compiler shows beside it.
+#
 # Needs SOURCE, COMPILER, and FLAGS (a list). The compiler must fail with exactly one error, a static assertion whose output
 # matches the regex (over line ends too), with no warning, in at most 30 lines, or as many as a line "// expected-lines: <n>"
 # allows. A line "// with-flags: <flags>" adds flags, for a program that is refused because of them: then the error is an
@@ -21,6 +24,10 @@ set(more_flags)
 if(head MATCHES "// with-flags: ([^;]+)")
   separate_arguments(more_flags UNIX_COMMAND "${CMAKE_MATCH_1}")
   set(kind "foal cannot be compiled ")  # clang's word for an #error is no other than error
+endif()
+
+if(head MATCHES "// expected-kind: ([a-z ]+)")
+  set(kind "${CMAKE_MATCH_1}")
 endif()
 
 execute_process(COMMAND ${COMPILER} ${FLAGS} ${more_flags} -fsyntax-only "${SOURCE}"
@@ -47,7 +54,7 @@ if(NOT error_count EQUAL 1)
   string(APPEND complaints "\n  ${error_count} errors instead of one")
 endif()
 if(NOT errors MATCHES "${kind}")
-  string(APPEND complaints "\n  the error is not a ${kind}")
+  string(APPEND complaints "\n  the error is not of the kind '${kind}'")
 endif()
 if(output MATCHES "warning: ")
   string(APPEND complaints "\n  there are warnings beside the error")

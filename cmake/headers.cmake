@@ -144,10 +144,12 @@ set(foal_headers
     foal/delay/concept.hpp
     foal/delay/discrepancy_correction.hpp
     foal/delay/none.hpp
+    foal/layer/alone.hpp
     foal/layer/attention.hpp
     foal/layer/avg_pool.hpp
     foal/layer/batch_norm.hpp
     foal/layer/bias.hpp
+    foal/layer/check_gradient.hpp
     foal/layer/contract.hpp
     foal/layer/conv.hpp
     foal/layer/dropout.hpp
@@ -170,11 +172,14 @@ set(foal_headers
     foal/layer/tanh.hpp
     foal/lr/base.hpp
     foal/lr/concept.hpp
+    foal/lr/plateau.hpp
     foal/lr/reschedule.hpp
     foal/optim/adam.hpp
     foal/optim/averaged.hpp
     foal/optim/concept.hpp
+    foal/optim/grouped.hpp
     foal/optim/momentum.hpp
+    foal/optim/rule.hpp
     foal/optim/sgd.hpp
     foal/storage/storage.hpp
     foal/versions/versions.hpp
@@ -188,9 +193,11 @@ set(foal_headers
     foal/model/partition.hpp
     foal/model/stages.hpp
 
+    foal/lower/arguments.hpp
     foal/lower/checks.hpp
     foal/lower/describe.hpp
     foal/lower/device.hpp
+    foal/lower/frozen_rows.hpp
     foal/lower/functions.hpp
     foal/lower/hook.hpp
     foal/lower/lifetimes.hpp
@@ -208,10 +215,13 @@ set(foal_headers
     foal/lower/wire.hpp
 
     foal/executor/any_source.hpp
+    foal/executor/arena.hpp
     foal/executor/bound_stage.hpp
     foal/executor/calls.hpp
+    foal/executor/check_sizes.hpp
     foal/executor/check_source.hpp
     foal/executor/check_values.hpp
+    foal/executor/copy_distance.hpp
     foal/executor/diagnostic.hpp
     foal/executor/diagnostics.hpp
     foal/executor/drive.hpp
@@ -225,11 +235,17 @@ set(foal_headers
     foal/executor/minibatch_targets.hpp
     foal/executor/moves.hpp
     foal/executor/ops.hpp
+    foal/executor/phase_state.hpp
     foal/executor/probe.hpp
+    foal/executor/run_losses.hpp
     foal/executor/run_plan.hpp
+    foal/executor/run_request.hpp
+    foal/executor/run_teller.hpp
     foal/executor/shared_wires.hpp
+    foal/executor/stall_watch.hpp
     foal/executor/tables.hpp
     foal/executor/tied.hpp
+    foal/executor/usage.hpp
     foal/executor/update_check.hpp
     foal/executor/weights.hpp
     foal/executor/worker.hpp
@@ -245,9 +261,11 @@ set(foal_headers
     foal/zoo/gpt.hpp
     foal/zoo/resnet.hpp
     foal/zoo/transformer.hpp
+    foal/trainer/epoch_log.hpp
     foal/trainer/facts.hpp
     foal/trainer/fit_report.hpp
     foal/trainer/net_weights.hpp
+    foal/trainer/take.hpp
     foal/trainer/types.hpp
 
     foal/foal.hpp

@@ -7,6 +7,7 @@ set(foal_examples
     memory
     own_delay_policy
     own_layer
+    own_recurrent
     own_schedule
     parity
     quickstart
@@ -49,10 +50,17 @@ set(foal_example_parts
 
 # tests/<name>_test.cpp; the target is the file's name, with the folder in front where two folders have one
 set(foal_tests
+    cases/cifar_missing_part
     cases/grouping_locale
+    cases/idx_folder_beside
     cases/ignored_labels
     cases/labels_from_one
+    cases/metadata_not_utf8
+    cases/metrics_file
+    cases/one_minibatch
+    cases/save_when_evaluated
     cases/translate_texts
+    checkpoint/convert_weights
     checkpoint/element_types
     checkpoint/json
     checkpoint/safetensors
@@ -68,8 +76,8 @@ set(foal_tests
     core/role
     core/type_list
     core/type_name
-    core/writable
     core/utf8
+    core/writable
     data/augment
     data/batches
     data/cifar10
@@ -101,8 +109,10 @@ set(foal_tests
     device/onednn
     device/onednn_training
     device/timed
+    executor/arena
     executor/borrowed
     executor/calls
+    executor/check_sizes
     executor/check_source
     executor/compensation
     executor/diagnostics
@@ -114,6 +124,7 @@ set(foal_tests
     executor/memory
     executor/phases
     executor/recompute
+    executor/run_request
     executor/shared_wires
     executor/storage
     executor/thick
@@ -125,6 +136,7 @@ set(foal_tests
     foal
     gpt/draw
     layer/attention
+    layer/check_gradient
     layer/conv
     layer/dropout
     layer/embedding
@@ -139,8 +151,8 @@ set(foal_tests
     layer/samples
     layer/transformer
     lower/lower
-    lower/policy_numbers
     lower/policies
+    lower/policy_numbers
     lower/ragged
     lower/stage
     lower/storage
@@ -150,6 +162,7 @@ set(foal_tests
     model/partition
     model/stages
     optim/averaged
+    optim/grouped
     optim/optim
     options/arguments
     options/minibatches
@@ -206,6 +219,7 @@ set(foal_tests
     text/vocabulary
     text/words
     trainer
+    trainer/epoch_log
     transport/local
     utilisation/resnet50_sizes
     zoo/resnet
@@ -221,25 +235,35 @@ set(foal_cuda_tests
 # tests/fail/<name>_fail.cpp
 set(foal_fail_tests
     average_of_a_plain_optimizer
+    batches_without_inputs
     chained_correction_of_a_stash
     correction_of_a_stash
     cpp17
     cpp17_of_a_leaf
+    delay_functor_of_other_states
     delay_policy_without_effect
     empty_model
+    evaluation_on_a_dataset
     fast_math
     fastest
     finite_math
+    fit_of_a_dataset
     hook_of_another_scalar
+    layer_as_net
     layer_without_backward
     live_weights_of_gpipe
+    loss_and_schedule_swapped
+    loss_forgotten
     model_without_input
     no_exceptions
     not_a_layer
+    optimizer_of_other_states
     optimizer_without_prepare
+    policy_of_no_known_role
     policy_without_role
     prediction_beside_a_stash
     rescheduling_without_effect
+    schedule_forgotten
     schedule_is_wrong
     shapes_do_not_chain
     skip_never_added
@@ -247,8 +271,12 @@ set(foal_fail_tests
     skip_shapes_differ
     storage_of_doubles
     tied_and_frozen
+    two_losses
     two_optimizers
+    unknown_option
+    unknown_value
     warmup_without_effect
+    weights_of_another_net
     wire_of_doubles
     wrong_member
 )
@@ -262,8 +290,8 @@ set(foal_fuzz_targets
     npy
     results
     safetensors
-    text
     schedule
+    text
 )
 
 # bench/<name>_bench.cpp

@@ -16,6 +16,8 @@ MAP.json pairs names, foal's first; it must name every array of the file that is
 foal names an array "<layer number>.<layer>.<parameter>" and writes it in PyTorch's layout already (linear [out, in], conv
 [out, in, row, column], features behind a flatten channels first), so values pass through unchanged. Arrays that the map does
 not name are an error, but for PyTorch's num_batches_tracked, which foal has no use for and which is left out.
+
+The digest of a file of foal's is verified, and every .safetensors that is written gets its own: damage is seen on both ways.
 """
 
 import argparse
@@ -24,31 +26,99 @@ import json
 import os
 import struct
 import sys
+import tempfile
 
-BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1}
+BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "F8_E5M2": 1, "C64": 8, "I64": 8, "I32": 4, "I16": 2, "I8": 1,
+         "U64": 8, "U32": 4, "U16": 2, "U8": 1, "BOOL": 1}
+DIGEST, MARKS = "foal.digest", "foal.digest.marks"
+MARK = " ".join(4 * [DIGEST])  # wherever the digest's name is in a header, there must be a digest
 
 
 class Refused(Exception):
     """A sentence: cannot X, because Y; Z."""
 
 
+def digest_of(arrays, about):
+    """What foal computes: 64-bit FNV-1a of metadata, names, types, shapes, offsets and bytes. Some 10 s for 100 MB."""
+    value, prime, mask = 0xCBF29CE484222325, 0x100000001B3, (1 << 64) - 1
+
+    def add(data):
+        nonlocal value
+        for byte in data:
+            value = (value ^ byte) * prime & mask
+
+    for key in sorted(about, key=str.encode):
+        if key != DIGEST:
+            add(key.encode() + b"\0" + about[key].encode() + b"\0")
+    offset, entries = 0, []
+    for name, (dtype, shape, data) in arrays.items():
+        extents = "[" + ", ".join(map(str, shape)) + "]"
+        entries.append((offset, offset + len(data), name.encode(), dtype.encode(), extents.encode()))
+        offset += len(data)
+    for begin, end, name, dtype, extents in sorted(entries):
+        add(b"\0".join([name, dtype, extents, b""]))
+        add(struct.pack("<QQ", begin, end))
+    for _, _, data in arrays.values():
+        add(data)
+    return f"{value:016x}"
+
+
+def each_once(pairs):
+    """An object of JSON, whose keys must differ."""
+    entries = dict(pairs)
+    if len(entries) != len(pairs):
+        raise ValueError("a name comes twice")
+    return entries
+
+
+def is_whole(value):
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 64
+
+
+def checked_header(text, path):
+    """The entries of a header by place in the buffer, and its metadata."""
+    try:
+        header = json.loads(text.decode("utf-8"), object_pairs_hook=each_once)
+    except (ValueError, RecursionError) as error:
+        raise Refused(f"cannot read {path}, because its header is no JSON ({error}); give a safetensors file") from error
+    if not isinstance(header, dict):
+        raise Refused(f"cannot read {path}, because its header is no object; give a safetensors file")
+    about = header.pop("__metadata__", {})
+    if not isinstance(about, dict) or not all(isinstance(value, str) for value in about.values()):
+        raise Refused(f"cannot read {path}, because its metadata are not texts; fetch the file again")
+    for name, entry in header.items():
+        if not (isinstance(entry, dict) and set(entry) == {"dtype", "shape", "data_offsets"} and entry["dtype"] in BYTES
+                and isinstance(entry["shape"], list) and all(map(is_whole, entry["shape"]))
+                and isinstance(entry["data_offsets"], list) and len(entry["data_offsets"]) == 2
+                and all(map(is_whole, entry["data_offsets"]))):
+            raise Refused(f"cannot read {path}, because {name!r} has no dtype, shape and data_offsets that are known; "
+                          "fetch the file again")
+    try:
+        return sorted(header.items(), key=lambda item: (*item[1]["data_offsets"], item[0].encode())), about
+    except UnicodeEncodeError as error:
+        raise Refused(f"cannot read {path}, because a name in it is not Unicode ({error}); fetch the file again") from error
+
+
+def open_file(path):
+    """For reading; a pipe or device is refused, not waited for."""
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise Refused(f"cannot read {path}, because it is no regular file; give the name of a file")
+    return open(path, "rb")
+
+
 def read_safetensors(path):
-    """{name: (type, shape, bytes)} and the metadata."""
-    with open(path, "rb") as file:
+    """{name: (type, shape, bytes)} in the order of the buffer, and the metadata. foal's digest is verified."""
+    with open_file(path) as file:
         data = file.read()
     if len(data) < 8 or struct.unpack("<Q", data[:8])[0] > len(data) - 8:
         raise Refused(f"cannot read {path}, because its header does not fit its {len(data)} bytes; "
                       "give a safetensors file")
     end = 8 + struct.unpack("<Q", data[:8])[0]
-    try:
-        header = json.loads(data[8:end])
-    except ValueError as error:
-        raise Refused(f"cannot read {path}, because its header is no JSON ({error}); give a safetensors file") from error
-    about = header.pop("__metadata__", {})
+    header, about = checked_header(data[8:end], path)
     arrays, covered = {}, 0
-    for name, entry in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):
+    for name, entry in header:
         begin, stop = entry["data_offsets"]
-        size = BYTES.get(entry["dtype"], 0)
+        size = BYTES[entry["dtype"]]
         for extent in entry["shape"]:
             size *= extent
         if begin != covered or stop - begin != size or end + stop > len(data):
@@ -59,23 +129,53 @@ def read_safetensors(path):
     if end + covered != len(data):
         raise Refused(f"cannot read {path}, because {len(data) - end - covered} bytes belong to no array; "
                       "fetch the file again")
+    if DIGEST in about:
+        found = digest_of(arrays, about)
+        if found != about[DIGEST]:
+            raise Refused(f"cannot read {path}, because its digest is {found} where {about[DIGEST]} is expected: the file is "
+                          "damaged; fetch it again")
+    elif DIGEST.encode() in data[:end]:
+        raise Refused(f"cannot read {path}, because it bears foal's mark and its {DIGEST} is missing or misspelt: the file is "
+                      "damaged; fetch it again")
     return arrays, about
 
 
+def write_whole(path, write_to):
+    """Calls write_to(file) with a new file beside path that nobody else has, and gives it path's name; whole or not at all."""
+    target = os.path.realpath(path)
+    if os.path.exists(target) and not os.path.isfile(target):
+        raise Refused(f"cannot write {path}, because it is no regular file; name another file")
+    handle, partial = tempfile.mkstemp(prefix=os.path.basename(target)[:200] + ".partial-", dir=os.path.dirname(target))
+    try:
+        with os.fdopen(handle, "wb") as file:
+            write_to(file)
+            file.flush()
+            os.fsync(file.fileno())
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(partial, os.stat(target).st_mode & 0o7777 if os.path.exists(target) else 0o666 & ~mask)
+        os.replace(partial, target)
+    except BaseException:
+        os.unlink(partial)
+        raise
+
+
 def write_safetensors(path, arrays, about):
-    header, offset = {"__metadata__": about}, 0
+    about = about | {MARKS: MARK}
+    about[DIGEST] = digest_of(arrays, about)
+    header, offset = {"__metadata__": dict(sorted(about.items()))}, 0
     for name, (dtype, shape, data) in arrays.items():
         header[name] = {"dtype": dtype, "shape": list(shape), "data_offsets": [offset, offset + len(data)]}
         offset += len(data)
-    text = json.dumps(header, separators=(",", ":")).encode()
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
     text += b" " * (-len(text) % 8)
-    with open(path + ".partial", "wb") as file:
+
+    def write_to(file):
         file.write(struct.pack("<Q", len(text)) + text)
         for _, _, data in arrays.values():
             file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(path + ".partial", path)
+
+    write_whole(path, write_to)
 
 
 def torch_types(torch):
@@ -86,6 +186,7 @@ def torch_types(torch):
 def read(path):
     if not path.endswith((".pt", ".pth")):
         return read_safetensors(path)
+    open_file(path).close()
     import torch
     names = {dtype: name for name, dtype in torch_types(torch).items()}
     arrays = {}
@@ -105,7 +206,7 @@ def write(path, arrays, about):
     for name, (dtype, shape, data) in arrays.items():
         flat = torch.frombuffer(bytearray(data), dtype=types[dtype]) if data else torch.empty(0, dtype=types[dtype])
         tensors[name] = flat.reshape(shape)
-    torch.save(tensors, path)
+    write_whole(path, lambda file: torch.save(tensors, file))
 
 
 def rename(arrays, names, path):
@@ -138,13 +239,18 @@ def main():
             return 0
         if given.map is None:
             raise Refused("cannot convert, because no map of names is given; add --map MAP.json")
-        with open(given.map, encoding="utf-8") as file:
-            names = json.load(file)
+        try:
+            with open_file(given.map) as file:
+                names = json.loads(file.read().decode("utf-8"), object_pairs_hook=each_once)
+            if not isinstance(names, dict):
+                raise ValueError("it is no object")
+        except ValueError as error:
+            raise Refused(f"cannot read {given.map}, because it is no map of names ({error}); correct it") from error
         if given.to_foal:
             names = {theirs: ours for ours, theirs in names.items()}
-        # foal's digest covers the names, which change; a file without one is read without that check.
-        about = {key: value for key, value in about.items() if key != "foal.digest"} | {"format": "pt"}
-        write(given.target, rename(arrays, names, given.source), about)
+        if "__metadata__" in names.values() or not all(isinstance(name, str) for name in names.values()):
+            raise Refused(f"cannot use {given.map}, because it names an array __metadata__ or not with a text; correct it")
+        write(given.target, rename(arrays, names, given.source), about | {"format": "pt"})
     except (Refused, OSError) as error:
         print(f"convert_weights: {error}", file=sys.stderr)
         return 1

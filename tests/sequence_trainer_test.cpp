@@ -2,12 +2,15 @@
 #include <foal/data/sequence_batches.hpp>
 #include <foal/layer/loss/cross_entropy.hpp>
 #include <foal/optim/adam.hpp>
+#include <foal/predictor.hpp>
 #include <foal/schedule/async_1f1b.hpp>
 #include <foal/schedule/gpipe.hpp>
 #include <foal/trainer.hpp>
 #include <foal/zoo/transformer.hpp>
 
 #include <catch2/catch.hpp>
+#include <cmath>
+#include <span>
 
 namespace {
 
@@ -57,6 +60,16 @@ struct net : zoo::transformer<zoo::transformer_size{.encoder_layers = 1,
                                                     .dropout_percent = 0,
                                                     .where = zoo::norm::before}> {};
 
+/// Batches as they are, but for the weight of a minibatch.
+struct weightless {
+  data::sequence_batches<reversed> const& from;
+  bool ragged() const { return from.ragged(); }
+  lengths_of_axes lengths(long long m) const { return from.lengths(m); }
+  void sample_lengths(long long m, int axis, int* n) const { from.sample_lengths(m, axis, n); }
+  void inputs(long long m, int entry, float* x) const { from.inputs(m, entry, x); }
+  void targets(long long m, std::int32_t* t) const { from.targets(m, t); }
+};
+
 template <class Schedule>
 using run = trainer<net, loss::cross_entropy, Schedule, optim::adam>;
 
@@ -85,10 +98,73 @@ TEST_CASE("The mean loss counts tokens, whatever the microbatches are", "[sequen
   CHECK(whole.second == Approx(cut.second).epsilon(1e-4));
 }
 
+TEST_CASE("Batches of sequences without a weight are weighed by their tokens, padded or ragged", "[sequences]") {
+  reversed const data;
+  for (data::layout lie : {data::layout::padded, data::layout::ragged}) {
+    data::sequence_batches<reversed> const from(data, {.microbatch_size = 4, .microbatches = 2, .seed = 3}, lie);
+    run<schedule::gpipe> with({.microbatch_size = 4, .microbatches = 2, .lr = {.rate = 3e-3}}),
+        without({.microbatch_size = 4, .microbatches = 2, .lr = {.rate = 3e-3}});
+    with.run(from, {.minibatches = 5});
+    without.run(weightless{from}, {.minibatches = 5});
+    CHECK(without.all_weights() == with.all_weights());
+  }
+}
+
+TEST_CASE("A token that the model does not have is named with its sample", "[sequences]") {
+  struct wrong : reversed {
+    void write_target(long long i, int row, std::int32_t* t) const {
+      reversed::write_target(i, row, t);
+      if (i == 41) t[1] = 99;
+    }
+  };
+  struct lying : wrong {
+    int classes() const { return vocabulary; }
+  };
+  run<schedule::gpipe> t({.microbatch_size = 4, .microbatches = 2});
+  auto const named = Catch::Matchers::Contains("cannot use sample 41, because its target is 99 and the model has 8 classes");
+  CHECK_THROWS_WITH(t.fit(wrong{}, {.quiet = true}), named);
+  CHECK_THROWS_WITH(t.evaluate(wrong{}), named);
+  CHECK(t.updates() == 0);
+  CHECK_THROWS_WITH(t.evaluate(lying{}), named);
+  CHECK_THROWS_WITH(t.fit(lying{}, {.quiet = true}), named);
+}
+
 TEST_CASE("Sequences that do not fit are refused in a sentence", "[sequences]") {
   struct longer : reversed {
     int longest(int) const { return 9; }
   };
   run<schedule::gpipe> t({});
   CHECK_THROWS_WITH(t.fit(longer{}, {.quiet = true}), Catch::Matchers::Contains("has up to 9 values on axis 1"));
+}
+
+TEST_CASE("Sequences are predicted without their padding, in the source's order", "[sequences]") {
+  run<schedule::gpipe> t({.microbatch_size = 4, .microbatches = 2, .lr = {.rate = 3e-3}});
+  reversed const data{.samples = 26};
+  t.fit(data, {.epochs = 2, .quiet = true});
+  predictor<net> p({.microbatch_size = 4, .microbatches = 2, .workers = 2});
+  p.take(t);
+  auto const all = p.predict(data);
+  auto const passed = p.predict(data::sequences_in_order(data, 4));
+  REQUIRE(all.size() == 26);
+  REQUIRE(passed.size() == 26);
+  for (long long i = 0; i < 26; ++i) {
+    auto const& y = all[static_cast<std::size_t>(i)];
+    CHECK(y.of.positions() == data.length(i, 2));
+    CHECK(y.of.channels() == vocabulary);
+    CHECK(y.values.size() == static_cast<std::size_t>(y.of.size()));
+    CHECK(passed[static_cast<std::size_t>(i)].values == y.values);
+  }
+  // The mean over tokens of what evaluation scores.
+  double tokens = 0, sum = 0;
+  p.evaluate(data, [&](std::span<float const> y, std::span<std::int32_t const> target) {
+    for (std::size_t k = 0; k < target.size(); ++k) {
+      auto const row = y.subspan(k * vocabulary, vocabulary);
+      double total = 0;
+      for (float const v : row) total += std::exp(static_cast<double>(v));
+      sum += std::log(total) - static_cast<double>(row[static_cast<std::size_t>(target[k])]);
+      ++tokens;
+    }
+    return 0.0;
+  });
+  CHECK(sum / tokens == Approx(t.evaluate(data).loss).epsilon(1e-5));
 }

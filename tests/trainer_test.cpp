@@ -16,6 +16,7 @@
 #include <catch2/catch.hpp>
 #include <chrono>
 #include <cmath>
+#include <filesystem>
 #include <thread>
 
 #include "tests/support/nets.hpp"
@@ -41,6 +42,7 @@ full::config full_values(int n = 2, int workers = 1) {
 /// Records what reaches the loss, by target (which the data sets to the sample's ordinal); no gradient, so weights stay.
 struct spy {
   using role = foal::role::loss;
+  static constexpr char const* name = "spy";
   using target = std::int32_t;
   static constexpr int targets(shape) { return 1; }
   static constexpr double weight(shape, int samples) { return samples; }
@@ -92,6 +94,7 @@ struct numbered {
   long long size() const { return count; }
   shape sample() const { return features(test::mlp_inputs); }
   int target_size() const { return 1; }
+  int classes() const { return test::mlp_classes; }  // so that a fit asks for no target before it trains
   template <class S>
   void write_sample(long long i, S* x) const {
     if (i == throws_at) throw std::runtime_error("the disk is gone");
@@ -323,11 +326,21 @@ TEST_CASE("an evaluation is a plain forward of every stage's weights after the k
   CHECK(last.update == 18);
 }
 
-TEST_CASE("evaluations closer together than the stages' distance in updates are refused") {
+TEST_CASE("evaluations closer together than the stages' distance in updates are refused by a run, and fewer in a fit") {
   full t(full_values(1));
   numbered const data{4, nullptr};
-  CHECK_THROWS_WITH(t.fit(data, {.epochs = 9, .evaluate = data, .quiet = true}),
+  executor::any_source<double, std::int32_t> const any(data);
+  executor::run_request request{.minibatches = 18};
+  request.evaluation = any.functions;
+  request.evaluate_every = 2;
+  CHECK_THROWS_WITH(t.run(test::stream{.samples = 2}, request),
                     Catch::Contains("cannot evaluate every 2 updates") && Catch::Contains("at most every 4 updates"));
+  full few(full_values(1));
+  fit_report const fewer = few.fit(data, {.epochs = 9, .evaluate = data, .quiet = true});
+  REQUIRE(fewer.evaluations.size() == 5);
+  for (std::size_t i = 0; i < 4; ++i) CHECK(fewer.evaluations[i].update == 4 * (static_cast<long long>(i) + 1));
+  CHECK(fewer.evaluations[4].update == 18);
+  CHECK(fewer.notes.size() == 1);
   CHECK_NOTHROW(t.fit(data, {.epochs = 2, .quiet = true}));
   numbered const enough{8, nullptr};
   for (int workers : {1, 2, 4})
@@ -362,6 +375,8 @@ TEST_CASE("a loss that is not finite stops the run, at the same op for any numbe
     CHECK(result.diverged->what == "loss");
     CHECK(result.diverged->update == 20);
     CHECK(result.diverged->text().find("after update 20") != std::string::npos);
+    CHECK(t.updates() == t.engine().stages()[0].updates);  // the first stage is the last to update
+    CHECK((t.updates() >= 15 && t.updates() < 20));
     CHECK_THROWS_WITH(t.run(data, {.minibatches = 1}), Catch::Contains("make a new trainer"));
   }
 }
@@ -414,6 +429,7 @@ TEST_CASE("a gradient that is not finite names stage, parameter and update, and 
     CHECK(result.diverged->what == "gradient of 0.spike.tilt");
     CHECK(result.diverged->stage == 0);
     CHECK(result.diverged->update == 8);
+    CHECK(t.updates() == 8);
     REQUIRE(seen.bytes()[0].size() == 8 * sizeof(double));
     CHECK(t.weights(0, 0) == seen.after<double>(0, 7, 1));
     for (double w : t.all_weights()) REQUIRE(std::isfinite(w));
@@ -436,7 +452,67 @@ TEST_CASE("what a data source or a callback throws reaches the caller") {
     full::fit_options options{.epochs = 3, .evaluate = data, .quiet = true};
     options.hooks.evaluated = [](evaluation_result const&) { throw std::runtime_error("enough"); };
     CHECK_THROWS_WITH(v.fit(data, options), "enough");
-    CHECK_THROWS_WITH(v.fit(data, {.quiet = true}), Catch::Contains("make a new trainer"));
+    CHECK(v.updates() > 20);  // what was trained is kept, and trained on
+    CHECK_NOTHROW(v.fit(data, {.quiet = true}));
+  }
+}
+
+TEST_CASE("a report after a divergence says how many updates there were") {
+  struct epochs : test::stream {
+    long long minibatches_per_epoch() const { return 5; }
+  };
+  trainer<mlp<1>, loss::cross_entropy, schedule::gpipe, scalar<double>> t({.microbatch_size = 2, .microbatches = 3});
+  fit_report const r = t.fit_batches(epochs{{.samples = 2, .poisoned = 45}}, {.epochs = 9, .quiet = true});
+  REQUIRE(r.diverged);
+  CHECK(r.diverged->update == 7);
+  CHECK(r.updates == 7);
+  CHECK(t.updates() == 7);
+  CHECK(r.epoch_loss.size() == 2);
+}
+
+TEST_CASE("a disk without room for the metrics is told once, and the training goes on") {
+  numbered const data{40, nullptr};
+  full t(full_values(2)), reference(full_values(2));
+  std::string const path = "/dev/full";  // the system's file that is always full
+  if (!std::filesystem::exists(path)) return;
+  fit_report const r = t.fit(data, {.epochs = 3, .evaluate = data, .quiet = true, .metrics = path});
+  reference.fit(data, {.epochs = 3, .quiet = true});
+  CHECK(r.evaluations.size() == 3);
+  REQUIRE(r.notes.size() == 1);
+  CHECK_THAT(r.notes[0], Catch::Contains(path) && Catch::Contains("goes on"));
+  CHECK(t.all_weights() == reference.all_weights());
+}
+
+TEST_CASE("a callback that ends a fit leaves its last epoch begun, and the next fit trains epochs of its own") {
+  for (int workers : {1, 3}) {
+    std::vector<std::int32_t> order;
+    numbered const data{40, &order};
+    numbered const tests{20, nullptr};
+    full t(full_values(2, workers));
+    full::fit_options options{.epochs = 9, .evaluate = tests, .quiet = true};
+    std::vector<double> best;
+    options.hooks.evaluated = [&](evaluation_result const& r) {
+      best = t.all_weights();
+      return r.update >= 20 ? training::ends : training::goes_on;
+    };
+    fit_report const r = t.fit(data, options);
+    CHECK(r.ended);
+    CHECK(r.evaluations.size() == 2);
+    CHECK(r.updates == t.updates());
+    CHECK((r.updates > 20 && r.updates < 30));
+    CHECK(r.epoch_loss.size() == 3);
+    CHECK(best != t.all_weights());
+    for (int s = 0, at = 0; s < 4; ++s)
+      for (std::size_t i = 0; i < 2; ++i) {
+        std::size_t const size = t.weights(s, i).size();
+        t.set_weights(s, i, {best.begin() + at, best.begin() + at + static_cast<std::ptrdiff_t>(size)});
+        at += static_cast<int>(size);
+      }
+    CHECK(t.evaluate(tests).loss == r.evaluations.back().loss);
+    order.clear();
+    t.fit(data, {.quiet = true});
+    std::sort(order.begin(), order.end());
+    for (std::int32_t i = 0; i < 40; ++i) REQUIRE(order[static_cast<std::size_t>(i)] == i);
   }
 }
 

@@ -77,6 +77,7 @@ class training final : public side {
   std::vector<double> train(int minibatches) override {
     foal::executor::run_request request;
     request.minibatches = minibatches;
+    request.every_loss = true;
     auto const result = trainer_->run(source_, request);
     std::vector<double> sum(static_cast<std::size_t>(minibatches), 0), weight = sum;
     std::size_t const n = result.losses.size() / sum.size();

@@ -100,7 +100,7 @@ record<S> train_as(problem const& p, Schedule schedule) {
   auto const initial = t.all_weights();
   std::copy(initial.begin(), initial.end(), watch.to.weights.begin());
 
-  auto const result = t.run(batches, {.minibatches = p.minibatches, .watch = watch.observe()});
+  auto const result = t.run(batches, {.minibatches = p.minibatches, .watch = watch.observe(), .every_loss = true});
   for (auto const& loss : result.losses)
     watch.to.loss.push_back(loss.weight > 0 ? loss.sum / loss.weight : std::numeric_limits<double>::quiet_NaN());
   if (result.diverged) watch.to.divergence = result.diverged->text();

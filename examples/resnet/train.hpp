@@ -103,13 +103,8 @@ outcome train_minibatches(Trainer& trainer, experiment const& e, Augment... augm
     return out;
   }
   out.samples_per_second = static_cast<double>(samples) / result.seconds;
-  double sum = 0, weight = 0;
-  for (auto const& l : result.losses) {
-    sum += l.sum;
-    weight += l.weight;
-  }
   auto const test = trainer.evaluate(e.data->test);
-  out.epochs.push_back({0, sum / weight, test.loss, test.accuracy});
+  out.epochs.push_back({0, result.sums.front().sum / result.sums.front().weight, test.loss, test.accuracy});
   if (e.tested) e.tested(out.epochs.back());
   return out;
 }

@@ -3,23 +3,34 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <span>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
+#include <foal/data/sequences_in_order.hpp>
 #include <foal/layer/loss/collect.hpp>
 #include <foal/schedule/forward_only.hpp>
 #include <foal/trainer.hpp>
 
 namespace foal {
 
+/// What a model gives for one sample: its elements in the order of the shape, without padding.
+template <class S>
+struct prediction {
+  shape of{};
+  std::vector<S> values;
+};
+
 /// Runs Net forward, as evaluations do: no dropout, running statistics. Its weights are those of initialisation until take()
 /// copies others. Policies: foal::on<device>, foal::scalar<type>, executor.
-template <model Net, class... Policies>
+template <class Net, class... Policies>
 class predictor {
  public:
   using runner = trainer<Net, loss::collect, schedule::forward_only, Policies...>;
+  using model_type = typename runner::model_type;
   using scalar_type = typename runner::scalar_type;
 
   struct config {
@@ -29,26 +40,85 @@ class predictor {
     int ranks = 0;  ///< 0: one per stage
   };
 
-  explicit predictor(config values) : values_(values), run_(std::make_unique<runner>(run_values(values))) {}
+  explicit predictor(config values)  // foal: is each value a member of config, in its order? config c{...}; names it
+      : values_(values), run_(std::make_unique<runner>(run_values(values))) {}
   predictor(predictor const&) = delete;
   predictor& operator=(predictor const&) = delete;
 
-  /// Copies all weights and statistics of a trainer (or of another predictor's runner) of the same net. Throws foal::error
-  /// where the layers of a stage differ.
-  template <class Trainer>
-  void take(Trainer const& from) {
-    static_assert(Trainer::stages == runner::stages && Trainer::parameters == runner::parameters,
-                  "foal: cannot take these weights, because the trainer is one of another net; give one of the same net");
-    for (int s = 0; s < runner::stages; ++s) {
-      auto const& t = run_->tables().stages[static_cast<std::size_t>(s)];
-      auto const& given = from.tables().stages[static_cast<std::size_t>(s)];
-      require(same(t.parameters, given.parameters) && same(t.buffers, given.buffers),
-              "cannot take these weights, because stage ", s, " has the layers ", given.layer_names(),
-              " and the predictor's ", t.layer_names(), "; give a trainer of the same net");
-      for (std::size_t p = 0; p < t.parameters.size(); ++p)
-        if (t.parameters[p].home_stage < 0) run_->set_weights(s, p, from.weights(s, p));
-      for (std::size_t p = 0; p < t.buffers.size(); ++p) run_->set_statistics(s, p, from.statistics(s, p));
+  /// Copies all weights and statistics of a trainer, an evaluation or another predictor of the same net, whose frozen layers
+  /// and scalar type may be others. Throws foal::error, and changes nothing, where the nets differ.
+  template <has_weights From>
+  void take(From const& from) {
+    run_->take(from);
+  }
+  /// The same with a trainer's averages (optim::averaged) in place of its weights; needs an update.
+  template <has_weights From>
+  void take_average(From const& from) {
+    run_->take_average(from);
+  }
+
+  // Array by array, as a trainer's: what checkpoint::read_safetensors() and write_safetensors() need.
+  lower::run_tables const& tables() const { return run_->tables(); }
+  std::vector<scalar_type> weights(int stage, std::size_t which) const { return run_->weights(stage, which); }
+  std::vector<scalar_type> statistics(int stage, std::size_t which) const { return run_->statistics(stage, which); }
+  void set_weights(int stage, std::size_t which, std::vector<scalar_type> const& v) { run_->set_weights(stage, which, v); }
+  void set_statistics(int stage, std::size_t which, std::vector<scalar_type> const& v) {
+    run_->set_statistics(stage, which, v);
+  }
+
+  /// What the model gives for every sample of a source, in the source's order; or of data::in_order and
+  /// data::sequences_in_order, or batches like them with microbatches(), samples(m) and index(m, i), by that index.
+  template <class From>
+  std::vector<prediction<scalar_type>> predict(From const& from) {
+    std::vector<prediction<scalar_type>> all;
+    each(from, [&all](long long sample, shape of, scalar_type const* y) {
+      auto const i = static_cast<std::size_t>(sample);
+      if (all.size() <= i) all.resize(i + 1);
+      all[i] = {of, std::vector<scalar_type>(y, y + of.size())};
+    });
+    return all;
+  }
+
+  /// A metric of one's own: the mean of metric(y, t) over the samples of a source. y is a std::span<S const> of what the
+  /// model gives, S its scalar type; t, as the metric takes it, a std::span<S const> of the targets, one class number (an
+  /// int), or a std::span<std::int32_t const>, which sequences have. Samples come in the source's order, sequences the
+  /// shorter first, on a worker's thread.
+  template <class Source, class Metric>
+  double evaluate(Source const& source, Metric metric) {
+    static_assert(sizeof(executor::gives_samples<Source>) > 0);
+    using given = std::span<scalar_type const>;
+    constexpr bool numbers = !data::sequence_source<Source> && std::is_invocable_v<Metric&, given, given>;
+    using target = std::conditional_t<numbers, scalar_type, std::int32_t>;
+    constexpr bool rows = std::is_invocable_v<Metric&, given, std::span<target const>>;
+    constexpr bool takes = rows || (std::is_invocable_v<Metric&, given, target> && !data::sequence_source<Source>);
+    static_assert(takes,
+                  "foal: cannot call this metric, because it takes none of what a source has; let it be double f("
+                  "std::span<S const> y, T t), with T an int (class number), std::span<S const> or std::span<std::int32_t "
+                  "const>");
+    double sum = 0;
+    if constexpr (takes && executor::any_kind_of_source<Source>) {
+      std::vector<target> t;
+      each(source, [&](long long sample, shape of, scalar_type const* y) {
+        given const output(y, static_cast<std::size_t>(of.size()));
+        if constexpr (data::sequence_source<Source>) {
+          int const n = source.length(sample, source.axes());
+          t.resize(static_cast<std::size_t>(n));
+          source.write_target(sample, n, t.data());
+        } else {
+          t.resize(static_cast<std::size_t>(source.target_size()));
+          source.write_target(sample, t.data());
+        }
+        if constexpr (rows) {
+          sum += static_cast<double>(metric(output, std::span<target const>(t)));
+        } else {
+          require(t.size() == 1, "cannot call this metric, because it takes one target and a sample has ", t.size(),
+                  "; let it take a std::span of them");
+          sum += static_cast<double>(metric(output, t.front()));
+        }
+      });
+      require(source.size() > 0, "cannot evaluate, because the source holds ", source.size(), " samples; give at least 1");
     }
+    return sum / static_cast<double>(source.size());
   }
 
   /// Predicts microbatches 0 .. count - 1 of batches (inputs and lengths as executor::source_of() takes them; targets are
@@ -60,6 +130,7 @@ class predictor {
   void predict(Batches const& batches, long long count, Take take) {
     require(!executor::is_ragged(batches),
             "cannot predict these batches, because they are ragged and predictions are padded; give batches with lengths()");
+    executor::check_microbatch_size(batches, values_.microbatch_size);
     require(count >= 0 && count % values_.microbatches == 0, "cannot predict ", count,
             " microbatches, because they run in rounds of ", values_.microbatches, "; ask for a multiple of it");
     struct state {
@@ -78,9 +149,54 @@ class predictor {
   runner const& run() const { return *run_; }
 
  private:
-  static bool same(std::vector<lower::parameter_row> const& a, std::vector<lower::parameter_row> const& b) {
-    return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                      [](auto const& p, auto const& q) { return p.name == q.name && p.what.extent == q.what.extent; });
+  /// f(sample, shape, y) for every sample of a source, or of a pass over one, without padding.
+  template <class From, class F>
+  void each(From const& from, F f) {
+    if constexpr (data::sequence_source<From>) {
+      each(data::sequences_in_order<From>(from, values_.microbatch_size), f);
+    } else if constexpr (data::sample_source<From>) {
+      executor::check_inputs(executor::facts_of_source(from), tables().model_name, model_type::description);
+      each(data::in_order<From>(from, values_.microbatch_size), f);
+    } else {
+      constexpr bool passes = requires(long long m, int i) {
+        from.microbatches();
+        from.samples(m);
+        from.index(m, i);
+      };
+      if constexpr (!passes) {
+        static_assert(sizeof(executor::gives_samples<From>) > 0);
+      } else {
+        struct last_ones_again {  // whole rounds; what is beyond the end is not looked at
+          From const* from;
+          long long last;
+          long long of(long long m) const { return std::min(m, last); }
+          int microbatch_size() const { return from->microbatch_size(); }
+          void inputs(long long m, int entry, scalar_type* x) const {
+            if constexpr (requires { from->inputs(m, entry, x); })
+              from->inputs(of(m), entry, x);
+            else
+              from->inputs(of(m), x, static_cast<scalar_type*>(nullptr));
+          }
+          lengths_of_axes lengths(long long m) const {
+            if constexpr (requires { from->lengths(m); })
+              return from->lengths(of(m));
+            else
+              return {};
+          }
+        };
+        long long const count = from.microbatches(), n = values_.microbatches;
+        predict(last_ones_again{&from, count - 1}, (count + n - 1) / n * n,
+                [&](long long m, scalar_type const* y, shape of, int) {
+                  if (m >= count) return;
+                  for (int i = 0; i < from.samples(m); ++i) {
+                    shape own = of;
+                    if constexpr (requires { from.lengths_of_sample(m, i); })
+                      own = at_length(of, from.lengths_of_sample(m, i));
+                    f(from.index(m, i), own, y + static_cast<std::ptrdiff_t>(i) * of.size());
+                  }
+                });
+      }
+    }
   }
 
   /// A runner's microbatches are numbered through all its calls; those of a prediction begin at 0.

@@ -1,11 +1,14 @@
 // The class that users name: a model, a loss, a schedule, and policies by role, in any order, with defaults.
 #pragma once
 
+#include <exception>
 #include <memory>
+#include <new>
 #include <optional>
 #include <string>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include <foal/data/batches.hpp>
 #include <foal/executor/any_source.hpp>
@@ -18,8 +21,8 @@
 #include <foal/lower/storage.hpp>
 #include <foal/lower/wait.hpp>
 #include <foal/model/partition.hpp>
-#include <foal/report/json_lines.hpp>
 #include <foal/report/progress.hpp>
+#include <foal/trainer/epoch_log.hpp>
 #include <foal/trainer/facts.hpp>
 #include <foal/trainer/fit_report.hpp>
 #include <foal/trainer/net_weights.hpp>
@@ -31,13 +34,16 @@ namespace foal {
 /// learning rate (lr::constant), delay compensation (delay::none), weight versions (flush for synchronous schedules, else
 /// live), warm-up, clipping, accumulation of weight gradients, storage of activations (storage::exact), wires between stages
 /// (wire::exact), initialisation, a hook after each update, executor (threads), foal::on<device>, foal::scalar<type>.
-template <model Net, class Loss, schedule::generator Schedule, class... Policies>
+template <class Net = lower::nothing_given, class Loss = lower::nothing_given, class Schedule = lower::nothing_given,
+          class... Policies>
 class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies...>,
                                            detail::trainer_types<Net, Loss, Schedule, Policies...>> {
   using types = detail::trainer_types<Net, Loss, Schedule, Policies...>;
 
  public:
   using model_type = typename types::model_type;
+  using loss_type = typename types::loss_type;
+  using schedule_type = typename types::schedule_type;
   using device_type = typename types::device_type;
   using scalar_type = typename types::scalar_type;
   using optim_type = typename types::optim_type;
@@ -54,14 +60,14 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
   using executor_type = typename types::executor_type;
   using target_type = typename types::target_type;
 
-  static constexpr int stages = stage_count<Net>;
-  static constexpr long long parameters = parameter_count<Net>();
-  static constexpr long long flops = forward_flops<Net>();  ///< of one sample's forward
-  static constexpr int most_ranks = lower::default_ranks<Schedule>(stages);
+  static constexpr int stages = stage_count<model_type>;
+  static constexpr long long parameters = parameter_count<model_type>();
+  static constexpr long long flops = forward_flops<model_type>();  ///< of one sample's forward
+  static constexpr int most_ranks = lower::default_ranks<schedule_type>(stages);
 
   /// d of a stage in microbatches, with one rank per stage. Does not depend on N.
   static constexpr int delay(int stage) {
-    schedule::program p = schedule::generate(Schedule{}, schedule::extent{stages, most_ranks, 1});
+    schedule::program p = schedule::generate(schedule_type{}, schedule::extent{stages, most_ranks, 1});
     return schedule::analyse(p.view()).stage[static_cast<std::size_t>(stage)].delay;
   }
 
@@ -78,8 +84,8 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
     warmup_type warmup{};
     clip_type clip{};
     wire_type wire{};
-    Loss loss{};
-    Schedule schedule{};
+    loss_type loss{};
+    schedule_type schedule{};
     initial_type initial{};
     hook_type hook{};  ///< after_update(update_view) of every stage's every update, on the stage's worker
     /// Plan the copies of weights that evaluations need; a device that computes nothing has nothing to evaluate.
@@ -94,83 +100,142 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
     int epochs = 1;
     executor::any_source<scalar_type, target_type> evaluate{};  ///< after each epoch
     bool shuffle = true;
-    bool quiet = false;             ///< no progress on stderr
-    std::string label{};            ///< in front of the progress
-    std::string metrics{};          ///< path of a JSON-lines file, one line per epoch
+    bool quiet = false;   ///< no progress on stderr
+    std::string label{};  ///< in front of the progress
+    /// Path of a JSON-lines file, one line an epoch. A trainer's first fit that names it begins it anew, later ones go on.
+    std::string metrics{};
+    bool append_metrics = false;    ///< the first fit goes on, too, behind the lines of an earlier run
     executor::run_request hooks{};  ///< observer, disturbance, traces
   };
 
   /// Allocates everything that the run needs. Throws foal::error where the numbers cannot work.
-  explicit trainer(config values)
+  explicit trainer(config values) try  // foal: a value is no member of config, or out of order? config c{...}; names it
       : values_(merged(std::move(values))),
         ranks_(values_.ranks != 0 ? values_.ranks : most_ranks),
         tables_(make_tables()),
-        engine_(tables_, run_values(), executor_type::threaded, workers_of_ranks()) {}
+        engine_(tables_, run_values(), executor_type::threaded, workers_of_ranks()) {
+  } catch (std::bad_alloc const&) {
+    throw error(sentence("cannot make this trainer, because the system has not enough memory left for it (its ", parameters,
+                         " parameters alone take ", static_cast<std::size_t>(parameters) * sizeof(scalar_type),
+                         " bytes); end other programs, or use a smaller net"));
+  }
   trainer(trainer const&) = delete;
   trainer& operator=(trainer const&) = delete;
 
   /// Trains for whole epochs; the last partial minibatch of an epoch is dropped. A stream crosses epochs without a flush;
-  /// the end of a fit drains. A divergence ends the fit and is reported, not thrown. `augment`: see foal::data::augment.
-  template <data::source Source, class... Augment>
-  fit_report fit(Source const& source, fit_options options = {}, Augment... augment) {
-    check_samples(source);
-    return fit_batches(data::batches<Source, Augment...>(source, batching(options), augment...), options);
+  /// the end of a fit drains. A divergence ends the fit and is reported, not thrown. What a callback throws comes out when
+  /// all stages have had the same updates (executor::run_request says where), and the trainer can train on. `augment`: see
+  /// foal::data::augment.
+  /// Sequences go in microbatches of similar lengths, without padding if all layers take that, and losses are weighted by
+  /// their targets.
+  template <class Source, class... Augment>
+  fit_report fit(Source const& source, fit_options options = {},  // foal: is each value a member of fit_options, in order?
+                 Augment... augment) {
+    static_assert(sizeof(executor::gives_samples<Source>) > 0);
+    if constexpr (data::sequence_source<Source>) {
+      static_assert(sizeof...(Augment) == 0, "foal: cannot augment sequences; let their source do it");
+      check_samples(source);
+      return fit_batches(
+          data::sequence_batches<Source>(source, batching(options), lower::best_layout<model_type, loss_type>()), options);
+    } else if constexpr (data::sample_source<Source>) {
+      check_samples(source);
+      return fit_batches(data::batches<Source, Augment...>(source, batching(options), augment...), options);
+    } else {
+      return {};
+    }
   }
 
-  /// The same for sequences: microbatches of similar lengths, without padding if all layers take that, and losses weighted
-  /// by their targets.
-  template <data::sequence_source Source>
-  fit_report fit(Source const& source, fit_options options = {}) {
-    check_samples(source);
-    return fit_batches(data::sequence_batches<Source>(source, batching(options), lower::best_layout<Net, Loss>()), options);
+  /// Updates that an epoch of a source has: what a learning rate counts in.
+  template <class Source>
+  long long updates_per_epoch(Source const& source) const {
+    return data::updates_per_epoch(source, values_.microbatch_size, values_.microbatches);
   }
 
   /// Trains for whole epochs on batches with minibatches_per_epoch() and what executor::source_of() takes.
   template <class Batches>
-  fit_report fit_batches(Batches const& batches, fit_options const& options) {
+  fit_report fit_batches(Batches const& batches, fit_options const& options) {  // foal: each a member of fit_options?
     long long const per_epoch = batches.minibatches_per_epoch();
+    require_number(options.epochs >= 0, "fit_options", "epochs", options.epochs, "0 or more");
     executor::run_request request = options.hooks;
     request.minibatches = per_epoch * options.epochs;
+    request.loss_every = per_epoch;
     request.evaluation = options.evaluate.functions;
-    if (request.evaluation.self != nullptr) {
-      check(options.evaluate);
-      request.evaluate_every = per_epoch;
-    }
     report::progress progress(request.minibatches * minibatch_samples(), {.label = options.label, .quiet = options.quiet});
-    std::optional<report::json_lines> log;
-    if (!options.metrics.empty()) log.emplace(options.metrics);
-    std::string detail;
-    request.evaluated = [&](evaluation_result const& r) {
-      detail = sentence("epoch ", r.update / per_epoch, "  test loss ", r.loss, "  accuracy ", 100 * r.accuracy, " %");
+    std::vector<std::string> notes;
+    auto const note = [&](std::string text) {
+      progress.line(text);
+      notes.push_back(std::move(text));
+    };
+    bool const evaluates = request.evaluation.self != nullptr;
+    if (evaluates) {
+      check(options.evaluate);
+      long long const least = engine_.least_evaluation_distance(request.minibatches, warmup_minibatches());
+      long long const epochs = per_epoch > 0 ? (least + per_epoch - 1) / per_epoch : 1;
+      request.evaluate_every = epochs * per_epoch;
+      if (epochs > 1) note(detail::thinned_note(tables_.phases.back().name, least, per_epoch, epochs));
+    }
+    detail::epoch_log log(logs_, options.metrics, options.append_metrics,
+                          {&tables_, warmup_minibatches(), epochs_, updates(), per_epoch, options.epochs,
+                           request.evaluate_every, per_epoch * minibatch_samples(), seconds_});
+    auto const say_fault = [&] {  // a full disk is not the training's affair
+      if (std::string fault = log.take_fault(); !fault.empty()) note(std::move(fault));
+    };
+    std::string detail, waiting;
+    long long done = 0;
+    auto const show = [&](bool at_once) {
+      progress.update(done * values_.microbatch_size, detail + (detail.empty() || waiting.empty() ? "" : "  ") + waiting,
+                      at_once);
+    };
+    request.evaluated = options.hooks.evaluated.after([&](evaluation_result const& r) {
+      waiting.clear();
       if (!r.fault.empty()) progress.line(r.fault);
-      if (log)
-        log->write([&r](report::json_writer& json) {
-          json.begin_object().key("update").value(r.update).key("test_loss").value(r.loss);
-          json.key("test_accuracy").value(r.accuracy).end_object();
-        });
-      if (options.hooks.evaluated) options.hooks.evaluated(r);
+      detail = sentence("epoch ", r.update / per_epoch, "  test loss ", r.loss);
+      if (tables_.loss.has_accuracy) detail += sentence("  accuracy ", 100 * r.accuracy, " %");
+      log.evaluated(r);
+      say_fault();
+    });
+    request.summed = [&](long long epoch, loss::loss_result const& sum) {
+      if (!evaluates) detail = sentence("epoch ", epochs_ + epoch + 1, "  training loss ", sum.sum / sum.weight);
+      log.ended(epoch, sum);
+      say_fault();
+      if (options.hooks.summed) options.hooks.summed(epoch, sum);
     };
     request.tick = [&](long long microbatches) {
-      progress.update(microbatches * values_.microbatch_size, detail);
+      if (microbatches != done) waiting.clear();
+      done = microbatches;
+      show(false);
       if (options.hooks.tick) options.hooks.tick(microbatches);
     };
+    request.waits = [&](std::string const& what, double seconds) {
+      waiting = "waiting for " + what + (seconds > 0 ? sentence(" (", static_cast<long long>(seconds), " s)") : "");
+      show(seconds == 0);
+      if (options.hooks.waits) options.hooks.waits(what, seconds);
+    };
     request.source.shift = (epochs_ * per_epoch - updates()) * values_.microbatches;  // an epoch begins
-    executor::run_result const result = run(batches, request);
-    epochs_ += options.epochs;
-    fit_report const report = detail::report_of(result, updates(), per_epoch, run_values());
-    for (std::string const& note : report.notes) progress.line(note);
+    epochs_begun const counted{*this, updates(), per_epoch};
+    executor::run_result result = run(batches, request);
+    if (evaluates && request.minibatches > 0 && !result.diverged && !result.ended &&
+        (result.evaluations.empty() || result.evaluations.back().update != updates())) {
+      result.evaluations.push_back(engine_.evaluate(request.evaluation));
+      result.ended = request.evaluated(result.evaluations.back()) == training::ends;
+    }
+    seconds_ += result.seconds;
+    log.finish(result.diagnostics);
+    say_fault();
+    fit_report report = detail::report_of(result, updates(), values_.microbatch_size);
+    for (std::string const& text : report.notes) progress.line(text);
+    report.notes.insert(report.notes.begin(), notes.begin(), notes.end());
     if (result.diverged) progress.line(result.diverged->text());
     progress.finish(detail);
-    if (log)
-      for (auto const& d : result.diagnostics) log->write([&d](report::json_writer& json) { d.write(json); });
     return report;
   }
 
   /// Trains for request.minibatches minibatches of anything that executor::source_of() takes.
   template <class Batches>
   executor::run_result run(Batches const& batches, executor::run_request request) {
+    executor::check_microbatch_size(batches, values_.microbatch_size);
     request.source = executor::source_of<scalar_type, target_type>(batches, request.source.shift);
-    lower::check_ragged<Net, Loss>(request.source.sample_lengths != nullptr, tables_.model_name);
+    lower::check_ragged<model_type, loss_type>(request.source.sample_lengths != nullptr, tables_.model_name);
     return engine_.run(request, warmup_minibatches());
   }
 
@@ -200,18 +265,27 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
   config const& values() const { return values_; }
   /// The hook with what it has collected. Not while a fit is at work.
   hook_type& hook() { return values_.hook; }
+  /// The learning rate's numbers, to be told a loss (lr::plateau) or changed. Not while a fit is at work.
+  lr_type& lr() { return values_.lr; }
+  /// That every stage has had; in a callback of an evaluation, those of what was evaluated.
   long long updates() const { return engine_.updates(); }
 
  private:
   friend detail::net_weights<trainer, types>;
 
   static constexpr bool small_ = stages <= 32;
-  struct checks : lower::policies_are_sound<Schedule, scalar_type, optim_type, lr_type, delay_type, versions_type,
-                                            warmup_type, Policies...>,
-                  lower::is_a_hook<hook_type, scalar_type, device_type, lower::detail::uses_host_memory<device_type>()> {};
-  struct proofs : lower::proved<Schedule, stages, most_ranks, 1, small_>,
-                  lower::proved<Schedule, stages, most_ranks, 4, small_> {};
-  static_assert(sizeof(checks) > 0 && sizeof(proofs) > 0);
+  struct proofs : lower::proved<schedule_type, stages, most_ranks, 1, small_>,
+                  lower::proved<schedule_type, stages, most_ranks, 4, small_> {};
+  static_assert(sizeof(typename types::checks) > 0 && sizeof(proofs) > 0);
+
+  /// Of a fit, however it ends: the next one begins an epoch that has not been begun.
+  struct epochs_begun {
+    trainer& of;
+    long long before, per_epoch;
+    ~epochs_begun() {
+      if (per_epoch > 0) of.epochs_ += (of.updates() - before + per_epoch - 1) / per_epoch;
+    }
+  };
 
   long long minibatch_samples() const { return static_cast<long long>(values_.microbatch_size) * values_.microbatches; }
   long long warmup_minibatches() const {
@@ -233,10 +307,10 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
     require(!values_.evaluation || !lower::waits<device_type>, "cannot evaluate on ", type_name<device_type>(),
             ", because its ops wait instead of computing; train on a device that computes, or give .evaluation = false");
     using namespace lower;
-    policy_values<Loss, Schedule, optim_type, lr_type, delay_type, warmup_type, clip_type, initial_type> const values{
-        values_.loss,  values_.schedule, values_.optim, values_.lr,
-        values_.delay, values_.warmup,   values_.clip,  values_.initial};
-    run_tables t = lower::lower<Net, device_type, scalar_type, versions_type>(
+    policy_values<loss_type, schedule_type, optim_type, lr_type, delay_type, warmup_type, clip_type, initial_type> const
+        values{values_.loss,  values_.schedule, values_.optim, values_.lr,
+               values_.delay, values_.warmup,   values_.clip,  values_.initial};
+    run_tables t = lower::lower<model_type, device_type, scalar_type, versions_type>(
         schedule::extent{stages, ranks_, values_.microbatches}, accumulate_type::waits, values);
     lower::store_and_send<storage_type, device_type, scalar_type>(t, values_.wire);
     t.hook = lower::hook_of<hook_type, scalar_type>();
@@ -267,25 +341,27 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
   }
 
   void check(executor::source_facts const& source) const {
-    executor::check_source(source, tables_.model_name, Net::description, tables_.loss.targets_per_sample,
-                           !std::is_void_v<typename Loss::target>);
+    executor::check_source(source, tables_.model_name, model_type::description, tables_.loss.targets_per_sample,
+                           !std::is_void_v<typename loss_type::target>);
   }
   void check(executor::any_source<scalar_type, target_type> const& source) const {
     check(source.facts);
-    source.check_targets(tables_.loss, Net::description.output.channels());
+    source.check_targets(tables_.loss, model_type::description.output.channels());
   }
   template <class Source>
   void check_samples(Source const& source) const {
     auto const facts = executor::facts_of_source(source);
     check(facts);
-    executor::check_targets<target_type>(source, facts, tables_.loss, Net::description.output.channels());
+    executor::check_targets<target_type>(source, facts, tables_.loss, model_type::description.output.channels());
   }
 
   config values_;
   int ranks_;
   lower::run_tables tables_;
   executor::engine engine_;
-  long long epochs_ = 0;  ///< of all fits
+  long long epochs_ = 0;           ///< of all fits
+  double seconds_ = 0;             ///< of all fits that came to their end
+  std::vector<std::string> logs_;  ///< paths of metrics that fits have begun
 };
 
 }  // namespace foal

@@ -6,6 +6,7 @@
 
 #include <catch2/catch.hpp>
 #include <cmath>
+#include <limits>
 
 #include "tests/support/nets.hpp"
 
@@ -13,6 +14,22 @@ namespace {
 
 using namespace foal;
 using test::mlp;
+
+/// A user's rate that is none after some updates.
+struct own_rate {
+  using role = foal::role::learning_rate;
+  static constexpr char const* name = "own_rate";
+  long long last = 1000;
+  double at(lr::moment m) const { return m.update < last ? 0.1 : std::numeric_limits<double>::quiet_NaN(); }
+};
+
+/// Inputs whose gradients are finite and their squares are not.
+struct huge : test::stream {
+  void inputs(long long m, double* x, double*) const {
+    test::stream::inputs(m, x, static_cast<double*>(nullptr));
+    for (int i = 0; i < samples * features; ++i) x[i] *= 1e160;
+  }
+};
 
 std::vector<double> stage_weights(auto const& t, int stage) {
   std::vector<double> all = t.weights(stage, 0);
@@ -58,4 +75,24 @@ TEST_CASE("a stage's step is shortened to the norm, and only where it is longer"
       CHECK(worst < 1e-14);
     }
   }
+}
+
+TEST_CASE("a norm or a rate that is not finite ends the run and changes nothing") {
+  using run = trainer<mlp<1>, loss::cross_entropy, schedule::gpipe, clip::per_stage, own_rate, scalar<double>>;
+  run t({.microbatch_size = 2, .microbatches = 2, .lr = {.last = 3}, .clip = {.norm = 1}});
+  auto const first = t.all_weights();
+  auto const r = t.run(huge{{.samples = 2}}, {.minibatches = 2});
+  REQUIRE(r.diverged);
+  CHECK(r.diverged->update == 0);
+  CHECK(r.diverged->what == "norm of the gradient");
+  CHECK(t.all_weights() == first);
+
+  run u({.microbatch_size = 2, .microbatches = 2, .lr = {.last = 3}, .clip = {.norm = 1}});
+  u.run(test::stream{.samples = 2}, {.minibatches = 3});
+  auto const before = u.all_weights();
+  auto const s = u.run(test::stream{.samples = 2}, {.minibatches = 2});
+  REQUIRE(s.diverged);
+  CHECK(s.diverged->update == 3);
+  CHECK(s.diverged->what == "learning rate");
+  CHECK(u.all_weights() == before);
 }

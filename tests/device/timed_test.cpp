@@ -106,6 +106,7 @@ TEST_CASE("program, versions and memory plan are those of the host, weights stay
   versions_seen seen_a, seen_b;
   foal::executor::run_request request;
   request.minibatches = 6;
+  request.every_loss = true;
   request.watch = seen_a.watch();
   auto const result = a.run(untouchable{}, request);
   request.watch = seen_b.watch();

@@ -4,12 +4,14 @@
 #include <foal/layer/linear.hpp>
 #include <foal/layer/loss/cross_entropy.hpp>
 #include <foal/layer/tanh.hpp>
+#include <foal/optim/averaged.hpp>
 #include <foal/optim/momentum.hpp>
 #include <foal/predictor.hpp>
 #include <foal/schedule/gpipe.hpp>
 #include <foal/schedule/pipemare.hpp>
 
 #include <catch2/catch.hpp>
+#include <thread>
 
 #include "tests/support/nets.hpp"
 
@@ -105,6 +107,42 @@ TEST_CASE("A callback of a run cannot call back into the trainer", "[evaluation]
   t.fit(data, options);
   CHECK(asked == 1);
   CHECK_NOTHROW(t.evaluate(data));
+}
+
+TEST_CASE("A callback of an evaluation reads what was evaluated, and nobody else reads during a run", "[evaluation]") {
+  struct shared_layer;
+  struct tied_net
+      : stages<input<5>, linear<4>, foal::tanh, tied<shared_layer, linear<4>>, foal::tanh, frozen<linear<4>, batch_norm>,
+               foal::tanh, linear<4>, tied<shared_layer, linear<4>>, foal::tanh, linear<3>> {};
+  using run = trainer<tied_net, loss::cross_entropy, schedule::pipemare, optim::averaged<optim::momentum>, scalar<double>>;
+  test::first_samples const data{40};
+  for (int workers : {1, 3}) {
+    run t({.microbatch_size = 4, .microbatches = 2, .workers = workers, .lr = {.rate = 0.05}});
+    predictor<tied_net, scalar<double>> p({.microbatch_size = 4});
+    run::fit_options options{.epochs = 3, .evaluate = data, .quiet = true};
+    std::vector<double> before;
+    options.hooks.evaluated = [&](executor::evaluation_result const& r) {
+      std::string elsewhere;
+      std::thread([&] {
+        try {
+          static_cast<void>(t.weights(0, 0));
+        } catch (error const& e) {
+          elsewhere = e.what();
+        }
+      }).join();
+      CHECK_THAT(elsewhere, Catch::Contains("cannot read weights now") && Catch::Contains("at work"));
+      CHECK_THROWS_WITH(t.average(0, 0), Catch::Contains("cannot read averaged weights now"));
+      p.take(t);
+      test::score const s = test::score_of(p, data, 4);
+      CHECK(r.loss == Approx(s.loss).epsilon(1e-12));
+      CHECK(t.updates() == r.update);
+      CHECK(t.all_weights() != before);
+      before = t.all_weights();
+    };
+    t.fit(data, options);
+    CHECK(before == t.all_weights());
+    CHECK_NOTHROW(t.average(0, 0));
+  }
 }
 
 TEST_CASE("Evaluations during a run and after it treat denormals alike", "[evaluation]") {

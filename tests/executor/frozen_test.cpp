@@ -163,7 +163,7 @@ void follow_mixed(int n, long long t3) {
   test::begin_as(o, t, {.samples = samples});
   o.train(updates);
 
-  auto const result = t.run(test::stream{.samples = samples}, {.minibatches = updates});
+  auto const result = t.run(test::stream{.samples = samples}, {.minibatches = updates, .every_loss = true});
   REQUIRE(result.losses.size() == o.loss.size());
   double off = 0;
   for (std::size_t m = 0; m < o.loss.size(); ++m) off = std::max(off, std::abs(result.losses[m].sum - o.loss[m]));

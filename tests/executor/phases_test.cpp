@@ -26,7 +26,9 @@ struct shared;
 struct net : stages<input<5>, linear<4>, foal::tanh, tied<shared, linear<4>>, foal::tanh, linear<4>, foal::tanh,
                     tied<shared, linear<4>>, foal::tanh, linear<3>> {};
 struct plain : stages<input<5>, linear<4>, foal::tanh, linear<4>, foal::tanh, linear<4>, foal::tanh, linear<3>> {};
-struct normed : stages<input<5>, frozen<linear<4>>, batch_norm, linear<3>> {};
+struct half_frozen
+    : stages<input<5>, frozen<linear<4>, foal::tanh>, linear<4>, foal::tanh, frozen<linear<4>, foal::tanh>, linear<3>> {};
+struct normed : stages<input<5>, frozen<linear<4>, batch_norm>, linear<3>> {};
 
 template <class Net, class Schedule, class... More>
 using run = trainer<Net, loss::cross_entropy, Schedule, optim::momentum, More...>;
@@ -59,20 +61,27 @@ struct last_first {
   }
 };
 
-/// W and U of a minibatch after B of the next one; one rank, one microbatch.
+/// W and U of a minibatch after B of the next one; one rank.
 struct late_update {
   static constexpr char const* name = "late_update";
   static constexpr bool asynchronous = true;
   static constexpr bool one_rank = true;
-  static constexpr int period(schedule::extent e) { return 4 * e.stages; }
+  static constexpr int period(schedule::extent e) { return e.stages * (3 * e.microbatches + 1); }
 
   template <class Sink>
   constexpr void emit(schedule::extent e, Sink& sink) const {
     int slot = 0;
-    for (int s = 0; s < e.stages; ++s) sink(0, op{.kind = op_kind::F, .stage = s, .slot = slot++});
-    for (int s = e.stages - 1; s >= 0; --s) sink(0, op{.kind = op_kind::B, .stage = s, .slot = slot++});
-    for (op_kind const kind : {op_kind::W, op_kind::U})
-      for (int s = 0; s < e.stages; ++s) sink(0, op{.kind = kind, .stage = s, .microbatch = -1, .slot = slot++});
+    auto const add = [&](op_kind kind, int s, int m) {
+      sink(0, op{.kind = kind, .stage = s, .microbatch = m, .slot = slot++});
+    };
+    for (int m = 0; m < e.microbatches; ++m) {
+      for (int s = 0; s < e.stages; ++s) add(op_kind::F, s, m);
+      for (int s = e.stages - 1; s >= 0; --s) add(op_kind::B, s, m);
+    }
+    for (int s = 0; s < e.stages; ++s) {
+      for (int m = 0; m < e.microbatches; ++m) add(op_kind::W, s, m - e.microbatches);
+      add(op_kind::U, s, -1);
+    }
   }
 };
 
@@ -95,23 +104,28 @@ TEST_CASE("A warm-up keeps stages on the ranks of the schedule after it", "[exec
   for (int workers : {1, 2, 3, 4}) CHECK(train(static_cast<moved*>(nullptr), workers) == reference);
 }
 
-TEST_CASE("What a schedule freezes is frozen in its warm-up too", "[executor]") {
-  using partly = run<plain, schedule::frozen<schedule::pipemare>, warmup::synchronous>;
-  partly t({.microbatch_size = 2,
-            .microbatches = 2,
-            .lr = {.rate = 0.1F},
-            .schedule = {.trainable_from = 1, .stages = {2}},
-            .warmup = {.minibatches = 3}});
-  std::vector<std::vector<float>> before, after;
-  for (int s = 0; s < 4; ++s) before.push_back(t.weights(s, 0));
-  t.run(test::stream{.samples = 2}, {.minibatches = 5});
-  for (int s = 0; s < 4; ++s) after.push_back(t.weights(s, 0));
-  for (std::size_t s = 0; s < 4; ++s) CHECK((before[s] == after[s]) == (s == 0 || s == 2));
+TEST_CASE("What a schedule freezes is frozen in its warm-up too, as if its layers were", "[executor]") {
+  using by_schedule = run<plain, schedule::frozen<schedule::pipemare>, warmup::synchronous>;
+  using by_layers = run<half_frozen, schedule::pipemare, warmup::synchronous>;
+  for (long long const warmup : {0, 3}) {
+    by_schedule t({.microbatch_size = 2,
+                   .microbatches = 2,
+                   .lr = {.rate = 0.1F},
+                   .warmup = {.minibatches = warmup},
+                   .schedule = {.trainable_from = 1, .stages = {2}}});
+    by_layers reference({.microbatch_size = 2, .microbatches = 2, .lr = {.rate = 0.1F}, .warmup = {.minibatches = warmup}});
+    std::vector<std::vector<float>> before;
+    for (int s = 0; s < 4; ++s) before.push_back(t.weights(s, 0));
+    t.run(test::stream{.samples = 2}, {.minibatches = 9});
+    reference.run(test::stream{.samples = 2}, {.minibatches = 9});
+    for (int s = 0; s < 4; ++s) CHECK((before[static_cast<std::size_t>(s)] == t.weights(s, 0)) == (s == 0 || s == 2));
+    CHECK(t.all_weights() == reference.all_weights());
+  }
 }
 
 TEST_CASE("What a frozen schedule recomputes is recomputed in its warm-up too", "[executor]") {
   using again = run<plain, schedule::frozen<schedule::recomputed<schedule::pipemare>>, warmup::synchronous>;
-  again const t({.schedule = {.base = {.segment = 2}, .trainable_from = 0, .stages = {1}}, .warmup = {.minibatches = 3}});
+  again const t({.warmup = {.minibatches = 3}, .schedule = {.base = {.segment = 2}, .trainable_from = 0, .stages = {1}}});
   REQUIRE(t.tables().phases.size() == 2);
   for (std::size_t s = 0; s < 4; ++s)
     CHECK(t.tables().phases[0].facts.stage[s].head == t.tables().phases[1].facts.stage[s].head);
@@ -119,12 +133,8 @@ TEST_CASE("What a frozen schedule recomputes is recomputed in its warm-up too", 
 }
 
 TEST_CASE("Statistics of a stage without updates are evaluated after all forwards of a minibatch", "[executor]") {
-  using frozen_statistics = run<normed, schedule::frozen<last_first>>;
   test::first_samples const data;
-  frozen_statistics t({.microbatch_size = 4,
-                       .microbatches = 3,
-                       .lr = {.rate = 0.05F},
-                       .schedule = {.trainable_from = frozen_statistics::stages - 1}});
+  run<normed, last_first> t({.microbatch_size = 4, .microbatches = 3, .lr = {.rate = 0.05F}});
   auto const report = t.fit(data, {.epochs = 2, .evaluate = data, .quiet = true});
   REQUIRE(report.evaluations.size() == 2);
   CHECK(report.evaluations.back().loss == t.evaluate(data).loss);
@@ -134,6 +144,9 @@ TEST_CASE("Tied weights refuse a schedule whose backwards mix two minibatches", 
   using mixed = run<net, late_update>;
   CHECK_THROWS_WITH(mixed({.microbatch_size = 2, .microbatches = 1, .lr = {.rate = 0.1F}}),
                     Catch::Contains("cannot train tied weights of stage 2 with the schedule late_update"));
+  using one_tied = run<net, schedule::frozen<schedule::pipemare>, warmup::synchronous>;
+  CHECK_THROWS_WITH(one_tied({.schedule = {.trainable_from = 2}}),
+                    Catch::Contains("cannot freeze stage 1 by the schedule, because it shares tied weights with stage 2"));
   using separate = run<plain, late_update>;
   CHECK_NOTHROW(separate({.microbatch_size = 2, .microbatches = 1, .lr = {.rate = 0.1F}}));
 }

@@ -257,6 +257,7 @@ inline traces train(choice const& c, int workers, bool threaded, long long minib
   seen.scalar_bytes = sizeof(float);
   executor::run_request request;
   request.minibatches = minibatches;
+  request.every_loss = true;
   request.source = source_of(data);
   request.watch = seen.observer();
   request.disturb = disturb;

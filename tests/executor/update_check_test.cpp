@@ -13,6 +13,7 @@
 #include <foal/schedule/pipemare.hpp>
 #include <foal/trainer.hpp>
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <limits>
@@ -45,6 +46,25 @@ struct own_step {
   template <class S>
   step<S> prepare(double rate, long long t) const {
     return {static_cast<S>(rate), t == fails_at, of_state};
+  }
+};
+
+/// A user's layer whose statistic grows without a look at it.
+struct growing {
+  static constexpr char const* name = "growing";
+  static inline float factor = 1;
+  static constexpr shape output(shape in) { return in; }
+  static constexpr list<parameter> buffers(shape) {
+    return {parameter{"total", features(1), {initial::kind::constant, 1, 1}, false}};
+  }
+  template <class C, class S = typename C::scalar>
+  static void forward(C& ctx, S const* x, weights<S const>, S* y, saved<S>) {
+    std::copy_n(x, ctx.samples * ctx.in.size(), y);
+    if (ctx.phase == phase::train) ctx.buffers[0][0] *= factor;
+  }
+  template <class C, class S = typename C::scalar>
+  static void backward_input(C& ctx, S const* dy, weights<S const>, saved<S>, S* dx) {
+    std::copy_n(dy, ctx.samples * ctx.in.size(), dx);
   }
 };
 
@@ -117,8 +137,11 @@ TEST_CASE("Bounds are above every number of a stage, and find what overflows", "
   t.run(test::stream{}, {.minibatches = 40});
   for (executor::bound_stage const& b : t.engine().stages()) {
     REQUIRE(b.bounded);
-    auto const largest = [&](std::byte const* x, long long n) {
-      return device::host::largest_magnitude(static_cast<std::size_t>(n), reinterpret_cast<float const*>(x));
+    auto const largest = [](std::byte const* from, long long n) {
+      auto const* const x = reinterpret_cast<float const*>(from);
+      float most = 0;
+      for (long long i = 0; i < n; ++i) most = std::max(most, std::abs(x[i]));
+      return static_cast<double>(most);
     };
     CHECK(largest(b.w, b.table->trained_elements) <= b.bounds.w);
     for (int k : {0, 1}) CHECK(largest(b.states[k], b.table->trained_elements) <= b.bounds.state[k]);
@@ -133,7 +156,7 @@ TEST_CASE("Bounds are above every number of a stage, and find what overflows", "
 }
 
 TEST_CASE("A statistic that would not be finite ends the run before it moves", "[update_check]") {
-  struct net : stages<input<1, 2, 2>, batch_norm, flatten, linear<4>, batch_norm, linear<3>> {};
+  struct net : stages<input<1, 2, 2>, batch_norm, growing, flatten, linear<4>, batch_norm, linear<3>> {};
   using run = trainer<net, loss::cross_entropy, schedule::gpipe>;
   for (float value : {1e20F, std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()}) {
     std::vector<float> x(4 * 24);
@@ -158,4 +181,12 @@ TEST_CASE("A statistic that would not be finite ends the run before it moves", "
       CHECK(std::isfinite(t.evaluate(good).loss));
     }
   }
+  run t({.microbatch_size = 4, .microbatches = 2, .lr = {.rate = 0.1}});
+  growing::factor = 1e20F;
+  auto const r =
+      t.fit(data::memory<>(image(1, 2, 2), std::vector<float>(32, 1), std::vector<std::int32_t>(8, 1)), {.quiet = true});
+  growing::factor = 1;
+  REQUIRE(r.diverged);
+  CHECK(r.diverged->update == 0);
+  CHECK_THAT(r.diverged->what, Contains("growing.total"));
 }

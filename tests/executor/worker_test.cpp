@@ -31,7 +31,7 @@ struct shuffled_workers {
     for (executor::bound_stage& b : memory.stages()) b.asynchronous = view.asynchronous;
     test::stream const data = test::data_of(c, test::bit_samples);
     executor::stage_ops const ops(t, values, test::source_of(data), memory.host_targets());
-    std::vector<loss::loss_result> losses(static_cast<std::size_t>(minibatches * c.n));
+    executor::run_losses losses(0, minibatches * c.n, 0, true);
     test::recorder seen(c.net);
     seen.scalar_bytes = sizeof(float);
     executor::phase_state shared;
@@ -45,7 +45,7 @@ struct shuffled_workers {
     for (schedule::op const& o : view.ops) shared.lanes = std::max(shared.lanes, o.lane + 1);
     shared.minibatches = minibatches;
     shared.periods = minibatches + phase.facts.periods_after;
-    shared.losses = losses.data();
+    shared.losses = &losses;
     shared.watch = seen.observer();
     std::vector<executor::worker> workers;
     for (int w = 0; w < count; ++w) {
@@ -79,7 +79,7 @@ struct shuffled_workers {
       if (idle > 10000) throw error("cannot go on, because no worker advances any more: " + workers[alive[0]].next_op());
     }
     out.state = test::state_of(t, memory.stages());
-    for (auto const& l : losses) out.losses.push_back(l.sum);
+    for (auto const& l : losses.take_each()) out.losses.push_back(l.sum);
     out.updates = seen.bytes();
   }
 };

@@ -70,6 +70,8 @@ void use(program_view v) {
   bool const quick = [&] {
     if (!well_formed(v)) return true;
     long long late = 0;
+    for (op const& o : v.ops)
+      if (o.slot > 100 * most_drawn) return false;
     for (op const& o : v.ops) late = std::max(late, -static_cast<long long>(floor_div(o.microbatch, v.size.microbatches)));
     long long const work = (late + 3) * static_cast<long long>(v.ops.size() + 1);
     return work < most_drawn && v.period < most_drawn && v.size.ranks < most_drawn && v.size.stages < most_drawn;

@@ -74,7 +74,7 @@ auto trained(Source const& source, data::layout lie, int workers = 1) {
   constexpr int m = 4, n = 2;
   Run t({.microbatch_size = m, .microbatches = n, .workers = workers, .lr = {.rate = 0.01F}});
   data::sequence_batches<Source> const batches(source, {.microbatch_size = m, .microbatches = n, .seed = 3}, lie, 2);
-  auto const result = t.run(batches, {.minibatches = 2 * batches.minibatches_per_epoch()});
+  auto const result = t.run(batches, {.minibatches = 2 * batches.minibatches_per_epoch(), .every_loss = true});
   CHECK_FALSE(result.diverged);
   auto all = t.all_weights();
   for (auto const& loss : result.losses) all.push_back(static_cast<typename Run::scalar_type>(loss.sum / loss.weight));

@@ -110,3 +110,15 @@ TEST_CASE("bars are as long as their values", "[report]") {
   c.parts[0].values = {1};
   CHECK_THROWS_WITH(c.svg(), Catch::Contains("'weights'") && Catch::Contains("1 values"));
 }
+
+TEST_CASE("an axis of whole numbers has no fractions", "[report]") {
+  report::line_chart c{.x_label = "epoch"};
+  c.curves.push_back({.label = "a", .x = {1, 2, 3}, .y = {0.5, 0.25, 0.125}});
+  std::string const whole = c.svg();
+  for (char const* mark : {">1</text>", ">2</text>", ">3</text>"}) CHECK(whole.find(mark) != std::string::npos);
+  CHECK(whole.find(">1.2</text>") == std::string::npos);
+  c.curves[0].x[1] = 1.5;
+  CHECK(c.svg().find(">1.2</text>") != std::string::npos);
+  CHECK(report::linear_ticks(0, 2, 10, true).label == std::vector<std::string>{"0", "1", "2"});
+  CHECK(report::linear_ticks(0, 100, 5, true).label == report::linear_ticks(0, 100, 5).label);
+}

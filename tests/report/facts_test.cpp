@@ -1,3 +1,4 @@
+#include <foal/report/build.hpp>
 #include <foal/report/facts.hpp>
 
 #include <catch2/catch.hpp>
@@ -49,6 +50,19 @@ TEST_CASE("facts as JSON", "[report]") {
   for (auto const& [name, value] : json["bytes"].items()) sum += name == "total" ? 0 : value.get<long long>();
   CHECK(sum == json["bytes"]["total"].get<long long>());
   CHECK(sum == f.bytes.total());
+}
+
+TEST_CASE("facts name build and machine where they are known", "[report]") {
+  report::facts f = sample::facts(5);
+  std::string const without = f.text();
+  f.build = report::build_of_this_file();
+  f.machine = "a \x1b[31m processor, 2 cores";
+  CHECK(f.text().find("\nbuild          " + f.build) != std::string::npos);
+  CHECK(f.text().find("\nmachine        a \\x1b[31m processor, 2 cores\n") != std::string::npos);
+  CHECK(without.find("\nmachine") == std::string::npos);
+  auto const json = nlohmann::json::parse(f.json());
+  CHECK(json["build"] == f.build);
+  CHECK(json["machine"] == f.machine);
 }
 
 TEST_CASE("what fewer workers than ranks mean", "[report]") {

@@ -47,7 +47,9 @@ TEST_CASE("half a line that a killed run left is ended first", "[report]") {
 TEST_CASE("rows of several processes do not mix, whatever their length", "[report]") {
   temporary_directory const folder;
   std::string const path = folder / "log.jsonl";
-  constexpr int writers = 3, rows = 150;
+  constexpr int writers = 3, rows = 2000;  // rows longer than a buffer of stdio
+  int start[2];
+  REQUIRE(pipe(start) == 0);
   pid_t children[writers];
   for (int w = 0; w < writers; ++w) {
     children[w] = fork();
@@ -55,13 +57,18 @@ TEST_CASE("rows of several processes do not mix, whatever their length", "[repor
     if (children[w] != 0) continue;
     try {
       json_lines log(path, true);
+      close(start[1]);
+      char never = 0;
+      if (::read(start[0], &never, 1) != 0) _exit(1);  // until all are there
       for (int r = 0; r < rows; ++r)
-        log.write_line("[" + std::string(static_cast<std::size_t>(1 + 977 * r % 40000), static_cast<char>('a' + w)) + "]");
+        log.write_line("[" + std::string(static_cast<std::size_t>(4097 + 97 * r % 2000), static_cast<char>('a' + w)) + "]");
       _exit(0);
     } catch (...) {
       _exit(1);
     }
   }
+  close(start[0]);
+  close(start[1]);
   for (pid_t const child : children) {
     int status = 1;
     REQUIRE(waitpid(child, &status, 0) == child);
@@ -71,7 +78,7 @@ TEST_CASE("rows of several processes do not mix, whatever their length", "[repor
   std::string const text = text_of(path);
   for (std::size_t at = 0; at < text.size();) {
     std::size_t const end = text.find('\n', at);
-    REQUIRE(end != std::string::npos);
+    if (end == std::string::npos) FAIL("half a row at the end");
     std::string const line = text.substr(at, end - at);
     at = end + 1;
     if (line.empty()) continue;
@@ -128,6 +135,7 @@ TEST_CASE("a pipe that nobody reads does not hang a log", "[report]") {
 }
 
 TEST_CASE("a log that cannot be written says so", "[report]") {
+  CHECK(complaint([&] { json_lines log(""); }).find("because its name is empty") != std::string::npos);
   CHECK(complaint([&] { json_lines log("/"); }).find("Is a directory") != std::string::npos);
 
   temporary_directory const folder;

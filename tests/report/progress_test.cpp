@@ -158,6 +158,18 @@ TEST_CASE("the rate is the recent one, and a resumed run does not count what was
   CHECK(p.text().find("left 6:40 min") != std::string::npos);
 }
 
+TEST_CASE("a terminal shows at once what must not wait, a file does not", "[report]") {
+  for (bool const terminal : {true, false}) {
+    paper p;
+    report::progress bar(2000,
+                         {.out = p.file, .every = 5, .terminal = terminal, .columns = 120, .clock = [] { return 1.0; }});
+    bar.update(100, "soon");
+    CHECK(p.text().find("soon") == std::string::npos);
+    bar.update(100, "evaluating", true);
+    CHECK((p.text().find("evaluating") != std::string::npos) == terminal);
+  }
+}
+
 TEST_CASE("seconds between lines that cannot be are refused", "[report]") {
   for (double const every : {-1.0, std::nan("")})
     CHECK_THROWS_WITH(report::progress(1, {.every = every}),

@@ -143,3 +143,33 @@ TEST_CASE("the picture of a long trace stays small, a window shows a part", "[re
   }
   CHECK(markup::parse(report::trace_svg({})).well_formed);
 }
+
+TEST_CASE("a full pipeline begins with the first backward of stage 0 and ends with its last forward", "[report]") {
+  // Two stages, F right after each other, B two spans later; times in tens of nanoseconds.
+  std::vector<report::span> all;
+  for (int m = 0; m < 4; ++m)
+    for (int stage = 0; stage < 2; ++stage) {
+      all.push_back({.worker = stage,
+                     .stage = stage,
+                     .kind = "F",
+                     .microbatch = m,
+                     .begin_ns = 40 * m + 10 * stage,
+                     .end_ns = 40 * m + 10 * stage + 10});
+      all.push_back({.worker = stage,
+                     .stage = stage,
+                     .kind = "BW",
+                     .microbatch = m,
+                     .begin_ns = 40 * m + 100 - 10 * stage,
+                     .end_ns = 40 * m + 110 - 10 * stage});
+    }
+  auto const full = report::full_pipeline(all);
+  REQUIRE(full.size() == 2);  // BW of 0 and F of 3, both of stage 0
+  for (report::span const& s : full) {
+    CHECK(s.begin_ns >= 100);
+    CHECK(s.end_ns <= 130);
+  }
+  for (auto& s : all)
+    if (s.kind[0] == 'B') s.stage = 1;
+  CHECK(report::full_pipeline(all).size() == all.size());
+  CHECK(report::full_pipeline({}).empty());
+}

@@ -12,7 +12,7 @@ namespace foal::test {
 template <class Run, class Data>
 double mean_loss(Run& t, Data const& data) {
   double sum = 0, weight = 0;
-  for (auto const& l : t.run(data, {.minibatches = 1}).losses) {
+  for (auto const& l : t.run(data, {.minibatches = 1}).sums) {
     sum += l.sum;
     weight += l.weight;
   }

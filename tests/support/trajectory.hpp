@@ -52,6 +52,7 @@ void check_trajectory(Trainer& t, oracle const& o, std::vector<long long> const&
   for (long long fit : fits) {
     executor::run_request request;
     request.minibatches = fit;
+    request.every_loss = true;
     request.watch = seen.observer();
     auto const result = t.run(data, request);
     losses.insert(losses.end(), result.losses.begin(), result.losses.end());

@@ -92,8 +92,9 @@ void write_arrays(std::string const& path, Trainer const& t, metadata about, Val
 }  // namespace detail
 
 /// Writes every parameter and every running statistic of a trainer as "<layer number>.<layer>.<parameter>", in its scalar
-/// type and PyTorch's layouts (array_layout), whole or not at all. `about` goes into the metadata. Not while a fit is at
-/// work. Optimizer state and the count of updates are not in it: these are weights, not a run.
+/// type and PyTorch's layouts (array_layout), whole or not at all. `about` goes into the metadata. Refused while a fit
+/// is at work, but for a callback of an evaluation, which writes what was evaluated. Optimizer state and the count of
+/// updates are not in it: these are weights, not a run.
 template <class Trainer>
 void write_safetensors(std::string const& path, Trainer const& t, metadata about = {}) {
   detail::write_arrays(path, t, std::move(about), [&](int stage, std::size_t which) { return t.weights(stage, which); });
@@ -125,6 +126,7 @@ metadata read_safetensors(std::string const& path, Trainer& t) {
   using scalar = typename Trainer::scalar_type;
   safetensors_reader from(path);
   struct array {
+    std::string name;
     int stage;
     std::size_t which;
     bool statistic;
@@ -132,28 +134,33 @@ metadata read_safetensors(std::string const& path, Trainer& t) {
     element_reader<scalar> element;
     std::vector<scalar> values;
   };
-  std::map<std::string, array> expected;
+  std::vector<array> all;
+  std::map<std::string, std::size_t> expected;
   detail::each_array(t, [&](std::string const& name, array_layout const& layout, int stage, std::size_t which,
                             bool statistic, std::size_t size) {
-    expected.emplace(name, array{stage, which, statistic, layout, nullptr, std::vector<scalar>(size)});
+    expected.emplace(name, all.size());
+    all.push_back({name, stage, which, statistic, layout, nullptr, std::vector<scalar>(size)});
   });
+  auto const array_of = [&](stored_tensor const& s) {
+    auto const at = expected.find(s.name);
+    return at == expected.end() ? nullptr : &all[at->second];
+  };
   detail::name_list missing, unexpected, skipped;
   for (stored_tensor const& s : from.tensors()) {
-    auto const at = expected.find(s.name);
-    if (at == expected.end()) {
+    array* const a = array_of(s);
+    if (a == nullptr) {
       (detail::is_batch_count(s.name) ? skipped : unexpected).add(s.name);
       continue;
     }
-    array& a = at->second;
-    a.element = reader_of<scalar>(s.dtype);
-    require(a.element != nullptr, "cannot read ", path, " into ", t.tables().model_name, ", because its ", s.name,
+    a->element = reader_of<scalar>(s.dtype);
+    require(a->element != nullptr, "cannot read ", path, " into ", t.tables().model_name, ", because its ", s.name,
             " is of type ", s.dtype, " where F32, F64, F16 or BF16 is expected; convert it");
-    require(s.shape == a.layout.shape, "cannot read ", path, " into ", t.tables().model_name, ", because its ", s.name,
-            " has the shape ", text(s.shape), " where ", text(a.layout.shape),
+    require(s.shape == a->layout.shape, "cannot read ", path, " into ", t.tables().model_name, ", because its ", s.name,
+            " has the shape ", text(s.shape), " where ", text(a->layout.shape),
             " is expected; use the model that it was written from");
   }
-  for (auto const& [name, a] : expected)
-    if (a.element == nullptr) missing.add(name);
+  for (array const& a : all)
+    if (a.element == nullptr) missing.add(a.name);
   require(missing.empty() && unexpected.empty(), "cannot read ", path, " into ", t.tables().model_name, ", because ",
           missing.empty() ? "" : "it lacks " + missing.text(), missing.empty() || unexpected.empty() ? "" : " and ",
           unexpected.empty() ? "" : "it has " + unexpected.text() + ", which the model has not",
@@ -161,17 +168,15 @@ metadata read_safetensors(std::string const& path, Trainer& t) {
   std::vector<std::uint8_t> bytes;
   from.read(
       [&](stored_tensor const& s) -> std::uint8_t* {
-        if (!expected.contains(s.name)) return nullptr;
+        if (array_of(s) == nullptr) return nullptr;
         bytes.resize(std::max<std::size_t>(bytes.size(), s.end - s.begin));
         return bytes.data();
       },
       [&](stored_tensor const& s) {
-        auto const at = expected.find(s.name);
-        if (at == expected.end()) return;
-        array& a = at->second;
-        for (std::size_t i = 0; i < a.values.size(); ++i) a.values[i] = a.element(bytes.data(), a.layout.place(i));
+        if (array* const a = array_of(s); a != nullptr)
+          for (std::size_t i = 0; i < a->values.size(); ++i) a->values[i] = a->element(bytes.data(), a->layout.place(i));
       });
-  for (auto const& [name, a] : expected)
+  for (array const& a : all)
     if (a.statistic)
       t.set_statistics(a.stage, a.which, a.values);
     else

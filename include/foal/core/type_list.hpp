@@ -61,4 +61,21 @@ struct joined {
 template <class... Lists>
 using concat = typename detail::joined<Lists...>::type;
 
+namespace detail {
+
+template <class T, std::size_t>
+using one_of = T;
+template <class F, class T, class... Fixed, std::size_t... I>
+constexpr bool takes_so_many(std::index_sequence<I...>) {
+  return std::is_invocable_v<F const&, Fixed..., one_of<T, I>...>;
+}
+
+}  // namespace detail
+
+/// A functor F can be called with (Fixed..., n times T).
+template <class F, class T, int n, class... Fixed>
+constexpr bool takes() {
+  return detail::takes_so_many<F, T, Fixed...>(std::make_index_sequence<static_cast<std::size_t>(n)>{});
+}
+
 }  // namespace foal

@@ -18,6 +18,15 @@ namespace foal::data {
 /// cyclic: microbatch s is rows s*M .. s*M+M-1 modulo the number of samples; nothing is dropped.
 enum class ordering { shuffled, in_order, cyclic };
 
+/// Updates in an epoch of `source` with `microbatches` microbatches of `microbatch_size` samples a minibatch: what a
+/// learning rate counts in. What does not fill a minibatch is dropped.
+template <class Source>
+long long updates_per_epoch(Source const& source, int microbatch_size, int microbatches) {
+  require(microbatch_size > 0 && microbatches > 0, "cannot count updates, because the microbatch size is ", microbatch_size,
+          " and a minibatch has ", microbatches, " microbatches; give numbers above 0");
+  return source.size() / (static_cast<long long>(microbatch_size) * microbatches);
+}
+
 /// How samples become microbatches.
 struct batching {
   int microbatch_size = 1;  ///< M
@@ -28,8 +37,11 @@ struct batching {
 
 /// Microbatches of `source`, numbered from 0 over the whole run. Refers to the source, which must live longer. The const
 /// members are functions of their arguments, allocate nothing, and may be called from several threads at once.
-template <source Source, class... Augment>
+template <sample_source Source, class... Augment>
 class batches {
+  static_assert(sizeof...(Augment) == 0 || source<Source>,
+                "foal: cannot augment these samples, because they have several entries; let write_entry() do it");
+
  public:
   /// Throws foal::error if M or N is not positive, if not even one minibatch fits into an epoch, or if a number of an
   /// augmentation cannot be.
@@ -48,6 +60,8 @@ class batches {
   long long minibatches_per_epoch() const { return source_->size() / minibatch_samples(); }
 
   batching const& how() const { return how_; }
+  /// M.
+  int microbatch_size() const { return how_.microbatch_size; }
   shape sample() const { return source_->sample(); }
 
   /// The epoch a microbatch belongs to.
@@ -75,6 +89,15 @@ class batches {
     for (int i = 0; i < how_.microbatch_size; ++i)
       one(first + i, x + static_cast<std::ptrdiff_t>(i) * source_->sample().size(), scratch,
           std::index_sequence_for<Augment...>{});
+  }
+
+  /// Writes an entry of a microbatch, [M, entry], where samples have several.
+  template <class S>
+    requires entries_source<Source>
+  void inputs(long long microbatch, int entry, S* x) const {
+    long long const first = ordinal(microbatch);
+    for (int i = 0; i < how_.microbatch_size; ++i)
+      source_->write_entry(index(first + i), entry, x + static_cast<std::ptrdiff_t>(i) * source_->entry(entry).size());
   }
 
   /// Writes the targets of a microbatch, [M, target_size].
@@ -111,7 +134,7 @@ class batches {
 };
 
 /// All samples once, in file order, nothing dropped: the last microbatch may be partial.
-template <source Source>
+template <sample_source Source>
 class in_order {
  public:
   in_order(Source const& from, int microbatch_size) : source_(&from), samples_(microbatch_size) {
@@ -127,12 +150,27 @@ class in_order {
     return static_cast<int>(std::min<long long>(samples_, source_->size() - microbatch * samples_));
   }
 
-  /// Writes [M, sample]; rows from samples() on are zero.
+  /// M.
+  int microbatch_size() const { return samples_; }
+
+  /// Which sample of the source is sample i of a microbatch.
+  long long index(long long microbatch, int i) const { return microbatch * samples_ + i; }
+
+  /// Writes [M, sample]; rows from samples() on are zero. The third argument is not used.
   template <class S>
-  void inputs(long long microbatch, S* x) const {
+  void inputs(long long microbatch, S* x, S* = nullptr) const {
     std::ptrdiff_t const size = source_->sample().size();
     int const real = samples(microbatch);
     for (int i = 0; i < real; ++i) source_->write_sample(microbatch * samples_ + i, x + i * size);
+    std::fill(x + real * size, x + samples_ * size, S{0});
+  }
+  /// The same of an entry, where samples have several.
+  template <class S>
+    requires entries_source<Source>
+  void inputs(long long microbatch, int entry, S* x) const {
+    std::ptrdiff_t const size = source_->entry(entry).size();
+    int const real = samples(microbatch);
+    for (int i = 0; i < real; ++i) source_->write_entry(microbatch * samples_ + i, entry, x + i * size);
     std::fill(x + real * size, x + samples_ * size, S{0});
   }
 

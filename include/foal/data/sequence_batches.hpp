@@ -55,6 +55,7 @@ class sequence_batches {
 
   /// M.
   int samples() const { return how_.microbatch_size; }
+  int microbatch_size() const { return how_.microbatch_size; }
 
   /// The epoch a microbatch belongs to.
   long long epoch(long long microbatch) const {

@@ -32,6 +32,12 @@ class sequences_in_order {
     return static_cast<int>(std::min<long long>(samples_, source_->size() - microbatch * samples_));
   }
 
+  /// M.
+  int microbatch_size() const { return samples_; }
+
+  /// The lengths of sample i of a microbatch, without padding.
+  lengths_of_axes lengths_of_sample(long long microbatch, int i) const { return lengths_of(*source_, index(microbatch, i)); }
+
   /// Which sample of the source is sample i of a microbatch.
   long long index(long long microbatch, int i) const { return order_[static_cast<std::size_t>(microbatch * samples_ + i)]; }
 

@@ -24,4 +24,20 @@ concept source = requires(T const& s, long long i, float* x, double* y) {
   s.write_sample(i, y);
 };
 
+/// Samples of several entries, for a model of foal::inputs: entry e of a sample has the shape entry(e), and write_entry(i,
+/// e, x) writes it.
+template <class T>
+concept entries_source = requires(T const& s, long long i, int e, float* x, double* y) {
+  { s.size() } -> std::convertible_to<long long>;
+  { s.entries() } -> std::convertible_to<int>;
+  { s.entry(e) } -> std::convertible_to<shape>;
+  { s.target_size() } -> std::convertible_to<int>;
+  s.write_entry(i, e, x);
+  s.write_entry(i, e, y);
+};
+
+/// Samples of one size each, of one entry or of several.
+template <class T>
+concept sample_source = source<T> || entries_source<T>;
+
 }  // namespace foal::data

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <concepts>
+#include <utility>
 
 #include <foal/core/role.hpp>
+#include <foal/core/type_list.hpp>
 
 namespace foal::delay {
 
@@ -58,6 +60,24 @@ constexpr scope states_of() {
     return P::states_of;
   else
     return scope::read_in_backward;
+}
+
+/// Its functors take as many states as it declares. True where it is no delay policy: that is said elsewhere.
+template <class P, class S>
+constexpr bool take_its_states() {
+  bool all = true;
+  if constexpr (delay_policy<P>) {
+    constexpr moment m{};
+    if constexpr (predicts_forward<P, S>)
+      all = all && takes<decltype(std::declval<P const&>().template forward_weight<S>(m)), S const&, P::states, S>();
+    if constexpr (corrects_backward<P, S>)
+      all = all && takes<decltype(std::declval<P const&>().template backward_weight<S>(m)), S const&, P::states, S>();
+    if constexpr (changes_gradient<P, S>)
+      all = all && takes<decltype(std::declval<P const&>().template gradient<S>(m)), S const&, P::states, S, S>();
+    if constexpr (watches_updates<P, S>)
+      all = all && takes<decltype(std::declval<P const&>().template after_update<S>(m)), S&, P::states, S, S>();
+  }
+  return all;
 }
 
 }  // namespace foal::delay

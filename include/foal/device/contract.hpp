@@ -11,7 +11,7 @@
 // Elementwise: map(n, f, pointers...)  calls f(pointers[i]...) with references for i in [0, n), in any order.
 //   f is a functor whose operator() is FOAL_HOST_DEVICE; host and CUDA run the same one.
 // Reductions (fixed order, so equal bits on every run): double sum_of_squares(n, x); bool all_finite(n, x)
-//   Optional: double largest_magnitude(n, x), the largest magnitude, NaN or infinite if an element is
+//   Optional: double magnitude_bound(n, x), which no magnitude is above; NaN where an element is not finite
 // Products, row-major, C = A B (accumulate: C += A B), sizes of the product (rows, cols, depth):
 //   product_nn(rows, cols, depth, a /*rows,depth*/, b /*depth,cols*/, c, accumulate)
 //   product_nt(rows, cols, depth, a /*rows,depth*/, b /*cols,depth*/, c, accumulate)

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <type_traits>
 #include <vector>
 
 #include <foal/data/sequence.hpp>
@@ -23,6 +24,29 @@ bool is_ragged(Batches const& from) {
     return true;
 }
 
+/// What source_of() needs; one sentence where it lacks.
+template <class S, class Target, class Batches>
+struct gives_batches {
+  static constexpr bool has_inputs = requires(Batches const& b, long long m, S* x) { b.inputs(m, 0, x); } ||
+                                     requires(Batches const& b, long long m, S* x) { b.inputs(m, x, x); };
+  static constexpr bool has_targets = requires(Batches const& b, long long m, Target* t) { b.targets(m, t); };
+  static constexpr bool complete = has_inputs && has_targets;
+  static_assert(has_inputs,
+                "foal: cannot take microbatches from these Batches, because they lack inputs(microbatch, x, scratch), or "
+                "inputs(microbatch, entry, x), that can write the scalar S; add it, or give a source of samples to fit()");
+  static_assert(!has_inputs || has_targets,
+                "foal: cannot take microbatches from these Batches, because they lack targets(microbatch, t) that can write "
+                "what the loss takes, the type Target; add it, or take a loss of such targets");
+};
+
+/// Batches that say how large their microbatches are have those of the run.
+template <class Batches>
+void check_microbatch_size(Batches const& from, int expected) {
+  if constexpr (requires { from.microbatch_size(); })
+    require(from.microbatch_size() == expected, "cannot use these batches, because their microbatches have ",
+            from.microbatch_size(), " samples and those of the run ", expected, "; make them with as many");
+}
+
 /// Microbatches as functions of their number m: that in the run, and `shift`; refers to the batches. These have
 ///   inputs(m, x, scratch) for a model with one input, or inputs(m, entry, x) for one with several, packed at lengths(m);
 ///   targets(m, t);
@@ -34,34 +58,37 @@ bool is_ragged(Batches const& from) {
 /// are so only if it gives true.
 template <class S, class Target, class Batches>
 source_functions source_of(Batches const& from, long long shift = 0) {
+  static_assert(sizeof(gives_batches<S, Target, Batches>) > 0);
   source_functions f;
-  f.self = &from;
-  f.shift = shift;
-  f.inputs = [](void const* self, long long m, [[maybe_unused]] int entry, void* x, [[maybe_unused]] void* scratch) {
-    auto const& b = *static_cast<Batches const*>(self);
-    if constexpr (requires(S* to) { b.inputs(m, entry, to); })
-      b.inputs(m, entry, static_cast<S*>(x));
-    else
-      b.inputs(m, static_cast<S*>(x), static_cast<S*>(scratch));
-  };
-  f.targets = [](void const* self, long long m, void* t) {
-    static_cast<Batches const*>(self)->targets(m, static_cast<Target*>(t));
-  };
-  if constexpr (requires(long long m) { from.lengths(m); })
-    f.lengths = [](void const* self, long long m) { return static_cast<Batches const*>(self)->lengths(m); };
-  if constexpr (requires(long long m, int* n) { from.sample_lengths(m, 1, n); }) {
-    if (is_ragged(from))
-      f.sample_lengths = [](void const* self, long long m, int axis, int* n) {
-        static_cast<Batches const*>(self)->sample_lengths(m, axis, n);
+  if constexpr (gives_batches<S, Target, Batches>::complete) {
+    f.self = &from;
+    f.shift = shift;
+    f.inputs = [](void const* self, long long m, [[maybe_unused]] int entry, void* x, [[maybe_unused]] void* scratch) {
+      auto const& b = *static_cast<Batches const*>(self);
+      if constexpr (requires(S* to) { b.inputs(m, entry, to); })
+        b.inputs(m, entry, static_cast<S*>(x));
+      else
+        b.inputs(m, static_cast<S*>(x), static_cast<S*>(scratch));
+    };
+    f.targets = [](void const* self, long long m, void* t) {
+      static_cast<Batches const*>(self)->targets(m, static_cast<Target*>(t));
+    };
+    if constexpr (requires(long long m) { from.lengths(m); })
+      f.lengths = [](void const* self, long long m) { return static_cast<Batches const*>(self)->lengths(m); };
+    if constexpr (requires(long long m, int* n) { from.sample_lengths(m, 1, n); }) {
+      if (is_ragged(from))
+        f.sample_lengths = [](void const* self, long long m, int axis, int* n) {
+          static_cast<Batches const*>(self)->sample_lengths(m, axis, n);
+        };
+    }
+    if constexpr (requires(long long k) { from.weight(k); })
+      f.weight = [](void const* self, long long k) -> double { return static_cast<Batches const*>(self)->weight(k); };
+    if constexpr (requires(long long m) { from.index(from.ordinal(m)); })
+      f.sample = [](void const* self, long long m, int i) -> long long {
+        auto const& b = *static_cast<Batches const*>(self);
+        return b.index(b.ordinal(m) + i);
       };
   }
-  if constexpr (requires(long long k) { from.weight(k); })
-    f.weight = [](void const* self, long long k) -> double { return static_cast<Batches const*>(self)->weight(k); };
-  if constexpr (requires(long long m) { from.index(from.ordinal(m)); })
-    f.sample = [](void const* self, long long m, int i) -> long long {
-      auto const& b = *static_cast<Batches const*>(self);
-      return b.index(b.ordinal(m) + i);
-    };
   return f;
 }
 
@@ -73,14 +100,25 @@ struct any_source {
   source_facts facts{};
 
   any_source() = default;
-  template <data::source Source>
+  template <class Other>
+    requires(!any_kind_of_source<Other> && !std::is_same_v<Other, any_source>)
+  any_source(Other const&) {  // NOLINT: refused here, with the reason
+    static_assert(sizeof(gives_samples<Other>) > 0);
+  }
+  template <data::sample_source Source>
   any_source(Source const& from)  // NOLINT: a data set stands where its samples are wanted
       : functions{&from, from.size(),
-                  [](void const* self, long long first, int n, int, lengths_of_axes, void* x) {
+                  [](void const* self, long long first, int n, [[maybe_unused]] int entry, lengths_of_axes, void* x) {
                     auto const& source = *static_cast<Source const*>(self);
-                    for (int i = 0; i < n; ++i)
-                      source.write_sample(first + i,
-                                          static_cast<S*>(x) + static_cast<std::ptrdiff_t>(i) * source.sample().size());
+                    for (int i = 0; i < n; ++i) {
+                      auto const at = [&](shape one) {
+                        return static_cast<S*>(x) + static_cast<std::ptrdiff_t>(i) * one.size();
+                      };
+                      if constexpr (data::entries_source<Source>)
+                        source.write_entry(first + i, entry, at(source.entry(entry)));
+                      else
+                        source.write_sample(first + i, at(source.sample()));
+                    }
                   },
                   [](void const* self, long long first, int n, lengths_of_axes, void* t) {
                     auto const& source = *static_cast<Source const*>(self);

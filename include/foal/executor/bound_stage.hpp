@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <vector>
 
 #include <foal/executor/microbatch_lengths.hpp>
@@ -128,6 +129,7 @@ struct bound_stage {
   long long evaluations_copied = 0;         ///< copies of the weights made for evaluations
   std::vector<std::uint32_t> version_read;  ///< by F, of microbatch m at m mod size
   watermark forwarded, returned, freed;     ///< through F (or R, if that reads the wire again), B, W (or BW)
+  std::exception_ptr beside;                ///< what a probe has thrown, until the worker takes it
   watermark rebuilt;                        ///< through R, where it reads what R of the stage before made
 
   // Of the phase.

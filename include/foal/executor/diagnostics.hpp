@@ -58,7 +58,8 @@ class diagnostics : public probe {
       s.updates = !b.forward && !b.frozen;
       updating_ += s.updates ? 1 : 0;
       if (fresh_ && !s.updates) fresh_->set(b);
-      std::size_t const room = s.rows.size() + static_cast<std::size_t>(minibatches / every_) + 1;
+      constexpr long long most_reserved = 4096;  // a list up to this length does not grow while the run is at work
+      std::size_t const room = s.rows.size() + static_cast<std::size_t>(std::min(minibatches / every_, most_reserved)) + 1;
       s.rows.reserve(room);
       s.fresh.reserve(room);
     }

@@ -4,7 +4,11 @@
 #include <pthread.h>
 #include <sched.h>
 
+#include <atomic>
+#include <chrono>
+#include <exception>
 #include <thread>
+#include <vector>
 
 #include <foal/core/denormals.hpp>
 #include <foal/core/pause.hpp>
@@ -21,8 +25,8 @@ struct disturbance {
 
 // Every thread that runs ops flushes denormals, the one that evaluates too: bits are the same whoever runs what.
 
-/// Drives a worker to its end on the calling thread, running `service` after each op. The one worker hosts every rank, so
-/// nothing can be blocked except by an evaluation, which `service` runs.
+/// Drives a worker to its end on the calling thread, running `service` after each op. `service` does not throw. The one
+/// worker hosts every rank, so nothing can be blocked except by an evaluation, which `service` runs.
 template <class Service>
 void drive_alone(worker& w, Service service) {
   flushed_denormals const flushed;
@@ -47,7 +51,11 @@ inline void drive_thread(worker& w, transport::bell& bell, disturbance const& di
     if (p == progress::done) return;
     if (p == progress::ran) {
       idle = 0;
-      if (disturb.between != nullptr) disturb.between(disturb.self, w.number(), ++ops);
+      if (disturb.between != nullptr) try {
+          disturb.between(disturb.self, w.number(), ++ops);
+        } catch (...) {
+          w.keep_beside(std::current_exception());
+        }
       continue;
     }
     if (++idle <= spins) {
@@ -70,32 +78,42 @@ inline bool pin_to_cpu(int cpu) {
 }
 
 /// Runs all workers, one thread each, while the calling thread runs `service` every few milliseconds until they are done.
-/// What `service` throws stops the workers and comes out when they have.
+/// Throws foal::error before any op has been run where the system gives no more threads. `service` does not throw.
 template <class Service>
 void drive_threads(std::vector<worker>& workers, std::vector<transport::bell>& bells, bool pin, disturbance const& disturb,
                    Service service) {
   flushed_denormals const flushed;
   std::atomic<int> running{static_cast<int>(workers.size())};
+  enum { waits, goes, ends };
+  std::atomic<int> start{waits};  // nobody begins before all threads are there
   std::vector<std::thread> threads;
-  threads.reserve(workers.size());
-  std::exception_ptr failure;
+  auto const join = [&](int how) {
+    start = how;
+    start.notify_all();
+    if (how == goes)
+      while (running.load() > 0) {
+        service();
+        if (running.load() > 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      }
+    for (auto& t : threads) t.join();
+  };
   try {
+    threads.reserve(workers.size());
     for (std::size_t i = 0; i < workers.size(); ++i)
       threads.emplace_back([&, i] {
+        start.wait(waits);
+        if (start.load() == ends) return;
         if (pin) pin_to_cpu(static_cast<int>(i));
         drive_thread(workers[i], bells[i], disturb);
         running.fetch_sub(1);
       });
-    while (running.load() > 0) {
-      service();
-      if (running.load() > 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    }
-  } catch (...) {
-    failure = std::current_exception();
-    workers.front().abandon();
+  } catch (std::exception const& refused) {  // std::system_error, std::bad_alloc
+    join(ends);
+    throw error(sentence("cannot start ", workers.size(), " threads, because the system refused number ", threads.size() + 1,
+                         " (", refused.what(),
+                         "); use fewer .workers, which train the same, or raise the limit of threads (ulimit -u)"));
   }
-  for (auto& t : threads) t.join();
-  if (failure) std::rethrow_exception(failure);
+  join(goes);
   service();
 }
 

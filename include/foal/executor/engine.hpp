@@ -1,39 +1,19 @@
 // Runs minibatches: phases, evaluations, failures. Works on tables alone; compiled once whatever the models.
 #pragma once
 
-#include <functional>
+#include <algorithm>
+#include <atomic>
 #include <memory>
-#include <optional>
+#include <new>
 #include <vector>
 
+#include <foal/executor/copy_distance.hpp>
 #include <foal/executor/diagnostics.hpp>
-#include <foal/executor/drive.hpp>
-#include <foal/executor/evaluation.hpp>
 #include <foal/executor/hook.hpp>
+#include <foal/executor/run_teller.hpp>
+#include <foal/executor/usage.hpp>
 
 namespace foal::executor {
-
-/// What one call of run() is asked for, besides training.
-struct run_request {
-  long long minibatches = 0;
-  source_functions source{};
-  evaluation_source evaluation{};
-  long long evaluate_every = 0;                               ///< updates; 0: no evaluations
-  std::function<void(evaluation_result const&)> evaluated{};  ///< on the calling thread
-  std::function<void(long long microbatches_done)> tick{};    ///< on the calling thread, every few milliseconds
-  observer watch{};
-  disturbance disturb{};
-  report::trace* traces = nullptr;  ///< a buffer per worker
-};
-
-struct run_result {
-  std::vector<loss::loss_result> losses;  ///< of each microbatch, as its forward saw it
-  long long microbatches = 0;             ///< so many of them are known
-  std::vector<evaluation_result> evaluations;
-  std::optional<divergence> diverged;
-  std::vector<diagnostic> diagnostics;  ///< by update, then by stage
-  double seconds = 0;                   ///< of training, evaluations on the same thread included
-};
 
 class engine {
  public:
@@ -62,47 +42,35 @@ class engine {
   std::size_t diagnostics_bytes() const {
     return (hook_ ? hook_->plan().bytes() : 0) + (diagnostics_ ? diagnostics_->bytes() : 0);
   }
-  long long updates() const { return updates_; }
+  /// That every stage has had, before the run at work; in a callback of an evaluation, those of what was evaluated.
+  long long updates() const { return usage_.answers() ? usage_.update() : updates_.load(); }
   std::vector<bound_stage> const& stages() const { return memory_.stages(); }
 
   /// Trains for request.minibatches more minibatches; `warmup` of the run's first ones belong to the first phase of two.
   run_result run(run_request const& request, long long warmup) {
-    at_work const guard(running_, "run");
-    require(request.traces == nullptr || request.traces->workers() >= v_.workers, "cannot trace ", v_.workers,
-            " workers, because the trace has ", request.traces == nullptr ? 0 : request.traces->workers(),
-            " buffers; make it with one for each");
-    require(!failed_,
-            "cannot train on, because this run diverged or was ended by an exception, and its stages stand at "
-            "different updates; make a new trainer");
-    // Rings count microbatches of one call modulo 2^32, and distances must stay below half of that.
-    require(request.minibatches >= 0 && request.minibatches <= std::numeric_limits<std::int32_t>::max() / v_.microbatches,
-            "cannot train for ", request.minibatches, " minibatches of ", v_.microbatches,
-            " microbatches in one call, because "
-            "it counts up to ",
-            std::numeric_limits<std::int32_t>::max(), " microbatches; ask for 0 or more, in several calls");
-    run_result result;
-    result.losses.resize(static_cast<std::size_t>(request.minibatches * v_.microbatches));
-    run_begin_ = updates_ * v_.microbatches;
-    evaluations_before_ = evaluations_done_.load();
-    require(
-        request.evaluate_every == 0 || evaluator_ != nullptr,
-        "cannot evaluate during training, because the run was made with .evaluation = false and its memory plan has no room "
-        "for copies of the weights; make it with .evaluation = true");
-    auto const begin = std::chrono::steady_clock::now();
-    long long const end = updates_ + request.minibatches;
-    check_copies(request, warmup, end);
-    failed_ = !t_.phases.back().inference;  // unless every phase comes to its end; inference leaves nothing behind
-    if (t_.phases.size() > 1 && updates_ < warmup) run_phase(0, std::min(end, warmup) - updates_, warmup, request, result);
-    if (!result.diverged && updates_ < end) run_phase(t_.phases.size() - 1, end - updates_, warmup, request, result);
-    failed_ = result.diverged.has_value();
-    if (diagnostics_) result.diagnostics = diagnostics_->take();
-    result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-    return result;
+    usage::working const guard(usage_, "run");
+    driven_ = false;
+    try {
+      return train(request, warmup);
+    } catch (std::bad_alloc const&) {
+      if (driven_) throw;  // by the source, or by a callback
+      std::size_t const ops = t_.stages.size() * (3 * static_cast<std::size_t>(v_.microbatches) + 1);
+      throw error(sentence("cannot begin to train, because the system has not enough memory left for the lists of ops of ",
+                           v_.workers, " workers, about ", ops * sizeof(schedule::op),
+                           " bytes; end other programs, or use fewer microbatches"));
+    }
+  }
+
+  /// Updates between evaluations of a run of so many minibatches, at least.
+  long long least_evaluation_distance(long long minibatches, long long warmup) const {
+    if (updates_ + minibatches <= std::max<long long>(updates_, t_.phases.size() > 1 ? warmup : 0)) return 1;
+    schedule::program program = t_.phases.back().program;
+    return distance(t_.phases.back(), program.view()).least;
   }
 
   /// Evaluates the weights as they are, or one of the optimizer's states in their place. Not while run() is at work.
   evaluation_result evaluate(evaluation_source const& source, int state = -1) {
-    at_work const guard(running_, "evaluate");
+    usage::working const guard(usage_, "evaluate");
     flushed_denormals const flushed;  // as evaluations during a run
     require(evaluator_ != nullptr, "cannot evaluate, because the run was made with .evaluation = false; make it with true");
     if (state >= 0) check_average();
@@ -114,50 +82,35 @@ class engine {
 
   /// A parameter (or buffer) of a stage. Throws foal::error where there is none.
   lower::parameter_row const& row(int stage, std::size_t which, bool buffer = false) const {
-    auto const count = static_cast<int>(t_.stages.size());
-    require(stage >= 0 && stage < count, "cannot find stage ", stage, ", because there are ", count,
-            " stages; give a number from 0 to ", count - 1);
-    lower::stage_table const& s = t_.stages[static_cast<std::size_t>(stage)];
-    auto const& rows = buffer ? s.buffers : s.parameters;
-    require(which < rows.size(), "cannot find ", buffer ? "statistic " : "parameter ", which, " of stage ", stage,
-            ", because it has ", rows.size(), "; give a number below that");
-    return rows[which];
+    return row_of(t_, stage, which, buffer);
   }
 
-  /// Copies one parameter (or buffer) to host memory of size * scalar_bytes bytes; a tied one is its home's.
+  /// Copies one parameter (or buffer) to host memory of size * scalar_bytes bytes; a tied one is its home's. In a callback
+  /// of an evaluation, on its thread, as it was evaluated; not while run() is at work otherwise.
   void read(int stage, lower::parameter_row const& p, void* to, bool buffer = false) const {
     place const at = place_of(stage, p);
+    if (usage_.answers()) return evaluator_->read(at.stage->number, buffer, at.offset, at.bytes, to);
+    usage::reading const guard(usage_, "read weights");
     t_.device.copy_out(at.stage->device, to, (buffer ? at.stage->buffers : at.stage->w) + at.offset, at.bytes);
   }
   /// Copies one of the optimizer's states of a parameter that is trained: the average, which needs an update.
   void read_average(int stage, lower::parameter_row const& p, int state, void* to) const {
+    require(!usage_.answers(),
+            "cannot read averaged weights now, because this trainer is at work and an evaluation has a copy of the weights "
+            "alone; do it when the fit is done, or read the weights that were evaluated");
+    usage::reading const guard(usage_, "read averaged weights");
     check_average();
     place const at = place_of(stage, p);
     t_.device.copy_out(at.stage->device, to, at.stage->states[state] + at.offset, at.bytes);
   }
   /// Sets one parameter (or buffer) from host memory; a tied one is its home's. Not while run() is at work.
   void write(int stage, lower::parameter_row const& p, void const* from, bool buffer = false) {
-    at_work const guard(running_, "set weights");
+    usage::working const guard(usage_, "set weights");
     place const at = place_of(stage, p);
     t_.device.copy_in(at.stage->device, (buffer ? at.stage->buffers : at.stage->w) + at.offset, from, at.bytes);
   }
 
  private:
-  /// Marks the engine as at work. Callbacks of a run must not call back into it: weights and copies of them are in use.
-  class at_work {
-   public:
-    at_work(std::atomic<bool>& running, char const* what) : running_(running) {
-      require(!running_.exchange(true), "cannot ", what,
-              " now, because this trainer is at work, and a callback or another thread has asked; do it when it is done");
-    }
-    at_work(at_work const&) = delete;
-    at_work& operator=(at_work const&) = delete;
-    ~at_work() { running_ = false; }
-
-   private:
-    std::atomic<bool>& running_;
-  };
-
   struct place {
     bound_stage const* stage;
     std::size_t offset, bytes;
@@ -174,7 +127,7 @@ class engine {
 
   void check_average() const {
     require(updates_ > 0, "cannot give averaged weights, because the first update begins the average and there were ",
-            updates_, " updates; train first");
+            updates_.load(), " updates; train first");
   }
 
   void initialise() {
@@ -191,25 +144,62 @@ class engine {
     }
   }
 
+  run_result train(run_request const& request, long long warmup) {
+    require(request.traces == nullptr || request.traces->workers() >= v_.workers, "cannot trace ", v_.workers,
+            " workers, because the trace has ", request.traces == nullptr ? 0 : request.traces->workers(),
+            " buffers; make it with one for each");
+    require(!failed_,
+            "cannot train on, because this run diverged or was ended by an exception, and its stages stand at "
+            "different updates; make a new trainer");
+    // Rings count microbatches of one call modulo 2^32, and distances must stay below half of that.
+    require(request.minibatches >= 0 && request.minibatches <= std::numeric_limits<std::int32_t>::max() / v_.microbatches,
+            "cannot train for ", request.minibatches, " minibatches of ", v_.microbatches,
+            " microbatches in one call, because "
+            "it counts up to ",
+            std::numeric_limits<std::int32_t>::max(), " microbatches; ask for 0 or more, in several calls");
+    run_result result;
+    run_losses losses(updates_ * v_.microbatches, request.minibatches * v_.microbatches,
+                      request.loss_every * v_.microbatches, request.every_loss);
+    run_teller teller(request, losses);
+    run_begin_ = updates_ * v_.microbatches;
+    beside_ = nullptr;
+    evaluations_before_ = evaluations_done_.load();
+    require(
+        request.evaluate_every == 0 || evaluator_ != nullptr,
+        "cannot evaluate during training, because the run was made with .evaluation = false and its memory plan has no room "
+        "for copies of the weights; make it with .evaluation = true");
+    auto const begin = std::chrono::steady_clock::now();
+    long long const end = updates_ + request.minibatches;
+    check_copies(request, warmup);
+    auto const goes_on = [&] { return !result.diverged && !result.ended && beside_ == nullptr; };
+    if (t_.phases.size() > 1 && updates_ < warmup)
+      run_phase(0, std::min(end, warmup) - updates_, warmup, request, result, losses, teller);
+    if (goes_on() && updates_ < end)
+      run_phase(t_.phases.size() - 1, end - updates_, warmup, request, result, losses, teller);
+    if (beside_ != nullptr) std::rethrow_exception(std::exchange(beside_, nullptr));
+    result.microbatches = losses.count();
+    result.losses = losses.take_each();
+    if (result.ended) result.losses.resize(std::min(result.losses.size(), static_cast<std::size_t>(result.microbatches)));
+    with_memory("report on this run, which has made its updates", losses.sum_bytes(), [&] {
+      result.sums = losses.sums();
+      if (diagnostics_) result.diagnostics = diagnostics_->take();
+    });
+    result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    return result;
+  }
+
+  copy_distance distance(phase_table const& phase, schedule::program_view view) const {
+    return distance_of_copies(view, [&](int stage, int position) {
+      return copied_by_forward(view, stage) && position == phase.facts.stage[static_cast<std::size_t>(stage)].last_forward;
+    });
+  }
+
   /// A stage keeps one copy for evaluations and one for diagnostics, so all stages must have made copy k before one of them
   /// can make k + 1.
-  void check_copies(run_request const& request, long long warmup, long long end) const {
+  void check_copies(run_request const& request, long long warmup) const {
     bool const fresh = diagnostics_ != nullptr && diagnostics_->computes_fresh();
-    if ((request.evaluate_every == 0 && !fresh) || end <= std::max(updates_, t_.phases.size() > 1 ? warmup : 0)) return;
-    schedule::program program = t_.phases.back().program;
-    schedule::program_view const view = program.view();
-    int first = std::numeric_limits<int>::max(), last = std::numeric_limits<int>::min();
-    for (schedule::op const& o : view.ops) {
-      int const minibatch = schedule::floor_div(o.microbatch, v_.microbatches);
-      auto const& facts = t_.phases.back().facts.stage[static_cast<std::size_t>(o.stage)];
-      bool const ends = o.microbatch - minibatch * v_.microbatches == facts.last_forward;
-      if (o.kind != schedule::op_kind::U && !(o.kind == schedule::op_kind::F && ends && copied_by_forward(view, o.stage)))
-        continue;
-      int const slot = o.slot - view.period * minibatch;
-      first = std::min(first, slot);
-      last = std::max(last, slot);
-    }
-    int const least = (last - first) / view.period + 1;
+    if (request.evaluate_every == 0 && !fresh) return;
+    long long const least = least_evaluation_distance(request.minibatches, warmup);
     require(request.evaluate_every == 0 || request.evaluate_every >= least, "cannot evaluate every ", request.evaluate_every,
             " updates, because the stages of ", t_.phases.back().name, " are up to ", least - 1,
             " updates apart and keep one copy of their weights for evaluations; "
@@ -220,8 +210,8 @@ class engine {
             " updates apart and keep one copy of their weights for it; take diagnostics at most every ", least, " updates");
   }
 
-  void run_phase(std::size_t number, long long minibatches, long long warmup, run_request const& request,
-                 run_result& result) {
+  void run_phase(std::size_t number, long long minibatches, long long warmup, run_request const& request, run_result& result,
+                 run_losses& losses, run_teller& teller) {
     phase_table const& phase = t_.phases[number];
     bool const last = number + 1 == t_.phases.size();
     schedule::program program = phase.program;
@@ -247,7 +237,10 @@ class engine {
     shared.periods = minibatches + phase.facts.periods_after;
     shared.first_microbatch = updates_ * v_.microbatches;
     long long const before = shared.first_microbatch - run_begin_;
-    shared.losses = result.losses.data() + before;
+    shared.losses = &losses;
+    shared.most_begun = most_begun(t_, view);
+    after_update_ = distance(phase, view).after;
+    admit(request, shared);
     shared.watch = request.watch;
     shared.evaluate_every = request.evaluate_every;
     shared.evaluate_from = run_begin_ / v_.microbatches;
@@ -267,18 +260,37 @@ class engine {
       workers.emplace_back(shared, view, ranks, w);
       if (request.traces != nullptr) workers.back().trace(&(*request.traces)[w]);
     }
+    bool calls = true;  // until one throws
     auto const service = [&] {
-      evaluate_pending(request, result);
-      if (request.tick) request.tick(before + shared.microbatches_done.load(std::memory_order_relaxed));
+      evaluate_pending(request, result, teller, shared);
+      if (calls) try {
+          teller.sums();
+          teller.progress(before + shared.microbatches_done.load(std::memory_order_relaxed), ops);
+        } catch (...) {
+          calls = false;
+          if (beside_ == nullptr) beside_ = std::current_exception();
+          shared.cut_now();
+        }
     };
+    driven_ = true;
     if (threaded_) {
       drive_threads(workers, memory_.bells(), v_.pin, request.disturb, service);
     } else {
+      failed_ = true;  // unless it comes back
       drive_alone(workers.front(), service);
+      failed_ = false;
     }
-    finish(workers, result);
-    result.microbatches = before + shared.microbatches_done.load();
-    if (!result.diverged) updates_ += minibatches;
+    finish(workers, shared, result);
+  }
+
+  /// Minibatches may enter the pipeline as long as it is open where the next evaluation, if it ends the run, cuts it off: at
+  /// once where the callback can say so, else, for what throws, one evaluation later, where no stage has been anyway.
+  void admit(run_request const& request, phase_state& shared) const {
+    if (request.evaluate_every == 0) return;
+    long long const next = evaluations_done_.load() - evaluations_before_ + (request.evaluated.can_end() ? 1 : 2);
+    long long const minibatches =
+        (run_begin_ - shared.first_microbatch) / v_.microbatches + next * request.evaluate_every + after_update_;
+    shared.admitted = std::max(minibatches, 0LL) * v_.microbatches;
   }
 
   /// A stage without U whose statistics move with every F.
@@ -298,25 +310,58 @@ class engine {
     }
   }
 
-  void evaluate_pending(run_request const& request, run_result& result) {
+  /// The copies stay as they are until the callback of an evaluation has come back.
+  void evaluate_pending(run_request const& request, run_result& result, run_teller& teller, phase_state& shared) {
     if (request.evaluate_every == 0) return;
     while (copies_made_.load() >= (evaluations_done_.load() + 1) * changing_stages_) {
       long long const update =
           run_begin_ / v_.microbatches + (evaluations_done_.load() - evaluations_before_ + 1) * request.evaluate_every;
-      evaluation_result const r = evaluator_->run(request.evaluation, update);
-      result.evaluations.push_back(r);
+      if (!result.ended && beside_ == nullptr && !evaluate_copies(request, result, teller, update))
+        shared.cut_after(shared.admitted.load() / v_.microbatches);
       evaluations_done_.fetch_add(1);
-      for (auto& b : memory_.bells()) b.ring();
-      if (request.evaluated) request.evaluated(r);
+      admit(request, shared);
+      shared.ring();
+    }
+  }
+
+  /// Gives whether the training goes on after it.
+  bool evaluate_copies(run_request const& request, run_result& result, run_teller& teller, long long update) {
+    try {
+      teller.sums();
+      teller.evaluation(update);
+      evaluation_result r;
+      with_memory("evaluate", evaluator_->plan().bytes(), [&] {
+        r = evaluator_->run(request.evaluation, update);
+        result.evaluations.push_back(r);
+      });
+      teller.evaluated();
+      usage::answering const now(usage_, update);
+      result.ended = request.evaluated(r) == training::ends;
+      return !result.ended;
+    } catch (...) {
+      beside_ = std::current_exception();
+      return false;
     }
   }
 
   /// Of several failures the first in the program's order counts, whatever happened first on the clock.
-  static void finish(std::vector<worker>& workers, run_result& result) {
-    worker const* first = nullptr;
-    for (worker const& w : workers)
+  void finish(std::vector<worker> const& workers, phase_state const& shared, run_result& result) {
+    worker const *first = nullptr, *beside = nullptr;
+    for (worker const& w : workers) {
       if ((w.failure() || w.exception()) && (first == nullptr || w.failed_key() < first->failed_key())) first = &w;
-    if (first == nullptr) return;
+      if (w.beside() && (beside == nullptr || w.beside_key() < beside->beside_key())) beside = &w;
+    }
+    if (beside != nullptr) beside_ = beside->beside();
+    bool const inference = t_.phases.back().inference;
+    if (first == nullptr) {
+      updates_ += shared.through();
+      return;
+    }
+    failed_ = !inference;  // which leaves nothing behind
+    long long least = std::numeric_limits<long long>::max();
+    for (bound_stage const& b : memory_.stages())
+      if (!b.forward && !b.frozen) least = std::min(least, b.updates);
+    if (!inference && least != std::numeric_limits<long long>::max()) updates_ = least;
     if (first->exception()) std::rethrow_exception(first->exception());
     result.diverged = first->failure();
   }
@@ -329,9 +374,13 @@ class engine {
   std::unique_ptr<hook_probe> hook_;
   std::unique_ptr<diagnostics> diagnostics_;
   probes probes_;
-  long long updates_ = 0, run_begin_ = 0, evaluations_before_ = 0, changing_stages_ = 1;
+  std::atomic<long long> updates_{0};
+  long long run_begin_ = 0, evaluations_before_ = 0, changing_stages_ = 1;
+  long long after_update_ = 0;  ///< of the phase at work: copy_distance::after
   bool failed_ = false;
-  std::atomic<bool> running_ = false;
+  bool driven_ = false;        ///< the run at work has begun
+  std::exception_ptr beside_;  ///< what something beside the training has thrown in the run at work
+  mutable usage usage_;
   std::atomic<long long> evaluations_done_{0}, copies_made_{0};
 };
 

@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 
+#include <foal/executor/check_sizes.hpp>
 #include <foal/executor/check_source.hpp>
 #include <foal/executor/memory.hpp>
 #include <foal/executor/moves.hpp>
@@ -18,7 +19,7 @@ namespace foal::executor {
 struct evaluation_result {
   long long update = 0;  ///< every stage's weights after this many updates
   double loss = 0;       ///< mean over the targets that count; NaN where there is none
-  double accuracy = 0;   ///< share of correct targets; one whose loss is not finite is none
+  double accuracy = 0;   ///< share of correct targets; one whose loss is not finite is none. NaN: the loss has none
   long long samples = 0;
   /// Empty where loss is a finite number; else the sentence that says why it is not: no target counts, a target is a class
   /// number that the model does not have, or samples from here to there have a loss that is not finite.
@@ -30,6 +31,7 @@ struct evaluation_result {
 class evaluator {
  public:
   evaluator(run_tables const& tables, run_values const& values) : t_(tables), samples_(values.evaluation_samples), plan_(1) {
+    check_sizes(t_, samples_, 4, ".evaluation_samples");
     std::size_t arriving = 0;
     for (auto const& s : t_.stages) {
       weights_.push_back(plan_.add("weights for evaluation", category::evaluation, 0, 0, bytes(s.weight_elements)));
@@ -48,8 +50,8 @@ class evaluator {
         "targets", category::evaluation, 0, 0,
         static_cast<std::size_t>(t_.loss.targets_per_sample) * static_cast<std::size_t>(samples_) * t_.loss.target_bytes);
     workspace_ = plan_.add("library workspace", category::evaluation, 0, 0, t_.device.workspace_bytes);
-    arena_ = t_.device.allocate(std::max<std::size_t>(plan_.bytes(), alignment));
-    device_ = t_.device.make(at(workspace_), t_.device.workspace_bytes);
+    arena_ = allocate_block(t_.device, std::max<std::size_t>(plan_.bytes(), alignment));
+    device_ = make_device(t_.device, at(workspace_));
     if (!t_.device.host_memory) {
       std::size_t input = 0;
       for (auto const& w : t_.stages.front().wire_in)
@@ -59,10 +61,6 @@ class evaluator {
   }
   evaluator(evaluator const&) = delete;
   evaluator& operator=(evaluator const&) = delete;
-  ~evaluator() {
-    t_.device.destroy(device_);
-    t_.device.release(arena_);
-  }
 
   memory_plan const& plan() const { return plan_; }
 
@@ -74,6 +72,12 @@ class evaluator {
     if (state >= 0) t_.device.copy(b.device, at(weights_[s]), b.states[state], bytes(b.table->trained_elements));
     t_.device.copy(b.device, at(buffers_[s]), b.buffers, bytes(b.table->buffer_elements));
     t_.device.synchronise(b.device);
+  }
+
+  /// A part of a stage's weights, or statistics, as they were copied: to host memory.
+  void read(int stage, bool statistics, std::size_t offset, std::size_t n, void* to) const {
+    auto const& of = statistics ? buffers_ : weights_;
+    t_.device.copy_out(device_.get(), to, at(of[static_cast<std::size_t>(stage)]) + offset, n);
   }
 
   /// Evaluates the copies on all samples of a source. What is wrong with the result is said in it: a run goes on.
@@ -98,7 +102,8 @@ class evaluator {
     constexpr double none = std::numeric_limits<double>::quiet_NaN();
     if (!misfit_.empty() || !(sum.weight > 0))
       return {update, none, none, source.samples, misfit_.empty() ? fault : misfit_};
-    return {update, sum.sum / sum.weight, static_cast<double>(sum.correct) / sum.weight, source.samples, fault};
+    double const accuracy = t_.loss.has_accuracy ? static_cast<double>(sum.correct) / sum.weight : none;
+    return {update, sum.sum / sum.weight, accuracy, source.samples, fault};
   }
 
   /// Why the last run() met a target that the model has no class for; empty: it did not.
@@ -115,8 +120,8 @@ class evaluator {
   static bool is_own(lower::tensor const& x, bool first) {
     return !x.backward && x.where != lower::place::error && !is_leaving(x) && (first || x.where != lower::place::wire_in);
   }
-  std::byte* at(std::size_t entry) const { return static_cast<std::byte*>(arena_) + plan_[entry].offset; }
-  void bring(void* to, std::size_t n) { t_.device.copy_in(device_, to, host_.data(), n); }
+  std::byte* at(std::size_t entry) const { return static_cast<std::byte*>(arena_.get()) + plan_[entry].offset; }
+  void bring(void* to, std::size_t n) { t_.device.copy_in(device_.get(), to, host_.data(), n); }
 
   /// Stages alternate between two regions: a stage's own tensors lie in its region from the front, what its predecessor
   /// left for it from the back.
@@ -146,7 +151,7 @@ class evaluator {
           auto const count = t.tensors[e].count(n, lengths_);
           source.inputs(source.self, first, n, static_cast<int>(e), lengths_, t_.device.host_memory ? x : host_.data());
           if (!t_.device.host_memory) bring(x, bytes(count));
-          if (loaded >= 0) t_.device.narrow(device_, static_cast<std::size_t>(count), x, tensor[e]);
+          if (loaded >= 0) t_.device.narrow(device_.get(), static_cast<std::size_t>(count), x, tensor[e]);
           in.push_back(tensor[e]);
         }
       }
@@ -173,12 +178,12 @@ class evaluator {
     auto const of = [&](int id) { return id < 0 ? nullptr : tensor[static_cast<std::size_t>(id)]; };
     for (lower::step const& p : t.forward) {
       if (p.what != lower::step::kind::layer) {
-        move(t_, device_, t, p, n, lengths_, of(p.x), of(p.other), of(p.y));
+        move(t_, device_.get(), t, p, n, lengths_, of(p.x), of(p.other), of(p.y));
         continue;
       }
       lower::layer_row const& l = t.layers[static_cast<std::size_t>(p.layer)];
       lower::layer_call c;
-      c.device = device_;
+      c.device = device_.get();
       c.in = at_length(l.in, lengths_);
       c.out = at_length(l.out, lengths_);
       for (int i = 0; i < l.reads; ++i) {
@@ -214,7 +219,7 @@ class evaluator {
 
   loss::loss_result loss_of(evaluation_source const& source, long long first, int n, void const* x) {
     lower::loss_call c;
-    c.device = device_;
+    c.device = device_.get();
     c.loss = t_.loss_value;
     c.in = at_length(t_.stages.back().output, lengths_);
     c.samples = n;
@@ -243,8 +248,7 @@ class evaluator {
   memory_plan plan_;
   std::vector<std::size_t> weights_, buffers_;
   std::size_t region_[2]{}, targets_ = 0, workspace_ = 0, region_bytes_ = 0;
-  void* arena_ = nullptr;
-  void* device_ = nullptr;
+  owned arena_{nullptr, nullptr}, device_{nullptr, nullptr};
   lengths_of_axes lengths_{};  ///< of the chunk at work
   std::vector<std::byte> host_;
   std::string misfit_;

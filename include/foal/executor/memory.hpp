@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <memory>
 
+#include <foal/executor/arena.hpp>
 #include <foal/executor/calls.hpp>
 #include <foal/executor/minibatch_targets.hpp>
 #include <foal/executor/run_plan.hpp>
@@ -24,23 +25,19 @@ class run_memory {
         again_(tables.stages.size() + 1),
         places_(tables.stages.size()),
         bells_(static_cast<std::size_t>(values.workers)) {
-    allocate();
-    bind();
+    with_memory("make this run", plan().bytes(), [this] {
+      allocate();
+      bind();
+    });
   }
   run_memory(run_memory const&) = delete;
   run_memory& operator=(run_memory const&) = delete;
-  ~run_memory() {
-    for (void* d : devices_)
-      if (d != nullptr) tables_.device.destroy(d);
-    for (void* a : arenas_)
-      if (a != nullptr) tables_.device.release(a);
-  }
 
   memory_plan const& plan() const { return plan_.memory(); }
   std::vector<bound_stage>& stages() { return stages_; }
   std::vector<bound_stage> const& stages() const { return stages_; }
   std::vector<transport::bell>& bells() { return bells_; }
-  void* device(int worker) const { return devices_[static_cast<std::size_t>(worker)]; }
+  void* device(int worker) const { return devices_[static_cast<std::size_t>(worker)].get(); }
   int worker_of_rank(int rank) const { return plan_.worker_of_rank(rank); }
   std::size_t allocated_bytes() const { return allocated_; }
 
@@ -81,12 +78,10 @@ class run_memory {
   void allocate() {
     for (int w = 0; w < values_.workers; ++w) {
       std::size_t const n = std::max<std::size_t>(plan().arena_bytes(w), alignment);
-      arenas_.push_back(tables_.device.allocate(n));
+      arenas_.push_back(allocate_block(tables_.device, n));
       allocated_ += plan().arena_bytes(w);
-      devices_.push_back(nullptr);
-      devices_.back() =
-          tables_.device.make(at(plan_.workspace(static_cast<std::size_t>(w))), tables_.device.workspace_bytes);
-      tables_.device.zero(devices_.back(), arenas_.back(), n);
+      devices_.push_back(make_device(tables_.device, at(plan_.workspace(static_cast<std::size_t>(w)))));
+      tables_.device.zero(devices_.back().get(), arenas_.back().get(), n);
     }
     if (!tables_.device.host_memory) {
       host_input_.resize(plan_.input_bytes() + alignment);
@@ -97,7 +92,7 @@ class run_memory {
 
   std::byte* at(std::size_t entry) const {
     plan_entry const& e = plan()[entry];
-    return static_cast<std::byte*>(arenas_[static_cast<std::size_t>(e.worker)]) + e.offset;
+    return static_cast<std::byte*>(arenas_[static_cast<std::size_t>(e.worker)].get()) + e.offset;
   }
   std::byte* at(wire_place const& p) const {
     auto const [entry, offset] = plan_.place_of(p);
@@ -138,7 +133,7 @@ class run_memory {
       b.rank = tables_.rank_of[s];
       b.worker = plan_.worker_of_stage(s);
       auto const w = static_cast<std::size_t>(b.worker);
-      b.device = devices_[w];
+      b.device = devices_[w].get();
       b.w = at(p.w);
       b.g = at(p.g);
       b.buffers = at(p.buffers);
@@ -278,7 +273,7 @@ class run_memory {
   std::vector<std::vector<places>> places_;                     ///< of each stage's tensors
   std::vector<transport::bell> bells_;
   std::vector<std::vector<microbatch_lengths>> wire_lengths_;  ///< [s]: between s - 1 and s
-  std::vector<void*> arenas_, devices_;
+  std::vector<owned> arenas_, devices_;                        ///< by worker
   std::vector<std::byte> host_input_, host_targets_, host_staging_;
   std::byte* host_target_ = nullptr;
   std::size_t allocated_ = 0;

@@ -1,7 +1,9 @@
 // What the ops F, B, W and U do to a bound stage. Order, waiting and hand-off are the worker's business, not theirs.
 #pragma once
 
+#include <atomic>
 #include <cmath>
+#include <exception>
 #include <string>
 #include <utility>
 
@@ -39,6 +41,12 @@ class stage_ops : public stage_weights {
         targets_(tables, values, source, host_targets),
         watching_(std::move(watching)) {}
 
+  /// The microbatch whose data the source is about to give; -1: none. Any thread may ask, for messages.
+  long long awaited() const {
+    long long const inputs = awaited_inputs_.load(std::memory_order_relaxed);
+    return inputs >= 0 ? inputs : awaited_targets_.load(std::memory_order_relaxed);
+  }
+
   /// F. The loss, for the last stage; else nothing. b.refused says if a statistic would not be finite.
   loss::loss_result forward(bound_stage& b, position p) const {
     bool const last = b.number + 1 == static_cast<int>(t_.stages.size());
@@ -64,7 +72,7 @@ class stage_ops : public stage_weights {
   void backward(bound_stage& b, position p, bool weight_gradients) const {
     if (waited(b, weight_gradients ? schedule::op_kind::BW : schedule::op_kind::B)) return;
     weight_set const w = backward_weights(b, p.microbatch);
-    for (probe* const look : watching_) look->before_backward(b, p.microbatch, w);
+    show(b, [&](probe& to) { to.before_backward(b, p.microbatch, w); });
     for (lower::step const& s : b.table->backward) {
       if (s.what != lower::step::kind::layer) {
         move_tensors(b, b.tensors, s, p);
@@ -121,17 +129,20 @@ class stage_ops : public stage_weights {
     }
     collect_lent(t_, b);
     auto const n = static_cast<std::size_t>(b.table->trained_elements);
-    double const largest = t_.device.largest_magnitude(b.device, n, b.g);
-    if (!std::isfinite(largest)) return find_non_finite(b);
+    double const bound = t_.device.magnitude_bound(b.device, n, b.g);
+    if (!std::isfinite(bound)) return find_non_finite(b);
 
     double const divide = v_.microbatches;
     double scale = 1;
     if (t_.clips) {
       double const norm = std::sqrt(t_.device.sum_of_squares(b.device, n, b.g)) / divide;
+      if (!std::isfinite(norm)) return "norm of the gradient";
       scale = std::min(1.0, t_.clip_norm / (norm + 1e-6));
     }
     long long const since = b.updates - b.phase_updates;
-    double const rate = t_.rate(t_.rate_value, {b.updates, b.asynchronous, since, b.facts.tau_fwd});
+    double const rate = t_.rate(
+        t_.rate_value, {b.updates, b.asynchronous, since, b.facts.tau_fwd, b.number, static_cast<int>(t_.stages.size())});
+    if (!std::isfinite(rate)) return "learning rate";
     lower::update_call c;
     c.device = b.device;
     c.optimizer = t_.optimizer_value;
@@ -139,13 +150,16 @@ class stage_ops : public stage_weights {
     c.divide = divide;
     c.scale = scale;
     c.rate = rate;
+    c.rule = b.table->most_rule;
     c.update = b.updates + 1;
     c.moment = b.moment();
     c.moment.rate = rate;
     bool const compensate = t_.compensates && b.compensates(t_.policies.delay_states);
-    if (std::string what = check_.find_non_finite(b, c, largest, compensate); !what.empty()) return what;
+    c.compensate = compensate;
+    if (!check_.stays_finite(b, c, bound))
+      if (std::string what = check_.find_non_finite(b, c, bound, compensate); !what.empty()) return what;
     keep_version(b);
-    for (probe* const look : watching_) look->before_update(b);
+    show(b, [&](probe& to) { to.before_update(b); });
     for (lower::parameter_row const& p : b.table->parameters) {
       if (p.kind != lower::ownership::trained || p.home_stage >= 0) continue;
       check_.place(c, b, p, compensate);
@@ -154,7 +168,7 @@ class stage_ops : public stage_weights {
     ++b.version;
     ++b.updates;
     publish_lent(t_, b);
-    for (probe* const look : watching_) look->after_update(b, rate);
+    show(b, [&](probe& to) { to.after_update(b, rate); });
     return {};
   }
 
@@ -166,6 +180,16 @@ class stage_ops : public stage_weights {
           !t_.device.all_finite(b.device, static_cast<std::size_t>(p.size), detail::in(t_, b.g, p)))
         return "gradient of " + p.name;
     return "gradient";
+  }
+
+  /// Probes are not the training: what one throws is kept, and the op goes on.
+  template <class Look>
+  void show(bound_stage& b, Look look) const {
+    for (probe* const to : watching_) try {
+        look(*to);
+      } catch (...) {
+        if (!b.beside) b.beside = std::current_exception();
+      }
   }
 
   /// For layers that move their statistics without a look at them.
@@ -184,6 +208,18 @@ class stage_ops : public stage_weights {
     t_.wait(t_.wait_value, kind, b.number);
     return true;
   }
+
+  /// Says so while the source is asked.
+  class asking {
+   public:
+    asking(std::atomic<long long>& of, position p) : of_(of) { of_.store(p.global, std::memory_order_relaxed); }
+    asking(asking const&) = delete;
+    asking& operator=(asking const&) = delete;
+    ~asking() { of_.store(-1, std::memory_order_relaxed); }
+
+   private:
+    std::atomic<long long>& of_;
+  };
 
   using places = std::vector<ring>;
 
@@ -280,6 +316,7 @@ class stage_ops : public stage_weights {
   }
 
   void load_inputs(bound_stage& b, position p) const {
+    asking const now(awaited_inputs_, p);
     for (std::size_t e = 0; e < b.table->wire_in.size(); ++e) {  // tensor e of the first stage is the model's input e
       int const loaded = b.table->wire_in[e].loaded, entry = static_cast<int>(e);
       void* const stored = b.forward_tensors[e].at(p.microbatch);
@@ -295,6 +332,11 @@ class stage_ops : public stage_weights {
     }
   }
 
+  void* load_targets(bound_stage& b, position p) const {
+    asking const now(awaited_targets_, p);
+    return targets_.load(b, p);
+  }
+
   loss::loss_result apply_loss(bound_stage& b, position p) const {
     lower::loss_call c;
     c.device = b.device;
@@ -303,7 +345,7 @@ class stage_ops : public stage_weights {
     c.in = at_length(b.table->output, n);
     c.samples = samples_at(b.table->output, n, v_.microbatch_size);
     c.x = tensor(b.forward_tensors, b.table->output_tensor, p);
-    c.targets = targets_.load(b, p);
+    c.targets = load_targets(b, p);
     c.phase = t_.phases.back().inference ? phase::evaluate : phase::train;
     c.divide = targets_.divide(b, p);
     if (!b.forward) c.dx = tensor(b.tensors, b.table->loss_gradient_tensor, p);
@@ -314,6 +356,7 @@ class stage_ops : public stage_weights {
   source_functions source_;
   minibatch_targets targets_;
   probes watching_;  ///< mostly none
+  mutable std::atomic<long long> awaited_inputs_{-1}, awaited_targets_{-1};
 };
 
 }  // namespace foal::executor

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <vector>
 
+#include <foal/executor/arena.hpp>
 #include <foal/executor/bound_stage.hpp>
 #include <foal/tensor/plan.hpp>
 
@@ -30,22 +31,19 @@ class probe_memory {
   explicit probe_memory(run_tables const& tables) : t_(tables), plan_(1) {}
   probe_memory(probe_memory const&) = delete;
   probe_memory& operator=(probe_memory const&) = delete;
-  ~probe_memory() {
-    if (arena_ != nullptr) t_.device.release(arena_);
-  }
 
   memory_plan const& plan() const { return plan_; }
   /// Plans a copy of `elements` scalars; gives its number.
   std::size_t add(char const* what, int stage, long long elements) {
     return plan_.add(what, category::diagnostics, 0, stage, static_cast<std::size_t>(elements) * t_.scalar_bytes);
   }
-  void allocate() { arena_ = t_.device.allocate(std::max<std::size_t>(plan_.bytes(), alignment)); }
-  std::byte* at(std::size_t entry) const { return static_cast<std::byte*>(arena_) + plan_[entry].offset; }
+  void allocate() { arena_ = allocate_block(t_.device, std::max<std::size_t>(plan_.bytes(), alignment)); }
+  std::byte* at(std::size_t entry) const { return static_cast<std::byte*>(arena_.get()) + plan_[entry].offset; }
 
  private:
   run_tables const& t_;
   memory_plan plan_;
-  void* arena_ = nullptr;
+  owned arena_{nullptr, nullptr};
 };
 
 }  // namespace foal::executor

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <vector>
 
+#include <foal/executor/check_sizes.hpp>
 #include <foal/executor/minibatch_targets.hpp>
 #include <foal/executor/shared_wires.hpp>
 #include <foal/executor/tied.hpp>
@@ -43,6 +44,10 @@ class run_plan {
         worker_of_(std::move(worker_of)),
         plan_(values.workers),
         shared_(tables_, worker_of_, values.workers, values.microbatches) {
+    // What a program holds at once: a minibatch, what is on its way, and once more for what W waits for.
+    check_sizes(tables_, values_.microbatch_size,
+                4LL * values_.microbatches + 8LL * static_cast<long long>(tables_.stages.size()),
+                ".microbatch_size or .microbatches");
     make_plan();
   }
 

@@ -48,4 +48,16 @@ struct run_values {
   diagnostics_values diagnostics{};
 };
 
+/// A parameter (or buffer) of a stage. Throws foal::error where there is none.
+inline lower::parameter_row const& row_of(run_tables const& t, int stage, std::size_t which, bool buffer) {
+  auto const count = static_cast<int>(t.stages.size());
+  require(stage >= 0 && stage < count, "cannot find stage ", stage, ", because there are ", count,
+          " stages; give a number from 0 to ", count - 1);
+  lower::stage_table const& s = t.stages[static_cast<std::size_t>(stage)];
+  auto const& rows = buffer ? s.buffers : s.parameters;
+  require(which < rows.size(), "cannot find ", buffer ? "statistic " : "parameter ", which, " of stage ", stage,
+          ", because it has ", rows.size(), "; give a number below that");
+  return rows[which];
+}
+
 }  // namespace foal::executor

@@ -2,65 +2,19 @@
 #pragma once
 
 #include <algorithm>
-#include <atomic>
 #include <chrono>
 #include <exception>
 #include <limits>
 #include <optional>
 #include <tuple>
+#include <utility>
 #include <vector>
 
-#include <foal/executor/ops.hpp>
+#include <foal/executor/phase_state.hpp>
 #include <foal/report/trace.hpp>
 #include <foal/schedule/op.hpp>
 
 namespace foal::executor {
-
-/// Called after each U, by the stage's worker; weights are the stage's, in the layout of its parameters. Must not block.
-struct observer {
-  void* self = nullptr;
-  void (*after_update)(void* self, bound_stage const& stage) = nullptr;
-  /// Weight versions that F and B of a microbatch read.
-  void (*versions)(void* self, int stage, long long microbatch, long long forward, long long backward) = nullptr;
-};
-
-/// What the workers of one phase share.
-struct phase_state {
-  run_tables const* tables = nullptr;
-  stage_ops const* ops = nullptr;
-  std::vector<bound_stage>* stages = nullptr;
-  std::vector<transport::bell>* bells = nullptr;
-  int period = 1;        ///< slots
-  int microbatches = 1;  ///< N
-  int ranks = 1, lanes = 1;
-  long long minibatches = 0;            ///< of this phase
-  long long periods = 0;                ///< minibatches + what drains
-  long long first_microbatch = 0;       ///< global number of the phase's microbatch 0
-  loss::loss_result* losses = nullptr;  ///< [minibatches * N]
-  observer watch{};
-
-  /// Evaluations: after updates evaluate_from + evaluate_every, + 2 evaluate_every, ... of each stage (0: none).
-  long long evaluate_every = 0, evaluate_from = 0;
-  void (*copy_for_evaluation)(void* self, bound_stage& stage, long long update) = nullptr;
-  void* evaluation_self = nullptr;
-  std::atomic<long long>* evaluations_done = nullptr;  ///< how many evaluations have been run since the run began
-  std::atomic<long long>* copies_made = nullptr;       ///< stage copies since the run began
-
-  std::atomic<long long> stop_at{std::numeric_limits<long long>::max()};  ///< key of the first op that failed
-  std::atomic<long long> microbatches_done{0};                            ///< at the last stage, for progress
-
-  /// Order of an op in the run: no op waits for a later one.
-  long long key(long long period_number, schedule::op const& o, int rank) const {
-    long long const slot = period_number * period + o.slot;
-    return (slot * ranks + rank) * lanes + o.lane;
-  }
-  void stop(long long at) {
-    long long before = stop_at.load();
-    while (at < before && !stop_at.compare_exchange_weak(before, at)) {
-    }
-    for (auto& b : *bells) b.ring();
-  }
-};
 
 enum class progress { ran, blocked, done };
 
@@ -81,6 +35,9 @@ class worker {
   std::optional<divergence> const& failure() const { return failure_; }
   std::exception_ptr const& exception() const { return exception_; }
   long long failed_key() const { return failed_key_; }
+  /// What was thrown by something beside the training, the first in the program's order.
+  std::exception_ptr const& beside() const { return beside_; }
+  long long beside_key() const { return beside_key_; }
   void trace(report::trace_buffer* to) { trace_ = to; }
 
   /// Runs the next op if it is ready.
@@ -94,7 +51,12 @@ class worker {
     }
     auto const m = static_cast<std::uint32_t>(microbatch());
     bound_stage& b = (*shared_.stages)[static_cast<std::size_t>(e.what.stage)];
-    if (!ready(b, e.what, m)) return progress::blocked;
+    bool const can = ready(b, e.what, m);
+    if (cut_off()) {  // looked at last: what made the op ready comes after the cut that forbids it
+      skip();
+      return advance();
+    }
+    if (!can) return progress::blocked;
     try {
       if (trace_ != nullptr)
         traced(b, e, m, key);
@@ -115,13 +77,19 @@ class worker {
   bool could_advance() {
     if (finished()) return true;
     entry const& e = body_[at_];
-    if (shared_.key(period_, e.what, e.rank) >= shared_.stop_at.load()) return true;
+    if (shared_.key(period_, e.what, e.rank) >= shared_.stop_at.load() || cut_off()) return true;
     return ready((*shared_.stages)[static_cast<std::size_t>(e.what.stage)], e.what,
                  static_cast<std::uint32_t>(microbatch()));
   }
 
-  /// Keeps this worker and all others of the phase from beginning another op. Any thread may ask.
-  void abandon() { shared_.stop(std::numeric_limits<long long>::min()); }
+  /// Something beside the training has thrown: it is kept, and the phase ends at a place that the program gives.
+  void keep_beside(std::exception_ptr thrown) {
+    if (!beside_) {
+      beside_ = std::move(thrown);
+      beside_key_ = shared_.key(period_, body_[at_].what, body_[at_].rank);
+    }
+    shared_.cut_after(period_ + shared_.most_begun);
+  }
 
   /// The op that advance() would run, for messages.
   std::string next_op() const {
@@ -136,13 +104,16 @@ class worker {
     int rank;
   };
 
-  bool finished() const { return stopped_ || period_ >= shared_.periods || body_.empty(); }
+  bool finished() const { return stopped_ || body_.empty() || period_ >= periods(); }
+  /// Of the phase, or of what a cut has left of it.
+  long long periods() const { return shared_.periods - (shared_.minibatches - shared_.through()); }
+  bool cut_off() const { return microbatch() >= shared_.through() * shared_.microbatches; }
   long long microbatch() const { return period_ * shared_.microbatches + body_[at_].what.microbatch; }
 
   /// To the next op whose microbatch is part of the run.
   void skip() {
-    long long const total = shared_.minibatches * shared_.microbatches;
-    while (period_ < shared_.periods) {
+    long long const total = shared_.through() * shared_.microbatches;
+    while (period_ < periods()) {
       for (; at_ < body_.size(); ++at_)
         if (long long const m = microbatch(); m >= 0 && m < total) return;
       at_ = 0;
@@ -172,7 +143,8 @@ class worker {
     using schedule::op_kind;
     switch (o.kind) {
       case op_kind::F:
-        return arrived(b.wire_in) && room(b.wire_out, m) && !(copies_after(b, m) && copy_pending(b, minibatches_at(m)));
+        return arrived(b.wire_in) && room(b.wire_out, m) && !(copies_after(b, m) && copy_pending(b, minibatches_at(m))) &&
+               (b.number > 0 || may_begin(m));
       case op_kind::R:
         return arrived(b.again_in) && room(b.again_out, m);
       case op_kind::B:
@@ -183,6 +155,13 @@ class worker {
       default:
         return true;
     }
+  }
+
+  /// Whether microbatch m may enter the first stage. It says that it is about to before it looks, as cut_now() needs.
+  bool may_begin(std::uint32_t m) {
+    long long const minibatches = static_cast<long long>(m / static_cast<std::uint32_t>(shared_.microbatches)) + 1;
+    if (shared_.begun.load(std::memory_order_relaxed) < minibatches) shared_.begun.store(minibatches);
+    return static_cast<long long>(m) < shared_.admitted.load();
   }
 
   /// A stage without U whose statistics move is copied for evaluations by the F that is the last of a minibatch to run.
@@ -215,11 +194,9 @@ class worker {
         break;
       case op_kind::BW:
       case op_kind::B:
-        if (shared_.watch.versions != nullptr)
-          shared_.watch.versions(shared_.watch.self, b.number, p.global,
-                                 absolute(b, b.version_read[m % b.version_read.size()]),
-                                 absolute(b, shared_.ops->backward_version(b, m)));
+        if (shared_.watch.versions != nullptr) tell_versions(b, p);
         shared_.ops->backward(b, p, o.kind == op_kind::BW);
+        if (b.beside) keep_beside(std::exchange(b.beside, nullptr));
         publish(b.gradient_out);
         take(b.gradient_in, b.returned, m);
         if (b.frozen)
@@ -258,6 +235,23 @@ class worker {
     for (std::uint32_t j = 0; j < n; ++j) release(b, first + j);
   }
 
+  void tell_versions(bound_stage const& b, position p) {
+    try {
+      shared_.watch.versions(shared_.watch.self, b.number, p.global,
+                             absolute(b, b.version_read[p.microbatch % b.version_read.size()]),
+                             absolute(b, shared_.ops->backward_version(b, p.microbatch)));
+    } catch (...) {
+      keep_beside(std::current_exception());
+    }
+  }
+  void tell_update(bound_stage const& b) {
+    try {
+      shared_.watch.after_update(shared_.watch.self, b);
+    } catch (...) {
+      keep_beside(std::current_exception());
+    }
+  }
+
   static long long absolute(bound_stage const& b, std::uint32_t version) {
     return b.updates - b.version + static_cast<long long>(version);
   }
@@ -270,7 +264,7 @@ class worker {
       return;
     }
     if (b.number + 1 == static_cast<int>(shared_.stages->size())) {
-      shared_.losses[p.microbatch] = loss;
+      if (shared_.losses != nullptr) shared_.losses->add(p.global, loss);
       shared_.microbatches_done.store(static_cast<long long>(p.microbatch) + 1, std::memory_order_relaxed);
       if (!std::isfinite(loss.sum)) {
         failure_ = divergence{b.updates, b.number, "loss"};
@@ -299,7 +293,8 @@ class worker {
       fail(key);
       return;
     }
-    if (shared_.watch.after_update != nullptr) shared_.watch.after_update(shared_.watch.self, b);
+    if (b.beside) keep_beside(std::exchange(b.beside, nullptr));
+    if (shared_.watch.after_update != nullptr) tell_update(b);
     copy_for_evaluation(b, b.updates);
   }
 
@@ -347,7 +342,8 @@ class worker {
   bool stopped_ = false;
   long long failed_key_ = std::numeric_limits<long long>::max();
   std::optional<divergence> failure_;
-  std::exception_ptr exception_;
+  std::exception_ptr exception_, beside_;
+  long long beside_key_ = std::numeric_limits<long long>::max();
   report::trace_buffer* trace_ = nullptr;
 };
 

@@ -17,8 +17,26 @@
 
 namespace foal::lower {
 
+namespace detail {
+
+template <class Role, class... Roles>
+constexpr bool one_of = (std::is_same_v<Role, Roles> || ...);
+template <class Role>
+constexpr bool role_of_a_policy = one_of<Role, role::optimizer, role::learning_rate, role::delay, role::versions,
+                                         role::warmup, role::clip, role::initialisation, role::hook, role::accumulation,
+                                         role::storage, role::wire, role::executor, role::device, role::scalar>;
+
+}  // namespace detail
+
 template <class P>
 struct policy_has_a_role {
+  static_assert(
+      !std::is_same_v<typename foal::detail::role_of<P>::type, role::loss>,
+      "foal: cannot use this loss as a policy, because a trainer has one loss, its second argument; leave one out");
+  static_assert(!has_role<P> || std::is_same_v<typename foal::detail::role_of<P>::type, role::loss> ||
+                    detail::role_of_a_policy<typename foal::detail::role_of<P>::type>,
+                "foal: cannot use this type as a policy, because its role is none that a trainer asks for; use one of "
+                "foal::role (optimizer, learning_rate, delay, ...)");
   static_assert(
       has_role<P>,
       "foal: cannot use this type as a policy, because it does not say what it is for; add using role = "
@@ -37,14 +55,19 @@ struct at_most_one<Role, type_list<First, Second, More...>> {
       "two delay policies with foal::delay::chain");
 };
 
-template <class P>
+template <class P, class S>
 struct is_an_optimizer {
   static_assert(
       optim::optimizer<P>,
       "foal: cannot use this policy as an optimizer, because it lacks a member; it needs static constexpr int states and "
       "template <class S> functor prepare(double rate, long long t) const, where the functor takes (S& w, S g, S& "
       "states...)");
+  static_assert(optim::takes_its_states<P, S>(),
+                "foal: cannot use this policy as an optimizer, because the functor that its prepare() gives does not take "
+                "as many states as its `states` says; let it be void operator()(S& w, S g, S& states...) const with one S& "
+                "for each");
 };
+
 template <class P>
 struct is_a_learning_rate {
   static_assert(
@@ -102,6 +125,10 @@ struct is_a_delay_policy {
   static_assert(!detail::names_after_update<P> || delay::watches_updates<P, S>,
                 "foal: cannot call after_update of this delay policy, because it must be template <class S> functor "
                 "after_update(foal::delay::moment) const; give it that signature");
+  static_assert(delay::take_its_states<P, S>(),
+                "foal: cannot use this delay policy, because a functor that it gives does not take as many states as its "
+                "`states` says; let forward_weight's and backward_weight's be S operator()(S w, S const& states...) const, "
+                "gradient's (S g, S w, S const& states...), after_update's (S before, S after, S& states...)");
   static_assert(
       detail::acts<P, S> || std::is_same_v<P, delay::none> || detail::names_backward_weight<P> ||
           detail::names_forward_weight<P> || detail::names_gradient<P>,
@@ -224,7 +251,7 @@ struct policies_are_sound
       at_most_one<role::executor, with_role<role::executor, Policies...>>,
       at_most_one<role::device, with_role<role::device, Policies...>>,
       at_most_one<role::scalar, with_role<role::scalar, Policies...>>,
-      is_an_optimizer<Optimizer>,
+      is_an_optimizer<Optimizer, S>,
       is_a_learning_rate<Rate>,
       is_a_delay_policy<Delay, S>,
       delay_policy_has_an_effect<Schedule, Delay, Schedule::asynchronous || std::is_same_v<Delay, delay::none>>,

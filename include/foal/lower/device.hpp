@@ -38,10 +38,10 @@ struct device_thunks {
   }
   static bool all_finite(void* d, std::size_t n, void const* x) { return of(d).all_finite(n, static_cast<S const*>(x)); }
   /// A device without the op says the root of the sum of squares, which is not below.
-  static double largest_magnitude(void* d, std::size_t n, void const* x) {
+  static double magnitude_bound(void* d, std::size_t n, void const* x) {
     auto const* const from = static_cast<S const*>(x);
-    if constexpr (requires { of(d).largest_magnitude(n, from); }) {
-      return of(d).largest_magnitude(n, from);
+    if constexpr (requires { of(d).magnitude_bound(n, from); }) {
+      return of(d).magnitude_bound(n, from);
     } else {
       double const root = std::sqrt(of(d).sum_of_squares(n, from));
       if (std::isfinite(root)) return root * (1 + 1e-9);
@@ -91,6 +91,15 @@ target_counts count_targets(void const* targets, long long n, int classes) {
   return result;
 }
 
+/// Whether correct targets mean something: as the loss says, or where its targets are of a type of their own.
+template <class Loss>
+constexpr bool has_accuracy() {
+  if constexpr (requires { Loss::has_accuracy; })
+    return Loss::has_accuracy;
+  else
+    return !std::is_void_v<typename Loss::target>;
+}
+
 }  // namespace detail
 
 template <class D, class S>
@@ -106,7 +115,7 @@ constexpr device_functions device_of() {
           &t::copy,           &t::copy_in,
           &t::copy_out,       &t::zero,
           &t::synchronise,    &t::add,
-          &t::all_finite,     &t::largest_magnitude,
+          &t::all_finite,     &t::magnitude_bound,
           &t::sum_of_squares};
 }
 
@@ -119,6 +128,7 @@ constexpr loss_functions loss_of(shape output) {
   f.targets_per_sample = Loss::targets(output);
   f.target_bytes = sizeof(detail::target_of<Loss, S>);
   f.sample_weight = Loss::weight(output, 1);
+  f.has_accuracy = detail::has_accuracy<Loss>();
   return f;
 }
 

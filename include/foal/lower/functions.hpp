@@ -27,8 +27,8 @@ struct device_functions {
   void (*synchronise)(void* device) = nullptr;
   void (*add)(void* device, std::size_t n, void const* a, void const* b, void* y) = nullptr;  ///< y = a + b; y may be a
   bool (*all_finite)(void* device, std::size_t n, void const* x) = nullptr;
-  /// No magnitude is above it; NaN or infinite where an element is not finite, and nowhere else.
-  double (*largest_magnitude)(void* device, std::size_t n, void const* x) = nullptr;
+  /// No magnitude is above it; NaN where an element is not finite, and nowhere else.
+  double (*magnitude_bound)(void* device, std::size_t n, void const* x) = nullptr;
   double (*sum_of_squares)(void* device, std::size_t n, void const* x) = nullptr;
   /// From the scalar type to that of stored activations, and back; null where they are of one type.
   void (*narrow)(void* device, std::size_t n, void const* x, void* y) = nullptr;
@@ -68,6 +68,7 @@ struct loss_functions {
   int targets_per_sample = 1;
   std::size_t target_bytes = 0;  ///< of one target
   double sample_weight = 1;      ///< weight of one sample
+  bool has_accuracy = true;      ///< it counts correct targets
 };
 
 inline constexpr int most_states = 4;
@@ -85,6 +86,7 @@ struct update_call {
   bool compensate = false;            ///< the delay policy acts
   double divide = 1, scale = 1;       ///< gradient = g / divide * scale (clipping)
   double rate = 0;
+  optim::parameter_rule rule{};
   long long update = 1;  ///< the stage's own count, from 1
   delay::moment moment{};
 };

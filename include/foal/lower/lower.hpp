@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -10,6 +11,7 @@
 #include <foal/layer/initialise.hpp>
 #include <foal/lower/checks.hpp>
 #include <foal/lower/device.hpp>
+#include <foal/lower/frozen_rows.hpp>
 #include <foal/lower/policies.hpp>
 #include <foal/lower/run_tables.hpp>
 #include <foal/lower/stage.hpp>
@@ -78,6 +80,24 @@ inline phase_table make_phase(std::string name, schedule::program program, bool 
   return phase;
 }
 
+/// Asks an optimizer for the factors of every parameter that it updates. Throws foal::error where they cannot work.
+template <class Optimizer>
+void give_rules(std::vector<stage_table>& stages, Optimizer const& optimizer) {
+  for (std::size_t s = 0; s < stages.size(); ++s) {
+    stages[s].most_rule = {0, 0};
+    for (parameter_row& p : stages[s].parameters) {
+      p.rule = optimizer.rule({stages[s].layers[static_cast<std::size_t>(p.layer)].name, p.what.name, p.what.extent,
+                               p.number, static_cast<int>(s), static_cast<int>(stages.size())});
+      auto const works = [](double factor) { return std::isfinite(factor) && factor >= 0; };
+      require(works(p.rule.rate_factor) && works(p.rule.decay_factor), "cannot update ", p.name,
+              ", because the optimizer's rule gives it the factors ", p.rule.rate_factor, " of the rate and ",
+              p.rule.decay_factor, " of the weight decay; give numbers from 0 up");
+      optim::parameter_rule& most = stages[s].most_rule;
+      most = {std::max(most.rate_factor, p.rule.rate_factor), std::max(most.decay_factor, p.rule.decay_factor)};
+    }
+  }
+}
+
 }  // namespace detail
 
 /// The values of the policies that tables point to; they must outlive the tables.
@@ -130,14 +150,19 @@ run_tables lower(schedule::extent size, bool thick,
 
   values.check();
   auto const& d = Net::description;
-  schedule::program program = detail::without_frozen(schedule::generate(values.schedule, size), d.row, d.size);
+  schedule::program program = schedule::generate(values.schedule, size);
+  if (schedule::verdict const bad = schedule::well_formed(program.view()); !bad) throw error(schedule::text(bad));
+  require(program.size() == size, "cannot train ", size.stages, " stages on ", size.ranks, " ranks with ", size.microbatches,
+          " microbatches, because the schedule ", Schedule::name, " built a program for ", program.size().stages, ", ",
+          program.size().ranks, " and ", program.size().microbatches, "; build what build() is asked for");
+  std::vector<model_row> const rows = frozen_rows(d.row, d.size, program.view());
+  program = detail::without_frozen(std::move(program), rows.data(), d.size);
   bool const split = thick || detail::splits_weight_gradient(program.view());
   t.thick = thick;
   t.ranks = size.ranks;
   t.rank_of.assign(static_cast<std::size_t>(size.stages), 0);
   for (int r = 0; r < size.ranks; ++r)
-    for (schedule::op const& o : program.view().rank(r))
-      if (o.stage >= 0 && o.stage < size.stages) t.rank_of[static_cast<std::size_t>(o.stage)] = r;
+    for (schedule::op const& o : program.view().rank(r)) t.rank_of[static_cast<std::size_t>(o.stage)] = r;
   if constexpr (Warmup::synchronous_phase)
     if (values.warmup.minibatches > 0) {
       t.phases.push_back(
@@ -150,13 +175,14 @@ run_tables lower(schedule::extent size, bool thick,
   foal::detail::input_list inputs;
   inputs.count = d.inputs;
   for (int e = 0; e < d.inputs; ++e) inputs.sample[e] = d.input_entry[e];
-  t.stages = lower_stages(d.row, d.size, d.stages, inputs, split, functions.found.data());
+  t.stages = lower_stages(rows.data(), d.size, d.stages, inputs, split, functions.found.data());
   for (phase_table const& phase : t.phases)
     for (std::size_t s = 0; s < t.stages.size(); ++s)
       require(!t.stages[s].borrows() || !phase.facts.stage[s].backward_crosses, "cannot train tied weights of stage ", s,
               " with the schedule ", phase.name,
               ", because a B of the stage runs before the minibatch before it is through (its last B and its U), and what a "
               "tied layer adds up belongs to one minibatch; run them in that order, or do not tie");
+  if constexpr (optim::has_rules<Optimizer>) detail::give_rules(t.stages, values.optimizer);
   t.loss = loss_of<Loss, D, S>(d.output);
   for (auto const& stage : t.stages)
     for (auto const& l : stage.layers) t.least_samples = std::max(t.least_samples, l.least_samples);

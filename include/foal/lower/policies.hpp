@@ -4,6 +4,7 @@
 #include <limits>
 
 #include <foal/lower/functions.hpp>
+#include <foal/optim/concept.hpp>
 
 namespace foal::lower {
 
@@ -45,13 +46,20 @@ struct policy_thunks {
     }
   };
 
+  static auto prepared(Optimizer const& optimizer, update_call const& c) {
+    if constexpr (optim::has_rules<Optimizer>)
+      return optimizer.template prepare<S>(c.rate, c.update, c.rule);
+    else
+      return optimizer.template prepare<S>(c.rate, c.update);
+  }
+
   template <bool Compensate, std::size_t... O, std::size_t... A>
   static void map(update_call const& c, std::index_sequence<O...>, std::index_sequence<A...>) {
     auto const& optimizer = *static_cast<Optimizer const*>(c.optimizer);
     auto const& policy = *static_cast<Delay const*>(c.delay);
     using f = functor<Compensate>;
-    f const fused{{optimizer.template prepare<S>(c.rate, c.update), f::gradient(policy, c.moment),
-                   f::after(policy, c.moment), static_cast<S>(c.divide), static_cast<S>(c.scale)}};
+    f const fused{{prepared(optimizer, c), f::gradient(policy, c.moment), f::after(policy, c.moment),
+                   static_cast<S>(c.divide), static_cast<S>(c.scale)}};
     static_cast<D*>(c.device)->map(c.n, fused, static_cast<S*>(c.w), static_cast<S*>(c.g), static_cast<S*>(c.states[O])...,
                                    static_cast<S*>(c.delay_states[A])...);
   }
@@ -71,7 +79,11 @@ struct policy_thunks {
   static bool bound(update_call const& c, update_bounds& b) {
     double const before = b.w;
     b.g = b.g / c.divide * c.scale;
-    static_cast<Optimizer const*>(c.optimizer)->template bound<S>(c.rate, c.update, b);
+    auto const& optimizer = *static_cast<Optimizer const*>(c.optimizer);
+    if constexpr (optim::has_rules<Optimizer>)
+      optimizer.template bound<S>(c.rate, c.update, b, c.rule);
+    else
+      optimizer.template bound<S>(c.rate, c.update, b);
     if (c.compensate) static_cast<Delay const*>(c.delay)->bound(before, b.w, b.delay);
     double most = b.most + b.w;
     for (int k = 0; k < own; ++k) most += b.state[k];
@@ -115,10 +127,13 @@ template <class D, class S, class Optimizer, class Delay>
 constexpr policy_functions policies_of() {
   using t = detail::policy_thunks<D, S, Optimizer, Delay>;
   policy_functions f;
-  f.update = &t::update;
-  if constexpr (t::bounded) f.bound = &t::bound;
-  if constexpr (delay::predicts_forward<Delay, S>) f.forward_weight = &t::forward_weight;
-  if constexpr (delay::corrects_backward<Delay, S>) f.backward_weight = &t::backward_weight;
+  // What the checks refuse is left out here: one mistake, one error.
+  if constexpr (optim::takes_its_states<Optimizer, S>() && delay::take_its_states<Delay, S>()) {
+    f.update = &t::update;
+    if constexpr (t::bounded) f.bound = &t::bound;
+    if constexpr (delay::predicts_forward<Delay, S>) f.forward_weight = &t::forward_weight;
+    if constexpr (delay::corrects_backward<Delay, S>) f.backward_weight = &t::backward_weight;
+  }
   f.optimizer_states = t::own;
   f.delay_states = t::delayed;
   f.delay_needs_lag = delay::needs_lag<Delay>;

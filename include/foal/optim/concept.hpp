@@ -4,21 +4,33 @@
 #include <cmath>
 #include <concepts>
 #include <string_view>
+#include <utility>
 
 #include <foal/core/error.hpp>
 #include <foal/core/role.hpp>
+#include <foal/core/type_list.hpp>
 
 namespace foal::optim {
 
 /// Needs: role = foal::role::optimizer; static constexpr int states; prepare<S>(rate, t) giving the elementwise functor of
 /// one update. The functor takes S& w, S g and one S& for each state (checked where it is fused with the delay policy). May
-/// have void check() const, which throws foal::error where its numbers cannot work.
+/// have void check() const, which throws foal::error where its numbers cannot work, and rules for single parameters
+/// (optim/rule.hpp).
 template <class O>
 concept optimizer = std::same_as<typename O::role, foal::role::optimizer> && requires(O const o) {
   { O::states } -> std::convertible_to<int>;
   o.template prepare<float>(0.1, 1LL);
   o.template prepare<double>(0.1, 1LL);
 };
+
+/// Its functor takes as many states as it declares. True where it is no optimizer: that is said elsewhere.
+template <class O, class S>
+constexpr bool takes_its_states() {
+  if constexpr (optimizer<O>)
+    return takes<decltype(std::declval<O const&>().template prepare<S>(0.1, 1LL)), S&, O::states, S&, S>();
+  else
+    return true;
+}
 
 /// Numbers that no magnitude is above: of the weights, the gradient and the states that an update reads or writes, and of
 /// what it computes on the way.

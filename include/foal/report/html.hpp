@@ -167,7 +167,7 @@ td.best{background:var(--best);font-weight:600}
 figure{margin:14px 0}
 figure .scroll{border:1px solid var(--rule);border-radius:6px}
 svg{display:block;margin:0 auto;height:auto;max-width:max(100%,720px)}
-.figures svg{max-width:max(100%,440px)}
+.figures svg{max-width:100%}
 .figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,500px),1fr));gap:0 20px}
 figcaption{color:var(--muted);font-size:13.5px;margin-top:6px;max-width:90ch}
 pre{overflow-x:auto;background:var(--shade);padding:12px 14px;border-radius:6px;font:12.5px/1.45 ui-monospace,monospace}

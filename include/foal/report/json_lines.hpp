@@ -6,13 +6,16 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstddef>
 #include <cstring>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <utility>
 
 #include <foal/core/error.hpp>
+#include <foal/core/file.hpp>
 #include <foal/report/json.hpp>
 
 namespace foal::report {
@@ -26,6 +29,7 @@ class json_lines {
  public:
   /// `append`: go on behind the lines of an earlier run. Throws foal::error with the path and the reason.
   explicit json_lines(std::string path, bool append = false) : path_(std::move(path)) {
+    require_name(path_, "write");
     // Without waiting: a pipe that nobody reads is refused.
     int const how = O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK | O_CLOEXEC | (append ? 0 : O_TRUNC);
     to_.handle = ::open(path_.c_str(), how, 0666);
@@ -65,8 +69,8 @@ class json_lines {
     }
   };
 
-  /// Whether the file ends in half a row: of a killed process, or of a write for which there was no room. Where another
-  /// process is writing at this moment, one may look like it; then an empty line comes between.
+  /// Whether the file ends in half a row: of a killed process, of a write for which there was no room, or of one that
+  /// another process is at now.
   bool cut() const {
     struct stat now {};
     char last = '\n';
@@ -76,7 +80,15 @@ class json_lines {
 
   void put() {
     line_ += '\n';
-    if (cut()) line_.insert(0, 1, '\n');
+    // What another process is writing is whole soon; half a row that stays so is ended. Should that be wrong, an empty line
+    // comes between two rows.
+    for (int milliseconds = 0; cut(); ++milliseconds) {
+      if (milliseconds == 10) {
+        line_.insert(0, 1, '\n');
+        break;
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
     char const* at = line_.data();
     for (std::size_t left = line_.size(); left > 0;) {
       ssize_t const n = ::write(to_.handle, at, left);

@@ -52,15 +52,15 @@ class progress {
     if (width_ > 0) print("\n");  // what is printed after an exception starts on a line of its own
   }
 
-  /// `done` units are done in all. `detail` ends the line.
-  void update(long long done, std::string_view detail = {}) {
+  /// `done` units are done in all. `detail` ends the line, which a terminal shows `at_once` or soon, a file now and then.
+  void update(long long done, std::string_view detail = {}, bool at_once = false) {
     double const time = now();
     done_ = done;
     if (time - marks_.back().time >= 0.5) {
       marks_.push_back({time, done});
       if (marks_.size() > 20) marks_.pop_front();  // the rate is that of the last ten seconds, or of the last updates
     }
-    if (time - shown_ < (terminal_ ? 0.1 : options_.every)) return;
+    if (!(at_once && terminal_) && time - shown_ < (terminal_ ? 0.1 : options_.every)) return;
     shown_ = time;
     show(time, detail);
   }

@@ -44,7 +44,7 @@ inline std::string grid(program_view v, int minibatches = 1) {
   for (auto const& rank : run) {
     for (op const& o : rank) slots = std::max(slots, o.slot + 1);
   }
-  require(static_cast<long long>(slots) * v.size.ranks <= 1 << 22, "cannot write a grid of ", v.size.ranks, " ranks and ",
+  require(static_cast<long long>(slots) * v.size.ranks <= 1 << 19, "cannot write a grid of ", v.size.ranks, " ranks and ",
           slots, " slots, because nobody could read it; write out fewer minibatches, or use fewer slots");
   std::vector<std::vector<std::string>> cells(run.size(), std::vector<std::string>(static_cast<std::size_t>(slots)));
   std::size_t width = 1;

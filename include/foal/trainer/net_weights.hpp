@@ -5,6 +5,7 @@
 #include <vector>
 
 #include <foal/executor/engine.hpp>
+#include <foal/trainer/take.hpp>
 
 namespace foal::detail {
 
@@ -24,8 +25,9 @@ class net_weights {
   static constexpr int average_state = average_of<typename Types::optim_type>();
 
  public:
-  /// A parameter's values, in its canonical layout; a tied one's are its home's. `which`: number among the stage's
-  /// parameters. Throws foal::error where there is none of that number, as all the functions below.
+  /// A parameter's values, in its canonical layout; a tied one's are its home's. A callback of an evaluation reads what was
+  /// evaluated; while a fit is at work all other reads are refused. `which`: number among the stage's parameters. Throws
+  /// foal::error where there is none of that number, as all the functions below.
   std::vector<S> weights(int stage, std::size_t which) const {
     auto const& p = self().engine_.row(stage, which);
     std::vector<S> v(static_cast<std::size_t>(p.size));
@@ -51,6 +53,18 @@ class net_weights {
   }
   void set_statistics(int stage, std::size_t which, std::vector<S> const& v) { set(stage, which, v, true); }
   void set_weights(int stage, std::size_t which, std::vector<S> const& v) { set(stage, which, v, false); }
+  /// Copies all weights and statistics of another trainer, a predictor or an evaluation of the same net, whose frozen layers
+  /// and scalar type may be others. Optimizer state and counts stay. Throws foal::error, and changes nothing, where the nets
+  /// differ. Not while a fit is at work.
+  template <has_weights From>
+  void take(From const& from) {
+    take_weights(self(), from);
+  }
+  /// The same with the averages that it keeps (optim::averaged) in place of its weights; needs an update.
+  template <has_weights From>
+  void take_average(From const& from) {
+    detail::take_average(self(), from);
+  }
   /// All parameters of all stages, one after the other.
   std::vector<S> all_weights() const {
     std::vector<S> all;

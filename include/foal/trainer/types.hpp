@@ -10,6 +10,8 @@
 #include <foal/device/default.hpp>
 #include <foal/executor/drive.hpp>
 #include <foal/layer/initialise.hpp>
+#include <foal/lower/arguments.hpp>
+#include <foal/lower/checks.hpp>
 #include <foal/lower/device.hpp>
 #include <foal/lower/hook.hpp>
 #include <foal/lr/base.hpp>
@@ -22,7 +24,7 @@
 namespace foal::detail {
 
 template <class Net, class Loss, class Schedule, class... Policies>
-struct trainer_types {
+struct types_by_role {
   using model_type = Net;
   using loss_type = Loss;
   using schedule_type = Schedule;
@@ -42,6 +44,23 @@ struct trainer_types {
   using wire_type = find_role<role::wire, wire::exact, Policies...>;
   using executor_type = find_role<role::executor, executor::threads, Policies...>;
   using target_type = lower::detail::target_of<Loss, scalar_type>;
+
+  struct checks : lower::policies_are_sound<Schedule, scalar_type, optim_type, lr_type, delay_type, versions_type,
+                                            warmup_type, Policies...>,
+                  lower::is_a_hook<hook_type, scalar_type, device_type, lower::detail::uses_host_memory<device_type>()> {};
+};
+
+/// Of the arguments of a trainer; what is wrong with the first three is said here, and nothing else is then judged.
+template <class Net, class Loss, class Schedule, class... Policies>
+class trainer_types : public lower::arguments<lower::mistake_in<Net, Loss, Schedule>() == lower::argument_mistake::none,
+                                              types_by_role, Net, Loss, Schedule, Policies...>::type {
+  static constexpr lower::argument_mistake mistake_ = lower::mistake_in<Net, Loss, Schedule>();
+  static_assert(sizeof(lower::arguments_are_in_order<mistake_, Net, Loss, Schedule>) > 0);
+
+ public:
+  using base = typename lower::arguments<mistake_ == lower::argument_mistake::none, types_by_role, Net, Loss, Schedule,
+                                         Policies...>::type;
+  using checks = std::conditional_t<mistake_ == lower::argument_mistake::none, typename base::checks, lower::nothing_given>;
 };
 
 }  // namespace foal::detail

@@ -1,14 +1,11 @@
 // Elementwise loops and whole-array reductions on the host.
 #pragma once
 
-#include <foal/core/config.hpp>
-
-#include <bit>
 #include <cmath>
 #include <cstddef>
-#include <cstdint>
 #include <limits>
-#include <type_traits>
+
+#include <foal/core/config.hpp>
 
 namespace foal::device::host_ops {
 
@@ -48,22 +45,22 @@ struct map_ops {
     return sum;
   }
 
-  /// The largest magnitude; NaN or infinite if an element is. 0 of nothing.
+  /// A number that no magnitude is above: their sum, which costs what all_finite() does. NaN only where an element is not
+  /// finite, and nothing else there.
   template <class S>
-  static double largest_magnitude(std::size_t n, S const* x) {
-    // Without their signs, numbers are ordered as their bits are, infinity and NaN above all others.
-    using bits = std::conditional_t<sizeof(S) == 4, std::int32_t, std::int64_t>;
-    constexpr bits magnitude = std::numeric_limits<bits>::max();
-    bits lane[16] = {};
-    auto const join = [](bits& most, bits b) { most = most < b ? b : most; };
+  static double magnitude_bound(std::size_t n, S const* x) {
+    // However it is rounded, a sum of magnitudes is not below any of them.
+    S lane[16] = {};
     std::size_t i = 0;
     for (; i + 16 <= n; i += 16) {
-      for (std::size_t l = 0; l < 16; ++l) join(lane[l], std::bit_cast<bits>(x[i + l]) & magnitude);
+      for (std::size_t l = 0; l < 16; ++l) lane[l] += std::abs(x[i + l]);
     }
-    for (; i < n; ++i) join(lane[0], std::bit_cast<bits>(x[i]) & magnitude);
-    bits most = 0;
-    for (bits const part : lane) join(most, part);
-    return static_cast<double>(std::bit_cast<S>(most));
+    double sum = 0;
+    for (; i < n; ++i) sum += static_cast<double>(std::abs(x[i]));
+    for (S const part : lane) sum += static_cast<double>(part);
+    if (std::isfinite(sum)) return sum;
+    using limits = std::numeric_limits<double>;
+    return all_finite(n, x) ? static_cast<double>(std::numeric_limits<S>::max()) : limits::quiet_NaN();
   }
 
   /// Whether no element is infinite or NaN.

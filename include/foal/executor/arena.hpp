@@ -1,0 +1,35 @@
+// Owners of device memory and devices: what a constructor has taken is given back when it cannot go on.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <new>
+#include <string_view>
+
+#include <foal/core/error.hpp>
+#include <foal/lower/run_tables.hpp>
+
+namespace foal::executor {
+
+/// A block of device memory, or a device. Destroy devices before the block in which their workspace lies.
+using owned = std::unique_ptr<void, void (*)(void*)>;
+
+/// Throws what the device throws where it has none left.
+inline owned allocate_block(lower::device_functions const& d, std::size_t bytes) { return {d.allocate(bytes), d.release}; }
+inline owned make_device(lower::device_functions const& d, void* workspace) {
+  return {d.make(workspace, d.workspace_bytes), d.destroy};
+}
+
+/// Calls f(), which allocates `bytes` bytes in order to do `what`; throws foal::error with both where the system has no
+/// memory left.
+template <class F>
+void with_memory(std::string_view what, std::size_t bytes, F f) {
+  try {
+    f();
+  } catch (std::bad_alloc const&) {
+    throw error(sentence("cannot ", what, ", because the system has not enough memory left for the ", bytes,
+                         " bytes that it takes; use a smaller microbatch, fewer microbatches or a smaller net"));
+  }
+}
+
+}  // namespace foal::executor

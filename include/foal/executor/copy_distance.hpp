@@ -1,0 +1,59 @@
+// How far the stages of a program are apart: where their weights are copied, and where a run can be cut.
+#pragma once
+
+#include <algorithm>
+#include <limits>
+
+#include <foal/lower/run_tables.hpp>
+#include <foal/schedule/op.hpp>
+
+namespace foal::executor {
+
+/// In minibatches of one program.
+struct copy_distance {
+  /// Copies closer together than so many updates cannot be made with one place for each stage's: all stages must have made
+  /// copy k before one of them can make k + 1.
+  long long least = 1;
+  /// So many minibatches after update k may have entered the first stage before every stage has had that update.
+  long long after = 0;
+};
+
+/// copied_by_forward(stage, position): it has no U, but is copied by F of that microbatch of a minibatch.
+template <class CopiedByForward>
+copy_distance distance_of_copies(schedule::program_view view, CopiedByForward copied_by_forward) {
+  int const n = view.size.microbatches;
+  int first = std::numeric_limits<int>::max(), last = std::numeric_limits<int>::min(), enters = first;
+  for (schedule::op const& o : view.ops) {
+    int const minibatch = schedule::floor_div(o.microbatch, n);
+    int const slot = o.slot - view.period * minibatch;
+    if (o.kind == schedule::op_kind::F && o.stage == 0) enters = std::min(enters, slot);
+    bool const copies = o.kind == schedule::op_kind::U ||
+                        (o.kind == schedule::op_kind::F && copied_by_forward(o.stage, o.microbatch - minibatch * n));
+    if (!copies) continue;
+    first = std::min(first, slot);
+    last = std::max(last, slot);
+  }
+  if (last < first) return {};  // nothing changes
+  return {(last - first) / view.period + 1, std::max(0, schedule::floor_div(last - enters, view.period))};
+}
+
+/// When a worker is in period p of the last program, no minibatch from p + this on has been begun, whatever the number of
+/// workers: each stage is ahead of the next one by at most the slots of the wire between them, and one that a wire between
+/// workers has to spare.
+inline long long most_begun(lower::run_tables const& t, schedule::program_view view) {
+  int const n = view.size.microbatches;
+  long long slots = 0, early = 0;
+  for (std::size_t s = 1; s < t.stages.size(); ++s) {
+    int most = 0;
+    for (lower::phase_table const& phase : t.phases) {
+      schedule::stage_facts const& f = phase.facts.stage[s];
+      most = std::max({most, f.wire_transit, f.wire_kept, f.wire_recompute});
+    }
+    slots += most + 1 + (t.thick ? n - 1 : 0);
+  }
+  for (schedule::op const& o : view.ops)
+    early = std::max(early, static_cast<long long>(schedule::floor_div(o.microbatch, n)));
+  return 1 + early + (slots + n - 1) / n;
+}
+
+}  // namespace foal::executor

@@ -1,0 +1,86 @@
+// What the workers of one phase share: its program's numbers, where losses and evaluations go, and where it ends.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <limits>
+#include <vector>
+
+#include <foal/executor/ops.hpp>
+#include <foal/executor/run_losses.hpp>
+#include <foal/schedule/op.hpp>
+
+namespace foal::executor {
+
+/// Called after each U, by the stage's worker; weights are the stage's, in the layout of its parameters. Must not block.
+struct observer {
+  void* self = nullptr;
+  void (*after_update)(void* self, bound_stage const& stage) = nullptr;
+  /// Weight versions that F and B of a microbatch read.
+  void (*versions)(void* self, int stage, long long microbatch, long long forward, long long backward) = nullptr;
+};
+
+/// What the workers of one phase share.
+struct phase_state {
+  run_tables const* tables = nullptr;
+  stage_ops const* ops = nullptr;
+  std::vector<bound_stage>* stages = nullptr;
+  std::vector<transport::bell>* bells = nullptr;
+  int period = 1;        ///< slots
+  int microbatches = 1;  ///< N
+  int ranks = 1, lanes = 1;
+  long long minibatches = 0;       ///< of this phase
+  long long periods = 0;           ///< minibatches + what drains
+  long long first_microbatch = 0;  ///< global number of the phase's microbatch 0
+  run_losses* losses = nullptr;
+  observer watch{};
+
+  /// Evaluations: after updates evaluate_from + evaluate_every, + 2 evaluate_every, ... of each stage (0: none).
+  long long evaluate_every = 0, evaluate_from = 0;
+  void (*copy_for_evaluation)(void* self, bound_stage& stage, long long update) = nullptr;
+  void* evaluation_self = nullptr;
+  std::atomic<long long>* evaluations_done = nullptr;  ///< how many evaluations have been run since the run began
+  std::atomic<long long>* copies_made = nullptr;       ///< stage copies since the run began
+
+  // A phase can be cut after any minibatch that the first stage has not begun: the others are trained to their end.
+  static constexpr long long no_limit = std::numeric_limits<long long>::max();
+  std::atomic<long long> cut{no_limit};       ///< minibatches after which the phase ends
+  std::atomic<long long> admitted{no_limit};  ///< microbatches that may be begun
+  std::atomic<long long> begun{0};            ///< minibatches that have been, or whose first op asks whether it may
+  long long most_begun = no_limit / 2;        ///< in period p none from p + this on has been
+
+  std::atomic<long long> stop_at{std::numeric_limits<long long>::max()};  ///< key of the first op that failed
+  std::atomic<long long> microbatches_done{0};                            ///< at the last stage, for progress
+
+  /// Order of an op in the run: no op waits for a later one.
+  long long key(long long period_number, schedule::op const& o, int rank) const {
+    long long const slot = period_number * period + o.slot;
+    return (slot * ranks + rank) * lanes + o.lane;
+  }
+  void stop(long long at) { reduce(stop_at, at); }
+
+  /// Minibatches of the phase, as far as is known.
+  long long through() const { return std::min(minibatches, cut.load()); }
+  /// Keeps what comes after minibatch `count` from being trained. Needs that none of it has been begun.
+  void cut_after(long long count) { reduce(cut, count); }
+  /// As early as can be, which is a matter of the clock.
+  void cut_now() {
+    admitted = 0;
+    cut_after(begun.load());  // whoever asks from here on is not admitted
+    admitted = no_limit;      // the others are
+    ring();
+  }
+  void ring() {
+    for (auto& b : *bells) b.ring();
+  }
+
+ private:
+  void reduce(std::atomic<long long>& limit, long long to) {
+    long long before = limit.load();
+    while (to < before && !limit.compare_exchange_weak(before, to)) {
+    }
+    ring();
+  }
+};
+
+}  // namespace foal::executor
