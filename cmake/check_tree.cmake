@@ -136,6 +136,11 @@ and the rows above it; move the code or the dependency")
   if(NOT text MATCHES "\n#pragma once\n")
     fault("${header} has no '#pragma once'; add it below the opening comment")
   endif()
+  # Streams and C's conversions follow the program's locale, and a file must not.
+  if(text MATCHES "std::[oi]?stringstream|std::of?stream|std::istream|std::strto[df]|std::sto[df]|printf\\(")
+    fault("${header} uses '${CMAKE_MATCH_0}', which depends on the locale; print numbers with \
+foal::sentence, read them with std::from_chars")
+  endif()
   string(REGEX REPLACE "[^\n]" "" newlines "${text}")
   string(LENGTH "${newlines}" lines)
   if(lines GREATER 400)

@@ -36,6 +36,7 @@ set(foal_headers
     foal/report/statistics.hpp
     foal/report/svg.hpp
     foal/report/table.hpp
+    foal/report/terminal.hpp
     foal/report/trace.hpp
     foal/report/trace_json.hpp
     foal/report/trace_svg.hpp
@@ -171,11 +172,14 @@ set(foal_headers
     foal/layer/tanh.hpp
     foal/lr/base.hpp
     foal/lr/concept.hpp
+    foal/lr/plateau.hpp
     foal/lr/reschedule.hpp
     foal/optim/adam.hpp
     foal/optim/averaged.hpp
     foal/optim/concept.hpp
+    foal/optim/grouped.hpp
     foal/optim/momentum.hpp
+    foal/optim/rule.hpp
     foal/optim/sgd.hpp
     foal/storage/storage.hpp
     foal/versions/versions.hpp

@@ -30,13 +30,29 @@ find_package(Threads REQUIRED)
 target_link_libraries(foal INTERFACE Eigen3::Eigen Threads::Threads)
 
 # A component always exists for the install; its public name exists only where its dependency does, so that an absent back
-# end is an absent target. It adds no header path of its own: it says what the headers of its name need.
+# end is an absent target. It adds no header path of its own: it says what the headers of its name need. In a project of
+# somebody else's, packages are looked for only where that project names the component: each leaves its entries in the cache.
+set(foal_all_components ranges gzip onednn cuda)
+if(PROJECT_IS_TOP_LEVEL)
+  set(foal_default_components ${foal_all_components})
+endif()
+set(FOAL_COMPONENTS "${foal_default_components}" CACHE STRING
+    "What foal looks for beside Eigen, a list of: ${foal_all_components}; foal::<component> exists where it is found")
+foreach(component IN LISTS FOAL_COMPONENTS)
+  if(NOT component IN_LIST foal_all_components)
+    message(FATAL_ERROR "cannot configure foal with the component '${component}' of FOAL_COMPONENTS, because foal has only "
+                        "${foal_all_components}; leave it out")
+  endif()
+endforeach()
+
 macro(foal_component name package)
   add_library(foal_${name} INTERFACE)
   set_target_properties(foal_${name} PROPERTIES EXPORT_NAME ${name})
   target_link_libraries(foal_${name} INTERFACE foal ${ARGN})
-  find_package(${package} QUIET)
-  if(${package}_FOUND)
+  if("${name}" IN_LIST FOAL_COMPONENTS)
+    find_package(${package} QUIET)
+  endif()
+  if("${name}" IN_LIST FOAL_COMPONENTS AND ${package}_FOUND)
     add_library(foal::${name} ALIAS foal_${name})
   endif()
 endmacro()

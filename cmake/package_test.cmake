@@ -53,6 +53,12 @@ if(KIND STREQUAL "find_package")
 
 elseif(KIND STREQUAL "add_subdirectory")
   must_run(${configure} -B "${WORK}/build" "-DFOAL_DIR=${ROOT}")
+  find_file(zlib zlib.h)
+  if(zlib)
+    must_run(${configure} -B "${WORK}/gzip" "-DFOAL_DIR=${ROOT}" -DFOAL_COMPONENTS=gzip -DGZIP=ON)
+  endif()
+  must_refuse("cannot configure foal with the component 'hooves'" ${configure} -B "${WORK}/component" "-DFOAL_DIR=${ROOT}"
+              -DFOAL_COMPONENTS=hooves)
   must_run("${CMAKE_COMMAND}" --build "${WORK}/build")
   must_run("${WORK}/build/consumer")
   must_run("${CMAKE_COMMAND}" --install "${WORK}/build" --prefix "${WORK}/prefix")

@@ -50,11 +50,13 @@ set(foal_example_parts
 
 # tests/<name>_test.cpp; the target is the file's name, with the folder in front where two folders have one
 set(foal_tests
+    cases/cifar_missing_part
     cases/grouping_locale
+    cases/idx_folder_beside
     cases/ignored_labels
     cases/labels_from_one
-    cases/metrics_file
     cases/metadata_not_utf8
+    cases/metrics_file
     cases/one_minibatch
     cases/save_when_evaluated
     cases/translate_texts
@@ -74,8 +76,8 @@ set(foal_tests
     core/role
     core/type_list
     core/type_name
-    core/writable
     core/utf8
+    core/writable
     data/augment
     data/batches
     data/cifar10
@@ -131,6 +133,7 @@ set(foal_tests
     executor/weights
     executor/wire
     executor/worker
+    foal
     gpt/draw
     layer/attention
     layer/check_gradient
@@ -148,8 +151,8 @@ set(foal_tests
     layer/samples
     layer/transformer
     lower/lower
-    lower/policy_numbers
     lower/policies
+    lower/policy_numbers
     lower/ragged
     lower/stage
     lower/storage
@@ -159,6 +162,7 @@ set(foal_tests
     model/partition
     model/stages
     optim/averaged
+    optim/grouped
     optim/optim
     options/arguments
     options/minibatches
@@ -255,6 +259,7 @@ set(foal_fail_tests
     not_a_layer
     optimizer_of_other_states
     optimizer_without_prepare
+    policy_of_no_known_role
     policy_without_role
     prediction_beside_a_stash
     rescheduling_without_effect
@@ -266,6 +271,7 @@ set(foal_fail_tests
     skip_shapes_differ
     storage_of_doubles
     tied_and_frozen
+    two_losses
     two_optimizers
     unknown_option
     unknown_value
@@ -284,8 +290,8 @@ set(foal_fuzz_targets
     npy
     results
     safetensors
-    text
     schedule
+    text
 )
 
 # bench/<name>_bench.cpp

@@ -99,9 +99,16 @@ def checked_header(text, path):
         raise Refused(f"cannot read {path}, because a name in it is not Unicode ({error}); fetch the file again") from error
 
 
+def open_file(path):
+    """For reading; a pipe or device is refused, not waited for."""
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise Refused(f"cannot read {path}, because it is no regular file; give the name of a file")
+    return open(path, "rb")
+
+
 def read_safetensors(path):
     """{name: (type, shape, bytes)} in the order of the buffer, and the metadata. foal's digest is verified."""
-    with open(path, "rb") as file:
+    with open_file(path) as file:
         data = file.read()
     if len(data) < 8 or struct.unpack("<Q", data[:8])[0] > len(data) - 8:
         raise Refused(f"cannot read {path}, because its header does not fit its {len(data)} bytes; "
@@ -179,6 +186,7 @@ def torch_types(torch):
 def read(path):
     if not path.endswith((".pt", ".pth")):
         return read_safetensors(path)
+    open_file(path).close()
     import torch
     names = {dtype: name for name, dtype in torch_types(torch).items()}
     arrays = {}
@@ -232,8 +240,8 @@ def main():
         if given.map is None:
             raise Refused("cannot convert, because no map of names is given; add --map MAP.json")
         try:
-            with open(given.map, encoding="utf-8") as file:
-                names = json.load(file, object_pairs_hook=each_once)
+            with open_file(given.map) as file:
+                names = json.loads(file.read().decode("utf-8"), object_pairs_hook=each_once)
             if not isinstance(names, dict):
                 raise ValueError("it is no object")
         except ValueError as error:

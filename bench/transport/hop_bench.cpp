@@ -37,7 +37,7 @@ struct bare_ring {
   template <bool Pause>
   std::uint64_t receive(std::uint32_t m) {
     while (static_cast<std::int32_t>(produced.value.load(std::memory_order_acquire) - m) <= 0)
-      if constexpr (Pause) foal::pause();
+      if constexpr (Pause) foal::spin_pause();
     return slot[m % slots].value;
   }
 };
@@ -61,7 +61,7 @@ struct foal_ring {
     constexpr int spins = 200, yields = 8;
     for (int idle = 0; !arrived(m);) {
       if (++idle <= spins) {
-        foal::pause();
+        foal::spin_pause();
       } else if (idle <= spins + yields) {
         std::this_thread::yield();
       } else {

@@ -104,17 +104,13 @@ class arguments {
   /// A folder for files of that kind: made now.
   CLI::Option* folder(std::string const& names, std::string& to, std::string const& help) {
     return file(names, to, help, [](std::string const& path) {
-      foal::require(!path.empty(), "cannot make a folder, because its name is empty; give it a name");
       foal::report::make_directory(path);
       foal::require_writable(path + "/trial");
     });
   }
   /// A file that is read, perhaps after hours: opened now.
   CLI::Option* input(std::string const& names, std::string& to, std::string const& help) {
-    return file(names, to, help, [](std::string const& path) {
-      foal::require(!path.empty(), "cannot read a file, because its name is empty; give the name of one");
-      foal::data::file const trial(path);
-    });
+    return file(names, to, help, [](std::string const& path) { foal::data::file const trial(path); });
   }
 
   /// What an option was called before: taken still, not shown.

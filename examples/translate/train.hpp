@@ -7,6 +7,7 @@
 #include <utility>
 
 #include <foal/checkpoint/safetensors.hpp>
+#include <foal/core/utf8.hpp>
 #include <foal/delay/discrepancy_correction.hpp>
 #include <foal/layer/loss/cross_entropy.hpp>
 #include <foal/lr/reschedule.hpp>
@@ -202,7 +203,8 @@ outcome train_with(settings const& s, task const& t, std::function<void(std::str
     averaged = foal::checkpoint::read_safetensors(s.load, trainer).count(foal::checkpoint::weights_key) > 0;
   if (!out.divergence.empty()) return out;
   if (!s.save.empty()) {
-    foal::checkpoint::metadata const about{{"method", s.method}, {"data", t.name}};
+    foal::checkpoint::metadata const about{{"method", s.method},
+                                           {"data", foal::printable(t.name)}};  // a path may be no UTF-8
     options::results written("translate");
     written.write(s.save, [&](std::string const& path) { foal::checkpoint::write_safetensors(path, trainer, about); });
     written.write(s.save_averaged(),

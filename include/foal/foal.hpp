@@ -1,8 +1,14 @@
-// Everything that a program on the host needs, in one include.
+// What a program on the host needs to train, evaluate and predict, in one include.
 //
-// What costs compile time, or a library, and not every program needs stays apart: foal/data/views.hpp (range-v3),
-// foal/data/gzip.hpp (zlib), foal/report/{rows,html,trace_json,trace_svg}.hpp, foal/schedule/{text,svg}.hpp,
-// foal/checkpoint/safetensors.hpp, foal/cuda.hpp.
+// What costs compile time, or a library, and not every program needs stays apart:
+//   foal/transformer.hpp              layers of sequences: embedding, attention, layer_norm, position
+//   foal/text.hpp                     vocabularies, byte pairs, search, and data of sequences
+//   foal/zoo/{resnet,gpt,transformer}.hpp   models by their sizes
+//   foal/checkpoint/safetensors.hpp   files of weights
+//   foal/layer/check_gradient.hpp     the gradients of a layer of one's own
+//   foal/device/timed.hpp             a device that waits instead of computing
+//   foal/report/{rows,html,trace_json,trace_svg}.hpp, foal/schedule/{text,svg}.hpp   rows, pages and pictures
+//   foal/data/views.hpp (range-v3), foal/data/gzip.hpp (zlib), foal/onednn.hpp, foal/cuda.hpp
 #pragma once
 
 #include <foal/clip/clip.hpp>
@@ -29,11 +35,15 @@
 #include <foal/layer/relu.hpp>
 #include <foal/layer/tanh.hpp>
 #include <foal/lr/base.hpp>
+#include <foal/lr/plateau.hpp>
 #include <foal/lr/reschedule.hpp>
 #include <foal/model/partition.hpp>
 #include <foal/optim/adam.hpp>
+#include <foal/optim/averaged.hpp>
+#include <foal/optim/grouped.hpp>
 #include <foal/optim/momentum.hpp>
 #include <foal/optim/sgd.hpp>
+#include <foal/predictor.hpp>
 #include <foal/schedule/async_1f1b.hpp>
 #include <foal/schedule/gpipe.hpp>
 #include <foal/schedule/injected.hpp>

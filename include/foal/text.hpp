@@ -13,6 +13,7 @@
 #include <foal/text/bleu.hpp>
 #include <foal/text/bpe.hpp>
 #include <foal/text/bpe_learner.hpp>
+#include <foal/text/encoding.hpp>
 #include <foal/text/entries.hpp>
 #include <foal/text/escape.hpp>
 #include <foal/text/perplexity.hpp>

@@ -265,6 +265,8 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
   config const& values() const { return values_; }
   /// The hook with what it has collected. Not while a fit is at work.
   hook_type& hook() { return values_.hook; }
+  /// The learning rate's numbers, to be told a loss (lr::plateau) or changed. Not while a fit is at work.
+  lr_type& lr() { return values_.lr; }
   /// That every stage has had; in a callback of an evaluation, those of what was evaluated.
   long long updates() const { return engine_.updates(); }
 

@@ -94,6 +94,7 @@ TEST_CASE("files are the same bytes in every locale") {
     CHECK(grouped_files[name] == content);
   }
   CHECK(plain.at("code.vocabulary").find("1234567\n") != std::string::npos);
+  CHECK(plain.at("schedule.svg").find(">\n<") != std::string::npos);
   CHECK(plain.at("schedule.svg").find("1500") != std::string::npos);
 }
 

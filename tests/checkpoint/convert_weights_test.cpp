@@ -82,6 +82,9 @@ TEST_CASE("what is no weights file, or no map, is said in a sentence by the conv
     return said.text;
   };
   CHECK_THAT(says("{}", "[]"), Contains("it is no map of names"));
+  folder.run("/usr/bin/mkfifo", "p.safetensors");
+  CHECK_THAT(folder.run(FOAL_PYTHON, std::string("'") + FOAL_CONVERT + "' p.safetensors").text,
+             Contains("cannot read p.safetensors, because it is no regular file; "));
   CHECK_THAT(says("{}", "{"), Contains("it is no map of names"));
   CHECK_THAT(says("[]", "{}"), Contains("its header is no object"));
   CHECK_THAT(says("{", "{}"), Contains("its header is no JSON"));

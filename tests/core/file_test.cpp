@@ -56,3 +56,7 @@ TEST_CASE("a folder is asked for") {
   CHECK_THAT(said(folder / "none"), Catch::Contains("cannot load a data set from") && Catch::Contains("no such folder"));
   CHECK_THAT(said(folder / "file"), Catch::Contains("it is no folder"));
 }
+
+TEST_CASE("an empty name is said to be empty") {
+  CHECK_THROWS_WITH(foal::require_file(""), "cannot read a file or folder, because its name is empty; give it a name");
+}

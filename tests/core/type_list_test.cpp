@@ -19,10 +19,10 @@ struct many<std::index_sequence<I...>> {
 TEST_CASE("A type is found by its place, equal types are told apart by place", "[core]") {
   using list = foal::type_list<int, char, int, void>;
   STATIC_REQUIRE(list::size == 4);
-  STATIC_REQUIRE(std::is_same_v<foal::at<list, 0>, int>);
-  STATIC_REQUIRE(std::is_same_v<foal::at<list, 1>, char>);
-  STATIC_REQUIRE(std::is_same_v<foal::at<list, 2>, int>);
-  STATIC_REQUIRE(std::is_same_v<foal::at<list, 3>, void>);
+  STATIC_REQUIRE(std::is_same_v<foal::type_at<list, 0>, int>);
+  STATIC_REQUIRE(std::is_same_v<foal::type_at<list, 1>, char>);
+  STATIC_REQUIRE(std::is_same_v<foal::type_at<list, 2>, int>);
+  STATIC_REQUIRE(std::is_same_v<foal::type_at<list, 3>, void>);
 }
 
 TEST_CASE("Lists join in order, empty ones leave nothing", "[core]") {
@@ -34,5 +34,5 @@ TEST_CASE("Lists join in order, empty ones leave nothing", "[core]") {
 
 TEST_CASE("Long lists stay within the compilers' default limits", "[core]") {
   using list = many<std::make_index_sequence<1200>>::type;
-  STATIC_REQUIRE(std::is_same_v<foal::at<list, 1199>, numbered<1199>>);
+  STATIC_REQUIRE(std::is_same_v<foal::type_at<list, 1199>, numbered<1199>>);
 }

@@ -25,8 +25,7 @@ TEST_CASE("a file that cannot be written is refused with its name", "[core]") {
   temporary_directory const folder;
   std::string const nowhere = folder / "nowhere/x.json";
   CHECK(complaint([&] { foal::require_writable(nowhere); }).find("cannot write " + nowhere) == 0);
-  CHECK(complaint([&] { foal::require_writable(folder.path()); }).find("a directory of that name exists") !=
-        std::string::npos);
+  CHECK(complaint([&] { foal::require_writable(folder.path()); }).find("a folder of that name exists") != std::string::npos);
   CHECK(complaint([] { foal::require_writable(""); }).find("its name is empty") != std::string::npos);
 }
 

@@ -1,9 +1,17 @@
 // Learning rates at points where they are known in closed form.
+#include <foal/layer/loss/cross_entropy.hpp>
 #include <foal/lr/base.hpp>
+#include <foal/lr/plateau.hpp>
 #include <foal/lr/reschedule.hpp>
+#include <foal/schedule/gpipe.hpp>
+#include <foal/trainer.hpp>
 
 #include <catch2/catch.hpp>
 #include <cmath>
+#include <limits>
+#include <vector>
+
+#include "tests/support/nets.hpp"
 
 namespace {
 
@@ -11,6 +19,16 @@ using namespace foal;
 
 static_assert(lr::learning_rate<lr::constant> && lr::learning_rate<lr::step> && lr::learning_rate<lr::cosine>);
 static_assert(lr::learning_rate<lr::inverse_sqrt> && lr::learning_rate<lr::reschedule<lr::cosine>>);
+
+static_assert(lr::learning_rate<lr::plateau<>> && lr::needs_delay<lr::reschedule<lr::plateau<>>>);
+
+/// Each stage has its own rate; the first one has none.
+struct by_stage {
+  using role = foal::role::learning_rate;
+  static constexpr char const* name = "by stage";
+  double rate = 0.1;
+  double at(lr::moment m) const { return rate * m.stage / (m.stages - 1); }
+};
 
 template <class Rate>
 double rate_at(Rate const& r, long long update) {
@@ -91,4 +109,46 @@ TEST_CASE("T1 without the floor is the printed formula, and K = 0 switches it of
 TEST_CASE("T1 multiplies a base rate that goes by the whole run's count") {
   lr::reschedule<lr::step> const r{.base = {.rate = 1, .every = 100, .factor = 0.1}, .steps = 400};
   CHECK(r.at({.update = 250, .asynchronous = true, .since = 200, .tau = 9}) == Approx(0.01 / 3));
+}
+
+TEST_CASE("a plateau lowers the rate when PyTorch's ReduceLROnPlateau does") {
+  lr::plateau<> p{.base = {.rate = 0.4}, .factor = 0.5, .patience = 2, .threshold = 0.01, .cooldown = 1, .least = 0.06};
+  // What its documented steps give with factor 0.5, patience 2, threshold 0.01, cooldown 1 and min_lr 0.06.
+  std::vector<double> const losses{1,    0.995, 0.9, 0.9, 0.899, 0.9, 0.95, 0.95, 0.95,
+                                   0.95, 0.5,   0.6, 0.6, 0.6,   0.6, 0.6,  0.6,  0.6};
+  std::vector<double> const rates{.4, .4, .4, .4, .4, .2, .2, .2, .2, .1, .1, .1, .1, .06, .06, .06, .06, .06};
+  for (std::size_t i = 0; i < losses.size(); ++i) {
+    double const before = rate_at(p, 7);
+    bool const lowered = p.observe(losses[i]);
+    CHECK(rate_at(p, 7) == Approx(rates[i]));
+    CHECK((lowered || rate_at(p, 7) == before));
+  }
+  lr::plateau<> q{.patience = 0};
+  CHECK_FALSE(q.observe(1));
+  CHECK(q.observe(std::numeric_limits<double>::quiet_NaN()));
+  CHECK_THROWS_WITH((lr::plateau<>{.factor = 1}.check()), Catch::Contains("factor"));
+}
+
+TEST_CASE("a learning rate knows the stage, and a trainer's can be told what it waits for") {
+  trainer<test::mlp<3>, loss::cross_entropy, schedule::gpipe, by_stage> t({.microbatch_size = 2, .microbatches = 2});
+  auto const first = t.weights(0, 0), middle = t.weights(1, 0), last = t.weights(2, 0);
+  t.run(test::stream{}, {.minibatches = 1});
+  CHECK(t.weights(0, 0) == first);
+  CHECK(t.weights(1, 0) != middle);
+  CHECK(t.weights(2, 0) != last);
+
+  using plateaued = trainer<test::mlp<3>, loss::cross_entropy, schedule::gpipe, lr::plateau<>>;
+  plateaued a({.microbatch_size = 2, .microbatches = 2, .lr = {.base = {.rate = 0.2}, .patience = 0}});
+  trainer<test::mlp<3>, loss::cross_entropy, schedule::gpipe> b(
+      {.microbatch_size = 2, .microbatches = 2, .lr = {.rate = 0.2}});
+  for (int k = 0; k < 2; ++k) {
+    a.run(test::stream{}, {.minibatches = 3});
+    b.run(test::stream{}, {.minibatches = 3});
+    CHECK(a.all_weights() == b.all_weights());
+    CHECK(a.lr().observe(1) == (k == 1));
+    b.lr().rate = k == 1 ? 0.1 * 0.2 : 0.2;
+  }
+  a.run(test::stream{}, {.minibatches = 3});
+  b.run(test::stream{}, {.minibatches = 3});
+  CHECK(a.all_weights() == b.all_weights());
 }

@@ -89,7 +89,7 @@ TEST_CASE("files are tried before the work") {
   CHECK(foal_test::text_of(there) == "[]\n");
   CHECK_THAT(refusal({"--json", nowhere.c_str()}), Catch::StartsWith("cannot write " + nowhere));
   CHECK_THAT(refusal({"--json", ""}), Catch::Contains("its name is empty"));
-  CHECK_THAT(refusal({"--json", folder.path().c_str()}), Catch::Contains("directory"));
+  CHECK_THAT(refusal({"--json", folder.path().c_str()}), Catch::Contains("folder"));
   CHECK_THAT(refusal({"--load", nowhere.c_str()}), Catch::Contains(nowhere));
   CHECK_THAT(refusal({"--load", ""}), Catch::Contains("its name is empty"));
 }

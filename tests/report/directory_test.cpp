@@ -13,6 +13,8 @@ TEST_CASE("a directory is made with those above it, and may be there", "[report]
     foal::report::make_directory(deep);
     CHECK(std::filesystem::is_directory(deep));
   }
+  CHECK(foal_test::complaint([] { foal::report::make_directory(""); }).find("because its name is empty") !=
+        std::string::npos);
   foal::write_file(folder / "plain", "x");
   CHECK(foal_test::complaint([&] { foal::report::make_directory(folder / "plain"); }).find("cannot make the directory") ==
         0);

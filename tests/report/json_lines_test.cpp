@@ -135,6 +135,7 @@ TEST_CASE("a pipe that nobody reads does not hang a log", "[report]") {
 }
 
 TEST_CASE("a log that cannot be written says so", "[report]") {
+  CHECK(complaint([&] { json_lines log(""); }).find("because its name is empty") != std::string::npos);
   CHECK(complaint([&] { json_lines log("/"); }).find("Is a directory") != std::string::npos);
 
   temporary_directory const folder;

@@ -36,5 +36,7 @@ TEST_CASE("what controls a terminal does not leave its cell", "[report]") {
   report::table t{{{"name", report::align::left}, {"x"}}};
   t.add({"a\x1b[2J\n", "1"});
   t.add({"\xC3\xA9", "2"});
-  CHECK(t.text() == "name         x\n--------------\na\\x1b[2J\\n  1\n\xC3\xA9            2\n");
+  CHECK(t.text() ==
+        "name        x\n-------------\na\\x1b[2J\\n  1\n"
+        "\xC3\xA9           2\n");
 }

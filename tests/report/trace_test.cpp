@@ -163,7 +163,7 @@ TEST_CASE("a full pipeline begins with the first backward of stage 0 and ends wi
                      .end_ns = 40 * m + 110 - 10 * stage});
     }
   auto const full = report::full_pipeline(all);
-  REQUIRE(full.size() == 3);  // BW of 0 at stage 0, F of 3 at stage 0, BW of 0 at stage 1 ended before
+  REQUIRE(full.size() == 2);  // BW of 0 and F of 3, both of stage 0
   for (report::span const& s : full) {
     CHECK(s.begin_ns >= 100);
     CHECK(s.end_ns <= 130);

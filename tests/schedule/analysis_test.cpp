@@ -204,9 +204,14 @@ void compare(G const& g, extent e) {
     stage_facts const& x = a.stage[static_cast<std::size_t>(s)];
     int const below = std::max(s - 1, 0);
     CHECK(x.wire_transit == run.ring(run.slot_f, below, run.slot_f, s));
+    auto const forwards = run.slot_f.begin() + s * run.total + middle;
+    int const last_forward = static_cast<int>(std::max_element(forwards, forwards + e.microbatches) - forwards);
+    CHECK(x.last_forward == last_forward);
+    CHECK_FALSE(x.backward_crosses);
     if (v.wanted(s) == gradients::none) {
       stage_facts nothing;
       nothing.wire_transit = nothing.wire_kept = nothing.wire_kept_b = x.wire_transit;
+      nothing.last_forward = last_forward;
       CHECK(x == nothing);
       continue;
     }

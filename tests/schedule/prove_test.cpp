@@ -403,7 +403,7 @@ static_assert(with_op({.replica = INT_MIN}) == flaw::unknown && with_op({.segmen
 static_assert(asynchronous_op({.kind = F, .microbatch = INT_MIN, .slot = 0}) == flaw::depth);
 static_assert(asynchronous_op({.kind = F, .microbatch = INT_MIN, .slot = INT_MAX}) == flaw::depth);
 static_assert(asynchronous_op({.kind = F, .microbatch = -9999, .slot = 0}, INT_MAX) == flaw::late);
-static_assert(with_period(2) == flaw::none && with_period(0) == flaw::slot && with_period(INT_MIN) == flaw::slot);
+static_assert(with_period(2) == flaw::none && with_period(0) == flaw::slot && with_period(INT_MIN) == flaw::late);
 static_assert(with_period(INT_MAX) == flaw::late && with_period(1 << 28) == flaw::late);
 static_assert(asynchronous_op({.kind = F, .microbatch = -3, .slot = INT_MIN}) == flaw::twice);
 static_assert(recomputed_without_backward() == flaw::useless);

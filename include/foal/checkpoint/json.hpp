@@ -110,7 +110,7 @@ class json_reader {
   std::string string() {
     expect('"');
     std::size_t close = at_;
-    while (close < text_.size() && text_[close] != '"') close += text_[close] == '\\' ? 2 : 1;
+    while (close < text_.size() && text_[close] != '"') close += text_[close] == '\\' ? 2U : 1U;
     std::string value;
     value.reserve(std::min(close, text_.size()) - at_);
     for (;;) {

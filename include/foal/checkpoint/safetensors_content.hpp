@@ -16,7 +16,7 @@
 #include <foal/checkpoint/element_types.hpp>
 #include <foal/core/checked.hpp>
 #include <foal/core/error.hpp>
-#include <foal/report/escape.hpp>
+#include <foal/core/utf8.hpp>
 
 namespace foal::checkpoint {
 
@@ -176,7 +176,7 @@ class content_check {
   template <class... What>
   void utf8(std::string_view const whole, What const&... what) const {
     for (std::string_view rest = whole; !rest.empty();) {
-      std::size_t const n = report::utf8_sequence(rest);
+      std::size_t const n = utf8_sequence(rest);
       if (n == 0)
         refuse(what..., " is not UTF-8: its byte ", whole.size() - rest.size(), " is ",
                static_cast<unsigned>(static_cast<unsigned char>(rest[0])));

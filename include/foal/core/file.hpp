@@ -31,8 +31,14 @@ inline under_name what_is(std::string const& path) {
   return absent ? under_name::nothing : under_name::unreachable;
 }
 
+/// Throws foal::error for an empty name, which a sentence could not show. what: "write".
+inline void require_name(std::string const& path, char const* what) {
+  require(!path.empty(), "cannot ", what, " a file or folder, because its name is empty; give it a name");
+}
+
 /// Throws foal::error, each with a sentence of its own, where `path` is nothing, a folder or out of reach.
 inline void require_file(std::string const& path) {
+  require_name(path, "read");
   under_name const found = what_is(path);
   int const reason = errno;
   require(found != under_name::nothing, "cannot open ", path, ", because no such file is there; check the name");

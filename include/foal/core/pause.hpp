@@ -5,7 +5,7 @@
 
 namespace foal {
 
-inline void pause() {
+inline void spin_pause() {
 #if defined(__x86_64__) || defined(__i386__)
   __builtin_ia32_pause();
 #elif defined(__aarch64__)

@@ -49,7 +49,7 @@ using with_role =
 
 /// The first policy with the role, or Default.
 template <class Role, class Default, class... Ps>
-using find_role = at<concat<with_role<Role, Ps...>, type_list<Default>>, 0>;
+using find_role = type_at<concat<with_role<Role, Ps...>, type_list<Default>>, 0>;
 
 /// Element type of parameters and activations: trainer<..., foal::scalar<double>>.
 template <class S>

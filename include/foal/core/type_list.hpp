@@ -41,7 +41,7 @@ struct at<type_list<Ts...>, I> {
 
 /// The I-th type of a type_list.
 template <class List, std::size_t I>
-using at = typename detail::at<List, I>::type;
+using type_at = typename detail::at<List, I>::type;
 
 /// Joins two lists; declared for decltype alone.
 template <class... Ts, class... Us>

@@ -1,7 +1,6 @@
 // Whether a file can be written, asked before the work whose result it is to hold.
 #pragma once
 
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -10,18 +9,18 @@
 
 #include <foal/core/atomic_file.hpp>
 #include <foal/core/error.hpp>
+#include <foal/core/file.hpp>
 
 namespace foal {
 
 /// Throws foal::error where atomic_file or write_file() could not write `path` now. Whatever is there stays as it is, and
 /// nothing is left behind. A pipe or device is not opened, for its other end would notice.
 inline void require_writable(std::string const& path) {
-  require(!path.empty(), "cannot write a file, because its name is empty; give it a name");
-  struct stat there {};
-  bool const exists = ::stat(path.c_str(), &there) == 0;
-  require(!exists || !S_ISDIR(there.st_mode), "cannot write ", path,
-          ", because a directory of that name exists; name a file in it, or another file");
-  if (!exists || S_ISREG(there.st_mode)) {
+  require_name(path, "write");
+  under_name const there = what_is(path);
+  require(there != under_name::folder, "cannot write ", path,
+          ", because a folder of that name exists; name a file in it, or another file");
+  if (there != under_name::other) {
     atomic_file const trial(path);
     return;
   }

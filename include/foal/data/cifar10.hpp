@@ -52,7 +52,7 @@ inline dataset cifar10(std::string const& directory) {
   constexpr int all = 5, most = 99;
   require_folder(directory, "the binary version of CIFAR-10");
   shape const sample = image(3, 32, 32);
-  auto const batch = [&](int number) { return sentence(directory, "/data_batch_", number, ".bin"); };
+  auto const batch = [&](int number) { return directory + "/data_batch_" + std::to_string(number) + ".bin"; };
   auto const there = [&](int number) { return what_is(batch(number)) != under_name::nothing; };
   int parts = 0, last = most;
   while (parts < most && there(parts + 1)) ++parts;

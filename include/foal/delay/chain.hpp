@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <type_traits>
 #include <utility>
 
 #include <foal/core/config.hpp>
@@ -24,8 +25,8 @@ struct composed {
   Second second;
 
   template <class... States>
-  FOAL_HOST_DEVICE S value(S x, States&... states) const {
-    S const* const all[] = {&states..., nullptr};
+  FOAL_HOST_DEVICE S value(S x, States&... every) const {
+    S const* const all[] = {&every..., nullptr};
     if constexpr (HasFirst) x = with_states<0>(first, all, std::make_index_sequence<A>{}, x);
     if constexpr (HasSecond) x = with_states<A>(second, all, std::make_index_sequence<B>{}, x);
     return x;
@@ -68,8 +69,8 @@ struct chain {
   struct weight_functor {
     detail::composed<S, static_cast<std::size_t>(A::states), static_cast<std::size_t>(B::states), F, G, HasF, HasG> f;
     template <class... States>
-    FOAL_HOST_DEVICE S operator()(S w, States const&... states) const {
-      return f.value(w, states...);
+    FOAL_HOST_DEVICE S operator()(S w, States const&... every) const {
+      return f.value(w, every...);
     }
   };
   struct absent {};
@@ -78,7 +79,8 @@ struct chain {
   auto forward_weight(moment m) const
     requires(predicts_forward<A, S> || predicts_forward<B, S>)
   {
-    auto const of = []<class P>(P const& p, moment at) {
+    auto const of = [](auto const& p, moment at) {
+      using P = std::remove_cvref_t<decltype(p)>;  // not []<class P>: cppcheck cannot read it
       if constexpr (predicts_forward<P, S>)
         return p.template forward_weight<S>(at);
       else
@@ -92,7 +94,8 @@ struct chain {
   auto backward_weight(moment m) const
     requires(corrects_backward<A, S> || corrects_backward<B, S>)
   {
-    auto const of = []<class P>(P const& p, moment at) {
+    auto const of = [](auto const& p, moment at) {
+      using P = std::remove_cvref_t<decltype(p)>;  // not []<class P>: cppcheck cannot read it
       if constexpr (corrects_backward<P, S>)
         return p.template backward_weight<S>(at);
       else
@@ -108,8 +111,8 @@ struct chain {
     F f;
     G g;
     template <class... States>
-    FOAL_HOST_DEVICE S operator()(S gradient, S w, States const&... states) const {
-      S const* const all[] = {&states..., nullptr};
+    FOAL_HOST_DEVICE S operator()(S gradient, S w, States const&... every) const {
+      S const* const all[] = {&every..., nullptr};
       constexpr auto own = static_cast<std::size_t>(A::states);
       if constexpr (HasF) gradient = detail::with_states<0>(f, all, std::make_index_sequence<own>{}, gradient, w);
       if constexpr (HasG)
@@ -122,7 +125,8 @@ struct chain {
   auto gradient(moment m) const
     requires(changes_gradient<A, S> || changes_gradient<B, S>)
   {
-    auto const of = []<class P>(P const& p, moment at) {
+    auto const of = [](auto const& p, moment at) {
+      using P = std::remove_cvref_t<decltype(p)>;  // not []<class P>: cppcheck cannot read it
       if constexpr (changes_gradient<P, S>)
         return p.template gradient<S>(at);
       else
@@ -138,8 +142,8 @@ struct chain {
     F f;
     G g;
     template <class... States>
-    FOAL_HOST_DEVICE void operator()(S before, S after, States&... states) const {
-      S* const all[] = {&states..., nullptr};
+    FOAL_HOST_DEVICE void operator()(S before, S after, States&... every) const {
+      S* const all[] = {&every..., nullptr};
       constexpr auto own = static_cast<std::size_t>(A::states);
       if constexpr (HasF) detail::with_states<0>(f, all, std::make_index_sequence<own>{}, before, after);
       if constexpr (HasG)
@@ -150,7 +154,8 @@ struct chain {
   auto after_update(moment m) const
     requires(watches_updates<A, S> || watches_updates<B, S>)
   {
-    auto const of = []<class P>(P const& p, moment at) {
+    auto const of = [](auto const& p, moment at) {
+      using P = std::remove_cvref_t<decltype(p)>;  // not []<class P>: cppcheck cannot read it
       if constexpr (watches_updates<P, S>)
         return p.template after_update<S>(at);
       else

@@ -19,8 +19,8 @@ struct discrepancy_correction {
   double decay = 0.1353352832366127;  ///< D
   bool exact = false;                 ///< extrapolate by each microbatch's own v_B - v_F instead of the stage's mean lag
 
-  static constexpr void bound(double before, double after, double* states) {
-    if (states[0] < before + after) states[0] = before + after;
+  static constexpr void bound(double before, double after, double* state) {
+    if (state[0] < before + after) state[0] = before + after;
   }
   bool exact_lag() const { return exact; }
   void check() const { require_number(decay >= 0 && decay < 1, name, "decay", decay, "at least 0 and below 1"); }

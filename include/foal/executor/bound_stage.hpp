@@ -159,7 +159,7 @@ struct bound_stage {
     return lengths.empty() ? lengths_of_axes{} : lengths[m % lengths.size()].all();
   }
   /// The delay policy has all that it needs in the phase at work.
-  bool compensates(int delay_states) const { return asynchronous && delay_acts && (delay_states == 0 || has_delay_states); }
+  bool compensates(int arrays) const { return asynchronous && delay_acts && (arrays == 0 || has_delay_states); }
   bool delay_acts_on(lower::parameter_row const& p) const {
     return p.kind == lower::ownership::trained && (!delay_packed || p.backward_offset >= 0);
   }

@@ -59,7 +59,7 @@ inline void drive_thread(worker& w, transport::bell& bell, disturbance const& di
       continue;
     }
     if (++idle <= spins) {
-      pause();
+      spin_pause();
     } else if (idle <= spins + yields) {
       std::this_thread::yield();
     } else {

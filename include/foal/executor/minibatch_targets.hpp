@@ -28,15 +28,17 @@ class minibatch_targets {
   /// foal::error where one of its minibatch is a class number that the model does not have.
   void* load(bound_stage& b, position p) const {
     if (t_.loss.targets_per_sample == 0) return nullptr;
-    bool const ahead = t_.loss.count != nullptr;
-    auto const j = static_cast<std::uint32_t>(p.global % v_.microbatches);
-    if (!ahead)
-      source_.targets(source_.self, p.global + source_.shift, host_place(b, 0));
-    else if (b.weighed != p.global / v_.microbatches)
-      load_minibatch(b, p.global / v_.microbatches);
-    if (t_.device.host_memory) return host_place(b, ahead ? j : 0);
+    std::byte* place = host_place(b, 0);
+    if (t_.loss.count == nullptr) {
+      source_.targets(source_.self, p.global + source_.shift, place);
+    } else {
+      long long const minibatch = p.global / v_.microbatches;
+      if (b.weighed != minibatch) load_minibatch(b, minibatch);
+      place = host_place(b, static_cast<std::uint32_t>(p.global - minibatch * v_.microbatches));
+    }
+    if (t_.device.host_memory) return place;
     void* const to = b.targets.at(0);
-    t_.device.copy_in(b.device, to, host_place(b, ahead ? j : 0), bytes());
+    t_.device.copy_in(b.device, to, place, bytes());
     return to;
   }
 

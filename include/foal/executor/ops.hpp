@@ -140,7 +140,8 @@ class stage_ops : public stage_weights {
       scale = std::min(1.0, t_.clip_norm / (norm + 1e-6));
     }
     long long const since = b.updates - b.phase_updates;
-    double const rate = t_.rate(t_.rate_value, {b.updates, b.asynchronous, since, b.facts.tau_fwd});
+    double const rate = t_.rate(
+        t_.rate_value, {b.updates, b.asynchronous, since, b.facts.tau_fwd, b.number, static_cast<int>(t_.stages.size())});
     if (!std::isfinite(rate)) return "learning rate";
     lower::update_call c;
     c.device = b.device;
@@ -149,11 +150,14 @@ class stage_ops : public stage_weights {
     c.divide = divide;
     c.scale = scale;
     c.rate = rate;
+    c.rule = b.table->most_rule;
     c.update = b.updates + 1;
     c.moment = b.moment();
     c.moment.rate = rate;
     bool const compensate = t_.compensates && b.compensates(t_.policies.delay_states);
-    if (std::string what = check_.find_non_finite(b, c, bound, compensate); !what.empty()) return what;
+    c.compensate = compensate;
+    if (!check_.stays_finite(b, c, bound))
+      if (std::string what = check_.find_non_finite(b, c, bound, compensate); !what.empty()) return what;
     keep_version(b);
     show(b, [&](probe& to) { to.before_update(b); });
     for (lower::parameter_row const& p : b.table->parameters) {

@@ -38,24 +38,30 @@ class update_check {
   void place(lower::update_call& c, bound_stage const& b, lower::parameter_row const& p, bool compensate) const {
     std::size_t const offset = static_cast<std::size_t>(p.offset) * t_.scalar_bytes;
     c.n = static_cast<std::size_t>(p.size);
+    c.rule = p.rule;
+    c.moment.rate = c.rate * p.rule.rate_factor;
     c.w = b.w + offset;
     c.g = b.g + offset;
     for (int k = 0; k < t_.policies.optimizer_states; ++k) c.states[k] = b.states[k] + offset;
     c.compensate = compensate && b.delay_acts_on(p);
-    for (int k = 0; c.compensate && k < t_.policies.delay_states; ++k)
-      c.delay_states[k] = b.delay_state(k, p, t_.scalar_bytes);
+    for (int k = 0; k < t_.policies.delay_states; ++k)
+      c.delay_states[k] = c.compensate ? b.delay_state(k, p, t_.scalar_bytes) : nullptr;
   }
 
-  /// What the update would write that is not finite; empty: nothing. gradient: no magnitude of the
-  /// stage's is above it.
+  /// Whether the bounds tell that the update leaves every number finite. gradient: no magnitude of the stage's is above it.
+  bool stays_finite(bound_stage& b, lower::update_call const& c, double gradient) const {
+    if (!b.bounded) return false;
+    b.bounds.g = gradient;
+    return b.bounded = t_.policies.bound(c, b.bounds);
+  }
+
+  /// What the update would write that is not finite; empty: nothing. For when stays_finite() has given false.
   std::string find_non_finite(bound_stage& b, lower::update_call c, double gradient, bool compensate) const {
     if (t_.policies.bound != nullptr) {
-      c.compensate = compensate;
-      if (b.bounded && known(b, c, gradient)) return {};
       measure(b, c, compensate);
       b.bounded = true;
-      if (known(b, c, gradient)) return {};
-      b.bounded = false;
+      c.compensate = compensate;
+      if (stays_finite(b, c, gradient)) return {};
     }
     for (lower::parameter_row const& p : b.table->parameters) {
       if (p.kind != lower::ownership::trained || p.home_stage >= 0) continue;
@@ -66,14 +72,6 @@ class update_check {
   }
 
  private:
-  bool known(bound_stage& b, lower::update_call const& c, double gradient) const {
-    lower::update_bounds after = b.bounds;
-    after.g = gradient;
-    if (!t_.policies.bound(c, after)) return false;
-    b.bounds = after;
-    return true;
-  }
-
   void measure(bound_stage& b, lower::update_call c, bool compensate) const {
     auto const n = static_cast<std::size_t>(b.table->trained_elements);
     b.bounds = {};

@@ -28,10 +28,10 @@
 // 1, and ctx.bounds says where each begins. A layer that treats every position alone takes it as it is; one that does not
 // goes by the bounds (layer/samples.hpp). What forward kept is never derived again from weights. forward and the backward
 // ops are called by one worker at a time for one stage, in the order of the program.
-// backward_weight never reads weights: by its time they may be newer ones. Nor can it count on backward_input: where both are
-// one op (BW) and the layer has no fused `backward`, it is called before backward_input, which may write dx over dy; where
-// it is an op of its own (W), after it; and where nothing below trains there is no backward_input at all. A layer whose
-// weight gradient goes through its own weights, as a recurrent one's does, lets forward keep a copy of them until W
+// backward_weight never reads weights: by its time they may be newer ones. Nor can it count on backward_input: where both
+// are one op (BW) and the layer has no fused `backward`, it is called before backward_input, which may write dx over dy;
+// where it is an op of its own (W), after it; and where nothing below trains there is no backward_input at all. A layer
+// whose weight gradient goes through its own weights, as a recurrent one's does, lets forward keep a copy of them until W
 // (examples/own_recurrent.cpp). foal::check_gradient<layer>(shape) (layer/check_gradient.hpp) tries all of this.
 #pragma once
 

@@ -6,6 +6,7 @@
 
 #include <foal/core/role.hpp>
 #include <foal/layer/contract.hpp>
+#include <foal/layer/loss/result.hpp>
 #include <foal/model/stages.hpp>
 #include <foal/schedule/generate.hpp>
 #include <foal/schedule/pipemare.hpp>

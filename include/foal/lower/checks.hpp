@@ -17,8 +17,26 @@
 
 namespace foal::lower {
 
+namespace detail {
+
+template <class Role, class... Roles>
+constexpr bool one_of = (std::is_same_v<Role, Roles> || ...);
+template <class Role>
+constexpr bool role_of_a_policy = one_of<Role, role::optimizer, role::learning_rate, role::delay, role::versions,
+                                         role::warmup, role::clip, role::initialisation, role::hook, role::accumulation,
+                                         role::storage, role::wire, role::executor, role::device, role::scalar>;
+
+}  // namespace detail
+
 template <class P>
 struct policy_has_a_role {
+  static_assert(
+      !std::is_same_v<typename foal::detail::role_of<P>::type, role::loss>,
+      "foal: cannot use this loss as a policy, because a trainer has one loss, its second argument; leave one out");
+  static_assert(!has_role<P> || std::is_same_v<typename foal::detail::role_of<P>::type, role::loss> ||
+                    detail::role_of_a_policy<typename foal::detail::role_of<P>::type>,
+                "foal: cannot use this type as a policy, because its role is none that a trainer asks for; use one of "
+                "foal::role (optimizer, learning_rate, delay, ...)");
   static_assert(
       has_role<P>,
       "foal: cannot use this type as a policy, because it does not say what it is for; add using role = "

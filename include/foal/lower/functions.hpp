@@ -86,6 +86,7 @@ struct update_call {
   bool compensate = false;            ///< the delay policy acts
   double divide = 1, scale = 1;       ///< gradient = g / divide * scale (clipping)
   double rate = 0;
+  optim::parameter_rule rule{};
   long long update = 1;  ///< the stage's own count, from 1
   delay::moment moment{};
 };

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -77,6 +78,24 @@ inline phase_table make_phase(std::string name, schedule::program program, bool 
   phase.program = std::move(program);
   phase.stashes = stashes;
   return phase;
+}
+
+/// Asks an optimizer for the factors of every parameter that it updates. Throws foal::error where they cannot work.
+template <class Optimizer>
+void give_rules(std::vector<stage_table>& stages, Optimizer const& optimizer) {
+  for (std::size_t s = 0; s < stages.size(); ++s) {
+    stages[s].most_rule = {0, 0};
+    for (parameter_row& p : stages[s].parameters) {
+      p.rule = optimizer.rule({stages[s].layers[static_cast<std::size_t>(p.layer)].name, p.what.name, p.what.extent,
+                               p.number, static_cast<int>(s), static_cast<int>(stages.size())});
+      auto const works = [](double factor) { return std::isfinite(factor) && factor >= 0; };
+      require(works(p.rule.rate_factor) && works(p.rule.decay_factor), "cannot update ", p.name,
+              ", because the optimizer's rule gives it the factors ", p.rule.rate_factor, " of the rate and ",
+              p.rule.decay_factor, " of the weight decay; give numbers from 0 up");
+      optim::parameter_rule& most = stages[s].most_rule;
+      most = {std::max(most.rate_factor, p.rule.rate_factor), std::max(most.decay_factor, p.rule.decay_factor)};
+    }
+  }
 }
 
 }  // namespace detail
@@ -163,6 +182,7 @@ run_tables lower(schedule::extent size, bool thick,
               " with the schedule ", phase.name,
               ", because a B of the stage runs before the minibatch before it is through (its last B and its U), and what a "
               "tied layer adds up belongs to one minibatch; run them in that order, or do not tie");
+  if constexpr (optim::has_rules<Optimizer>) detail::give_rules(t.stages, values.optimizer);
   t.loss = loss_of<Loss, D, S>(d.output);
   for (auto const& stage : t.stages)
     for (auto const& l : stage.layers) t.least_samples = std::max(t.least_samples, l.least_samples);

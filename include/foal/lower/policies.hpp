@@ -46,13 +46,20 @@ struct policy_thunks {
     }
   };
 
+  static auto prepared(Optimizer const& optimizer, update_call const& c) {
+    if constexpr (optim::has_rules<Optimizer>)
+      return optimizer.template prepare<S>(c.rate, c.update, c.rule);
+    else
+      return optimizer.template prepare<S>(c.rate, c.update);
+  }
+
   template <bool Compensate, std::size_t... O, std::size_t... A>
   static void map(update_call const& c, std::index_sequence<O...>, std::index_sequence<A...>) {
     auto const& optimizer = *static_cast<Optimizer const*>(c.optimizer);
     auto const& policy = *static_cast<Delay const*>(c.delay);
     using f = functor<Compensate>;
-    f const fused{{optimizer.template prepare<S>(c.rate, c.update), f::gradient(policy, c.moment),
-                   f::after(policy, c.moment), static_cast<S>(c.divide), static_cast<S>(c.scale)}};
+    f const fused{{prepared(optimizer, c), f::gradient(policy, c.moment), f::after(policy, c.moment),
+                   static_cast<S>(c.divide), static_cast<S>(c.scale)}};
     static_cast<D*>(c.device)->map(c.n, fused, static_cast<S*>(c.w), static_cast<S*>(c.g), static_cast<S*>(c.states[O])...,
                                    static_cast<S*>(c.delay_states[A])...);
   }
@@ -72,7 +79,11 @@ struct policy_thunks {
   static bool bound(update_call const& c, update_bounds& b) {
     double const before = b.w;
     b.g = b.g / c.divide * c.scale;
-    static_cast<Optimizer const*>(c.optimizer)->template bound<S>(c.rate, c.update, b);
+    auto const& optimizer = *static_cast<Optimizer const*>(c.optimizer);
+    if constexpr (optim::has_rules<Optimizer>)
+      optimizer.template bound<S>(c.rate, c.update, b, c.rule);
+    else
+      optimizer.template bound<S>(c.rate, c.update, b);
     if (c.compensate) static_cast<Delay const*>(c.delay)->bound(before, b.w, b.delay);
     double most = b.most + b.w;
     for (int k = 0; k < own; ++k) most += b.state[k];

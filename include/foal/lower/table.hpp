@@ -6,6 +6,7 @@
 #include <vector>
 
 #include <foal/model/layer_info.hpp>
+#include <foal/optim/rule.hpp>
 
 namespace foal::lower {
 
@@ -134,6 +135,7 @@ struct parameter_row {
   long long offset = 0, size = 0;
   long long backward_offset = -1;  ///< place among the parameters that B reads at another version; -1: none
   ownership kind = ownership::trained;
+  optim::parameter_rule rule{};    ///< the optimizer's for it
   int home_stage = -1, home = -1;  ///< borrowed, or tied within the stage: stage and number of the parameter that is shared
 };
 
@@ -172,9 +174,10 @@ struct stage_table {
   /// Parameters lie in the order trained, borrowed, frozen: the first so many elements are trained, or have a gradient.
   long long weight_elements = 0, trained_elements = 0, gradient_elements = 0;
   long long backward_elements = 0, buffer_elements = 0;
-  shape output{};                 ///< of the last stage: what the loss gets
-  int output_tensor = -1;         ///< of the last stage
-  int loss_gradient_tensor = -1;  ///< of the last stage
+  shape output{};                     ///< of the last stage: what the loss gets
+  int output_tensor = -1;             ///< of the last stage
+  int loss_gradient_tensor = -1;      ///< of the last stage
+  optim::parameter_rule most_rule{};  ///< no factor of a parameter's is above its
   long long flops = 0;
   bool converts = false;  ///< some tensors are stored in another type: the steps widen and narrow them
 

@@ -16,6 +16,7 @@ struct moment {
   bool asynchronous = false;  ///< false on synchronous schedules and in the synchronous warm-up (T3)
   long long since = 0;        ///< k: updates since the asynchronous phase began
   double tau = 0;             ///< the stage's mean forward delay in minibatches
+  int stage = 0, stages = 1;  ///< which one, of how many
 };
 
 /// Needs: role = foal::role::learning_rate; double at(lr::moment) const. Like every policy it may have void check() const,

@@ -1,6 +1,8 @@
 // A model as a value: one row for every layer and skip mark, with shapes inferred and stages assigned.
 #pragma once
 
+#include <cstddef>
+
 #include <foal/model/elements.hpp>
 
 namespace foal {
@@ -60,7 +62,7 @@ enum class model_failure {
 /// Rows in execution order; the first failure found, if any.
 template <int Items>
 struct model_description {
-  model_row row[Items > 0 ? Items : 1]{};
+  model_row row[static_cast<std::size_t>(Items > 0 ? Items : 1)]{};
   int size = 0;
   int stages = 0;
   shape input{}, output{};

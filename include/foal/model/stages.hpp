@@ -86,8 +86,8 @@ struct model_is_sound<model_failure::tied_and_frozen, Item, Before, Layer, Given
 template <bool Failed, int Item, class Input, class... Elements>
 struct culprits {
   using items = typename items_of<stage<Input, Elements...>>::type;  // the input is element 1, behind the stage's mark
-  using before = foal::at<items, static_cast<std::size_t>(Item) + 1>;
-  using type = foal::at<items, static_cast<std::size_t>(Item) + 2>;
+  using before = foal::type_at<items, static_cast<std::size_t>(Item) + 1>;
+  using type = foal::type_at<items, static_cast<std::size_t>(Item) + 2>;
 };
 template <int Item, class Input, class... Elements>
 struct culprits<false, Item, Input, Elements...> {

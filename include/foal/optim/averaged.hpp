@@ -6,6 +6,7 @@
 
 #include <foal/core/config.hpp>
 #include <foal/optim/concept.hpp>
+#include <foal/optim/rule.hpp>
 
 namespace foal::optim {
 
@@ -48,18 +49,24 @@ struct averaged {
   Base base{};
   double average_decay = 0.999;
 
-  template <class S>
-  auto prepare(double rate, long long t) const {
+  /// rule...: of the parameter, where Base has rules (optim::grouped).
+  template <class S, class... Rule>
+  auto prepare(double rate, long long t, Rule... rule) const {
     double const mean = static_cast<double>(t - 1) / static_cast<double>(t);
-    using step = decltype(base.template prepare<S>(rate, t));
-    return detail::averaged_step<S, step, Base::states>{base.template prepare<S>(rate, t),
+    using step = decltype(base.template prepare<S>(rate, t, rule...));
+    return detail::averaged_step<S, step, Base::states>{base.template prepare<S>(rate, t, rule...),
                                                         static_cast<S>(1 - (average_decay < mean ? average_decay : mean))};
   }
-  template <class S>
-  void bound(double rate, long long t, magnitudes& m) const
+  parameter_rule rule(parameter_view const& p) const
+    requires has_rules<Base>
+  {
+    return base.rule(p);
+  }
+  template <class S, class... Rule>
+  void bound(double rate, long long t, magnitudes& m, Rule... rule) const
     requires bounds_itself<Base, S>
   {
-    base.template bound<S>(rate, t, m);
+    base.template bound<S>(rate, t, m, rule...);
     m.state[average] = m.state[average] > m.w ? m.state[average] : m.w;
   }
   void check() const {

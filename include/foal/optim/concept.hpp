@@ -14,7 +14,8 @@ namespace foal::optim {
 
 /// Needs: role = foal::role::optimizer; static constexpr int states; prepare<S>(rate, t) giving the elementwise functor of
 /// one update. The functor takes S& w, S g and one S& for each state (checked where it is fused with the delay policy). May
-/// have void check() const, which throws foal::error where its numbers cannot work.
+/// have void check() const, which throws foal::error where its numbers cannot work, and rules for single parameters
+/// (optim/rule.hpp).
 template <class O>
 concept optimizer = std::same_as<typename O::role, foal::role::optimizer> && requires(O const o) {
   { O::states } -> std::convertible_to<int>;

@@ -52,9 +52,6 @@ namespace foal::report {
   text += ", FMA";
 #endif
   text += contracts_products() ? ", products contracted" : ", products not contracted";
-#ifdef __FAST_MATH__
-  text += ", fast math";
-#endif
   return text;
 }
 

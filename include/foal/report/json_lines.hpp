@@ -15,6 +15,7 @@
 #include <utility>
 
 #include <foal/core/error.hpp>
+#include <foal/core/file.hpp>
 #include <foal/report/json.hpp>
 
 namespace foal::report {
@@ -28,6 +29,7 @@ class json_lines {
  public:
   /// `append`: go on behind the lines of an earlier run. Throws foal::error with the path and the reason.
   explicit json_lines(std::string path, bool append = false) : path_(std::move(path)) {
+    require_name(path_, "write");
     // Without waiting: a pipe that nobody reads is refused.
     int const how = O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK | O_CLOEXEC | (append ? 0 : O_TRUNC);
     to_.handle = ::open(path_.c_str(), how, 0666);

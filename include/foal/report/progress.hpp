@@ -1,7 +1,6 @@
 // Progress of a run with its rate and the time left: a line that redraws itself on a terminal, plain lines in a file.
 #pragma once
 
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -19,6 +18,7 @@
 #include <foal/core/error.hpp>
 #include <foal/report/escape.hpp>
 #include <foal/report/number.hpp>
+#include <foal/report/terminal.hpp>
 
 namespace foal::report {
 
@@ -107,9 +107,8 @@ class progress {
 
   std::size_t columns() const {
     if (options_.columns) return static_cast<std::size_t>(std::max(*options_.columns, 1));
-    winsize size{};
-    bool const known = ioctl(fileno(options_.out), TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
-    return known ? size.ws_col : 80;
+    int const known = terminal_columns(fileno(options_.out));
+    return static_cast<std::size_t>(known > 0 ? known : 80);
   }
 
   std::string label() const { return options_.label.empty() ? "" : options_.label + "  "; }

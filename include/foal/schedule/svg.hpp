@@ -2,12 +2,12 @@
 #pragma once
 
 #include <algorithm>
-#include <locale>
-#include <sstream>
 #include <string>
 #include <string_view>
+#include <type_traits>
 
 #include <foal/report/escape.hpp>
+#include <foal/report/number.hpp>
 #include <foal/schedule/unroll.hpp>
 
 namespace foal::schedule {
@@ -29,6 +29,20 @@ inline constexpr paint paints[] = {{op_kind::F, "#bcd8f0", "#000", "F forward"},
                                    {op_kind::BW, "#b5442f", "#fff", "BW backward"},
                                    {op_kind::U, "#111", "#fff", "U update"}};
 
+/// Grows by texts and numbers, which are the same in every locale.
+struct joined {
+  std::string text;
+
+  template <class Part>
+  joined& operator<<(Part const& part) {
+    if constexpr (std::is_integral_v<Part>)
+      text += report::shortest(part);
+    else
+      text += part;
+    return *this;
+  }
+};
+
 class picture {
  public:
   picture(program_view v, int minibatches, std::string_view title)
@@ -47,8 +61,6 @@ class picture {
     int const ranks = std::max(v.size.ranks, 1);
     cell_ = std::clamp(1400 / std::max(slots_, 1), 3, 28);
     row_ = std::clamp(960 / ranks, 4, 16 * units_ + 6);
-    out_.imbue(std::locale::classic());
-    labels_.imbue(std::locale::classic());
   }
 
   std::string draw() {
@@ -67,7 +79,7 @@ class picture {
     axis(bottom);
     legend(bottom + 44);
     out_ << "</svg>\n";
-    return out_.str();
+    return out_.text;
   }
 
  private:
@@ -179,7 +191,7 @@ class picture {
                << "\"/>\n";
       }
     }
-    out_ << labels_.str();
+    out_ << labels_.text;
   }
 
   void axis(int bottom) {
@@ -214,7 +226,7 @@ class picture {
   int slots_ = 0, units_ = 1, cell_ = 0, row_ = 0;
   static constexpr int left_ = 64, top_ = 46;
   std::string cells_[8][2];  // by kind and parity of the minibatch
-  std::ostringstream labels_, out_;
+  joined labels_, out_;
 };
 
 }  // namespace detail

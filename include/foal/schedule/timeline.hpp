@@ -201,7 +201,7 @@ constexpr verdict index(program_view v, timeline& t) {
     t.period = t.clock_result.slots;
     return {};
   }
-  if (v.period < 0 || (v.asynchronous && v.period == 0))
+  if (v.asynchronous && v.period == 0)
     return {.what = flaw::slot, .first = ops[0], .first_rank = hosts[0], .found = ops[0].slot, .expected = v.period};
   t.slot.assign(v.ops.size(), 0);
   int* const slot = t.slot.data();

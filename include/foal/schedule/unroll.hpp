@@ -20,10 +20,10 @@ constexpr std::vector<std::vector<op>> unroll(program_view v, int minibatches) {
   int const total = n * minibatches;
   std::vector<std::vector<op>> run(static_cast<std::size_t>(v.size.ranks));
   for (int r = 0; r < v.size.ranks; ++r) {
-    for (int period = 0; period < minibatches + drain; ++period) {
+    for (int i = 0; i < minibatches + drain; ++i) {
       for (op o : v.rank(r)) {
-        o.microbatch += period * n;
-        if (o.slot >= 0) o.slot += period * v.period;
+        o.microbatch += i * n;
+        if (o.slot >= 0) o.slot += i * v.period;
         if (o.microbatch >= 0 && o.microbatch < total) run[static_cast<std::size_t>(r)].push_back(o);
       }
     }

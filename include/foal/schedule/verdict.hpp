@@ -123,9 +123,9 @@ inline std::string text(verdict const& v) {
       return sentence("cannot prove ", a, ", because it runs ", v.found, " minibatches late and a proof follows ",
                       v.expected, " at most; let less time pass between a microbatch's ops");
     case flaw::late:
-      if (v.found > 0)
-        return sentence("cannot repeat the lists every ", v.found, " slots, because slots are counted up to ", v.expected,
-                        "; use a shorter period");
+      if (v.found != 0)
+        return sentence("cannot repeat the lists every ", v.found, " slots, because a period has 0 (not timed yet) to ",
+                        v.expected, " slots; give one of those");
       return sentence("cannot place ", a, " in slot ", v.first.slot, ", because a minibatch has to end by slot ", v.expected,
                       "; use fewer slots");
     case flaw::delay:

@@ -84,7 +84,7 @@ constexpr verdict well_formed(program_view v) {
         return {.what = flaw::late, .first = o, .first_rank = r, .expected = largest_slot};
     }
   }
-  if (v.period > largest_slot) return {.what = flaw::late, .found = v.period, .expected = largest_slot};
+  if (v.period < 0 || v.period > largest_slot) return {.what = flaw::late, .found = v.period, .expected = largest_slot};
 
   bool const plain = v.recompute.empty() && v.wants.empty() && v.delays.empty() && !v.inference;
   return plain ? verdict{} : detail::well_chosen(v);

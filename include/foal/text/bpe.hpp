@@ -67,7 +67,7 @@ class bpe {
   /// How many merges there are, then one a line, in order: both pieces as escaped() writes them, a tabulator between.
   std::string saved() const {
     std::string to = entries_title("merges", merges_.size()) + '\n';
-    for (merge const& m : merges_) to += sentence(escaped(m.left), '\t', escaped(m.right), '\n');
+    for (merge const& m : merges_) to += escaped(m.left) + '\t' + escaped(m.right) + '\n';
     return to;
   }
 

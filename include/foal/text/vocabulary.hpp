@@ -14,6 +14,7 @@
 #include <vector>
 
 #include <foal/core/error.hpp>
+#include <foal/report/number.hpp>
 #include <foal/text/entries.hpp>
 #include <foal/text/escape.hpp>
 #include <foal/text/words.hpp>
@@ -75,7 +76,7 @@ class vocabulary {
   /// its count.
   std::string saved() const {
     std::string to = entries_title("vocabulary", entries_.size()) + '\n';
-    for (entry const& e : entries_) to += sentence(escaped(e.token), '\t', e.count, '\n');
+    for (entry const& e : entries_) to += escaped(e.token) + '\t' + report::shortest(e.count) + '\n';
     return to;
   }
 

@@ -123,7 +123,9 @@ class epoch_log {
     long long const warmup = t.phases.size() > 1 ? facts_.warmup : 0;
     bool const last = update > warmup;
     lower::phase_table const& phase = last ? t.phases.back() : t.phases.front();
-    return t.rate(t.rate_value, {update - 1, last && asynchronous_, update - 1 - warmup, phase.facts.stage.back().tau_fwd});
+    int const stages = static_cast<int>(t.stages.size());
+    return t.rate(t.rate_value, {update - 1, last && asynchronous_, update - 1 - warmup, phase.facts.stage.back().tau_fwd,
+                                 stages - 1, stages});
   }
 
   void write_known() {

@@ -1,14 +1,16 @@
 // Weights from one trainer, predictor or evaluation to another of the same net.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
-#include <map>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include <foal/core/error.hpp>
 #include <foal/lower/run_tables.hpp>
+#include <foal/model/stages.hpp>
 
 namespace foal {
 
@@ -56,31 +58,36 @@ void take_weights(To& to, From const& from, Values values) {
     std::vector<scalar> v;
   };
   auto const places = [](lower::run_tables const& t, bool statistic) {
-    std::map<std::string, place> all;
+    std::vector<place> all;
     for (std::size_t s = 0; s < t.stages.size(); ++s) {
       auto const& rows = statistic ? t.stages[s].buffers : t.stages[s].parameters;
       for (std::size_t i = 0; i < rows.size(); ++i)
-        if (rows[i].home_stage < 0) all[rows[i].name] = {&rows[i], static_cast<int>(s), i};
+        if (rows[i].home_stage < 0) all.push_back({&rows[i], static_cast<int>(s), i});
     }
+    std::sort(all.begin(), all.end(), [](place const& a, place const& b) { return a.row->name < b.row->name; });
     return all;
+  };
+  auto const find = [](std::vector<place> const& in, std::string const& name) {
+    auto const at =
+        std::lower_bound(in.begin(), in.end(), name, [](place const& p, std::string const& n) { return p.row->name < n; });
+    return at != in.end() && at->row->name == name ? at : in.end();
   };
   std::vector<array> found;
   for (bool const statistic : {false, true}) {
     auto const mine = places(to.tables(), statistic), given = places(from.tables(), statistic);
-    for (auto const& [name, at] : mine) {
-      auto const other = given.find(name);
-      require(other != given.end() && other->second.row->what.extent == at.row->what.extent,
-              "cannot take these weights, because ", to.tables().model_name, " has ", name, " of ", at.row->size,
-              " elements, and ", from.tables().model_name, other == given.end() ? " has none" : " has another of that name",
+    for (place const& at : mine) {
+      auto const other = find(given, at.row->name);
+      require(other != given.end() && other->row->what.extent == at.row->what.extent, "cannot take these weights, because ",
+              to.tables().model_name, " has ", at.row->name, " of ", at.row->size, " elements, and ",
+              from.tables().model_name, other == given.end() ? " has none" : " has another of that name",
               "; give weights of the same net");
-      auto const [row, stage, which] = other->second;
-      auto const v = statistic ? from.statistics(stage, which) : values(stage, which);
+      auto const v = statistic ? from.statistics(other->stage, other->which) : values(other->stage, other->which);
       found.push_back({at, statistic, std::vector<scalar>(v.size())});
       for (std::size_t i = 0; i < v.size(); ++i) found.back().v[i] = static_cast<scalar>(v[i]);
     }
-    for (auto const& [name, at] : given)
-      require(mine.count(name) == 1, "cannot take these weights, because ", from.tables().model_name, " has ", name, " and ",
-              to.tables().model_name, " has not; give weights of the same net");
+    for (place const& at : given)
+      require(find(mine, at.row->name) != mine.end(), "cannot take these weights, because ", from.tables().model_name,
+              " has ", at.row->name, " and ", to.tables().model_name, " has not; give weights of the same net");
   }
   for (array const& a : found)
     if (a.statistic)

@@ -116,7 +116,7 @@ struct attention_ops {
       using vector = typename detail::plain_vector<S, lanes>::type;
       for (; c + lanes <= width; c += lanes) {
         for (int i = 0; i < step; i += lanes) {
-          vector square[lanes];
+          vector square[extent(lanes)];
 #pragma GCC unroll 16
           for (int r = 0; r < lanes; ++r) {
             square[r] = vector{};

@@ -45,7 +45,7 @@ S reduce(int n, S start, Term term, Join join) {
     for (int l = 0; l < 4; ++l) part[l] = join(part[l], term(lanes{}, i + l * width));
   }
   for (; i + width <= n; i += width) part[0] = join(part[0], term(lanes{}, i));
-  S lane[width];
+  S lane[extent(width)];
   Eigen::internal::pstoreu(lane, join(join(part[0], part[1]), join(part[2], part[3])));
   S result = joined_lanes<S, width>(lane, join);
   for (; i < n; ++i) result = join(result, term(lanes_of<S, 1>{}, i));

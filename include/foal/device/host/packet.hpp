@@ -22,6 +22,9 @@ struct packet<S, 1> {
   static constexpr bool exists = true;
 };
 
+/// A number that is known to be positive, as the extent of an array.
+constexpr std::size_t extent(int n) { return static_cast<std::size_t>(n); }
+
 /// Lanes of the widest register for S.
 template <class S>
 inline constexpr int full_lanes = Eigen::internal::packet_traits<S>::size;
@@ -58,7 +61,7 @@ class column_walk {
 
  private:
   static constexpr int triples = (Rows + 2) / 3;
-  S const* at_[triples];
+  S const* at_[extent(triples)];
   std::ptrdiff_t down_;
 };
 
@@ -89,12 +92,13 @@ template <int Lanes, int From, class V, int... I>
 }
 
 /// Rows become columns: each round halves the distance between elements that belong together.
-template <class V, int Lanes>
-[[gnu::always_inline]] inline void transpose_square(V (&row)[Lanes]) {
+template <class V, std::size_t Rows>
+[[gnu::always_inline]] inline void transpose_square(V (&row)[Rows]) {
+  constexpr int Lanes = static_cast<int>(Rows);
   using lanes = std::make_integer_sequence<int, Lanes>;
 #pragma GCC unroll 4
   for (int round = 1; round < Lanes; round *= 2) {
-    V next[Lanes];
+    V next[Rows];
 #pragma GCC unroll 8
     for (int i = 0; i < Lanes / 2; ++i) {
       next[2 * i] = interleave<Lanes, 0>(row[i], row[i + Lanes / 2], lanes{});
@@ -116,7 +120,7 @@ void transpose_panel(std::ptrdiff_t depth, S const* from, std::ptrdiff_t right, 
     using vector = typename detail::plain_vector<S, lanes>::type;
     for (; k + lanes <= depth; k += lanes) {
       for (int j = 0; j < Width; j += lanes) {
-        vector row[lanes];
+        vector row[extent(lanes)];
 #pragma GCC unroll 16
         for (int i = 0; i < lanes; ++i) std::memcpy(&row[i], from + k + (j + i) * right, sizeof(vector));
         detail::transpose_square(row);

@@ -188,7 +188,7 @@ class product_ops {
     namespace eigen = Eigen::internal;
     using vector = typename packet<S, Lanes>::type;
     constexpr index size = sizeof(S);
-    vector sum[Rows][Packets];
+    vector sum[extent(Rows)][extent(Packets)];
 #pragma GCC unroll 8
     for (int r = 0; r < Rows; ++r) {
 #pragma GCC unroll 8
@@ -207,7 +207,7 @@ class product_ops {
     for (index k = 0; k < depth; ++k) {
       left_at.settle();
       right_at = opaque(right_at);
-      vector right[Packets];
+      vector right[extent(Packets)];
 #pragma GCC unroll 8
       for (int p = 0; p < Packets; ++p) right[p] = eigen::ploadu<vector>(right_at + p * Lanes);
       right_at += b.down;
@@ -253,20 +253,20 @@ class product_ops {
   static void dot_tile(sizes n, S const* a, S const* b, S* c, bool accumulate) {
     namespace eigen = Eigen::internal;
     using vector = typename packet<S, full<S>>::type;
-    vector sum[Rows][Cols];
+    vector sum[extent(Rows)][extent(Cols)];
 #pragma GCC unroll 8
     for (int r = 0; r < Rows; ++r) {
 #pragma GCC unroll 8
       for (int j = 0; j < Cols; ++j) sum[r][j] = eigen::pset1<vector>(S(0));
     }
-    S const *left_at[Rows], *right_at[Cols];
+    S const *left_at[extent(Rows)], *right_at[extent(Cols)];
 #pragma GCC unroll 8
     for (int r = 0; r < Rows; ++r) left_at[r] = opaque(a + r * n.depth);
 #pragma GCC unroll 8
     for (int j = 0; j < Cols; ++j) right_at[j] = opaque(b + j * n.depth);
     index k = 0;
     for (; k + full<S> <= n.depth; k += full<S>) {
-      vector right[Cols];
+      vector right[extent(Cols)];
 #pragma GCC unroll 8
       for (int j = 0; j < Cols; ++j) right[j] = in_register(eigen::ploadu<vector>(right_at[j] + k));
 #pragma GCC unroll 8
@@ -276,7 +276,7 @@ class product_ops {
         for (int j = 0; j < Cols; ++j) sum[r][j] = eigen::pmadd(left, right[j], sum[r][j]);
       }
     }
-    S total[Rows * Cols];
+    S total[extent(Rows * Cols)];
     sums_of_lanes<S, Rows * Cols>(&sum[0][0], total);
     for (int r = 0; r < Rows; ++r) {
       for (int j = 0; j < Cols; ++j) {
@@ -298,7 +298,7 @@ class product_ops {
     int i = 0;
     if constexpr (lanes > 1 && Count >= lanes) {
       for (; i + lanes <= Count; i += lanes) {
-        typename detail::plain_vector<S, lanes>::type row[lanes];
+        typename detail::plain_vector<S, lanes>::type row[extent(lanes)];
         std::memcpy(&row, v + i, sizeof row);
         detail::transpose_square(row);
 #pragma GCC unroll 8
@@ -310,7 +310,7 @@ class product_ops {
       }
     }
     for (; i < Count; ++i) {
-      S lane[lanes];
+      S lane[extent(lanes)];
       std::memcpy(&lane, v + i, sizeof lane);
       for (int half = lanes / 2; half > 0; half /= 2) {
         for (int l = 0; l < half; ++l) lane[l] += lane[l + half];

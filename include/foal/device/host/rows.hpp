@@ -74,7 +74,8 @@ struct row_ops {
   template <int Count, class S, int Lanes, int Packets, class Add>
   static void columns(std::ptrdiff_t column, int rows, std::ptrdiff_t cols, S const* x, S* const* out, Add add) {
     if constexpr (packet<S, Lanes>::exists) {
-      for (; column + Lanes * Packets <= cols; column += Lanes * Packets) {
+      // Counted down: from a bound on the column, g++ derives a walk past the end where cols is a constant.
+      for (std::ptrdiff_t left = (cols - column) / (Lanes * Packets); left > 0; --left, column += Lanes * Packets) {
         for (std::ptrdiff_t r = 0; r < rows; r += 64) {
           block<Count, S, Lanes, Packets>(column, r, std::min<std::ptrdiff_t>(rows, r + 64), cols, x, out, add);
         }
@@ -93,7 +94,7 @@ struct row_ops {
     namespace eigen = Eigen::internal;
     using vector = typename packet<S, Lanes>::type;
     constexpr int residues = Packets > 1 ? 4 : 8;
-    vector sum[residues][Packets][Count];
+    vector sum[extent(residues)][extent(Packets)][extent(Count)];
 #pragma GCC unroll 8
     for (int i = 0; i < residues; ++i) {
 #pragma GCC unroll 4

@@ -63,7 +63,7 @@ class strided_product {
   [[gnu::always_inline]] static void tile(index depth, strided<S> a, S const* b, index b_step, S* c, index step, bool add) {
     namespace eigen = Eigen::internal;
     using vector = typename packet<S, Lanes>::type;
-    vector sum[Rows][Packets];
+    vector sum[extent(Rows)][extent(Packets)];
 #pragma GCC unroll 8
     for (int r = 0; r < Rows; ++r) {
 #pragma GCC unroll 8
@@ -75,7 +75,7 @@ class strided_product {
     for (index k = 0; k < depth; ++k) {
       left_at.settle();
       b = opaque(b);
-      vector right[Packets];
+      vector right[extent(Packets)];
 #pragma GCC unroll 8
       for (int p = 0; p < Packets; ++p) right[p] = eigen::ploadu<vector>(b + p * Lanes);
       b += b_step;

@@ -22,8 +22,8 @@ struct window_tile {
   static constexpr int positions = Positions;
   static constexpr int bases = Pairs ? Positions / 2 : Positions;
 
-  S const* from[bases];
-  S* to[Positions];
+  S const* from[extent(bases)];
+  S* to[extent(Positions)];
 
   /// Elements first .. first + count of the depth, in order, on top of 0 or (add) of what the output holds. weight [count,
   /// width]. Positions may be given twice.
@@ -31,7 +31,7 @@ struct window_tile {
                                   std::ptrdiff_t apart, bool add) const {
     namespace eigen = Eigen::internal;
     using vector = typename packet<S, Lanes>::type;
-    vector sum[Positions][Packets];
+    vector sum[extent(Positions)][extent(Packets)];
 #pragma GCC unroll 16
     for (int i = 0; i < Positions; ++i) {
 #pragma GCC unroll 4
@@ -44,7 +44,7 @@ struct window_tile {
 #pragma GCC unroll 4
       for (int p = 0; p < Packets; ++p) __builtin_prefetch(to[i] + p * Lanes, 1, 2);
     }
-    S const* at[bases];
+    S const* at[extent(bases)];
     std::ptrdiff_t const skip = first / w.run * w.step;
     std::ptrdiff_t within = first % w.run;
 #pragma GCC unroll 16
@@ -53,7 +53,7 @@ struct window_tile {
       std::ptrdiff_t const end = w.run < within + count ? w.run : within + count;
       count -= end - within;
       for (std::ptrdiff_t k = within; k < end; ++k, weight += width) {
-        vector right[Packets];
+        vector right[extent(Packets)];
 #pragma GCC unroll 4
         for (int p = 0; p < Packets; ++p) right[p] = eigen::ploadu<vector>(weight + p * Lanes);
 #pragma GCC unroll 16
@@ -82,7 +82,7 @@ template <class S, int Lanes, int Packets, int Rows, class At>
                                               std::ptrdiff_t columns) {
   namespace eigen = Eigen::internal;
   using vector = typename packet<S, Lanes>::type;
-  vector sum[Rows][Packets];
+  vector sum[extent(Rows)][extent(Packets)];
 #pragma GCC unroll 16
   for (int r = 0; r < Rows; ++r) {
 #pragma GCC unroll 4
@@ -96,7 +96,7 @@ template <class S, int Lanes, int Packets, int Rows, class At>
   }
   for (std::ptrdiff_t i = 0; i < positions; ++i, dy += Lanes * Packets) {
     S const* const left = opaque(x + at(i));
-    vector right[Packets];
+    vector right[extent(Packets)];
 #pragma GCC unroll 4
     for (int p = 0; p < Packets; ++p) right[p] = eigen::ploadu<vector>(dy + p * Lanes);
 #pragma GCC unroll 16

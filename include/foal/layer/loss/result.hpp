@@ -1,13 +1,13 @@
 // What a loss is, and what it gives back for one microbatch.
 //
-// A loss is a plain struct of numbers with role = foal::role::loss, target (void: the scalar of the run), targets(shape)
+// A loss is a plain struct of numbers with role = foal::role::loss, name, target (void: the run's scalar), targets(shape)
 // and weight(shape, samples), as the losses beside this file have them, and apply(), which gives a loss_result. A loss whose
 // targets are class numbers, one for each position of its input, says so with
 //   static constexpr bool classes = true    targets are 0 to channels - 1; every other one is refused with a sentence
 //   static constexpr target ignored = ...   none; a target that does not count: no loss, no gradient, no weight
+// Then a run counts, before the first loss of a minibatch, the targets of the minibatch that count, and divides by that.
 // It may say static constexpr bool has_accuracy, whether its `correct` means something; if it does not say so, it does where
 // target is not void. Without, no accuracy is reported.
-// Then a run counts, before the first loss of a minibatch, the targets of the minibatch that count, and divides by that.
 #pragma once
 
 #include <foal/core/config.hpp>
