@@ -6,6 +6,7 @@
 #include <limits>
 #include <vector>
 
+#include <foal/core/config.hpp>
 #include <foal/executor/ops.hpp>
 #include <foal/executor/run_losses.hpp>
 #include <foal/schedule/op.hpp>
@@ -44,13 +45,15 @@ struct phase_state {
 
   // A phase can be cut after any minibatch that the first stage has not begun: the others are trained to their end.
   static constexpr long long no_limit = std::numeric_limits<long long>::max();
-  std::atomic<long long> cut{no_limit};       ///< minibatches after which the phase ends
-  std::atomic<long long> admitted{no_limit};  ///< microbatches that may be begun
-  std::atomic<long long> begun{0};            ///< minibatches that have been, or whose first op asks whether it may
-  long long most_begun = no_limit / 2;        ///< in period p none from p + this on has been
+  // What every op reads lies apart from what one worker writes again and again.
+  alignas(alignment) std::atomic<long long> cut{no_limit};  ///< minibatches after which the phase ends
+  std::atomic<long long> admitted{no_limit};                ///< microbatches that may be begun
+  long long most_begun = no_limit / 2;                      ///< in period p none from p + this on has been
 
   std::atomic<long long> stop_at{std::numeric_limits<long long>::max()};  ///< key of the first op that failed
-  std::atomic<long long> microbatches_done{0};                            ///< at the last stage, for progress
+  /// Minibatches that have been begun, or whose first op asks whether it may.
+  alignas(alignment) std::atomic<long long> begun{0};
+  alignas(alignment) std::atomic<long long> microbatches_done{0};  ///< at the last stage, for progress
 
   /// Order of an op in the run: no op waits for a later one.
   long long key(long long period_number, schedule::op const& o, int rank) const {
