@@ -264,6 +264,7 @@ set(foal_headers
     foal/trainer/epoch_log.hpp
     foal/trainer/facts.hpp
     foal/trainer/fit_report.hpp
+    foal/trainer/fit_teller.hpp
     foal/trainer/net_weights.hpp
     foal/trainer/take.hpp
     foal/trainer/types.hpp

@@ -21,10 +21,9 @@
 #include <foal/lower/storage.hpp>
 #include <foal/lower/wait.hpp>
 #include <foal/model/partition.hpp>
-#include <foal/report/progress.hpp>
-#include <foal/trainer/epoch_log.hpp>
 #include <foal/trainer/facts.hpp>
 #include <foal/trainer/fit_report.hpp>
+#include <foal/trainer/fit_teller.hpp>
 #include <foal/trainer/net_weights.hpp>
 #include <foal/trainer/types.hpp>
 
@@ -160,57 +159,20 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
     request.minibatches = per_epoch * options.epochs;
     request.loss_every = per_epoch;
     request.evaluation = options.evaluate.functions;
-    report::progress progress(request.minibatches * minibatch_samples(), {.label = options.label, .quiet = options.quiet});
-    std::vector<std::string> notes;
-    auto const note = [&](std::string text) {
-      progress.line(text);
-      notes.push_back(std::move(text));
-    };
     bool const evaluates = request.evaluation.self != nullptr;
+    long long least = 1, epochs = 1;  // updates and epochs between evaluations
     if (evaluates) {
       check(options.evaluate);
-      long long const least = engine_.least_evaluation_distance(request.minibatches, warmup_minibatches());
-      long long const epochs = per_epoch > 0 ? (least + per_epoch - 1) / per_epoch : 1;
+      least = engine_.least_evaluation_distance(request.minibatches, warmup_minibatches());
+      epochs = per_epoch > 0 ? (least + per_epoch - 1) / per_epoch : 1;
       request.evaluate_every = epochs * per_epoch;
-      if (epochs > 1) note(detail::thinned_note(tables_.phases.back().name, least, per_epoch, epochs));
     }
-    detail::epoch_log log(logs_, options.metrics, options.append_metrics,
-                          {&tables_, warmup_minibatches(), epochs_, updates(), per_epoch, options.epochs,
-                           request.evaluate_every, per_epoch * minibatch_samples(), seconds_});
-    auto const say_fault = [&] {  // a full disk is not the training's affair
-      if (std::string fault = log.take_fault(); !fault.empty()) note(std::move(fault));
-    };
-    std::string detail, waiting;
-    long long done = 0;
-    auto const show = [&](bool at_once) {
-      progress.update(done * values_.microbatch_size, detail + (detail.empty() || waiting.empty() ? "" : "  ") + waiting,
-                      at_once);
-    };
-    request.evaluated = options.hooks.evaluated.after([&](evaluation_result const& r) {
-      waiting.clear();
-      if (!r.fault.empty()) progress.line(r.fault);
-      detail = sentence("epoch ", r.update / per_epoch, "  test loss ", r.loss);
-      if (tables_.loss.has_accuracy) detail += sentence("  accuracy ", 100 * r.accuracy, " %");
-      log.evaluated(r);
-      say_fault();
-    });
-    request.summed = [&](long long epoch, loss::loss_result const& sum) {
-      if (!evaluates) detail = sentence("epoch ", epochs_ + epoch + 1, "  training loss ", sum.sum / sum.weight);
-      log.ended(epoch, sum);
-      say_fault();
-      if (options.hooks.summed) options.hooks.summed(epoch, sum);
-    };
-    request.tick = [&](long long microbatches) {
-      if (microbatches != done) waiting.clear();
-      done = microbatches;
-      show(false);
-      if (options.hooks.tick) options.hooks.tick(microbatches);
-    };
-    request.waits = [&](std::string const& what, double seconds) {
-      waiting = "waiting for " + what + (seconds > 0 ? sentence(" (", static_cast<long long>(seconds), " s)") : "");
-      show(seconds == 0);
-      if (options.hooks.waits) options.hooks.waits(what, seconds);
-    };
+    detail::fit_teller teller(logs_, options.metrics, options.append_metrics,
+                              {&tables_, warmup_minibatches(), epochs_, updates(), per_epoch, options.epochs,
+                               request.evaluate_every, per_epoch * minibatch_samples(), seconds_},
+                              values_.microbatch_size, {.label = options.label, .quiet = options.quiet});
+    if (epochs > 1) teller.note(detail::thinned_note(tables_.phases.back().name, least, per_epoch, epochs));
+    teller.listen(request, options.hooks);
     request.source.shift = (epochs_ * per_epoch - updates()) * values_.microbatches;  // an epoch begins
     epochs_begun const counted{*this, updates(), per_epoch};
     executor::run_result result = run(batches, request);
@@ -220,14 +182,7 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
       result.ended = request.evaluated(result.evaluations.back()) == training::ends;
     }
     seconds_ += result.seconds;
-    log.finish(result.diagnostics);
-    say_fault();
-    fit_report report = detail::report_of(result, updates(), values_.microbatch_size);
-    for (std::string const& text : report.notes) progress.line(text);
-    report.notes.insert(report.notes.begin(), notes.begin(), notes.end());
-    if (result.diverged) progress.line(result.diverged->text());
-    progress.finish(detail);
-    return report;
+    return teller.finish(detail::report_of(result, updates(), values_.microbatch_size));
   }
 
   /// Trains for request.minibatches minibatches of anything that executor::source_of() takes.

@@ -19,12 +19,16 @@ namespace foal::data {
 enum class ordering { shuffled, in_order, cyclic };
 
 /// Updates in an epoch of `source` with `microbatches` microbatches of `microbatch_size` samples a minibatch: what a
-/// learning rate counts in. What does not fill a minibatch is dropped.
+/// learning rate counts in. What does not fill a minibatch is dropped. Throws foal::error where nothing fills one.
 template <class Source>
 long long updates_per_epoch(Source const& source, int microbatch_size, int microbatches) {
   require(microbatch_size > 0 && microbatches > 0, "cannot count updates, because the microbatch size is ", microbatch_size,
           " and a minibatch has ", microbatches, " microbatches; give numbers above 0");
-  return source.size() / (static_cast<long long>(microbatch_size) * microbatches);
+  long long const samples = static_cast<long long>(microbatch_size) * microbatches;
+  require(source.size() >= samples, "cannot count updates, because a minibatch is ", microbatches, " microbatches x ",
+          microbatch_size, " samples = ", samples, " samples and the source holds ", source.size(),
+          "; use a smaller minibatch or more samples");
+  return source.size() / samples;
 }
 
 /// How samples become microbatches.
