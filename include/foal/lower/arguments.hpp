@@ -96,7 +96,8 @@ constexpr int kind_of() {
     return loss_function<T> ? 1 : 0;
 }
 template <int kind, class Default, class... Ts>
-using first_of = at<concat<std::conditional_t<kind_of<Ts>() == kind, type_list<Ts>, type_list<>>..., type_list<Default>>, 0>;
+using first_of =
+    type_at<concat<std::conditional_t<kind_of<Ts>() == kind, type_list<Ts>, type_list<>>..., type_list<Default>>, 0>;
 
 }  // namespace detail
 
