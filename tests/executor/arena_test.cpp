@@ -21,6 +21,7 @@
 #include <catch2/catch.hpp>
 
 #include "tests/support/nets.hpp"
+#include "tests/support/sanitized.hpp"
 
 namespace {
 
@@ -47,12 +48,25 @@ void give_back(void* p) {
 
 void* operator new(std::size_t n) { return take(n, alignof(std::max_align_t)); }
 void* operator new(std::size_t n, std::align_val_t align) { return take(n, static_cast<std::size_t>(align)); }
+// Those that do not throw too: the sanitizers' own would not come to these.
+void* operator new(std::size_t n, std::align_val_t align, std::nothrow_t const&) noexcept {
+  try {
+    return operator new(n, align);
+  } catch (std::bad_alloc const&) {
+    return nullptr;
+  }
+}
+void* operator new(std::size_t n, std::nothrow_t const& none) noexcept {
+  return operator new(n, std::align_val_t{alignof(std::max_align_t)}, none);
+}
 void operator delete(void* p) noexcept { give_back(p); }
+void operator delete(void* p, std::nothrow_t const&) noexcept { give_back(p); }
+void operator delete(void* p, std::align_val_t, std::nothrow_t const&) noexcept { give_back(p); }
 void operator delete(void* p, std::size_t) noexcept { give_back(p); }
 void operator delete(void* p, std::align_val_t) noexcept { give_back(p); }
 void operator delete(void* p, std::size_t, std::align_val_t) noexcept { give_back(p); }
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef FOAL_TEST_SANITIZED
 constexpr bool refuses_threads = false;  // sanitizers have a pthread_create of their own
 #else
 constexpr bool refuses_threads = true;

@@ -11,11 +11,12 @@
 #include <catch2/catch.hpp>
 
 #include "tests/executor/support.hpp"
+#include "tests/support/sanitized.hpp"
 
 namespace {
 
 // Sanitizers interpose the same symbols themselves; there only the plan is checked.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef FOAL_TEST_SANITIZED
 constexpr bool counts = false;
 #else
 constexpr bool counts = true;
@@ -33,7 +34,7 @@ std::atomic<char const*> last_call{""};
 
 }  // namespace
 
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#ifndef FOAL_TEST_SANITIZED
 extern "C" {
 
 void* __libc_malloc(std::size_t);                 // NOLINT: glibc's own names

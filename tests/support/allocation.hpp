@@ -31,8 +31,16 @@ void* operator new(std::size_t n) {
   foal_test::allocated_most = std::max<std::size_t>(foal_test::allocated_most, now);
   return p;
 }
+void* operator new(std::size_t n, std::nothrow_t const&) noexcept {  // the sanitizers' own would not come to the one above
+  try {
+    return operator new(n);
+  } catch (std::bad_alloc const&) {
+    return nullptr;
+  }
+}
 void operator delete(void* p) noexcept {
   if (p != nullptr) foal_test::allocated_now -= malloc_usable_size(p);
   std::free(p);
 }
 void operator delete(void* p, std::size_t) noexcept { operator delete(p); }
+void operator delete(void* p, std::nothrow_t const&) noexcept { operator delete(p); }

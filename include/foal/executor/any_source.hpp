@@ -27,8 +27,8 @@ bool is_ragged(Batches const& from) {
 /// What source_of() needs; one sentence where it lacks.
 template <class S, class Target, class Batches>
 struct gives_batches {
-  static constexpr bool has_inputs = requires(Batches const& b, long long m, S* x) { b.inputs(m, 0, x); } ||
-                                     requires(Batches const& b, long long m, S* x) { b.inputs(m, x, x); };
+  static constexpr bool has_entries = requires(Batches const& b, long long m, S* x) { b.inputs(m, 0, x); };
+  static constexpr bool has_inputs = has_entries || requires(Batches const& b, long long m, S* x) { b.inputs(m, x, x); };
   static constexpr bool has_targets = requires(Batches const& b, long long m, Target* t) { b.targets(m, t); };
   static constexpr bool complete = has_inputs && has_targets;
   static_assert(has_inputs,

@@ -31,8 +31,10 @@ enum class argument_mistake { none, net_is_a_layer, no_net, swapped, no_loss, no
 
 template <class Net, class Loss, class Schedule>
 constexpr argument_mistake mistake_in() {
-  if constexpr (!model<Net>)
-    return layer<Net> ? argument_mistake::net_is_a_layer : argument_mistake::no_net;
+  if constexpr (!model<Net> && layer<Net>)
+    return argument_mistake::net_is_a_layer;
+  else if constexpr (!model<Net>)
+    return argument_mistake::no_net;
   else if constexpr (schedule::generator<Loss> && loss_function<Schedule>)
     return argument_mistake::swapped;
   else if constexpr (!loss_function<Loss>)
@@ -92,8 +94,10 @@ template <class T>
 constexpr int kind_of() {
   if constexpr (schedule::generator<T>)
     return 2;
+  else if constexpr (loss_function<T>)
+    return 1;
   else
-    return loss_function<T> ? 1 : 0;
+    return 0;
 }
 template <int kind, class Default, class... Ts>
 using first_of =
