@@ -18,7 +18,7 @@ using test::mlp;
 /// A user's rate that is none after some updates.
 struct own_rate {
   using role = foal::role::learning_rate;
-  static constexpr char const* name = "own_rate";
+  [[maybe_unused]] static constexpr char const* name = "own_rate";
   long long last = 1000;
   double at(lr::moment m) const { return m.update < last ? 0.1 : std::numeric_limits<double>::quiet_NaN(); }
 };

@@ -28,7 +28,7 @@ using Catch::Contains;
 /// A user's optimizer, of which nothing is known; at one of its updates it divides by 0 where the gradient is large.
 struct own_step {
   using role = foal::role::optimizer;
-  static constexpr char const* name = "own_step";
+  [[maybe_unused]] static constexpr char const* name = "own_step";
   static constexpr int states = 1;
   long long fails_at = 0;
   bool of_state = false;
