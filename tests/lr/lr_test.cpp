@@ -25,7 +25,7 @@ static_assert(lr::learning_rate<lr::plateau<>> && lr::needs_delay<lr::reschedule
 /// Each stage has its own rate; the first one has none.
 struct by_stage {
   using role = foal::role::learning_rate;
-  static constexpr char const* name = "by stage";
+  [[maybe_unused]] static constexpr char const* name = "by stage";
   double rate = 0.1;
   double at(lr::moment m) const { return rate * m.stage / (m.stages - 1); }
 };
