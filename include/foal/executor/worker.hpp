@@ -28,6 +28,7 @@ class worker {
     std::stable_sort(body_.begin(), body_.end(), [](entry const& a, entry const& b) {
       return std::tuple(a.what.slot, a.rank, a.what.lane) < std::tuple(b.what.slot, b.rank, b.what.lane);
     });
+    see_cut(shared.cut.load());
     skip();
   }
 
@@ -104,18 +105,25 @@ class worker {
     int rank;
   };
 
-  bool finished() const { return stopped_ || body_.empty() || period_ >= periods(); }
-  /// Of the phase, or of what a cut has left of it.
-  long long periods() const { return shared_.periods - (shared_.minibatches - shared_.through()); }
-  bool cut_off() const { return microbatch() >= shared_.through() * shared_.microbatches; }
+  bool finished() const { return stopped_ || body_.empty() || period_ >= periods_; }
+  /// Looks at the cut; what follows from it is computed when it has changed.
+  bool cut_off() {
+    if (long long const now = shared_.cut.load(); now != cut_seen_) see_cut(now);
+    return microbatch() >= total_;
+  }
+  void see_cut(long long cut) {
+    long long const through = std::min(shared_.minibatches, cut);
+    cut_seen_ = cut;
+    total_ = through * shared_.microbatches;
+    periods_ = shared_.periods - (shared_.minibatches - through);
+  }
   long long microbatch() const { return period_ * shared_.microbatches + body_[at_].what.microbatch; }
 
   /// To the next op whose microbatch is part of the run.
   void skip() {
-    long long const total = shared_.through() * shared_.microbatches;
-    while (period_ < periods()) {
+    while (period_ < periods_) {
       for (; at_ < body_.size(); ++at_)
-        if (long long const m = microbatch(); m >= 0 && m < total) return;
+        if (long long const m = microbatch(); m >= 0 && m < total_) return;
       at_ = 0;
       ++period_;
       if (body_.empty()) return;
@@ -339,6 +347,7 @@ class worker {
   std::vector<entry> body_;
   std::size_t at_ = 0;
   long long period_ = 0;
+  long long cut_seen_ = 0, total_ = 0, periods_ = 0;  ///< phase_state::cut, and the microbatches and periods that it leaves
   bool stopped_ = false;
   long long failed_key_ = std::numeric_limits<long long>::max();
   std::optional<divergence> failure_;
