@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "tests/executor/support.hpp"
+#include "tests/support/sleeper.hpp"
 
 namespace {
 
@@ -35,21 +36,6 @@ std::vector<choice> cases() {
   return all;
 }
 
-/// Sleeps now and then, as a function of (seed, worker, ops).
-struct sleeper {
-  std::uint64_t seed;
-  executor::disturbance hook() {
-    return {this, [](void* self, int worker, long long ops) {
-              random_key const key{static_cast<sleeper*>(self)->seed, purpose::user, static_cast<std::uint32_t>(worker)};
-              std::uint32_t const word = random_word(key, static_cast<std::uint32_t>(ops));
-              if (word % 16 == 0)
-                std::this_thread::sleep_for(std::chrono::microseconds(word / 16 % 200));
-              else if (word % 16 == 1)
-                std::this_thread::yield();
-            }};
-  }
-};
-
 }  // namespace
 
 TEST_CASE("threads give the single thread's bits") {
@@ -73,7 +59,7 @@ TEST_CASE("threads that sleep at random give the same bits") {
     INFO(all[i].text());
     test::traces const reference = test::train(all[i], 1, false, minibatches);
     for (int workers : {2, 3}) {
-      sleeper late{i};
+      test::sleeper late{i};
       CHECK(test::train(all[i], workers, true, minibatches, late.hook()) == reference);
     }
   }

@@ -16,6 +16,7 @@
 #include <thread>
 
 #include "tests/support/nets.hpp"
+#include "tests/support/sleeper.hpp"
 
 namespace {
 
@@ -51,17 +52,6 @@ std::vector<double> state_of(Run const& t) {
   return all;
 }
 
-/// Sleeps now and then, so that workers and evaluations meet in other places each time.
-struct sleeper {
-  std::uint64_t seed;
-  executor::disturbance hook() {
-    return {this, [](void* self, int worker, long long ops) {
-              random_key const key{static_cast<sleeper*>(self)->seed, purpose::user, static_cast<std::uint32_t>(worker)};
-              if (random_word(key, static_cast<std::uint32_t>(ops)) % 16 == 0) std::this_thread::sleep_for(100us);
-            }};
-  }
-};
-
 /// Runs with what `change` asks for, and gives how many updates were made: every stage the same number, with the bits of a
 /// run that was asked for so many; both go on alike.
 template <class Run, class Change>
@@ -71,7 +61,7 @@ long long updates_of(int workers, std::uint64_t seed, char const* thrown, Change
   test::first_samples const tests;
   executor::any_source<double, std::int32_t> const evaluation(tests);
   Run t(values<Run>(workers)), reference(values<Run>(1));
-  sleeper late{seed};
+  test::sleeper late{seed};
   executor::run_request request{.minibatches = minibatches};
   if (workers > 1) request.disturb = late.hook();
   request.evaluation = evaluation.functions;
