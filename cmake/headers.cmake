@@ -9,13 +9,13 @@ set(foal_headers
     foal/core/error.hpp
     foal/core/file.hpp
     foal/core/partial_file.hpp
-    foal/core/pause.hpp
     foal/core/random.hpp
     foal/core/role.hpp
+    foal/core/spin_pause.hpp
     foal/core/type_list.hpp
     foal/core/type_name.hpp
-    foal/core/writable.hpp
     foal/core/utf8.hpp
+    foal/core/writable.hpp
 
     foal/tensor/plan.hpp
     foal/tensor/shape.hpp
@@ -52,8 +52,8 @@ set(foal_headers
     foal/device/host/dropout.hpp
     foal/device/host/embedding.hpp
     foal/device/host/exponential.hpp
-    foal/device/host/lanes.hpp
     foal/device/host/int8.hpp
+    foal/device/host/lanes.hpp
     foal/device/host/layer_norm.hpp
     foal/device/host/map.hpp
     foal/device/host/mean_squared_error.hpp
@@ -72,35 +72,35 @@ set(foal_headers
     foal/device/loss_sums.hpp
     foal/device/timed.hpp
     foal/device/window.hpp
-    foal/schedule/analysis.hpp
-    foal/schedule/async_1f1b.hpp
-    foal/schedule/channel.hpp
-    foal/schedule/clock.hpp
-    foal/schedule/forward_only.hpp
-    foal/schedule/frozen.hpp
+    foal/schedule/cost/analysis.hpp
+    foal/schedule/draw/svg.hpp
+    foal/schedule/draw/text.hpp
     foal/schedule/generate.hpp
-    foal/schedule/gpipe.hpp
-    foal/schedule/injected.hpp
-    foal/schedule/one_f_one_b.hpp
     foal/schedule/op.hpp
     foal/schedule/parse.hpp
-    foal/schedule/pipemare.hpp
     foal/schedule/program.hpp
-    foal/schedule/prove.hpp
-    foal/schedule/recompute.hpp
-    foal/schedule/repeat.hpp
-    foal/schedule/replay.hpp
+    foal/schedule/proof/channel.hpp
+    foal/schedule/proof/clock.hpp
+    foal/schedule/proof/prove.hpp
+    foal/schedule/proof/repeat.hpp
+    foal/schedule/proof/replay.hpp
+    foal/schedule/proof/timeline.hpp
+    foal/schedule/proof/verdict.hpp
+    foal/schedule/proof/well_formed.hpp
+    foal/schedule/rules/async_1f1b.hpp
+    foal/schedule/rules/forward_only.hpp
+    foal/schedule/rules/frozen.hpp
+    foal/schedule/rules/gpipe.hpp
+    foal/schedule/rules/injected.hpp
+    foal/schedule/rules/one_f_one_b.hpp
+    foal/schedule/rules/pipemare.hpp
+    foal/schedule/rules/recompute.hpp
+    foal/schedule/rules/sequential.hpp
+    foal/schedule/rules/synchronous_phase.hpp
+    foal/schedule/rules/unit.hpp
+    foal/schedule/rules/wrap.hpp
     foal/schedule/segments.hpp
-    foal/schedule/sequential.hpp
-    foal/schedule/svg.hpp
-    foal/schedule/synchronous_phase.hpp
-    foal/schedule/text.hpp
-    foal/schedule/timeline.hpp
-    foal/schedule/unit.hpp
     foal/schedule/unroll.hpp
-    foal/schedule/verdict.hpp
-    foal/schedule/well_formed.hpp
-    foal/schedule/wrap.hpp
     foal/text/alphabet.hpp
     foal/text/bleu.hpp
     foal/text/bpe.hpp
@@ -117,8 +117,6 @@ set(foal_headers
     foal/text/words.hpp
 
     foal/transport/local.hpp
-    foal/accumulate/accumulate.hpp
-    foal/clip/clip.hpp
     foal/data/augment.hpp
     foal/data/batches.hpp
     foal/data/cifar10.hpp
@@ -140,10 +138,6 @@ set(foal_headers
     foal/data/split.hpp
     foal/data/text_files.hpp
     foal/data/window_source.hpp
-    foal/delay/chain.hpp
-    foal/delay/concept.hpp
-    foal/delay/discrepancy_correction.hpp
-    foal/delay/none.hpp
     foal/layer/alone.hpp
     foal/layer/attention.hpp
     foal/layer/avg_pool.hpp
@@ -170,21 +164,27 @@ set(foal_headers
     foal/layer/relu.hpp
     foal/layer/samples.hpp
     foal/layer/tanh.hpp
-    foal/lr/base.hpp
-    foal/lr/concept.hpp
-    foal/lr/plateau.hpp
-    foal/lr/reschedule.hpp
-    foal/optim/adam.hpp
-    foal/optim/averaged.hpp
-    foal/optim/concept.hpp
-    foal/optim/grouped.hpp
-    foal/optim/momentum.hpp
-    foal/optim/rule.hpp
-    foal/optim/sgd.hpp
-    foal/storage/storage.hpp
-    foal/versions/versions.hpp
-    foal/warmup/warmup.hpp
-    foal/wire/wire.hpp
+    foal/policy/accumulate.hpp
+    foal/policy/clip.hpp
+    foal/policy/delay/chain.hpp
+    foal/policy/delay/concept.hpp
+    foal/policy/delay/discrepancy_correction.hpp
+    foal/policy/delay/none.hpp
+    foal/policy/lr/base.hpp
+    foal/policy/lr/concept.hpp
+    foal/policy/lr/plateau.hpp
+    foal/policy/lr/reschedule.hpp
+    foal/policy/optim/adam.hpp
+    foal/policy/optim/averaged.hpp
+    foal/policy/optim/concept.hpp
+    foal/policy/optim/grouped.hpp
+    foal/policy/optim/momentum.hpp
+    foal/policy/optim/rule.hpp
+    foal/policy/optim/sgd.hpp
+    foal/policy/storage.hpp
+    foal/policy/versions.hpp
+    foal/policy/warmup.hpp
+    foal/policy/wire.hpp
 
     foal/model/description.hpp
     foal/model/elements.hpp
@@ -193,12 +193,17 @@ set(foal_headers
     foal/model/partition.hpp
     foal/model/stages.hpp
 
+    foal/table/diagnostic.hpp
+    foal/table/functions.hpp
+    foal/table/hook.hpp
+    foal/table/run_tables.hpp
+    foal/table/run_values.hpp
+    foal/table/stage_table.hpp
     foal/lower/arguments.hpp
     foal/lower/checks.hpp
     foal/lower/describe.hpp
     foal/lower/device.hpp
     foal/lower/frozen_rows.hpp
-    foal/lower/functions.hpp
     foal/lower/hook.hpp
     foal/lower/lifetimes.hpp
     foal/lower/lower.hpp
@@ -206,30 +211,28 @@ set(foal_headers
     foal/lower/policies.hpp
     foal/lower/proofs.hpp
     foal/lower/ragged.hpp
-    foal/lower/run_tables.hpp
     foal/lower/stage.hpp
     foal/lower/stage_builder.hpp
     foal/lower/storage.hpp
-    foal/lower/table.hpp
+    foal/lower/thunks.hpp
     foal/lower/wait.hpp
     foal/lower/wire.hpp
+
+    foal/plan/check_sizes.hpp
+    foal/plan/inputs.hpp
+    foal/plan/lent.hpp
+    foal/plan/run_plan.hpp
+    foal/plan/shared_wires.hpp
+    foal/plan/trial.hpp
 
     foal/executor/any_source.hpp
     foal/executor/arena.hpp
     foal/executor/bound_stage.hpp
     foal/executor/calls.hpp
-    foal/executor/check_sizes.hpp
     foal/executor/check_source.hpp
     foal/executor/check_values.hpp
     foal/executor/copy_distance.hpp
-    foal/executor/diagnostic.hpp
-    foal/executor/diagnostics.hpp
     foal/executor/drive.hpp
-    foal/executor/engine.hpp
-    foal/executor/evaluation.hpp
-    foal/executor/facts.hpp
-    foal/executor/fresh_gradient.hpp
-    foal/executor/hook.hpp
     foal/executor/memory.hpp
     foal/executor/microbatch_lengths.hpp
     foal/executor/minibatch_targets.hpp
@@ -238,17 +241,16 @@ set(foal_headers
     foal/executor/phase_state.hpp
     foal/executor/probe.hpp
     foal/executor/run_losses.hpp
-    foal/executor/run_plan.hpp
-    foal/executor/run_request.hpp
-    foal/executor/run_teller.hpp
-    foal/executor/shared_wires.hpp
     foal/executor/stall_watch.hpp
-    foal/executor/tables.hpp
     foal/executor/tied.hpp
-    foal/executor/usage.hpp
     foal/executor/update_check.hpp
     foal/executor/weights.hpp
     foal/executor/worker.hpp
+
+    foal/observe/diagnostics.hpp
+    foal/observe/evaluation.hpp
+    foal/observe/fresh_gradient.hpp
+    foal/observe/hook.hpp
 
     foal/checkpoint/element_types.hpp
     foal/checkpoint/json.hpp
@@ -261,13 +263,18 @@ set(foal_headers
     foal/zoo/gpt.hpp
     foal/zoo/resnet.hpp
     foal/zoo/transformer.hpp
+    foal/trainer/engine.hpp
     foal/trainer/epoch_log.hpp
     foal/trainer/facts.hpp
     foal/trainer/fit_report.hpp
     foal/trainer/fit_teller.hpp
     foal/trainer/net_weights.hpp
+    foal/trainer/run_facts.hpp
+    foal/trainer/run_request.hpp
+    foal/trainer/run_teller.hpp
     foal/trainer/take.hpp
     foal/trainer/types.hpp
+    foal/trainer/usage.hpp
 
     foal/foal.hpp
     foal/predictor.hpp

@@ -66,7 +66,6 @@ set(foal_tests
     checkpoint/safetensors
     checkpoint/safetensors_file
     checkpoint/values
-    clip/clip
     core/atomic_file
     core/checked
     core/denormals
@@ -96,9 +95,6 @@ set(foal_tests
     data/text_files
     data/views
     data/window_source
-    delay/chain
-    delay/discrepancy_correction
-    delay/stability
     device/host
     device/host/bfloat16
     device/host/convolution
@@ -112,20 +108,13 @@ set(foal_tests
     executor/arena
     executor/borrowed
     executor/calls
-    executor/check_sizes
     executor/check_source
     executor/compensation
-    executor/diagnostics
     executor/drive
-    executor/engine
-    executor/evaluation
     executor/frozen
-    executor/hook
     executor/memory
     executor/phases
     executor/recompute
-    executor/run_request
-    executor/shared_wires
     executor/storage
     executor/thick
     executor/tied
@@ -157,17 +146,26 @@ set(foal_tests
     lower/stage
     lower/storage
     lower/wire
-    lr/lr
     model/description
     model/partition
     model/stages
-    optim/averaged
-    optim/grouped
-    optim/optim
+    observe/diagnostics
+    observe/evaluation
+    observe/hook
     options/arguments
     options/minibatches
     options/range
     options/results
+    plan/check_sizes
+    plan/shared_wires
+    policy/clip
+    policy/delay/chain
+    policy/delay/discrepancy_correction
+    policy/delay/stability
+    policy/lr/lr
+    policy/optim/averaged
+    policy/optim/grouped
+    policy/optim/optim
     predictor
     program/parity
     program/resnet
@@ -186,18 +184,18 @@ set(foal_tests
     report/statistics
     report/table
     report/trace
-    schedule/analysis
-    schedule/channel
-    schedule/forward_only
-    schedule/frozen
+    schedule/cost/analysis
+    schedule/draw/text
     schedule/generate
-    schedule/large
     schedule/parse
-    schedule/prove
-    schedule/recompute
-    schedule/replay
-    schedule/synchronous_phase
-    schedule/text
+    schedule/proof/channel
+    schedule/proof/large
+    schedule/proof/prove
+    schedule/proof/replay
+    schedule/rules/forward_only
+    schedule/rules/frozen
+    schedule/rules/recompute
+    schedule/rules/synchronous_phase
     sequence_trainer
     sweep/results
     sweep/setting
@@ -219,7 +217,9 @@ set(foal_tests
     text/vocabulary
     text/words
     trainer
+    trainer/engine
     trainer/epoch_log
+    trainer/run_request
     transport/local
     utilisation/resnet50_sizes
     zoo/resnet

@@ -5,16 +5,16 @@
 #include <foal/data/lines.hpp>
 #include <foal/data/spelled_numbers.hpp>
 #include <foal/data/window_source.hpp>
-#include <foal/delay/discrepancy_correction.hpp>
 #include <foal/layer/loss/cross_entropy.hpp>
-#include <foal/lr/reschedule.hpp>
-#include <foal/optim/adam.hpp>
+#include <foal/policy/delay/discrepancy_correction.hpp>
+#include <foal/policy/lr/reschedule.hpp>
+#include <foal/policy/optim/adam.hpp>
+#include <foal/policy/warmup.hpp>
 #include <foal/predictor.hpp>
-#include <foal/schedule/gpipe.hpp>
-#include <foal/schedule/pipemare.hpp>
+#include <foal/schedule/rules/gpipe.hpp>
+#include <foal/schedule/rules/pipemare.hpp>
 #include <foal/text/alphabet.hpp>
 #include <foal/text/perplexity.hpp>
-#include <foal/warmup/warmup.hpp>
 #include <foal/zoo/gpt.hpp>
 
 #include "gpt/draw.hpp"

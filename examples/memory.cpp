@@ -3,15 +3,15 @@
 #include <exception>
 #include <limits>
 
-#include <foal/delay/discrepancy_correction.hpp>
 #include <foal/device/timed.hpp>
 #include <foal/layer/loss/mean_squared_error.hpp>
-#include <foal/optim/momentum.hpp>
+#include <foal/policy/delay/discrepancy_correction.hpp>
+#include <foal/policy/optim/momentum.hpp>
 #include <foal/report/rows.hpp>
-#include <foal/schedule/async_1f1b.hpp>
-#include <foal/schedule/gpipe.hpp>
-#include <foal/schedule/one_f_one_b.hpp>
-#include <foal/schedule/pipemare.hpp>
+#include <foal/schedule/rules/async_1f1b.hpp>
+#include <foal/schedule/rules/gpipe.hpp>
+#include <foal/schedule/rules/one_f_one_b.hpp>
+#include <foal/schedule/rules/pipemare.hpp>
 #include <foal/trainer.hpp>
 
 #include "options/arguments.hpp"

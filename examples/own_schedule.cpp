@@ -1,8 +1,8 @@
 // A schedule of one's own: 1F1B that keeps twice as many forwards in flight, so that messages travel while ranks work.
 #include <cstdio>
 #include <foal/foal.hpp>
-#include <foal/schedule/replay.hpp>
-#include <foal/schedule/text.hpp>
+#include <foal/schedule/draw/text.hpp>
+#include <foal/schedule/proof/replay.hpp>
 
 /// Rank r runs min(2(R-1-r), N) forwards before it alternates, where 1F1B runs R-1-r: twice the saved activations, and a
 /// message may take as long as an op before anyone waits for it.

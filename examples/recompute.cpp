@@ -7,19 +7,19 @@
 #include <mutex>
 #include <thread>
 
-#include <foal/delay/discrepancy_correction.hpp>
 #include <foal/layer/flatten.hpp>
 #include <foal/layer/linear.hpp>
 #include <foal/layer/loss/cross_entropy.hpp>
 #include <foal/layer/tanh.hpp>
-#include <foal/lr/reschedule.hpp>
-#include <foal/optim/momentum.hpp>
+#include <foal/policy/delay/discrepancy_correction.hpp>
+#include <foal/policy/lr/reschedule.hpp>
+#include <foal/policy/optim/momentum.hpp>
+#include <foal/policy/warmup.hpp>
 #include <foal/report/rows.hpp>
 #include <foal/report/statistics.hpp>
-#include <foal/schedule/pipemare.hpp>
-#include <foal/schedule/recompute.hpp>
+#include <foal/schedule/rules/pipemare.hpp>
+#include <foal/schedule/rules/recompute.hpp>
 #include <foal/trainer.hpp>
-#include <foal/warmup/warmup.hpp>
 
 #include "digits/run.hpp"
 #include "options/results.hpp"

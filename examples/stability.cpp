@@ -7,9 +7,9 @@
 #include <numbers>
 
 #include <foal/core/atomic_file.hpp>
-#include <foal/delay/discrepancy_correction.hpp>
-#include <foal/optim/momentum.hpp>
-#include <foal/optim/sgd.hpp>
+#include <foal/policy/delay/discrepancy_correction.hpp>
+#include <foal/policy/optim/momentum.hpp>
+#include <foal/policy/optim/sgd.hpp>
 #include <foal/report/chart.hpp>
 #include <foal/report/rows.hpp>
 

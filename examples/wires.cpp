@@ -7,21 +7,21 @@
 #include <string>
 #include <vector>
 
-#include <foal/delay/discrepancy_correction.hpp>
 #include <foal/layer/flatten.hpp>
 #include <foal/layer/linear.hpp>
 #include <foal/layer/loss/cross_entropy.hpp>
 #include <foal/layer/tanh.hpp>
-#include <foal/lr/reschedule.hpp>
-#include <foal/optim/momentum.hpp>
+#include <foal/policy/delay/discrepancy_correction.hpp>
+#include <foal/policy/lr/reschedule.hpp>
+#include <foal/policy/optim/momentum.hpp>
+#include <foal/policy/warmup.hpp>
 #include <foal/report/number.hpp>
 #include <foal/report/rows.hpp>
 #include <foal/report/statistics.hpp>
 #include <foal/report/table.hpp>
-#include <foal/schedule/gpipe.hpp>
-#include <foal/schedule/pipemare.hpp>
+#include <foal/schedule/rules/gpipe.hpp>
+#include <foal/schedule/rules/pipemare.hpp>
 #include <foal/trainer.hpp>
-#include <foal/warmup/warmup.hpp>
 
 #include "digits/run.hpp"
 #include "options/results.hpp"

@@ -1,10 +1,10 @@
 // Training on sequences of different lengths: batches, evaluation, weights of losses, refusals.
 #include <foal/data/sequence_batches.hpp>
 #include <foal/layer/loss/cross_entropy.hpp>
-#include <foal/optim/adam.hpp>
+#include <foal/policy/optim/adam.hpp>
 #include <foal/predictor.hpp>
-#include <foal/schedule/async_1f1b.hpp>
-#include <foal/schedule/gpipe.hpp>
+#include <foal/schedule/rules/async_1f1b.hpp>
+#include <foal/schedule/rules/gpipe.hpp>
 #include <foal/trainer.hpp>
 #include <foal/zoo/transformer.hpp>
 

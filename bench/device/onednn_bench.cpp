@@ -8,8 +8,8 @@
 #include <foal/executor/drive.hpp>
 #include <foal/layer/loss/cross_entropy.hpp>
 #include <foal/onednn.hpp>
-#include <foal/optim/momentum.hpp>
-#include <foal/schedule/gpipe.hpp>
+#include <foal/policy/optim/momentum.hpp>
+#include <foal/schedule/rules/gpipe.hpp>
 #include <foal/trainer.hpp>
 #include <foal/zoo/resnet.hpp>
 

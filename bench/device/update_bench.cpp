@@ -6,11 +6,11 @@
 // + s c, 12 bytes an element). Bytes are counted as the program names them. At sizes that fit the second cache and that fit
 // none.
 #include <foal/core/random.hpp>
-#include <foal/delay/discrepancy_correction.hpp>
 #include <foal/device/host.hpp>
 #include <foal/executor/drive.hpp>
 #include <foal/lower/policies.hpp>
-#include <foal/optim/momentum.hpp>
+#include <foal/policy/delay/discrepancy_correction.hpp>
+#include <foal/policy/optim/momentum.hpp>
 
 #include "../support/outcome.hpp"
 
@@ -61,9 +61,9 @@ void measure(bench::outcome& out, std::size_t n, int rounds) {
   array w(n, 0.5F), g(n, 0.0F), v(n, 0.25F), delta(n, 0.125F), change(n, 0.0F);
   foal::optim::momentum const optimizer;
   foal::delay::discrepancy_correction const policy;
-  foal::lower::policy_functions const functions =
+  foal::table::policy_functions const functions =
       foal::lower::policies_of<device, float, foal::optim::momentum, foal::delay::discrepancy_correction>();
-  foal::lower::update_call call;
+  foal::table::update_call call;
   call.device = &host;
   call.optimizer = &optimizer;
   call.delay = &policy;

@@ -4,8 +4,8 @@
 // with call records made beforehand. The difference, divided by the number of ops, is what dispatch costs.
 #include <foal/executor/drive.hpp>
 #include <foal/layer/loss/mean_squared_error.hpp>
-#include <foal/schedule/async_1f1b.hpp>
-#include <foal/schedule/one_f_one_b.hpp>
+#include <foal/schedule/rules/async_1f1b.hpp>
+#include <foal/schedule/rules/one_f_one_b.hpp>
 #include <foal/trainer.hpp>
 #include <memory>
 
@@ -55,7 +55,7 @@ class direct {
     for (int s = 0; s < stage_number; ++s) {
       numbers &own = *values_[static_cast<std::size_t>(s)],
               &next = *values_[static_cast<std::size_t>((s + 1) % stage_number)];
-      foal::lower::layer_call& c = own.call;
+      foal::table::layer_call& c = own.call;
       c.device = &device_;
       c.in = c.out = foal::features(1);
       c.samples = 1;
@@ -65,7 +65,7 @@ class direct {
       c.dw[0] = &own.dw;
       c.dy = &own.dy;
       c.dx = s > 0 ? &values_[static_cast<std::size_t>(s - 1)]->dy : nullptr;
-      foal::lower::update_call& u = own.update;
+      foal::table::update_call& u = own.update;
       u.device = &device_;
       u.optimizer = &optimizer;
       u.delay = tables_.delay_value;
@@ -90,7 +90,7 @@ class direct {
     using foal::schedule::op_kind;
     for (foal::schedule::op const& o : ops_) {
       numbers& v = *values_[static_cast<std::size_t>(o.stage)];
-      foal::lower::layer_functions const& f = tables_.stages[static_cast<std::size_t>(o.stage)].layers[0].call;
+      foal::table::layer_functions const& f = tables_.stages[static_cast<std::size_t>(o.stage)].layers[0].call;
       if (o.kind == op_kind::F) {
         f.forward(v.call);
         if (o.stage + 1 == stage_number) sum_ += tables_.loss.apply(loss_).sum;
@@ -106,20 +106,20 @@ class direct {
 
  private:
   struct alignas(64) numbers {
-    foal::lower::layer_call call;
-    foal::lower::update_call update;
+    foal::table::layer_call call;
+    foal::table::update_call update;
     alignas(64) float x = 0;
     alignas(64) float y = 0;
     alignas(64) float w = 0;
     alignas(64) float dw = 0;
     alignas(64) float dy = 0;
   };
-  foal::lower::run_tables const& tables_;
+  foal::table::run_tables const& tables_;
   alignas(64) std::byte workspace_[foal::device::host::workspace_bytes];
   foal::device::host device_;
   std::vector<std::unique_ptr<numbers>> values_;
   std::vector<foal::schedule::op> ops_;
-  foal::lower::loss_call loss_;
+  foal::table::loss_call loss_;
   float target_ = 1;
   double sum_ = 0;
 };

@@ -8,8 +8,8 @@
 #include <foal/layer/linear.hpp>
 #include <foal/layer/loss/cross_entropy.hpp>
 #include <foal/layer/relu.hpp>
-#include <foal/schedule/async_1f1b.hpp>
-#include <foal/schedule/replay.hpp>
+#include <foal/schedule/proof/replay.hpp>
+#include <foal/schedule/rules/async_1f1b.hpp>
 #include <foal/trainer.hpp>
 #include <latch>
 #include <thread>

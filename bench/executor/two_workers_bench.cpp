@@ -5,9 +5,9 @@
 // its two parts: microbatches of 8 against whole minibatches on one thread, and s, the joint rate of two independent copies
 // of that over the rate of one alone (below 2 where caches, memory or turbo are shared), which no pipeline can exceed.
 #include <foal/layer/loss/cross_entropy.hpp>
-#include <foal/optim/momentum.hpp>
-#include <foal/schedule/async_1f1b.hpp>
-#include <foal/schedule/sequential.hpp>
+#include <foal/policy/optim/momentum.hpp>
+#include <foal/schedule/rules/async_1f1b.hpp>
+#include <foal/schedule/rules/sequential.hpp>
 #include <foal/trainer.hpp>
 #include <latch>
 #include <thread>

@@ -5,7 +5,7 @@
 // flag on a cache line of its own, stored with release and awaited with acquire. foal's side does what a worker does: it
 // looks at the counter it remembers, then at the channel's, spins, yields, sleeps on its bell; it publishes with the counter
 // and looks whether the other sleeps. Both spin with the processor's pause hint; the bare ring is also shown without.
-#include <foal/core/pause.hpp>
+#include <foal/core/spin_pause.hpp>
 #include <foal/executor/drive.hpp>
 #include <foal/transport/local.hpp>
 #include <latch>

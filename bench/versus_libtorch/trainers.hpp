@@ -2,9 +2,9 @@
 #pragma once
 
 #include <foal/layer/loss/cross_entropy.hpp>
-#include <foal/optim/momentum.hpp>
-#include <foal/schedule/async_1f1b.hpp>
-#include <foal/schedule/sequential.hpp>
+#include <foal/policy/optim/momentum.hpp>
+#include <foal/schedule/rules/async_1f1b.hpp>
+#include <foal/schedule/rules/sequential.hpp>
 #include <foal/trainer.hpp>
 
 #if defined(FOAL_BENCH_ONEDNN)

@@ -13,7 +13,7 @@ namespace report = foal::report;
 
 namespace {
 
-using foal::executor::diagnostic;
+using foal::table::diagnostic;
 
 struct quantity {
   char const* title;

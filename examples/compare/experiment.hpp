@@ -6,10 +6,10 @@
 #include <vector>
 
 #include <foal/data/split.hpp>
-#include <foal/executor/diagnostic.hpp>
 #include <foal/report/facts.hpp>
 #include <foal/report/trace.hpp>
 #include <foal/schedule/program.hpp>
+#include <foal/table/diagnostic.hpp>
 
 namespace compare {
 
@@ -47,7 +47,7 @@ struct outcome {
   std::vector<double> accuracy, test_loss, train_loss;  ///< after each epoch
   long long diverged_at = -1;                           ///< update, -1: it did not
   std::string divergence;                               ///< the sentence
-  std::vector<foal::executor::diagnostic> diagnostics;  ///< after the synchronous warm-up
+  std::vector<foal::table::diagnostic> diagnostics;     ///< after the synchronous warm-up
   double max_tau = 0;
   foal::report::facts facts;
 };

@@ -4,7 +4,7 @@
 #include <foal/core/atomic_file.hpp>
 #include <foal/report/directory.hpp>
 #include <foal/report/metrics.hpp>
-#include <foal/schedule/svg.hpp>
+#include <foal/schedule/draw/svg.hpp>
 
 namespace compare {
 

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include <foal/core/error.hpp>
-#include <foal/executor/engine.hpp>
 #include <foal/report/trace.hpp>
+#include <foal/trainer/engine.hpp>
 
 namespace recompute {
 
@@ -43,22 +43,22 @@ struct saved_array {
 
 /// The arrays of one stage. Needs a trainer that has run. F of a segment's head leaves its input where it came, for R and,
 /// where its first layer keeps it, for W.
-inline std::vector<saved_array> arrays_of(foal::lower::run_tables const& t, foal::executor::bound_stage const& b) {
+inline std::vector<saved_array> arrays_of(foal::table::run_tables const& t, foal::executor::bound_stage const& b) {
   foal::schedule::stage_facts const& f = t.phases.back().facts.stage[static_cast<std::size_t>(b.number)];
   std::vector<saved_array> all;
   for (std::size_t x = 0; x < b.table->tensors.size(); ++x) {
-    foal::lower::tensor const& y = b.table->tensors[x];
-    bool const input = y.where == foal::lower::place::wire_in, kept = y.last != foal::until::forward;
+    foal::table::tensor const& y = b.table->tensors[x];
+    bool const input = y.where == foal::table::place::wire_in, kept = y.last != foal::until::forward;
     if (input && b.begins_segment())
       all.push_back({b.tensors[x], true, !kept, kept ? f.in_flight : f.wire_recompute});
-    else if ((input && kept) || y.where == foal::lower::place::kept)
+    else if ((input && kept) || y.where == foal::table::place::kept)
       all.push_back({b.tensors[x], f.head < 0, false, f.saved_peak});
   }
   return all;
 }
 
 /// What a finished run saved, from its tables, its plan and the spans of its ops in the order in which one worker ran them.
-inline saved_bytes measure(foal::lower::run_tables const& t, foal::executor::engine const& e,
+inline saved_bytes measure(foal::table::run_tables const& t, foal::executor::engine const& e,
                            std::span<foal::report::span const> ops) {
   foal::require(e.values().workers == 1, "cannot see what is alive at once with ", e.values().workers,
                 " workers, because their ops have no common order; run on 1");

@@ -8,7 +8,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include <foal/schedule/injected.hpp>
+#include <foal/schedule/rules/injected.hpp>
 #include <foal/trainer.hpp>
 
 namespace stability {

@@ -8,17 +8,17 @@
 
 #include <foal/checkpoint/safetensors.hpp>
 #include <foal/core/utf8.hpp>
-#include <foal/delay/discrepancy_correction.hpp>
 #include <foal/layer/loss/cross_entropy.hpp>
-#include <foal/lr/reschedule.hpp>
-#include <foal/optim/adam.hpp>
-#include <foal/optim/averaged.hpp>
+#include <foal/policy/delay/discrepancy_correction.hpp>
+#include <foal/policy/lr/reschedule.hpp>
+#include <foal/policy/optim/adam.hpp>
+#include <foal/policy/optim/averaged.hpp>
+#include <foal/policy/warmup.hpp>
 #include <foal/predictor.hpp>
-#include <foal/schedule/gpipe.hpp>
-#include <foal/schedule/pipemare.hpp>
+#include <foal/schedule/rules/gpipe.hpp>
+#include <foal/schedule/rules/pipemare.hpp>
 #include <foal/text/bleu.hpp>
 #include <foal/text/search.hpp>
-#include <foal/warmup/warmup.hpp>
 #include <foal/zoo/transformer.hpp>
 
 #include "../options/results.hpp"

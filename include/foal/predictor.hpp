@@ -12,7 +12,7 @@
 
 #include <foal/data/sequences_in_order.hpp>
 #include <foal/layer/loss/collect.hpp>
-#include <foal/schedule/forward_only.hpp>
+#include <foal/schedule/rules/forward_only.hpp>
 #include <foal/trainer.hpp>
 
 namespace foal {
@@ -58,7 +58,7 @@ class predictor {
   }
 
   // Array by array, as a trainer's: what checkpoint::read_safetensors() and write_safetensors() need.
-  lower::run_tables const& tables() const { return run_->tables(); }
+  table::run_tables const& tables() const { return run_->tables(); }
   std::vector<scalar_type> weights(int stage, std::size_t which) const { return run_->weights(stage, which); }
   std::vector<scalar_type> statistics(int stage, std::size_t which) const { return run_->statistics(stage, which); }
   void set_weights(int stage, std::size_t which, std::vector<scalar_type> const& v) { run_->set_weights(stage, which, v); }

@@ -14,13 +14,13 @@
 #include <foal/executor/any_source.hpp>
 #include <foal/executor/check_source.hpp>
 #include <foal/executor/check_values.hpp>
-#include <foal/executor/engine.hpp>
 #include <foal/lower/lower.hpp>
 #include <foal/lower/proofs.hpp>
 #include <foal/lower/ragged.hpp>
 #include <foal/lower/storage.hpp>
 #include <foal/lower/wait.hpp>
 #include <foal/model/partition.hpp>
+#include <foal/trainer/engine.hpp>
 #include <foal/trainer/facts.hpp>
 #include <foal/trainer/fit_report.hpp>
 #include <foal/trainer/fit_teller.hpp>
@@ -89,9 +89,9 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
     hook_type hook{};  ///< after_update(update_view) of every stage's every update, on the stage's worker
     /// Plan the copies of weights that evaluations need; a device that computes nothing has nothing to evaluate.
     bool evaluation = !lower::waits<device_type>;
-    int evaluation_samples = 64;                 ///< of one evaluation batch
-    bool pin = false;                            ///< worker i to CPU i
-    executor::diagnostics_values diagnostics{};  ///< what delay does, measured every n-th update
+    int evaluation_samples = 64;              ///< of one evaluation batch
+    bool pin = false;                         ///< worker i to CPU i
+    table::diagnostics_values diagnostics{};  ///< what delay does, measured every n-th update
     typename lower::device_values<device_type>::type device{};
   };
 
@@ -215,7 +215,7 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
   /// What is known before the run: stages, delays, bytes, utilisation, settings, warnings.
   report::facts facts() const { return detail::facts_of_trainer<types>(tables_, engine_, values_, warmup_minibatches()); }
 
-  lower::run_tables const& tables() const { return tables_; }
+  table::run_tables const& tables() const { return tables_; }
   executor::engine const& engine() const { return engine_; }
   config const& values() const { return values_; }
   /// The hook with what it has collected. Not while a fit is at work.
@@ -257,7 +257,7 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
     return c;
   }
 
-  lower::run_tables make_tables() {
+  table::run_tables make_tables() {
     executor::check_values(run_values(), stages, ranks_, most_ranks, executor_type::threaded);
     require(!values_.evaluation || !lower::waits<device_type>, "cannot evaluate on ", type_name<device_type>(),
             ", because its ops wait instead of computing; train on a device that computes, or give .evaluation = false");
@@ -265,7 +265,7 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
     policy_values<loss_type, schedule_type, optim_type, lr_type, delay_type, warmup_type, clip_type, initial_type> const
         values{values_.loss,  values_.schedule, values_.optim, values_.lr,
                values_.delay, values_.warmup,   values_.clip,  values_.initial};
-    run_tables t = lower::lower<model_type, device_type, scalar_type, versions_type>(
+    table::run_tables t = lower::lower<model_type, device_type, scalar_type, versions_type>(
         schedule::extent{stages, ranks_, values_.microbatches}, accumulate_type::waits, values);
     lower::store_and_send<storage_type, device_type, scalar_type>(t, values_.wire);
     t.hook = lower::hook_of<hook_type, scalar_type>();
@@ -277,7 +277,7 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
     return t;
   }
 
-  executor::run_values run_values() const {
+  table::run_values run_values() const {
     return {values_.microbatch_size, values_.microbatches,       values_.workers, values_.seed,
             values_.evaluation,      values_.evaluation_samples, values_.pin,     values_.diagnostics};
   }
@@ -312,7 +312,7 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
 
   config values_;
   int ranks_;
-  lower::run_tables tables_;
+  table::run_tables tables_;
   executor::engine engine_;
   long long epochs_ = 0;           ///< of all fits
   double seconds_ = 0;             ///< of all fits that came to their end

@@ -13,10 +13,10 @@
 #include <foal/report/chart.hpp>
 #include <foal/report/metrics.hpp>
 #include <foal/report/trace_json.hpp>
+#include <foal/schedule/draw/svg.hpp>
+#include <foal/schedule/draw/text.hpp>
 #include <foal/schedule/generate.hpp>
-#include <foal/schedule/gpipe.hpp>
-#include <foal/schedule/svg.hpp>
-#include <foal/schedule/text.hpp>
+#include <foal/schedule/rules/gpipe.hpp>
 
 #include "tests/support/files.hpp"
 

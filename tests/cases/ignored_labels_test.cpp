@@ -3,9 +3,9 @@
 #include <foal/layer/flatten.hpp>
 #include <foal/layer/linear.hpp>
 #include <foal/layer/loss/cross_entropy.hpp>
-#include <foal/optim/sgd.hpp>
-#include <foal/schedule/pipemare.hpp>
-#include <foal/schedule/sequential.hpp>
+#include <foal/policy/optim/sgd.hpp>
+#include <foal/schedule/rules/pipemare.hpp>
+#include <foal/schedule/rules/sequential.hpp>
 #include <foal/trainer.hpp>
 
 #include <catch2/catch.hpp>

@@ -3,7 +3,7 @@
 #include <foal/layer/flatten.hpp>
 #include <foal/layer/linear.hpp>
 #include <foal/layer/loss/cross_entropy.hpp>
-#include <foal/schedule/gpipe.hpp>
+#include <foal/schedule/rules/gpipe.hpp>
 #include <foal/trainer.hpp>
 
 #include <catch2/catch.hpp>

@@ -4,8 +4,8 @@
 #include <foal/layer/flatten.hpp>
 #include <foal/layer/linear.hpp>
 #include <foal/layer/loss/cross_entropy.hpp>
-#include <foal/optim/sgd.hpp>
-#include <foal/schedule/gpipe.hpp>
+#include <foal/policy/optim/sgd.hpp>
+#include <foal/schedule/rules/gpipe.hpp>
 #include <foal/trainer.hpp>
 
 #include "tests/support/files.hpp"

@@ -4,7 +4,7 @@
 #include <foal/layer/linear.hpp>
 #include <foal/layer/loss/cross_entropy.hpp>
 #include <foal/layer/tanh.hpp>
-#include <foal/schedule/pipemare.hpp>
+#include <foal/schedule/rules/pipemare.hpp>
 #include <foal/trainer.hpp>
 
 #include <catch2/catch.hpp>

@@ -2,9 +2,9 @@
 #include <foal/checkpoint/safetensors.hpp>
 #include <foal/layer/batch_norm.hpp>
 #include <foal/layer/loss/cross_entropy.hpp>
-#include <foal/optim/momentum.hpp>
-#include <foal/schedule/gpipe.hpp>
-#include <foal/schedule/pipemare.hpp>
+#include <foal/policy/optim/momentum.hpp>
+#include <foal/schedule/rules/gpipe.hpp>
+#include <foal/schedule/rules/pipemare.hpp>
 #include <foal/trainer.hpp>
 
 #include <catch2/catch.hpp>

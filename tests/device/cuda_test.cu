@@ -1,15 +1,15 @@
 // Every op of the CUDA device against the host's, and what it says when something is wrong.
 #include <catch2/catch.hpp>
 #include <foal/cuda.hpp>
-#include <foal/delay/chain.hpp>
-#include <foal/delay/discrepancy_correction.hpp>
 #include <foal/device/contract.hpp>
 #include <foal/layer/gelu.hpp>
 #include <foal/layer/relu.hpp>
 #include <foal/layer/tanh.hpp>
 #include <foal/lower/policies.hpp>
-#include <foal/optim/adam.hpp>
-#include <foal/optim/momentum.hpp>
+#include <foal/policy/delay/chain.hpp>
+#include <foal/policy/delay/discrepancy_correction.hpp>
+#include <foal/policy/optim/adam.hpp>
+#include <foal/policy/optim/momentum.hpp>
 
 #include "../support/cuda_array.hpp"
 #include "../support/plain_device.hpp"
@@ -242,7 +242,7 @@ void update_and_extrapolate(Device& device, std::size_t n, S* w, S* g, S* first,
   Optimizer const optimizer{};
   Policy const policy{};
   auto const f = foal::lower::policies_of<Device, S, Optimizer, Policy>();
-  foal::lower::update_call c;
+  foal::table::update_call c;
   c.device = &device;
   c.optimizer = &optimizer;
   c.delay = &policy;
@@ -259,7 +259,7 @@ void update_and_extrapolate(Device& device, std::size_t n, S* w, S* g, S* first,
   c.update = 3;
   c.moment = {5, 0, 5, 0.1, 2};
   f.update(c);
-  foal::lower::weight_call r;
+  foal::table::weight_call r;
   r.device = &device;
   r.delay = &policy;
   r.n = n;

@@ -1,14 +1,14 @@
 // Training on device::onednn: what the host trains to rounding, the same bits on any workers and executor, no thread more.
-#include <foal/delay/discrepancy_correction.hpp>
 #include <foal/layer/flatten.hpp>
 #include <foal/layer/loss/cross_entropy.hpp>
 #include <foal/layer/tanh.hpp>
 #include <foal/onednn.hpp>
-#include <foal/optim/momentum.hpp>
-#include <foal/schedule/async_1f1b.hpp>
-#include <foal/schedule/gpipe.hpp>
-#include <foal/schedule/pipemare.hpp>
-#include <foal/schedule/recompute.hpp>
+#include <foal/policy/delay/discrepancy_correction.hpp>
+#include <foal/policy/optim/momentum.hpp>
+#include <foal/schedule/rules/async_1f1b.hpp>
+#include <foal/schedule/rules/gpipe.hpp>
+#include <foal/schedule/rules/pipemare.hpp>
+#include <foal/schedule/rules/recompute.hpp>
 #include <foal/trainer.hpp>
 #include <foal/zoo/resnet.hpp>
 #include <foal/zoo/transformer.hpp>

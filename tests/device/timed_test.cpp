@@ -1,13 +1,13 @@
 // device::timed: waits are not too short, the rest of a run is the host's.
 #include <catch2/catch.hpp>
 #include <chrono>
-#include <foal/delay/discrepancy_correction.hpp>
 #include <foal/device/timed.hpp>
 #include <foal/layer/linear.hpp>
 #include <foal/layer/loss/cross_entropy.hpp>
-#include <foal/optim/momentum.hpp>
-#include <foal/schedule/gpipe.hpp>
-#include <foal/schedule/pipemare.hpp>
+#include <foal/policy/delay/discrepancy_correction.hpp>
+#include <foal/policy/optim/momentum.hpp>
+#include <foal/schedule/rules/gpipe.hpp>
+#include <foal/schedule/rules/pipemare.hpp>
 #include <foal/trainer.hpp>
 
 namespace {

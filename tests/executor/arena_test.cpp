@@ -11,11 +11,11 @@
 #include <cstring>
 #include <new>
 
-#include <foal/delay/discrepancy_correction.hpp>
 #include <foal/layer/batch_norm.hpp>
 #include <foal/layer/loss/cross_entropy.hpp>
-#include <foal/optim/momentum.hpp>
-#include <foal/schedule/pipemare.hpp>
+#include <foal/policy/delay/discrepancy_correction.hpp>
+#include <foal/policy/optim/momentum.hpp>
+#include <foal/schedule/rules/pipemare.hpp>
 #include <foal/trainer.hpp>
 
 #include <catch2/catch.hpp>

@@ -7,11 +7,11 @@
 #include <foal/layer/linear.hpp>
 #include <foal/layer/loss/cross_entropy.hpp>
 #include <foal/layer/tanh.hpp>
-#include <foal/optim/averaged.hpp>
-#include <foal/optim/momentum.hpp>
+#include <foal/policy/optim/averaged.hpp>
+#include <foal/policy/optim/momentum.hpp>
 #include <foal/predictor.hpp>
-#include <foal/schedule/gpipe.hpp>
-#include <foal/schedule/pipemare.hpp>
+#include <foal/schedule/rules/gpipe.hpp>
+#include <foal/schedule/rules/pipemare.hpp>
 #include <foal/trainer.hpp>
 
 #include "tests/support/nets.hpp"

@@ -1,12 +1,12 @@
 // What a run never changes of a layer's call is there before the first op, and after the last.
-#include <foal/accumulate/accumulate.hpp>
 #include <foal/executor/calls.hpp>
 #include <foal/layer/batch_norm.hpp>
 #include <foal/layer/linear.hpp>
 #include <foal/layer/loss/cross_entropy.hpp>
 #include <foal/layer/tanh.hpp>
-#include <foal/optim/momentum.hpp>
-#include <foal/schedule/gpipe.hpp>
+#include <foal/policy/accumulate.hpp>
+#include <foal/policy/optim/momentum.hpp>
+#include <foal/schedule/rules/gpipe.hpp>
 #include <foal/trainer.hpp>
 
 #include <catch2/catch.hpp>
@@ -23,16 +23,16 @@ void check_calls(std::vector<executor::bound_stage> const& stages) {
   for (executor::bound_stage const& b : stages) {
     REQUIRE(b.calls.size() == b.table->layers.size());
     for (std::size_t i = 0; i < b.calls.size(); ++i) {
-      lower::layer_row const& l = b.table->layers[i];
-      lower::layer_call const& c = b.calls[i];
+      table::layer_row const& l = b.table->layers[i];
+      table::layer_call const& c = b.calls[i];
       CHECK(c.device == b.device);
       CHECK(c.in == l.in);
       CHECK(c.out == l.out);
       CHECK(c.samples == 4);
       CHECK(c.microbatches == 2);
       CHECK(c.random.layer == static_cast<std::uint32_t>(l.number));
-      for (int k = 0; k < lower::most; ++k) {
-        auto const place = [k](std::byte const* base, std::vector<lower::parameter_row> const& rows, int first, int count) {
+      for (int k = 0; k < table::most; ++k) {
+        auto const place = [k](std::byte const* base, std::vector<table::parameter_row> const& rows, int first, int count) {
           float const* const begin = reinterpret_cast<float const*>(base);
           return k < count ? begin + rows[static_cast<std::size_t>(first + k)].offset : nullptr;
         };
@@ -54,7 +54,7 @@ TEST_CASE("Calls are prepared, and training leaves what was prepared", "[calls]"
 }
 
 TEST_CASE("A ragged microbatch gives its call one long sample and the bounds of those in it", "[calls]") {
-  executor::source_functions source;
+  table::source_functions source;
   source.sample_lengths = [](void const*, long long, int, int* n) {
     n[0] = 3;
     n[1] = 2;
@@ -62,10 +62,10 @@ TEST_CASE("A ragged microbatch gives its call one long sample and the bounds of 
   executor::bound_stage b;
   b.lengths.assign(2, executor::microbatch_lengths(2, lengths_of_axes{{8, 0}}));
   b.lengths[1].load(source, 1);
-  lower::layer_row l;
+  table::layer_row l;
   l.in = sequence(4, 8, 1);
   l.out = sequence(6, 8, 1);
-  lower::layer_call c;
+  table::layer_call c;
   executor::give_lengths(c, b, l, 3, 2);  // microbatch 3 has slot 1
   CHECK(c.in == sequence(4, 5, 1));
   CHECK(c.out == sequence(6, 5, 1));

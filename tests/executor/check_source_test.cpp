@@ -9,7 +9,7 @@
 #include <foal/data/window_source.hpp>
 #include <foal/layer/loss/cross_entropy.hpp>
 #include <foal/predictor.hpp>
-#include <foal/schedule/gpipe.hpp>
+#include <foal/schedule/rules/gpipe.hpp>
 #include <foal/trainer.hpp>
 #include <foal/zoo/gpt.hpp>
 

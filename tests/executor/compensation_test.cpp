@@ -2,13 +2,13 @@
 #include <catch2/catch.hpp>
 #include <vector>
 
-#include <foal/delay/concept.hpp>
-#include <foal/delay/none.hpp>
 #include <foal/layer/loss/cross_entropy.hpp>
-#include <foal/schedule/async_1f1b.hpp>
-#include <foal/schedule/pipemare.hpp>
+#include <foal/policy/delay/concept.hpp>
+#include <foal/policy/delay/none.hpp>
+#include <foal/policy/versions.hpp>
+#include <foal/schedule/rules/async_1f1b.hpp>
+#include <foal/schedule/rules/pipemare.hpp>
 #include <foal/trainer.hpp>
-#include <foal/versions/versions.hpp>
 
 #include "tests/support/nets.hpp"
 

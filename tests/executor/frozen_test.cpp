@@ -1,24 +1,24 @@
 // Frozen layers below, between and above trained ones: they keep their bits, the others train as the plain loop says.
-#include <foal/accumulate/accumulate.hpp>
-#include <foal/delay/discrepancy_correction.hpp>
 #include <foal/layer/dropout.hpp>
 #include <foal/layer/layer_norm.hpp>
 #include <foal/layer/linear.hpp>
 #include <foal/layer/loss/cross_entropy.hpp>
 #include <foal/layer/relu.hpp>
 #include <foal/layer/tanh.hpp>
-#include <foal/lr/reschedule.hpp>
-#include <foal/optim/momentum.hpp>
-#include <foal/schedule/async_1f1b.hpp>
-#include <foal/schedule/gpipe.hpp>
-#include <foal/schedule/injected.hpp>
-#include <foal/schedule/one_f_one_b.hpp>
-#include <foal/schedule/pipemare.hpp>
-#include <foal/schedule/recompute.hpp>
-#include <foal/schedule/sequential.hpp>
+#include <foal/policy/accumulate.hpp>
+#include <foal/policy/delay/discrepancy_correction.hpp>
+#include <foal/policy/lr/reschedule.hpp>
+#include <foal/policy/optim/momentum.hpp>
+#include <foal/policy/versions.hpp>
+#include <foal/policy/warmup.hpp>
+#include <foal/schedule/rules/async_1f1b.hpp>
+#include <foal/schedule/rules/gpipe.hpp>
+#include <foal/schedule/rules/injected.hpp>
+#include <foal/schedule/rules/one_f_one_b.hpp>
+#include <foal/schedule/rules/pipemare.hpp>
+#include <foal/schedule/rules/recompute.hpp>
+#include <foal/schedule/rules/sequential.hpp>
 #include <foal/trainer.hpp>
-#include <foal/versions/versions.hpp>
-#include <foal/warmup/warmup.hpp>
 
 #include <catch2/catch.hpp>
 
@@ -211,7 +211,7 @@ std::vector<w> trained(typename Run::config values, int workers) {
   for (auto const& stage : t.tables().stages)
     for (auto const& p : stage.parameters) {
       INFO(p.name);
-      bool const kept = p.kind == lower::ownership::frozen;
+      bool const kept = p.kind == table::ownership::frozen;
       CHECK((before[at] == after[at]) == kept);
       still += kept ? 1U : 0U;
       ++at;

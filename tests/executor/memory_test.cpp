@@ -114,13 +114,13 @@ struct watch {
 /// Runs a choice for 1,050 minibatches, after the synchronous ones where there are any.
 void run_watched(choice const& c, int workers) {
   INFO(c.text() << "  workers " << workers);
-  lower::run_tables t = test::tables_of(c);
+  table::run_tables t = test::tables_of(c);
   t.device.allocate = [](std::size_t n) {
     requested += n;
     return device::host::allocate(n);
   };
   requested = 0;
-  executor::run_values const values{test::bit_samples, c.n, workers, 5, false, 64, false};
+  table::run_values const values{test::bit_samples, c.n, workers, 5, false, 64, false};
   executor::engine engine(t, values, true, test::shares(t.ranks, workers));
   CHECK(requested == engine.memory().plan().bytes());
   CHECK(engine.memory().allocated_bytes() == engine.memory().plan().bytes());
@@ -162,7 +162,7 @@ TEST_CASE("a worker neither allocates nor locks on the path of a microbatch") {
 
 TEST_CASE("a wire between two workers has a slot to spare, one within a worker has none") {
   choice const c{4, 3};
-  lower::run_tables const t = test::tables_of(c);
+  table::run_tables const t = test::tables_of(c);
   executor::engine const alone(t, {test::bit_samples, c.n, 1, 5, false, 64, false}, true, {0, 0, 0, 0});
   executor::engine const two(t, {test::bit_samples, c.n, 2, 5, false, 64, false}, true, {0, 0, 1, 1});
   for (std::size_t s = 0; s + 1 < 4; ++s) {

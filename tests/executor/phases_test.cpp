@@ -4,13 +4,13 @@
 #include <foal/layer/linear.hpp>
 #include <foal/layer/loss/cross_entropy.hpp>
 #include <foal/layer/tanh.hpp>
-#include <foal/optim/momentum.hpp>
-#include <foal/schedule/async_1f1b.hpp>
-#include <foal/schedule/frozen.hpp>
-#include <foal/schedule/pipemare.hpp>
-#include <foal/schedule/recompute.hpp>
+#include <foal/policy/optim/momentum.hpp>
+#include <foal/policy/warmup.hpp>
+#include <foal/schedule/rules/async_1f1b.hpp>
+#include <foal/schedule/rules/frozen.hpp>
+#include <foal/schedule/rules/pipemare.hpp>
+#include <foal/schedule/rules/recompute.hpp>
 #include <foal/trainer.hpp>
-#include <foal/warmup/warmup.hpp>
 
 #include <catch2/catch.hpp>
 
@@ -92,7 +92,7 @@ TEST_CASE("A warm-up keeps stages on the ranks of the schedule after it", "[exec
   using straight = run<plain, schedule::async_1f1b, warmup::synchronous>;
   auto const train = []<class Run>(Run*, int workers) {
     Run t({.microbatch_size = 2, .microbatches = 2, .workers = workers, .lr = {.rate = 0.1F}, .warmup = {.minibatches = 6}});
-    for (lower::phase_table const& phase : t.tables().phases) {
+    for (table::phase_table const& phase : t.tables().phases) {
       schedule::program p = phase.program;
       for (int r = 0; r < p.view().size.ranks; ++r)
         for (op const& o : p.view().rank(r)) CHECK(t.tables().rank_of[static_cast<std::size_t>(o.stage)] == r);

@@ -1,20 +1,20 @@
 // Recomputation: the same bits where the weights are equal, on any workers, with what the plan says it saves.
-#include <foal/delay/discrepancy_correction.hpp>
 #include <foal/layer/batch_norm.hpp>
 #include <foal/layer/dropout.hpp>
 #include <foal/layer/linear.hpp>
 #include <foal/layer/loss/cross_entropy.hpp>
 #include <foal/layer/relu.hpp>
 #include <foal/layer/tanh.hpp>
-#include <foal/optim/momentum.hpp>
-#include <foal/schedule/async_1f1b.hpp>
-#include <foal/schedule/gpipe.hpp>
-#include <foal/schedule/one_f_one_b.hpp>
-#include <foal/schedule/pipemare.hpp>
-#include <foal/schedule/recompute.hpp>
-#include <foal/schedule/sequential.hpp>
+#include <foal/policy/delay/discrepancy_correction.hpp>
+#include <foal/policy/optim/momentum.hpp>
+#include <foal/policy/warmup.hpp>
+#include <foal/schedule/rules/async_1f1b.hpp>
+#include <foal/schedule/rules/gpipe.hpp>
+#include <foal/schedule/rules/one_f_one_b.hpp>
+#include <foal/schedule/rules/pipemare.hpp>
+#include <foal/schedule/rules/recompute.hpp>
+#include <foal/schedule/rules/sequential.hpp>
 #include <foal/trainer.hpp>
-#include <foal/warmup/warmup.hpp>
 
 #include <catch2/catch.hpp>
 

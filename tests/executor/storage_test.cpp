@@ -1,16 +1,16 @@
 // Activations stored as bfloat16: what layers see, the same bits on any workers, half the bytes, the same accuracy.
-#include <foal/accumulate/accumulate.hpp>
-#include <foal/delay/discrepancy_correction.hpp>
 #include <foal/layer/loss/cross_entropy.hpp>
 #include <foal/layer/relu.hpp>
 #include <foal/layer/tanh.hpp>
-#include <foal/optim/adam.hpp>
-#include <foal/optim/momentum.hpp>
-#include <foal/schedule/async_1f1b.hpp>
-#include <foal/schedule/gpipe.hpp>
-#include <foal/schedule/pipemare.hpp>
-#include <foal/schedule/recompute.hpp>
-#include <foal/schedule/sequential.hpp>
+#include <foal/policy/accumulate.hpp>
+#include <foal/policy/delay/discrepancy_correction.hpp>
+#include <foal/policy/optim/adam.hpp>
+#include <foal/policy/optim/momentum.hpp>
+#include <foal/schedule/rules/async_1f1b.hpp>
+#include <foal/schedule/rules/gpipe.hpp>
+#include <foal/schedule/rules/pipemare.hpp>
+#include <foal/schedule/rules/recompute.hpp>
+#include <foal/schedule/rules/sequential.hpp>
 #include <foal/trainer.hpp>
 
 #include <catch2/catch.hpp>

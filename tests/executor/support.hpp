@@ -5,12 +5,8 @@
 #include <string>
 #include <vector>
 
-#include <foal/delay/chain.hpp>
-#include <foal/delay/discrepancy_correction.hpp>
-#include <foal/delay/none.hpp>
 #include <foal/device/host.hpp>
 #include <foal/executor/any_source.hpp>
-#include <foal/executor/engine.hpp>
 #include <foal/layer/batch_norm.hpp>
 #include <foal/layer/conv.hpp>
 #include <foal/layer/dropout.hpp>
@@ -20,16 +16,20 @@
 #include <foal/layer/relu.hpp>
 #include <foal/layer/tanh.hpp>
 #include <foal/lower/lower.hpp>
-#include <foal/lr/base.hpp>
-#include <foal/lr/reschedule.hpp>
-#include <foal/optim/adam.hpp>
-#include <foal/optim/momentum.hpp>
-#include <foal/optim/sgd.hpp>
-#include <foal/schedule/async_1f1b.hpp>
-#include <foal/schedule/gpipe.hpp>
-#include <foal/schedule/one_f_one_b.hpp>
-#include <foal/schedule/pipemare.hpp>
-#include <foal/schedule/sequential.hpp>
+#include <foal/policy/delay/chain.hpp>
+#include <foal/policy/delay/discrepancy_correction.hpp>
+#include <foal/policy/delay/none.hpp>
+#include <foal/policy/lr/base.hpp>
+#include <foal/policy/lr/reschedule.hpp>
+#include <foal/policy/optim/adam.hpp>
+#include <foal/policy/optim/momentum.hpp>
+#include <foal/policy/optim/sgd.hpp>
+#include <foal/schedule/rules/async_1f1b.hpp>
+#include <foal/schedule/rules/gpipe.hpp>
+#include <foal/schedule/rules/one_f_one_b.hpp>
+#include <foal/schedule/rules/pipemare.hpp>
+#include <foal/schedule/rules/sequential.hpp>
+#include <foal/trainer/engine.hpp>
 
 #include "tests/support/nets.hpp"
 
@@ -155,7 +155,7 @@ struct split_or_fused {
 };
 
 template <class Net>
-lower::run_tables lowered(schedule::extent e, bool split) {
+table::run_tables lowered(schedule::extent e, bool split) {
   policies const& p = shared_policies();
   split_or_fused const any{split};
   lower::policy_values<loss::cross_entropy, split_or_fused, optim::sgd, lr::reschedule<lr::step>, delay::none, warmup::none,
@@ -165,7 +165,7 @@ lower::run_tables lowered(schedule::extent e, bool split) {
 }
 
 template <class Delay>
-lower::policy_functions functions(int optimizer) {
+table::policy_functions functions(int optimizer) {
   switch (optimizer) {
     case 0:
       return lower::policies_of<device::host, float, optim::sgd, Delay>();
@@ -180,13 +180,13 @@ lower::policy_functions functions(int optimizer) {
 }
 
 /// The tables of a choice; `program` instead of the choice's own schedule where it has ops.
-inline lower::run_tables tables_of(choice const& c, schedule::program own = {}) {
+inline table::run_tables tables_of(choice const& c, schedule::program own = {}) {
   policies const& p = shared_policies();
   int const ranks = c.ranks > 0 ? c.ranks : c.net;
   schedule::extent const e{c.net, ranks, c.n};
   bool const given = own.size().stages > 1;
   bool const split = given && lower::detail::splits_weight_gradient(own.view());
-  lower::run_tables t = c.net == 4 ? lowered<mlp<4>>(e, split) : lowered<mixed>(e, split);
+  table::run_tables t = c.net == 4 ? lowered<mlp<4>>(e, split) : lowered<mixed>(e, split);
   t.policies = c.delay == 0   ? functions<delay::none>(c.optimizer)
                : c.delay == 1 ? functions<delay::discrepancy_correction>(c.optimizer)
                : c.delay == 2 ? functions<damping>(c.optimizer)
@@ -217,7 +217,7 @@ inline stream data_of(choice const& c, int samples) {
   return {.features = c.net == 4 ? mlp_inputs : 72, .classes = mlp_classes, .samples = samples};
 }
 
-inline executor::source_functions source_of(stream const& data) { return executor::source_of<float, std::int32_t>(data); }
+inline table::source_functions source_of(stream const& data) { return executor::source_of<float, std::int32_t>(data); }
 
 /// All that a run leaves behind, as bytes: weights, optimizer and delay state, statistics, losses, weights after each
 /// update.
@@ -229,7 +229,7 @@ struct traces {
 };
 
 template <class Stages>
-std::vector<std::byte> state_of(lower::run_tables const& t, Stages const& stages) {
+std::vector<std::byte> state_of(table::run_tables const& t, Stages const& stages) {
   std::vector<std::byte> all;
   for (executor::bound_stage const& b : stages) {
     auto const take = [&](std::byte const* from, long long elements) {
@@ -249,8 +249,8 @@ inline constexpr int bit_samples = 3;
 /// Trains a choice on an executor and gives everything that it left behind.
 inline traces train(choice const& c, int workers, bool threaded, long long minibatches, executor::disturbance disturb = {},
                     schedule::program own = {}) {
-  lower::run_tables const t = tables_of(c, std::move(own));
-  executor::run_values const values{bit_samples, c.n, workers, 5, false, 64, false};
+  table::run_tables const t = tables_of(c, std::move(own));
+  table::run_values const values{bit_samples, c.n, workers, 5, false, 64, false};
   executor::engine engine(t, values, threaded, shares(t.ranks, workers));
   stream const data = data_of(c, bit_samples);
   recorder seen(c.net);

@@ -1,5 +1,4 @@
 // Weight gradients once a minibatch: the same training up to rounding, the same bits on any workers, what the plan keeps.
-#include <foal/accumulate/accumulate.hpp>
 #include <foal/layer/batch_norm.hpp>
 #include <foal/layer/conv.hpp>
 #include <foal/layer/flatten.hpp>
@@ -7,14 +6,15 @@
 #include <foal/layer/loss/cross_entropy.hpp>
 #include <foal/layer/relu.hpp>
 #include <foal/layer/tanh.hpp>
-#include <foal/optim/momentum.hpp>
-#include <foal/schedule/async_1f1b.hpp>
-#include <foal/schedule/gpipe.hpp>
-#include <foal/schedule/pipemare.hpp>
-#include <foal/schedule/recompute.hpp>
-#include <foal/schedule/sequential.hpp>
+#include <foal/policy/accumulate.hpp>
+#include <foal/policy/optim/momentum.hpp>
+#include <foal/policy/warmup.hpp>
+#include <foal/schedule/rules/async_1f1b.hpp>
+#include <foal/schedule/rules/gpipe.hpp>
+#include <foal/schedule/rules/pipemare.hpp>
+#include <foal/schedule/rules/recompute.hpp>
+#include <foal/schedule/rules/sequential.hpp>
 #include <foal/trainer.hpp>
-#include <foal/warmup/warmup.hpp>
 
 #include <catch2/catch.hpp>
 
@@ -68,7 +68,7 @@ TEST_CASE("A minibatch's saved inputs lie one after the other, and the plan coun
   run<net, schedule::sequential, accumulate::thick> const t({.microbatch_size = 4, .microbatches = 4});
   for (executor::bound_stage const& b : t.engine().stages())
     for (std::size_t x = 0; x < b.tensors.size(); ++x)
-      if (b.table->tensors[x].last == until::W && b.table->tensors[x].where == lower::place::kept)
+      if (b.table->tensors[x].last == until::W && b.table->tensors[x].where == table::place::kept)
         CHECK(b.tensors[x].count % 4 == 0);
   run<net, schedule::sequential> const each({.microbatch_size = 4, .microbatches = 4});
   CHECK(t.engine().memory().plan().bytes(category::saved) > 2 * each.engine().memory().plan().bytes(category::saved));

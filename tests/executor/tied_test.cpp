@@ -3,13 +3,13 @@
 #include <foal/layer/linear.hpp>
 #include <foal/layer/loss/cross_entropy.hpp>
 #include <foal/layer/tanh.hpp>
-#include <foal/optim/momentum.hpp>
-#include <foal/schedule/async_1f1b.hpp>
-#include <foal/schedule/gpipe.hpp>
-#include <foal/schedule/injected.hpp>
-#include <foal/schedule/pipemare.hpp>
-#include <foal/schedule/recompute.hpp>
-#include <foal/schedule/sequential.hpp>
+#include <foal/policy/optim/momentum.hpp>
+#include <foal/schedule/rules/async_1f1b.hpp>
+#include <foal/schedule/rules/gpipe.hpp>
+#include <foal/schedule/rules/injected.hpp>
+#include <foal/schedule/rules/pipemare.hpp>
+#include <foal/schedule/rules/recompute.hpp>
+#include <foal/schedule/rules/sequential.hpp>
 #include <foal/trainer.hpp>
 
 #include <catch2/catch.hpp>
@@ -170,7 +170,7 @@ TEST_CASE("Frozen layers stay, and the others have the gradients that they have 
   CHECK_FALSE(stages[1].wire_in[0].gradient);
   CHECK(stages[2].wire_in[0].gradient);
   CHECK(stages[2].trained_elements == 0);
-  for (auto const& x : stages[0].tensors) CHECK(x.where != lower::place::kept);
+  for (auto const& x : stages[0].tensors) CHECK(x.where != table::place::kept);
 }
 
 TEST_CASE("Tied weights train to the same bits on any number of workers", "[tied]") {

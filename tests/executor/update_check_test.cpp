@@ -2,15 +2,15 @@
 #include <foal/executor/update_check.hpp>
 
 #include <foal/data/memory.hpp>
-#include <foal/delay/discrepancy_correction.hpp>
 #include <foal/layer/batch_norm.hpp>
 #include <foal/layer/flatten.hpp>
 #include <foal/layer/loss/cross_entropy.hpp>
-#include <foal/optim/adam.hpp>
-#include <foal/optim/averaged.hpp>
-#include <foal/optim/momentum.hpp>
-#include <foal/schedule/gpipe.hpp>
-#include <foal/schedule/pipemare.hpp>
+#include <foal/policy/delay/discrepancy_correction.hpp>
+#include <foal/policy/optim/adam.hpp>
+#include <foal/policy/optim/averaged.hpp>
+#include <foal/policy/optim/momentum.hpp>
+#include <foal/schedule/rules/gpipe.hpp>
+#include <foal/schedule/rules/pipemare.hpp>
 #include <foal/trainer.hpp>
 
 #include <algorithm>

@@ -1,16 +1,16 @@
 // Wires of 8-bit integers: what layers see, the same bits on any workers, error feedback, a quarter of the bytes, the same
 // accuracy.
-#include <foal/accumulate/accumulate.hpp>
 #include <foal/data/handwritten.hpp>
-#include <foal/delay/discrepancy_correction.hpp>
 #include <foal/layer/loss/cross_entropy.hpp>
-#include <foal/optim/adam.hpp>
-#include <foal/optim/momentum.hpp>
-#include <foal/schedule/async_1f1b.hpp>
-#include <foal/schedule/gpipe.hpp>
-#include <foal/schedule/pipemare.hpp>
-#include <foal/schedule/recompute.hpp>
-#include <foal/schedule/sequential.hpp>
+#include <foal/policy/accumulate.hpp>
+#include <foal/policy/delay/discrepancy_correction.hpp>
+#include <foal/policy/optim/adam.hpp>
+#include <foal/policy/optim/momentum.hpp>
+#include <foal/schedule/rules/async_1f1b.hpp>
+#include <foal/schedule/rules/gpipe.hpp>
+#include <foal/schedule/rules/pipemare.hpp>
+#include <foal/schedule/rules/recompute.hpp>
+#include <foal/schedule/rules/sequential.hpp>
 #include <foal/trainer.hpp>
 
 #include <catch2/catch.hpp>
@@ -208,21 +208,21 @@ TEST_CASE("A value that is not finite is seen behind a quantised wire", "[wire]"
 }
 
 TEST_CASE("A shorter microbatch leaves the errors of positions that it has not, in every sample", "[wire]") {
-  lower::run_tables t;
+  table::run_tables t;
   t.device = lower::device_of<device::host, float>();
   lower::convert_int8<device::host, float>(t);
   void* const workspace = t.device.allocate(device::host::workspace_bytes);
   void* const d = t.device.make(workspace, device::host::workspace_bytes);
   int const samples = 3, most = 5, width = 4;
-  lower::stage_table stage;
+  table::stage_table stage;
   for (int id : {0, 1, 2}) {  // computed, sent, owed
-    lower::tensor x;
+    table::tensor x;
     x.sample = sequence(width, most, 1);
     x.elements = {0, x.sample.size()};
     if (id == 1) x.element_bytes = 1, x.scale_row = width;
     stage.tensors.push_back(x);
   }
-  lower::step const narrow{lower::step::kind::narrow, -1, 0, 1, 2}, widen{lower::step::kind::widen, -1, 1, 0};
+  table::step const narrow{table::step::kind::narrow, -1, 0, 1, 2}, widen{table::step::kind::widen, -1, 1, 0};
   std::vector<float> owed(static_cast<std::size_t>(samples * most * width), 0.0F), oracle = owed;
   for (int const length : {5, 3, 1, 4, 5, 0}) {  // 0: as long as can be
     lengths_of_axes const n{{length, 0}};

@@ -16,15 +16,15 @@ struct shuffled_workers {
   long long blocked = 0;
 
   shuffled_workers(choice const& c, int count, long long minibatches, unsigned seed) {
-    lower::run_tables const t = test::tables_of(c);
-    executor::run_values const values{test::bit_samples, c.n, count, 5, false, 64, false};
+    table::run_tables const t = test::tables_of(c);
+    table::run_values const values{test::bit_samples, c.n, count, 5, false, 64, false};
     executor::run_memory memory(t, values, test::shares(t.ranks, count));
     for (executor::bound_stage& b : memory.stages())
       for (bool buffer : {false, true})
         for (auto const& p : buffer ? b.table->buffers : b.table->parameters)
           t.initialise(p, values.seed, t.initialise_value,
                        (buffer ? b.buffers : b.w) + static_cast<std::size_t>(p.offset) * t.scalar_bytes);
-    lower::phase_table const& phase = t.phases.back();
+    table::phase_table const& phase = t.phases.back();
     schedule::program program = phase.program;
     schedule::program_view const view = program.view();
     memory.reset_phase(phase, phase.program_delays);

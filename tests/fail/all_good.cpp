@@ -1,8 +1,8 @@
 // The passing twin of every *_fail.cpp: what they get wrong, done right. It must compile with the flags they fail with.
 #include <foal/checkpoint/safetensors.hpp>
-#include <foal/delay/chain.hpp>
 #include <foal/layer/relu.hpp>
-#include <foal/optim/averaged.hpp>
+#include <foal/policy/delay/chain.hpp>
+#include <foal/policy/optim/averaged.hpp>
 
 #include "net.hpp"
 

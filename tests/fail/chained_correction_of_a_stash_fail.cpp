@@ -1,6 +1,6 @@
 // expected-error: cannot use this delay policy .Policy. with foal::versions::stash, because its correction of B has no effect
 // T2 beside weight stashing, hidden in a chain: B already reads what F read.
-#include <foal/delay/chain.hpp>
+#include <foal/policy/delay/chain.hpp>
 
 #include "net.hpp"
 

@@ -7,15 +7,15 @@
 #include <string_view>
 #include <vector>
 
-#include <foal/schedule/analysis.hpp>
-#include <foal/schedule/channel.hpp>
-#include <foal/schedule/frozen.hpp>
+#include <foal/schedule/cost/analysis.hpp>
+#include <foal/schedule/draw/svg.hpp>
+#include <foal/schedule/draw/text.hpp>
 #include <foal/schedule/parse.hpp>
-#include <foal/schedule/recompute.hpp>
-#include <foal/schedule/replay.hpp>
-#include <foal/schedule/svg.hpp>
-#include <foal/schedule/synchronous_phase.hpp>
-#include <foal/schedule/text.hpp>
+#include <foal/schedule/proof/channel.hpp>
+#include <foal/schedule/proof/replay.hpp>
+#include <foal/schedule/rules/frozen.hpp>
+#include <foal/schedule/rules/recompute.hpp>
+#include <foal/schedule/rules/synchronous_phase.hpp>
 
 namespace {
 

@@ -2,7 +2,6 @@
 
 #include <catch2/catch.hpp>
 
-#include <foal/delay/discrepancy_correction.hpp>
 #include <foal/device/host.hpp>
 #include <foal/layer/batch_norm.hpp>
 #include <foal/layer/linear.hpp>
@@ -10,12 +9,13 @@
 #include <foal/layer/loss/mean_squared_error.hpp>
 #include <foal/layer/relu.hpp>
 #include <foal/lower/describe.hpp>
-#include <foal/lr/base.hpp>
-#include <foal/lr/reschedule.hpp>
-#include <foal/optim/adam.hpp>
-#include <foal/optim/momentum.hpp>
-#include <foal/schedule/gpipe.hpp>
-#include <foal/schedule/pipemare.hpp>
+#include <foal/policy/delay/discrepancy_correction.hpp>
+#include <foal/policy/lr/base.hpp>
+#include <foal/policy/lr/reschedule.hpp>
+#include <foal/policy/optim/adam.hpp>
+#include <foal/policy/optim/momentum.hpp>
+#include <foal/schedule/rules/gpipe.hpp>
+#include <foal/schedule/rules/pipemare.hpp>
 
 namespace lowering {
 
@@ -40,7 +40,7 @@ struct lowered {
   foal::clip::none clip{};
   foal::initialisation::declared initial{};
 
-  foal::lower::run_tables tables(int ranks, int n) const {
+  foal::table::run_tables tables(int ranks, int n) const {
     foal::lower::policy_values<Loss, Schedule, Optimizer, foal::lr::constant, Delay, Warmup, foal::clip::none,
                                foal::initialisation::declared> const values{loss,  schedule, optimizer, rate,
                                                                             delay, warmup,   clip,      initial};

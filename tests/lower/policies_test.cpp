@@ -1,9 +1,9 @@
 // The update as one pass: the order of its parts, and what it leaves behind.
-#include <foal/delay/none.hpp>
 #include <foal/device/host.hpp>
 #include <foal/lower/policies.hpp>
-#include <foal/optim/momentum.hpp>
-#include <foal/optim/sgd.hpp>
+#include <foal/policy/delay/none.hpp>
+#include <foal/policy/optim/momentum.hpp>
+#include <foal/policy/optim/sgd.hpp>
 
 #include <catch2/catch.hpp>
 #include <vector>
@@ -38,8 +38,8 @@ struct counting {
 };
 
 template <class S, class Optimizer, class Delay>
-lower::update_call call(test::host_device& d, Optimizer const& optimizer, Delay const& policy) {
-  lower::update_call c;
+table::update_call call(test::host_device& d, Optimizer const& optimizer, Delay const& policy) {
+  table::update_call c;
   c.device = &d.device;
   c.optimizer = &optimizer;
   c.delay = &policy;

@@ -2,20 +2,20 @@
 #include <cmath>
 #include <limits>
 
-#include <foal/clip/clip.hpp>
-#include <foal/delay/chain.hpp>
-#include <foal/delay/discrepancy_correction.hpp>
-#include <foal/delay/none.hpp>
 #include <foal/layer/loss/cross_entropy.hpp>
-#include <foal/lr/base.hpp>
-#include <foal/lr/reschedule.hpp>
-#include <foal/optim/adam.hpp>
-#include <foal/optim/averaged.hpp>
-#include <foal/optim/momentum.hpp>
-#include <foal/optim/sgd.hpp>
-#include <foal/schedule/pipemare.hpp>
+#include <foal/policy/clip.hpp>
+#include <foal/policy/delay/chain.hpp>
+#include <foal/policy/delay/discrepancy_correction.hpp>
+#include <foal/policy/delay/none.hpp>
+#include <foal/policy/lr/base.hpp>
+#include <foal/policy/lr/reschedule.hpp>
+#include <foal/policy/optim/adam.hpp>
+#include <foal/policy/optim/averaged.hpp>
+#include <foal/policy/optim/momentum.hpp>
+#include <foal/policy/optim/sgd.hpp>
+#include <foal/policy/warmup.hpp>
+#include <foal/schedule/rules/pipemare.hpp>
 #include <foal/trainer.hpp>
-#include <foal/warmup/warmup.hpp>
 
 #include <catch2/catch.hpp>
 

@@ -5,14 +5,14 @@
 #include <vector>
 
 #include <foal/data/parallel_source.hpp>
-#include <foal/delay/discrepancy_correction.hpp>
 #include <foal/layer/loss/cross_entropy.hpp>
 #include <foal/layer/loss/mean_squared_error.hpp>
-#include <foal/optim/adam.hpp>
-#include <foal/schedule/async_1f1b.hpp>
-#include <foal/schedule/gpipe.hpp>
-#include <foal/schedule/pipemare.hpp>
-#include <foal/schedule/recompute.hpp>
+#include <foal/policy/delay/discrepancy_correction.hpp>
+#include <foal/policy/optim/adam.hpp>
+#include <foal/schedule/rules/async_1f1b.hpp>
+#include <foal/schedule/rules/gpipe.hpp>
+#include <foal/schedule/rules/pipemare.hpp>
+#include <foal/schedule/rules/recompute.hpp>
 #include <foal/trainer.hpp>
 #include <foal/zoo/gpt.hpp>
 #include <foal/zoo/transformer.hpp>

@@ -16,23 +16,23 @@
 namespace {
 
 using namespace foal;
-using lower::place;
-using kind = lower::step::kind;
+using table::place;
+using kind = table::step::kind;
 
 template <class Net>
-std::vector<lower::stage_table> tables(bool split = false) {
+std::vector<table::stage_table> tables(bool split = false) {
   auto const& d = Net::description;
-  std::vector<lower::layer_functions> const functions(static_cast<std::size_t>(d.size));
+  std::vector<table::layer_functions> const functions(static_cast<std::size_t>(d.size));
   return lower::lower_stages(d.row, d.size, d.stages, {1, {d.input}, {}}, split, functions.data());
 }
 
-lower::tensor const& tensor_of(lower::stage_table const& t, int id) {
+table::tensor const& tensor_of(table::stage_table const& t, int id) {
   REQUIRE(id >= 0);
   return t.tensors[static_cast<std::size_t>(id)];
 }
 
 /// The tensors of a place, by number.
-std::vector<int> in(lower::stage_table const& t, place where) {
+std::vector<int> in(table::stage_table const& t, place where) {
   std::vector<int> all;
   for (std::size_t i = 0; i < t.tensors.size(); ++i)
     if (t.tensors[i].where == where) all.push_back(static_cast<int>(i));
@@ -46,9 +46,9 @@ struct grouped : stages<input<4>, linear<8>, stage<foal::tanh, residual<linear<8
 struct image_net : stages<input<2, 6, 6>, conv<3, 3>, relu, flatten, dropout<50>, linear<2>> {};
 
 /// Everything that holds for any stage of any model.
-void check_sound(std::vector<lower::stage_table> const& stages) {
+void check_sound(std::vector<table::stage_table> const& stages) {
   for (std::size_t s = 0; s < stages.size(); ++s) {
-    lower::stage_table const& t = stages[s];
+    table::stage_table const& t = stages[s];
     CAPTURE(s);
     bool const first = s == 0, last = s + 1 == stages.size();
     // what one stage sends is what the next one receives
@@ -69,7 +69,7 @@ void check_sound(std::vector<lower::stage_table> const& stages) {
     std::set<int> written;
     for (int id : in(t, place::wire_in)) written.insert(id);
     for (std::size_t i = 0; i < t.forward.size(); ++i) {
-      lower::step const& step = t.forward[i];
+      table::step const& step = t.forward[i];
       REQUIRE(written.count(step.x) == 1);
       if (step.what == kind::add) REQUIRE(written.count(step.other) == 1);
       if (step.y != step.x) REQUIRE(tensor_of(t, step.y).where != place::wire_in);
@@ -83,7 +83,7 @@ void check_sound(std::vector<lower::stage_table> const& stages) {
     for (int id : out) REQUIRE(written.count(id) == 1);
     written.clear();
     for (int id : in(t, place::gradient_in)) written.insert(id);
-    for (lower::step const& step : t.backward) {  // layer: from y to x; the others: from x (and other) to y
+    for (table::step const& step : t.backward) {  // layer: from y to x; the others: from x (and other) to y
       if (step.what == kind::layer) {
         REQUIRE(written.count(step.y) == 1);
         if (step.x >= 0) written.insert(step.x);
@@ -185,8 +185,8 @@ TEST_CASE("A skip passes through the stages between its ends", "[lower]") {
   CHECK(t[2].wire_in[1].extent == features(8));
   CHECK(t[2].wire_in[1].entry == 1);
   // The stage between copies the skip from wire to wire, forward and backward, and keeps nothing of it.
-  auto const count = [](std::vector<lower::step> const& steps, kind what) {
-    return std::count_if(steps.begin(), steps.end(), [what](lower::step const& s) { return s.what == what; });
+  auto const count = [](std::vector<table::step> const& steps, kind what) {
+    return std::count_if(steps.begin(), steps.end(), [what](table::step const& s) { return s.what == what; });
   };
   CHECK(count(t[2].forward, kind::copy) == 1);
   CHECK(count(t[2].backward, kind::copy) == 1);
@@ -205,7 +205,7 @@ TEST_CASE("Where W is an op of its own, output gradients are kept for it", "[low
     CAPTURE(s);
     CHECK(together[s].backward_weight.empty());
     REQUIRE(apart[s].backward_weight.size() == 1);
-    lower::step const& w = apart[s].backward_weight[0];
+    table::step const& w = apart[s].backward_weight[0];
     CHECK(apart[s].layers[static_cast<std::size_t>(w.layer)].parameters == 2);
     CHECK(tensor_of(apart[s], w.y).last == until::W);
     CHECK((tensor_of(apart[s], w.y).where == place::kept || tensor_of(apart[s], w.y).where == place::gradient_in));

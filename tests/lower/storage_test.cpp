@@ -19,15 +19,15 @@
 namespace {
 
 using namespace foal;
-using lower::place;
-using lower::stage_table;
-using lower::step;
-using kind = lower::step::kind;
+using table::place;
+using table::stage_table;
+using table::step;
+using kind = table::step::kind;
 
 template <class Net>
 std::vector<stage_table> tables(bool split) {
   auto const& d = Net::description;
-  std::vector<lower::layer_functions> const functions(static_cast<std::size_t>(d.size));
+  std::vector<table::layer_functions> const functions(static_cast<std::size_t>(d.size));
   foal::detail::input_list inputs;
   inputs.count = d.inputs;
   for (int e = 0; e < d.inputs; ++e) inputs.sample[e] = d.input_entry[e];
@@ -122,7 +122,7 @@ std::vector<std::vector<int>> run(stage_table const& t, std::vector<step> const&
 }
 
 /// Of a stored tensor: which of the types; 0: none.
-int stored_as(lower::tensor const& x) { return x.scale_row > 0 ? 1 : x.element_bytes == 2 ? 2 : 0; }
+int stored_as(table::tensor const& x) { return x.scale_row > 0 ? 1 : x.element_bytes == 2 ? 2 : 0; }
 
 void check(std::vector<stage_table> const& plain, bool split, lower::stored_types what) {
   std::vector<stage_table> stored = plain;
@@ -152,13 +152,13 @@ void check(std::vector<stage_table> const& plain, bool split, lower::stored_type
         if (p.what == kind::widen) REQUIRE((as(p.x) != 0 && as(p.y) == 0));
         if (p.what == kind::narrow) {
           REQUIRE((as(p.x) == 0 && as(p.y) != 0));
-          lower::place const to_place = b.tensors[static_cast<std::size_t>(p.y)].where;
+          table::place const to_place = b.tensors[static_cast<std::size_t>(p.y)].where;
           REQUIRE((as(p.y) != 1 || to_place == place::wire_out || to_place == place::gradient_out));  // messages alone
           // what is quantised may have an error of the same size, of its own
           bool const fed = as(p.y) == 1 && (now == op::F ? what.feedback_forward : what.feedback_backward);
           REQUIRE(fed == (p.other >= 0));
           if (fed) {
-            lower::tensor const& e = b.tensors[static_cast<std::size_t>(p.other)];
+            table::tensor const& e = b.tensors[static_cast<std::size_t>(p.other)];
             REQUIRE((e.where == place::error && e.element_bytes == 0 && e.scale_row == 0));
             REQUIRE(e.elements.per_sample == b.tensors[static_cast<std::size_t>(p.y)].elements.per_sample);
             for (auto const* steps : {&b.forward, &b.backward, &b.backward_weight})
@@ -167,7 +167,7 @@ void check(std::vector<stage_table> const& plain, bool split, lower::stored_type
         }
         lower::each_tensor(p, [&](int id) {
           if (id < 0 || b.tensors[static_cast<std::size_t>(id)].where != place::scratch) return;
-          lower::tensor const& x = b.tensors[static_cast<std::size_t>(id)];
+          table::tensor const& x = b.tensors[static_cast<std::size_t>(id)];
           REQUIRE(x.backward == (now != op::F));
           REQUIRE(x.weight == (now == op::W));
           REQUIRE((x.first_step <= static_cast<int>(i) && static_cast<int>(i) <= x.last_step));
@@ -183,9 +183,9 @@ void check(std::vector<stage_table> const& plain, bool split, lower::stored_type
       REQUIRE(b.tensors[static_cast<std::size_t>(b.loss_gradient_tensor)].element_bytes == 0);
     }
     // both ends of a wire store alike
-    for (lower::tensor const& x : b.tensors) {
+    for (table::tensor const& x : b.tensors) {
       auto const e = static_cast<std::size_t>(x.wire);
-      auto const alike = [&x](lower::wire_entry const& w) {
+      auto const alike = [&x](table::wire_entry const& w) {
         return x.element_bytes == w.element_bytes && x.scale_row == w.scale_row;
       };
       if (x.where == place::wire_in || x.where == place::gradient_out) REQUIRE(alike(b.wire_in[e]));
@@ -222,7 +222,7 @@ TEST_CASE("Activations are stored in two bytes, statistics, masks, token numbers
     for (auto const& l : stage.layers)
       for (int id : l.entry) {
         if (id < 0) continue;
-        lower::tensor const& x = stage.tensors[static_cast<std::size_t>(id)];
+        table::tensor const& x = stage.tensors[static_cast<std::size_t>(id)];
         normal += x.element_bytes == 2 ? 1 : 0;
         statistics += x.element_bytes == 0 && x.elements.fixed > 0 ? 1 : 0;
         masks += x.element_bytes == 1 ? 1 : 0;

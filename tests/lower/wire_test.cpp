@@ -14,16 +14,16 @@
 namespace {
 
 using namespace foal;
-using lower::place;
+using table::place;
 
 template <class Net>
-lower::run_tables tables(lower::stored_types what) {
+table::run_tables tables(lower::stored_types what) {
   auto const& d = Net::description;
-  std::vector<lower::layer_functions> const functions(static_cast<std::size_t>(d.size));
+  std::vector<table::layer_functions> const functions(static_cast<std::size_t>(d.size));
   foal::detail::input_list inputs;
   inputs.count = d.inputs;
   for (int e = 0; e < d.inputs; ++e) inputs.sample[e] = d.input_entry[e];
-  lower::run_tables t;
+  table::run_tables t;
   t.stages = lower::lower_stages(d.row, d.size, d.stages, inputs, false, functions.data());
   lower::store_otherwise(t.stages, what);
   return t;
@@ -41,9 +41,9 @@ struct texts : zoo::transformer<zoo::transformer_size{.encoder_layers = 1,
                                                       .target_vocabulary = 300,
                                                       .longest = 6}> {};
 
-int errors(lower::stage_table const& t, bool backward) {
+int errors(table::stage_table const& t, bool backward) {
   int n = 0;
-  for (lower::tensor const& x : t.tensors) n += x.where == place::error && x.backward == backward ? 1 : 0;
+  for (table::tensor const& x : t.tensors) n += x.where == place::error && x.backward == backward ? 1 : 0;
   return n;
 }
 
@@ -58,7 +58,7 @@ TEST_CASE("A row of a wire is a sample, the model's input and rows of less than 
   CHECK(t.stages[3].wire_in[0].scale_row == 0);  // of 3
   CHECK(t.stages[1].wire_in[0].bytes(7, 4) == 7 * (288 + 4));
   CHECK(t.stages[3].wire_in[0].bytes(7, 4) == 7 * 3 * 4);
-  for (lower::tensor const& x : t.stages[1].tensors)
+  for (table::tensor const& x : t.stages[1].tensors)
     if (x.where == place::wire_in || x.where == place::gradient_out) CHECK(x.bytes(7, 4) == 7 * (288 + 4));
   CHECK(lower::wire_bytes(t, 7, false, true) == 7 * (292 + 76 + 12));
   CHECK(lower::wire_bytes(t, 7, false, false) == 7 * 4 * (288 + 72 + 3));
@@ -107,12 +107,12 @@ TEST_CASE("The sender of a message keeps its error, what is passed on as it came
       if (x.where == place::error) CHECK(x.bytes(8, 4) == 0);
     for (auto const* steps : {&stage.forward, &stage.backward})
       for (auto const& s : *steps)
-        if (s.what == lower::step::kind::narrow) CHECK(s.other == -1);
+        if (s.what == table::step::kind::narrow) CHECK(s.other == -1);
   }
 }
 
 TEST_CASE("Feedback of activations is refused where stages are recomputed", "[wire]") {
-  lower::run_tables t;
+  table::run_tables t;
   t.phases.resize(2);
   t.phases[1].name = "some";
   t.phases[1].facts.stage.resize(3);

@@ -6,8 +6,8 @@
 #include <foal/layer/linear.hpp>
 #include <foal/layer/loss/cross_entropy.hpp>
 #include <foal/layer/tanh.hpp>
-#include <foal/optim/momentum.hpp>
-#include <foal/schedule/pipemare.hpp>
+#include <foal/policy/optim/momentum.hpp>
+#include <foal/schedule/rules/pipemare.hpp>
 #include <foal/trainer.hpp>
 #include <vector>
 

@@ -4,8 +4,8 @@
 #include <catch2/catch.hpp>
 
 #include <foal/layer/loss/cross_entropy.hpp>
-#include <foal/schedule/pipemare.hpp>
-#include <foal/schedule/recompute.hpp>
+#include <foal/schedule/rules/pipemare.hpp>
+#include <foal/schedule/rules/recompute.hpp>
 #include <foal/trainer.hpp>
 
 #include "tests/support/nets.hpp"

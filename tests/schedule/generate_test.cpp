@@ -1,15 +1,15 @@
 // The built-in schedules' lists, and schedules of a user's own.
 #include <catch2/catch.hpp>
 
-#include <foal/schedule/analysis.hpp>
-#include <foal/schedule/async_1f1b.hpp>
+#include <foal/schedule/cost/analysis.hpp>
+#include <foal/schedule/draw/text.hpp>
 #include <foal/schedule/generate.hpp>
-#include <foal/schedule/gpipe.hpp>
-#include <foal/schedule/injected.hpp>
-#include <foal/schedule/one_f_one_b.hpp>
-#include <foal/schedule/pipemare.hpp>
-#include <foal/schedule/sequential.hpp>
-#include <foal/schedule/text.hpp>
+#include <foal/schedule/rules/async_1f1b.hpp>
+#include <foal/schedule/rules/gpipe.hpp>
+#include <foal/schedule/rules/injected.hpp>
+#include <foal/schedule/rules/one_f_one_b.hpp>
+#include <foal/schedule/rules/pipemare.hpp>
+#include <foal/schedule/rules/sequential.hpp>
 
 using namespace foal::schedule;
 

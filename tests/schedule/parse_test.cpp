@@ -3,10 +3,10 @@
 
 #include <catch2/catch.hpp>
 
-#include <foal/schedule/async_1f1b.hpp>
-#include <foal/schedule/gpipe.hpp>
-#include <foal/schedule/one_f_one_b.hpp>
-#include <foal/schedule/text.hpp>
+#include <foal/schedule/draw/text.hpp>
+#include <foal/schedule/rules/async_1f1b.hpp>
+#include <foal/schedule/rules/gpipe.hpp>
+#include <foal/schedule/rules/one_f_one_b.hpp>
 
 #include "tests/support/schedules.hpp"
 

@@ -16,10 +16,10 @@
 #include <foal/layer/loss/cross_entropy.hpp>
 #include <foal/layer/relu.hpp>
 #include <foal/layer/tanh.hpp>
-#include <foal/optim/adam.hpp>
+#include <foal/policy/optim/adam.hpp>
 #include <foal/predictor.hpp>
-#include <foal/schedule/pipemare.hpp>
-#include <foal/schedule/sequential.hpp>
+#include <foal/schedule/rules/pipemare.hpp>
+#include <foal/schedule/rules/sequential.hpp>
 #include <foal/trainer.hpp>
 #include <foal/zoo/transformer.hpp>
 

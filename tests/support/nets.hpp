@@ -9,10 +9,10 @@
 #include <random>
 #include <vector>
 
-#include <foal/executor/engine.hpp>
 #include <foal/layer/linear.hpp>
 #include <foal/layer/tanh.hpp>
 #include <foal/model/stages.hpp>
+#include <foal/trainer/engine.hpp>
 
 namespace foal::test {
 

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include <foal/schedule/unit.hpp>
+#include <foal/schedule/rules/unit.hpp>
 
 namespace foal::test {
 

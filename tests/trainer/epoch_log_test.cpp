@@ -12,15 +12,15 @@ namespace {
 using foal::detail::epoch_log;
 
 /// As much of a run's tables as the lines need: one phase, a rate that tells its moment.
-foal::lower::run_tables tables() {
-  foal::lower::run_tables t;
+foal::table::run_tables tables() {
+  foal::table::run_tables t;
   t.phases.resize(1);
   t.phases[0].facts.stage.resize(1);
   t.phases[0].facts.stage[0].tau_fwd = 0.5;
   t.rate = [](void const*, foal::lr::moment m) { return static_cast<double>(m.update) + m.tau; };
   return t;
 }
-foal::lower::run_tables const run = tables();
+foal::table::run_tables const run = tables();
 
 foal::detail::fit_facts facts(long long evaluate_every = 0) {
   return {.tables = &run, .per_epoch = 10, .most = 5, .evaluate_every = evaluate_every, .samples = 80};

@@ -1,9 +1,9 @@
 // The stage sizes of ResNet-50, and what old weight versions of 107 stages cost: the figures that examples/memory shows.
 #include <catch2/catch.hpp>
-#include <foal/schedule/analysis.hpp>
-#include <foal/schedule/async_1f1b.hpp>
+#include <foal/schedule/cost/analysis.hpp>
 #include <foal/schedule/generate.hpp>
-#include <foal/schedule/pipemare.hpp>
+#include <foal/schedule/rules/async_1f1b.hpp>
+#include <foal/schedule/rules/pipemare.hpp>
 
 #include "examples/utilisation/resnet50_sizes.hpp"
 

@@ -1,9 +1,9 @@
 // Layers of images, and the policies that other nets have not: in double too where they are for it.
 #include <foal/foal.hpp>
-#include <foal/optim/averaged.hpp>
-#include <foal/schedule/recompute.hpp>
-#include <foal/storage/storage.hpp>
-#include <foal/wire/wire.hpp>
+#include <foal/policy/optim/averaged.hpp>
+#include <foal/policy/storage.hpp>
+#include <foal/policy/wire.hpp>
+#include <foal/schedule/rules/recompute.hpp>
 #include <foal/zoo/resnet.hpp>
 
 namespace {

@@ -8,8 +8,8 @@
 #include <foal/report/rows.hpp>
 #include <foal/report/trace_json.hpp>
 #include <foal/report/trace_svg.hpp>
-#include <foal/schedule/svg.hpp>
-#include <foal/schedule/text.hpp>
+#include <foal/schedule/draw/svg.hpp>
+#include <foal/schedule/draw/text.hpp>
 
 namespace {
 

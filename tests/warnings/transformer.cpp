@@ -1,8 +1,8 @@
 // Layers of sequences, in a net that draws its dropout and shares its embedding, with text around it.
 #include <foal/layer/loss/cross_entropy.hpp>
-#include <foal/optim/adam.hpp>
+#include <foal/policy/optim/adam.hpp>
 #include <foal/predictor.hpp>
-#include <foal/schedule/pipemare.hpp>
+#include <foal/schedule/rules/pipemare.hpp>
 #include <foal/text.hpp>
 #include <foal/trainer.hpp>
 #include <foal/transformer.hpp>

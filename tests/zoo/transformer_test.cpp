@@ -1,11 +1,11 @@
 // Transformers: stages as the paper counts them, gradients, bits on any workers and lengths, what padding changes.
 #include <foal/layer/loss/cross_entropy.hpp>
-#include <foal/optim/adam.hpp>
-#include <foal/schedule/async_1f1b.hpp>
-#include <foal/schedule/gpipe.hpp>
-#include <foal/schedule/pipemare.hpp>
-#include <foal/schedule/recompute.hpp>
-#include <foal/schedule/sequential.hpp>
+#include <foal/policy/optim/adam.hpp>
+#include <foal/schedule/rules/async_1f1b.hpp>
+#include <foal/schedule/rules/gpipe.hpp>
+#include <foal/schedule/rules/pipemare.hpp>
+#include <foal/schedule/rules/recompute.hpp>
+#include <foal/schedule/rules/sequential.hpp>
 #include <foal/trainer.hpp>
 #include <foal/zoo/gpt.hpp>
 #include <foal/zoo/transformer.hpp>

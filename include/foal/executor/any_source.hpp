@@ -9,7 +9,7 @@
 #include <foal/data/sequence.hpp>
 #include <foal/data/source.hpp>
 #include <foal/executor/check_source.hpp>
-#include <foal/executor/tables.hpp>
+#include <foal/table/run_values.hpp>
 
 namespace foal::executor {
 
@@ -57,9 +57,9 @@ void check_microbatch_size(Batches const& from, int expected) {
 /// on an axis, and write inputs and targets one sample after the other without padding; where they have ragged() too, they
 /// are so only if it gives true.
 template <class S, class Target, class Batches>
-source_functions source_of(Batches const& from, long long shift = 0) {
+table::source_functions source_of(Batches const& from, long long shift = 0) {
   static_assert(sizeof(gives_batches<S, Target, Batches>) > 0);
-  source_functions f;
+  table::source_functions f;
   if constexpr (gives_batches<S, Target, Batches>::complete) {
     f.self = &from;
     f.shift = shift;
@@ -96,7 +96,7 @@ source_functions source_of(Batches const& from, long long shift = 0) {
 /// source.
 template <class S, class Target>
 struct any_source {
-  evaluation_source functions{};
+  table::evaluation_source functions{};
   source_facts facts{};
 
   any_source() = default;
@@ -127,7 +127,7 @@ struct any_source {
                                           static_cast<Target*>(t) + static_cast<std::ptrdiff_t>(i) * source.target_size());
                   }},
         facts(facts_of_source(from)),
-        look_([](void const* self, source_facts const& f, lower::loss_functions const& loss, int classes) {
+        look_([](void const* self, source_facts const& f, table::loss_functions const& loss, int classes) {
           executor::check_targets<Target>(*static_cast<Source const*>(self), f, loss, classes);
         }) {}
 
@@ -137,7 +137,7 @@ struct any_source {
     functions.self = order.get();
     functions.samples = from.size();
     functions.sample = [](void const* self, long long i) { return static_cast<by_length<Source> const*>(self)->at(i); };
-    look_ = [](void const* self, source_facts const& f, lower::loss_functions const& loss, int classes) {
+    look_ = [](void const* self, source_facts const& f, table::loss_functions const& loss, int classes) {
       executor::check_targets<Target>(*static_cast<by_length<Source> const*>(self)->source, f, loss, classes);
     };
     functions.lengths = [](void const* self, long long first, int n) {
@@ -162,7 +162,7 @@ struct any_source {
   }
 
   /// See check_targets().
-  void check_targets(lower::loss_functions const& loss, int classes) const {
+  void check_targets(table::loss_functions const& loss, int classes) const {
     if (look_ != nullptr) look_(functions.self, facts, loss, classes);
   }
 
@@ -174,7 +174,7 @@ struct any_source {
     explicit by_length(Source const& from) : source(&from), order(data::sequence_order(from)) {}
     long long at(long long i) const { return order[static_cast<std::size_t>(i)]; }
   };
-  void (*look_)(void const* self, source_facts const&, lower::loss_functions const&, int classes) = nullptr;
+  void (*look_)(void const* self, source_facts const&, table::loss_functions const&, int classes) = nullptr;
   std::shared_ptr<void const> owned_;
 };
 

@@ -7,7 +7,7 @@
 #include <string_view>
 
 #include <foal/core/error.hpp>
-#include <foal/lower/run_tables.hpp>
+#include <foal/table/run_tables.hpp>
 
 namespace foal::executor {
 
@@ -15,8 +15,8 @@ namespace foal::executor {
 using owned = std::unique_ptr<void, void (*)(void*)>;
 
 /// Throws what the device throws where it has none left.
-inline owned allocate_block(lower::device_functions const& d, std::size_t bytes) { return {d.allocate(bytes), d.release}; }
-inline owned make_device(lower::device_functions const& d, void* workspace) {
+inline owned allocate_block(table::device_functions const& d, std::size_t bytes) { return {d.allocate(bytes), d.release}; }
+inline owned make_device(table::device_functions const& d, void* workspace) {
   return {d.make(workspace, d.workspace_bytes), d.destroy};
 }
 

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include <foal/executor/microbatch_lengths.hpp>
-#include <foal/executor/tables.hpp>
+#include <foal/table/run_values.hpp>
 #include <foal/transport/local.hpp>
 
 namespace foal::executor {
@@ -79,15 +79,15 @@ struct borrowed_parameter {
 };
 
 struct bound_stage {
-  lower::stage_table const* table = nullptr;
+  table::stage_table const* table = nullptr;
   int number = 0, worker = 0, rank = 0;
   void* device = nullptr;  ///< the worker's
 
   std::byte* w = nullptr;
   std::byte* g = nullptr;
   std::byte* buffers = nullptr;
-  std::byte* states[lower::most_states]{};        ///< the optimizer's: laid out as w
-  std::byte* delay_states[lower::most_states]{};  ///< laid out as w, or packed
+  std::byte* states[table::most_states]{};        ///< the optimizer's: laid out as w
+  std::byte* delay_states[table::most_states]{};  ///< laid out as w, or packed
   bool delay_packed = true;
   bool delay_acts = false;  ///< the delay policy changes something here, in the asynchronous phase
   bool has_delay_states = false;
@@ -114,7 +114,7 @@ struct bound_stage {
   std::uint32_t length_slots_in = 1, length_slots_out = 1;
 
   // What follows changes as the run goes on; only the stage's worker touches it.
-  std::vector<lower::layer_call> calls;     ///< of each layer: prepared once, filled in by each op
+  std::vector<table::layer_call> calls;     ///< of each layer: prepared once, filled in by each op
   std::vector<microbatch_lengths> lengths;  ///< of microbatch m at m mod size; empty: always the largest
   long long updates = 0;                    ///< from the start of the run
   std::uint32_t version = 0;                ///< updates in this phase
@@ -122,7 +122,7 @@ struct bound_stage {
   double weight = 0;
   std::vector<microbatch_lengths> ahead;    ///< last stage: of a microbatch whose targets are counted; or empty
   int refused = -1;                         ///< the statistic that would not have been finite after an F; -1: none
-  lower::update_bounds bounds{};            ///< on what the stage's next update reads
+  table::update_bounds bounds{};            ///< on what the stage's next update reads
   bool bounded = false;                     ///< they are known
   int accumulated = 0;                      ///< microbatches whose W waits for the last one of the minibatch
   int backwards = 0;                        ///< B of the minibatch that have been run
@@ -150,7 +150,7 @@ struct bound_stage {
   bool continues_segment() const { return facts.head >= 0 && facts.head < number; }
 
   /// Start of the array that parameter p has in a set.
-  void* in_set(weight_set set, lower::parameter_row const& p, std::size_t scalar_bytes) const {
+  void* in_set(weight_set set, table::parameter_row const& p, std::size_t scalar_bytes) const {
     if (!set.packed) return set.base + static_cast<std::size_t>(p.offset) * scalar_bytes;
     if (p.backward_offset >= 0) return set.base + static_cast<std::size_t>(p.backward_offset) * scalar_bytes;
     return w + static_cast<std::size_t>(p.offset) * scalar_bytes;  // not read; live, so that it is always a valid pointer
@@ -160,10 +160,10 @@ struct bound_stage {
   }
   /// The delay policy has all that it needs in the phase at work.
   bool compensates(int arrays) const { return asynchronous && delay_acts && (arrays == 0 || has_delay_states); }
-  bool delay_acts_on(lower::parameter_row const& p) const {
-    return p.kind == lower::ownership::trained && (!delay_packed || p.backward_offset >= 0);
+  bool delay_acts_on(table::parameter_row const& p) const {
+    return p.kind == table::ownership::trained && (!delay_packed || p.backward_offset >= 0);
   }
-  void* delay_state(int k, lower::parameter_row const& p, std::size_t scalar_bytes) const {
+  void* delay_state(int k, table::parameter_row const& p, std::size_t scalar_bytes) const {
     if (delay_states[k] == nullptr) return nullptr;
     return delay_states[k] + static_cast<std::size_t>(delay_packed ? p.backward_offset : p.offset) * scalar_bytes;
   }
@@ -175,7 +175,7 @@ struct bound_stage {
 namespace detail {
 
 /// Where a parameter or buffer lies in an array laid out by the stage's offsets.
-inline std::byte* in(run_tables const& t, std::byte* base, lower::parameter_row const& p) {
+inline std::byte* in(table::run_tables const& t, std::byte* base, table::parameter_row const& p) {
   return base + static_cast<std::size_t>(p.offset) * t.scalar_bytes;
 }
 

@@ -7,12 +7,12 @@ namespace foal::executor {
 
 /// Writes what ops leave alone: the device, shapes, the number of samples, where buffers and gradients lie. Needs a stage
 /// whose table, device, gradients and buffers are bound. Allocates.
-inline void prepare_calls(bound_stage& b, run_tables const& t, run_values const& v) {
-  lower::stage_table const& s = *b.table;
+inline void prepare_calls(bound_stage& b, table::run_tables const& t, table::run_values const& v) {
+  table::stage_table const& s = *b.table;
   b.calls.assign(s.layers.size(), {});
   for (std::size_t i = 0; i < s.layers.size(); ++i) {
-    lower::layer_row const& l = s.layers[i];
-    lower::layer_call& c = b.calls[i];
+    table::layer_row const& l = s.layers[i];
+    table::layer_call& c = b.calls[i];
     c.device = b.device;
     c.in = l.in;
     c.out = l.out;
@@ -31,7 +31,7 @@ inline void prepare_calls(bound_stage& b, run_tables const& t, run_values const&
 
 /// Writes the shapes, bounds and number of samples that a call has in a microbatch, which has `samples` samples. Needs a
 /// stage whose microbatches have lengths (b.lengths is not empty).
-inline void give_lengths(lower::layer_call& c, bound_stage const& b, lower::layer_row const& l, std::uint32_t microbatch,
+inline void give_lengths(table::layer_call& c, bound_stage const& b, table::layer_row const& l, std::uint32_t microbatch,
                          int samples) {
   microbatch_lengths const& of = b.lengths[microbatch % b.lengths.size()];
   c.in = at_length(l.in, of.all());

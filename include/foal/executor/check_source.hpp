@@ -9,8 +9,8 @@
 #include <foal/core/error.hpp>
 #include <foal/data/sequence.hpp>
 #include <foal/data/source.hpp>
-#include <foal/lower/functions.hpp>
 #include <foal/model/input.hpp>
+#include <foal/table/functions.hpp>
 #include <foal/tensor/shape.hpp>
 
 namespace foal::executor {
@@ -128,7 +128,7 @@ inline std::string misfit_sentence(std::string const& where, long long target, i
 /// Looks at the targets of all samples of a source that does not say below which number they are, if the loss takes class
 /// numbers. Throws foal::error with the first sample whose target the model has no class for. Needs check_source().
 template <class Target, class Source>
-void check_targets(Source const& from, source_facts const& f, lower::loss_functions const& loss, int classes) {
+void check_targets(Source const& from, source_facts const& f, table::loss_functions const& loss, int classes) {
   if (f.classes != 0 || loss.count == nullptr) return;
   int const size = f.axes == 0 ? f.target_size : f.longest[f.axes - 1];
   std::vector<Target> t(static_cast<std::size_t>(size));
@@ -137,7 +137,7 @@ void check_targets(Source const& from, source_facts const& f, lower::loss_functi
       from.write_target(i, size, t.data());
     else
       from.write_target(i, t.data());
-    lower::target_counts const found = loss.count(t.data(), size, classes);
+    table::target_counts const found = loss.count(t.data(), size, classes);
     if (found.misfit >= 0) throw error(misfit_sentence(sentence("sample ", i), found.value, classes));
   }
 }

@@ -2,12 +2,12 @@
 #pragma once
 
 #include <foal/core/error.hpp>
-#include <foal/executor/tables.hpp>
+#include <foal/table/run_values.hpp>
 
 namespace foal::executor {
 
 /// most_ranks: that the schedule takes of so many stages. threaded: the executor has more than one worker.
-inline void check_values(run_values const& v, int stages, int ranks, int most_ranks, bool threaded) {
+inline void check_values(table::run_values const& v, int stages, int ranks, int most_ranks, bool threaded) {
   constexpr int most = 1 << 20;
   require(v.microbatch_size >= 1 && v.microbatch_size <= most && v.microbatches >= 1 && v.microbatches <= most,
           "cannot make a run of ", v.microbatches, " microbatches of ", v.microbatch_size,

@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <limits>
 
-#include <foal/lower/run_tables.hpp>
 #include <foal/schedule/op.hpp>
+#include <foal/table/run_tables.hpp>
 
 namespace foal::executor {
 
@@ -40,12 +40,12 @@ copy_distance distance_of_copies(schedule::program_view view, CopiedByForward co
 /// When a worker is in period p of the last program, no minibatch from p + this on has been begun, whatever the number of
 /// workers: each stage is ahead of the next one by at most the slots of the wire between them, and one that a wire between
 /// workers has to spare.
-inline long long most_begun(lower::run_tables const& t, schedule::program_view view) {
+inline long long most_begun(table::run_tables const& t, schedule::program_view view) {
   int const n = view.size.microbatches;
   long long slots = 0, early = 0;
   for (std::size_t s = 1; s < t.stages.size(); ++s) {
     int most = 0;
-    for (lower::phase_table const& phase : t.phases) {
+    for (table::phase_table const& phase : t.phases) {
       schedule::stage_facts const& f = phase.facts.stage[s];
       most = std::max({most, f.wire_transit, f.wire_kept, f.wire_recompute});
     }

@@ -11,8 +11,8 @@
 #include <vector>
 
 #include <foal/core/denormals.hpp>
-#include <foal/core/pause.hpp>
 #include <foal/core/role.hpp>
+#include <foal/core/spin_pause.hpp>
 #include <foal/executor/worker.hpp>
 
 namespace foal::executor {

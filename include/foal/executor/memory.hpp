@@ -7,7 +7,8 @@
 #include <foal/executor/arena.hpp>
 #include <foal/executor/calls.hpp>
 #include <foal/executor/minibatch_targets.hpp>
-#include <foal/executor/run_plan.hpp>
+#include <foal/executor/tied.hpp>
+#include <foal/plan/run_plan.hpp>
 
 namespace foal::executor {
 
@@ -15,7 +16,7 @@ namespace foal::executor {
 class run_memory {
  public:
   /// worker_of: of each rank, 0 to values.workers - 1, ascending.
-  run_memory(run_tables const& tables, run_values const& values, std::vector<int> worker_of)
+  run_memory(table::run_tables const& tables, table::run_values const& values, std::vector<int> worker_of)
       : tables_(tables),
         values_(values),
         plan_(tables, values, std::move(worker_of)),
@@ -42,7 +43,7 @@ class run_memory {
   std::size_t allocated_bytes() const { return allocated_; }
 
   /// Channels empty, no version read yet: the state in which a phase starts.
-  void reset_phase(phase_table const& phase, std::vector<int> const& injected) {
+  void reset_phase(table::phase_table const& phase, std::vector<int> const& injected) {
     for (auto& c : forward_) c.reset();
     for (auto& c : gradient_) c.reset();
     for (auto& c : again_) c.reset();
@@ -108,7 +109,7 @@ class run_memory {
     std::size_t const last = stages_.size() - 1;
     std::vector<std::vector<ring>> wires(stages_.size()), gradients(stages_.size()), again(stages_.size() + 1);
     for (std::size_t s = 0; s <= last; ++s) {
-      lower::stage_table const& t = tables_.stages[s];
+      table::stage_table const& t = tables_.stages[s];
       stage_plan const& p = plan_.stage(s);
       for (std::size_t e = 0; e < t.wire_in.size(); ++e) {
         std::size_t const slot = padded(plan_.wire_bytes(t.wire_in[e]));
@@ -127,7 +128,7 @@ class run_memory {
     for (std::size_t s = 0; s <= last; ++s) {
       bound_stage& b = stages_[s];
       stage_plan const& p = plan_.stage(s);
-      lower::stage_table const& t = tables_.stages[s];
+      table::stage_table const& t = tables_.stages[s];
       b.table = &t;
       b.number = static_cast<int>(s);
       b.rank = tables_.rank_of[s];
@@ -159,8 +160,8 @@ class run_memory {
       }
       if (s == last && !host) host_target_ = aligned(host_targets_);
 
-      int const in_flight = plan_.over_phases([&](phase_table const& ph) { return ph.facts.stage[s].in_flight; });
-      int const slots = plan_.over_phases([&](phase_table const& ph) {
+      int const in_flight = plan_.over_phases([&](table::phase_table const& ph) { return ph.facts.stage[s].in_flight; });
+      int const slots = plan_.over_phases([&](table::phase_table const& ph) {
         auto const& f = ph.facts.stage[s];
         return std::max({f.in_flight, f.wire_transit, f.wire_kept, f.wire_recompute, f.gradient_transit, f.gradient_kept,
                          f.recompute_transit, f.recompute_kept});
@@ -175,32 +176,32 @@ class run_memory {
 
       std::byte* const scratch = at(plan_.temporary(w));
       for (std::size_t x = 0; x < t.tensors.size(); ++x) {
-        lower::tensor const& y = t.tensors[x];
+        table::tensor const& y = t.tensors[x];
         auto const e = static_cast<std::size_t>(y.wire);
         places at_once;
         switch (y.where) {
-          case lower::place::wire_in:
+          case table::place::wire_in:
             at_once.plain = wires[s][e];
             at_once.rebuilt = again[s][e];
             break;
-          case lower::place::wire_out:
+          case table::place::wire_out:
             at_once.plain = wires[s + 1][e];
             at_once.rebuilt = again[s + 1][e];
             break;
-          case lower::place::gradient_in:
+          case table::place::gradient_in:
             at_once.plain = gradients[s][e];
             break;
-          case lower::place::gradient_out:
+          case table::place::gradient_out:
             at_once.plain = gradients[s - 1][e];
             break;
-          case lower::place::kept:
+          case table::place::kept:
             at_once.plain = {at(p.kept[x]), padded(plan_.tensor_bytes(y)),
                              static_cast<std::uint32_t>(plan_.kept_slots(s, y))};
             break;
-          case lower::place::error:
+          case table::place::error:
             if (plan()[p.error[x]].bytes > 0) at_once.plain = {at(p.error[x]), 0, 1};
             break;
-          case lower::place::scratch:
+          case table::place::scratch:
             at_once.plain = {scratch + p.scratch[x], 0, 1};
             break;
         }
@@ -251,12 +252,12 @@ class run_memory {
     b.forward_tensors.clear();
     for (std::size_t x = 0; x < places_[s].size(); ++x) {
       places const& at_once = places_[s][x];
-      lower::place const where = b.table->tensors[x].where;
+      table::place const where = b.table->tensors[x].where;
       bool const rebuilt =
-          again && ((where == lower::place::wire_in && b.continues_segment()) || (where == lower::place::wire_out && sends));
-      bool const unread = again && where == lower::place::wire_out && !sends;
+          again && ((where == table::place::wire_in && b.continues_segment()) || (where == table::place::wire_out && sends));
+      bool const unread = again && where == table::place::wire_out && !sends;
       b.tensors.push_back(rebuilt ? at_once.rebuilt : unread ? at_once.transient : at_once.plain);
-      bool const dropped = (again || b.forward) && where == lower::place::kept;
+      bool const dropped = (again || b.forward) && where == table::place::kept;
       b.forward_tensors.push_back(dropped ? at_once.transient : at_once.plain);
     }
   }
@@ -265,8 +266,8 @@ class run_memory {
   std::byte* host_targets() const { return host_target_; }
 
  private:
-  run_tables const& tables_;
-  run_values values_;
+  table::run_tables const& tables_;
+  table::run_values values_;
   run_plan plan_;
   std::vector<bound_stage> stages_;
   std::vector<transport::channel> forward_, gradient_, again_;  ///< [s]: between s - 1 and s

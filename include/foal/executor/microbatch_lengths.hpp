@@ -6,21 +6,10 @@
 #include <vector>
 
 #include <foal/core/error.hpp>
-#include <foal/executor/tables.hpp>
+#include <foal/plan/inputs.hpp>
 #include <foal/tensor/shape.hpp>
 
 namespace foal::executor {
-
-/// The most positions that the model's inputs hold on each axis; 0 on an axis that none of them has.
-inline lengths_of_axes longest_of(run_tables const& t) {
-  lengths_of_axes most;
-  for (lower::wire_entry const& e : t.stages.front().wire_in) {
-    if (e.extent.axis == 0) continue;
-    int& n = most.length[e.extent.axis - 1];
-    n = n == 0 ? e.extent.positions() : std::min(n, e.extent.positions());
-  }
-  return most;
-}
 
 /// Buffers are planned for what the inputs hold, so nothing longer may come in. where: "microbatch 7".
 inline void check_length(int positions, int most, int axis, char const* where, long long number) {
@@ -52,7 +41,7 @@ class microbatch_lengths {
   }
 
   /// Asks the source for those of a microbatch. Throws foal::error where they are more than the model's inputs hold.
-  void load(source_functions const& from, long long microbatch) {
+  void load(table::source_functions const& from, long long microbatch) {
     all_ = {};
     if (from.sample_lengths == nullptr) {
       if (from.lengths != nullptr) all_ = from.lengths(from.self, microbatch);

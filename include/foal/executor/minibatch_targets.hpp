@@ -5,6 +5,7 @@
 
 #include <foal/executor/bound_stage.hpp>
 #include <foal/executor/check_source.hpp>
+#include <foal/plan/inputs.hpp>
 
 namespace foal::executor {
 
@@ -14,14 +15,12 @@ struct position {
   long long global = 0;          ///< in the run; picks samples and random numbers
 };
 
-/// Microbatches whose targets are kept at once: where they are counted, all of a minibatch.
-inline int target_slots(run_tables const& t, run_values const& v) { return t.loss.count == nullptr ? 1 : v.microbatches; }
-
 /// What the last stage's F asks of a source beside inputs. Called by the stage's worker.
 class minibatch_targets {
  public:
   /// host: room for target_slots() microbatches, where the device has memory of its own.
-  minibatch_targets(run_tables const& t, run_values const& v, source_functions const& source, std::byte* host)
+  minibatch_targets(table::run_tables const& t, table::run_values const& v, table::source_functions const& source,
+                    std::byte* host)
       : t_(t), v_(v), source_(source), host_(host) {}
 
   /// Brings the targets of a microbatch to b.targets, and gives where they are; null: the loss takes none. Throws
@@ -73,7 +72,7 @@ class minibatch_targets {
       int const samples = samples_at(b.table->output, n, v_.microbatch_size);
       long long const each = t_.loss.targets(at_length(b.table->output, n));
       source_.targets(source_.self, m, to);
-      lower::target_counts const found = t_.loss.count(to, each * samples, classes);
+      table::target_counts const found = t_.loss.count(to, each * samples, classes);
       if (found.misfit >= 0) refuse(b, m, each, found, classes);
       counted += found.counted;
     }
@@ -89,7 +88,7 @@ class minibatch_targets {
     b.weighed = minibatch;
   }
 
-  [[noreturn]] void refuse(bound_stage const& b, long long m, long long each, lower::target_counts const& found,
+  [[noreturn]] void refuse(bound_stage const& b, long long m, long long each, table::target_counts const& found,
                            int classes) const {
     sample_bounds const bounds = b.ahead.empty() ? sample_bounds{} : b.ahead[0].bounds(b.table->output);
     int i = static_cast<int>(found.misfit / std::max(each, 1LL));
@@ -101,9 +100,9 @@ class minibatch_targets {
     throw error(misfit_sentence(where, found.value, classes));
   }
 
-  run_tables const& t_;
-  run_values const& v_;
-  source_functions source_;
+  table::run_tables const& t_;
+  table::run_values const& v_;
+  table::source_functions source_;
   std::byte* host_;
 };
 

@@ -1,19 +1,19 @@
 // The steps of an op that are no layer: copies, sums, zeros, and conversions between stored and scalar type.
 #pragma once
 
-#include <foal/executor/tables.hpp>
+#include <foal/table/run_values.hpp>
 
 namespace foal::executor {
 
 namespace detail {
 
 /// Stored as 8-bit integers, a tensor is the scales of the rows that the microbatch has, then their integers.
-inline std::size_t scale_bytes(std::size_t elements, lower::tensor const& stored) {
+inline std::size_t scale_bytes(std::size_t elements, table::tensor const& stored) {
   return elements / static_cast<std::size_t>(stored.scale_row) * sizeof(float);
 }
 
-inline void quantise(run_tables const& t, void* device, lower::tensor const& to, int samples, lengths_of_axes const& lengths,
-                     void const* x, void* error, void* y) {
+inline void quantise(table::run_tables const& t, void* device, table::tensor const& to, int samples,
+                     lengths_of_axes const& lengths, void const* x, void* error, void* y) {
   auto const row = static_cast<std::size_t>(to.scale_row), most = static_cast<std::size_t>(to.sample.size());
   auto const n = static_cast<std::size_t>(to.used(samples, lengths));
   samples = samples_at(to.sample, lengths, samples);
@@ -31,12 +31,12 @@ inline void quantise(run_tables const& t, void* device, lower::tensor const& to,
 }  // namespace detail
 
 /// Does one such step for `samples` samples of these lengths. x, other, y: where the step's tensors are.
-inline void move(run_tables const& t, void* device, lower::stage_table const& stage, lower::step const& s, int samples,
-                 lengths_of_axes const& lengths, void const* x, void* other, void* y) {
-  using kind = lower::step::kind;
-  lower::tensor const& to = stage.tensors[static_cast<std::size_t>(s.y)];
+inline void move(table::run_tables const& t, void* device, table::stage_table const& stage, table::step const& s,
+                 int samples, lengths_of_axes const& lengths, void const* x, void* other, void* y) {
+  using kind = table::step::kind;
+  table::tensor const& to = stage.tensors[static_cast<std::size_t>(s.y)];
   auto const n = static_cast<std::size_t>(to.used(samples, lengths));
-  auto const bytes = static_cast<std::size_t>(lower::scaled_bytes(
+  auto const bytes = static_cast<std::size_t>(table::scaled_bytes(
       static_cast<long long>(n), to.element_bytes > 0 ? to.element_bytes : static_cast<int>(t.scalar_bytes), to.scale_row));
   switch (s.what) {
     case kind::zero:
@@ -44,7 +44,7 @@ inline void move(run_tables const& t, void* device, lower::stage_table const& st
     case kind::copy:
       return t.device.copy(device, y, x, bytes);
     case kind::widen:
-      if (lower::tensor const& from = stage.tensors[static_cast<std::size_t>(s.x)]; from.scale_row > 0) {
+      if (table::tensor const& from = stage.tensors[static_cast<std::size_t>(s.x)]; from.scale_row > 0) {
         auto const row = static_cast<std::size_t>(from.scale_row);
         return t.device.dequantise(device, n / row, row, x, static_cast<std::byte const*>(x) + detail::scale_bytes(n, from),
                                    y);

@@ -33,8 +33,8 @@ struct divergence {
 
 class stage_ops : public stage_weights {
  public:
-  stage_ops(run_tables const& tables, run_values const& values, source_functions const& source, std::byte* host_targets,
-            probes watching = {})
+  stage_ops(table::run_tables const& tables, table::run_values const& values, table::source_functions const& source,
+            std::byte* host_targets, probes watching = {})
       : stage_weights(tables, values),
         check_(tables),
         source_(source),
@@ -73,15 +73,15 @@ class stage_ops : public stage_weights {
     if (waited(b, weight_gradients ? schedule::op_kind::BW : schedule::op_kind::B)) return;
     weight_set const w = backward_weights(b, p.microbatch);
     show(b, [&](probe& to) { to.before_backward(b, p.microbatch, w); });
-    for (lower::step const& s : b.table->backward) {
-      if (s.what != lower::step::kind::layer) {
+    for (table::step const& s : b.table->backward) {
+      if (s.what != table::step::kind::layer) {
         move_tensors(b, b.tensors, s, p);
         continue;
       }
-      lower::layer_row const& l = b.table->layers[static_cast<std::size_t>(s.layer)];
+      table::layer_row const& l = b.table->layers[static_cast<std::size_t>(s.layer)];
       bool const own = l.trains && ((weight_gradients && !t_.thick) || l.early);
       if (s.x < 0 && !own) continue;
-      lower::layer_call& c = backward_call(b, l, s, p);
+      table::layer_call& c = backward_call(b, l, s, p);
       for (int i = 0; i < l.parameters; ++i) c.w[i] = backward_pointer(b, w, l.first_parameter + i, p.microbatch);
       if (own && s.x >= 0 && l.call.backward != nullptr) {
         l.call.backward(c);
@@ -108,11 +108,11 @@ class stage_ops : public stage_weights {
         weight_steps(b, {first.microbatch + static_cast<std::uint32_t>(j), first.global + j});
       return;
     }
-    for (lower::step const& s : b.table->backward_weight) {
-      lower::layer_row const& l = b.table->layers[static_cast<std::size_t>(s.layer)];
+    for (table::step const& s : b.table->backward_weight) {
+      table::layer_row const& l = b.table->layers[static_cast<std::size_t>(s.layer)];
       bool const together = lies_together(b, l, s);
       for (int j = 0; j < (together ? 1 : v_.microbatches); ++j) {
-        lower::layer_call c =  // a copy: its samples may be those of all microbatches
+        table::layer_call c =  // a copy: its samples may be those of all microbatches
             backward_call(b, l, s, {first.microbatch + static_cast<std::uint32_t>(j), first.global + j});
         if (together) c.samples *= v_.microbatches;
         l.call.backward_weight(c);
@@ -143,7 +143,7 @@ class stage_ops : public stage_weights {
     double const rate = t_.rate(
         t_.rate_value, {b.updates, b.asynchronous, since, b.facts.tau_fwd, b.number, static_cast<int>(t_.stages.size())});
     if (!std::isfinite(rate)) return "learning rate";
-    lower::update_call c;
+    table::update_call c;
     c.device = b.device;
     c.optimizer = t_.optimizer_value;
     c.delay = t_.delay_value;
@@ -160,8 +160,8 @@ class stage_ops : public stage_weights {
       if (std::string what = check_.find_non_finite(b, c, bound, compensate); !what.empty()) return what;
     keep_version(b);
     show(b, [&](probe& to) { to.before_update(b); });
-    for (lower::parameter_row const& p : b.table->parameters) {
-      if (p.kind != lower::ownership::trained || p.home_stage >= 0) continue;
+    for (table::parameter_row const& p : b.table->parameters) {
+      if (p.kind != table::ownership::trained || p.home_stage >= 0) continue;
       check_.place(c, b, p, compensate);
       t_.policies.update(c);
     }
@@ -175,8 +175,8 @@ class stage_ops : public stage_weights {
  private:
   /// The parameter whose gradient is not finite.
   std::string find_non_finite(bound_stage& b) const {
-    for (lower::parameter_row const& p : b.table->parameters)
-      if (p.kind == lower::ownership::trained &&
+    for (table::parameter_row const& p : b.table->parameters)
+      if (p.kind == table::ownership::trained &&
           !t_.device.all_finite(b.device, static_cast<std::size_t>(p.size), detail::in(t_, b.g, p)))
         return "gradient of " + p.name;
     return "gradient";
@@ -223,10 +223,10 @@ class stage_ops : public stage_weights {
 
   using places = std::vector<ring>;
 
-  bool lies_together(bound_stage const& b, lower::layer_row const& l, lower::step const& s) const {
+  bool lies_together(bound_stage const& b, table::layer_row const& l, table::step const& s) const {
     auto const dense = [&](int id) {
       if (id < 0) return true;
-      lower::tensor const& x = b.table->tensors[static_cast<std::size_t>(id)];
+      table::tensor const& x = b.table->tensors[static_cast<std::size_t>(id)];
       auto const bytes = static_cast<std::size_t>(x.bytes(v_.microbatch_size, static_cast<int>(t_.scalar_bytes)));
       return x.elements.fixed == 0 && b.tensors[static_cast<std::size_t>(id)].stride == bytes;
     };
@@ -238,12 +238,12 @@ class stage_ops : public stage_weights {
   }
 
   void weight_steps(bound_stage& b, position p) const {
-    for (lower::step const& s : b.table->backward_weight) {
-      if (s.what != lower::step::kind::layer) {
+    for (table::step const& s : b.table->backward_weight) {
+      if (s.what != table::step::kind::layer) {
         move_tensors(b, b.tensors, s, p);
         continue;
       }
-      lower::layer_row const& l = b.table->layers[static_cast<std::size_t>(s.layer)];
+      table::layer_row const& l = b.table->layers[static_cast<std::size_t>(s.layer)];
       l.call.backward_weight(backward_call(b, l, s, p));
     }
   }
@@ -253,13 +253,13 @@ class stage_ops : public stage_weights {
   }
 
   void forward_steps(bound_stage& b, places const& in, weight_set w, position p, phase now) const {
-    for (lower::step const& s : b.table->forward) {
-      if (s.what != lower::step::kind::layer) {
+    for (table::step const& s : b.table->forward) {
+      if (s.what != table::step::kind::layer) {
         move_tensors(b, in, s, p);
         continue;
       }
-      lower::layer_row const& l = b.table->layers[static_cast<std::size_t>(s.layer)];
-      lower::layer_call& c = call(b, in, l, s, p);
+      table::layer_row const& l = b.table->layers[static_cast<std::size_t>(s.layer)];
+      table::layer_call& c = call(b, in, l, s, p);
       c.phase = now;
       for (int i = 0; i < l.parameters; ++i)
         c.w[i] = forward_pointer(b, w, l.first_parameter + i, p.microbatch, now == phase::recompute);
@@ -272,20 +272,20 @@ class stage_ops : public stage_weights {
   }
 
   /// The layer's call for a microbatch, as far as every op needs it. What another op has left in it is not read.
-  lower::layer_call& call(bound_stage& b, places const& in, lower::layer_row const& l, lower::step const& s,
+  table::layer_call& call(bound_stage& b, places const& in, table::layer_row const& l, table::step const& s,
                           position p) const {
-    lower::layer_call& c = b.calls[static_cast<std::size_t>(s.layer)];
+    table::layer_call& c = b.calls[static_cast<std::size_t>(s.layer)];
     if (!b.lengths.empty()) give_lengths(c, b, l, p.microbatch, v_.microbatch_size);
     c.random.sample = static_cast<std::uint64_t>(p.global) * static_cast<std::uint64_t>(v_.microbatch_size);
     c.saved_x = tensor(in, s.kept.x, p);
     c.saved_y = tensor(in, s.kept.y, p);
-    for (int i = 0; i < lower::most; ++i) c.entry[i] = tensor(in, s.kept.entry[i], p);
+    for (int i = 0; i < table::most; ++i) c.entry[i] = tensor(in, s.kept.entry[i], p);
     c.scratch = tensor(in, s.scratch, p);
     return c;
   }
 
-  lower::layer_call& backward_call(bound_stage& b, lower::layer_row const& l, lower::step const& s, position p) const {
-    lower::layer_call& c = call(b, b.tensors, l, s, p);
+  table::layer_call& backward_call(bound_stage& b, table::layer_row const& l, table::step const& s, position p) const {
+    table::layer_call& c = call(b, b.tensors, l, s, p);
     c.phase = phase::train;
     c.dx = tensor(b.tensors, s.x, p);
     c.dy = tensor(b.tensors, s.y, p);
@@ -296,7 +296,7 @@ class stage_ops : public stage_weights {
     return c;
   }
 
-  void move_tensors(bound_stage& b, places const& in, lower::step const& s, position p) const {
+  void move_tensors(bound_stage& b, places const& in, table::step const& s, position p) const {
     move(t_, b.device, *b.table, s, v_.microbatch_size, b.lengths_of(p.microbatch), tensor(in, s.x, p),
          tensor(in, s.other, p), tensor(in, s.y, p));
   }
@@ -338,7 +338,7 @@ class stage_ops : public stage_weights {
   }
 
   loss::loss_result apply_loss(bound_stage& b, position p) const {
-    lower::loss_call c;
+    table::loss_call c;
     c.device = b.device;
     c.loss = t_.loss_value;
     lengths_of_axes const n = b.lengths_of(p.microbatch);
@@ -353,7 +353,7 @@ class stage_ops : public stage_weights {
   }
 
   update_check check_;
-  source_functions source_;
+  table::source_functions source_;
   minibatch_targets targets_;
   probes watching_;  ///< mostly none
   mutable std::atomic<long long> awaited_inputs_{-1}, awaited_targets_{-1};

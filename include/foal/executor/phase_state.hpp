@@ -8,8 +8,8 @@
 
 #include <foal/core/config.hpp>
 #include <foal/executor/ops.hpp>
-#include <foal/executor/run_losses.hpp>
 #include <foal/schedule/op.hpp>
+#include <foal/executor/run_losses.hpp>
 
 namespace foal::executor {
 
@@ -23,7 +23,7 @@ struct observer {
 
 /// What the workers of one phase share.
 struct phase_state {
-  run_tables const* tables = nullptr;
+  table::run_tables const* tables = nullptr;
   stage_ops const* ops = nullptr;
   std::vector<bound_stage>* stages = nullptr;
   std::vector<transport::bell>* bells = nullptr;

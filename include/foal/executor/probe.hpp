@@ -28,7 +28,7 @@ using probes = std::vector<probe*>;
 /// Memory of a probe: a plan of its own on the host, one arena.
 class probe_memory {
  public:
-  explicit probe_memory(run_tables const& tables) : t_(tables), plan_(1) {}
+  explicit probe_memory(table::run_tables const& tables) : t_(tables), plan_(1) {}
   probe_memory(probe_memory const&) = delete;
   probe_memory& operator=(probe_memory const&) = delete;
 
@@ -41,7 +41,7 @@ class probe_memory {
   std::byte* at(std::size_t entry) const { return static_cast<std::byte*>(arena_.get()) + plan_[entry].offset; }
 
  private:
-  run_tables const& t_;
+  table::run_tables const& t_;
   memory_plan plan_;
   owned arena_{nullptr, nullptr};
 };

@@ -5,49 +5,25 @@
 #include <vector>
 
 #include <foal/executor/bound_stage.hpp>
-#include <foal/tensor/plan.hpp>
+#include <foal/plan/lent.hpp>
 
 namespace foal::executor {
 
-/// Slots of a ring of a home stage; see lent_parameter for why they are enough.
-inline int lent_slots(run_tables const& t, std::size_t home) {
-  int gap = 0;
-  for (auto const& phase : t.phases) gap = std::max(gap, phase.facts.stage[home].version_gap);
-  return gap + 1;
-}
-
 namespace detail {
 
-inline std::size_t bytes_of(run_tables const& t, lower::parameter_row const& p) {
-  return static_cast<std::size_t>(p.size) * t.scalar_bytes;
-}
-inline std::size_t slot_bytes(run_tables const& t, lower::parameter_row const& p) { return padded(bytes_of(t, p)); }
-inline lower::parameter_row const& row_of(bound_stage const& b, int parameter) {
+inline table::parameter_row const& row_of(bound_stage const& b, int parameter) {
   return b.table->parameters[static_cast<std::size_t>(parameter)];
 }
 
 }  // namespace detail
 
-/// Plans the rings of a home stage: for each loan its versions, then its gradients. Gives their numbers in the plan.
-inline std::vector<std::size_t> plan_lent(run_tables const& t, memory_plan& plan, std::size_t home, int worker) {
-  std::vector<std::size_t> numbers;
-  lower::stage_table const& table = t.stages[home];
-  for (lower::loan const& l : table.loans) {
-    std::size_t const one = detail::slot_bytes(t, table.parameters[static_cast<std::size_t>(l.parameter)]);
-    for (char const* what : {"tied weights on their way", "gradients of tied weights on their way"})
-      numbers.push_back(plan.add(what, category::wires, worker, static_cast<int>(home),
-                                 one * static_cast<std::size_t>(lent_slots(t, home))));
-  }
-  return numbers;
-}
-
 /// Binds both ends. at(i): where the i-th of the planned rings lies. Needs the stages' tables.
 template <class At>
-void bind_lent(run_tables const& t, std::vector<bound_stage>& stages, std::size_t home, At at) {
+void bind_lent(table::run_tables const& t, std::vector<bound_stage>& stages, std::size_t home, At at) {
   auto const slots = static_cast<std::uint32_t>(lent_slots(t, home));
   bound_stage& b = stages[home];
   for (std::size_t i = 0; i < t.stages[home].loans.size(); ++i) {
-    lower::loan const& l = t.stages[home].loans[i];
+    table::loan const& l = t.stages[home].loans[i];
     std::size_t const one = detail::slot_bytes(t, detail::row_of(b, l.parameter));
     ring const versions{at(2 * i), one, slots}, gradients{at(2 * i + 1), one, slots};
     b.lent.push_back({l.parameter, versions, gradients});
@@ -56,11 +32,11 @@ void bind_lent(run_tables const& t, std::vector<bound_stage>& stages, std::size_
 }
 
 /// At the start of a phase: version 0 is the home's weights, and every borrower has it.
-inline void lend(run_tables const& t, std::vector<bound_stage>& stages, bound_stage& home) {
+inline void lend(table::run_tables const& t, std::vector<bound_stage>& stages, bound_stage& home) {
   for (std::size_t i = 0; i < home.lent.size(); ++i) {
-    lower::loan const& l = home.table->loans[i];
+    table::loan const& l = home.table->loans[i];
     bound_stage& other = stages[static_cast<std::size_t>(l.stage)];
-    lower::parameter_row const& p = detail::row_of(home, l.parameter);
+    table::parameter_row const& p = detail::row_of(home, l.parameter);
     std::byte* const w = detail::in(t, home.w, p);
     t.device.copy(home.device, home.lent[i].versions.at(0), w, detail::bytes_of(t, p));
     t.device.copy(home.device, detail::in(t, other.w, detail::row_of(other, l.borrowed)), w, detail::bytes_of(t, p));
@@ -71,12 +47,12 @@ inline void lend(run_tables const& t, std::vector<bound_stage>& stages, bound_st
 }
 
 /// Before F: a borrower's copy becomes the version that F of this microbatch has read at home.
-inline void take_borrowed(run_tables const& t, bound_stage& b, std::uint32_t m) {
+inline void take_borrowed(table::run_tables const& t, bound_stage& b, std::uint32_t m) {
   for (borrowed_parameter& q : b.borrowed) {
     if (q.home->forward) continue;  // nothing changes it, and nothing keeps its worker from overwriting what it notes
     std::uint32_t const read = q.home->version_read[m % q.home->version_read.size()];
     if (read == q.version) continue;
-    lower::parameter_row const& p = detail::row_of(b, q.parameter);
+    table::parameter_row const& p = detail::row_of(b, q.parameter);
     t.device.copy(b.device, detail::in(t, b.w, p), q.versions.at(read), detail::bytes_of(t, p));
     q.version = read;
   }
@@ -92,9 +68,9 @@ inline void* borrowed_version(bound_stage const& b, int parameter, std::uint32_t
 }
 
 /// With the last B of a minibatch: what the borrower has added up goes home.
-inline void return_borrowed(run_tables const& t, bound_stage& b, std::uint32_t minibatch) {
+inline void return_borrowed(table::run_tables const& t, bound_stage& b, std::uint32_t minibatch) {
   for (borrowed_parameter const& q : b.borrowed) {
-    lower::parameter_row const& p = detail::row_of(b, q.parameter);
+    table::parameter_row const& p = detail::row_of(b, q.parameter);
     std::byte* const g = detail::in(t, b.g, p);
     t.device.copy(b.device, q.gradients.at(minibatch), g, detail::bytes_of(t, p));
     t.device.zero(b.device, g, detail::bytes_of(t, p));
@@ -102,18 +78,18 @@ inline void return_borrowed(run_tables const& t, bound_stage& b, std::uint32_t m
 }
 
 /// Before U at home: its own sum, then those of the borrowers in the order of their stages.
-inline void collect_lent(run_tables const& t, bound_stage& b) {
+inline void collect_lent(table::run_tables const& t, bound_stage& b) {
   for (lent_parameter const& q : b.lent) {
-    lower::parameter_row const& p = detail::row_of(b, q.parameter);
+    table::parameter_row const& p = detail::row_of(b, q.parameter);
     std::byte* const g = detail::in(t, b.g, p);
     t.device.add(b.device, static_cast<std::size_t>(p.size), g, q.gradients.at(b.version), g);
   }
 }
 
 /// After U at home: the new version sets out.
-inline void publish_lent(run_tables const& t, bound_stage& b) {
+inline void publish_lent(table::run_tables const& t, bound_stage& b) {
   for (lent_parameter const& q : b.lent) {
-    lower::parameter_row const& p = detail::row_of(b, q.parameter);
+    table::parameter_row const& p = detail::row_of(b, q.parameter);
     t.device.copy(b.device, q.versions.at(b.version), detail::in(t, b.w, p), detail::bytes_of(t, p));
   }
 }

@@ -6,36 +6,19 @@
 #include <string>
 
 #include <foal/executor/bound_stage.hpp>
-#include <foal/tensor/plan.hpp>
+#include <foal/plan/trial.hpp>
 
 namespace foal::executor {
-
-/// Elements of a parameter whose update is tried at once: few enough to stay in the first cache, but on a device with its
-/// own memory, where each op costs a call, more.
-inline std::size_t trial_block(run_tables const& t) { return t.device.host_memory ? 256 : std::size_t{1} << 16U; }
-
-/// Arrays that an update writes: weights, gradient and all states.
-inline std::size_t trial_arrays(run_tables const& t) {
-  return 2 + static_cast<std::size_t>(t.policies.optimizer_states + t.policies.delay_states);
-}
-
-/// Room that a stage needs for a trial.
-inline std::size_t trial_bytes(run_tables const& t, lower::stage_table const& s) {
-  std::size_t most = 0;
-  for (lower::parameter_row const& p : s.parameters)
-    if (p.kind == lower::ownership::trained && p.home_stage < 0) most = std::max(most, static_cast<std::size_t>(p.size));
-  return padded(std::min(most, trial_block(t)) * t.scalar_bytes) * trial_arrays(t);
-}
 
 /// Reads the gradient once, as a check for finite numbers does; the rest follows from bounds on the stage's numbers, which
 /// are carried from update to update. Where they do not tell, they are measured; where those do not tell either, or the
 /// policies know no bounds, the update, which is elementwise, is done on copies, block by block, before it is done.
 class update_check {
  public:
-  explicit update_check(run_tables const& tables) : t_(tables) {}
+  explicit update_check(table::run_tables const& tables) : t_(tables) {}
 
   /// Fills in the call's arrays of a parameter.
-  void place(lower::update_call& c, bound_stage const& b, lower::parameter_row const& p, bool compensate) const {
+  void place(table::update_call& c, bound_stage const& b, table::parameter_row const& p, bool compensate) const {
     std::size_t const offset = static_cast<std::size_t>(p.offset) * t_.scalar_bytes;
     c.n = static_cast<std::size_t>(p.size);
     c.rule = p.rule;
@@ -49,22 +32,22 @@ class update_check {
   }
 
   /// Whether the bounds tell that the update leaves every number finite. gradient: no magnitude of the stage's is above it.
-  bool stays_finite(bound_stage& b, lower::update_call const& c, double gradient) const {
+  bool stays_finite(bound_stage& b, table::update_call const& c, double gradient) const {
     if (!b.bounded) return false;
     b.bounds.g = gradient;
     return b.bounded = t_.policies.bound(c, b.bounds);
   }
 
   /// What the update would write that is not finite; empty: nothing. For when stays_finite() has given false.
-  std::string find_non_finite(bound_stage& b, lower::update_call c, double gradient, bool compensate) const {
+  std::string find_non_finite(bound_stage& b, table::update_call c, double gradient, bool compensate) const {
     if (t_.policies.bound != nullptr) {
       measure(b, c, compensate);
       b.bounded = true;
       c.compensate = compensate;
       if (stays_finite(b, c, gradient)) return {};
     }
-    for (lower::parameter_row const& p : b.table->parameters) {
-      if (p.kind != lower::ownership::trained || p.home_stage >= 0) continue;
+    for (table::parameter_row const& p : b.table->parameters) {
+      if (p.kind != table::ownership::trained || p.home_stage >= 0) continue;
       place(c, b, p, compensate);
       if (std::string what = try_parameter(b, c, p); !what.empty()) return what;
     }
@@ -72,13 +55,13 @@ class update_check {
   }
 
  private:
-  void measure(bound_stage& b, lower::update_call c, bool compensate) const {
+  void measure(bound_stage& b, table::update_call c, bool compensate) const {
     auto const n = static_cast<std::size_t>(b.table->trained_elements);
     b.bounds = {};
     b.bounds.w = t_.device.magnitude_bound(b.device, n, b.w);
     for (int k = 0; k < t_.policies.optimizer_states; ++k)
       b.bounds.state[k] = t_.device.magnitude_bound(b.device, n, b.states[k]);
-    for (lower::parameter_row const& p : b.table->parameters) {
+    for (table::parameter_row const& p : b.table->parameters) {
       if (!compensate || !b.delay_acts_on(p) || p.home_stage >= 0) continue;
       place(c, b, p, compensate);
       for (int k = 0; k < t_.policies.delay_states; ++k)
@@ -86,10 +69,10 @@ class update_check {
     }
   }
 
-  std::string try_parameter(bound_stage const& b, lower::update_call const& whole, lower::parameter_row const& p) const {
+  std::string try_parameter(bound_stage const& b, table::update_call const& whole, table::parameter_row const& p) const {
     std::size_t const block = std::min(whole.n, trial_block(t_)), room = padded(block * t_.scalar_bytes);
     for (std::size_t first = 0; first < whole.n; first += block) {
-      lower::update_call c = whole;
+      table::update_call c = whole;
       c.n = std::min(block, whole.n - first);
       std::byte* at = b.trial;
       auto const copy = [&](void*& array) {
@@ -112,7 +95,7 @@ class update_check {
     return {};
   }
 
-  run_tables const& t_;
+  table::run_tables const& t_;
 };
 
 }  // namespace foal::executor

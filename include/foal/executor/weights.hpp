@@ -14,7 +14,7 @@ class stage_weights {
   }
 
  protected:
-  stage_weights(run_tables const& tables, run_values const& values) : t_(tables), v_(values) {}
+  stage_weights(table::run_tables const& tables, table::run_values const& values) : t_(tables), v_(values) {}
 
   std::uint32_t forward_version(bound_stage const& b, std::uint32_t m) const {
     if (b.delay < 0 || b.frozen || b.forward) return b.version;  // without a U there is one version
@@ -47,13 +47,13 @@ class stage_weights {
   }
 
   /// Every parameter on which the delay policy acts, changed by it, in the worker's room for F's weights.
-  weight_set changed_weights(bound_stage& b, weight_set read, void (*change)(lower::weight_call const&),
+  weight_set changed_weights(bound_stage& b, weight_set read, void (*change)(table::weight_call const&),
                              delay::moment now) const {
-    lower::weight_call c;
+    table::weight_call c;
     c.device = b.device;
     c.delay = t_.delay_value;
     c.moment = now;
-    for (lower::parameter_row const& p : b.table->parameters) {
+    for (table::parameter_row const& p : b.table->parameters) {
       if (!b.delay_acts_on(p) || p.home_stage >= 0) continue;
       c.n = static_cast<std::size_t>(p.size);
       c.w = b.in_set(read, p, t_.scalar_bytes);
@@ -67,9 +67,9 @@ class stage_weights {
     return t_.policies.forward_weight != nullptr && !b.stashes && b.compensates(t_.policies.delay_states);
   }
   void* forward_pointer(bound_stage& b, weight_set w, int parameter, std::uint32_t m, bool again) const {
-    lower::parameter_row const& p = b.table->parameters[static_cast<std::size_t>(parameter)];
+    table::parameter_row const& p = b.table->parameters[static_cast<std::size_t>(parameter)];
     if (void* const lent = again && b.stashes ? borrowed_version(b, parameter, m) : nullptr; lent != nullptr) return lent;
-    if (p.kind == lower::ownership::borrowed) return b.w + static_cast<std::size_t>(p.offset) * t_.scalar_bytes;
+    if (p.kind == table::ownership::borrowed) return b.w + static_cast<std::size_t>(p.offset) * t_.scalar_bytes;
     if (w.base == b.forward_scratch && !b.delay_acts_on(p))
       return b.w + static_cast<std::size_t>(p.offset) * t_.scalar_bytes;
     return b.in_set(w, p, t_.scalar_bytes);
@@ -87,12 +87,12 @@ class stage_weights {
     bool const extrapolates =
         t_.policies.backward_weight != nullptr && b.table->backward_elements > 0 && b.compensates(t_.policies.delay_states);
     if (!extrapolates) return {b.w, false};
-    lower::weight_call c;
+    table::weight_call c;
     c.device = b.device;
     c.delay = t_.delay_value;
     c.moment = b.moment();
     if (t_.exact_lag) c.moment.lag = b.version - b.version_read[m % b.version_read.size()];
-    for (lower::parameter_row const& p : b.table->parameters) {
+    for (table::parameter_row const& p : b.table->parameters) {
       if (p.backward_offset < 0 || p.home_stage >= 0) continue;
       c.n = static_cast<std::size_t>(p.size);
       c.w = b.w + static_cast<std::size_t>(p.offset) * t_.scalar_bytes;
@@ -113,15 +113,15 @@ class stage_weights {
       t_.device.copy(b.device, slot, b.w, static_cast<std::size_t>(b.table->weight_elements) * t_.scalar_bytes);
       return;
     }
-    for (lower::parameter_row const& p : b.table->parameters)
+    for (table::parameter_row const& p : b.table->parameters)
       if (p.backward_offset >= 0 && p.home_stage < 0)
         t_.device.copy(b.device, slot + static_cast<std::size_t>(p.backward_offset) * t_.scalar_bytes,
                        b.w + static_cast<std::size_t>(p.offset) * t_.scalar_bytes,
                        static_cast<std::size_t>(p.size) * t_.scalar_bytes);
   }
 
-  run_tables const& t_;
-  run_values const& v_;
+  table::run_tables const& t_;
+  table::run_values const& v_;
 };
 
 }  // namespace foal::executor

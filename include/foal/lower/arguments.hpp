@@ -9,7 +9,7 @@
 #include <foal/layer/loss/result.hpp>
 #include <foal/model/stages.hpp>
 #include <foal/schedule/generate.hpp>
-#include <foal/schedule/pipemare.hpp>
+#include <foal/schedule/rules/pipemare.hpp>
 
 namespace foal::lower {
 

@@ -3,17 +3,17 @@
 
 #include <type_traits>
 
-#include <foal/clip/clip.hpp>
 #include <foal/core/role.hpp>
-#include <foal/delay/concept.hpp>
-#include <foal/delay/none.hpp>
 #include <foal/layer/contract.hpp>
 #include <foal/lower/hook.hpp>
-#include <foal/lr/concept.hpp>
-#include <foal/optim/concept.hpp>
-#include <foal/schedule/verdict.hpp>
-#include <foal/versions/versions.hpp>
-#include <foal/warmup/warmup.hpp>
+#include <foal/policy/clip.hpp>
+#include <foal/policy/delay/concept.hpp>
+#include <foal/policy/delay/none.hpp>
+#include <foal/policy/lr/concept.hpp>
+#include <foal/policy/optim/concept.hpp>
+#include <foal/policy/versions.hpp>
+#include <foal/policy/warmup.hpp>
+#include <foal/schedule/proof/verdict.hpp>
 
 namespace foal::lower {
 

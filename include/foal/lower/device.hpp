@@ -5,9 +5,11 @@
 #include <limits>
 #include <type_traits>
 
-#include <foal/lower/functions.hpp>
+#include <foal/table/functions.hpp>
 
 namespace foal::lower {
+
+using namespace table;
 
 namespace detail {
 

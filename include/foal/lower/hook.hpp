@@ -7,37 +7,15 @@
 #include <string>
 
 #include <foal/core/role.hpp>
-#include <foal/lower/functions.hpp>
+#include <foal/table/hook.hpp>
 
 namespace foal {
-
-namespace lower {
-
-/// One update of one stage, untyped: everything that a view refers to. Host memory.
-struct hook_call {
-  stage_table const* table = nullptr;
-  int stage = 0;
-  long long update = 0;
-  double rate = 0, tau_fwd = 0, tau_bkwd = 0;
-  void const* weights = nullptr;
-  void const* gradient = nullptr;
-  void const* delay_states[most_states]{};  ///< laid out as the weights, or packed: only what B reads
-  bool delay_packed = false;
-};
-
-/// A hook as functions. mean: to = sum / divide, n elements, as the optimizer got it before clipping.
-struct hook_functions {
-  void (*after_update)(void* hook, hook_call const&) = nullptr;  ///< null: there is no hook
-  void (*mean)(std::size_t n, void const* sum, double divide, void* to) = nullptr;
-};
-
-}  // namespace lower
 
 /// A stage just after one of its updates. Valid during the call; S is the trainer's scalar type.
 template <class S>
 class update_view {
  public:
-  explicit update_view(lower::hook_call const& call) : call_(call) {}
+  explicit update_view(table::hook_call const& call) : call_(call) {}
 
   int stage() const { return call_.stage; }
   std::string layers() const { return call_.table->layer_names(); }
@@ -51,20 +29,20 @@ class update_view {
 
   /// Parameters in the order in which the layers declare them: names ("3.linear.weight"), extents, sizes.
   std::size_t parameters() const { return call_.table->parameters.size(); }
-  lower::parameter_row const& parameter(std::size_t i) const { return call_.table->parameters[i]; }
+  table::parameter_row const& parameter(std::size_t i) const { return call_.table->parameters[i]; }
 
   /// Values after the update, in the parameter's canonical layout.
   std::span<S const> weights(std::size_t i) const { return part(call_.weights, i); }
   /// The minibatch's mean gradient that this update consumed: before clipping, weight decay and the delay policy. Empty
   /// where the parameter is frozen or lives at another stage.
   std::span<S const> gradient(std::size_t i) const {
-    if (parameter(i).kind != lower::ownership::trained) return {};
+    if (parameter(i).kind != table::ownership::trained) return {};
     return part(call_.gradient, i);
   }
   /// Array k of the delay policy; empty where the parameter has none. T2 has one: delta, after this update.
   std::span<S const> delay_state(std::size_t k, std::size_t i) const {
-    void const* const from = k < lower::most_states ? call_.delay_states[k] : nullptr;
-    lower::parameter_row const& p = parameter(i);
+    void const* const from = k < table::most_states ? call_.delay_states[k] : nullptr;
+    table::parameter_row const& p = parameter(i);
     long long const offset = call_.delay_packed ? p.backward_offset : p.offset;
     if (from == nullptr || offset < 0) return {};
     return {static_cast<S const*>(from) + offset, static_cast<std::size_t>(p.size)};
@@ -73,10 +51,10 @@ class update_view {
 
  private:
   std::span<S const> part(void const* from, std::size_t i) const {
-    lower::parameter_row const& p = parameter(i);
+    table::parameter_row const& p = parameter(i);
     return {static_cast<S const*>(from) + p.offset, static_cast<std::size_t>(p.size)};
   }
-  lower::hook_call const& call_;
+  table::hook_call const& call_;
 };
 
 namespace lower {
@@ -93,9 +71,9 @@ concept update_hook = requires(H& h, update_view<S> const& v) {
 
 /// The functions of a hook; none for no_hook, and for what the checks refuse.
 template <class H, class S>
-constexpr hook_functions hook_of() {
+constexpr table::hook_functions hook_of() {
   if constexpr (update_hook<H, S>)
-    return {[](void* hook, hook_call const& call) { static_cast<H*>(hook)->after_update(update_view<S>(call)); },
+    return {[](void* hook, table::hook_call const& call) { static_cast<H*>(hook)->after_update(update_view<S>(call)); },
             [](std::size_t n, void const* sum, double divide, void* to) {
               for (std::size_t i = 0; i < n; ++i)
                 static_cast<S*>(to)[i] = static_cast<S const*>(sum)[i] / static_cast<S>(divide);

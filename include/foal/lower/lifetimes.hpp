@@ -3,9 +3,11 @@
 
 #include <algorithm>
 
-#include <foal/lower/table.hpp>
+#include <foal/table/stage_table.hpp>
 
 namespace foal::lower {
+
+using namespace table;
 
 /// Calls f with the number of every tensor that a step names, -1 among them.
 template <class F>

@@ -13,14 +13,17 @@
 #include <foal/lower/device.hpp>
 #include <foal/lower/frozen_rows.hpp>
 #include <foal/lower/policies.hpp>
-#include <foal/lower/run_tables.hpp>
 #include <foal/lower/stage.hpp>
+#include <foal/lower/thunks.hpp>
 #include <foal/model/stages.hpp>
-#include <foal/schedule/frozen.hpp>
 #include <foal/schedule/generate.hpp>
-#include <foal/schedule/synchronous_phase.hpp>
+#include <foal/schedule/rules/frozen.hpp>
+#include <foal/schedule/rules/synchronous_phase.hpp>
+#include <foal/table/run_tables.hpp>
 
 namespace foal::lower {
+
+using namespace table;
 
 namespace detail {
 

@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include <foal/lower/table.hpp>
 #include <foal/model/description.hpp>
+#include <foal/table/stage_table.hpp>
 
 namespace foal::lower::detail {
 

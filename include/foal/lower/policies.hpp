@@ -3,10 +3,12 @@
 
 #include <limits>
 
-#include <foal/lower/functions.hpp>
-#include <foal/optim/concept.hpp>
+#include <foal/policy/optim/concept.hpp>
+#include <foal/lower/thunks.hpp>
 
 namespace foal::lower {
+
+using namespace table;
 
 namespace detail {
 

@@ -7,9 +7,11 @@
 #include <vector>
 
 #include <foal/lower/lifetimes.hpp>
-#include <foal/lower/run_tables.hpp>
+#include <foal/table/run_tables.hpp>
 
 namespace foal::lower {
+
+using namespace table;
 
 namespace detail {
 

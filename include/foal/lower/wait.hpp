@@ -4,10 +4,12 @@
 #include <string>
 
 #include <foal/core/error.hpp>
-#include <foal/lower/run_tables.hpp>
 #include <foal/schedule/unroll.hpp>
+#include <foal/table/run_tables.hpp>
 
 namespace foal::lower {
+
+using namespace table;
 
 /// A device whose ops wait for the given times instead of computing (device::timed).
 template <class D>

@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <concepts>
 
-#include <foal/schedule/prove.hpp>
-#include <foal/schedule/repeat.hpp>
+#include <foal/schedule/proof/prove.hpp>
+#include <foal/schedule/proof/repeat.hpp>
 
 namespace foal::schedule {
 

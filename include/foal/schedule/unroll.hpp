@@ -1,7 +1,7 @@
 // A program written out: every op of a run of some minibatches, with the fill at its start and the drain at its end.
 #pragma once
 
-#include <foal/schedule/well_formed.hpp>
+#include <foal/schedule/proof/well_formed.hpp>
 
 namespace foal::schedule {
 

@@ -15,11 +15,11 @@
 #include <utility>
 #include <vector>
 
-#include <foal/executor/diagnostic.hpp>
-#include <foal/executor/evaluation.hpp>
 #include <foal/layer/loss/result.hpp>
-#include <foal/lower/run_tables.hpp>
+#include <foal/observe/evaluation.hpp>
 #include <foal/report/json_lines.hpp>
+#include <foal/table/diagnostic.hpp>
+#include <foal/table/run_tables.hpp>
 
 namespace foal::detail {
 
@@ -42,7 +42,7 @@ struct epoch_line {
 
 /// What the lines of a fit say besides losses.
 struct fit_facts {
-  lower::run_tables const* tables = nullptr;
+  table::run_tables const* tables = nullptr;
   long long warmup = 0;                       ///< updates of the first phase of two
   long long epochs = 0, updates = 0;          ///< of the trainer before the fit
   long long per_epoch = 1, most = 0;          ///< updates of an epoch, epochs of the fit
@@ -100,7 +100,7 @@ class epoch_log {
   }
 
   /// After the run: no evaluation is waited for any longer. Then the diagnostics, a line each.
-  void finish(std::vector<executor::diagnostic> const& diagnostics) {
+  void finish(std::vector<table::diagnostic> const& diagnostics) {
     for (waiting& w : waiting_) w.tested = false;
     write_known();
     for (auto const& d : diagnostics)
@@ -119,10 +119,10 @@ class epoch_log {
 
   /// Of the last stage's update with this number, from 1.
   double rate_of(long long update) const {
-    lower::run_tables const& t = *facts_.tables;
+    table::run_tables const& t = *facts_.tables;
     long long const warmup = t.phases.size() > 1 ? facts_.warmup : 0;
     bool const last = update > warmup;
-    lower::phase_table const& phase = last ? t.phases.back() : t.phases.front();
+    table::phase_table const& phase = last ? t.phases.back() : t.phases.front();
     int const stages = static_cast<int>(t.stages.size());
     return t.rate(t.rate_value, {update - 1, last && asynchronous_, update - 1 - warmup, phase.facts.stage.back().tau_fwd,
                                  stages - 1, stages});

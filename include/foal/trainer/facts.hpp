@@ -4,17 +4,17 @@
 #include <string>
 
 #include <foal/core/type_name.hpp>
-#include <foal/executor/facts.hpp>
 #include <foal/lower/describe.hpp>
 #include <foal/lower/wait.hpp>
 #include <foal/lower/wire.hpp>
 #include <foal/report/build.hpp>
+#include <foal/trainer/run_facts.hpp>
 
 namespace foal::detail {
 
 /// Types: trainer_types; values: a trainer's config; warmup_minibatches: of T3, 0 without it.
 template <class Types, class Config>
-report::facts facts_of_trainer(lower::run_tables const& tables, executor::engine const& engine, Config const& values,
+report::facts facts_of_trainer(table::run_tables const& tables, executor::engine const& engine, Config const& values,
                                long long warmup_minibatches) {
   report::facts f = executor::facts_of(tables, engine);
   f.device =

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include <foal/executor/engine.hpp>
+#include <foal/trainer/engine.hpp>
 
 namespace foal {
 
@@ -23,7 +23,7 @@ struct fit_report {
   /// One after each epoch, where there is something to evaluate on; fewer where epochs are shorter than the stages are
   /// apart. The last one is of the weights that the fit leaves behind.
   std::vector<evaluation_result> evaluations{};
-  std::vector<executor::diagnostic> diagnostics{};  ///< where config.diagnostics asks for them: by update, then by stage
+  std::vector<table::diagnostic> diagnostics{};  ///< where config.diagnostics asks for them: by update, then by stage
   std::optional<divergence> diverged{};
   bool ended = false;  ///< by a callback of an evaluation
   /// A sentence for each epoch without a loss, for fewer evaluations and for metrics that could not be written; evaluations

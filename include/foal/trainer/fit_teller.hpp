@@ -5,10 +5,10 @@
 #include <utility>
 #include <vector>
 
-#include <foal/executor/run_request.hpp>
 #include <foal/report/progress.hpp>
 #include <foal/trainer/epoch_log.hpp>
 #include <foal/trainer/fit_report.hpp>
+#include <foal/trainer/run_request.hpp>
 
 namespace foal::detail {
 

@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <vector>
 
-#include <foal/executor/engine.hpp>
+#include <foal/trainer/engine.hpp>
 #include <foal/trainer/take.hpp>
 
 namespace foal::detail {
@@ -39,7 +39,7 @@ class net_weights {
     requires(average_state >= 0)
   {
     auto const& p = self().engine_.row(stage, which);
-    if (p.kind == lower::ownership::frozen) return weights(stage, which);
+    if (p.kind == table::ownership::frozen) return weights(stage, which);
     std::vector<S> v(static_cast<std::size_t>(p.size));
     self().engine_.read_average(stage, p, average_state, v.data());
     return v;

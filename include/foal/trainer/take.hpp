@@ -9,15 +9,15 @@
 #include <vector>
 
 #include <foal/core/error.hpp>
-#include <foal/lower/run_tables.hpp>
 #include <foal/model/stages.hpp>
+#include <foal/table/run_tables.hpp>
 
 namespace foal {
 
 /// What weights are taken from: tables(), and by stage and number weights() and statistics().
 template <class T>
 concept has_weights = requires(T const& t, int stage, std::size_t which) {
-  { t.tables() } -> std::convertible_to<lower::run_tables const&>;
+  { t.tables() } -> std::convertible_to<table::run_tables const&>;
   t.weights(stage, which);
   t.statistics(stage, which);
 };
@@ -48,7 +48,7 @@ void take_weights(To& to, From const& from, Values values) {
                   "foal: cannot take these weights, because the layers of From's net are not those of To's; give one of "
                   "the same net (some layers of one may be frozen)");
   struct place {
-    lower::parameter_row const* row;
+    table::parameter_row const* row;
     int stage;
     std::size_t which;
   };
@@ -57,7 +57,7 @@ void take_weights(To& to, From const& from, Values values) {
     bool statistic;
     std::vector<scalar> v;
   };
-  auto const places = [](lower::run_tables const& t, bool statistic) {
+  auto const places = [](table::run_tables const& t, bool statistic) {
     std::vector<place> all;
     for (std::size_t s = 0; s < t.stages.size(); ++s) {
       auto const& rows = statistic ? t.stages[s].buffers : t.stages[s].parameters;

@@ -3,10 +3,7 @@
 
 #include <type_traits>
 
-#include <foal/accumulate/accumulate.hpp>
-#include <foal/clip/clip.hpp>
 #include <foal/core/role.hpp>
-#include <foal/delay/none.hpp>
 #include <foal/device/default.hpp>
 #include <foal/executor/drive.hpp>
 #include <foal/layer/initialise.hpp>
@@ -14,12 +11,15 @@
 #include <foal/lower/checks.hpp>
 #include <foal/lower/device.hpp>
 #include <foal/lower/hook.hpp>
-#include <foal/lr/base.hpp>
-#include <foal/optim/sgd.hpp>
-#include <foal/storage/storage.hpp>
-#include <foal/versions/versions.hpp>
-#include <foal/warmup/warmup.hpp>
-#include <foal/wire/wire.hpp>
+#include <foal/policy/accumulate.hpp>
+#include <foal/policy/clip.hpp>
+#include <foal/policy/delay/none.hpp>
+#include <foal/policy/lr/base.hpp>
+#include <foal/policy/optim/sgd.hpp>
+#include <foal/policy/storage.hpp>
+#include <foal/policy/versions.hpp>
+#include <foal/policy/warmup.hpp>
+#include <foal/policy/wire.hpp>
 
 namespace foal::detail {
 

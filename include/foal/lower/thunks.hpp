@@ -1,0 +1,126 @@
+// The functions of a layer type, and the one pass of an update: templates that end as pointers in the tables.
+#pragma once
+
+#include <cstdint>
+#include <utility>
+
+#include <foal/table/functions.hpp>
+
+namespace foal::lower {
+
+using namespace table;
+
+namespace detail {
+
+using foal::detail::reads_of;
+
+template <class L, class D, class S>
+struct layer_thunks {
+  struct pointers;
+  static context<D, S> make(layer_call const& c, pointers const& p) {
+    context<D, S> ctx{*static_cast<D*>(c.device), c.in,     c.out, c.samples, c.microbatches, c.phase, c.random,
+                      static_cast<S*>(c.scratch), p.buffers};
+    if constexpr (reads_of<L>().count > 0) {
+      ctx.read = p.read;
+      ctx.read_gradient = p.read_gradient;
+      ctx.read_shape = c.read_shape;
+      ctx.read_bounds = c.read_bounds;
+    }
+    ctx.bounds = c.bounds;
+    if constexpr (requires(shape in) { L::buffers(in); }) {
+      ctx.refused = c.refused;
+      ctx.first_buffer = c.first_buffer;
+    }
+    return ctx;
+  }
+  static saved<S> kept(layer_call const& c) {
+    return {static_cast<S const*>(c.saved_x), static_cast<S const*>(c.saved_y), c.entry};
+  }
+  struct pointers {
+    S const* w[most];
+    S* dw[most];
+    S* buffers[most];
+    S const* read[most_reads];
+    S* read_gradient[most_reads];
+    explicit pointers(layer_call const& c) {
+      for (int i = 0; i < most; ++i) {
+        w[i] = static_cast<S const*>(c.w[i]);
+        dw[i] = static_cast<S*>(c.dw[i]);
+        buffers[i] = static_cast<S*>(c.buffers[i]);
+      }
+      for (int i = 0; i < most_reads; ++i) {
+        read[i] = static_cast<S const*>(c.read[i]);
+        read_gradient[i] = static_cast<S*>(c.read_gradient[i]);
+      }
+    }
+  };
+
+  static void forward(layer_call const& c) {
+    pointers p(c);
+    auto ctx = make(c, p);
+    L::forward(ctx, static_cast<S const*>(c.x), weights<S const>{p.w}, static_cast<S*>(c.y), kept(c));
+  }
+  static void backward_input(layer_call const& c) {
+    pointers p(c);
+    auto ctx = make(c, p);
+    L::backward_input(ctx, static_cast<S const*>(c.dy), weights<S const>{p.w}, kept(c), static_cast<S*>(c.dx));
+  }
+  static void backward_weight(layer_call const& c) {
+    pointers p(c);
+    auto ctx = make(c, p);
+    L::backward_weight(ctx, static_cast<S const*>(c.dy), kept(c), weights<S>{p.dw});
+  }
+  static void backward(layer_call const& c) {
+    pointers p(c);
+    auto ctx = make(c, p);
+    L::backward(ctx, static_cast<S const*>(c.dy), weights<S const>{p.w}, kept(c), static_cast<S*>(c.dx), weights<S>{p.dw});
+  }
+
+  static constexpr bool has_weight_gradient =
+      requires(context<D, S>& ctx, S const* dy, saved<S> s, weights<S> dw) { L::backward_weight(ctx, dy, s, dw); };
+  static constexpr bool is_fused = requires(context<D, S>& ctx, S const* dy, weights<S const> w, saved<S> s, S* dx,
+                                            weights<S> dw) { L::backward(ctx, dy, w, s, dx, dw); };
+};
+
+/// g / divide * scale, then the delay policy's gradient functor, the optimizer, the delay policy's after_update: one pass.
+template <class S, class Optimize, class Gradient, class After, bool WithGradient, bool WithAfter>
+struct fused_update {
+  Optimize optimize;
+  Gradient change;
+  After after;
+  S divide, scale;
+
+  // Arrays in the order: w, g, optimizer states..., delay states...
+  template <class... States, std::size_t... O, std::size_t... D>
+  FOAL_HOST_DEVICE void run(std::index_sequence<O...>, std::index_sequence<D...>, S& w, S& g, States&... states) const {
+    S* const all[] = {&w, &states...};
+    S* const* const own = all + 1;
+    S* const* const delayed = own + sizeof...(O);
+    S const before = w;
+    S gradient = g / divide * scale;
+    if constexpr (WithGradient) gradient = change(gradient, before, static_cast<S const&>(*delayed[D])...);
+    optimize(w, gradient, *own[O]...);
+    if constexpr (WithAfter) after(before, static_cast<S>(w), *delayed[D]...);
+    g = S(0);
+    (void)own;
+    (void)delayed;
+  }
+};
+
+struct nothing {};
+
+}  // namespace detail
+
+/// The functions of a layer type on a device.
+template <class L, class D, class S>
+constexpr layer_functions functions_of() {
+  using t = detail::layer_thunks<L, D, S>;
+  layer_functions f;
+  f.forward = &t::forward;
+  f.backward_input = &t::backward_input;
+  if constexpr (t::has_weight_gradient) f.backward_weight = &t::backward_weight;
+  if constexpr (t::is_fused) f.backward = &t::backward;
+  return f;
+}
+
+}  // namespace foal::lower

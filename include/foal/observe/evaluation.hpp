@@ -1,0 +1,258 @@
+// Evaluation at a defined weight version: copies of every stage's weights after its k-th update, read while training goes
+// on.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <limits>
+#include <memory>
+#include <string>
+
+#include <foal/executor/check_source.hpp>
+#include <foal/executor/memory.hpp>
+#include <foal/executor/moves.hpp>
+#include <foal/plan/check_sizes.hpp>
+
+namespace foal::executor {
+
+struct evaluation_result {
+  long long update = 0;  ///< every stage's weights after this many updates
+  double loss = 0;       ///< mean over the targets that count; NaN where there is none
+  double accuracy = 0;   ///< share of correct targets; one whose loss is not finite is none. NaN: the loss has none
+  long long samples = 0;
+  /// Empty where loss is a finite number; else the sentence that says why it is not: no target counts, a target is a class
+  /// number that the model does not have, or samples from here to there have a loss that is not finite.
+  std::string fault{};
+};
+
+/// Memory and work of evaluations. Copies are made by the stages' workers, read by the thread that evaluates. No side
+/// effects: statistics do not move, nothing of the training is written.
+class evaluator {
+ public:
+  evaluator(table::run_tables const& tables, table::run_values const& values)
+      : t_(tables), samples_(values.evaluation_samples), plan_(1) {
+    check_sizes(t_, samples_, 4, ".evaluation_samples");
+    std::size_t arriving = 0;
+    for (auto const& s : t_.stages) {
+      weights_.push_back(plan_.add("weights for evaluation", category::evaluation, 0, 0, bytes(s.weight_elements)));
+      buffers_.push_back(plan_.add("statistics for evaluation", category::evaluation, 0, 0, bytes(s.buffer_elements)));
+      std::size_t own = 0, leaving = 0;
+      for (auto const& x : s.tensors) {
+        if (is_own(x, &s == &t_.stages.front())) own += padded(tensor_bytes(x));
+        if (is_leaving(x)) leaving += padded(tensor_bytes(x));
+      }
+      region_bytes_ = std::max(region_bytes_, own + arriving);
+      arriving = leaving;
+    }
+    region_bytes_ = std::max(region_bytes_, arriving);
+    for (auto& r : region_) r = plan_.add("activations of one stage", category::evaluation, 0, 0, region_bytes_);
+    targets_ = plan_.add(
+        "targets", category::evaluation, 0, 0,
+        static_cast<std::size_t>(t_.loss.targets_per_sample) * static_cast<std::size_t>(samples_) * t_.loss.target_bytes);
+    workspace_ = plan_.add("library workspace", category::evaluation, 0, 0, t_.device.workspace_bytes);
+    arena_ = allocate_block(t_.device, std::max<std::size_t>(plan_.bytes(), alignment));
+    device_ = make_device(t_.device, at(workspace_));
+    if (!t_.device.host_memory) {
+      std::size_t input = 0;
+      for (auto const& w : t_.stages.front().wire_in)
+        input = std::max(input, bytes(static_cast<long long>(w.extent.size()) * samples_));
+      host_.resize(std::max(input, plan_[targets_].bytes) + alignment);
+    }
+  }
+  evaluator(evaluator const&) = delete;
+  evaluator& operator=(evaluator const&) = delete;
+
+  memory_plan const& plan() const { return plan_; }
+
+  /// Takes a stage's weights and statistics as they are, or one of the optimizer's states in place of those weights that are
+  /// trained. Called by the stage's worker.
+  void copy(bound_stage& b, int state = -1) {
+    auto const s = static_cast<std::size_t>(b.number);
+    t_.device.copy(b.device, at(weights_[s]), b.w, bytes(b.table->weight_elements));
+    if (state >= 0) t_.device.copy(b.device, at(weights_[s]), b.states[state], bytes(b.table->trained_elements));
+    t_.device.copy(b.device, at(buffers_[s]), b.buffers, bytes(b.table->buffer_elements));
+    t_.device.synchronise(b.device);
+  }
+
+  /// A part of a stage's weights, or statistics, as they were copied: to host memory.
+  void read(int stage, bool statistics, std::size_t offset, std::size_t n, void* to) const {
+    auto const& of = statistics ? buffers_ : weights_;
+    t_.device.copy_out(device_.get(), to, at(of[static_cast<std::size_t>(stage)]) + offset, n);
+  }
+
+  /// Evaluates the copies on all samples of a source. What is wrong with the result is said in it: a run goes on.
+  evaluation_result run(table::evaluation_source const& source, long long update) {
+    loss::loss_result sum;
+    std::string fault;
+    misfit_.clear();
+    for (long long first = 0; first < source.samples && misfit_.empty(); first += samples_) {
+      int const n = static_cast<int>(std::min<long long>(samples_, source.samples - first));
+      loss::loss_result const r = chunk(source, first, n);
+      sum.sum += r.sum;
+      sum.weight += r.weight;
+      sum.correct += r.correct;
+      if (fault.empty() && !std::isfinite(r.sum))
+        fault = sentence("cannot give a loss of the weights after update ", update, ", because that of samples ",
+                         number(source, first), n > 1 ? sentence(" to ", number(source, first + n - 1)) : std::string(),
+                         " is ", r.sum, "; look for inputs that are not finite and for statistics and weights that are not");
+    }
+    if (fault.empty() && misfit_.empty() && !(sum.weight > 0))
+      fault = sentence("cannot give a loss of the weights after update ", update, ", because of the targets of ",
+                       source.samples, " samples none counts; give some that the loss does not ignore");
+    constexpr double none = std::numeric_limits<double>::quiet_NaN();
+    if (!misfit_.empty() || !(sum.weight > 0))
+      return {update, none, none, source.samples, misfit_.empty() ? fault : misfit_};
+    double const accuracy = t_.loss.has_accuracy ? static_cast<double>(sum.correct) / sum.weight : none;
+    return {update, sum.sum / sum.weight, accuracy, source.samples, fault};
+  }
+
+  /// Why the last run() met a target that the model has no class for; empty: it did not.
+  std::string const& misfit() const { return misfit_; }
+
+ private:
+  std::size_t bytes(long long elements) const { return static_cast<std::size_t>(elements) * t_.scalar_bytes; }
+  std::size_t tensor_bytes(table::tensor const& x) const {
+    return static_cast<std::size_t>(x.bytes(samples_, static_cast<int>(t_.scalar_bytes)));
+  }
+  static bool is_leaving(table::tensor const& x) { return !x.backward && x.where == table::place::wire_out; }
+  /// Neither its predecessor's nor its successor's; the first stage's input is its own. Wires are quantised without error
+  /// feedback.
+  static bool is_own(table::tensor const& x, bool first) {
+    return !x.backward && x.where != table::place::error && !is_leaving(x) && (first || x.where != table::place::wire_in);
+  }
+  std::byte* at(std::size_t entry) const { return static_cast<std::byte*>(arena_.get()) + plan_[entry].offset; }
+  void bring(void* to, std::size_t n) { t_.device.copy_in(device_.get(), to, host_.data(), n); }
+
+  /// Stages alternate between two regions: a stage's own tensors lie in its region from the front, what its predecessor
+  /// left for it from the back.
+  loss::loss_result chunk(table::evaluation_source const& source, long long first, int n) {
+    std::vector<void*> in, tensor;
+    loss::loss_result result;
+    lengths_ = {};
+    if (source.lengths != nullptr) {
+      lengths_ = source.lengths(source.self, first, n);
+      check_lengths(lengths_, longest_of(t_), "samples to evaluate from", first);
+    }
+    for (std::size_t s = 0; s < t_.stages.size(); ++s) {
+      table::stage_table const& t = t_.stages[s];
+      std::byte* place = at(region_[s % 2]);
+      std::byte* next = at(region_[(s + 1) % 2]) + region_bytes_;
+      tensor.assign(t.tensors.size(), nullptr);
+      for (std::size_t x = 0; x < t.tensors.size(); ++x) {
+        if (!is_own(t.tensors[x], s == 0)) continue;
+        tensor[x] = place;
+        place += padded(tensor_bytes(t.tensors[x]));
+      }
+      if (s == 0) {
+        in.clear();
+        for (std::size_t e = 0; e < t.wire_in.size(); ++e) {  // tensor e of the first stage is the model's input e
+          int const loaded = t.wire_in[e].loaded;
+          void* const x = tensor[loaded < 0 ? e : static_cast<std::size_t>(loaded)];
+          auto const count = t.tensors[e].count(n, lengths_);
+          source.inputs(source.self, first, n, static_cast<int>(e), lengths_, t_.device.host_memory ? x : host_.data());
+          if (!t_.device.host_memory) bring(x, bytes(count));
+          if (loaded >= 0) t_.device.narrow(device_.get(), static_cast<std::size_t>(count), x, tensor[e]);
+          in.push_back(tensor[e]);
+        }
+      }
+      std::vector<void*> out;
+      for (std::size_t x = 0; x < t.tensors.size(); ++x) {
+        table::tensor const& y = t.tensors[x];
+        if (y.backward) continue;
+        auto const e = static_cast<std::size_t>(y.wire);
+        if (y.where == table::place::wire_in) tensor[x] = in[e];
+        if (!is_leaving(y)) continue;
+        next -= padded(tensor_bytes(y));
+        tensor[x] = next;
+        if (out.size() <= e) out.resize(e + 1);
+        out[e] = next;
+      }
+      forward(t, s, n, tensor);
+      if (s + 1 == t_.stages.size()) result = loss_of(source, first, n, tensor[static_cast<std::size_t>(t.output_tensor)]);
+      in = out;
+    }
+    return result;
+  }
+
+  void forward(table::stage_table const& t, std::size_t s, int n, std::vector<void*> const& tensor) {
+    auto const of = [&](int id) { return id < 0 ? nullptr : tensor[static_cast<std::size_t>(id)]; };
+    for (table::step const& p : t.forward) {
+      if (p.what != table::step::kind::layer) {
+        move(t_, device_.get(), t, p, n, lengths_, of(p.x), of(p.other), of(p.y));
+        continue;
+      }
+      table::layer_row const& l = t.layers[static_cast<std::size_t>(p.layer)];
+      table::layer_call c;
+      c.device = device_.get();
+      c.in = at_length(l.in, lengths_);
+      c.out = at_length(l.out, lengths_);
+      for (int i = 0; i < l.reads; ++i) {
+        c.read[i] = of(p.read[i]);
+        c.read_shape[i] = at_length(l.read_shape[i], lengths_);
+      }
+      c.samples = n;
+      c.phase = phase::evaluate;
+      c.x = of(p.x);
+      c.y = of(p.y);
+      c.saved_x = of(p.kept.x);
+      c.saved_y = of(p.kept.y);
+      c.scratch = of(p.scratch);
+      for (int i = 0; i < table::most; ++i) c.entry[i] = of(p.kept.entry[i]);
+      for (int i = 0; i < l.parameters; ++i)
+        c.w[i] = weights_of(s, t.parameters[static_cast<std::size_t>(l.first_parameter + i)]);
+      for (int i = 0; i < l.buffers; ++i)
+        c.buffers[i] = at(buffers_[s]) + bytes(t.buffers[static_cast<std::size_t>(l.first_buffer + i)].offset);
+      l.call.forward(c);
+    }
+  }
+
+  /// Tied parameters are their home's, which has made the same number of updates.
+  std::byte* weights_of(std::size_t s, table::parameter_row const& p) const {
+    if (p.home_stage < 0) return at(weights_[s]) + bytes(p.offset);
+    auto const home = static_cast<std::size_t>(p.home_stage);
+    return at(weights_[home]) + bytes(t_.stages[home].parameters[static_cast<std::size_t>(p.home)].offset);
+  }
+
+  static long long number(table::evaluation_source const& source, long long i) {
+    return source.sample == nullptr ? i : source.sample(source.self, i);
+  }
+
+  loss::loss_result loss_of(table::evaluation_source const& source, long long first, int n, void const* x) {
+    table::loss_call c;
+    c.device = device_.get();
+    c.loss = t_.loss_value;
+    c.in = at_length(t_.stages.back().output, lengths_);
+    c.samples = n;
+    c.phase = phase::evaluate;
+    c.x = x;
+    c.targets = at(targets_);
+    void* const given = t_.device.host_memory ? static_cast<void*>(at(targets_)) : host_.data();
+    source.targets(source.self, first, n, lengths_, given);
+    if (t_.loss.count != nullptr) {
+      long long const each = t_.loss.targets(c.in);
+      table::target_counts const found = t_.loss.count(given, each * n, c.in.channels());
+      if (found.misfit >= 0) {
+        misfit_ = misfit_sentence(sentence("sample ", number(source, first + found.misfit / std::max(each, 1LL))),
+                                  found.value, c.in.channels());
+        return {};
+      }
+    }
+    if (!t_.device.host_memory)
+      bring(at(targets_),
+            static_cast<std::size_t>(t_.loss.targets_per_sample) * static_cast<std::size_t>(n) * t_.loss.target_bytes);
+    return t_.loss.apply(c);
+  }
+
+  table::run_tables const& t_;
+  int samples_;
+  memory_plan plan_;
+  std::vector<std::size_t> weights_, buffers_;
+  std::size_t region_[2]{}, targets_ = 0, workspace_ = 0, region_bytes_ = 0;
+  owned arena_{nullptr, nullptr}, device_{nullptr, nullptr};
+  lengths_of_axes lengths_{};  ///< of the chunk at work
+  std::vector<std::byte> host_;
+  std::string misfit_;
+};
+
+}  // namespace foal::executor

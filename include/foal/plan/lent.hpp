@@ -1,0 +1,40 @@
+// Tied weights between stages: the rings of the home stage in which versions and gradients travel.
+#pragma once
+
+#include <algorithm>
+#include <vector>
+
+#include <foal/table/run_tables.hpp>
+#include <foal/tensor/plan.hpp>
+
+namespace foal::executor {
+
+/// Slots of a ring of a home stage; see lent_parameter, in executor/bound_stage.hpp, for why they are enough.
+inline int lent_slots(table::run_tables const& t, std::size_t home) {
+  int gap = 0;
+  for (auto const& phase : t.phases) gap = std::max(gap, phase.facts.stage[home].version_gap);
+  return gap + 1;
+}
+
+namespace detail {
+
+inline std::size_t bytes_of(table::run_tables const& t, table::parameter_row const& p) {
+  return static_cast<std::size_t>(p.size) * t.scalar_bytes;
+}
+inline std::size_t slot_bytes(table::run_tables const& t, table::parameter_row const& p) { return padded(bytes_of(t, p)); }
+}  // namespace detail
+
+/// Plans the rings of a home stage: for each loan its versions, then its gradients. Gives their numbers in the plan.
+inline std::vector<std::size_t> plan_lent(table::run_tables const& t, memory_plan& plan, std::size_t home, int worker) {
+  std::vector<std::size_t> numbers;
+  table::stage_table const& table = t.stages[home];
+  for (table::loan const& l : table.loans) {
+    std::size_t const one = detail::slot_bytes(t, table.parameters[static_cast<std::size_t>(l.parameter)]);
+    for (char const* what : {"tied weights on their way", "gradients of tied weights on their way"})
+      numbers.push_back(plan.add(what, category::wires, worker, static_cast<int>(home),
+                                 one * static_cast<std::size_t>(lent_slots(t, home))));
+  }
+  return numbers;
+}
+
+}  // namespace foal::executor

@@ -1,0 +1,321 @@
+// Plans the memory of a run: every buffer of every stage and worker, and how many slots each ring has.
+#pragma once
+
+#include <algorithm>
+#include <vector>
+
+#include <foal/plan/check_sizes.hpp>
+#include <foal/plan/inputs.hpp>
+#include <foal/plan/lent.hpp>
+#include <foal/plan/shared_wires.hpp>
+#include <foal/plan/trial.hpp>
+
+namespace foal::executor {
+
+/// A ring in the plan: an entry of its own, or a place in what the wires of a worker share.
+struct wire_place {
+  std::size_t entry = 0;
+  bool shares = false;
+  std::size_t number = 0;  ///< in shared_wires
+};
+
+/// Numbers, in the plan, of one stage's buffers, and what else is decided about them.
+struct stage_plan {
+  std::size_t w = 0, g = 0, buffers = 0, history = 0, staging = 0, targets = 0;
+  std::size_t states[table::most_states]{}, delay_states[table::most_states]{};
+  bool delay_acts = false, delay_packed = true, has_delay_states = false, history_packed = true;
+  int history_slots = 0;
+  std::vector<wire_place> wires, gradients, again;  ///< by entry; again: from R of the stage before
+  std::vector<int> wire_slots, gradient_slots, again_slots;
+  std::vector<std::size_t> kept;       ///< by tensor number, only for place::kept
+  std::vector<std::size_t> error;      ///< the same for place::error
+  std::vector<std::size_t> lent;       ///< by loan: versions and gradients, in this order
+  std::vector<std::size_t> scratch;    ///< offsets within the worker's scratch, by tensor number
+  std::vector<std::size_t> transient;  ///< the same of what F keeps, or R sends on, for nobody
+};
+
+/// The plan of a run, and the sizes that go with it. Allocates nothing.
+class run_plan {
+ public:
+  /// worker_of: of each rank, 0 to values.workers - 1, ascending.
+  run_plan(table::run_tables const& tables, table::run_values const& values, std::vector<int> worker_of)
+      : tables_(tables),
+        values_(values),
+        worker_of_(std::move(worker_of)),
+        plan_(values.workers),
+        shared_(tables_, worker_of_, values.workers, values.microbatches) {
+    // What a program holds at once: a minibatch, what is on its way, and once more for what W waits for.
+    check_sizes(tables_, values_.microbatch_size,
+                4LL * values_.microbatches + 8LL * static_cast<long long>(tables_.stages.size()),
+                ".microbatch_size or .microbatches");
+    make_plan();
+  }
+
+  memory_plan const& memory() const { return plan_; }
+  stage_plan const& stage(std::size_t s) const { return stage_[s]; }
+  int worker_of_rank(int rank) const { return worker_of_[static_cast<std::size_t>(rank)]; }
+  int worker_of_stage(std::size_t s) const { return worker_of_[static_cast<std::size_t>(tables_.rank_of[s])]; }
+  template <class F>
+  int over_phases(F f) const {
+    int most = 0;
+    for (auto const& p : tables_.phases) most = std::max(most, f(p));
+    return most;
+  }
+  /// Whether the lengths of inputs may differ from microbatch to microbatch.
+  bool lengths_differ() const { return longest_of(tables_) != lengths_of_axes{}; }
+  /// Of one array of a delay policy that has arrays.
+  std::size_t delay_state_bytes(std::size_t s) const {
+    return bytes(stage_[s].delay_packed ? tables_.stages[s].backward_elements : tables_.stages[s].trained_elements);
+  }
+  std::size_t bytes(long long elements) const { return static_cast<std::size_t>(elements) * tables_.scalar_bytes; }
+  std::size_t tensor_bytes(table::tensor const& x) const {
+    return static_cast<std::size_t>(x.bytes(values_.microbatch_size, static_cast<int>(tables_.scalar_bytes)));
+  }
+  std::size_t wire_bytes(table::wire_entry const& e) const {
+    return static_cast<std::size_t>(e.bytes(values_.microbatch_size, static_cast<int>(tables_.scalar_bytes)));
+  }
+  std::size_t input_bytes() const { return largest_input() * static_cast<std::size_t>(values_.microbatch_size); }
+  std::size_t largest_input() const {  // of one sample
+    int most = 0;
+    for (table::wire_entry const& e : tables_.stages.front().wire_in) most = std::max(most, e.extent.size());
+    return bytes(most);
+  }
+  std::size_t target_bytes() const {
+    return static_cast<std::size_t>(tables_.loss.targets_per_sample) * tables_.loss.target_bytes *
+           static_cast<std::size_t>(values_.microbatch_size);
+  }
+  int kept_slots(std::size_t s, table::tensor const& x) const {
+    return over_phases([&](table::phase_table const& ph) {
+      auto const& f = ph.facts.stage[s];
+      return slots_until(x.last, x.last == until::W ? f.saved_peak : f.saved_peak_b);
+    });
+  }
+  /// Where W takes a minibatch at once, the slots of its microbatches must be neighbours.
+  int slots_until(until last, int needed) const {
+    int const n = values_.microbatches;
+    return tables_.thick && last == until::W ? (needed + n - 1) / n * n : needed;
+  }
+
+  /// The entry of a ring, and where in it the ring begins.
+  std::pair<std::size_t, std::size_t> place_of(wire_place const& p) const {
+    if (!p.shares) return {p.entry, 0};
+    return {wires_[static_cast<std::size_t>(shared_.worker(p.number))], shared_.offset(p.number)};
+  }
+
+  // Of each worker.
+  std::size_t temporary(std::size_t worker) const { return temporary_[worker]; }
+  std::size_t workspace(std::size_t worker) const { return workspace_[worker]; }
+  std::size_t predicted(std::size_t worker) const { return predicted_[worker]; }
+  std::size_t extrapolated(std::size_t worker) const { return extrapolated_[worker]; }
+
+ private:
+  void make_plan() {
+    std::size_t const workers = static_cast<std::size_t>(values_.workers);
+    stage_.resize(tables_.stages.size());
+    std::vector<std::size_t> temporary(workers, 0), predicted(workers, 0), extrapolated(workers, 0);
+    for (std::size_t s = 0; s < stage_.size(); ++s) {
+      table::stage_table const& t = tables_.stages[s];
+      stage_plan& p = stage_[s];
+      int const worker = worker_of_stage(s), number = static_cast<int>(s);
+      auto const i = static_cast<std::size_t>(worker);
+      auto const add = [&](char const* what, category c, std::size_t n) { return plan_.add(what, c, worker, number, n); };
+
+      p.w = add("weights", category::weights, bytes(t.weight_elements));
+      bool const trains = !tables_.phases.back().inference;
+      p.g = add("gradients", category::gradients, trains ? bytes(t.gradient_elements) : 0);
+      p.buffers = add("statistics", category::statistics, bytes(t.buffer_elements));
+      for (int k = 0; trains && k < tables_.policies.optimizer_states; ++k)
+        p.states[k] = add("optimizer state", category::optimizer, bytes(t.trained_elements));
+
+      auto const& last = tables_.phases.back().facts.stage[s];
+      bool const again = last.head >= 0;
+      bool const packed = !tables_.policies.delay_on_all && !again;  // R reads every parameter
+      bool const lags = last.tau_fwd > last.tau_bkwd && !tables_.phases.back().stashes;
+      p.delay_packed = packed;
+      p.delay_acts = lags || (tables_.compensates && !tables_.policies.delay_needs_lag);
+      p.has_delay_states = tables_.policies.delay_states > 0 && p.delay_acts && delay_state_bytes(s) > 0;
+      for (int k = 0; k < tables_.policies.delay_states; ++k)
+        p.delay_states[k] = add("delay state", category::delta, p.has_delay_states ? delay_state_bytes(s) : 0);
+      bool const changes_weights = p.delay_acts && !tables_.phases.back().stashes;
+      if (changes_weights && tables_.policies.backward_weight != nullptr)
+        extrapolated[i] = std::max(extrapolated[i], bytes(t.backward_elements));
+      if (changes_weights &&
+          (tables_.policies.forward_weight != nullptr || (again && tables_.policies.backward_weight != nullptr)))
+        predicted[i] = std::max(predicted[i], bytes(t.weight_elements));
+
+      bool const injected = !tables_.phases.back().program_delays.empty();
+      p.history_slots = over_phases([&](table::phase_table const& ph) {
+        return ph.stashes || !ph.program_delays.empty() ? ph.facts.stage[s].version_gap : 0;
+      });
+      p.history_packed = !injected && !again;
+      p.history =
+          add("old weight versions", category::stash,
+              static_cast<std::size_t>(p.history_slots) * bytes(p.history_packed ? t.backward_elements : t.weight_elements));
+
+      plan_wires(s, p, worker);
+      plan_kept(s, p, worker);
+      p.lent = plan_lent(tables_, plan_, s, worker);
+      if (s + 1 == stage_.size()) {
+        int const slots = tables_.device.host_memory ? target_slots(tables_, values_) : 1;
+        p.targets = add("targets", category::wires, target_bytes() * static_cast<std::size_t>(slots));
+      }
+      if (s == 0) p.staging = add("one input sample", category::workspace, largest_input());
+      temporary[i] = std::max(temporary[i], add_transient(s, pack_scratch(t, p.scratch)));
+      if (trains) temporary[i] = std::max(temporary[i], trial_bytes(tables_, t));
+    }
+    for (int w = 0; w < values_.workers; ++w) {
+      auto const i = static_cast<std::size_t>(w);
+      temporary_.push_back(plan_.add("temporaries of ops", category::workspace, w, -1, temporary[i]));
+      workspace_.push_back(plan_.add("library workspace", category::workspace, w, -1, tables_.device.workspace_bytes));
+      predicted_.push_back(plan_.add("weights predicted for F", category::scratch, w, -1, predicted[i]));
+      wires_.push_back(plan_.add("wires within the worker", category::wires, w, -1, shared_.place(w)));
+      extrapolated_.push_back(plan_.add("weights extrapolated for B", category::scratch, w, -1, extrapolated[i]));
+    }
+  }
+
+  /// Slots that the wire into a stage has beyond what the program needs. The program counts in slots of equal length; in
+  /// time a backward lasts longer than the forward beside it, and with not one slot to spare between two workers each waits
+  /// in every period for the other to give its slot back.
+  int slack(std::size_t s) const { return s > 0 && worker_of_stage(s - 1) != worker_of_stage(s) ? 1 : 0; }
+
+  // What B or W needs of a wire is a saved activation of the receiving stage; the slot in which it travels is the wire's.
+  void plan_wires(std::size_t s, stage_plan& p, int worker) {
+    using schedule::op_kind;
+    table::stage_table const& t = tables_.stages[s];
+    bool const first = s == 0;
+    int const number = static_cast<int>(s);
+    for (table::wire_entry const& e : t.wire_in) {
+      std::size_t const one = wire_bytes(e);
+      bool const kept = e.last != until::forward;
+      int const needed = slack(s) + over_phases([&](table::phase_table const& ph) {
+                           auto const& f = ph.facts.stage[s];
+                           return kept ? f.wire_kept : std::max(f.wire_transit, f.wire_recompute);
+                         });
+      int const slots = slots_until(e.last, needed);
+      int const saved = over_phases([&](table::phase_table const& ph) {
+        auto const& f = ph.facts.stage[s];
+        if (f.head == number) return kept ? f.in_flight : f.wire_recompute;
+        return kept && f.head < 0 ? f.saved_peak : 0;
+      });
+      char const* const what = e.entry == 0 ? "activations from the stage before" : "skip from the stage before";
+      p.wires.push_back(!first && !kept && saved == 0 && within(s, slots)
+                            ? share(worker, {op_kind::F, number - 1}, {op_kind::F, number}, one)
+                            : plan_ring(what, worker, s, one, slots, std::min(saved, slots)));
+      p.wire_slots.push_back(slots);
+      int const again = over_phases([&](table::phase_table const& ph) {
+        auto const& f = ph.facts.stage[s];
+        return kept ? f.recompute_kept : f.recompute_transit;
+      });
+      int const rebuilt = kept ? over_phases([&](table::phase_table const& ph) {
+        return ph.facts.stage[s].recompute_kept > 0 ? ph.facts.stage[s].saved_peak : 0;
+      })
+                               : 0;
+      int const again_slots = again > 0 ? slots_until(e.last, again + slack(s)) : 0;
+      p.again.push_back(!kept && within(s, again_slots) ? share(worker, {op_kind::R, number - 1}, {op_kind::R, number}, one)
+                                                        : plan_ring("activations recomputed by the stage before", worker, s,
+                                                                    one, again_slots, std::min(rebuilt, again_slots)));
+      p.again_slots.push_back(again_slots);
+      if (!first) {
+        // The gradient of this wire lies with the stage that receives it: the one before.
+        int const back =
+            slots_until(e.gradient_last, slack(s) + over_phases([&](table::phase_table const& ph) {
+                                           auto const& f = ph.facts.stage[s - 1];
+                                           return e.gradient_last == until::W ? f.gradient_kept : f.gradient_transit;
+                                         }));
+        stage_[s - 1].gradients.push_back(
+            e.gradient && e.gradient_last != until::W && within(s, back)
+                ? share(worker, {op_kind::B, number}, {op_kind::B, number - 1}, one)
+                : plan_ring("gradients from the stage after", worker_of_stage(s - 1), s - 1, e.gradient ? one : 0, back, 0));
+        stage_[s - 1].gradient_slots.push_back(back);
+      }
+    }
+    if (s + 1 == stage_.size()) {
+      auto const& loss = t.tensors[static_cast<std::size_t>(t.loss_gradient_tensor)];
+      int const slots = slots_until(loss.last, over_phases([&](table::phase_table const& ph) {
+                                      auto const& f = ph.facts.stage[s];
+                                      return loss.last == until::W ? f.gradient_kept : f.gradient_transit;
+                                    }));
+      p.gradients.push_back(loss.last != until::W && slots == 1
+                                ? share(worker, {op_kind::F, number}, {op_kind::B, number}, tensor_bytes(loss))
+                                : plan_ring("gradient of the loss", worker, s, tensor_bytes(loss), slots, 0));
+      p.gradient_slots.push_back(slots);
+    }
+  }
+
+  /// The wire into a stage holds one microbatch, and one worker writes and reads it.
+  bool within(std::size_t s, int slots) const { return slots == 1 && s > 0 && worker_of_stage(s - 1) == worker_of_stage(s); }
+  wire_place share(int worker, shared_wires::end from, shared_wires::end to, std::size_t bytes) {
+    return {0, true, shared_.add(worker, from, to, bytes)};
+  }
+
+  /// A ring whose first `saved` slots count as saved activations and the rest as wires; one piece of memory.
+  wire_place plan_ring(char const* what, int worker, std::size_t stage, std::size_t one, int slots, int saved) {
+    int const number = static_cast<int>(stage);
+    std::size_t const id = plan_.add(what, category::saved, worker, number, static_cast<std::size_t>(saved) * padded(one));
+    plan_.add(what, category::wires, worker, number, static_cast<std::size_t>(slots - saved) * padded(one));
+    return {id, false, 0};
+  }
+
+  void plan_kept(std::size_t s, stage_plan& p, int worker) {
+    table::stage_table const& t = tables_.stages[s];
+    p.kept.assign(t.tensors.size(), 0);
+    p.error.assign(t.tensors.size(), 0);
+    for (std::size_t x = 0; x < t.tensors.size(); ++x) {
+      if (t.tensors[x].where == table::place::error)
+        p.error[x] = plan_.add(t.tensors[x].backward ? "errors of gradients sent" : "errors of activations sent",
+                               category::feedback, worker, static_cast<int>(s), tensor_bytes(t.tensors[x]));
+      if (t.tensors[x].where != table::place::kept) continue;
+      p.kept[x] = plan_.add("saved activations", category::saved, worker, static_cast<int>(s),
+                            padded(tensor_bytes(t.tensors[x])) * static_cast<std::size_t>(kept_slots(s, t.tensors[x])));
+    }
+  }
+  /// Scratch tensors of F, B and W share a region: a worker runs one op at a time.
+  std::size_t pack_scratch(table::stage_table const& t, std::vector<std::size_t>& place) const {
+    place.assign(t.tensors.size(), 0);
+    std::size_t region = 0;
+    for (int op : {0, 1, 2}) {
+      std::vector<interval_buffer> buffers;
+      std::vector<std::size_t> which, offset;
+      for (std::size_t x = 0; x < t.tensors.size(); ++x) {
+        table::tensor const& y = t.tensors[x];
+        if (y.where != table::place::scratch || y.first_step < 0) continue;
+        if (op != (y.weight ? 2 : y.backward ? 1 : 0)) continue;
+        buffers.push_back({tensor_bytes(y), y.first_step, y.last_step});
+        which.push_back(x);
+      }
+      region = std::max(region, pack_intervals(buffers, offset));
+      for (std::size_t i = 0; i < which.size(); ++i) place[which[i]] = offset[i];
+    }
+    return region;
+  }
+
+  /// Below the temporaries of a stage whose F keeps nothing in some phase (it is recomputed, or has no backward): what F
+  /// writes all the same, and what R at the end of a segment sends to nobody. Gives the size of the whole.
+  std::size_t add_transient(std::size_t s, std::size_t region) {
+    table::stage_table const& t = tables_.stages[s];
+    stage_[s].transient.assign(t.tensors.size(), 0);
+    if (!keeps_nothing(s)) return region;
+    for (std::size_t x = 0; x < t.tensors.size(); ++x) {
+      table::place const where = t.tensors[x].where;
+      if (t.tensors[x].backward || (where != table::place::kept && where != table::place::wire_out)) continue;
+      stage_[s].transient[x] = region;
+      region += padded(tensor_bytes(t.tensors[x]));
+    }
+    return region;
+  }
+  bool keeps_nothing(std::size_t s) const {
+    return over_phases([&](table::phase_table const& ph) {
+             return ph.facts.stage[s].head >= 0 || ph.wanted(static_cast<int>(s)) == schedule::gradients::none ? 1 : 0;
+           }) > 0;
+  }
+
+  table::run_tables const& tables_;
+  table::run_values values_;
+  std::vector<int> worker_of_;
+  memory_plan plan_;
+  shared_wires shared_;
+  std::vector<stage_plan> stage_;
+  std::vector<std::size_t> temporary_, workspace_, predicted_, extrapolated_, wires_;
+};
+
+}  // namespace foal::executor

@@ -1,0 +1,124 @@
+// Wires that one worker writes and reads itself: those that are never full at the same time share memory.
+#pragma once
+
+#include <algorithm>
+#include <tuple>
+#include <vector>
+
+#include <foal/table/run_values.hpp>
+#include <foal/tensor/plan.hpp>
+
+namespace foal::executor {
+
+/// A worker runs the ops of its ranks in the order (slot, rank, lane), one after the other, period after period. So for a
+/// ring of one slot between two of its ops it is known at which places of that order the slot is in use.
+class shared_wires {
+ public:
+  /// An end of a ring: the ops of one kind (B stands for BW too) of one stage.
+  struct end {
+    schedule::op_kind kind = schedule::op_kind::F;
+    int stage = 0;
+  };
+
+  /// worker_of: of each rank.
+  shared_wires(table::run_tables const& tables, std::vector<int> const& worker_of, int workers, int microbatches)
+      : microbatches_(microbatches) {
+    for (table::phase_table const& phase : tables.phases) {
+      schedule::program program = phase.program;
+      schedule::program_view const view = program.view();
+      auto& lists = phases_.emplace_back(static_cast<std::size_t>(workers));
+      for (int r = 0; r < view.size.ranks; ++r)
+        for (schedule::op const& o : view.rank(r))
+          lists[static_cast<std::size_t>(worker_of[static_cast<std::size_t>(r)])].push_back({o, r});
+      for (auto& list : lists)
+        std::stable_sort(list.begin(), list.end(), [](listed const& a, listed const& b) {
+          return std::tuple(a.what.slot, a.rank, a.what.lane) < std::tuple(b.what.slot, b.rank, b.what.lane);
+        });
+    }
+  }
+
+  /// Gives the number of a buffer of `bytes`, in use from each `from` to the `to` of the same microbatch, both included.
+  std::size_t add(int worker, end from, end to, std::size_t bytes) {
+    buffer b;
+    b.worker = worker;
+    b.bytes = padded(bytes);
+    for (auto const& lists : phases_) mark(lists[static_cast<std::size_t>(worker)], from, to, b.used);
+    buffers_.push_back(std::move(b));
+    return buffers_.size() - 1;
+  }
+
+  /// Places all buffers of a worker, the largest first, each at the lowest address where it meets none that is in use at one
+  /// of its times. Gives the size of the whole.
+  std::size_t place(int worker) {
+    std::vector<buffer*> mine;
+    for (buffer& b : buffers_)
+      if (b.worker == worker) mine.push_back(&b);
+    std::stable_sort(mine.begin(), mine.end(), [](buffer const* a, buffer const* b) { return a->bytes > b->bytes; });
+    std::size_t whole = 0;
+    for (std::size_t i = 0; i < mine.size(); ++i) {
+      buffer& b = *mine[i];
+      for (bool moved = true; moved;) {
+        moved = false;
+        for (std::size_t j = 0; j < i; ++j) {
+          buffer const& other = *mine[j];
+          bool const meets = b.offset < other.offset + other.bytes && other.offset < b.offset + b.bytes;
+          if (!meets || !together(b, other)) continue;
+          b.offset = other.offset + other.bytes;
+          moved = true;
+        }
+      }
+      whole = std::max(whole, b.offset + b.bytes);
+    }
+    return whole;
+  }
+  std::size_t offset(std::size_t number) const { return buffers_[number].offset; }
+  int worker(std::size_t number) const { return buffers_[number].worker; }
+
+ private:
+  struct listed {
+    schedule::op what;
+    int rank;
+  };
+  struct buffer {
+    int worker = 0;
+    std::size_t bytes = 0, offset = 0;
+    std::vector<bool> used;  // by place in the order of ops, phase after phase
+  };
+
+  static bool together(buffer const& a, buffer const& b) {
+    for (std::size_t i = 0; i < a.used.size(); ++i)
+      if (a.used[i] && b.used[i]) return true;
+    return false;
+  }
+  static bool is(schedule::op const& o, end e) {
+    return o.stage == e.stage && (o.kind == e.kind || (e.kind == schedule::op_kind::B && schedule::is_backward(o.kind)));
+  }
+
+  void mark(std::vector<listed> const& list, end from, end to, std::vector<bool>& used) const {
+    std::size_t const begin = used.size();
+    auto const length = static_cast<long long>(list.size());
+    used.resize(begin + list.size(), false);
+    // The time of an op of microbatch j < N, in places since the start of the period with number 0.
+    auto const time_of = [&](long long place, schedule::op const& o, int j) {
+      return place + length * ((j - o.microbatch) / microbatches_);
+    };
+    for (int j = 0; j < microbatches_; ++j) {
+      long long first = -1, last = -1;
+      for (long long i = 0; i < length; ++i) {
+        schedule::op const& o = list[static_cast<std::size_t>(i)].what;
+        if (schedule::floor_mod(o.microbatch - j, microbatches_) != 0) continue;
+        if (is(o, from)) first = time_of(i, o, j);
+        if (is(o, to)) last = time_of(i, o, j);
+      }
+      if (first < 0 || last < 0) continue;  // this phase does not use it
+      for (long long t = first; t <= last && t < first + length; ++t)
+        used[begin + static_cast<std::size_t>(t % length)] = true;
+    }
+  }
+
+  int microbatches_;
+  std::vector<std::vector<std::vector<listed>>> phases_;  // [phase][worker]: its ops in order
+  std::vector<buffer> buffers_;
+};
+
+}  // namespace foal::executor

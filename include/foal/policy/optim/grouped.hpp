@@ -1,0 +1,60 @@
+// Parameter groups: factors of the rate and of the weight decay, by parameter, for any optimizer.
+#pragma once
+
+#include <type_traits>
+
+#include <foal/policy/optim/concept.hpp>
+#include <foal/policy/optim/rule.hpp>
+
+namespace foal::optim {
+
+/// No weight decay on biases and on what norms scale and shift with.
+struct decay_matrices {
+  static constexpr char const* name = "decay of matrices alone";
+  constexpr parameter_rule operator()(parameter_view const& p) const { return {1, p.is_matrix() ? 1.0 : 0.0}; }
+};
+
+/// Base with a rate and a weight decay of its own for each parameter: those given, times the factors of Rule, a callable
+/// parameter_rule(parameter_view const&), which sees layer, name, shape, layer number and stage. As PyTorch's parameter
+/// groups. The average of weights goes outside: averaged<grouped<Base>>.
+template <optimizer Base, class Rule = decay_matrices>
+struct grouped {
+  static_assert(
+      !requires { Base::average; },
+      "foal: cannot group the parameters of this Base, because the average that it keeps has no weight decay; "
+      "write foal::optim::averaged<foal::optim::grouped<...>>");
+  static_assert(std::is_invocable_r_v<parameter_rule, Rule const&, parameter_view const&>,
+                "foal: cannot group parameters by this Rule, because it is no rule; give it foal::optim::parameter_rule "
+                "operator()(foal::optim::parameter_view const&) const");
+  using role = foal::role::optimizer;
+  static constexpr char const* name = "grouped";
+  static constexpr int states = Base::states;
+
+  Base base{};
+  Rule groups{};
+
+  parameter_rule rule(parameter_view const& p) const { return groups(p); }
+
+  template <class S>
+  auto prepare(double rate, long long t, parameter_rule r = {}) const {
+    return scaled(r).template prepare<S>(rate * r.rate_factor, t);
+  }
+  template <class S>
+  void bound(double rate, long long t, magnitudes& m, parameter_rule r = {}) const
+    requires bounds_itself<Base, S>
+  {
+    scaled(r).template bound<S>(rate * r.rate_factor, t, m);
+  }
+  void check() const {
+    if constexpr (requires { base.check(); }) base.check();
+  }
+
+ private:
+  Base scaled(parameter_rule r) const {
+    Base b = base;
+    if constexpr (requires { b.weight_decay; }) b.weight_decay *= r.decay_factor;
+    return b;
+  }
+};
+
+}  // namespace foal::optim

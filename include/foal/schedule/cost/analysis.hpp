@@ -1,0 +1,247 @@
+// What a program implies, stage by stage: delays, weight versions, and the rings that hold its activations and gradients.
+#pragma once
+
+#include <foal/schedule/proof/prove.hpp>
+
+namespace foal::schedule {
+
+/// Rings are counts of microbatches: indexed by microbatch mod ring and released in order, they never overwrite what is
+/// still needed. An interval from the producing op to the releasing op includes both their slots, so a producer that waits
+/// for a release waits for an earlier slot, and no folding of ranks onto workers can deadlock on it.
+struct stage_facts {
+  int delay = 0;             ///< d, microbatches: sum over a minibatch of v_U - v_F; 0 for flush
+  double tau_fwd = 0;        ///< mean of v_U - v_F, minibatches (= d/N)
+  double tau_bkwd = 0;       ///< mean of v_U - v_B, with v_B the live version at B
+  int version_gap = 0;       ///< max of v_B - v_F: old versions that a stash keeps
+  int saved_peak = 0;        ///< F to W (or BW)
+  int saved_held = 0;        ///< the same after a slot's backward: the paper's count
+  int saved_peak_b = 0;      ///< F to B
+  int wire_transit = 0;      ///< forward wire into the stage, from F(s-1) (stage 0: its own F) to F
+  int wire_kept = 0;         ///< ... to W (or BW)
+  int wire_kept_b = 0;       ///< ... to B
+  int gradient_transit = 0;  ///< gradient into the stage, from B(s+1) (last stage: its own F, where the loss is) to B
+  int gradient_kept = 0;     ///< ... to W (or BW)
+  int last_forward = 0;      ///< position in a minibatch of the microbatch whose F runs last
+  /// Some B runs before U of the minibatch before, or before the last B of it: what B's add up is then of two minibatches.
+  bool backward_crosses = false;
+
+  // A recomputed stage saves from R instead of from F: saved_* above count from there. Its forward wire is needed again only
+  // at the head of its segment; the others read what R of the stage below made, and wire_kept* is wire_transit there.
+  int in_flight = 1;          ///< microbatches between F and W (or BW, or a frozen stage's B) at most; at least 1
+  int head = -1;              ///< the first stage of its segment; -1: not recomputed
+  int recompute_delay = 0;    ///< microbatches: sum over a minibatch of v_U - v_R
+  double tau_recomp = 0;      ///< mean of v_U - v_R, minibatches
+  int recompute_gap = 0;      ///< max of v_R - v_F: how far R's weights are from F's
+  int wire_recompute = 0;     ///< head: forward wire into the stage, from F(s-1) (stage 0: its own F) to R
+  int input_held = 0;         ///< head: from its own F to W (or BW), after a slot's backward: the paper's count of its input
+  int recompute_transit = 0;  ///< others: what R(s-1) made, from R(s-1) to R
+  int recompute_kept = 0;     ///< ... to W (or BW)
+  int recompute_kept_b = 0;   ///< ... to B
+
+  constexpr bool operator==(stage_facts const&) const = default;
+};
+
+struct analysis {
+  std::vector<stage_facts> stage;
+  int period = 0;         ///< slots from one minibatch to the next
+  int last_slot = 0;      ///< slot of the last op that minibatch 0 needs
+  int periods_after = 0;  ///< periods to run after that of the last minibatch, so that everything drains
+  /// What all stages hold after a slot's backward, in units of one stage's activation of one microbatch: S^2 for pipemare,
+  /// as the paper counts; with recomputation the heads' inputs (from F to B) and what R rebuilt (from R to B), about 2
+  /// S^1.5.
+  constexpr int held() const {
+    int all = 0;
+    for (stage_facts const& x : stage) all += x.saved_held + x.input_held;
+    return all;
+  }
+  constexpr int slots(int minibatches) const { return last_slot + 1 + period * (minibatches - 1); }
+};
+
+/// v_U - v_F, v_U - v_B and, where a stage is recomputed, v_U - v_R by (stage, position in the minibatch), in steady state:
+/// in a run's first minibatches a version is at least 0, and the lag so much less.
+struct version_table {
+  int microbatches = 1;
+  std::vector<int> forward, backward;  // [s * N + j]
+  std::vector<int> recompute;          // the same; empty without R
+  constexpr int forward_lag(int s, int j) const { return forward[static_cast<std::size_t>(s * microbatches + j)]; }
+  constexpr int backward_lag(int s, int j) const { return backward[static_cast<std::size_t>(s * microbatches + j)]; }
+  constexpr int recompute_lag(int s, int j) const {
+    return recompute.empty() ? 0 : recompute[static_cast<std::size_t>(s * microbatches + j)];
+  }
+};
+
+namespace detail {
+
+constexpr version_table versions_of(program_view v, timeline const& t) {
+  int const n = v.size.microbatches;
+  version_table table;
+  table.microbatches = n;
+  table.forward.assign(t.forward.size(), 0);
+  table.backward.assign(t.forward.size(), 0);
+  if (!t.head.empty()) table.recompute.assign(t.forward.size(), 0);
+  for (int s = 0; s < v.size.stages; ++s) {
+    if (v.wanted(s) != gradients::both) continue;  // no update, one version
+    int const u = t.update[static_cast<std::size_t>(s)];
+    int const update_slot = t.slot[static_cast<std::size_t>(u)], update_lane = v.ops[static_cast<std::size_t>(u)].lane;
+    // Update k of the stage runs k periods after `u`; the last one before the op makes version k + 1. v_U is 0 here.
+    auto const lag = [&](int i) {
+      auto const x = static_cast<std::size_t>(i);
+      bool const lane_after = update_lane != v.ops[x].lane ? update_lane < v.ops[x].lane : u < i;
+      return -(floor_div(t.slot[x] - update_slot - (lane_after ? 0 : 1), t.period) + 1);
+    };
+    for (int j = 0; j < n; ++j) {
+      auto const c = static_cast<std::size_t>(t.at(s, j));
+      table.forward[c] = v.delays.empty() ? lag(t.forward[c]) : -floor_div(j - v.delays[static_cast<std::size_t>(s)], n);
+      table.backward[c] = lag(t.backward[c]);
+      if (t.recompute[c] >= 0) table.recompute[c] = lag(t.recompute[c]);
+    }
+  }
+  return table;
+}
+
+/// The smallest ring for microbatches acquired by ops acquire[j] and released, in order, by release[j]. `closed`: an op that
+/// releases in the slot of an acquisition releases after it.
+constexpr int ring(timeline const& t, int const* acquire, int const* release, bool closed, int* in_order) {
+  int const n = t.microbatches;
+  int const* const slot = t.slot.data();
+  // When all microbatches up to j have been released, over the periods before as well.
+  int last = slot[release[0]];
+  for (int j = 1; j < n; ++j) last = slot[release[j]] > last ? slot[release[j]] : last;
+  int running = last - t.period;
+  for (int j = 0; j < n; ++j) {
+    running = slot[release[j]] > running ? slot[release[j]] : running;
+    in_order[j] = running;
+  }
+  int largest = 0, oldest = 0, offset = 0;  // oldest + n * (offset / period): the oldest microbatch not released
+  int periods = 0;
+  for (int j = 0; j < n; ++j) {
+    int const when = slot[acquire[j]] + (closed ? 0 : 1);
+    while (in_order[oldest] + offset >= when) {
+      if (--oldest < 0) oldest = n - 1, offset -= t.period, --periods;
+    }
+    while (in_order[oldest] + offset < when) {
+      if (++oldest == n) oldest = 0, offset += t.period, ++periods;
+    }
+    int const size = j - (oldest + n * periods) + 1;
+    largest = size > largest ? size : largest;
+  }
+  return largest;
+}
+
+/// stage_facts::last_forward of a stage from its F's.
+constexpr int last_of(program_view const& v, timeline const& t, int const* ops) {
+  int last = 0;
+  for (int j = 1; j < t.microbatches; ++j)
+    if (t.before(v, ops[last], ops[j], true)) last = j;
+  return last;
+}
+
+/// stage_facts::backward_crosses of a stage from its B's and its U (-1: none).
+constexpr bool crosses(program_view const& v, timeline const& t, int const* b, int update) {
+  int const last = b[last_of(v, t, b)];
+  for (int j = 0; j < t.microbatches; ++j) {
+    if (b[j] != last && !t.before(v, last, b[j], true, t.period)) return true;
+    if (update >= 0 && !t.before(v, update, b[j], true, t.period)) return true;
+  }
+  return false;
+}
+
+}  // namespace detail
+
+/// Needs a program that prove() accepts; throws its sentence otherwise.
+constexpr version_table versions(program_view v) {
+  timeline t;
+  if (verdict const bad = detail::prove(v, t); !bad) throw error(text(bad));
+  return detail::versions_of(v, t);
+}
+
+/// Needs a program that prove() accepts; throws its sentence otherwise. thick: what W needs of any microbatch is kept until
+/// the last W of its minibatch, which takes all of them at once.
+constexpr analysis analyse(program_view v, bool thick = false) {
+  timeline t;
+  if (verdict const bad = detail::prove(v, t); !bad) throw error(text(bad));
+  int const n = v.size.microbatches, stages = v.size.stages;
+  version_table const lags = detail::versions_of(v, t);
+  std::vector<int> scratch(static_cast<std::size_t>(n), 0), together;
+  analysis a;
+  a.period = t.period;
+  for (std::size_t i = 0; i < v.ops.size(); ++i) {
+    if (t.slot[i] > a.last_slot) a.last_slot = t.slot[i];
+    if (int const late = -floor_div(v.ops[i].microbatch, n); late > a.periods_after) a.periods_after = late;
+  }
+  a.stage.assign(static_cast<std::size_t>(stages), {});
+  for (int s = 0; s < stages; ++s) {
+    stage_facts& x = a.stage[static_cast<std::size_t>(s)];
+    int backward = 0;
+    for (int j = 0; j < n; ++j) {
+      int const f = lags.forward_lag(s, j), b = lags.backward_lag(s, j);
+      x.delay += f;
+      backward += b;
+      if (f - b > x.version_gap) x.version_gap = f - b;
+    }
+    x.tau_fwd = static_cast<double>(x.delay) / n;
+    x.tau_bkwd = static_cast<double>(backward) / n;
+
+    int const row = t.at(s, 0);
+    int const* const f = t.forward.data() + row;
+    int const* const b = t.backward.data() + row;
+    int const* w = (v.wanted(s) == gradients::both ? t.weight : t.backward).data() + row;
+    if (thick && v.wanted(s) == gradients::both) {
+      int last = w[0];
+      for (int j = 1; j < n; ++j)
+        last = t.slot[static_cast<std::size_t>(w[j])] > t.slot[static_cast<std::size_t>(last)] ? w[j] : last;
+      together.assign(static_cast<std::size_t>(n), last);
+      w = together.data();
+    }
+    int const* const wire = s > 0 ? f - n : f;
+    int const* const gradient = s + 1 < stages ? b + n : f;
+    auto const ring = [&](int const* from, int const* to, bool closed = true) {
+      return detail::ring(t, from, to, closed, scratch.data());
+    };
+    x.last_forward = detail::last_of(v, t, f);
+    x.wire_transit = ring(wire, f);
+    x.wire_kept = x.wire_kept_b = x.wire_transit;
+    if (v.wanted(s) == gradients::none) continue;
+    bool const recomputed = !t.head.empty() && t.head[static_cast<std::size_t>(s)] >= 0;
+    bool const continues = recomputed && continues_segment(t.head, s);
+    int const* const re = t.recompute.data() + row;
+    int const* const saves = recomputed ? re : f;
+    x.saved_peak = ring(saves, w);
+    x.in_flight = recomputed ? ring(f, w) : x.saved_peak;
+    x.saved_held = ring(saves, w, false);
+    if (!continues) x.wire_kept = ring(wire, w);
+    x.gradient_transit = ring(gradient, b);
+    x.saved_peak_b = x.saved_peak;
+    x.wire_kept_b = x.wire_kept;
+    x.gradient_kept = x.gradient_transit;
+    if (recomputed) {
+      x.head = t.head[static_cast<std::size_t>(s)];
+      for (int j = 0; j < n; ++j) {
+        int const r = lags.recompute_lag(s, j), older = lags.forward_lag(s, j) - r;
+        x.recompute_delay += r;
+        if (older > x.recompute_gap) x.recompute_gap = older;
+      }
+      x.tau_recomp = static_cast<double>(x.recompute_delay) / n;
+      if (continues) {
+        x.recompute_transit = ring(re - n, re);
+        x.recompute_kept = ring(re - n, w);
+        x.recompute_kept_b = x.recompute_kept;
+      } else {
+        x.wire_recompute = ring(wire, re);
+        x.input_held = ring(f, w, false);
+      }
+    }
+    bool fused = true;
+    for (int j = 0; j < n; ++j) fused = fused && b[j] == w[j];
+    if (!fused || v.wanted(s) != gradients::both)
+      x.backward_crosses = detail::crosses(v, t, b, t.update[static_cast<std::size_t>(s)]);
+    if (fused) continue;  // what W needs is what B needs; saves a compiler the work
+    x.saved_peak_b = ring(saves, b);
+    if (!continues) x.wire_kept_b = ring(wire, b);
+    if (continues) x.recompute_kept_b = ring(re - n, b);
+    x.gradient_kept = ring(gradient, w);
+  }
+  return a;
+}
+
+}  // namespace foal::schedule

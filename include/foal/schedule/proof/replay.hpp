@@ -1,0 +1,247 @@
+// What a schedule costs: runs a program with given durations of its ops and says when each ran, and what each gap waited
+// for.
+#pragma once
+
+#include <algorithm>
+#include <limits>
+
+#include <foal/schedule/proof/prove.hpp>
+#include <foal/schedule/unroll.hpp>
+
+namespace foal::schedule {
+
+/// Durations in any unit of time. BW takes backward + weight, R as long as F.
+struct costs {
+  double forward = 1, backward = 1, weight = 1, update = 0;
+  double message = 0;                      ///< from the end of an op to the start of its successor on another rank
+  std::span<double const> stage_factor{};  ///< empty, or per stage what its F, B, W and U durations are multiplied by
+  /// True: a rank has a forward and a backward unit side by side if the program puts F and a backward of a rank into one
+  /// slot (pipemare), and a third one for R if it recomputes. False: a rank runs one op at a time, in the order of its list.
+  bool side_by_side = true;
+
+  /// Throws foal::error where a duration is below 0, infinite or no number, or where stages have no factor.
+  constexpr void check(int stages) const {
+    auto const is = [](double v) { return v >= 0 && v <= std::numeric_limits<double>::max(); };
+    for (double const v : {forward, backward, weight, update, message}) {
+      if (!is(v))
+        throw error(sentence("cannot replay with a cost of ", v, ", because ops and messages take time; give 0 or more"));
+    }
+    if (!stage_factor.empty() && stage_factor.size() != static_cast<std::size_t>(stages))
+      throw error(sentence("cannot replay with ", stage_factor.size(), " factors, because there are ", stages,
+                           " stages; give one per stage, or none"));
+    for (double const v : stage_factor) {
+      if (!is(v))
+        throw error(sentence("cannot replay with a factor of ", v, ", because a stage takes time; give 0 or more"));
+    }
+  }
+
+  constexpr double of(op const& o) const {
+    double t = update;
+    if (o.kind == op_kind::F || o.kind == op_kind::R) t = forward;
+    if (o.kind == op_kind::B) t = backward;
+    if (o.kind == op_kind::W) t = weight;
+    if (o.kind == op_kind::BW) t = backward + weight;
+    return stage_factor.empty() ? t : t * stage_factor[static_cast<std::size_t>(o.stage)];
+  }
+};
+
+/// One op of a run; its microbatch counts from the first of the run.
+struct event {
+  op what{};
+  int rank = 0, unit = 0;  ///< unit 1: the backward unit of a rank that has two, 2: its unit for R
+  double start = 0, end = 0;
+  int waited_rank = -1;  ///< -1: started when its unit was free; else the rank of `waited_for`, which ended last
+  op waited_for{};
+};
+
+/// A stretch in which a unit had nothing to run, and why.
+struct gap {
+  int rank = 0, unit = 0;
+  double start = 0, length = 0;
+  op before{};  ///< the op that could not start earlier; with waits_rank -1: nothing was left to run
+  op waits_for{};
+  int waits_rank = -1;
+};
+
+struct rank_time {
+  double busy = 0;             ///< some unit of the rank ran an op
+  double idle = 0;             ///< makespan - busy
+  double first = 0, last = 0;  ///< start of its first op, end of its last one
+};
+
+struct timing {
+  double makespan = 0;
+  double span_bubble = 0;  ///< max over ranks of last - first - busy: what zero-bubble papers quote
+  double utilisation = 0;  ///< busy share of ranks * makespan
+  int units = 1;           ///< per rank
+  std::vector<rank_time> rank;
+  std::vector<std::vector<event>> events;  ///< per rank, in list order
+  std::vector<gap> gaps;                   ///< by rank, unit, time
+};
+
+namespace detail {
+
+constexpr void gaps_of(std::vector<event> const& events, int rank, int unit, double makespan, std::vector<gap>& out) {
+  double at = 0;
+  for (event const& e : events) {
+    if (e.unit != unit) continue;
+    if (e.start > at)
+      out.push_back({.rank = rank,
+                     .unit = unit,
+                     .start = at,
+                     .length = e.start - at,
+                     .before = e.what,
+                     .waits_for = e.waited_for,
+                     .waits_rank = e.waited_rank});
+    at = std::max(at, e.end);
+  }
+  if (makespan > at) out.push_back({.rank = rank, .unit = unit, .start = at, .length = makespan - at});
+}
+
+/// Length of the union of up to three lists of intervals, each ordered by time.
+constexpr double busy_time(std::vector<event> const& events) {
+  double busy = 0, until = 0;
+  std::size_t next[3] = {0, 0, 0};
+  while (true) {
+    event const* first = nullptr;
+    for (int unit = 0; unit < 3; ++unit) {
+      std::size_t& i = next[unit];
+      while (i < events.size() && events[i].unit != unit) ++i;
+      if (i < events.size() && (first == nullptr || events[i].start < first->start)) first = &events[i];
+    }
+    if (first == nullptr) return busy;
+    ++next[first->unit];
+    if (first->end <= until) continue;
+    busy += first->end - std::max(first->start, until);
+    until = first->end;
+  }
+}
+
+}  // namespace detail
+
+/// Runs `minibatches` minibatches, the drain included. Every op starts as soon as its unit is free and its inputs are there;
+/// a unit keeps the order of the list. With units of their own, U waits for the F and R of its stage listed before it, and
+/// they for U. Needs a program that prove() accepts; throws its sentence otherwise, and where a cost or the number of
+/// minibatches cannot be.
+constexpr timing replay(program_view v, costs const& cost = {}, int minibatches = 1) {
+  if (verdict const bad = prove(v); !bad) throw error(text(bad));
+  int const n = v.size.microbatches, stages = v.size.stages, ranks = v.size.ranks;
+  cost.check(stages);
+  if (minibatches < 0 || static_cast<long long>(minibatches) * n > largest_slot / stages)
+    throw error(sentence("cannot replay ", minibatches, " minibatches of ", n, " microbatches through ", stages,
+                         " stages, because that is below 0 or beyond what is counted; replay fewer"));
+  int const total = n * minibatches;
+  auto const cells = static_cast<std::size_t>(stages) * static_cast<std::size_t>(total);
+  constexpr double never = -1;
+  timing out;
+  out.units = cost.side_by_side && two_units(v) ? (recomputes(v) ? 3 : 2) : 1;
+  std::vector<int> const heads = segments_of(v);
+  out.events.assign(static_cast<std::size_t>(ranks), {});
+  std::vector<double> end_f(cells, never), end_b(cells, never), end_r(heads.empty() ? 0 : cells, never),
+      last_read(static_cast<std::size_t>(stages), 0), last_u(static_cast<std::size_t>(stages), 0),
+      free_at(static_cast<std::size_t>(ranks) * 3, 0);
+  std::vector<int> host(static_cast<std::size_t>(stages), 0);
+  struct cursor {
+    int period = 0;
+    std::size_t at = 0;
+  };
+  std::vector<cursor> next(static_cast<std::size_t>(ranks), cursor{});
+  int periods = minibatches;
+  for (int r = 0; r < ranks; ++r) {
+    for (op const& o : v.rank(r)) {
+      host[static_cast<std::size_t>(o.stage)] = r;
+      periods = std::max(periods, minibatches - floor_div(o.microbatch, n));
+    }
+  }
+  auto const cell = [&](int stage, int microbatch) { return static_cast<std::size_t>(stage * total + microbatch); };
+
+  // Runs what rank r can run; true if something ran.
+  auto const advance = [&](int r) {
+    auto const rank = static_cast<std::size_t>(r);
+    std::span<op const> const list = v.rank(r);
+    cursor& c = next[rank];
+    bool moved = false;
+    for (; c.period < periods; ++c.period, c.at = 0) {
+      for (; list.size() > c.at; ++c.at) {
+        op o = list[c.at];
+        o.microbatch += c.period * n;
+        if (o.microbatch < 0 || o.microbatch >= total) continue;
+        auto const s = static_cast<std::size_t>(o.stage);
+        int const unit = out.units == 1 || o.kind == op_kind::F ? 0 : o.kind == op_kind::R ? 2 : 1;
+        double& unit_free = free_at[rank * 3 + static_cast<std::size_t>(unit)];
+        event e{.what = o, .rank = r, .unit = unit, .start = unit_free};
+        bool ready = true;
+        auto const needs = [&](double end, op_kind kind, int stage) {
+          if (end < 0) {
+            ready = false;
+            return;
+          }
+          int const from = host[static_cast<std::size_t>(stage)];
+          double const there = from == r ? end : end + cost.message;
+          if (there <= e.start) return;
+          e.start = there;
+          e.waited_rank = from;
+          e.waited_for = op{.kind = kind, .stage = stage, .microbatch = o.microbatch};
+        };
+        if (o.kind == op_kind::F && o.stage > 0) needs(end_f[cell(o.stage - 1, o.microbatch)], op_kind::F, o.stage - 1);
+        if (o.kind == op_kind::F || o.kind == op_kind::R) needs(last_u[s], op_kind::U, o.stage);
+        if (o.kind == op_kind::R) needs(end_f[cell(o.stage, o.microbatch)], op_kind::F, o.stage);
+        if (o.kind == op_kind::R && continues_segment(heads, o.stage))
+          needs(end_r[cell(o.stage - 1, o.microbatch)], op_kind::R, o.stage - 1);
+        if (is_backward(o.kind) && !heads.empty() && heads[s] >= 0)
+          needs(end_r[cell(o.stage, o.microbatch)], op_kind::R, o.stage);
+        if (is_backward(o.kind)) needs(end_f[cell(o.stage, o.microbatch)], op_kind::F, o.stage);
+        if (is_backward(o.kind) && o.stage + 1 < stages) needs(end_b[cell(o.stage + 1, o.microbatch)], o.kind, o.stage + 1);
+        if (o.kind == op_kind::U) needs(last_read[s], op_kind::F, o.stage);
+        if (!ready) return moved;
+        e.end = e.start + cost.of(o);
+        unit_free = e.end;
+        if (o.kind == op_kind::F) end_f[cell(o.stage, o.microbatch)] = e.end;
+        if (o.kind == op_kind::R) end_r[cell(o.stage, o.microbatch)] = e.end;
+        if (o.kind == op_kind::F || o.kind == op_kind::R) last_read[s] = std::max(last_read[s], e.end);
+        if (is_backward(o.kind)) end_b[cell(o.stage, o.microbatch)] = e.end;
+        if (o.kind == op_kind::U) last_u[s] = e.end;
+        out.events[rank].push_back(e);
+        out.makespan = std::max(out.makespan, e.end);
+        moved = true;
+      }
+    }
+    return moved;
+  };
+  // Up and down over the ranks, so that forwards and backwards both travel far in one sweep.
+  for (bool moved = true; moved;) {
+    moved = false;
+    for (int r = 0; r < ranks; ++r) moved = advance(r) || moved;
+    for (int r = ranks - 1; r >= 0; --r) moved = advance(r) || moved;
+  }
+
+  double busy = 0;
+  for (int r = 0; r < ranks; ++r) {
+    auto const& events = out.events[static_cast<std::size_t>(r)];
+    rank_time time{.busy = detail::busy_time(events)};
+    time.idle = out.makespan - time.busy;
+    time.first = events.empty() ? 0 : events.front().start;
+    for (event const& e : events) time.first = std::min(time.first, e.start), time.last = std::max(time.last, e.end);
+    out.span_bubble = std::max(out.span_bubble, time.last - time.first - time.busy);
+    busy += time.busy;
+    out.rank.push_back(time);
+    for (int unit = 0; unit < out.units; ++unit) detail::gaps_of(events, r, unit, out.makespan, out.gaps);
+  }
+  out.utilisation = out.makespan > 0 ? busy / (ranks * out.makespan) : 1;
+  return out;
+}
+
+/// Busy share of the ranks in the long run: over some minibatches in the middle of a run, its fill and drain left out. For a
+/// synchronous program that is N/(N+R-1) with equal stages, for an asynchronous one 1.
+constexpr double steady_utilisation(program_view v, costs const& cost = {}) {
+  if (verdict const bad = well_formed(v); !bad) throw error(text(bad));
+  int fill = 1;
+  for (op const& o : v.ops) fill = std::max(fill, 1 - floor_div(o.microbatch, v.size.microbatches));
+  timing const a = replay(v, cost, 2 * fill), b = replay(v, cost, 2 * fill + 4);
+  double busy = 0;
+  for (std::size_t r = 0; r < a.rank.size(); ++r) busy += b.rank[r].busy - a.rank[r].busy;
+  double const time = b.makespan - a.makespan;
+  return time > 0 ? busy / (v.size.ranks * time) : 1;
+}
+
+}  // namespace foal::schedule

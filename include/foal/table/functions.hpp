@@ -1,0 +1,119 @@
+// Where types end: layers, loss, optimizer, delay policy and device become function pointers over untyped memory.
+#pragma once
+
+#include <cstdint>
+
+#include <foal/layer/loss/result.hpp>
+#include <foal/policy/delay/concept.hpp>
+#include <foal/policy/optim/concept.hpp>
+#include <foal/table/stage_table.hpp>
+
+namespace foal::table {
+
+/// A device as functions; `device` arguments are what make() gave. Sizes in bytes, except n: elements of the scalar type.
+struct device_functions {
+  std::size_t workspace_bytes = 0;
+  bool host_memory = true;  ///< the host may read and write the device's memory
+  void* (*allocate)(std::size_t bytes) = nullptr;
+  void (*release)(void*) = nullptr;
+  void* (*make)(void* workspace, std::size_t bytes) = nullptr;  ///< bytes: workspace_bytes
+  void (*destroy)(void* device) = nullptr;
+  void (*copy)(void* device, void* to, void const* from, std::size_t bytes) = nullptr;
+  void (*copy_in)(void* device, void* to, void const* from, std::size_t bytes) = nullptr;
+  void (*copy_out)(void* device, void* to, void const* from, std::size_t bytes) = nullptr;
+  void (*zero)(void* device, void* to, std::size_t bytes) = nullptr;
+  void (*synchronise)(void* device) = nullptr;
+  void (*add)(void* device, std::size_t n, void const* a, void const* b, void* y) = nullptr;  ///< y = a + b; y may be a
+  bool (*all_finite)(void* device, std::size_t n, void const* x) = nullptr;
+  /// No magnitude is above it; NaN where an element is not finite, and nowhere else.
+  double (*magnitude_bound)(void* device, std::size_t n, void const* x) = nullptr;
+  double (*sum_of_squares)(void* device, std::size_t n, void const* x) = nullptr;
+  /// From the scalar type to that of stored activations, and back; null where they are of one type.
+  void (*narrow)(void* device, std::size_t n, void const* x, void* y) = nullptr;
+  void (*widen)(void* device, std::size_t n, void const* x, void* y) = nullptr;
+  /// Rows of `row` scalars to the scales of all rows, then their 8-bit integers, and back; null where wires are exact. error
+  /// may be null.
+  void (*quantise)(void* device, std::size_t rows, std::size_t row, void const* x, void* error, void* scale,
+                   void* q) = nullptr;
+  void (*dequantise)(void* device, std::size_t rows, std::size_t row, void const* scale, void const* q, void* y) = nullptr;
+};
+
+/// The loss of one microbatch; dx null in evaluation.
+struct loss_call {
+  void* device = nullptr;
+  void const* loss = nullptr;
+  shape in{};
+  int samples = 0;
+  foal::phase phase = phase::train;
+  void const* x = nullptr;
+  void const* targets = nullptr;
+  double divide = 1;
+  void* dx = nullptr;
+};
+
+/// What class numbers are there, before a loss sees them.
+struct target_counts {
+  long long counted = 0;  ///< those that the loss does not ignore
+  long long misfit = -1;  ///< the first of them that is not 0 to classes - 1; -1: none
+  long long value = 0;    ///< its number
+};
+
+struct loss_functions {
+  loss::loss_result (*apply)(loss_call const&) = nullptr;
+  int (*targets)(shape output) = nullptr;  ///< per sample of that shape
+  /// Null: targets are no class numbers.
+  target_counts (*count)(void const* targets, long long n, int classes) = nullptr;
+  int targets_per_sample = 1;
+  std::size_t target_bytes = 0;  ///< of one target
+  double sample_weight = 1;      ///< weight of one sample
+  bool has_accuracy = true;      ///< it counts correct targets
+};
+
+inline constexpr int most_states = 4;
+
+/// U for one parameter: n elements.
+struct update_call {
+  void* device = nullptr;
+  void const* optimizer = nullptr;
+  void const* delay = nullptr;
+  std::size_t n = 0;
+  void* w = nullptr;
+  void* g = nullptr;                  ///< the sum over the minibatch; U leaves it at zero
+  void* states[most_states]{};        ///< the optimizer's
+  void* delay_states[most_states]{};  ///< the delay policy's; null where the parameter has none
+  bool compensate = false;            ///< the delay policy acts
+  double divide = 1, scale = 1;       ///< gradient = g / divide * scale (clipping)
+  double rate = 0;
+  optim::parameter_rule rule{};
+  long long update = 1;  ///< the stage's own count, from 1
+  delay::moment moment{};
+};
+
+/// What is known of the magnitudes in a stage: the optimizer's, and those of the delay policy's states.
+struct update_bounds : optim::magnitudes {
+  double delay[most_states] = {};
+};
+
+/// u = f(w, states...) for one parameter: the weight that F or B reads.
+struct weight_call {
+  void* device = nullptr;
+  void const* delay = nullptr;
+  std::size_t n = 0;
+  void const* w = nullptr;
+  void* delay_states[most_states]{};
+  void* u = nullptr;
+  delay::moment moment{};
+};
+
+struct policy_functions {
+  void (*update)(update_call const&) = nullptr;
+  /// Turns bounds before an update into bounds after it; true: it leaves every number finite. Null: no bounds are known.
+  bool (*bound)(update_call const&, update_bounds&) = nullptr;
+  void (*forward_weight)(weight_call const&) = nullptr;   ///< null: F reads the weights as they are
+  void (*backward_weight)(weight_call const&) = nullptr;  ///< null: B reads the weights as they are
+  int optimizer_states = 0, delay_states = 0;
+  bool delay_needs_lag = false;  ///< it acts only where B reads other weights than its F did
+  bool delay_on_all = false;     ///< its states belong to every parameter, not only to those that B reads
+};
+
+}  // namespace foal::table

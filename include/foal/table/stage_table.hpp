@@ -1,0 +1,195 @@
+// What everything below the types works on: a stage as steps over tensors, and functions that know no layer type.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include <foal/model/layer_info.hpp>
+#include <foal/policy/optim/rule.hpp>
+
+namespace foal::table {
+
+/// Most parameters, buffers or kept entries of one layer (foal::list holds as many).
+inline constexpr int most = 4;
+
+/// Most entries of one wire: the activations and the open skips.
+inline constexpr int most_wires = 8;
+
+/// What one function of one layer gets. Pointers are device pointers; arrays hold `most` pointers, of which the layer has
+/// fewer: the others are null. What the function does not take may be another function's.
+struct layer_call {
+  void* device = nullptr;
+  shape in{}, out{};
+  int samples = 0, microbatches = 1;
+  foal::phase phase = phase::train;
+  random_key random{};
+  void* scratch = nullptr;
+  void* buffers[most]{};
+  void* w[most]{};
+  void* dw[most]{};
+  void const* x = nullptr;
+  void* y = nullptr;
+  void const* saved_x = nullptr;
+  void const* saved_y = nullptr;
+  void* entry[most]{};
+  void const* dy = nullptr;
+  void* dx = nullptr;
+  void const* read[most_reads]{};
+  void* read_gradient[most_reads]{};
+  shape read_shape[most_reads]{};
+  sample_bounds bounds{}, read_bounds[most_reads]{};
+  int* refused = nullptr;  ///< takes the number, in the stage, of a statistic that would not be finite
+  int first_buffer = 0;    ///< number, in the stage, of the layer's first
+};
+
+using layer_function = void (*)(layer_call const&);
+
+/// A layer's functions for one device and scalar type. backward is the fused one where the layer has it, else null.
+struct layer_functions {
+  layer_function forward = nullptr, backward_input = nullptr, backward_weight = nullptr, backward = nullptr;
+};
+
+/// Where a tensor lives. wire_in, wire_out: the ring of the wire from the stage before, or to the stage after; gradient_in,
+/// gradient_out: the ring of the gradient from the stage after, or to the stage before; kept: a ring of the stage, from F to
+/// B or W; scratch: the worker's, for the time of one op; error: the stage's, one for the whole run (error feedback).
+enum class place { wire_in, wire_out, gradient_in, gradient_out, kept, scratch, error };
+
+/// Bytes of elements with a scale, a float, for each `row` of them; row 0: without.
+constexpr long long scaled_bytes(long long elements, int element_bytes, int row) {
+  return elements * element_bytes + (row > 0 ? elements / row * static_cast<long long>(sizeof(float)) : 0);
+}
+
+/// One array of a stage, for one microbatch.
+struct tensor {
+  amount elements{};
+  shape sample{};         ///< of activations and their gradients: what one sample has at most; else empty
+  int element_bytes = 0;  ///< 0: the scalar type
+  int scale_row = 0;      ///< 8-bit integers: as many share a scale; all scales lie before them. 0: no scales
+  place where = place::scratch;
+  int wire = 0;                 ///< entry of the wire, for the first four places
+  until last = until::forward;  ///< how long it is needed, for wires and kept
+  bool backward = false;        ///< scratch of B rather than of F
+  bool weight = false;          ///< scratch of W rather than of B
+  int first_step = -1, last_step = -1;
+
+  constexpr long long bytes(int samples, int scalar_bytes) const {
+    return scaled_bytes(elements.of(samples), element_bytes > 0 ? element_bytes : scalar_bytes, scale_row);
+  }
+  /// Of activations in a microbatch of these lengths.
+  constexpr long long count(int samples, lengths_of_axes const& n) const {
+    return static_cast<long long>(at_length(sample, n).size()) * samples_at(sample, n, samples);
+  }
+  /// Elements in a microbatch of these lengths that a conversion takes: of what is no activation, all.
+  constexpr long long used(int samples, lengths_of_axes const& n) const {
+    return sample.rank > 0 ? count(samples, n) : elements.of(samples);
+  }
+};
+
+/// What a layer sees of the activations kept for a microbatch, by tensor number; -1: none.
+struct kept_tensors {
+  int x = -1, y = -1;  ///< its input and output while kept
+  int entry[most]{-1, -1, -1, -1};
+  int read[most_reads]{-1, -1};
+};
+
+/// One thing to do within an op; tensors by number, -1: none.
+struct step {
+  /// widen: from the type in which a tensor is stored to the scalar type; narrow: back, where `other` may be the error that
+  /// is fed back.
+  enum class kind { layer, copy, add, zero, widen, narrow } what = kind::layer;
+  int layer = 0;       ///< row of stage_table::layers
+  int x = -1, y = -1;  ///< forward: from, to.  backward: y is dy, x is dx.  add: y = x + other.  zero: y = 0
+  int other = -1;
+  int scratch = -1;
+  int read[most_reads] = {-1, -1};           ///< other entries that the layer reads
+  int read_gradient[most_reads] = {-1, -1};  ///< backward: where it adds their gradients
+  kept_tensors kept{};                       ///< of a layer: as in its row, or widened copies
+};
+
+/// One layer of a stage, with the tensors in which it keeps what its backward needs.
+struct layer_row : kept_tensors {
+  char const* name = "";
+  int number = 0;  ///< global layer number
+  shape in{}, out{};
+  int first_parameter = 0, parameters = 0, first_buffer = 0, buffers = 0;
+  bool input_gradient = true;  ///< false where nothing below trains
+  bool trains = false;         ///< it has parameters that are not frozen
+  bool early = false;          ///< its weight gradient belongs to B even where W is an op of its own (tied parameters)
+  int reads = 0;               ///< entries that it reads beside its input
+  shape read_shape[most_reads]{};
+  int least_samples = 1;
+  layer_functions call{};
+};
+
+/// trained: U changes it. borrowed: tied; the stage has a copy and adds up a gradient, its home updates. frozen: it stays.
+enum class ownership { trained, borrowed, frozen };
+
+/// A parameter or a buffer of a stage.
+struct parameter_row {
+  std::string name;  ///< as "3.linear.weight": global layer number, layer, parameter
+  int layer = 0;     ///< row of stage_table::layers
+  int number = 0;    ///< global layer number
+  int index = 0;     ///< its number within the layer
+  parameter what{};
+  long long offset = 0, size = 0;
+  long long backward_offset = -1;  ///< place among the parameters that B reads at another version; -1: none
+  ownership kind = ownership::trained;
+  optim::parameter_rule rule{};    ///< the optimizer's for it
+  int home_stage = -1, home = -1;  ///< borrowed, or tied within the stage: stage and number of the parameter that is shared
+};
+
+/// A parameter of this stage that another stage borrows.
+struct loan {
+  int parameter = 0;  ///< of this stage
+  int stage = 0;      ///< the borrower
+  int borrowed = 0;   ///< its number there
+};
+
+/// One entry of the wire into a stage.
+struct wire_entry {
+  shape extent{};
+  int entry = 0;                   ///< the model's entry number (0: activations)
+  until last = until::forward;     ///< how long the receiving stage needs it
+  until gradient_last = until::B;  ///< how long the sending stage needs its gradient
+  bool gradient = true;            ///< a gradient comes back
+  int element_bytes = 0;           ///< of the entry and of its gradient; 0: the scalar type
+  int scale_row = 0;               ///< of both, as in a tensor
+  int loaded = -1;                 ///< of a model's input that is stored in another type: the tensor it is loaded into
+
+  constexpr long long bytes(int samples, int scalar_bytes) const {
+    return scaled_bytes(static_cast<long long>(extent.size()) * samples, element_bytes > 0 ? element_bytes : scalar_bytes,
+                        scale_row);
+  }
+};
+
+/// One stage, lowered.
+struct stage_table {
+  std::vector<layer_row> layers;
+  std::vector<tensor> tensors;
+  std::vector<step> forward, backward, backward_weight;  ///< the last only where W is an op of its own
+  std::vector<parameter_row> parameters, buffers;
+  std::vector<loan> loans;
+  std::vector<wire_entry> wire_in;  ///< of the first stage: the model's input
+  /// Parameters lie in the order trained, borrowed, frozen: the first so many elements are trained, or have a gradient.
+  long long weight_elements = 0, trained_elements = 0, gradient_elements = 0;
+  long long backward_elements = 0, buffer_elements = 0;
+  shape output{};                     ///< of the last stage: what the loss gets
+  int output_tensor = -1;             ///< of the last stage
+  int loss_gradient_tensor = -1;      ///< of the last stage
+  optim::parameter_rule most_rule{};  ///< no factor of a parameter's is above its
+  long long flops = 0;
+  bool converts = false;  ///< some tensors are stored in another type: the steps widen and narrow them
+
+  bool borrows() const { return gradient_elements > trained_elements; }
+  std::string layer_names() const {
+    std::string all;
+    for (auto const& l : layers) {
+      if (!all.empty()) all += ' ';
+      all += l.name;
+    }
+    return all;
+  }
+};
+
+}  // namespace foal::table

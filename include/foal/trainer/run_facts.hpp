@@ -1,0 +1,103 @@
+// The facts of a run, read from its tables and its memory plan.
+#pragma once
+
+#include <algorithm>
+#include <string>
+
+#include <foal/report/facts.hpp>
+#include <foal/schedule/proof/replay.hpp>
+#include <foal/trainer/engine.hpp>
+
+namespace foal::executor {
+
+/// Bytes by category; the workspace of ops counts as scratch, statistics as other.
+inline report::byte_facts bytes_of(memory_plan const& plan, memory_plan const* evaluation) {
+  auto const of = [&plan](category c) { return static_cast<long long>(plan.bytes(c)); };
+  report::byte_facts b;
+  b.weights = of(category::weights);
+  b.gradients = of(category::gradients);
+  b.optimizer = of(category::optimizer);
+  b.delta = of(category::delta);
+  b.stash = of(category::stash);
+  b.scratch = of(category::scratch) + of(category::workspace);
+  b.saved = of(category::saved);
+  b.wires = of(category::wires);
+  b.feedback = of(category::feedback);
+  b.evaluation = evaluation != nullptr ? static_cast<long long>(evaluation->bytes()) : 0;
+  b.other = of(category::statistics);
+  return b;
+}
+
+/// Which stages are recomputed, and how stale R's weights are; empty if none is.
+inline std::string recomputation_note(schedule::analysis const& facts) {
+  std::string heads;
+  int recomputed = 0;
+  double late = 0;
+  for (std::size_t s = 0; s < facts.stage.size(); ++s) {
+    schedule::stage_facts const& x = facts.stage[s];
+    if (x.head < 0) continue;
+    ++recomputed;
+    late = std::max(late, x.tau_recomp);
+    if (x.head == static_cast<int>(s)) heads += (heads.empty() ? "" : ", ") + std::to_string(s);
+  }
+  if (recomputed == 0) return {};
+  return sentence(recomputed, " stages are recomputed before their backward, in segments that begin at ", heads,
+                  "; R reads weights up to ", late, " updates before the one that consumes it");
+}
+
+/// What tied weights cost between stages; empty if there are none.
+inline std::string tied_note(table::run_tables const& t, memory_plan const& plan) {
+  long long parameters = 0;
+  std::size_t bytes = 0;
+  for (auto const& stage : t.stages)
+    for (auto const& p : stage.parameters) parameters += p.kind == table::ownership::borrowed ? p.size : 0;
+  for (plan_entry const& e : plan.entries()) bytes += e.purpose == category::wires && e.what.find("tied") < 32 ? e.bytes : 0;
+  if (parameters == 0) return {};
+  return sentence(parameters, " parameters are copies of tied ones; their versions and gradients on the way take ", bytes,
+                  " bytes of the wires");
+}
+
+/// Everything that tables and plan tell; the caller adds settings, notes and warnings.
+inline report::facts facts_of(table::run_tables const& t, engine const& e) {
+  table::phase_table const& phase = t.phases.back();
+  schedule::program program = phase.program;
+  schedule::program_view const view = program.view();
+  report::facts f;
+  f.model = t.model_name;
+  f.schedule = phase.name;
+  f.asynchronous = view.asynchronous;
+  f.stages = static_cast<int>(t.stages.size());
+  f.ranks = view.size.ranks;
+  f.workers = e.values().workers;
+  f.microbatch_size = e.values().microbatch_size;
+  f.microbatches = e.values().microbatches;
+  f.bytes = bytes_of(e.memory().plan(), e.evaluation() != nullptr ? &e.evaluation()->plan() : nullptr);
+  f.bytes.diagnostics = static_cast<long long>(e.diagnostics_bytes());
+  std::vector<long long> bytes(t.stages.size(), 0);
+  for (plan_entry const& entry : e.memory().plan().entries())
+    if (entry.stage >= 0) bytes[static_cast<std::size_t>(entry.stage)] += static_cast<long long>(entry.bytes);
+  for (std::size_t s = 0; s < t.stages.size(); ++s) {
+    table::stage_table const& stage = t.stages[s];
+    schedule::stage_facts const& d = phase.facts.stage[s];
+    report::stage_facts r;
+    r.layers = stage.layer_names();
+    r.rank = t.rank_of[s];
+    for (auto const& p : stage.parameters) r.parameters += p.home_stage < 0 ? p.size : 0;
+    r.flops = stage.flops;
+    r.delay = d.delay;
+    r.tau = d.tau_fwd;
+    r.lag = phase.stashes ? 0 : d.tau_fwd - d.tau_bkwd;
+    r.saved = d.saved_peak;
+    r.bytes = bytes[s];
+    f.parameters += r.parameters;
+    f.flops += r.flops;
+    f.stage.push_back(r);
+  }
+  f.utilisation = schedule::steady_utilisation(view);
+  if (std::string const note = recomputation_note(phase.facts); !note.empty()) f.notes.push_back(note);
+  if (std::string const note = tied_note(t, e.memory().plan()); !note.empty()) f.notes.push_back(note);
+  f.notes.push_back(report::worker_note(f.stages, f.ranks, f.workers, f.asynchronous));
+  return f;
+}
+
+}  // namespace foal::executor

@@ -1,0 +1,110 @@
+// What one call of engine::run() is asked for, and what it gives back.
+#pragma once
+
+#include <concepts>
+#include <functional>
+#include <optional>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <foal/executor/drive.hpp>
+#include <foal/observe/evaluation.hpp>
+
+namespace foal::executor {
+
+/// What a callback of an evaluation answers.
+enum class training { goes_on, ends };
+
+/// A function of an evaluation_result that gives `training`, or nothing: the training goes on. While it is called, on the
+/// thread that called fit() or run(), reading the trainer's weights and statistics (write_safetensors(), predictor::take())
+/// gives those that were evaluated. After one that `ends` the run ends: the minibatches that the pipeline has begun by then,
+/// which the schedule says and the clock does not, are trained to their end, and all stages have had the same updates. Where
+/// it can answer, no other minibatch is begun before it has. What it throws ends the run too, an evaluation later, and comes
+/// out when all stages have had the same updates.
+class evaluated_callback {
+ public:
+  evaluated_callback() = default;
+  template <class F>
+    requires(!std::same_as<std::remove_cvref_t<F>, evaluated_callback> && std::invocable<F&, evaluation_result const&>)
+  evaluated_callback(F f)  // NOLINT: a lambda stands where a callback is wanted
+      : can_end_(std::same_as<std::invoke_result_t<F&, evaluation_result const&>, training>) {
+    using result = std::invoke_result_t<F&, evaluation_result const&>;
+    static_assert(std::same_as<result, training> || std::is_void_v<result>,
+                  "foal: cannot take this callback of evaluations, because it returns neither nothing nor foal::training; "
+                  "return foal::training::goes_on or foal::training::ends");
+    if constexpr (std::same_as<result, training>)
+      call_ = std::move(f);
+    else
+      call_ = [f = std::move(f)](evaluation_result const& r) mutable {
+        f(r);
+        return training::goes_on;
+      };
+  }
+
+  explicit operator bool() const { return static_cast<bool>(call_); }
+  bool can_end() const { return can_end_; }
+  training operator()(evaluation_result const& r) const { return call_ ? call_(r) : training::goes_on; }
+
+  /// This callback, with first(r) before it.
+  template <class First>
+  evaluated_callback after(First first) const {
+    evaluated_callback both;
+    both.can_end_ = can_end_;
+    both.call_ = [first = std::move(first), then = *this](evaluation_result const& r) mutable {
+      first(r);
+      return then(r);
+    };
+    return both;
+  }
+
+ private:
+  std::function<training(evaluation_result const&)> call_;
+  bool can_end_ = false;
+};
+
+/// What one call of run() is asked for, besides training.
+///
+/// What is not the training does not lose it. What `tick`, `summed`, `waits`, `evaluated`, the evaluation itself, `watch`,
+/// `disturb` or the trainer's hook throws is kept while the minibatches that have been begun are trained to their end. Then
+/// it comes out, and the trainer can train on. Where that end is depends on the program alone, except for `tick`, `summed`
+/// and `waits`, which are called by the clock. What the source of the training throws stops the run where it is.
+struct run_request {
+  long long minibatches = 0;
+  table::source_functions source{};
+  table::evaluation_source evaluation{};
+  long long evaluate_every = 0;                             ///< updates; 0: no evaluations
+  evaluated_callback evaluated{};                           ///< on the calling thread
+  std::function<void(long long microbatches_done)> tick{};  ///< on the calling thread, every few milliseconds
+  /// Sum i of losses is complete; comes before the evaluation of the same update. On the calling thread.
+  std::function<void(long long i, loss::loss_result const& sum)> summed{};
+  /// What nothing comes of, and for how many seconds: when an evaluation begins, and while a run has stood still for
+  /// `patience` seconds. On the calling thread.
+  std::function<void(std::string const& what, double seconds)> waits{};
+  double patience = 3;
+  observer watch{};
+  disturbance disturb{};
+  report::trace* traces = nullptr;  ///< a buffer per worker
+  long long loss_every = 0;         ///< minibatches of one sum of losses; 0: one sum for all
+  bool every_loss = false;          ///< keep the loss of each microbatch too: 24 bytes each
+};
+
+struct run_result {
+  std::vector<loss::loss_result> sums;    ///< of losses, as the forwards saw them, by request.loss_every minibatches
+  std::vector<loss::loss_result> losses;  ///< of each microbatch, where request.every_loss asks for them
+  long long microbatches = 0;             ///< whose loss was computed
+  std::vector<evaluation_result> evaluations;
+  std::optional<divergence> diverged;
+  bool ended = false;                          ///< by a callback, before all minibatches were trained
+  std::vector<table::diagnostic> diagnostics;  ///< by update, then by stage
+  double seconds = 0;                          ///< of training, evaluations on the same thread included
+};
+
+}  // namespace foal::executor
+
+namespace foal {
+
+using executor::training;
+
+}  // namespace foal
