@@ -78,6 +78,7 @@ set(foal_headers
     foal/schedule/draw/text.hpp
     foal/schedule/edges.hpp
     foal/schedule/generate.hpp
+    foal/schedule/int_table.hpp
     foal/schedule/op.hpp
     foal/schedule/parse.hpp
     foal/schedule/placement.hpp

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include <foal/schedule/cells.hpp>
+#include <foal/schedule/int_table.hpp>
 #include <foal/schedule/program.hpp>
 
 namespace foal::schedule {
@@ -28,11 +29,18 @@ struct input {
   constexpr bool operator==(input const&) const = default;
 };
 
+/// The op that is meant, without a slot.
+constexpr op op_of(input const& in) {
+  return {.kind = in.kind, .stage = in.stage, .microbatch = in.microbatch, .replica = in.replica, .segment = in.segment};
+}
+
 /// The rule of dependencies, with what it has to know of a program besides the op. Made once, asked for any number of ops.
 /// Needs a program that is well_formed(), and does not outlive what its view points to.
 class dependencies {
  public:
-  constexpr explicit dependencies(program_view v) : view_(v), cells_(v.size), heads_(segments_of(v)) {
+  constexpr dependencies() = default;
+  constexpr explicit dependencies(program_view v)
+      : view_(v), cells_(v.size), heads_(segments_of(v)), recomputes_(!heads_.empty()) {
     find_replicas();
     find_last_gradients();
   }
@@ -98,9 +106,25 @@ class dependencies {
     });
   }
 
+  /// Where the op of an input or output is in tables that have an entry per (stage, position, segment), and for U and G one
+  /// per unit and U of its period.
+  template <class Op>
+  constexpr int cell(Op const& o) const {
+    int const position =
+        o.microbatch >= 0 && o.microbatch < cells_.microbatches ? o.microbatch : cells_.position(o.microbatch);
+    if (o.kind == op_kind::U || o.kind == op_kind::G) return closing_cell(unit_of(view_.size, o.stage, o.replica), position);
+    return cells_.at(o.stage, position, o.segment);
+  }
+  /// The entry of the U (or G) that consumes the gradient of `position`, and how many there are.
+  constexpr int closing_cell(int unit, int position) const {
+    return row_ == 1 ? unit : unit * row_ + closing(unit, position);
+  }
+  constexpr int closing_cells() const { return units(view_.size) * row_; }
+  constexpr cells const& numbering() const { return cells_; }
+
   /// Per stage the first stage of its group of recomputed stages, -1 where none; empty without recomputation.
   constexpr std::vector<int> const& heads() const { return heads_; }
-  constexpr bool recomputed(int stage) const { return !heads_.empty() && heads_[static_cast<std::size_t>(stage)] >= 0; }
+  constexpr bool recomputed(int stage) const { return recomputes_ && heads_[static_cast<std::size_t>(stage)] >= 0; }
   /// The replica through which the microbatch at that position of a minibatch runs; 0 where no op says.
   constexpr int replica_of(int position) const {
     return replica_.empty() ? 0 : replica_[static_cast<std::size_t>(position)];
@@ -135,7 +159,7 @@ class dependencies {
 
   constexpr void find_last_gradients() {
     auto const all = static_cast<std::size_t>(units(view_.size));
-    std::vector<int> updates(all, 0);
+    int_table updates(all, 0);
     int* const updates_of = updates.data();
     op const* const ops = view_.ops.data();
     auto const size = static_cast<int>(view_.ops.size());
@@ -171,10 +195,12 @@ class dependencies {
 
   program_view view_;
   cells cells_;
-  std::vector<int> heads_, replica_;  // [stage], [position]
-  int row_ = 1;                       // 1, or N where some unit has several U's
-  std::vector<char> closes_;          // [unit * row + position]: a U names it
-  std::vector<last> last_;            // [unit * row + closing position]
+  std::vector<int> heads_;
+  int_table replica_;  // [position]
+  bool recomputes_ = false;
+  int row_ = 1;             // 1, or N where some unit has several U's
+  int_table closes_;        // [unit * row + position]: a U names it
+  std::vector<last> last_;  // [unit * row + closing position]
 };
 
 /// The rule for one op. Who asks for many keeps `dependencies`.
@@ -183,10 +209,10 @@ constexpr void for_each_input(program_view v, op const& o, Each&& f) {
   dependencies(v).for_each_input(o, f);
 }
 
-/// The rank of every unit, by its ops in the lists: where a program is, whatever its extent's placement would say. 0 for a
+/// The rank of every unit, by its ops in the lists: where a program is, whatever its extent's placement would say. -1 for a
 /// unit without ops. Needs a program that is well_formed().
 constexpr std::vector<int> ranks_of(program_view v) {
-  std::vector<int> ranks(static_cast<std::size_t>(units(v.size)), 0);
+  std::vector<int> ranks(static_cast<std::size_t>(units(v.size)), -1);
   for (int r = 0; r < v.size.ranks; ++r)
     for (op const& o : v.rank(r)) ranks[static_cast<std::size_t>(unit_of(v.size, o.stage, o.replica))] = r;
   return ranks;

@@ -58,10 +58,11 @@ struct program_view {
 constexpr std::vector<int> segments_of(program_view v) {
   std::vector<int> heads(v.recompute.begin(), v.recompute.end());
   if (!heads.empty()) return heads;
-  for (op const& o : v.ops) {
-    if (o.kind != op_kind::R) continue;
+  op const* const ops = v.ops.data();
+  for (std::size_t i = 0; i < v.ops.size(); ++i) {
+    if (ops[i].kind != op_kind::R) continue;
     if (heads.empty()) heads.assign(static_cast<std::size_t>(v.size.stages), -1);
-    heads[static_cast<std::size_t>(o.stage)] = o.stage;
+    heads[static_cast<std::size_t>(ops[i].stage)] = ops[i].stage;
   }
   return heads;
 }
@@ -126,15 +127,14 @@ class program {
     for (auto const& list : lists_) i += list.size();
     if (i != slots.size())
       throw error(sentence("cannot give ", i, " ops ", slots.size(), " slots, because each op has one; give as many"));
-    i = 0;
+    int const* slot = slots.data();
+    op* sealed = sealed_ ? ops_.data() : nullptr;
     for (auto& list : lists_) {
-      op const* last = nullptr;
-      for (op& o : list) {
-        o.slot = slots[i];
-        o.lane = last != nullptr && last->slot == o.slot ? last->lane + 1 : 0;
-        last = &o;
-        if (sealed_) ops_[i] = o;
-        ++i;
+      op* const ops = list.data();
+      for (std::size_t k = 0, size = list.size(); k < size; ++k) {
+        ops[k].slot = *slot++;
+        ops[k].lane = k > 0 && ops[k - 1].slot == ops[k].slot ? ops[k - 1].lane + 1 : 0;
+        if (sealed != nullptr) *sealed++ = ops[k];
       }
     }
   }
