@@ -166,6 +166,7 @@ set(foal_tests
     policy/optim/averaged
     policy/optim/grouped
     policy/optim/optim
+    policy/versions
     predictor
     program/parity
     program/resnet
@@ -194,6 +195,7 @@ set(foal_tests
     schedule/proof/large
     schedule/proof/prove
     schedule/proof/replay
+    schedule/proof/versions
     schedule/rules/forward_only
     schedule/rules/frozen
     schedule/rules/recompute
@@ -222,6 +224,7 @@ set(foal_tests
     trainer/engine
     trainer/epoch_log
     trainer/run_request
+    trainer/versions
     transport/local
     utilisation/resnet50_sizes
     zoo/resnet
@@ -240,6 +243,7 @@ set(foal_fail_tests
     batches_without_inputs
     chained_correction_of_a_stash
     correction_of_a_stash
+    correction_of_two_versions
     cpp17
     cpp17_of_a_leaf
     delay_functor_of_other_states
@@ -277,6 +281,9 @@ set(foal_fail_tests
     two_optimizers
     unknown_option
     unknown_value
+    version_of_the_future
+    versions_without_read
+    vertical_sync_of_gpipe
     warmup_without_effect
     weights_of_another_net
     wire_of_doubles

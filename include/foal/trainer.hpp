@@ -64,7 +64,7 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
   static constexpr long long flops = forward_flops<model_type>();  ///< of one sample's forward
   static constexpr int most_ranks = lower::default_ranks<schedule_type>(stages);
 
-  /// d of a stage in microbatches, with one rank per stage. Does not depend on N.
+  /// d of a stage in microbatches, with one rank per stage, where ops read the newest weights. Does not depend on N.
   static constexpr int delay(int stage) {
     schedule::program p = schedule::generate(schedule_type{}, schedule::extent{stages, most_ranks, 1});
     return schedule::analyse(p.view()).stage[static_cast<std::size_t>(stage)].delay;
@@ -80,6 +80,7 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
     optim_type optim{};
     lr_type lr{};
     delay_type delay{};
+    versions_type versions{};
     warmup_type warmup{};
     clip_type clip{};
     wire_type wire{};
@@ -230,7 +231,8 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
 
   static constexpr bool small_ = stages <= 32;
   struct proofs : lower::proved<schedule_type, stages, most_ranks, 1, small_>,
-                  lower::proved<schedule_type, stages, most_ranks, 4, small_> {};
+                  lower::proved<schedule_type, stages, most_ranks, 4, small_>,
+                  lower::proved_versions<schedule_type, versions_type, stages, most_ranks, 4, small_> {};
   static_assert(sizeof(typename types::checks) > 0 && sizeof(proofs) > 0);
 
   /// Of a fit, however it ends: the next one begins an epoch that has not been begun.
@@ -266,7 +268,7 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
         values{values_.loss,  values_.schedule, values_.optim, values_.lr,
                values_.delay, values_.warmup,   values_.clip,  values_.initial};
     table::run_tables t = lower::lower<model_type, device_type, scalar_type, versions_type>(
-        schedule::extent{stages, ranks_, values_.microbatches}, accumulate_type::waits, values);
+        schedule::extent{stages, ranks_, values_.microbatches}, accumulate_type::waits, values, values_.versions);
     lower::store_and_send<storage_type, device_type, scalar_type>(t, values_.wire);
     t.hook = lower::hook_of<hook_type, scalar_type>();
     t.hook_value = &values_.hook;

@@ -201,8 +201,12 @@ inline table::run_tables tables_of(choice const& c, schedule::program own = {}) 
   t.clips = c.clip;
   t.clip_norm = 0.5;
   t.phases.clear();
-  if (c.t3) t.phases.push_back(lower::detail::make_phase("warm-up", schedule::generate(schedule::one_f_one_b{}, e), false));
-  t.phases.push_back(lower::detail::make_phase("test", given ? std::move(own) : program_of(c.schedule, e), c.stash));
+  if (c.t3)
+    t.phases.push_back(
+        lower::detail::make_phase("warm-up", schedule::generate(schedule::one_f_one_b{}, e), versions::flush{}));
+  schedule::program program = given ? std::move(own) : program_of(c.schedule, e);
+  t.phases.push_back(c.stash ? lower::detail::make_phase("test", std::move(program), versions::stash{})
+                             : lower::detail::make_phase("test", std::move(program), versions::live{}));
   return t;
 }
 

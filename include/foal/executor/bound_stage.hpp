@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <exception>
+#include <span>
 #include <vector>
 
 #include <foal/executor/microbatch_lengths.hpp>
@@ -120,27 +121,39 @@ struct bound_stage {
   std::uint32_t version = 0;                ///< updates in this phase
   long long weighed = -1;                   ///< last stage: the minibatch of the run whose weight is `weight`
   double weight = 0;
-  std::vector<microbatch_lengths> ahead;    ///< last stage: of a microbatch whose targets are counted; or empty
-  int refused = -1;                         ///< the statistic that would not have been finite after an F; -1: none
-  table::update_bounds bounds{};            ///< on what the stage's next update reads
-  bool bounded = false;                     ///< they are known
-  int accumulated = 0;                      ///< microbatches whose W waits for the last one of the minibatch
-  int backwards = 0;                        ///< B of the minibatch that have been run
-  long long evaluations_copied = 0;         ///< copies of the weights made for evaluations
-  std::vector<std::uint32_t> version_read;  ///< by F, of microbatch m at m mod size
-  watermark forwarded, returned, freed;     ///< through F (or R, if that reads the wire again), B, W (or BW)
-  std::exception_ptr beside;                ///< what a probe has thrown, until the worker takes it
-  watermark rebuilt;                        ///< through R, where it reads what R of the stage before made
+  std::vector<microbatch_lengths> ahead;  ///< last stage: of a microbatch whose targets are counted; or empty
+  int refused = -1;                       ///< the statistic that would not have been finite after an F; -1: none
+  table::update_bounds bounds{};          ///< on what the stage's next update reads
+  bool bounded = false;                   ///< they are known
+  int accumulated = 0;                    ///< microbatches whose W waits for the last one of the minibatch
+  int backwards = 0;                      ///< B of the minibatch that have been run
+  long long evaluations_copied = 0;       ///< copies of the weights made for evaluations
+  watermark forwarded, returned, freed;   ///< through F (or R, if that reads the wire again), B, W (or BW)
+  std::exception_ptr beside;              ///< what a probe has thrown, until the worker takes it
+  watermark rebuilt;                      ///< through R, where it reads what R of the stage before made
 
   // Of the phase.
   schedule::stage_facts facts{};
-  int delay = 0;  ///< injected, in microbatches; -1: F reads the live version
-  bool asynchronous = false, stashes = false;
+  std::span<schedule::version_read const> reads;  ///< by position in the minibatch
+  schedule::kept_versions kept{};
+  int updates_each = 0;      ///< of the stage, in a minibatch
+  bool one_version = false;  ///< schedule::version_reads::one_version
+  bool asynchronous = false;
   bool frozen = false;          ///< it has B, but no W and no U
   bool forward = false;         ///< it has F alone: inference, or nothing below or here trains
   long long phase_updates = 0;  ///< updates before the asynchronous part of the run
   /// No U changes this stage, but every F moves its statistics: F makes its copies for evaluations.
   bool copied_by_forward = false;
+
+  /// The versions that F, R and B of microbatch m of the phase read.
+  std::uint32_t forward_version(std::uint32_t m) const { return version_at(m, &schedule::version_read::forward); }
+  std::uint32_t recompute_version(std::uint32_t m) const { return version_at(m, &schedule::version_read::recompute); }
+  std::uint32_t backward_version(std::uint32_t m) const { return version_at(m, &schedule::version_read::backward); }
+  std::uint32_t version_at(std::uint32_t m, int schedule::version_read::*of) const {
+    auto const n = static_cast<std::uint32_t>(reads.size());
+    long long const v = static_cast<long long>(m / n) * updates_each + reads[m % n].*of;
+    return v < 0 ? 0U : static_cast<std::uint32_t>(v);
+  }
 
   /// After F nothing reads the wire any more.
   bool reads_wire_once() const { return forward || continues_segment(); }

@@ -43,7 +43,7 @@ class run_memory {
   std::size_t allocated_bytes() const { return allocated_; }
 
   /// Channels empty, no version read yet: the state in which a phase starts.
-  void reset_phase(table::phase_table const& phase, std::vector<int> const& injected) {
+  void reset_phase(table::phase_table const& phase) {
     for (auto& c : forward_) c.reset();
     for (auto& c : gradient_) c.reset();
     for (auto& c : again_) c.reset();
@@ -57,7 +57,10 @@ class run_memory {
       b.bounded = false;
       b.accumulated = b.backwards = 0;
       b.facts = phase.facts.stage[s];
-      b.stashes = phase.stashes;
+      b.reads = phase.reads.stage(static_cast<int>(s));
+      b.kept = phase.reads.kept[s];
+      b.updates_each = phase.reads.updates[s];
+      b.one_version = phase.reads.one_version;
       b.frozen = phase.wanted(static_cast<int>(s)) == schedule::gradients::input;
       b.forward = phase.wanted(static_cast<int>(s)) == schedule::gradients::none;
       bool const sends = s + 1 < stages_.size() && phase.facts.stage[s + 1].head >= 0 &&
@@ -65,7 +68,6 @@ class run_memory {
       b.again_in.channel = b.continues_segment() ? &again_[s] : nullptr;
       b.again_out.channel = sends ? &again_[s + 1] : nullptr;
       bind_places(b, sends);
-      b.delay = s < injected.size() ? injected[s] : -1;
       lend(tables_, stages_, b);
     }
   }
@@ -166,7 +168,6 @@ class run_memory {
         return std::max({f.in_flight, f.wire_transit, f.wire_kept, f.wire_recompute, f.gradient_transit, f.gradient_kept,
                          f.recompute_transit, f.recompute_kept});
       });
-      b.version_read.assign(static_cast<std::size_t>(in_flight), 0);
       prepare_calls(b, tables_, values_);
       microbatch_lengths const none(values_.microbatch_size, longest_of(tables_));
       if (plan_.lengths_differ()) b.lengths.assign(static_cast<std::size_t>(in_flight), none);

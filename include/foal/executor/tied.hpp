@@ -50,7 +50,7 @@ inline void lend(table::run_tables const& t, std::vector<bound_stage>& stages, b
 inline void take_borrowed(table::run_tables const& t, bound_stage& b, std::uint32_t m) {
   for (borrowed_parameter& q : b.borrowed) {
     if (q.home->forward) continue;  // nothing changes it, and nothing keeps its worker from overwriting what it notes
-    std::uint32_t const read = q.home->version_read[m % q.home->version_read.size()];
+    std::uint32_t const read = q.home->forward_version(m);
     if (read == q.version) continue;
     table::parameter_row const& p = detail::row_of(b, q.parameter);
     t.device.copy(b.device, detail::in(t, b.w, p), q.versions.at(read), detail::bytes_of(t, p));
@@ -58,12 +58,10 @@ inline void take_borrowed(table::run_tables const& t, bound_stage& b, std::uint3
   }
 }
 
-/// The version of a borrowed parameter that F of a microbatch has read; null if it is not borrowed, or never
-/// changes.
-inline void* borrowed_version(bound_stage const& b, int parameter, std::uint32_t m) {
+/// A version of a borrowed parameter, as home reads it; null if it is not borrowed, or never changes.
+inline void* borrowed_version(bound_stage const& b, int parameter, std::uint32_t m, int schedule::version_read::*of) {
   for (borrowed_parameter const& q : b.borrowed)
-    if (q.parameter == parameter && !q.home->forward)
-      return q.versions.at(q.home->version_read[m % q.home->version_read.size()]);
+    if (q.parameter == parameter && !q.home->forward) return q.versions.at(q.home->version_at(m, of));
   return nullptr;
 }
 

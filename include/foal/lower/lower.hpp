@@ -12,6 +12,7 @@
 #include <foal/lower/checks.hpp>
 #include <foal/lower/device.hpp>
 #include <foal/lower/frozen_rows.hpp>
+#include <foal/lower/phase.hpp>
 #include <foal/lower/policies.hpp>
 #include <foal/lower/stage.hpp>
 #include <foal/lower/thunks.hpp>
@@ -70,19 +71,6 @@ inline schedule::program without_frozen(schedule::program program, model_row con
   return schedule::without_backward_below(std::move(program), static_cast<int>(lowest), frozen);
 }
 
-inline phase_table make_phase(std::string name, schedule::program program, bool stashes, bool thick = false) {
-  phase_table phase;
-  phase.name = std::move(name);
-  schedule::program_view const view = program.view();
-  phase.facts = schedule::analyse(view, thick);  // proves it, and throws the proof's sentence otherwise
-  phase.program_delays.assign(view.delays.begin(), view.delays.end());
-  phase.wants.assign(view.wants.begin(), view.wants.end());
-  phase.inference = view.inference;
-  phase.program = std::move(program);
-  phase.stashes = stashes;
-  return phase;
-}
-
 /// Asks an optimizer for the factors of every parameter that it updates. Throws foal::error where they cannot work.
 template <class Optimizer>
 void give_rules(std::vector<stage_table>& stages, Optimizer const& optimizer) {
@@ -133,7 +121,8 @@ struct policy_values {
 template <model Net, class D, class S, class Versions, class Loss, class Schedule, class Optimizer, class Rate, class Delay,
           class Warmup, class Clip, class Initialisation>
 run_tables lower(schedule::extent size, bool thick,
-                 policy_values<Loss, Schedule, Optimizer, Rate, Delay, Warmup, Clip, Initialisation> const& values) {
+                 policy_values<Loss, Schedule, Optimizer, Rate, Delay, Warmup, Clip, Initialisation> const& values,
+                 Versions const& versions = {}) {
   run_tables t;
   t.model_name = std::string(type_name<Net>());
   t.scalar_bytes = sizeof(S);
@@ -152,6 +141,7 @@ run_tables lower(schedule::extent size, bool thick,
   t.initialise_value = &values.initialisation;
 
   values.check();
+  if constexpr (requires { versions.check(); }) versions.check();
   auto const& d = Net::description;
   schedule::program program = schedule::generate(values.schedule, size);
   if (schedule::verdict const bad = schedule::well_formed(program.view()); !bad) throw error(schedule::text(bad));
@@ -169,9 +159,13 @@ run_tables lower(schedule::extent size, bool thick,
   if constexpr (Warmup::synchronous_phase)
     if (values.warmup.minibatches > 0) {
       t.phases.push_back(
-          detail::make_phase("synchronous warm-up", schedule::synchronous_phase(program.view()), false, thick));
+          detail::make_phase("synchronous warm-up", schedule::synchronous_phase(program.view()), versions::flush{}, thick));
     }
-  t.phases.push_back(detail::make_phase(Schedule::name, std::move(program), Versions::stashes, thick));
+  t.phases.push_back(detail::make_phase(Schedule::name, std::move(program), versions, thick));
+  if constexpr (delay::predicts_forward<Delay, S> || delay::corrects_backward<Delay, S>)
+    require(!t.phases.back().reads.one_version, "cannot change the weights that F or B reads with the delay policy ",
+            type_name<Delay>(), ", because with versions::", Versions::name,
+            " B reads the version that its F read, and there is nothing to correct; leave one of the two out");
 
   detail::function_collector<D, S> functions;
   Net::visit(functions);

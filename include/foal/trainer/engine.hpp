@@ -216,9 +216,9 @@ class engine {
     bool const last = number + 1 == t_.phases.size();
     schedule::program program = phase.program;
     schedule::program_view const view = program.view();
-    memory_.reset_phase(phase, phase.program_delays);
+    memory_.reset_phase(phase);
     for (bound_stage& b : memory_.stages()) {
-      b.asynchronous = last && view.asynchronous;
+      b.asynchronous = last && phase.delayed;
       b.phase_updates = t_.phases.size() > 1 ? warmup : 0;
     }
     prepare_evaluations(request, view);
