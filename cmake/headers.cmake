@@ -77,8 +77,8 @@ set(foal_headers
     foal/schedule/draw/svg.hpp
     foal/schedule/draw/text.hpp
     foal/schedule/edges.hpp
+    foal/schedule/flat_table.hpp
     foal/schedule/generate.hpp
-    foal/schedule/int_table.hpp
     foal/schedule/op.hpp
     foal/schedule/parse.hpp
     foal/schedule/placement.hpp

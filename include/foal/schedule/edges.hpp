@@ -4,7 +4,7 @@
 #include <vector>
 
 #include <foal/schedule/cells.hpp>
-#include <foal/schedule/int_table.hpp>
+#include <foal/schedule/flat_table.hpp>
 #include <foal/schedule/program.hpp>
 
 namespace foal::schedule {
@@ -45,7 +45,7 @@ class dependencies {
     find_last_gradients();
   }
 
-  /// f(input) for everything that `o` waits for, own inputs first. Microbatches count as o's does.
+  /// f(input) for everything that `o` waits for. Microbatches count as o's does.
   ///
   /// F(s, m) waits for F(s-1, m). A backward (B or BW) of (s, m) waits for F(s, m), for R(s, m) where the stage is
   /// recomputed, and for the backward of (s+1, m). R(s, m) waits for F(s, m) and, inside a group of recomputed stages, for
@@ -54,56 +54,13 @@ class dependencies {
   /// every replica, and U for its G. Where the global norm clips, U waits for the gradients of every stage.
   template <class Each>
   constexpr void for_each_input(op const& o, Each&& f) const {
-    switch (o.kind) {
-      case op_kind::F:
-        if (o.segment > 0) f(of(op_kind::F, o, 0, edge::own, -1));
-        if (o.stage > 0) f(of(op_kind::F, o, -1, edge::activation));
-        return;
-      case op_kind::B:
-      case op_kind::BW:
-        f(of(op_kind::F, o, 0, edge::own));
-        if (recomputed(o.stage)) f(of(op_kind::R, o, 0, edge::own));
-        if (o.segment + 1 < cells_.segments) f(of(o.kind, o, 0, edge::own, 1));
-        if (o.stage + 1 < view_.size.stages) f(of(o.kind, o, 1, edge::gradient));
-        return;
-      case op_kind::R:
-        f(of(op_kind::F, o, 0, edge::own));
-        if (o.segment > 0) f(of(op_kind::R, o, 0, edge::own, -1));
-        if (continues_segment(heads_, o.stage)) f(of(op_kind::R, o, -1, edge::rebuilt));
-        return;
-      case op_kind::W:
-        f(of(op_kind::B, o, 0, edge::own));
-        return;
-      case op_kind::U:
-        if (view_.size.replicas > 1)
-          f(of(op_kind::G, o, 0, edge::own));
-        else
-          last_gradient(o, o.stage, 0, edge::own, f);
-        if (!view_.global_norm) return;
-        for (int s = 0; s < view_.size.stages; ++s) {
-          if (s == o.stage || view_.wanted(s) != gradients::both) continue;
-          if (view_.size.replicas > 1)
-            f(of(op_kind::G, o, s - o.stage, edge::norm));
-          else
-            last_gradient(o, s, 0, edge::norm, f);
-        }
-        return;
-      case op_kind::G:
-        last_gradient(o, o.stage, o.replica, edge::own, f);
-        for (int r = 0; r < view_.size.replicas; ++r)
-          if (r != o.replica) last_gradient(o, o.stage, r, edge::sum, f);
-        return;
-      case op_kind::T:
-        return;
-    }
+    visit<true>(o, f);
   }
 
   /// The same without what the order of the list sees to: the inputs that arrive over channels.
   template <class Each>
   constexpr void for_each_crossing_input(op const& o, Each&& f) const {
-    for_each_input(o, [&](input const& in) {
-      if (in.via != edge::own) f(in);
-    });
+    visit<false>(o, f);
   }
 
   /// Where the op of an input or output is in tables that have an entry per (stage, position, segment), and for U and G one
@@ -113,7 +70,7 @@ class dependencies {
     int const position =
         o.microbatch >= 0 && o.microbatch < cells_.microbatches ? o.microbatch : cells_.position(o.microbatch);
     if (o.kind == op_kind::U || o.kind == op_kind::G) return closing_cell(unit_of(view_.size, o.stage, o.replica), position);
-    return cells_.at(o.stage, position, o.segment);
+    return (o.stage * cells_.microbatches + position) * cells_.segments + o.segment;
   }
   /// The entry of the U (or G) that consumes the gradient of `position`, and how many there are.
   constexpr int closing_cell(int unit, int position) const {
@@ -138,8 +95,56 @@ class dependencies {
   }
 
  private:
-  static constexpr input of(op_kind kind, op const& o, int stages_up, edge via, int segments_on = 0) {
-    return {kind, o.stage + stages_up, o.replica, o.microbatch, o.segment + segments_on, via};
+  // Calls are few and inputs are made in place: proofs of 107 stages are within the compilers' limits because of that.
+  template <bool Own, class Each>
+  constexpr void visit(op const& o, Each&& f) const {
+    if (o.kind == op_kind::F) {
+      if (Own && o.segment > 0) f(input{op_kind::F, o.stage, o.replica, o.microbatch, o.segment - 1, edge::own});
+      if (o.stage > 0) f(input{op_kind::F, o.stage - 1, o.replica, o.microbatch, o.segment, edge::activation});
+    } else if (is_backward(o.kind)) {
+      if (Own) f(input{op_kind::F, o.stage, o.replica, o.microbatch, o.segment, edge::own});
+      if (Own && recomputes_ && recomputed(o.stage))
+        f(input{op_kind::R, o.stage, o.replica, o.microbatch, o.segment, edge::own});
+      if (Own && o.segment + 1 < cells_.segments)
+        f(input{o.kind, o.stage, o.replica, o.microbatch, o.segment + 1, edge::own});
+      if (o.stage + 1 < view_.size.stages) f(input{o.kind, o.stage + 1, o.replica, o.microbatch, o.segment, edge::gradient});
+    } else {
+      visit_other<Own>(o, f);
+    }
+  }
+
+  template <bool Own, class Each>
+  constexpr void visit_other(op const& o, Each&& f) const {
+    bool const sums = view_.size.replicas > 1;
+    switch (o.kind) {
+      case op_kind::R:
+        if (Own) f(input{op_kind::F, o.stage, o.replica, o.microbatch, o.segment, edge::own});
+        if (Own && o.segment > 0) f(input{op_kind::R, o.stage, o.replica, o.microbatch, o.segment - 1, edge::own});
+        if (continues_segment(heads_, o.stage))
+          f(input{op_kind::R, o.stage - 1, o.replica, o.microbatch, o.segment, edge::rebuilt});
+        return;
+      case op_kind::W:
+        if (Own) f(input{op_kind::B, o.stage, o.replica, o.microbatch, o.segment, edge::own});
+        return;
+      case op_kind::U:
+        if (Own && sums) f(input{op_kind::G, o.stage, o.replica, o.microbatch, o.segment, edge::own});
+        if (Own && !sums) last_gradient(o, o.stage, 0, edge::own, f);
+        for (int s = 0; s < view_.size.stages && view_.global_norm; ++s) {
+          if (s == o.stage || view_.wanted(s) != gradients::both) continue;
+          if (sums)
+            f(input{op_kind::G, s, o.replica, o.microbatch, o.segment, edge::norm});
+          else
+            last_gradient(o, s, 0, edge::norm, f);
+        }
+        return;
+      case op_kind::G:
+        if (Own) last_gradient(o, o.stage, o.replica, edge::own, f);
+        for (int r = 0; r < view_.size.replicas; ++r)
+          if (r != o.replica) last_gradient(o, o.stage, r, edge::sum, f);
+        return;
+      default:
+        return;
+    }
   }
 
   /// The W or BW that runs last of those which U or G `o` consumes, in the unit (stage, replica).

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include <foal/core/error.hpp>
+#include <foal/schedule/flat_table.hpp>
 #include <foal/schedule/op.hpp>
 #include <foal/schedule/placement.hpp>
 
@@ -144,16 +145,18 @@ class program {
     if (!sealed_) {
       std::size_t count = 0;
       for (auto const& list : lists_) count += list.size();
-      ops_.clear();
-      ops_.reserve(count);
+      ops_.assign(count, {});
       begin_.assign(1, 0);
+      op* to = ops_.data();
       for (auto const& list : lists_) {
-        for (op const& o : list) ops_.push_back(o);
-        begin_.push_back(static_cast<int>(ops_.size()));
+        op const* const from = list.data();
+        for (std::size_t i = 0, size = list.size(); i < size; ++i) *to++ = from[i];
+        begin_.push_back(static_cast<int>(to - ops_.data()));
       }
       sealed_ = true;
     }
-    return {size_, period_, asynchronous_, ops_, begin_, delays_, recompute_, wants_, inference_, global_norm_};
+    return {size_,  period_,    asynchronous_, {ops_.data(), ops_.size()}, begin_, delays_, recompute_,
+            wants_, inference_, global_norm_};
   }
 
  private:
@@ -161,7 +164,7 @@ class program {
   int period_ = 0;
   bool asynchronous_ = false, sealed_ = false, inference_ = false, global_norm_ = false;
   std::vector<std::vector<op>> lists_;
-  std::vector<op> ops_;
+  flat_table<op> ops_;
   std::vector<int> begin_;
   std::vector<int> delays_, recompute_;
   std::vector<gradients> wants_;

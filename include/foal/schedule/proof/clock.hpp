@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include <foal/schedule/edges.hpp>
-#include <foal/schedule/int_table.hpp>
+#include <foal/schedule/flat_table.hpp>
 #include <foal/schedule/proof/verdict.hpp>
 #include <foal/schedule/unroll.hpp>
 

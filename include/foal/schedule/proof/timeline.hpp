@@ -1,7 +1,7 @@
 // Where every op of a program sits: the tables that the proof and the analysis read.
 #pragma once
 
-#include <foal/schedule/int_table.hpp>
+#include <foal/schedule/flat_table.hpp>
 #include <foal/schedule/proof/clock.hpp>
 #include <foal/schedule/proof/well_formed.hpp>
 
@@ -24,11 +24,10 @@ struct timeline {
 
   constexpr int at(int stage, int j) const { return rule.numbering().at(stage, j); }
 
-  /// The number of the op that is waited for; -1: there is none.
+  /// The number of the op that is waited for, by the rule; -1: there is none.
   constexpr int find(input const& in) const {
     int_table const* const tables[] = {&forward, &backward, &weight, &backward, &recompute, &update, &sum};
-    int_table const& table = *tables[static_cast<int>(in.kind)];
-    return table.empty() ? -1 : table[static_cast<std::size_t>(rule.cell(in))];
+    return tables[static_cast<int>(in.kind)]->data()[rule.cell(in)];
   }
 
   /// x before y, two ops in minibatch 0 (or `shift` slots earlier for x). On one rank lanes and the list count too.
