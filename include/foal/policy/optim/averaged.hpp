@@ -41,6 +41,9 @@ struct averaged_step {
 /// trainer::evaluate_average().
 template <optimizer Base>
 struct averaged {
+  static_assert(elementwise<Base>,
+                "foal: cannot average the weights of this Base, because it takes parameters as a whole; average those of an "
+                "elementwise optimizer");
   using role = foal::role::optimizer;
   static constexpr char const* name = "averaged";
   static constexpr int states = Base::states + 1;
@@ -49,6 +52,11 @@ struct averaged {
   Base base{};
   double average_decay = 0.999;
 
+  template <class F>
+  constexpr void numbers(F&& f) const {
+    f("base", base);
+    f("average_decay", average_decay);
+  }
   /// rule...: of the parameter, where Base has rules (optim::grouped).
   template <class S, class... Rule>
   auto prepare(double rate, long long t, Rule... rule) const {

@@ -19,6 +19,9 @@ struct decay_matrices {
 /// groups. The average of weights goes outside: averaged<grouped<Base>>.
 template <optimizer Base, class Rule = decay_matrices>
 struct grouped {
+  static_assert(elementwise<Base>,
+                "foal: cannot group the parameters of this Base, because it takes parameters as a whole; give it the rates "
+                "that it needs in its own step()");
   static_assert(
       !requires { Base::average; },
       "foal: cannot group the parameters of this Base, because the average that it keeps has no weight decay; "
@@ -33,6 +36,11 @@ struct grouped {
   Base base{};
   Rule groups{};
 
+  template <class F>
+  constexpr void numbers(F&& f) const {
+    f("base", base);
+    f("groups", groups);
+  }
   parameter_rule rule(parameter_view const& p) const { return groups(p); }
 
   template <class S>
