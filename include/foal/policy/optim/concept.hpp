@@ -76,6 +76,26 @@ constexpr int least_of_parts(std::integer_sequence<int, I...>) {
 
 }  // namespace detail
 
+namespace detail {
+
+/// Stands where an elementwise optimizer should be, so that one mistake is one error.
+struct elementwise_in_place {
+  using role = foal::role::optimizer;
+  static constexpr int states = 0;
+  template <class S>
+  struct step {
+    FOAL_HOST_DEVICE void operator()(S&, S) const {}
+  };
+  template <class S>
+  step<S> prepare(double, long long) const {
+    return {};
+  }
+};
+template <class Base>
+using elementwise_base = std::conditional_t<elementwise<Base>, Base, elementwise_in_place>;
+
+}  // namespace detail
+
 /// The states that every parameter has, whichever optimizer it gets. What is no optimizer is said elsewhere.
 template <class O>
 constexpr int least_states() {

@@ -31,9 +31,9 @@ struct grouped {
                 "operator()(foal::optim::parameter_view const&) const");
   using role = foal::role::optimizer;
   static constexpr char const* name = "grouped";
-  static constexpr int states = Base::states;
+  static constexpr int states = detail::elementwise_base<Base>::states;
 
-  Base base{};
+  detail::elementwise_base<Base> base{};
   Rule groups{};
 
   template <class F>
@@ -58,8 +58,8 @@ struct grouped {
   }
 
  private:
-  Base scaled(parameter_rule r) const {
-    Base b = base;
+  detail::elementwise_base<Base> scaled(parameter_rule r) const {
+    detail::elementwise_base<Base> b = base;
     if constexpr (requires { b.weight_decay; }) b.weight_decay *= r.decay_factor;
     return b;
   }
