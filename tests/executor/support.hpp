@@ -134,6 +134,10 @@ struct policies {
   delay::chain<delay::discrepancy_correction, delay::none> t2_alone{};
   warmup::none warmup{};
   clip::none clip{};
+  clip::per_stage clipped{.norm = 0.5};
+  versions::flush versions{};
+  accumulate::each accumulate{};
+  accumulate::thick thick{};
   initialisation::declared initial{};
 };
 
@@ -165,11 +169,13 @@ struct split_or_fused {
 template <class Net>
 table::run_tables lowered(schedule::extent e, bool split, bool thick = false) {
   policies const& p = shared_policies();
-  split_or_fused const any{split};
-  lower::policy_values<loss::cross_entropy, split_or_fused, optim::sgd, lr::reschedule<lr::step>, delay::none, warmup::none,
-                       clip::none, initialisation::declared> const values{p.loss, any,      p.sgd,  p.rate,
-                                                                          p.none, p.warmup, p.clip, p.initial};
-  return lower::lower<Net, device::host, float, versions::flush>(e, thick, values);
+  static split_or_fused const any[] = {{false}, {true}};
+  auto const lower_with = [&](auto const& accumulate) {
+    return lower::lower<Net, device::host, float>(
+        any[split ? 1 : 0], e,
+        lower::by_role(p.loss, p.sgd, p.rate, p.none, p.versions, accumulate, p.warmup, p.clip, p.initial));
+  };
+  return thick ? lower_with(p.thick) : lower_with(p.accumulate);
 }
 
 template <class Delay>
@@ -208,8 +214,8 @@ inline table::run_tables tables_of(choice const& c, schedule::program own = {}) 
   t.delay_value = delays[c.delay];
   t.compensates = c.delay != 0;
   t.rate_value = c.optimizer >= 3 ? &p.small_rate : &p.rate;
-  t.clips = c.clip;
-  t.clip_norm = 0.5;
+  if (c.clip) t.clip = lower::clip_of<clip::per_stage>();
+  t.clip_value = &p.clipped;
   t.phases.clear();
   if (c.t3)
     t.phases.push_back(lower::detail::make_phase("warm-up", schedule::generate(schedule::one_f_one_b{}, e), false, c.thick));
@@ -253,7 +259,7 @@ std::vector<std::byte> state_of(table::run_tables const& t, Stages const& stages
     };
     take(b.w, b.table->weight_elements);
     take(b.buffers, b.table->buffer_elements);
-    for (int k = 0; k < t.policies.optimizer_states; ++k) take(b.states[k], b.table->trained_elements);
+    for (int k = 0; k < t.policies.optimizer_states; ++k) take(b.states[k], b.table->state_elements[k]);
     for (int k = 0; k < t.policies.delay_states; ++k)
       take(b.delay_states[k], b.delay_packed ? b.table->backward_elements : b.table->trained_elements);
   }

@@ -56,8 +56,9 @@ struct unit_memory {
 
   std::byte* w = nullptr;
   std::byte* g = nullptr;
+  std::byte* microbatch = nullptr;  ///< the worker's room for one microbatch's gradient; null: it is added to g at once
   std::byte* buffers = nullptr;
-  std::byte* states[table::most_states]{};        ///< the optimizer's: laid out as w
+  std::byte* states[table::most_states]{};        ///< the optimizer's: a parameter's at its state_offset
   std::byte* delay_states[table::most_states]{};  ///< laid out as w, or packed
   bool delay_packed = true;
   bool delay_acts = false;  ///< the delay policy changes something here, in the asynchronous phase
@@ -150,7 +151,7 @@ struct bound_stage : unit_memory, unit_state, unit_phase {
     return delay_states[k] + static_cast<std::size_t>(delay_packed ? p.backward_offset : p.offset) * scalar_bytes;
   }
   delay::moment moment() const {
-    return {facts.tau_fwd, facts.tau_bkwd, facts.tau_fwd - facts.tau_bkwd, 0, updates - phase_updates};
+    return {facts.tau_fwd, facts.tau_bkwd, facts.tau_fwd - facts.tau_bkwd, rate, updates - phase_updates};
   }
 };
 

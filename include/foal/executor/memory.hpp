@@ -193,6 +193,7 @@ class run_memory {
     b.forward_scratch = at(plan_.predicted(w));
     b.backward_scratch = at(plan_.extrapolated(w));
     b.trial = at(plan_.temporary(w));
+    if (tables_.policies.microbatch_gradient != nullptr) b.microbatch = at(plan_.microbatch(w));
     bool const host = tables_.device.host_memory, first = b.number == 0, last = &b == &stages_.back();
     if (first) b.staging = host ? at(plan_.stage(0).staging) : aligned(host_staging_);
     if (first && !host) b.host_input = aligned(host_input_);

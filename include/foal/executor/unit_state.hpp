@@ -29,6 +29,7 @@ struct message_counts {
 struct unit_state {
   long long updates = 0;              ///< from the start of the run
   long long evaluations_copied = 0;   ///< copies of the weights made for evaluations
+  double rate = 0;                    ///< of the last update; 0: there was none
   std::uint32_t version = 0;          ///< updates in this phase
   int accumulated = 0;                ///< microbatches whose W waits for the last one of the minibatch
   int backwards = 0;                  ///< B of the minibatch that have been run
@@ -37,11 +38,12 @@ struct unit_state {
   std::uint32_t through[passages]{};  ///< by passage: all microbatches before it are through
   message_counts messages{};
 
-  /// As a phase begins: updates and evaluations go on.
+  /// As a phase begins: what counts from the start of the run goes on.
   void begin_phase() {
     unit_state next;
     next.updates = updates;
     next.evaluations_copied = evaluations_copied;
+    next.rate = rate;
     *this = next;
   }
 };

@@ -96,7 +96,7 @@ inline void add_whole(std::vector<array>& to, run_plan const& plan, table::run_t
   add(purpose::gradients, 0, p.g, trains ? plan.bytes(stage.gradient_elements) : 0);
   add(purpose::statistics, 0, p.buffers, plan.bytes(stage.buffer_elements));
   for (int k = 0; trains && k < t.policies.optimizer_states; ++k)
-    add(purpose::optimizer_state, k, p.states[k], plan.bytes(stage.trained_elements));
+    add(purpose::optimizer_state, k, p.states[k], plan.bytes(stage.state_elements[k]));
   for (int k = 0; p.has_delay_states && k < t.policies.delay_states; ++k)
     add(purpose::delay_state, k, p.delay_states[k], plan.delay_state_bytes(s));
   add(purpose::old_weights, 0, p.history, plan.memory()[p.history].bytes);
