@@ -106,11 +106,13 @@ set(foal_tests
     device/onednn
     device/onednn_training
     device/timed
+    executor/any_order
     executor/arena
     executor/borrowed
     executor/calls
     executor/check_source
     executor/compensation
+    executor/cut
     executor/drive
     executor/frozen
     executor/memory
