@@ -171,6 +171,7 @@ set(foal_tests
     policy/optim/grouped
     policy/optim/muon
     policy/optim/optim
+    policy/warmup
     predictor
     program/parity
     program/resnet
