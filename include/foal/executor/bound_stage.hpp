@@ -86,8 +86,9 @@ struct bound_stage {
 
   std::byte* w = nullptr;
   std::byte* g = nullptr;
+  std::byte* microbatch = nullptr;  ///< the worker's room for one microbatch's gradient; null: it is added to g at once
   std::byte* buffers = nullptr;
-  std::byte* states[table::most_states]{};        ///< the optimizer's: laid out as w
+  std::byte* states[table::most_states]{};        ///< the optimizer's: a parameter's at its state_offset
   std::byte* delay_states[table::most_states]{};  ///< laid out as w, or packed
   bool delay_packed = true;
   bool delay_acts = false;  ///< the delay policy changes something here, in the asynchronous phase
@@ -119,6 +120,7 @@ struct bound_stage {
   std::vector<microbatch_lengths> lengths;  ///< of microbatch m at m mod size; empty: always the largest
   long long updates = 0;                    ///< from the start of the run
   std::uint32_t version = 0;                ///< updates in this phase
+  double rate = 0;                          ///< of the last update; 0: there was none
   long long weighed = -1;                   ///< last stage: the minibatch of the run whose weight is `weight`
   double weight = 0;
   std::vector<microbatch_lengths> ahead;  ///< last stage: of a microbatch whose targets are counted; or empty
@@ -136,6 +138,7 @@ struct bound_stage {
   schedule::stage_facts facts{};
   std::span<schedule::version_read const> reads;  ///< by position in the minibatch
   schedule::kept_versions kept{};
+  int copies = 0;            ///< of old versions that U makes
   int updates_each = 0;      ///< of the stage, in a minibatch
   bool one_version = false;  ///< schedule::version_reads::one_version
   bool asynchronous = false;
@@ -181,7 +184,7 @@ struct bound_stage {
     return delay_states[k] + static_cast<std::size_t>(delay_packed ? p.backward_offset : p.offset) * scalar_bytes;
   }
   delay::moment moment() const {
-    return {facts.tau_fwd, facts.tau_bkwd, facts.tau_fwd - facts.tau_bkwd, 0, updates - phase_updates};
+    return {facts.tau_fwd, facts.tau_bkwd, facts.tau_fwd - facts.tau_bkwd, rate, updates - phase_updates};
   }
 };
 

@@ -59,6 +59,7 @@ class run_memory {
       b.facts = phase.facts.stage[s];
       b.reads = phase.reads.stage(static_cast<int>(s));
       b.kept = phase.reads.kept[s];
+      b.copies = b.kept.copies_of(tables_.policies.microbatch_gradient != nullptr);
       b.updates_each = phase.reads.updates[s];
       b.one_version = phase.reads.one_version;
       b.frozen = phase.wanted(static_cast<int>(s)) == schedule::gradients::input;
@@ -139,6 +140,7 @@ class run_memory {
       b.device = devices_[w].get();
       b.w = at(p.w);
       b.g = at(p.g);
+      if (tables_.policies.microbatch_gradient != nullptr) b.microbatch = at(plan_.microbatch(w));
       b.buffers = at(p.buffers);
       for (int k = 0; k < tables_.policies.optimizer_states; ++k) b.states[k] = at(p.states[k]);
       b.delay_packed = p.delay_packed;

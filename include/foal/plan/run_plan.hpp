@@ -107,12 +107,13 @@ class run_plan {
   std::size_t workspace(std::size_t worker) const { return workspace_[worker]; }
   std::size_t predicted(std::size_t worker) const { return predicted_[worker]; }
   std::size_t extrapolated(std::size_t worker) const { return extrapolated_[worker]; }
+  std::size_t microbatch(std::size_t worker) const { return microbatch_[worker]; }
 
  private:
   void make_plan() {
     std::size_t const workers = static_cast<std::size_t>(values_.workers);
     stage_.resize(tables_.stages.size());
-    std::vector<std::size_t> temporary(workers, 0), predicted(workers, 0), extrapolated(workers, 0);
+    std::vector<std::size_t> temporary(workers, 0), predicted(workers, 0), extrapolated(workers, 0), microbatch(workers, 0);
     for (std::size_t s = 0; s < stage_.size(); ++s) {
       table::stage_table const& t = tables_.stages[s];
       stage_plan& p = stage_[s];
@@ -125,7 +126,7 @@ class run_plan {
       p.g = add("gradients", category::gradients, trains ? bytes(t.gradient_elements) : 0);
       p.buffers = add("statistics", category::statistics, bytes(t.buffer_elements));
       for (int k = 0; trains && k < tables_.policies.optimizer_states; ++k)
-        p.states[k] = add("optimizer state", category::optimizer, bytes(t.trained_elements));
+        p.states[k] = add("optimizer state", category::optimizer, bytes(t.state_elements[k]));
 
       auto const& last = tables_.phases.back().facts.stage[s];
       bool const again = last.head >= 0;
@@ -143,12 +144,14 @@ class run_plan {
           (tables_.policies.forward_weight != nullptr || (again && tables_.policies.backward_weight != nullptr)))
         predicted[i] = std::max(predicted[i], bytes(t.weight_elements));
 
+      bool const then = tables_.policies.microbatch_gradient != nullptr;  // it reads every weight that F has read
+      if (then) microbatch[i] = std::max(microbatch[i], bytes(t.gradient_elements));
       // Of B's old versions only what it reads is kept; F and R read everything.
-      p.history_packed = true;
+      p.history_packed = !then;
       p.history_slots = over_phases([&](table::phase_table const& ph) {
         schedule::kept_versions const& kept = ph.reads.kept[s];
         p.history_packed = p.history_packed && !kept.forward && !kept.recompute;
-        return kept.copies;
+        return kept.copies_of(then);
       });
       p.history =
           add("old weight versions", category::stash,
@@ -163,13 +166,14 @@ class run_plan {
       }
       if (s == 0) p.staging = add("one input sample", category::workspace, largest_input());
       temporary[i] = std::max(temporary[i], add_transient(s, pack_scratch(t, p.scratch)));
-      if (trains) temporary[i] = std::max(temporary[i], trial_bytes(tables_, t));
+      if (trains) temporary[i] = std::max(temporary[i], update_bytes(tables_, t));
     }
     for (int w = 0; w < values_.workers; ++w) {
       auto const i = static_cast<std::size_t>(w);
       temporary_.push_back(plan_.add("temporaries of ops", category::workspace, w, -1, temporary[i]));
       workspace_.push_back(plan_.add("library workspace", category::workspace, w, -1, tables_.device.workspace_bytes));
       predicted_.push_back(plan_.add("weights predicted for F", category::scratch, w, -1, predicted[i]));
+      microbatch_.push_back(plan_.add("gradient of a microbatch", category::gradients, w, -1, microbatch[i]));
       wires_.push_back(plan_.add("wires within the worker", category::wires, w, -1, shared_.place(w)));
       extrapolated_.push_back(plan_.add("weights extrapolated for B", category::scratch, w, -1, extrapolated[i]));
     }
@@ -317,7 +321,7 @@ class run_plan {
   memory_plan plan_;
   shared_wires shared_;
   std::vector<stage_plan> stage_;
-  std::vector<std::size_t> temporary_, workspace_, predicted_, extrapolated_, wires_;
+  std::vector<std::size_t> temporary_, workspace_, predicted_, extrapolated_, microbatch_, wires_;
 };
 
 }  // namespace foal::executor
