@@ -106,11 +106,13 @@ set(foal_tests
     device/onednn
     device/onednn_training
     device/timed
+    executor/any_order
     executor/arena
     executor/borrowed
     executor/calls
     executor/check_source
     executor/compensation
+    executor/cut
     executor/drive
     executor/frozen
     executor/memory
@@ -170,6 +172,7 @@ set(foal_tests
     policy/optim/muon
     policy/optim/optim
     policy/versions
+    policy/warmup
     predictor
     program/parity
     program/resnet

@@ -39,7 +39,8 @@ class stage_ops : public stage_weights {
         check_(tables),
         source_(source),
         targets_(tables, values, source, host_targets),
-        watching_(std::move(watching)) {}
+        watching_(std::move(watching)),
+        longest_(longest_of(tables)) {}
 
   /// The microbatch whose data the source is about to give; -1: none. Any thread may ask, for messages.
   long long awaited() const {
@@ -310,12 +311,12 @@ class stage_ops : public stage_weights {
   /// A microbatch's lengths: from the source, or beside the wire; and on to the next stage.
   void pass_lengths(bound_stage& b, position p) const {
     if (b.lengths.empty()) return;
-    microbatch_lengths& mine = b.lengths[p.microbatch % b.lengths.size()];
+    microbatch_lengths mine = b.lengths.at(p.microbatch);
     if (b.number > 0)
-      mine = b.lengths_in[p.microbatch % b.length_slots_in];
+      mine.take(b.lengths_in.at(p.microbatch));
     else
-      mine.load(source_, number(p));
-    if (b.lengths_out != nullptr) b.lengths_out[p.microbatch % b.length_slots_out] = mine;
+      mine.load(source_, number(p), longest_);
+    if (!b.lengths_out.empty()) b.lengths_out.at(p.microbatch).take(mine);
   }
 
   void load_inputs(bound_stage& b, position p) const {
@@ -351,7 +352,7 @@ class stage_ops : public stage_weights {
     c.targets = load_targets(b, p);
     c.phase = t_.phases.back().inference ? phase::evaluate : phase::train;
     c.divide = targets_.divide(b, p);
-    if (!b.forward) c.dx = tensor(b.tensors, b.table->loss_gradient_tensor, p);
+    if (!b.forward_only) c.dx = tensor(b.tensors, b.table->loss_gradient_tensor, p);
     return t_.loss.apply(c);
   }
 
@@ -359,6 +360,7 @@ class stage_ops : public stage_weights {
   table::source_functions source_;
   minibatch_targets targets_;
   probes watching_;  ///< mostly none
+  lengths_of_axes longest_;
   mutable std::atomic<long long> awaited_inputs_{-1}, awaited_targets_{-1};
 };
 
