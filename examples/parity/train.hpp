@@ -44,6 +44,10 @@ struct chosen_versions {
     if (which == method::vertical_sync) return foal::versions::vertical_sync::read(there, stage, j);
     return foal::versions::stash::read(there, stage, j);
   }
+  template <class F>
+  constexpr void numbers(F&& f) const {
+    f("which", static_cast<int>(which));
+  }
   std::string explain(foal::schedule::version_verdict const& bad, foal::schedule::version_table const& there) const {
     return which == method::two_bw ? foal::versions::double_buffered::explain(bad, there) : foal::schedule::text(bad);
   }

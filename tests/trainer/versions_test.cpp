@@ -29,6 +29,9 @@ template <class Schedule, class... Policies>
 using run = trainer<net, loss::cross_entropy, Schedule, optim::momentum, lr::reschedule<lr::constant>, warmup::synchronous,
                     scalar<double>, Policies...>;
 
+template <class Trainer>
+using versions_of = policy_of<Trainer, role::versions>;
+
 struct method {
   int n = 1, workers = 1;
   std::vector<int> delay{};  ///< of F, as the plain loop has it: of microbatch m by version floor((m - d)/N)
@@ -53,7 +56,7 @@ typename Trainer::config values_of(method const& how) {
 /// Weights after every update, losses and versions read, against the plain loop.
 template <class Trainer>
 void follow(method const& how, typename Trainer::config c) {
-  INFO(Trainer::schedule_type::name << "  versions " << Trainer::versions_type::name << "  N " << how.n << "  workers "
+  INFO(Trainer::schedule_type::name << "  versions " << versions_of<Trainer>::name << "  N " << how.n << "  workers "
                                     << how.workers);
   Trainer t(c);
   oracle o;
@@ -116,7 +119,7 @@ std::vector<std::vector<std::byte>> bits(typename Trainer::config c, int workers
 
 template <class Trainer>
 void check_bits(typename Trainer::config c) {
-  INFO(Trainer::schedule_type::name << "  versions " << Trainer::versions_type::name);
+  INFO(Trainer::schedule_type::name << "  versions " << versions_of<Trainer>::name);
   auto const alone = bits<Trainer>(c, 1);
   for (int workers = 2; workers <= stages_of_net; ++workers) CHECK(bits<Trainer>(c, workers) == alone);
 }

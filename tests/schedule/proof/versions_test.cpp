@@ -29,6 +29,13 @@ constexpr version_table table(G const& g, extent e) {
   return versions(generate(g, e).view());
 }
 
+/// Without what is kept for a gradient's sake.
+constexpr kept_versions kept(shifted const& rule, version_table const& there, int stage) {
+  kept_versions k = reads_of(rule, there).kept[static_cast<std::size_t>(stage)];
+  k.until_update = 0;
+  return k;
+}
+
 constexpr version_verdict judged(version_table const& there, shifted const& rule, int copies = largest_slot) {
   return prove_versions(there, reads_of(rule, there), copies);
 }
@@ -67,11 +74,14 @@ TEST_CASE("a version that is no longer kept is refused, with the number of those
 
 TEST_CASE("what a stage keeps is what its ops read, and only where they read it") {
   version_table const there = table(recomputed<pipemare>{.segment = 1}, {4, 4, 2});
-  CHECK(reads_of(own_versions{}, there).kept[0] == kept_versions{});
-  CHECK(reads_of(shifted{.forward = -3}, there).kept[0] == kept_versions{3, true, false, false});
-  CHECK(reads_of(shifted{.recompute = -1}, there).kept[0] == kept_versions{1, false, true, false});
-  CHECK(reads_of(shifted{.recompute = -1}, there).kept[3] == kept_versions{});  // the last stage has no R
-  CHECK(reads_of(shifted{.recompute = -1, .backward = -4}, there).kept[1] == kept_versions{4, false, true, true});
+  CHECK(kept({}, there, 0) == kept_versions{});
+  // What F has read, 4 updates before the one that its minibatch changes, may be wanted until then.
+  CHECK(reads_of(own_versions{}, there).kept[0].copies_of(true) == 4);
+  CHECK(reads_of(own_versions{}, there).kept[0].copies_of(false) == 0);
+  CHECK(kept(shifted{.forward = -3}, there, 0) == kept_versions{3, true, false, false});
+  CHECK(kept(shifted{.recompute = -1}, there, 0) == kept_versions{1, false, true, false});
+  CHECK(kept(shifted{.recompute = -1}, there, 3) == kept_versions{});  // the last stage has no R
+  CHECK(kept(shifted{.recompute = -1, .backward = -4}, there, 1) == kept_versions{4, false, true, true});
   CHECK(reads_of(shifted{.recompute = -1, .backward = -4}, there).delayed);
   CHECK_FALSE(reads_of(own_versions{}, table(gpipe{}, {4, 4, 2})).delayed);
   CHECK_FALSE(reads_of(own_versions{}, there).one_version);

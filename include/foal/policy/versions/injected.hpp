@@ -23,6 +23,11 @@ struct injected {
     return {f, f, there.at(stage, j).backward};
   }
 
+  template <class F>
+  constexpr void numbers(F&& f) const {
+    f("delays", delays);
+  }
+
   void check() const {
     for (int const d : delays)
       require(

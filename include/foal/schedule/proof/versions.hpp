@@ -72,7 +72,12 @@ struct own_versions {
 struct kept_versions {
   int copies = 0;                                             ///< versions older than the newest one
   bool forward = false, recompute = false, backward = false;  ///< some F, R or B reads one of them
+  int until_update = 0;  ///< those that F reads lie so far before the one that its minibatch changes, at most
 
+  /// until_update_: what F has read is read once more when the gradient of its microbatch is there.
+  constexpr int copies_of(bool until_update_) const {
+    return until_update_ && until_update > copies ? until_update : copies;
+  }
   constexpr bool operator==(kept_versions const&) const = default;
 };
 
@@ -117,6 +122,8 @@ constexpr version_reads reads_of(Rule const& rule, version_table const& there) {
       bool const recomputed = there.recomputes[i] != 0;
       if (!recomputed) read.recompute = read.forward;
       look(newest.forward, read.forward, kept.forward);
+      int const before = there.consumer(s, j) - read.forward;
+      kept.until_update = before > kept.until_update ? before : kept.until_update;
       if (recomputed) look(newest.recompute, read.recompute, kept.recompute);
       look(newest.backward, read.backward, kept.backward);
       alike = alike && read.forward == read.backward && read.forward == read.recompute;
