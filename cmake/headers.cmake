@@ -17,6 +17,7 @@ set(foal_headers
     foal/core/utf8.hpp
     foal/core/writable.hpp
 
+    foal/tensor/element.hpp
     foal/tensor/plan.hpp
     foal/tensor/shape.hpp
     foal/report/bar_chart.hpp
@@ -166,6 +167,9 @@ set(foal_headers
     foal/layer/tanh.hpp
     foal/policy/accumulate.hpp
     foal/policy/clip.hpp
+    foal/policy/codec/bfloat16.hpp
+    foal/policy/codec/concept.hpp
+    foal/policy/codec/int8.hpp
     foal/policy/delay/chain.hpp
     foal/policy/delay/concept.hpp
     foal/policy/delay/discrepancy_correction.hpp
@@ -201,6 +205,7 @@ set(foal_headers
     foal/table/stage_table.hpp
     foal/lower/arguments.hpp
     foal/lower/checks.hpp
+    foal/lower/codec.hpp
     foal/lower/describe.hpp
     foal/lower/device.hpp
     foal/lower/frozen_rows.hpp

@@ -5,6 +5,7 @@ set(foal_examples
     compare
     gpt
     memory
+    own_codec
     own_delay_policy
     own_layer
     own_recurrent
@@ -109,6 +110,7 @@ set(foal_tests
     executor/borrowed
     executor/calls
     executor/check_source
+    executor/codec
     executor/compensation
     executor/drive
     executor/frozen
@@ -139,6 +141,7 @@ set(foal_tests
     layer/relu
     layer/samples
     layer/transformer
+    lower/codec
     lower/lower
     lower/policies
     lower/policy_numbers
@@ -202,6 +205,7 @@ set(foal_tests
     sweep/teacher
     sweep/train
     t3/epochs
+    tensor/element
     tensor/plan
     tensor/shape
     text/alphabet
@@ -238,6 +242,7 @@ set(foal_fail_tests
     batches_without_inputs
     chained_correction_of_a_stash
     correction_of_a_stash
+    codec_of_rows_elsewhere
     cpp17
     cpp17_of_a_leaf
     delay_functor_of_other_states
@@ -270,6 +275,7 @@ set(foal_fail_tests
     skip_never_saved
     skip_shapes_differ
     storage_of_doubles
+    storage_without_a_codec
     tied_and_frozen
     two_losses
     two_optimizers
@@ -278,6 +284,7 @@ set(foal_fail_tests
     warmup_without_effect
     weights_of_another_net
     wire_of_doubles
+    wire_without_a_codec
     wrong_member
 )
 

@@ -17,8 +17,8 @@
 #include <foal/lower/lower.hpp>
 #include <foal/lower/proofs.hpp>
 #include <foal/lower/ragged.hpp>
-#include <foal/lower/storage.hpp>
 #include <foal/lower/wait.hpp>
+#include <foal/lower/wire.hpp>
 #include <foal/model/partition.hpp>
 #include <foal/trainer/engine.hpp>
 #include <foal/trainer/facts.hpp>
@@ -82,6 +82,7 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
     delay_type delay{};
     warmup_type warmup{};
     clip_type clip{};
+    storage_type storage{};
     wire_type wire{};
     loss_type loss{};
     schedule_type schedule{};
@@ -267,7 +268,7 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
                values_.delay, values_.warmup,   values_.clip,  values_.initial};
     table::run_tables t = lower::lower<model_type, device_type, scalar_type, versions_type>(
         schedule::extent{stages, ranks_, values_.microbatches}, accumulate_type::waits, values);
-    lower::store_and_send<storage_type, device_type, scalar_type>(t, values_.wire);
+    lower::store_and_send<device_type, scalar_type>(t, values_.storage, values_.wire);
     t.hook = lower::hook_of<hook_type, scalar_type>();
     t.hook_value = &values_.hook;
     require(t.phases.back().inference || values_.microbatch_size >= t.least_samples, "cannot train with microbatches of ",

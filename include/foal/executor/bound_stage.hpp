@@ -150,10 +150,10 @@ struct bound_stage {
   bool continues_segment() const { return facts.head >= 0 && facts.head < number; }
 
   /// Start of the array that parameter p has in a set.
-  void* in_set(weight_set set, table::parameter_row const& p, std::size_t scalar_bytes) const {
-    if (!set.packed) return set.base + static_cast<std::size_t>(p.offset) * scalar_bytes;
-    if (p.backward_offset >= 0) return set.base + static_cast<std::size_t>(p.backward_offset) * scalar_bytes;
-    return w + static_cast<std::size_t>(p.offset) * scalar_bytes;  // not read; live, so that it is always a valid pointer
+  void* in_set(weight_set set, table::parameter_row const& p) const {
+    if (!set.packed) return set.base + bytes_of(p.type, p.offset);
+    if (p.backward_offset >= 0) return set.base + bytes_of(p.type, p.backward_offset);
+    return w + bytes_of(p.type, p.offset);  // not read; live, so that it is always a valid pointer
   }
   lengths_of_axes lengths_of(std::uint32_t m) const {
     return lengths.empty() ? lengths_of_axes{} : lengths[m % lengths.size()].all();
@@ -163,9 +163,9 @@ struct bound_stage {
   bool delay_acts_on(table::parameter_row const& p) const {
     return p.kind == table::ownership::trained && (!delay_packed || p.backward_offset >= 0);
   }
-  void* delay_state(int k, table::parameter_row const& p, std::size_t scalar_bytes) const {
+  void* delay_state(int k, table::parameter_row const& p, element type) const {
     if (delay_states[k] == nullptr) return nullptr;
-    return delay_states[k] + static_cast<std::size_t>(delay_packed ? p.backward_offset : p.offset) * scalar_bytes;
+    return delay_states[k] + bytes_of(type, delay_packed ? p.backward_offset : p.offset);
   }
   delay::moment moment() const {
     return {facts.tau_fwd, facts.tau_bkwd, facts.tau_fwd - facts.tau_bkwd, 0, updates - phase_updates};
@@ -175,8 +175,8 @@ struct bound_stage {
 namespace detail {
 
 /// Where a parameter or buffer lies in an array laid out by the stage's offsets.
-inline std::byte* in(table::run_tables const& t, std::byte* base, table::parameter_row const& p) {
-  return base + static_cast<std::size_t>(p.offset) * t.scalar_bytes;
+inline std::byte* in(std::byte* base, element type, table::parameter_row const& p) {
+  return base + bytes_of(type, p.offset);
 }
 
 }  // namespace detail

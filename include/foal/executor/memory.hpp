@@ -149,7 +149,7 @@ class run_memory {
       b.backward_scratch = at(plan_.extrapolated(w));
       b.trial = at(plan_.temporary(w));
       if (p.history_slots > 0)
-        b.history = {at(p.history), plan_.bytes(b.history_packed ? t.backward_elements : t.weight_elements),
+        b.history = {at(p.history), plan_.weight_bytes(b.history_packed ? t.backward_elements : t.weight_elements),
                      static_cast<std::uint32_t>(p.history_slots)};
       bool const host = tables_.device.host_memory;
       if (s == 0) b.staging = host ? at(p.staging) : aligned(host_staging_);

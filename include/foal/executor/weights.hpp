@@ -56,9 +56,9 @@ class stage_weights {
     for (table::parameter_row const& p : b.table->parameters) {
       if (!b.delay_acts_on(p) || p.home_stage >= 0) continue;
       c.n = static_cast<std::size_t>(p.size);
-      c.w = b.in_set(read, p, t_.scalar_bytes);
-      c.u = b.forward_scratch + static_cast<std::size_t>(p.offset) * t_.scalar_bytes;
-      for (int k = 0; k < t_.policies.delay_states; ++k) c.delay_states[k] = b.delay_state(k, p, t_.scalar_bytes);
+      c.w = b.in_set(read, p);
+      c.u = b.forward_scratch + bytes_of(p.type, p.offset);
+      for (int k = 0; k < t_.policies.delay_states; ++k) c.delay_states[k] = b.delay_state(k, p, t_.types.delay);
       change(c);
     }
     return {b.forward_scratch, false};
@@ -69,17 +69,16 @@ class stage_weights {
   void* forward_pointer(bound_stage& b, weight_set w, int parameter, std::uint32_t m, bool again) const {
     table::parameter_row const& p = b.table->parameters[static_cast<std::size_t>(parameter)];
     if (void* const lent = again && b.stashes ? borrowed_version(b, parameter, m) : nullptr; lent != nullptr) return lent;
-    if (p.kind == table::ownership::borrowed) return b.w + static_cast<std::size_t>(p.offset) * t_.scalar_bytes;
-    if (w.base == b.forward_scratch && !b.delay_acts_on(p))
-      return b.w + static_cast<std::size_t>(p.offset) * t_.scalar_bytes;
-    return b.in_set(w, p, t_.scalar_bytes);
+    if (p.kind == table::ownership::borrowed) return b.w + bytes_of(p.type, p.offset);
+    if (w.base == b.forward_scratch && !b.delay_acts_on(p)) return b.w + bytes_of(p.type, p.offset);
+    return b.in_set(w, p);
   }
 
   /// A parameter as B of a microbatch reads it: in the set, or, where old versions are kept of one that is borrowed, at
   /// home.
   void* backward_pointer(bound_stage& b, weight_set w, int parameter, std::uint32_t m) const {
     if (void* const lent = b.stashes ? borrowed_version(b, parameter, m) : nullptr; lent != nullptr) return lent;
-    return b.in_set(w, b.table->parameters[static_cast<std::size_t>(parameter)], t_.scalar_bytes);
+    return b.in_set(w, b.table->parameters[static_cast<std::size_t>(parameter)]);
   }
 
   weight_set backward_weights(bound_stage& b, std::uint32_t m) const {
@@ -95,9 +94,9 @@ class stage_weights {
     for (table::parameter_row const& p : b.table->parameters) {
       if (p.backward_offset < 0 || p.home_stage >= 0) continue;
       c.n = static_cast<std::size_t>(p.size);
-      c.w = b.w + static_cast<std::size_t>(p.offset) * t_.scalar_bytes;
-      c.u = b.backward_scratch + static_cast<std::size_t>(p.backward_offset) * t_.scalar_bytes;
-      for (int k = 0; k < t_.policies.delay_states; ++k) c.delay_states[k] = b.delay_state(k, p, t_.scalar_bytes);
+      c.w = b.w + bytes_of(p.type, p.offset);
+      c.u = b.backward_scratch + bytes_of(p.type, p.backward_offset);
+      for (int k = 0; k < t_.policies.delay_states; ++k) c.delay_states[k] = b.delay_state(k, p, t_.types.delay);
       t_.policies.backward_weight(c);
     }
     return {b.backward_scratch, true};
@@ -110,14 +109,13 @@ class stage_weights {
     if (!needed) return;
     auto* const slot = static_cast<std::byte*>(b.history.at(b.version));
     if (!b.history_packed) {
-      t_.device.copy(b.device, slot, b.w, static_cast<std::size_t>(b.table->weight_elements) * t_.scalar_bytes);
+      t_.device.copy(b.device, slot, b.w, bytes_of(t_.types.weights, b.table->weight_elements));
       return;
     }
     for (table::parameter_row const& p : b.table->parameters)
       if (p.backward_offset >= 0 && p.home_stage < 0)
-        t_.device.copy(b.device, slot + static_cast<std::size_t>(p.backward_offset) * t_.scalar_bytes,
-                       b.w + static_cast<std::size_t>(p.offset) * t_.scalar_bytes,
-                       static_cast<std::size_t>(p.size) * t_.scalar_bytes);
+        t_.device.copy(b.device, slot + bytes_of(p.type, p.backward_offset), b.w + bytes_of(p.type, p.offset),
+                       bytes_of(p.type, p.size));
   }
 
   table::run_tables const& t_;

@@ -15,13 +15,14 @@ struct parameter_place {
 };
 
 /// The row of a parameter or buffer of the layer that comes next in t; without a place yet.
-inline parameter_row declare(stage_table const& t, layer_row const& l, int index, parameter const& p) {
+inline parameter_row declare(stage_table const& t, layer_row const& l, int index, parameter const& p, element type) {
   parameter_row q;
   q.name = std::to_string(l.number) + "." + l.name + "." + p.name;
   q.layer = static_cast<int>(t.layers.size());
   q.number = l.number;
   q.index = index;
   q.what = p;
+  q.type = type;
   q.size = p.extent.size();
   return q;
 }

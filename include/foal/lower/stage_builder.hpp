@@ -6,6 +6,7 @@
 
 #include <foal/lower/lifetimes.hpp>
 #include <foal/lower/parameters.hpp>
+#include <foal/table/run_tables.hpp>
 
 namespace foal::lower {
 
@@ -27,7 +28,7 @@ constexpr until later(until a, until b) { return a < b ? b : a; }
 class stage_builder {
  public:
   stage_builder(model_row const* rows, int first, int last, int number, bool last_stage, bool split,
-                layer_functions const* functions, std::vector<parameter_place>& places)
+                layer_functions const* functions, element_types const& types, std::vector<parameter_place>& places)
       : rows_(rows),
         first_(first),
         last_(last),
@@ -35,6 +36,7 @@ class stage_builder {
         last_stage_(last_stage),
         split_(split),
         functions_(functions),
+        types_(types),
         places_(places) {}
 
   /// live_in, live_out: the entries open at the stage's two ends.
@@ -42,6 +44,7 @@ class stage_builder {
     for (live_entry const& e : live_in) {
       int const wire = static_cast<int>(t_.wire_in.size());
       t_.wire_in.push_back({e.extent, e.entry});
+      t_.wire_in.back().type = types_.activations;
       t_.wire_in.back().gradient = number_ > 0 && e.wanted;
       current_[e.entry] = make_activations(e.extent, place::wire_in, wire);
     }
@@ -75,6 +78,7 @@ class stage_builder {
   int make(amount elements, place where = place::scratch, int wire = 0) {
     tensor x;
     x.elements = elements;
+    x.type = types_.activations;
     x.where = where;
     x.wire = wire;
     t_.tensors.push_back(x);
@@ -143,7 +147,8 @@ class stage_builder {
     auto const entries = info.kept(r.in);
     for (int i = 0; i < entries.size; ++i) {
       l.entry[i] = make(entries[i].elements, backward ? place::kept : place::scratch);
-      at(l.entry[i]).element_bytes = entries[i].element_bytes;
+      at(l.entry[i]).exact = entries[i].type != element::scalar;
+      if (at(l.entry[i]).exact) at(l.entry[i]).type = entries[i].type;
       at(l.entry[i]).last = later(entries[i].last, until::B);
     }
     l.first_parameter = static_cast<int>(t_.parameters.size());
@@ -153,7 +158,7 @@ class stage_builder {
     l.reads = info.reads;
     places_[static_cast<std::size_t>(&r - rows_)] = {number_, l.first_parameter};
     for (int i = 0; i < parameters.size; ++i) {
-      parameter_row& p = t_.parameters.emplace_back(declare(t_, l, i, parameters[i]));
+      parameter_row& p = t_.parameters.emplace_back(declare(t_, l, i, parameters[i], types_.weights));
       p.kind = r.trains ? ownership::trained : ownership::frozen;
       if (r.home < 0 || rows_ + r.home == &r) continue;
       if (int const shared = shared_parameter(rows_[r.home], parameters[i]); shared >= 0) {
@@ -170,7 +175,7 @@ class stage_builder {
     l.first_buffer = static_cast<int>(t_.buffers.size());
     l.buffers = buffers.size;
     for (int i = 0; i < buffers.size; ++i)
-      set_place(t_.buffers.emplace_back(declare(t_, l, i, buffers[i])), t_.buffer_elements);
+      set_place(t_.buffers.emplace_back(declare(t_, l, i, buffers[i], types_.statistics)), t_.buffer_elements);
 
     int const number = static_cast<int>(t_.layers.size());
     step s{step::kind::layer, number, x, y, -1, layer_scratch(info, r.in, false)};
@@ -334,6 +339,7 @@ class stage_builder {
   int first_, last_, number_;
   bool last_stage_, split_;
   layer_functions const* functions_;
+  element_types types_;
   std::vector<parameter_place>& places_;
   stage_table t_;
   int current_[most_entries]{-1, -1, -1, -1, -1, -1, -1, -1};

@@ -18,10 +18,8 @@ inline int lent_slots(table::run_tables const& t, std::size_t home) {
 
 namespace detail {
 
-inline std::size_t bytes_of(table::run_tables const& t, table::parameter_row const& p) {
-  return static_cast<std::size_t>(p.size) * t.scalar_bytes;
-}
-inline std::size_t slot_bytes(table::run_tables const& t, table::parameter_row const& p) { return padded(bytes_of(t, p)); }
+inline std::size_t slot_bytes(element type, table::parameter_row const& p) { return padded(bytes_of(type, p.size)); }
+
 }  // namespace detail
 
 /// Plans the rings of a home stage: for each loan its versions, then its gradients. Gives their numbers in the plan.
@@ -29,10 +27,13 @@ inline std::vector<std::size_t> plan_lent(table::run_tables const& t, memory_pla
   std::vector<std::size_t> numbers;
   table::stage_table const& table = t.stages[home];
   for (table::loan const& l : table.loans) {
-    std::size_t const one = detail::slot_bytes(t, table.parameters[static_cast<std::size_t>(l.parameter)]);
-    for (char const* what : {"tied weights on their way", "gradients of tied weights on their way"})
+    auto const add = [&](char const* what, element type) {
+      std::size_t const one = detail::slot_bytes(type, table.parameters[static_cast<std::size_t>(l.parameter)]);
       numbers.push_back(plan.add(what, category::wires, worker, static_cast<int>(home),
-                                 one * static_cast<std::size_t>(lent_slots(t, home))));
+                                 one * static_cast<std::size_t>(lent_slots(t, home)), type));
+    };
+    add("tied weights on their way", t.types.weights);
+    add("gradients of tied weights on their way", t.types.gradients);
   }
   return numbers;
 }

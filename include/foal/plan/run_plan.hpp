@@ -65,20 +65,17 @@ class run_plan {
   bool lengths_differ() const { return longest_of(tables_) != lengths_of_axes{}; }
   /// Of one array of a delay policy that has arrays.
   std::size_t delay_state_bytes(std::size_t s) const {
-    return bytes(stage_[s].delay_packed ? tables_.stages[s].backward_elements : tables_.stages[s].trained_elements);
+    return bytes_of(tables_.types.delay,
+                    stage_[s].delay_packed ? tables_.stages[s].backward_elements : tables_.stages[s].trained_elements);
   }
-  std::size_t bytes(long long elements) const { return static_cast<std::size_t>(elements) * tables_.scalar_bytes; }
-  std::size_t tensor_bytes(table::tensor const& x) const {
-    return static_cast<std::size_t>(x.bytes(values_.microbatch_size, static_cast<int>(tables_.scalar_bytes)));
-  }
-  std::size_t wire_bytes(table::wire_entry const& e) const {
-    return static_cast<std::size_t>(e.bytes(values_.microbatch_size, static_cast<int>(tables_.scalar_bytes)));
-  }
+  std::size_t weight_bytes(long long elements) const { return bytes_of(tables_.types.weights, elements); }
+  std::size_t tensor_bytes(table::tensor const& x) const { return x.bytes(values_.microbatch_size); }
+  std::size_t wire_bytes(table::wire_entry const& e) const { return e.bytes(values_.microbatch_size); }
   std::size_t input_bytes() const { return largest_input() * static_cast<std::size_t>(values_.microbatch_size); }
   std::size_t largest_input() const {  // of one sample
     int most = 0;
     for (table::wire_entry const& e : tables_.stages.front().wire_in) most = std::max(most, e.extent.size());
-    return bytes(most);
+    return bytes_of(tables_.types.activations, most);
   }
   std::size_t target_bytes() const {
     return static_cast<std::size_t>(tables_.loss.targets_per_sample) * tables_.loss.target_bytes *
@@ -118,14 +115,17 @@ class run_plan {
       stage_plan& p = stage_[s];
       int const worker = worker_of_stage(s), number = static_cast<int>(s);
       auto const i = static_cast<std::size_t>(worker);
-      auto const add = [&](char const* what, category c, std::size_t n) { return plan_.add(what, c, worker, number, n); };
+      auto const add = [&](char const* what, category c, element type, long long n) {
+        return plan_.add(what, c, worker, number, bytes_of(type, n), type);
+      };
+      table::element_types const& types = tables_.types;
 
-      p.w = add("weights", category::weights, bytes(t.weight_elements));
+      p.w = add("weights", category::weights, types.weights, t.weight_elements);
       bool const trains = !tables_.phases.back().inference;
-      p.g = add("gradients", category::gradients, trains ? bytes(t.gradient_elements) : 0);
-      p.buffers = add("statistics", category::statistics, bytes(t.buffer_elements));
+      p.g = add("gradients", category::gradients, types.gradients, trains ? t.gradient_elements : 0);
+      p.buffers = add("statistics", category::statistics, types.statistics, t.buffer_elements);
       for (int k = 0; trains && k < tables_.policies.optimizer_states; ++k)
-        p.states[k] = add("optimizer state", category::optimizer, bytes(t.trained_elements));
+        p.states[k] = add("optimizer state", category::optimizer, types.optimizer, t.trained_elements);
 
       auto const& last = tables_.phases.back().facts.stage[s];
       bool const again = last.head >= 0;
@@ -135,31 +135,32 @@ class run_plan {
       p.delay_acts = lags || (tables_.compensates && !tables_.policies.delay_needs_lag);
       p.has_delay_states = tables_.policies.delay_states > 0 && p.delay_acts && delay_state_bytes(s) > 0;
       for (int k = 0; k < tables_.policies.delay_states; ++k)
-        p.delay_states[k] = add("delay state", category::delta, p.has_delay_states ? delay_state_bytes(s) : 0);
+        p.delay_states[k] = plan_.add("delay state", category::delta, worker, number,
+                                      p.has_delay_states ? delay_state_bytes(s) : 0, types.delay);
       bool const changes_weights = p.delay_acts && !tables_.phases.back().stashes;
       if (changes_weights && tables_.policies.backward_weight != nullptr)
-        extrapolated[i] = std::max(extrapolated[i], bytes(t.backward_elements));
+        extrapolated[i] = std::max(extrapolated[i], weight_bytes(t.backward_elements));
       if (changes_weights &&
           (tables_.policies.forward_weight != nullptr || (again && tables_.policies.backward_weight != nullptr)))
-        predicted[i] = std::max(predicted[i], bytes(t.weight_elements));
+        predicted[i] = std::max(predicted[i], weight_bytes(t.weight_elements));
 
       bool const injected = !tables_.phases.back().program_delays.empty();
       p.history_slots = over_phases([&](table::phase_table const& ph) {
         return ph.stashes || !ph.program_delays.empty() ? ph.facts.stage[s].version_gap : 0;
       });
       p.history_packed = !injected && !again;
-      p.history =
-          add("old weight versions", category::stash,
-              static_cast<std::size_t>(p.history_slots) * bytes(p.history_packed ? t.backward_elements : t.weight_elements));
+      p.history = add("old weight versions", category::stash, types.weights,
+                      p.history_slots * (p.history_packed ? t.backward_elements : t.weight_elements));
 
       plan_wires(s, p, worker);
       plan_kept(s, p, worker);
       p.lent = plan_lent(tables_, plan_, s, worker);
       if (s + 1 == stage_.size()) {
         int const slots = tables_.device.host_memory ? target_slots(tables_, values_) : 1;
-        p.targets = add("targets", category::wires, target_bytes() * static_cast<std::size_t>(slots));
+        p.targets = plan_.add("targets", category::wires, worker, number, target_bytes() * static_cast<std::size_t>(slots));
       }
-      if (s == 0) p.staging = add("one input sample", category::workspace, largest_input());
+      if (s == 0)
+        p.staging = plan_.add("one input sample", category::workspace, worker, number, largest_input(), types.activations);
       temporary[i] = std::max(temporary[i], add_transient(s, pack_scratch(t, p.scratch)));
       if (trains) temporary[i] = std::max(temporary[i], trial_bytes(tables_, t));
     }
@@ -167,9 +168,11 @@ class run_plan {
       auto const i = static_cast<std::size_t>(w);
       temporary_.push_back(plan_.add("temporaries of ops", category::workspace, w, -1, temporary[i]));
       workspace_.push_back(plan_.add("library workspace", category::workspace, w, -1, tables_.device.workspace_bytes));
-      predicted_.push_back(plan_.add("weights predicted for F", category::scratch, w, -1, predicted[i]));
+      predicted_.push_back(
+          plan_.add("weights predicted for F", category::scratch, w, -1, predicted[i], tables_.types.weights));
       wires_.push_back(plan_.add("wires within the worker", category::wires, w, -1, shared_.place(w)));
-      extrapolated_.push_back(plan_.add("weights extrapolated for B", category::scratch, w, -1, extrapolated[i]));
+      extrapolated_.push_back(
+          plan_.add("weights extrapolated for B", category::scratch, w, -1, extrapolated[i], tables_.types.weights));
     }
   }
 
@@ -262,11 +265,13 @@ class run_plan {
     p.error.assign(t.tensors.size(), 0);
     for (std::size_t x = 0; x < t.tensors.size(); ++x) {
       if (t.tensors[x].where == table::place::error)
-        p.error[x] = plan_.add(t.tensors[x].backward ? "errors of gradients sent" : "errors of activations sent",
-                               category::feedback, worker, static_cast<int>(s), tensor_bytes(t.tensors[x]));
+        p.error[x] =
+            plan_.add(t.tensors[x].backward ? "errors of gradients sent" : "errors of activations sent", category::feedback,
+                      worker, static_cast<int>(s), tensor_bytes(t.tensors[x]), t.tensors[x].type);
       if (t.tensors[x].where != table::place::kept) continue;
       p.kept[x] = plan_.add("saved activations", category::saved, worker, static_cast<int>(s),
-                            padded(tensor_bytes(t.tensors[x])) * static_cast<std::size_t>(kept_slots(s, t.tensors[x])));
+                            padded(tensor_bytes(t.tensors[x])) * static_cast<std::size_t>(kept_slots(s, t.tensors[x])),
+                            stored_as(tables_, t.tensors[x]));
     }
   }
   /// Scratch tensors of F, B and W share a region: a worker runs one op at a time.

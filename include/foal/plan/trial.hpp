@@ -12,17 +12,16 @@ namespace foal::executor {
 /// own memory, where each op costs a call, more.
 inline std::size_t trial_block(table::run_tables const& t) { return t.device.host_memory ? 256 : std::size_t{1} << 16U; }
 
-/// Arrays that an update writes: weights, gradient and all states.
-inline std::size_t trial_arrays(table::run_tables const& t) {
-  return 2 + static_cast<std::size_t>(t.policies.optimizer_states + t.policies.delay_states);
-}
-
-/// Room that a stage needs for a trial.
+/// Room that a stage needs for a trial: for what an update writes, which is weights, gradient and all states.
 inline std::size_t trial_bytes(table::run_tables const& t, table::stage_table const& s) {
   std::size_t most = 0;
   for (table::parameter_row const& p : s.parameters)
     if (p.kind == table::ownership::trained && p.home_stage < 0) most = std::max(most, static_cast<std::size_t>(p.size));
-  return padded(std::min(most, trial_block(t)) * t.scalar_bytes) * trial_arrays(t);
+  auto const room = [n = std::min(most, trial_block(t))](element type, int arrays) {
+    return padded(n * bytes_of(type)) * static_cast<std::size_t>(arrays);
+  };
+  return room(t.types.weights, 1) + room(t.types.gradients, 1) + room(t.types.optimizer, t.policies.optimizer_states) +
+         room(t.types.delay, t.policies.delay_states);
 }
 
 }  // namespace foal::executor

@@ -1,7 +1,9 @@
-// How activations and their gradients travel between stages: as they are stored, or in a quarter of the bytes.
+// How activations and their gradients travel between stages: as they are stored, as 8-bit integers, or in the code of any
+// codec.
 #pragma once
 
 #include <foal/core/role.hpp>
+#include <foal/policy/codec/int8.hpp>
 
 namespace foal::wire {
 
@@ -9,7 +11,19 @@ namespace foal::wire {
 struct exact {
   using role = foal::role::wire;
   static constexpr char const* name = "exact";
-  static constexpr bool converts = false;
+  using codec_type = codec::none;
+};
+
+/// Activations and their gradients go from stage to stage in the code of a codec (policy/codec/concept.hpp), every stage's,
+/// as wire::int8 sends them; with error feedback if the codec takes it.
+template <class Codec>
+struct coded {
+  using role = foal::role::wire;
+  static constexpr char const* name = Codec::name;
+  using codec_type = Codec;
+  Codec codec{};
+  bool feedback_forward = false;
+  bool feedback_backward = false;
 };
 
 /// Activations and their gradients go from stage to stage as 8-bit integers with a scale of 4 bytes for each row: a sample,
@@ -43,7 +57,7 @@ struct exact {
 struct int8 {
   using role = foal::role::wire;
   static constexpr char const* name = "int8";
-  static constexpr bool converts = true;
+  using codec_type = codec::int8;
   bool feedback_forward = false;
   bool feedback_backward = false;
 };

@@ -27,8 +27,11 @@ report::facts facts_of_trainer(table::run_tables const& tables, executor::engine
                 {"delay", lower::describe_policy(values.delay)},
                 {"versions", Types::versions_type::name}};
   if constexpr (Types::accumulate_type::waits) f.settings.emplace_back("accumulation", Types::accumulate_type::name);
-  if constexpr (Types::storage_type::converts) f.settings.emplace_back("storage of activations", Types::storage_type::name);
-  if constexpr (Types::wire_type::converts) {
+  if constexpr (lower::has_codec<typename Types::storage_type>) {
+    f.settings.emplace_back("storage of activations", lower::describe_policy(values.storage));
+    f.notes.push_back(lower::storage_note(tables, values.microbatch_size));
+  }
+  if constexpr (lower::has_codec<typename Types::wire_type>) {
     f.settings.emplace_back("wires", lower::describe_policy(values.wire));
     f.notes.push_back(lower::wire_note(tables, values.microbatch_size));
   }
