@@ -73,12 +73,15 @@ set(foal_headers
     foal/device/loss_sums.hpp
     foal/device/timed.hpp
     foal/device/window.hpp
+    foal/schedule/cells.hpp
     foal/schedule/cost/analysis.hpp
     foal/schedule/draw/svg.hpp
     foal/schedule/draw/text.hpp
+    foal/schedule/edges.hpp
     foal/schedule/generate.hpp
     foal/schedule/op.hpp
     foal/schedule/parse.hpp
+    foal/schedule/placement.hpp
     foal/schedule/program.hpp
     foal/schedule/proof/channel.hpp
     foal/schedule/proof/clock.hpp

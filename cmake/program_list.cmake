@@ -189,8 +189,10 @@ set(foal_tests
     report/trace
     schedule/cost/analysis
     schedule/draw/text
+    schedule/edges
     schedule/generate
     schedule/parse
+    schedule/placement
     schedule/proof/channel
     schedule/proof/large
     schedule/proof/prove
