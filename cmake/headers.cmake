@@ -3,6 +3,7 @@
 
 set(foal_headers
     foal/core/atomic_file.hpp
+    foal/core/category.hpp
     foal/core/checked.hpp
     foal/core/config.hpp
     foal/core/denormals.hpp

@@ -284,7 +284,7 @@ TEST_CASE("Wires take a quarter of the bytes, errors are planned, and the facts 
   CHECK(bytes(c, category::saved) < bytes(b, category::saved));         // the input, in two bytes
   CHECK(bytes(b, category::feedback) == 15 * 64 * 32 * sizeof(float));  // a message of gradients for each of 15 wires
   CHECK(bytes(without, category::feedback) == 0);
-  CHECK(b.facts().bytes.feedback == 15 * 64 * 32 * 4);
+  CHECK(b.facts().bytes[category::feedback] == 15 * 64 * 32 * 4);
   CHECK_THAT(b.facts().text(), Catch::Matchers::Contains("int8 with feedback of gradients"));
   CHECK_THAT(b.facts().text(), Catch::Matchers::Contains("the wires carry 34560 bytes of a microbatch's activations"));
   CHECK_THAT(without.facts().text(), Catch::Matchers::Contains("int8 without feedback"));

@@ -6,6 +6,7 @@ struct my_bytes {
   using role = foal::role::wire;
   static constexpr char const* name = "my bytes";
   static constexpr bool converts = true;
+  bool feedback_forward = false, feedback_backward = false;
 };
 
 int main() {

@@ -75,7 +75,7 @@ void check_sound(std::vector<table::stage_table> const& stages) {
       if (step.y != step.x) REQUIRE(tensor_of(t, step.y).where != place::wire_in);
       written.insert(step.y);
       for (int id : {step.x, step.y, step.other, step.scratch}) {
-        if (id < 0 || tensor_of(t, id).where != place::scratch) continue;
+        if (id < 0 || tensor_of(t, id).where != place::temporary) continue;
         REQUIRE(tensor_of(t, id).first_step <= static_cast<int>(i));
         REQUIRE(tensor_of(t, id).last_step >= static_cast<int>(i));
       }

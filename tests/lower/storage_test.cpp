@@ -64,7 +64,7 @@ class symbols {
  public:
   explicit symbols(stage_table const& t) {
     for (std::size_t i = 0; i < t.tensors.size(); ++i)
-      if (t.tensors[i].where != place::scratch) content_[static_cast<int>(i)] = number({-1, static_cast<int>(i)});
+      if (t.tensors[i].where != place::temporary) content_[static_cast<int>(i)] = number({-1, static_cast<int>(i)});
   }
   int of(int id) const {
     if (id < 0) return -1;
@@ -148,7 +148,7 @@ void check(table::run_tables const& exact, bool split, lower::codings what) {
       REQUIRE(run(a, *from, now, split, before) == run(b, *to, now, split, after));
       // what another op or stage reads is there, except a gradient that was used up in place
       for (std::size_t i = 0; i < a.tensors.size(); ++i)
-        if (a.tensors[i].where != place::scratch && b.tensors[i].last == a.tensors[i].last &&
+        if (a.tensors[i].where != place::temporary && b.tensors[i].last == a.tensors[i].last &&
             (a.tensors[i].where != place::gradient_in || a.tensors[i].last == until::W))
           REQUIRE(before.of(static_cast<int>(i)) == after.of(static_cast<int>(i)));
       // arithmetic touches nothing that is stored; a conversion is between two sizes of the same
@@ -176,7 +176,7 @@ void check(table::run_tables const& exact, bool split, lower::codings what) {
           }
         }
         lower::each_tensor(p, [&](int id) {
-          if (id < 0 || b.tensors[static_cast<std::size_t>(id)].where != place::scratch) return;
+          if (id < 0 || b.tensors[static_cast<std::size_t>(id)].where != place::temporary) return;
           table::tensor const& x = b.tensors[static_cast<std::size_t>(id)];
           REQUIRE(x.backward == (now != op::F));
           REQUIRE(x.weight == (now == op::W));

@@ -93,14 +93,14 @@ struct bound_stage {
   bool has_delay_states = false;
   ring history;  ///< old versions of the weights: version v in slot v mod count; stride 0: none are kept
   bool history_packed = true;
-  std::byte* forward_scratch = nullptr;   ///< the worker's room for the weights that F reads, where they are predicted
-  std::byte* trial = nullptr;             ///< the worker's room for a block of an update that is tried
-  std::byte* backward_scratch = nullptr;  ///< the worker's room for the weights that B reads, where they are extrapolated
-  std::byte* staging = nullptr;           ///< one sample, for augmentation (first stage), host memory
-  std::byte* host_input = nullptr;        ///< inputs or targets before the copy to a device with its own memory
-  ring targets;                           ///< last stage: one microbatch, or all of the minibatch at work
-  std::vector<ring> tensors;              ///< by number, as B, W and R see them in this phase
-  std::vector<ring> forward_tensors;      ///< as F sees them: where R rebuilds the saved activations, F has other places
+  std::byte* predicted = nullptr;     ///< the worker's room for the weights that F reads, where they are predicted
+  std::byte* trial = nullptr;         ///< the worker's room for a block of an update that is tried
+  std::byte* extrapolated = nullptr;  ///< the worker's room for the weights that B reads, where they are extrapolated
+  std::byte* staging = nullptr;       ///< one sample, for augmentation (first stage), host memory
+  std::byte* host_input = nullptr;    ///< inputs or targets before the copy to a device with its own memory
+  ring targets;                       ///< last stage: one microbatch, or all of the minibatch at work
+  std::vector<ring> tensors;          ///< by number, as B, W and R see them in this phase
+  std::vector<ring> forward_tensors;  ///< as F sees them: where R rebuilds the saved activations, F has other places
   std::vector<lent_parameter> lent;
   std::vector<borrowed_parameter> borrowed;
 

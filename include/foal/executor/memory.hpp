@@ -145,8 +145,8 @@ class run_memory {
       b.history_packed = p.history_packed;
       if (b.has_delay_states)
         for (int k = 0; k < tables_.policies.delay_states; ++k) b.delay_states[k] = at(p.delay_states[k]);
-      b.forward_scratch = at(plan_.predicted(w));
-      b.backward_scratch = at(plan_.extrapolated(w));
+      b.predicted = at(plan_.predicted(w));
+      b.extrapolated = at(plan_.extrapolated(w));
       b.trial = at(plan_.temporary(w));
       if (p.history_slots > 0)
         b.history = {at(p.history), plan_.weight_bytes(b.history_packed ? t.backward_elements : t.weight_elements),
@@ -174,7 +174,7 @@ class run_memory {
       for (watermark* m : {&b.forwarded, &b.returned, &b.freed, &b.rebuilt})
         m->done.assign(static_cast<std::size_t>(slots), 0);
 
-      std::byte* const scratch = at(plan_.temporary(w));
+      std::byte* const temporaries = at(plan_.temporary(w));
       for (std::size_t x = 0; x < t.tensors.size(); ++x) {
         table::tensor const& y = t.tensors[x];
         auto const e = static_cast<std::size_t>(y.wire);
@@ -201,11 +201,11 @@ class run_memory {
           case table::place::error:
             if (plan()[p.error[x]].bytes > 0) at_once.plain = {at(p.error[x]), 0, 1};
             break;
-          case table::place::scratch:
-            at_once.plain = {scratch + p.scratch[x], 0, 1};
+          case table::place::temporary:
+            at_once.plain = {temporaries + p.temporary[x], 0, 1};
             break;
         }
-        at_once.transient = {scratch + p.transient[x], 0, 1};
+        at_once.transient = {temporaries + p.transient[x], 0, 1};
         places_[s].push_back(at_once);
       }
     }

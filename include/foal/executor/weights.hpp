@@ -57,11 +57,11 @@ class stage_weights {
       if (!b.delay_acts_on(p) || p.home_stage >= 0) continue;
       c.n = static_cast<std::size_t>(p.size);
       c.w = b.in_set(read, p);
-      c.u = b.forward_scratch + bytes_of(p.type, p.offset);
+      c.u = b.predicted + bytes_of(p.type, p.offset);
       for (int k = 0; k < t_.policies.delay_states; ++k) c.delay_states[k] = b.delay_state(k, p, t_.types.delay);
       change(c);
     }
-    return {b.forward_scratch, false};
+    return {b.predicted, false};
   }
   bool predicts(bound_stage const& b) const {
     return t_.policies.forward_weight != nullptr && !b.stashes && b.compensates(t_.policies.delay_states);
@@ -70,7 +70,7 @@ class stage_weights {
     table::parameter_row const& p = b.table->parameters[static_cast<std::size_t>(parameter)];
     if (void* const lent = again && b.stashes ? borrowed_version(b, parameter, m) : nullptr; lent != nullptr) return lent;
     if (p.kind == table::ownership::borrowed) return b.w + bytes_of(p.type, p.offset);
-    if (w.base == b.forward_scratch && !b.delay_acts_on(p)) return b.w + bytes_of(p.type, p.offset);
+    if (w.base == b.predicted && !b.delay_acts_on(p)) return b.w + bytes_of(p.type, p.offset);
     return b.in_set(w, p);
   }
 
@@ -95,11 +95,11 @@ class stage_weights {
       if (p.backward_offset < 0 || p.home_stage >= 0) continue;
       c.n = static_cast<std::size_t>(p.size);
       c.w = b.w + bytes_of(p.type, p.offset);
-      c.u = b.backward_scratch + bytes_of(p.type, p.backward_offset);
+      c.u = b.extrapolated + bytes_of(p.type, p.backward_offset);
       for (int k = 0; k < t_.policies.delay_states; ++k) c.delay_states[k] = b.delay_state(k, p, t_.types.delay);
       t_.policies.backward_weight(c);
     }
-    return {b.backward_scratch, true};
+    return {b.extrapolated, true};
   }
 
   /// Before the weights change: their present version goes to its slot among the old ones. The slot's last version was

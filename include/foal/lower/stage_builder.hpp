@@ -75,7 +75,7 @@ class stage_builder {
   tensor& at(int id) { return t_.tensors[static_cast<std::size_t>(id)]; }
   layer_row& row(int l) { return t_.layers[static_cast<std::size_t>(l)]; }
 
-  int make(amount elements, place where = place::scratch, int wire = 0) {
+  int make(amount elements, place where = place::temporary, int wire = 0) {
     tensor x;
     x.elements = elements;
     x.type = types_.activations;
@@ -85,7 +85,7 @@ class stage_builder {
     return static_cast<int>(t_.tensors.size()) - 1;
   }
 
-  int make_activations(shape s, place where = place::scratch, int wire = 0) {
+  int make_activations(shape s, place where = place::temporary, int wire = 0) {
     int const id = make({0, s.size()}, where, wire);
     at(id).sample = s;
     return id;
@@ -93,7 +93,7 @@ class stage_builder {
 
   void keep(int id, until last) {
     if (last == until::forward) return;
-    if (at(id).where == place::scratch) at(id).where = place::kept;
+    if (at(id).where == place::temporary) at(id).where = place::kept;
     at(id).last = later(at(id).last, last);
   }
 
@@ -102,7 +102,7 @@ class stage_builder {
   bool overwritable(int id, int user) {
     for (int e = 0; e < most_entries; ++e)
       if (e != user && current_[e] == id) return false;
-    return at(id).where == place::scratch || (at(id).backward && at(id).last < until::W);
+    return at(id).where == place::temporary || (at(id).backward && at(id).last < until::W);
   }
 
   void lower_forward(model_row const& r) {
@@ -146,7 +146,7 @@ class stage_builder {
     l.call = functions_[r.number];
     auto const entries = info.kept(r.in);
     for (int i = 0; i < entries.size; ++i) {
-      l.entry[i] = make(entries[i].elements, backward ? place::kept : place::scratch);
+      l.entry[i] = make(entries[i].elements, backward ? place::kept : place::temporary);
       at(l.entry[i]).exact = entries[i].type != element::scalar;
       if (at(l.entry[i]).exact) at(l.entry[i]).type = entries[i].type;
       at(l.entry[i]).last = later(entries[i].last, until::B);
@@ -217,7 +217,7 @@ class stage_builder {
     int wire = 0;
     for (live_entry const& e : live_out) {
       int const x = current_[e.entry];
-      if (at(x).where == place::scratch) {
+      if (at(x).where == place::temporary) {
         at(x).where = place::wire_out;
         at(x).wire = wire;
       } else {
@@ -318,7 +318,7 @@ class stage_builder {
         int const place_of = wire++;
         if (!e.wanted) continue;
         int const d = current_[e.entry];
-        if (d >= 0 && at(d).where == place::scratch) {
+        if (d >= 0 && at(d).where == place::temporary) {
           at(d).where = place::gradient_out;
           at(d).wire = place_of;
           continue;

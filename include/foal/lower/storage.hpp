@@ -23,7 +23,7 @@ class conversions {
   conversions(stage_table& t, op now, std::vector<step>& steps, bool split, int feedback = -1)
       : t_(t), op_(now), split_(split), feedback_(feedback), stored_(t.tensors.size(), false), copy_(t.tensors.size(), -1) {
     for (std::size_t i = 0; i < stored_.size(); ++i)
-      stored_[i] = t.tensors[i].code.coded() && t.tensors[i].where != place::scratch;
+      stored_[i] = t.tensors[i].code.coded() && t.tensors[i].where != place::temporary;
     last_write_.assign(stored_.size(), -1);
     touched_.assign(stored_.size(), 0);
     for (int i = 0; i < static_cast<int>(steps.size()); ++i) {
@@ -132,7 +132,7 @@ class conversions {
       s.x = write(s.x);
     }
     if (layer) convert_kept(s.kept);
-    if (op_ == op::W) s.scratch = own_scratch(s.scratch);
+    if (op_ == op::W) s.scratch = own_temporary(s.scratch);
     out_.push_back(s);
     for (std::size_t k = 0; k < written.size(); ++k) {
       bool again = false;
@@ -154,7 +154,7 @@ class conversions {
   static_assert(most == 4 && most_reads == 2);
 
   /// W's temporaries are packed among its own, not among those of B.
-  int own_scratch(int id) {
+  int own_temporary(int id) {
     if (id < 0) return id;
     tensor x = t_.tensors[static_cast<std::size_t>(id)];
     x.weight = true;
@@ -285,7 +285,7 @@ inline void encode_activations(run_tables& run, codings what) {
     for (std::size_t e = 0; s == 0 && e < t.wire_in.size(); ++e) {  // tensor e of the first stage is the model's input e
       if (!t.wire_in[e].code.coded()) continue;
       tensor x = t.tensors[e];
-      x.where = place::scratch;
+      x.where = place::temporary;
       x.code = {};
       t.tensors.push_back(x);
       t.wire_in[e].loaded = static_cast<int>(t.tensors.size()) - 1;

@@ -22,6 +22,16 @@ inline std::size_t slot_bytes(element type, table::parameter_row const& p) { ret
 
 }  // namespace detail
 
+/// Bytes of all rings of a home stage.
+inline std::size_t lent_bytes(table::run_tables const& t, std::size_t home) {
+  std::size_t sum = 0;
+  for (table::loan const& l : t.stages[home].loans) {
+    table::parameter_row const& p = t.stages[home].parameters[static_cast<std::size_t>(l.parameter)];
+    sum += detail::slot_bytes(t.types.weights, p) + detail::slot_bytes(t.types.gradients, p);
+  }
+  return sum * static_cast<std::size_t>(lent_slots(t, home));
+}
+
 /// Plans the rings of a home stage: for each loan its versions, then its gradients. Gives their numbers in the plan.
 inline std::vector<std::size_t> plan_lent(table::run_tables const& t, memory_plan& plan, std::size_t home, int worker) {
   std::vector<std::size_t> numbers;

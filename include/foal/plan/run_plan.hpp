@@ -30,7 +30,7 @@ struct stage_plan {
   std::vector<std::size_t> kept;       ///< by tensor number, only for place::kept
   std::vector<std::size_t> error;      ///< the same for place::error
   std::vector<std::size_t> lent;       ///< by loan: versions and gradients, in this order
-  std::vector<std::size_t> scratch;    ///< offsets within the worker's scratch, by tensor number
+  std::vector<std::size_t> temporary;  ///< offsets within the worker's temporaries, by tensor number
   std::vector<std::size_t> transient;  ///< the same of what F keeps, or R sends on, for nobody
 };
 
@@ -160,19 +160,19 @@ class run_plan {
         p.targets = plan_.add("targets", category::wires, worker, number, target_bytes() * static_cast<std::size_t>(slots));
       }
       if (s == 0)
-        p.staging = plan_.add("one input sample", category::workspace, worker, number, largest_input(), types.activations);
-      temporary[i] = std::max(temporary[i], add_transient(s, pack_scratch(t, p.scratch)));
+        p.staging = plan_.add("one input sample", category::temporaries, worker, number, largest_input(), types.activations);
+      temporary[i] = std::max(temporary[i], add_transient(s, pack_temporaries(t, p.temporary)));
       if (trains) temporary[i] = std::max(temporary[i], trial_bytes(tables_, t));
     }
     for (int w = 0; w < values_.workers; ++w) {
       auto const i = static_cast<std::size_t>(w);
-      temporary_.push_back(plan_.add("temporaries of ops", category::workspace, w, -1, temporary[i]));
-      workspace_.push_back(plan_.add("library workspace", category::workspace, w, -1, tables_.device.workspace_bytes));
+      temporary_.push_back(plan_.add("temporaries of ops", category::temporaries, w, -1, temporary[i]));
+      workspace_.push_back(plan_.add("library workspace", category::temporaries, w, -1, tables_.device.workspace_bytes));
       predicted_.push_back(
-          plan_.add("weights predicted for F", category::scratch, w, -1, predicted[i], tables_.types.weights));
+          plan_.add("weights predicted for F", category::forms, w, -1, predicted[i], tables_.types.weights));
       wires_.push_back(plan_.add("wires within the worker", category::wires, w, -1, shared_.place(w)));
       extrapolated_.push_back(
-          plan_.add("weights extrapolated for B", category::scratch, w, -1, extrapolated[i], tables_.types.weights));
+          plan_.add("weights extrapolated for B", category::forms, w, -1, extrapolated[i], tables_.types.weights));
     }
   }
 
@@ -274,8 +274,8 @@ class run_plan {
                             stored_as(tables_, t.tensors[x]));
     }
   }
-  /// Scratch tensors of F, B and W share a region: a worker runs one op at a time.
-  std::size_t pack_scratch(table::stage_table const& t, std::vector<std::size_t>& place) const {
+  /// Temporary tensors of F, B and W share a region: a worker runs one op at a time.
+  std::size_t pack_temporaries(table::stage_table const& t, std::vector<std::size_t>& place) const {
     place.assign(t.tensors.size(), 0);
     std::size_t region = 0;
     for (int op : {0, 1, 2}) {
@@ -283,7 +283,7 @@ class run_plan {
       std::vector<std::size_t> which, offset;
       for (std::size_t x = 0; x < t.tensors.size(); ++x) {
         table::tensor const& y = t.tensors[x];
-        if (y.where != table::place::scratch || y.first_step < 0) continue;
+        if (y.where != table::place::temporary || y.first_step < 0) continue;
         if (op != (y.weight ? 2 : y.backward ? 1 : 0)) continue;
         buffers.push_back({tensor_bytes(y), y.first_step, y.last_step});
         which.push_back(x);

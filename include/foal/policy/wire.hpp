@@ -51,7 +51,7 @@ struct coded {
 /// Exact stay: token numbers and lengths (entries of one channel without a gradient, if they are no images), rows of fewer
 /// than 4 values, a model's input, the gradient of the loss, and tied weights with their gradients.
 ///
-/// For float on foal::device::host. Needs scratch in float of one op per worker ("temporaries of ops"), and for feedback a
+/// For float on foal::device::host. Needs temporaries in float of one op per worker, and for feedback a
 /// float for each value of one message of every wire ("feedback" in the facts). With accumulate::thick, weight gradients are
 /// taken microbatch by microbatch.
 struct int8 {

@@ -52,8 +52,8 @@ struct layer_functions {
 
 /// Where a tensor lives. wire_in, wire_out: the ring of the wire from the stage before, or to the stage after; gradient_in,
 /// gradient_out: the ring of the gradient from the stage after, or to the stage before; kept: a ring of the stage, from F to
-/// B or W; scratch: the worker's, for the time of one op; error: the stage's, one for the whole run (error feedback).
-enum class place { wire_in, wire_out, gradient_in, gradient_out, kept, scratch, error };
+/// B or W; temporary: the worker's, for the time of one op; error: the stage's, one for the whole run (error feedback).
+enum class place { wire_in, wire_out, gradient_in, gradient_out, kept, temporary, error };
 
 /// How an array is kept in place of its elements: row by row as the code of a codec.
 struct encoding {
@@ -77,11 +77,11 @@ struct tensor {
   element type = element::float32;  ///< of its elements, as steps take them
   encoding code{};                  ///< in which it is kept
   bool exact = false;               ///< it is kept as it is, whatever the policies say
-  place where = place::scratch;
+  place where = place::temporary;
   int wire = 0;                 ///< entry of the wire, for the first four places
   until last = until::forward;  ///< how long it is needed, for wires and kept
-  bool backward = false;        ///< scratch of B rather than of F
-  bool weight = false;          ///< scratch of W rather than of B
+  bool backward = false;        ///< temporary of B rather than of F
+  bool weight = false;          ///< temporary of W rather than of B
   int first_step = -1, last_step = -1;
 
   constexpr std::size_t bytes(int samples) const { return bytes_of(type, code, elements.of(samples)); }

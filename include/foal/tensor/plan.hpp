@@ -6,35 +6,11 @@
 #include <string>
 #include <vector>
 
+#include <foal/core/category.hpp>
 #include <foal/core/config.hpp>
 #include <foal/tensor/element.hpp>
 
 namespace foal {
-
-/// What a buffer is for. scratch: weights extrapolated for F or B; workspace: temporaries of ops and packing buffers;
-/// feedback: what quantised wires have lost; diagnostics: copies that hooks and diagnostics look at.
-enum class category {
-  weights,
-  gradients,
-  optimizer,
-  delta,
-  stash,
-  statistics,
-  scratch,
-  saved,
-  wires,
-  feedback,
-  workspace,
-  evaluation,
-  diagnostics
-};
-inline constexpr int categories = 13;
-
-constexpr char const* name(category c) {
-  constexpr char const* names[] = {"weights", "gradients", "optimizer", "delta",     "stash",      "statistics", "scratch",
-                                   "saved",   "wires",     "feedback",  "workspace", "evaluation", "diagnostics"};
-  return names[static_cast<int>(c)];
-}
 
 /// Bytes rounded up to a whole number of alignments: what a buffer takes, so that the next one is aligned.
 constexpr std::size_t padded(std::size_t bytes) { return (bytes + alignment - 1) / alignment * alignment; }
