@@ -129,6 +129,7 @@ set(foal_headers
     foal/data/glyphs.hpp
     foal/data/handwritten.hpp
     foal/data/idx.hpp
+    foal/data/layout.hpp
     foal/data/lines.hpp
     foal/data/memory.hpp
     foal/data/npy.hpp
@@ -202,6 +203,7 @@ set(foal_headers
     foal/model/stages.hpp
 
     foal/table/diagnostic.hpp
+    foal/table/form.hpp
     foal/table/functions.hpp
     foal/table/hook.hpp
     foal/table/run_tables.hpp
@@ -228,6 +230,7 @@ set(foal_headers
     foal/lower/wire.hpp
 
     foal/plan/check_sizes.hpp
+    foal/plan/forms.hpp
     foal/plan/inputs.hpp
     foal/plan/lent.hpp
     foal/plan/run_plan.hpp

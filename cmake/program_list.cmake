@@ -160,6 +160,7 @@ set(foal_tests
     options/range
     options/results
     plan/check_sizes
+    plan/forms
     plan/shared_wires
     policy/clip
     policy/delay/chain

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include <foal/plan/check_sizes.hpp>
+#include <foal/plan/forms.hpp>
 #include <foal/plan/inputs.hpp>
 #include <foal/plan/lent.hpp>
 #include <foal/plan/shared_wires.hpp>
@@ -130,19 +131,16 @@ class run_plan {
       auto const& last = tables_.phases.back().facts.stage[s];
       bool const again = last.head >= 0;
       bool const packed = !tables_.policies.delay_on_all && !again;  // R reads every parameter
-      bool const lags = last.tau_fwd > last.tau_bkwd && !tables_.phases.back().stashes;
       p.delay_packed = packed;
-      p.delay_acts = lags || (tables_.compensates && !tables_.policies.delay_needs_lag);
+      p.delay_acts = delay_acts(tables_, s);
       p.has_delay_states = tables_.policies.delay_states > 0 && p.delay_acts && delay_state_bytes(s) > 0;
       for (int k = 0; k < tables_.policies.delay_states; ++k)
         p.delay_states[k] = plan_.add("delay state", category::delta, worker, number,
                                       p.has_delay_states ? delay_state_bytes(s) : 0, types.delay);
-      bool const changes_weights = p.delay_acts && !tables_.phases.back().stashes;
-      if (changes_weights && tables_.policies.backward_weight != nullptr)
-        extrapolated[i] = std::max(extrapolated[i], weight_bytes(t.backward_elements));
-      if (changes_weights &&
-          (tables_.policies.forward_weight != nullptr || (again && tables_.policies.backward_weight != nullptr)))
-        predicted[i] = std::max(predicted[i], weight_bytes(t.weight_elements));
+      for (table::form const& f : forms_of(tables_, s)) {
+        std::size_t& room = (f.what == table::form::kind::predicted ? predicted : extrapolated)[i];
+        room = std::max(room, f.bytes());
+      }
 
       bool const injected = !tables_.phases.back().program_delays.empty();
       p.history_slots = over_phases([&](table::phase_table const& ph) {
@@ -169,10 +167,10 @@ class run_plan {
       temporary_.push_back(plan_.add("temporaries of ops", category::temporaries, w, -1, temporary[i]));
       workspace_.push_back(plan_.add("library workspace", category::temporaries, w, -1, tables_.device.workspace_bytes));
       predicted_.push_back(
-          plan_.add("weights predicted for F", category::forms, w, -1, predicted[i], tables_.types.weights));
+          plan_.add(name(table::form::kind::predicted), category::forms, w, -1, predicted[i], tables_.types.weights));
       wires_.push_back(plan_.add("wires within the worker", category::wires, w, -1, shared_.place(w)));
       extrapolated_.push_back(
-          plan_.add("weights extrapolated for B", category::forms, w, -1, extrapolated[i], tables_.types.weights));
+          plan_.add(name(table::form::kind::extrapolated), category::forms, w, -1, extrapolated[i], tables_.types.weights));
     }
   }
 
