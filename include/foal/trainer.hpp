@@ -11,6 +11,7 @@
 #include <vector>
 
 #include <foal/data/batches.hpp>
+#include <foal/data/sequence_batches.hpp>
 #include <foal/executor/any_source.hpp>
 #include <foal/executor/check_source.hpp>
 #include <foal/executor/check_values.hpp>

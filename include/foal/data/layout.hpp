@@ -1,6 +1,8 @@
 // How the samples of a microbatch of sequences lie.
 #pragma once
 
+#include <foal/core/config.hpp>
+
 namespace foal::data {
 
 /// padded: each has the positions of the longest, those beyond its own length are padding. ragged: one after the other, each
