@@ -1,6 +1,7 @@
 // Codecs of a user, one of each form, for tests: what they lose is known exactly.
 #pragma once
 
+#include <bit>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -46,6 +47,24 @@ struct steps {
       for (std::size_t i = 0; i < of.size; ++i)
         x[i] = first + step * static_cast<S>(static_cast<std::int8_t>(code[sizeof(S) + i]));
     }
+  }
+};
+
+/// Of rows: the upper halves of floats.
+struct upper_halves {
+  static constexpr char const* name = "upper halves";
+  static constexpr std::size_t bytes(std::size_t row) { return 2 * row; }
+  static void encode(codec::rows of, float const* x, std::byte* code) {
+    for (std::size_t i = 0; i < of.elements(); ++i) {
+      auto const bits = std::bit_cast<std::uint32_t>(x[i]);
+      code[2 * i] = static_cast<std::byte>(bits >> 16U & 0xFFU);
+      code[2 * i + 1] = static_cast<std::byte>(bits >> 24U);
+    }
+  }
+  static void decode(codec::rows of, std::byte const* code, float* x) {
+    for (std::size_t i = 0; i < of.elements(); ++i)
+      x[i] = std::bit_cast<float>(std::to_integer<std::uint32_t>(code[2 * i]) << 16U |
+                                  std::to_integer<std::uint32_t>(code[2 * i + 1]) << 24U);
   }
 };
 
