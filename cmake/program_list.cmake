@@ -244,8 +244,8 @@ set(foal_fail_tests
     average_of_a_plain_optimizer
     batches_without_inputs
     chained_correction_of_a_stash
-    correction_of_a_stash
     codec_of_rows_elsewhere
+    correction_of_a_stash
     cpp17
     cpp17_of_a_leaf
     delay_functor_of_other_states
