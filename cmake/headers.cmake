@@ -25,9 +25,11 @@ set(foal_headers
     foal/report/build.hpp
     foal/report/cell.hpp
     foal/report/chart.hpp
+    foal/report/description.hpp
     foal/report/directory.hpp
     foal/report/escape.hpp
     foal/report/facts.hpp
+    foal/report/fingerprint.hpp
     foal/report/html.hpp
     foal/report/json.hpp
     foal/report/json_lines.hpp
@@ -188,6 +190,7 @@ set(foal_headers
     foal/policy/optim/concept.hpp
     foal/policy/optim/grouped.hpp
     foal/policy/optim/momentum.hpp
+    foal/policy/optim/muon.hpp
     foal/policy/optim/rule.hpp
     foal/policy/optim/sgd.hpp
     foal/policy/storage.hpp
@@ -215,11 +218,14 @@ set(foal_headers
     foal/lower/describe.hpp
     foal/lower/device.hpp
     foal/lower/frozen_rows.hpp
+    foal/lower/give_optimizers.hpp
     foal/lower/hook.hpp
     foal/lower/lifetimes.hpp
     foal/lower/lower.hpp
+    foal/lower/optimizers.hpp
     foal/lower/parameters.hpp
     foal/lower/policies.hpp
+    foal/lower/policy_values.hpp
     foal/lower/proofs.hpp
     foal/lower/ragged.hpp
     foal/lower/stage.hpp
@@ -278,9 +284,11 @@ set(foal_headers
     foal/trainer/engine.hpp
     foal/trainer/epoch_log.hpp
     foal/trainer/facts.hpp
+    foal/trainer/fingerprint.hpp
     foal/trainer/fit_report.hpp
     foal/trainer/fit_teller.hpp
     foal/trainer/net_weights.hpp
+    foal/trainer/roles.hpp
     foal/trainer/run_facts.hpp
     foal/trainer/run_request.hpp
     foal/trainer/run_teller.hpp

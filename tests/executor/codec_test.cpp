@@ -170,8 +170,8 @@ TEST_CASE("The facts name a user's codec and its bytes, and the plan's arrays wh
   using coded =
       trainer<digits_net<4>, loss::cross_entropy, schedule::gpipe, storage::coded<fixed_point>, wire::coded<steps<float>>>;
   coded const t({.microbatch_size = 16});
-  CHECK_THAT(t.facts().text(), Catch::Matchers::Contains("fixed point"));
-  CHECK_THAT(t.facts().text(), Catch::Matchers::Contains("steps without feedback"));
+  CHECK_THAT(t.facts().text(), Catch::Matchers::Contains("coded codec=fixed point"));
+  CHECK_THAT(t.facts().text(), Catch::Matchers::Contains("coded codec=steps"));
   CHECK_THAT(t.facts().text(), !Catch::Matchers::Contains("bfloat16") && !Catch::Matchers::Contains("int8"));
   // three wires of 32 values: 4 bytes and one for each
   CHECK_THAT(t.facts().text(), Catch::Matchers::Contains("the wires carry 1728 bytes of a microbatch's activations"));

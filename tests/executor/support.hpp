@@ -126,6 +126,9 @@ struct policies {
   delay::chain<delay::discrepancy_correction, delay::none> t2_alone{};
   warmup::none warmup{};
   clip::none clip{};
+  clip::per_stage clipped{.norm = 0.5};
+  versions::flush versions{};
+  accumulate::each accumulate{};
   initialisation::declared initial{};
 };
 
@@ -157,11 +160,10 @@ struct split_or_fused {
 template <class Net>
 table::run_tables lowered(schedule::extent e, bool split) {
   policies const& p = shared_policies();
-  split_or_fused const any{split};
-  lower::policy_values<loss::cross_entropy, split_or_fused, optim::sgd, lr::reschedule<lr::step>, delay::none, warmup::none,
-                       clip::none, initialisation::declared> const values{p.loss, any,      p.sgd,  p.rate,
-                                                                          p.none, p.warmup, p.clip, p.initial};
-  return lower::lower<Net, device::host, float, versions::flush>(e, false, values);
+  static split_or_fused const any[] = {{false}, {true}};
+  return lower::lower<Net, device::host, float>(
+      any[split ? 1 : 0], e,
+      lower::by_role(p.loss, p.sgd, p.rate, p.none, p.versions, p.accumulate, p.warmup, p.clip, p.initial));
 }
 
 template <class Delay>
@@ -198,8 +200,8 @@ inline table::run_tables tables_of(choice const& c, schedule::program own = {}) 
   t.delay_value = delays[c.delay];
   t.compensates = c.delay != 0;
   t.rate_value = c.optimizer >= 3 ? &p.small_rate : &p.rate;
-  t.clips = c.clip;
-  t.clip_norm = 0.5;
+  if (c.clip) t.clip = lower::clip_of<clip::per_stage>();
+  t.clip_value = &p.clipped;
   t.phases.clear();
   if (c.t3) t.phases.push_back(lower::detail::make_phase("warm-up", schedule::generate(schedule::one_f_one_b{}, e), false));
   t.phases.push_back(lower::detail::make_phase("test", given ? std::move(own) : program_of(c.schedule, e), c.stash));

@@ -56,7 +56,7 @@ typename Run::config values(int workers, int8 wire = {false, true}) {
   c.microbatches = 4;
   c.workers = workers;
   c.lr.rate = 0.05F;
-  if constexpr (std::is_same_v<typename Run::wire_type, int8>) c.wire = wire;
+  if constexpr (std::is_same_v<policy_of<Run, role::wire>, int8>) c.wire = wire;
   if constexpr (requires { c.warmup.minibatches; }) c.warmup.minibatches = 3;
   return c;
 }
@@ -285,9 +285,9 @@ TEST_CASE("Wires take a quarter of the bytes, errors are planned, and the facts 
   CHECK(bytes(b, category::feedback) == 15 * 64 * 32 * sizeof(float));  // a message of gradients for each of 15 wires
   CHECK(bytes(without, category::feedback) == 0);
   CHECK(b.facts().bytes[category::feedback] == 15 * 64 * 32 * 4);
-  CHECK_THAT(b.facts().text(), Catch::Matchers::Contains("int8 with feedback of gradients"));
+  CHECK_THAT(b.facts().text(), Catch::Matchers::Contains("int8 feedback_forward=false feedback_backward=true"));
   CHECK_THAT(b.facts().text(), Catch::Matchers::Contains("the wires carry 34560 bytes of a microbatch's activations"));
-  CHECK_THAT(without.facts().text(), Catch::Matchers::Contains("int8 without feedback"));
+  CHECK_THAT(without.facts().text(), Catch::Matchers::Contains("int8 feedback_forward=false feedback_backward=false"));
   CHECK_THAT(a.facts().text(), !Catch::Matchers::Contains("int8"));
 }
 

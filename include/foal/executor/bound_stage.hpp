@@ -85,8 +85,9 @@ struct bound_stage {
 
   std::byte* w = nullptr;
   std::byte* g = nullptr;
+  std::byte* microbatch = nullptr;  ///< the worker's room for one microbatch's gradient; null: it is added to g at once
   std::byte* buffers = nullptr;
-  std::byte* states[table::most_states]{};        ///< the optimizer's: laid out as w
+  std::byte* states[table::most_states]{};        ///< the optimizer's: a parameter's at its state_offset
   std::byte* delay_states[table::most_states]{};  ///< laid out as w, or packed
   bool delay_packed = true;
   bool delay_acts = false;  ///< the delay policy changes something here, in the asynchronous phase
@@ -118,6 +119,7 @@ struct bound_stage {
   std::vector<microbatch_lengths> lengths;  ///< of microbatch m at m mod size; empty: always the largest
   long long updates = 0;                    ///< from the start of the run
   std::uint32_t version = 0;                ///< updates in this phase
+  double rate = 0;                          ///< of the last update; 0: there was none
   long long weighed = -1;                   ///< last stage: the minibatch of the run whose weight is `weight`
   double weight = 0;
   std::vector<microbatch_lengths> ahead;    ///< last stage: of a microbatch whose targets are counted; or empty
@@ -168,7 +170,7 @@ struct bound_stage {
     return delay_states[k] + bytes_of(type, delay_packed ? p.backward_offset : p.offset);
   }
   delay::moment moment() const {
-    return {facts.tau_fwd, facts.tau_bkwd, facts.tau_fwd - facts.tau_bkwd, 0, updates - phase_updates};
+    return {facts.tau_fwd, facts.tau_bkwd, facts.tau_fwd - facts.tau_bkwd, rate, updates - phase_updates};
   }
 };
 

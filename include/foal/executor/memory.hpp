@@ -137,6 +137,7 @@ class run_memory {
       b.device = devices_[w].get();
       b.w = at(p.w);
       b.g = at(p.g);
+      if (tables_.policies.microbatch_gradient != nullptr) b.microbatch = at(plan_.microbatch(w));
       b.buffers = at(p.buffers);
       for (int k = 0; k < tables_.policies.optimizer_states; ++k) b.states[k] = at(p.states[k]);
       b.delay_packed = p.delay_packed;

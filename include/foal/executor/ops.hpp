@@ -71,6 +71,9 @@ class stage_ops : public stage_weights {
   /// B, or with weight_gradients BW.
   void backward(bound_stage& b, position p, bool weight_gradients) const {
     if (waited(b, weight_gradients ? schedule::op_kind::BW : schedule::op_kind::B)) return;
+    bool const alone = weight_gradients && b.microbatch != nullptr;
+    if (alone)
+      t_.device.zero(b.device, b.microbatch, bytes_of(t_.types.gradients, b.table->gradient_elements));
     weight_set const w = backward_weights(b, p.microbatch);
     show(b, [&](probe& to) { to.before_backward(b, p.microbatch, w); });
     for (table::step const& s : b.table->backward) {
@@ -90,6 +93,7 @@ class stage_ops : public stage_weights {
       if (own) l.call.backward_weight(c);  // before dx, which may overwrite dy
       if (s.x >= 0) l.call.backward_input(c);
     }
+    if (alone) add_microbatch(b, p.microbatch);
     if (++b.backwards < v_.microbatches) return;
     b.backwards = 0;
     return_borrowed(t_, b, p.microbatch / static_cast<std::uint32_t>(v_.microbatches));
@@ -134,10 +138,10 @@ class stage_ops : public stage_weights {
 
     double const divide = v_.microbatches;
     double scale = 1;
-    if (t_.clips) {
+    if (t_.clip.scale != nullptr) {
       double const norm = std::sqrt(t_.device.sum_of_squares(b.device, n, b.g)) / divide;
       if (!std::isfinite(norm)) return "norm of the gradient";
-      scale = std::min(1.0, t_.clip_norm / (norm + 1e-6));
+      scale = t_.clip.scale(t_.clip_value, norm);
     }
     long long const since = b.updates - b.phase_updates;
     double const rate = t_.rate(
@@ -145,7 +149,6 @@ class stage_ops : public stage_weights {
     if (!std::isfinite(rate)) return "learning rate";
     table::update_call c;
     c.device = b.device;
-    c.optimizer = t_.optimizer_value;
     c.delay = t_.delay_value;
     c.divide = divide;
     c.scale = scale;
@@ -163,10 +166,11 @@ class stage_ops : public stage_weights {
     for (table::parameter_row const& p : b.table->parameters) {
       if (p.kind != table::ownership::trained || p.home_stage >= 0) continue;
       check_.place(c, b, p, compensate);
-      t_.policies.update(c);
+      t_.policies.optimizer[p.optimizer].update(c);
     }
     ++b.version;
     ++b.updates;
+    b.rate = rate;
     publish_lent(t_, b);
     show(b, [&](probe& to) { to.after_update(b, rate); });
     return {};

@@ -46,6 +46,38 @@ class stage_weights {
     return changed_weights(b, {b.w, false}, t_.policies.backward_weight, now);
   }
 
+  /// What a delay policy's functor gets of a parameter beside its weights.
+  void give_states(table::weight_call& c, bound_stage const& b, table::parameter_row const& p) const {
+    c.moment.rate = b.rate * p.rule.rate_factor;
+    for (int k = 0; k < t_.policies.delay_states; ++k) c.delay_states[k] = b.delay_state(k, p, t_.types.delay);
+    for (int k = 0; k < t_.policies.delay_sees; ++k)
+      c.seen[k] = b.states[k] + bytes_of(t_.types.optimizer, p.state_offset[k]);
+  }
+
+  /// After W of a microbatch, whose gradient lies alone: adds it to the minibatch's, as the delay policy changes it with the
+  /// weights that its F has read.
+  void add_microbatch(bound_stage& b, std::uint32_t m) const {
+    std::uint32_t const read = b.version_read[m % b.version_read.size()];
+    weight_set const then = version(b, read);
+    bool const acts = b.compensates(t_.policies.delay_states);
+    table::gradient_call c;
+    c.device = b.device;
+    c.delay = t_.delay_value;
+    c.moment = b.moment();
+    if (t_.exact_lag) c.moment.lag = b.version - read;
+    for (table::parameter_row const& p : b.table->parameters) {
+      if (p.kind != table::ownership::trained || p.home_stage >= 0) continue;
+      c.n = static_cast<std::size_t>(p.size);
+      c.w = detail::in(b.w, p.type, p);
+      c.then = b.in_set(then, p);
+      c.g = detail::in(b.microbatch, t_.types.gradients, p);
+      c.sum = detail::in(b.g, t_.types.gradients, p);
+      c.compensate = acts && b.delay_acts_on(p);
+      if (c.compensate) give_states(c, b, p);
+      t_.policies.microbatch_gradient(c);
+    }
+  }
+
   /// Every parameter on which the delay policy acts, changed by it, in the worker's room for F's weights.
   weight_set changed_weights(bound_stage& b, weight_set read, void (*change)(table::weight_call const&),
                              delay::moment now) const {
@@ -58,7 +90,7 @@ class stage_weights {
       c.n = static_cast<std::size_t>(p.size);
       c.w = b.in_set(read, p);
       c.u = b.predicted + bytes_of(p.type, p.offset);
-      for (int k = 0; k < t_.policies.delay_states; ++k) c.delay_states[k] = b.delay_state(k, p, t_.types.delay);
+      give_states(c, b, p);
       change(c);
     }
     return {b.predicted, false};
@@ -96,7 +128,7 @@ class stage_weights {
       c.n = static_cast<std::size_t>(p.size);
       c.w = b.w + bytes_of(p.type, p.offset);
       c.u = b.extrapolated + bytes_of(p.type, p.backward_offset);
-      for (int k = 0; k < t_.policies.delay_states; ++k) c.delay_states[k] = b.delay_state(k, p, t_.types.delay);
+      give_states(c, b, p);
       t_.policies.backward_weight(c);
     }
     return {b.extrapolated, true};
@@ -105,7 +137,8 @@ class stage_weights {
   /// Before the weights change: their present version goes to its slot among the old ones. The slot's last version was
   /// read for the last time before this update, because no microbatch in flight spans more versions than there are slots.
   void keep_version(bound_stage& b) const {
-    bool const needed = b.history.base != nullptr && (b.stashes || b.delay >= 0) && b.facts.version_gap > 0;
+    bool const needed =
+        b.history.base != nullptr && (b.stashes || b.delay >= 0 || b.microbatch != nullptr) && b.facts.version_gap > 0;
     if (!needed) return;
     auto* const slot = static_cast<std::byte*>(b.history.at(b.version));
     if (!b.history_packed) {

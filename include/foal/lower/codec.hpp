@@ -36,7 +36,7 @@ struct decode_element {
 };
 
 template <class C, class D, class S>
-struct elementwise_thunks {
+struct element_codec {
   static constexpr bool feeds_back = true;
   static std::size_t row_bytes(void const*, std::size_t row) { return row * sizeof(typename C::code_type); }
   static void encode(codec_call const& c) {
@@ -57,7 +57,7 @@ struct elementwise_thunks {
 
 /// First: nothing, or the device.
 template <class C, class D, class S, class... First>
-struct row_thunks {
+struct row_codec {
   static constexpr bool feeds_back = codec::owes<C, S, First...>;
   static std::size_t row_bytes(void const* codec, std::size_t row) { return static_cast<C const*>(codec)->bytes(row); }
   static void encode(codec_call const& c) {
@@ -108,11 +108,11 @@ codec_functions codec_of(C const& codec) {
   f.least_row = foal::codec::least_row<C>();
   f.stored = foal::codec::stored<C>();
   if constexpr (detail::runs_elementwise<C, D, S>)
-    detail::fill<detail::elementwise_thunks<C, D, S>>(f);
+    detail::fill<detail::element_codec<C, D, S>>(f);
   else if constexpr (detail::runs_by_device<C, D, S>)
-    detail::fill<detail::row_thunks<C, D, S, D>>(f);
+    detail::fill<detail::row_codec<C, D, S, D>>(f);
   else
-    detail::fill<detail::row_thunks<C, D, S>>(f);
+    detail::fill<detail::row_codec<C, D, S>>(f);
   return f;
 }
 
@@ -180,5 +180,14 @@ using codec_in = typename detail::codec_named_by<Policy>::type;
 /// Whether a policy keeps or sends activations by a codec.
 template <class Policy>
 constexpr bool has_codec = !std::is_same_v<codec_in<Policy>, codec::none>;
+
+/// What a policy of storage must have, on the device D in the scalar S.
+template <class P, class S, class D>
+struct stores_activations : storage_has_a_codec<P, names_a_codec<P>>,
+                            storage_is_possible<P, S, D, !has_codec<P> || codes<codec_in<P>, D, S>> {};
+/// And of wires.
+template <class P, class S, class D>
+struct sends_activations : wire_has_a_codec<P, names_a_codec<P>>,
+                           wire_is_possible<P, S, D, !has_codec<P> || codes<codec_in<P>, D, S>> {};
 
 }  // namespace foal::lower

@@ -105,12 +105,13 @@ class run_plan {
   std::size_t workspace(std::size_t worker) const { return workspace_[worker]; }
   std::size_t predicted(std::size_t worker) const { return predicted_[worker]; }
   std::size_t extrapolated(std::size_t worker) const { return extrapolated_[worker]; }
+  std::size_t microbatch(std::size_t worker) const { return microbatch_[worker]; }
 
  private:
   void make_plan() {
     std::size_t const workers = static_cast<std::size_t>(values_.workers);
     stage_.resize(tables_.stages.size());
-    std::vector<std::size_t> temporary(workers, 0), predicted(workers, 0), extrapolated(workers, 0);
+    std::vector<std::size_t> temporary(workers, 0), predicted(workers, 0), extrapolated(workers, 0), microbatch(workers, 0);
     for (std::size_t s = 0; s < stage_.size(); ++s) {
       table::stage_table const& t = tables_.stages[s];
       stage_plan& p = stage_[s];
@@ -126,7 +127,7 @@ class run_plan {
       p.g = add("gradients", category::gradients, types.gradients, trains ? t.gradient_elements : 0);
       p.buffers = add("statistics", category::statistics, types.statistics, t.buffer_elements);
       for (int k = 0; trains && k < tables_.policies.optimizer_states; ++k)
-        p.states[k] = add("optimizer state", category::optimizer, types.optimizer, t.trained_elements);
+        p.states[k] = add("optimizer state", category::optimizer, types.optimizer, t.state_elements[k]);
 
       auto const& last = tables_.phases.back().facts.stage[s];
       bool const again = last.head >= 0;
@@ -142,11 +143,13 @@ class run_plan {
         room = std::max(room, f.bytes());
       }
 
+      bool const then = tables_.policies.microbatch_gradient != nullptr;  // it reads every weight that F has read
+      if (then) microbatch[i] = std::max(microbatch[i], bytes_of(types.gradients, t.gradient_elements));
       bool const injected = !tables_.phases.back().program_delays.empty();
       p.history_slots = over_phases([&](table::phase_table const& ph) {
-        return ph.stashes || !ph.program_delays.empty() ? ph.facts.stage[s].version_gap : 0;
+        return ph.stashes || !ph.program_delays.empty() || then ? ph.facts.stage[s].version_gap : 0;
       });
-      p.history_packed = !injected && !again;
+      p.history_packed = !injected && !again && !then;
       p.history = add("old weight versions", category::stash, types.weights,
                       p.history_slots * (p.history_packed ? t.backward_elements : t.weight_elements));
 
@@ -160,7 +163,7 @@ class run_plan {
       if (s == 0)
         p.staging = plan_.add("one input sample", category::temporaries, worker, number, largest_input(), types.activations);
       temporary[i] = std::max(temporary[i], add_transient(s, pack_temporaries(t, p.temporary)));
-      if (trains) temporary[i] = std::max(temporary[i], trial_bytes(tables_, t));
+      if (trains) temporary[i] = std::max(temporary[i], update_bytes(tables_, t));
     }
     for (int w = 0; w < values_.workers; ++w) {
       auto const i = static_cast<std::size_t>(w);
@@ -168,6 +171,8 @@ class run_plan {
       workspace_.push_back(plan_.add("library workspace", category::temporaries, w, -1, tables_.device.workspace_bytes));
       predicted_.push_back(
           plan_.add(name(table::form::kind::predicted), category::forms, w, -1, predicted[i], tables_.types.weights));
+      microbatch_.push_back(
+          plan_.add("gradient of a microbatch", category::gradients, w, -1, microbatch[i], tables_.types.gradients));
       wires_.push_back(plan_.add("wires within the worker", category::wires, w, -1, shared_.place(w)));
       extrapolated_.push_back(
           plan_.add(name(table::form::kind::extrapolated), category::forms, w, -1, extrapolated[i], tables_.types.weights));
@@ -318,7 +323,7 @@ class run_plan {
   memory_plan plan_;
   shared_wires shared_;
   std::vector<stage_plan> stage_;
-  std::vector<std::size_t> temporary_, workspace_, predicted_, extrapolated_, wires_;
+  std::vector<std::size_t> temporary_, workspace_, predicted_, extrapolated_, microbatch_, wires_;
 };
 
 }  // namespace foal::executor

@@ -12,16 +12,34 @@ namespace foal::executor {
 /// own memory, where each op costs a call, more.
 inline std::size_t trial_block(table::run_tables const& t) { return t.device.host_memory ? 256 : std::size_t{1} << 16U; }
 
-/// Room that a stage needs for a trial: for what an update writes, which is weights, gradient and all states.
-inline std::size_t trial_bytes(table::run_tables const& t, table::stage_table const& s) {
-  std::size_t most = 0;
-  for (table::parameter_row const& p : s.parameters)
-    if (p.kind == table::ownership::trained && p.home_stage < 0) most = std::max(most, static_cast<std::size_t>(p.size));
-  auto const room = [n = std::min(most, trial_block(t))](element type, int arrays) {
-    return padded(n * bytes_of(type)) * static_cast<std::size_t>(arrays);
-  };
-  return room(t.types.weights, 1) + room(t.types.gradients, 1) + room(t.types.optimizer, t.policies.optimizer_states) +
-         room(t.types.delay, t.policies.delay_states);
+/// Bytes of copies of so many elements of what an update writes: weights, gradient and the delay policy's states.
+inline std::size_t copied_bytes(table::run_tables const& t, long long n) {
+  return padded(bytes_of(t.types.weights, n)) + padded(bytes_of(t.types.gradients, n)) +
+         padded(bytes_of(t.types.delay, n)) * static_cast<std::size_t>(t.policies.delay_states);
+}
+
+/// Copies of a parameter that is updated as a whole, of its gradient and of all its states.
+inline std::size_t copies_of(table::run_tables const& t, table::parameter_row const& p) {
+  std::size_t bytes = copied_bytes(t, p.size);
+  for (int k = 0; k < t.policies.optimizer[p.optimizer].states; ++k)
+    bytes += padded(bytes_of(t.types.optimizer, p.state_size[k]));
+  return bytes;
+}
+
+/// Room that a stage's U needs: for a trial, block by block; where parameters are updated as a whole, for what their steps
+/// need and behind it for copies of a parameter.
+inline std::size_t update_bytes(table::run_tables const& t, table::stage_table const& s) {
+  std::size_t block = 0, whole = 0;
+  for (table::parameter_row const& p : s.parameters) {
+    if (p.kind != table::ownership::trained || p.home_stage >= 0) continue;
+    if (t.policies.optimizer[p.optimizer].whole)
+      whole = std::max(whole, p.update_scratch + copies_of(t, p));
+    else
+      block = std::max(block, static_cast<std::size_t>(p.size));
+  }
+  auto const n = static_cast<long long>(std::min(block, trial_block(t)));
+  return std::max(whole, copied_bytes(t, n) + padded(bytes_of(t.types.optimizer, n)) *
+                                                  static_cast<std::size_t>(t.policies.optimizer_states));
 }
 
 }  // namespace foal::executor

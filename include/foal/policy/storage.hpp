@@ -18,9 +18,14 @@ struct exact {
 template <class Codec>
 struct coded {
   using role = foal::role::storage;
-  static constexpr char const* name = Codec::name;
+  static constexpr char const* name = "coded";
   using codec_type = Codec;
   Codec codec{};
+
+  template <class F>
+  constexpr void numbers(F&& f) const {
+    f("codec", codec);
+  }
 };
 
 /// Saved activations, wires and their gradients are kept and sent as bfloat16, rounded to nearest even; arithmetic stays in

@@ -19,11 +19,18 @@ struct exact {
 template <class Codec>
 struct coded {
   using role = foal::role::wire;
-  static constexpr char const* name = Codec::name;
+  static constexpr char const* name = "coded";
   using codec_type = Codec;
   Codec codec{};
   bool feedback_forward = false;
   bool feedback_backward = false;
+
+  template <class F>
+  constexpr void numbers(F&& f) const {
+    f("codec", codec);
+    f("feedback_forward", feedback_forward);
+    f("feedback_backward", feedback_backward);
+  }
 };
 
 /// Activations and their gradients go from stage to stage as 8-bit integers with a scale of 4 bytes for each row: a sample,
@@ -60,6 +67,12 @@ struct int8 {
   using codec_type = codec::int8;
   bool feedback_forward = false;
   bool feedback_backward = false;
+
+  template <class F>
+  constexpr void numbers(F&& f) const {
+    f("feedback_forward", feedback_forward);
+    f("feedback_backward", feedback_backward);
+  }
 };
 
 }  // namespace foal::wire
