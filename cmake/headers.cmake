@@ -123,6 +123,7 @@ set(foal_headers
     foal/text/vocabulary.hpp
     foal/text/words.hpp
 
+    foal/transport/contract.hpp
     foal/transport/local.hpp
     foal/data/augment.hpp
     foal/data/batches.hpp
@@ -215,7 +216,6 @@ set(foal_headers
     foal/lower/arguments.hpp
     foal/lower/checks.hpp
     foal/lower/codec.hpp
-    foal/lower/describe.hpp
     foal/lower/device.hpp
     foal/lower/frozen_rows.hpp
     foal/lower/give_optimizers.hpp
@@ -235,6 +235,7 @@ set(foal_headers
     foal/lower/wait.hpp
     foal/lower/wire.hpp
 
+    foal/plan/arrays.hpp
     foal/plan/check_sizes.hpp
     foal/plan/forms.hpp
     foal/plan/inputs.hpp
@@ -247,20 +248,26 @@ set(foal_headers
     foal/executor/arena.hpp
     foal/executor/bound_stage.hpp
     foal/executor/calls.hpp
+    foal/executor/channel_ends.hpp
     foal/executor/check_source.hpp
     foal/executor/check_values.hpp
     foal/executor/copy_distance.hpp
+    foal/executor/cut.hpp
     foal/executor/drive.hpp
     foal/executor/memory.hpp
     foal/executor/microbatch_lengths.hpp
     foal/executor/minibatch_targets.hpp
     foal/executor/moves.hpp
+    foal/executor/op_order.hpp
     foal/executor/ops.hpp
     foal/executor/phase_state.hpp
+    foal/executor/pin.hpp
     foal/executor/probe.hpp
+    foal/executor/rings.hpp
     foal/executor/run_losses.hpp
     foal/executor/stall_watch.hpp
     foal/executor/tied.hpp
+    foal/executor/unit_state.hpp
     foal/executor/update_check.hpp
     foal/executor/weights.hpp
     foal/executor/worker.hpp
@@ -281,6 +288,7 @@ set(foal_headers
     foal/zoo/gpt.hpp
     foal/zoo/resnet.hpp
     foal/zoo/transformer.hpp
+    foal/trainer/check_request.hpp
     foal/trainer/engine.hpp
     foal/trainer/epoch_log.hpp
     foal/trainer/facts.hpp
@@ -292,6 +300,7 @@ set(foal_headers
     foal/trainer/run_facts.hpp
     foal/trainer/run_request.hpp
     foal/trainer/run_teller.hpp
+    foal/trainer/run_weights.hpp
     foal/trainer/take.hpp
     foal/trainer/types.hpp
     foal/trainer/usage.hpp

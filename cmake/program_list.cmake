@@ -107,12 +107,14 @@ set(foal_tests
     device/onednn
     device/onednn_training
     device/timed
+    executor/any_order
     executor/arena
     executor/borrowed
     executor/calls
     executor/check_source
     executor/codec
     executor/compensation
+    executor/cut
     executor/drive
     executor/frozen
     executor/memory
@@ -173,6 +175,7 @@ set(foal_tests
     policy/optim/grouped
     policy/optim/muon
     policy/optim/optim
+    policy/warmup
     predictor
     program/parity
     program/resnet

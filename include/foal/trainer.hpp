@@ -74,8 +74,9 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
     std::string label{};  ///< in front of the progress
     /// Path of a JSON-lines file, one line an epoch. A trainer's first fit that names it begins it anew, later ones go on.
     std::string metrics{};
-    bool append_metrics = false;    ///< the first fit goes on, too, behind the lines of an earlier run
-    executor::run_request hooks{};  ///< observer, disturbance, traces
+    bool append_metrics = false;  ///< the first fit goes on, too, behind the lines of an earlier run
+    /// What is called, and what looks on, while the fit is at work; the rest of it, which the fit decides, stays as it is.
+    executor::run_request hooks{};
   };
 
   /// Allocates everything that the run needs. Throws foal::error where the numbers cannot work.
@@ -83,7 +84,7 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
       : values_(merged(std::move(values))),
         ranks_(values_.ranks != 0 ? values_.ranks : most_ranks),
         tables_(make_tables()),
-        engine_(tables_, run_values(), policy<role::executor>::threaded, workers_of_ranks()) {
+        engine_(tables_, run_values(), executor::driver_of<policy<role::executor>>(), workers_of_ranks()) {
   } catch (std::bad_alloc const&) {
     throw error(sentence("cannot make this trainer, because the system has not enough memory left for it (its ", parameters,
                          " parameters alone take ", static_cast<std::size_t>(parameters) * sizeof(scalar_type),
@@ -126,6 +127,7 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
   fit_report fit_batches(Batches const& batches, fit_options const& options) {  // foal: each a member of fit_options?
     long long const per_epoch = batches.minibatches_per_epoch();
     require_number(options.epochs >= 0, "fit_options", "epochs", options.epochs, "0 or more");
+    executor::check_hooks(options.hooks);
     executor::run_request request = options.hooks;
     request.minibatches = per_epoch * options.epochs;
     request.loss_every = per_epoch;

@@ -39,7 +39,8 @@ class stage_ops : public stage_weights {
         check_(tables),
         source_(source),
         targets_(tables, values, source, host_targets),
-        watching_(std::move(watching)) {}
+        watching_(std::move(watching)),
+        longest_(longest_of(tables)) {}
 
   /// The microbatch whose data the source is about to give; -1: none. Any thread may ask, for messages.
   long long awaited() const {
@@ -50,7 +51,9 @@ class stage_ops : public stage_weights {
   /// F. The loss, for the last stage; else nothing. b.refused says if a statistic would not be finite.
   loss::loss_result forward(bound_stage& b, position p) const {
     bool const last = b.number + 1 == static_cast<int>(t_.stages.size());
-    b.version_read[p.microbatch % b.version_read.size()] = forward_version(b, p.microbatch);
+    std::uint32_t const reads = forward_version(b, p.microbatch);
+    b.version_read[p.microbatch % b.version_read.size()] = reads;
+    tell_version(b, p.microbatch, reads);
     if (waited(b, schedule::op_kind::F)) return {0, last ? t_.loss.sample_weight * v_.microbatch_size : 0, 0};
     pass_lengths(b, p);
     if (b.number == 0) load_inputs(b, p);
@@ -72,8 +75,7 @@ class stage_ops : public stage_weights {
   void backward(bound_stage& b, position p, bool weight_gradients) const {
     if (waited(b, weight_gradients ? schedule::op_kind::BW : schedule::op_kind::B)) return;
     bool const alone = weight_gradients && b.microbatch != nullptr;
-    if (alone)
-      t_.device.zero(b.device, b.microbatch, bytes_of(t_.types.gradients, b.table->gradient_elements));
+    if (alone) t_.device.zero(b.device, b.microbatch, bytes_of(t_.types.gradients, b.table->gradient_elements));
     weight_set const w = backward_weights(b, p.microbatch);
     show(b, [&](probe& to) { to.before_backward(b, p.microbatch, w); });
     for (table::step const& s : b.table->backward) {
@@ -312,12 +314,12 @@ class stage_ops : public stage_weights {
   /// A microbatch's lengths: from the source, or beside the wire; and on to the next stage.
   void pass_lengths(bound_stage& b, position p) const {
     if (b.lengths.empty()) return;
-    microbatch_lengths& mine = b.lengths[p.microbatch % b.lengths.size()];
+    microbatch_lengths mine = b.lengths.at(p.microbatch);
     if (b.number > 0)
-      mine = b.lengths_in[p.microbatch % b.length_slots_in];
+      mine.take(b.lengths_in.at(p.microbatch));
     else
-      mine.load(source_, number(p));
-    if (b.lengths_out != nullptr) b.lengths_out[p.microbatch % b.length_slots_out] = mine;
+      mine.load(source_, number(p), longest_);
+    if (!b.lengths_out.empty()) b.lengths_out.at(p.microbatch).take(mine);
   }
 
   void load_inputs(bound_stage& b, position p) const {
@@ -355,7 +357,7 @@ class stage_ops : public stage_weights {
     c.targets = load_targets(b, p);
     c.phase = t_.phases.back().inference ? phase::evaluate : phase::train;
     c.divide = targets_.divide(b, p);
-    if (!b.forward) c.dx = tensor(b.tensors, b.table->loss_gradient_tensor, p);
+    if (!b.forward_only) c.dx = tensor(b.tensors, b.table->loss_gradient_tensor, p);
     return t_.loss.apply(c);
   }
 
@@ -363,6 +365,7 @@ class stage_ops : public stage_weights {
   table::source_functions source_;
   minibatch_targets targets_;
   probes watching_;  ///< mostly none
+  lengths_of_axes longest_;
   mutable std::atomic<long long> awaited_inputs_{-1}, awaited_targets_{-1};
 };
 

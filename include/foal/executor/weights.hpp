@@ -17,7 +17,7 @@ class stage_weights {
   stage_weights(table::run_tables const& tables, table::run_values const& values) : t_(tables), v_(values) {}
 
   std::uint32_t forward_version(bound_stage const& b, std::uint32_t m) const {
-    if (b.delay < 0 || b.frozen || b.forward) return b.version;  // without a U there is one version
+    if (b.delay < 0 || b.input_gradient_only || b.forward_only) return b.version;  // without a U there is one version
     long long const n = v_.microbatches;
     long long const late = static_cast<long long>(m) - b.delay;
     return late < 0 ? 0U : static_cast<std::uint32_t>(late / n);

@@ -138,6 +138,9 @@ template <class D, class S, class Optimizer, class Delay>
 struct whole_thunks : update_bound<S, Optimizer, Delay> {
   using base = update_bound<S, Optimizer, Delay>;
   using delays = delay_functors<S, Delay, true>;
+  using delayed_states = std::make_index_sequence<static_cast<std::size_t>(Delay::states)>;
+  using seen_states = std::make_index_sequence<static_cast<std::size_t>(delay::sees<Delay>())>;
+  using none = std::index_sequence<>;
 
   template <class F, bool Changes>
   struct make_gradient {
@@ -177,7 +180,7 @@ struct whole_thunks : update_bound<S, Optimizer, Delay> {
   }
 
   template <bool Compensate, std::size_t... A, std::size_t... O>
-  static void step(update_call const& c, std::index_sequence<A...>, std::index_sequence<O...>) {
+  static void take_step(update_call const& c, std::index_sequence<A...>, std::index_sequence<O...>) {
     auto& device = *static_cast<D*>(c.device);
     auto const& policy = *static_cast<Delay const*>(c.delay);
     using now = delay_functors<S, Delay, Compensate>;
@@ -206,10 +209,9 @@ struct whole_thunks : update_bound<S, Optimizer, Delay> {
 
   static void update(update_call const& c) {
     if (c.compensate)
-      step<true>(c, std::make_index_sequence<static_cast<std::size_t>(base::delayed)>{},
-                 std::make_index_sequence<static_cast<std::size_t>(delay::sees<Delay>())>{});
+      take_step<true>(c, delayed_states{}, seen_states{});
     else
-      step<false>(c, std::index_sequence<>{}, std::index_sequence<>{});
+      take_step<false>(c, none{}, none{});
   }
 
   static constexpr bool bounded = base::delay_bounded && requires(Optimizer const o, optim::magnitudes& m) {

@@ -38,7 +38,7 @@ struct stage_plan {
 /// The plan of a run, and the sizes that go with it. Allocates nothing.
 class run_plan {
  public:
-  /// worker_of: of each rank, 0 to values.workers - 1, ascending.
+  /// worker_of: of each rank, 0 to values.workers - 1, ascending; -1 of those that another process hosts.
   run_plan(table::run_tables const& tables, table::run_values const& values, std::vector<int> worker_of)
       : tables_(tables),
         values_(values),
@@ -55,6 +55,8 @@ class run_plan {
   memory_plan const& memory() const { return plan_; }
   stage_plan const& stage(std::size_t s) const { return stage_[s]; }
   int worker_of_rank(int rank) const { return worker_of_[static_cast<std::size_t>(rank)]; }
+  /// Whether the unit's memory is here.
+  bool hosts(std::size_t s) const { return worker_of_stage(s) >= 0; }
   int worker_of_stage(std::size_t s) const { return worker_of_[static_cast<std::size_t>(tables_.rank_of[s])]; }
   template <class F>
   int over_phases(F f) const {
@@ -115,6 +117,10 @@ class run_plan {
     for (std::size_t s = 0; s < stage_.size(); ++s) {
       table::stage_table const& t = tables_.stages[s];
       stage_plan& p = stage_[s];
+      if (!hosts(s)) {
+        plan_wires(s, p);
+        continue;
+      }
       int const worker = worker_of_stage(s), number = static_cast<int>(s);
       auto const i = static_cast<std::size_t>(worker);
       auto const add = [&](char const* what, category c, element type, long long n) {
@@ -153,7 +159,8 @@ class run_plan {
       p.history = add("old weight versions", category::stash, types.weights,
                       p.history_slots * (p.history_packed ? t.backward_elements : t.weight_elements));
 
-      plan_wires(s, p, worker);
+      plan_wires(s, p);
+      if (s + 1 == stage_.size()) plan_loss(s, p, worker);
       plan_kept(s, p, worker);
       p.lent = plan_lent(tables_, plan_, s, worker);
       if (s + 1 == stage_.size()) {
@@ -184,13 +191,19 @@ class run_plan {
   /// in every period for the other to give its slot back.
   int slack(std::size_t s) const { return s > 0 && worker_of_stage(s - 1) != worker_of_stage(s) ? 1 : 0; }
 
+  /// The worker in whose memory a wire into stage `to` lies: the receiver's, or, where another process hosts that, the
+  /// sender's, which keeps there what is to be sent. -1: it does not pass here.
+  int worker_of_wire(std::size_t to, std::size_t from) const {
+    return hosts(to) ? worker_of_stage(to) : worker_of_stage(from);
+  }
+
   // What B or W needs of a wire is a saved activation of the receiving stage; the slot in which it travels is the wire's.
-  void plan_wires(std::size_t s, stage_plan& p, int worker) {
+  void plan_wires(std::size_t s, stage_plan& p) {
     using schedule::op_kind;
-    table::stage_table const& t = tables_.stages[s];
     bool const first = s == 0;
-    int const number = static_cast<int>(s);
-    for (table::wire_entry const& e : t.wire_in) {
+    int const number = static_cast<int>(s), worker = worker_of_wire(s, first ? s : s - 1);
+    if (worker < 0) return;
+    for (table::wire_entry const& e : tables_.stages[s].wire_in) {
       std::size_t const one = wire_bytes(e);
       bool const kept = e.last != until::forward;
       int const needed = slack(s) + over_phases([&](table::phase_table const& ph) {
@@ -206,7 +219,7 @@ class run_plan {
       char const* const what = e.entry == 0 ? "activations from the stage before" : "skip from the stage before";
       p.wires.push_back(!first && !kept && saved == 0 && within(s, slots)
                             ? share(worker, {op_kind::F, number - 1}, {op_kind::F, number}, one)
-                            : plan_ring(what, worker, s, one, slots, std::min(saved, slots)));
+                            : plan_ring(what, worker, s, {one, slots, std::min(saved, slots), stored_as(tables_, e)}));
       p.wire_slots.push_back(slots);
       int const again = over_phases([&](table::phase_table const& ph) {
         auto const& f = ph.facts.stage[s];
@@ -217,35 +230,46 @@ class run_plan {
       })
                                : 0;
       int const again_slots = again > 0 ? slots_until(e.last, again + slack(s)) : 0;
-      p.again.push_back(!kept && within(s, again_slots) ? share(worker, {op_kind::R, number - 1}, {op_kind::R, number}, one)
-                                                        : plan_ring("activations recomputed by the stage before", worker, s,
-                                                                    one, again_slots, std::min(rebuilt, again_slots)));
+      p.again.push_back(!kept && within(s, again_slots)
+                            ? share(worker, {op_kind::R, number - 1}, {op_kind::R, number}, one)
+                            : plan_ring("activations recomputed by the stage before", worker, s,
+                                        {one, again_slots, std::min(rebuilt, again_slots), stored_as(tables_, e)}));
       p.again_slots.push_back(again_slots);
-      if (!first) {
-        // The gradient of this wire lies with the stage that receives it: the one before.
-        int const back =
-            slots_until(e.gradient_last, slack(s) + over_phases([&](table::phase_table const& ph) {
-                                           auto const& f = ph.facts.stage[s - 1];
-                                           return e.gradient_last == until::W ? f.gradient_kept : f.gradient_transit;
-                                         }));
-        stage_[s - 1].gradients.push_back(
-            e.gradient && e.gradient_last != until::W && within(s, back)
-                ? share(worker, {op_kind::B, number}, {op_kind::B, number - 1}, one)
-                : plan_ring("gradients from the stage after", worker_of_stage(s - 1), s - 1, e.gradient ? one : 0, back, 0));
-        stage_[s - 1].gradient_slots.push_back(back);
-      }
+      if (!first) plan_gradient(s, e);
     }
-    if (s + 1 == stage_.size()) {
-      auto const& loss = t.tensors[static_cast<std::size_t>(t.loss_gradient_tensor)];
-      int const slots = slots_until(loss.last, over_phases([&](table::phase_table const& ph) {
-                                      auto const& f = ph.facts.stage[s];
-                                      return loss.last == until::W ? f.gradient_kept : f.gradient_transit;
-                                    }));
-      p.gradients.push_back(loss.last != until::W && slots == 1
-                                ? share(worker, {op_kind::F, number}, {op_kind::B, number}, tensor_bytes(loss))
-                                : plan_ring("gradient of the loss", worker, s, tensor_bytes(loss), slots, 0));
-      p.gradient_slots.push_back(slots);
-    }
+  }
+
+  /// The gradient of an entry of the wire into a stage lies with the stage that receives it: the one before.
+  void plan_gradient(std::size_t s, table::wire_entry const& e) {
+    using schedule::op_kind;
+    int const number = static_cast<int>(s), worker = worker_of_wire(s - 1, s);
+    std::size_t const one = wire_bytes(e);
+    int const back =
+        slots_until(e.gradient_last, slack(s) + over_phases([&](table::phase_table const& ph) {
+                                       auto const& f = ph.facts.stage[s - 1];
+                                       return e.gradient_last == until::W ? f.gradient_kept : f.gradient_transit;
+                                     }));
+    stage_[s - 1].gradients.push_back(e.gradient && e.gradient_last != until::W && within(s, back)
+                                          ? share(worker, {op_kind::B, number}, {op_kind::B, number - 1}, one)
+                                          : plan_ring("gradients from the stage after", worker, s - 1,
+                                                      {e.gradient ? one : 0, back, 0, stored_as(tables_, e)}));
+    stage_[s - 1].gradient_slots.push_back(back);
+  }
+
+  void plan_loss(std::size_t s, stage_plan& p, int worker) {
+    using schedule::op_kind;
+    int const number = static_cast<int>(s);
+    table::stage_table const& t = tables_.stages[s];
+    auto const& loss = t.tensors[static_cast<std::size_t>(t.loss_gradient_tensor)];
+    int const slots = slots_until(loss.last, over_phases([&](table::phase_table const& ph) {
+                                    auto const& f = ph.facts.stage[s];
+                                    return loss.last == until::W ? f.gradient_kept : f.gradient_transit;
+                                  }));
+    p.gradients.push_back(
+        loss.last != until::W && slots == 1
+            ? share(worker, {op_kind::F, number}, {op_kind::B, number}, tensor_bytes(loss))
+            : plan_ring("gradient of the loss", worker, s, {tensor_bytes(loss), slots, 0, stored_as(tables_, loss)}));
+    p.gradient_slots.push_back(slots);
   }
 
   /// The wire into a stage holds one microbatch, and one worker writes and reads it.
@@ -255,10 +279,18 @@ class run_plan {
   }
 
   /// A ring whose first `saved` slots count as saved activations and the rest as wires; one piece of memory.
-  wire_place plan_ring(char const* what, int worker, std::size_t stage, std::size_t one, int slots, int saved) {
+  struct ring_size {
+    std::size_t one = 0;
+    int slots = 0, saved = 0;
+    element type = element::bytes;
+  };
+  wire_place plan_ring(char const* what, int worker, std::size_t stage, ring_size const& r) {
     int const number = static_cast<int>(stage);
-    std::size_t const id = plan_.add(what, category::saved, worker, number, static_cast<std::size_t>(saved) * padded(one));
-    plan_.add(what, category::wires, worker, number, static_cast<std::size_t>(slots - saved) * padded(one));
+    auto const add = [&](category c, int slots) {
+      return plan_.add(what, c, worker, number, static_cast<std::size_t>(slots) * padded(r.one), r.type);
+    };
+    std::size_t const id = add(category::saved, r.saved);
+    add(category::wires, r.slots - r.saved);
     return {id, false, 0};
   }
 

@@ -87,6 +87,10 @@ struct sees_two {
   }
 };
 
+struct weights;
+struct tied_net : stages<input<5>, linear<4>, foal::tanh, tied<weights, linear<4>>, foal::tanh, linear<4>, foal::tanh,
+                         tied<weights, linear<4>>, foal::tanh, linear<3>> {};
+
 constexpr long long warmup_updates = 5, trained = 22;
 
 template <class Trainer, class Set>
@@ -169,4 +173,15 @@ TEST_CASE("the optimizer's states are those before the update for gradient, and 
   c.run(test::stream{}, {.minibatches = 9});
   d.run(test::stream{}, {.minibatches = 9});
   CHECK(c.all_weights() == d.all_weights());
+}
+
+TEST_CASE("a microbatch's gradient that is not in one piece is refused", "[delay]") {
+  using plain = trainer<mlp<3>, loss::cross_entropy, schedule::pipemare, compensation>;
+  CHECK_THROWS_WITH(
+      lower::detail::check_microbatch_gradients(plain({}).tables(), true),
+      Catch::StartsWith("cannot change the gradients of microbatches with the schedule pipemare, because its W "
+                        "is an op of its own"));
+  using tied = trainer<tied_net, loss::cross_entropy, schedule::pipemare, compensation>;
+  CHECK_THROWS_WITH(tied({}), Catch::StartsWith("cannot change the gradients of microbatches at stage 1, because it shares "
+                                                "tied weights with another stage"));
 }
