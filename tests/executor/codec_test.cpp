@@ -191,6 +191,18 @@ TEST_CASE("The facts name a user's codec and its bytes, and the plan's arrays wh
   CHECK(masks > 0);
 }
 
+TEST_CASE("A predictor's codecs have their own numbers", "[codec]") {
+  auto const digits = data::handwritten({.train = 100, .test = 20});
+  auto const predicted = [&](float step) {
+    predictor<digits_net<4>, wire::coded<steps<float>>> guess({.wire = {.codec = {.step = step}}});
+    std::vector<float> all;
+    for (auto const& p : guess.predict(digits.test)) all.insert(all.end(), p.values.begin(), p.values.end());
+    return all;
+  };
+  CHECK(predicted(0.125F) == predicted(0.125F));
+  CHECK(predicted(0.125F) != predicted(0.25F));
+}
+
 TEST_CASE("Digits are learned as well through a user's codec, and predictions are those of evaluations", "[codec]") {
   check_digits<storage::coded<fixed_point>>([](auto&) {});
 }
