@@ -81,6 +81,7 @@ set(foal_headers
     foal/schedule/draw/svg.hpp
     foal/schedule/draw/text.hpp
     foal/schedule/edges.hpp
+    foal/schedule/flat_table.hpp
     foal/schedule/generate.hpp
     foal/schedule/op.hpp
     foal/schedule/parse.hpp
