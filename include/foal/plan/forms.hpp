@@ -13,7 +13,7 @@ namespace foal::executor {
 inline bool delay_acts(table::run_tables const& t, std::size_t s) {
   table::phase_table const& last = t.phases.back();
   schedule::stage_facts const& f = last.facts.stage[s];
-  bool const lags = f.tau_fwd > f.tau_bkwd && !last.stashes;
+  bool const lags = f.tau_fwd > f.tau_bkwd;
   return lags || (t.compensates && !t.policies.delay_needs_lag);
 }
 
@@ -22,7 +22,7 @@ inline std::vector<table::form> forms_of(table::run_tables const& t, std::size_t
   using table::form;
   std::vector<form> all;
   table::stage_table const& stage = t.stages[s];
-  if (!delay_acts(t, s) || t.phases.back().stashes) return all;
+  if (!delay_acts(t, s) || t.phases.back().reads.one_version) return all;
   bool const corrects = t.policies.backward_weight != nullptr;
   bool const recomputed = t.phases.back().facts.stage[s].head >= 0;  // R reads every parameter, corrected
   constexpr auto before = form::derived::before_use;

@@ -151,11 +151,13 @@ class run_plan {
 
       bool const then = tables_.policies.microbatch_gradient != nullptr;  // it reads every weight that F has read
       if (then) microbatch[i] = std::max(microbatch[i], bytes_of(types.gradients, t.gradient_elements));
-      bool const injected = !tables_.phases.back().program_delays.empty();
+      // Of B's old versions only what it reads is kept; F and R read everything.
+      p.history_packed = !then;
       p.history_slots = over_phases([&](table::phase_table const& ph) {
-        return ph.stashes || !ph.program_delays.empty() || then ? ph.facts.stage[s].version_gap : 0;
+        schedule::kept_versions const& kept = ph.reads.kept[s];
+        p.history_packed = p.history_packed && !kept.forward && !kept.recompute;
+        return kept.copies_of(then);
       });
-      p.history_packed = !injected && !again && !then;
       p.history = add("old weight versions", category::stash, types.weights,
                       p.history_slots * (p.history_packed ? t.backward_elements : t.weight_elements));
 

@@ -38,8 +38,8 @@ inline std::size_t update_bytes(table::run_tables const& t, table::stage_table c
       block = std::max(block, static_cast<std::size_t>(p.size));
   }
   auto const n = static_cast<long long>(std::min(block, trial_block(t)));
-  return std::max(whole, copied_bytes(t, n) + padded(bytes_of(t.types.optimizer, n)) *
-                                                  static_cast<std::size_t>(t.policies.optimizer_states));
+  return std::max(whole, copied_bytes(t, n) +
+                             padded(bytes_of(t.types.optimizer, n)) * static_cast<std::size_t>(t.policies.optimizer_states));
 }
 
 }  // namespace foal::executor
