@@ -127,6 +127,7 @@ set(foal_headers
 
     foal/transport/contract.hpp
     foal/transport/local.hpp
+    foal/transport/open_end.hpp
     foal/data/augment.hpp
     foal/data/batches.hpp
     foal/data/cifar10.hpp
@@ -269,6 +270,7 @@ set(foal_headers
     foal/executor/minibatch_targets.hpp
     foal/executor/moves.hpp
     foal/executor/op_order.hpp
+    foal/executor/open_ends.hpp
     foal/executor/ops.hpp
     foal/executor/phase_state.hpp
     foal/executor/pin.hpp

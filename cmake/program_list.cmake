@@ -118,6 +118,7 @@ set(foal_tests
     executor/drive
     executor/frozen
     executor/memory
+    executor/open_ends
     executor/phases
     executor/recompute
     executor/storage

@@ -83,6 +83,7 @@ class run_weights {
   void initialise() {
     std::vector<std::byte> host;
     for (bound_stage& b : memory_.stages()) {
+      if (b.worker < 0) continue;
       for (bool buffer : {false, true})
         for (table::parameter_row const& p : buffer ? b.table->buffers : b.table->parameters) {
           if (p.home_stage >= 0) continue;
