@@ -72,7 +72,6 @@ inline std::vector<placed_array> place_arrays(run_memory& memory, table::phase_t
       if (!bytes.empty()) all.push_back({{{b.unit, what, 0}, {}, bytes.size(), 0, {}, {}}, bytes.data(), 0, true});
     };
     whole(array_purpose::numbers, memory.numbers(s).bytes());
-    whole(array_purpose::tied_numbers, std::as_writable_bytes(memory.tied_numbers(s)));
     if (evaluated)
       for (bool const statistics : {false, true})
         if (std::span<std::byte> const copy = evaluated(b.number, statistics); !copy.empty())
@@ -141,7 +140,7 @@ inline void copy_in(run_cut const& from, run_memory& memory, table::run_tables c
   require(from.units.size() == memory.stages().size() && from.arrays.size() == arrays.size(), "cannot go on from a cut of ",
           from.units.size(), " stages and ", from.arrays.size(), " arrays, because this run has ", memory.stages().size(),
           " and ", arrays.size(), "; make it with the same model, schedule and policies");
-  memory.enter_phase(phase, phase.program_delays);
+  memory.enter_phase(phase);
   for (std::size_t u = 0; u < from.units.size(); ++u) memory.stages()[u].state(from.units[u]);
   memory.restore_channels();
   for (std::size_t i = 0; i < arrays.size(); ++i) {

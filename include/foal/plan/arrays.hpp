@@ -27,7 +27,6 @@ enum class array_purpose : std::uint8_t {
   gradient,
   saved,
   numbers,
-  tied_numbers,
   lengths,
   evaluated_weights,
   evaluated_statistics
@@ -48,7 +47,6 @@ constexpr char const* name(array_purpose p) {
                                    "gradient",
                                    "saved",
                                    "numbers",
-                                   "numbers of tied weights",
                                    "lengths",
                                    "weights for evaluation",
                                    "statistics for evaluation"};
