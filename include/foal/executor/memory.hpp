@@ -166,7 +166,7 @@ class run_memory {
       if (!plan_.hosts(s)) continue;
       b.device = devices_[static_cast<std::size_t>(b.worker)].get();
       bind_arrays(b);
-      bind_scratch(b);
+      bind_rooms(b);
       bind_numbers(b);
       bind_tensors(b, *rings_);
       prepare_calls(b, tables_, values_);
@@ -208,15 +208,16 @@ class run_memory {
     if (b.has_delay_states)
       for (int k = 0; k < tables_.policies.delay_states; ++k) b.delay_states[k] = at(p.delay_states[k]);
     if (p.history_slots > 0)
-      b.history = {at(p.history), plan_.bytes(b.history_packed ? b.table->backward_elements : b.table->weight_elements),
+      b.history = {at(p.history),
+                   plan_.weight_bytes(b.history_packed ? b.table->backward_elements : b.table->weight_elements),
                    static_cast<std::uint32_t>(p.history_slots)};
   }
 
   /// What the worker's units take turns in, and what comes from the source.
-  void bind_scratch(bound_stage& b) {
+  void bind_rooms(bound_stage& b) {
     auto const w = static_cast<std::size_t>(b.worker);
-    b.forward_scratch = at(plan_.predicted(w));
-    b.backward_scratch = at(plan_.extrapolated(w));
+    b.predicted = at(plan_.predicted(w));
+    b.extrapolated = at(plan_.extrapolated(w));
     b.trial = at(plan_.temporary(w));
     if (tables_.policies.microbatch_gradient != nullptr) b.microbatch = at(plan_.microbatch(w));
     bool const host = tables_.device.host_memory, first = b.number == 0, last = &b == &stages_.back();
@@ -260,7 +261,7 @@ class run_memory {
     using table::place;
     auto const s = static_cast<std::size_t>(b.number);
     stage_plan const& p = plan_.stage(s);
-    std::byte* const scratch = at(plan_.temporary(static_cast<std::size_t>(b.worker)));
+    std::byte* const temporaries = at(plan_.temporary(static_cast<std::size_t>(b.worker)));
     for (std::size_t x = 0; x < b.table->tensors.size(); ++x) {
       table::tensor const& y = b.table->tensors[x];
       auto const e = static_cast<std::size_t>(y.wire);
@@ -272,8 +273,8 @@ class run_memory {
       if (y.where == place::kept)
         all.plain = {at(p.kept[x]), padded(plan_.tensor_bytes(y)), static_cast<std::uint32_t>(plan_.kept_slots(s, y))};
       if (y.where == place::error && plan()[p.error[x]].bytes > 0) all.plain = {at(p.error[x]), 0, 1};
-      if (y.where == place::scratch) all.plain = {scratch + p.scratch[x], 0, 1};
-      all.transient = {scratch + p.transient[x], 0, 1};
+      if (y.where == place::temporary) all.plain = {temporaries + p.temporary[x], 0, 1};
+      all.transient = {temporaries + p.transient[x], 0, 1};
       places_[s].push_back(all);
     }
   }
