@@ -240,6 +240,7 @@ set(foal_headers
     foal/lower/policy_values.hpp
     foal/lower/proofs.hpp
     foal/lower/ragged.hpp
+    foal/lower/runnable.hpp
     foal/lower/stage.hpp
     foal/lower/stage_builder.hpp
     foal/lower/storage.hpp

@@ -120,6 +120,7 @@ set(foal_tests
     executor/memory
     executor/open_ends
     executor/phases
+    executor/placements
     executor/recompute
     executor/storage
     executor/thick
@@ -150,6 +151,7 @@ set(foal_tests
     lower/policies
     lower/policy_numbers
     lower/ragged
+    lower/runnable
     lower/stage
     lower/storage
     lower/wire
