@@ -140,7 +140,8 @@ struct whole_thunks : update_bound<S, Optimizer, Delay> {
   using delays = delay_functors<S, Delay, true>;
   using delayed_states = std::make_index_sequence<static_cast<std::size_t>(Delay::states)>;
   using seen_states = std::make_index_sequence<static_cast<std::size_t>(delay::sees<Delay>())>;
-  using none = std::index_sequence<>;
+  // Dependent on S, so that g++ 12 does not resolve the call of take_step before D is known, at which it breaks down.
+  using none = std::make_index_sequence<sizeof(S) * 0>;
 
   template <class F, bool Changes>
   struct make_gradient {
