@@ -91,11 +91,12 @@ struct choice {
   int n = 2;
   int ranks = 0;  ///< 0: one per stage
   bool t3 = false, clip = false, thick = false;
+  int rule = 0;  ///< of versions: live or stash, double_buffered, vertical_sync, injected
 
   bool asynchronous() const { return schedule >= 3; }
   std::string text() const {
     return sentence("net ", net, " schedule ", schedule, " stash ", stash, " delay ", delay, " optimizer ", optimizer, " N ",
-                    n, " ranks ", ranks, " T3 ", t3, " clip ", clip, " thick ", thick);
+                    n, " ranks ", ranks, " T3 ", t3, " clip ", clip, " thick ", thick, " rule ", rule);
   }
 };
 
@@ -193,6 +194,13 @@ table::policy_functions functions(int optimizer) {
   }
 }
 
+/// Of no schedule's own making, and later than all of them.
+inline versions::injected injected_delays(int stages) {
+  versions::injected rule;
+  for (int s = 0; s < stages; ++s) rule.delays.push_back(2 * (stages - s) - 1 + 2 * (s % 2));
+  return rule;
+}
+
 /// The tables of a choice; `program` instead of the choice's own schedule where it has ops.
 inline table::run_tables tables_of(choice const& c, schedule::program own = {}) {
   policies const& p = shared_policies();
@@ -221,8 +229,12 @@ inline table::run_tables tables_of(choice const& c, schedule::program own = {}) 
     t.phases.push_back(
         lower::detail::make_phase("warm-up", schedule::generate(schedule::one_f_one_b{}, e), versions::flush{}, c.thick));
   schedule::program program = given ? std::move(own) : program_of(c.schedule, e);
-  t.phases.push_back(c.stash ? lower::detail::make_phase("test", std::move(program), versions::stash{}, c.thick)
-                             : lower::detail::make_phase("test", std::move(program), versions::live{}, c.thick));
+  auto const phase = [&](auto const& rule) { return lower::detail::make_phase("test", std::move(program), rule, c.thick); };
+  t.phases.push_back(c.rule == 1   ? phase(versions::double_buffered{})
+                     : c.rule == 2 ? phase(versions::vertical_sync{})
+                     : c.rule == 3 ? phase(injected_delays(c.net))
+                     : c.stash     ? phase(versions::stash{})
+                                   : phase(versions::live{}));
   return t;
 }
 

@@ -45,13 +45,13 @@ struct injected {
     int const round = 2 * e.stages;
     for (int m = 0; m < e.microbatches; ++m) {
       for (int s = 0; s < e.stages; ++s)
-        sink(contiguous_rank(e, s), op{.kind = op_kind::F, .stage = s, .microbatch = m, .slot = round * m + s});
+        sink(rank_of(e, s), op{.kind = op_kind::F, .stage = s, .microbatch = m, .slot = round * m + s});
       for (int s = e.stages - 1; s >= 0; --s) {
         op o{.kind = op_kind::BW, .stage = s, .microbatch = m, .slot = round * (m + 1) - 1 - s};
-        sink(contiguous_rank(e, s), o);
+        sink(rank_of(e, s), o);
         o.kind = op_kind::U;
         o.lane = 1;
-        if (m == e.microbatches - 1) sink(contiguous_rank(e, s), o);
+        if (m == e.microbatches - 1) sink(rank_of(e, s), o);
       }
     }
   }
