@@ -261,6 +261,14 @@ template <class Schedule, schedule::verdict V>
 struct proved_sound : schedule_is_sound<Schedule, V.what, V.first.kind, V.first.stage, V.first.microbatch, V.first_rank,
                                         V.second.kind, V.second.stage, V.second.microbatch, V.second_rank> {};
 
+template <class Schedule, class Clip, bool Possible>
+struct clipping_fits_the_schedule {
+  static_assert(
+      Possible,
+      "foal: cannot clip by the norm of the whole model (Clip) with this Schedule, because it is asynchronous: its "
+      "stages update at different times, and none of them finds the others' gradients of its minibatch; clip by "
+      "foal::clip::per_stage, or use a synchronous schedule");
+};
 template <class Delay, class Optimizer, bool Enough>
 struct optimizer_has_states {
   static_assert(Enough,
@@ -287,6 +295,8 @@ struct policies_fit
     : delay_policy_has_an_effect<Schedule, Delay, Schedule::asynchronous || std::is_same_v<Delay, delay::none>>,
       discrepancy_exists<Versions, Delay,
                          !Versions::stashes || !(delay::predicts_forward<Delay, S> || delay::corrects_backward<Delay, S>)>,
+      clipping_fits_the_schedule<Schedule, typename T::template policy<role::clip>,
+                                 !(Schedule::asynchronous && clip::takes_all<typename T::template policy<role::clip>>())>,
       optimizer_has_states<Delay, Optimizer, delay::sees<Delay>() <= optim::least_states<Optimizer>()>,
       microbatches_have_gradients<Delay, Accumulation,
                                   !(delay::changes_microbatches<Delay, S> && accumulate::waits<Accumulation>())>,
