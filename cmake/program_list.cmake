@@ -5,6 +5,7 @@ set(foal_examples
     compare
     gpt
     memory
+    own_codec
     own_delay_policy
     own_layer
     own_optimizer
@@ -111,12 +112,14 @@ set(foal_tests
     executor/borrowed
     executor/calls
     executor/check_source
+    executor/codec
     executor/compensation
     executor/cut
     executor/drive
     executor/frozen
     executor/gradient_norm
     executor/memory
+    executor/open_ends
     executor/phases
     executor/recompute
     executor/storage
@@ -143,6 +146,7 @@ set(foal_tests
     layer/relu
     layer/samples
     layer/transformer
+    lower/codec
     lower/lower
     lower/policies
     lower/policy_numbers
@@ -161,6 +165,7 @@ set(foal_tests
     options/range
     options/results
     plan/check_sizes
+    plan/forms
     plan/shared_wires
     policy/clip
     policy/delay/chain
@@ -172,6 +177,7 @@ set(foal_tests
     policy/optim/grouped
     policy/optim/muon
     policy/optim/optim
+    policy/versions
     policy/warmup
     predictor
     program/parity
@@ -202,6 +208,7 @@ set(foal_tests
     schedule/proof/large
     schedule/proof/prove
     schedule/proof/replay
+    schedule/proof/versions
     schedule/rules/forward_only
     schedule/rules/frozen
     schedule/rules/global_norm
@@ -213,6 +220,7 @@ set(foal_tests
     sweep/teacher
     sweep/train
     t3/epochs
+    tensor/element
     tensor/plan
     tensor/shape
     text/alphabet
@@ -232,6 +240,7 @@ set(foal_tests
     trainer/epoch_log
     trainer/fingerprint
     trainer/run_request
+    trainer/versions
     transport/local
     utilisation/resnet50_sizes
     zoo/resnet
@@ -251,8 +260,10 @@ set(foal_fail_tests
     average_of_whole_parameters
     batches_without_inputs
     chained_correction_of_a_stash
+    codec_of_rows_elsewhere
     clipping_without_scale
     correction_of_a_stash
+    correction_of_two_versions
     cpp17
     cpp17_of_a_leaf
     delay_functor_of_other_states
@@ -290,15 +301,20 @@ set(foal_fail_tests
     skip_never_saved
     skip_shapes_differ
     storage_of_doubles
+    storage_without_a_codec
     tied_and_frozen
     two_losses
     two_optimizers
     unknown_option
     unknown_value
+    version_of_the_future
+    versions_without_read
+    vertical_sync_of_gpipe
     warmup_without_effect
     warmup_without_program
     weights_of_another_net
     wire_of_doubles
+    wire_without_a_codec
     wrong_member
 )
 

@@ -51,8 +51,9 @@ void show(foal::data::dataset const& digits, char const* what) {
     else
       std::printf("%8.1f %%", 100 * result.accuracy());
   }
-  run<Delay> const t({});
-  std::printf("%9lld KiB\n", (t.facts().bytes.delta + t.facts().bytes.scratch) / 1024);
+  auto const all = run<Delay>({}).facts().bytes;
+  long long const bytes = all[foal::category::delta] + all[foal::category::forms];
+  std::printf("%9lld KiB\n", bytes / 1024);
 }
 
 int main() {

@@ -80,7 +80,7 @@ void show(foal::data::dataset const& digits) {
     if (seed < seeds) continue;
     auto const bytes = t.facts().bytes;
     std::printf("%-6s %lld parameters, %lld bytes saved, %.1f %% of the test digits right", Activation::name,
-                run<Activation>::parameters, bytes.saved, 100 * accuracy);
+                run<Activation>::parameters, bytes[foal::category::saved], 100 * accuracy);
     if constexpr (requires { Activation::parameters(foal::shape{}); }) {
       std::printf("; slopes learnt:");
       for (int s = 0; s + 1 < run<Activation>::stages; ++s) std::printf(" %.2f", static_cast<double>(t.weights(s, 2)[0]));

@@ -11,14 +11,15 @@
 #include <vector>
 
 #include <foal/data/batches.hpp>
+#include <foal/data/sequence_batches.hpp>
 #include <foal/executor/any_source.hpp>
 #include <foal/executor/check_source.hpp>
 #include <foal/executor/check_values.hpp>
 #include <foal/lower/lower.hpp>
 #include <foal/lower/proofs.hpp>
 #include <foal/lower/ragged.hpp>
-#include <foal/lower/storage.hpp>
 #include <foal/lower/wait.hpp>
+#include <foal/lower/wire.hpp>
 #include <foal/model/partition.hpp>
 #include <foal/trainer/engine.hpp>
 #include <foal/trainer/facts.hpp>
@@ -56,7 +57,7 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
   static constexpr long long flops = forward_flops<model_type>();  ///< of one sample's forward
   static constexpr int most_ranks = lower::default_ranks<schedule_type>(stages);
 
-  /// d of a stage in microbatches, with one rank per stage. Does not depend on N.
+  /// d of a stage in microbatches, with one rank per stage, where ops read the newest weights. Does not depend on N.
   static constexpr int delay(int stage) {
     schedule::program p = schedule::generate(schedule_type{}, schedule::extent{stages, most_ranks, 1});
     return schedule::analyse(p.view()).stage[static_cast<std::size_t>(stage)].delay;
@@ -205,7 +206,8 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
 
   static constexpr bool small_ = stages <= 32;
   struct proofs : lower::proved<schedule_type, stages, most_ranks, 1, small_>,
-                  lower::proved<schedule_type, stages, most_ranks, 4, small_> {};
+                  lower::proved<schedule_type, stages, most_ranks, 4, small_>,
+                  lower::proved_versions<schedule_type, policy<role::versions>, stages, most_ranks, 4, small_> {};
   static_assert(sizeof(proofs) > 0);
 
   /// Of a fit, however it ends: the next one begins an epoch that has not been begun.
@@ -240,7 +242,7 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
     table::run_tables t = lower::lower<model_type, device_type, scalar_type>(
         values_.schedule, schedule::extent{stages, ranks_, values_.microbatches},
         foal::detail::values_of<types>(values_, foal::detail::all_roles{}));
-    lower::store_and_send<policy<role::storage>, device_type, scalar_type>(t, values_.wire);
+    lower::store_and_send<device_type, scalar_type>(t, values_.storage, values_.wire);
     t.hook = lower::hook_of<policy<role::hook>, scalar_type>();
     t.hook_value = &values_.hook;
     require(t.phases.back().inference || values_.microbatch_size >= t.least_samples, "cannot train with microbatches of ",

@@ -26,6 +26,8 @@ struct shared;
 struct tied_net : stages<input<5>, linear<4>, foal::tanh, tied<shared, linear<4>>, foal::tanh, linear<4>, foal::tanh,
                          tied<shared, linear<4>>, foal::tanh, linear<3>> {};
 
+struct straight : stages<input<5>, linear<4>, linear<4>, linear<3>> {};  // nothing saturates
+
 template <class Net, class Schedule, class... More>
 using plain = trainer<Net, loss::cross_entropy, Schedule, scalar<double>, More...>;
 template <class Net, class Schedule, class... More>
@@ -101,11 +103,10 @@ TEST_CASE("the same bits for any R and any number of workers", "[gradient_norm]"
 TEST_CASE("a norm that is not finite ends the run at one update of all stages, and changes nothing", "[gradient_norm]") {
   std::vector<double> first;
   for (int workers : {1, 3}) {
-    clipped<mlp<3>, schedule::gpipe> t({.microbatch_size = 2, .microbatches = 2, .workers = workers, .lr = {.rate = 0.1}});
+    clipped<straight, schedule::gpipe> t({.microbatch_size = 2, .microbatches = 2, .workers = workers, .lr = {.rate = 0.1}});
     auto const r = t.run(huge{{.samples = 2}}, {.minibatches = 5});
     REQUIRE(r.diverged);
     CHECK(r.diverged->update == 2);
-    CHECK(r.diverged->stage == 0);
     CHECK(r.diverged->what == "norm of all stages' gradients");
     CHECK(t.updates() == 2);
     if (first.empty()) first = t.all_weights();

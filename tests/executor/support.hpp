@@ -218,9 +218,11 @@ inline table::run_tables tables_of(choice const& c, schedule::program own = {}) 
   t.clip_value = &p.clipped;
   t.phases.clear();
   if (c.t3)
-    t.phases.push_back(lower::detail::make_phase("warm-up", schedule::generate(schedule::one_f_one_b{}, e), false, c.thick));
-  t.phases.push_back(
-      lower::detail::make_phase("test", given ? std::move(own) : program_of(c.schedule, e), c.stash, c.thick));
+    t.phases.push_back(
+        lower::detail::make_phase("warm-up", schedule::generate(schedule::one_f_one_b{}, e), versions::flush{}, c.thick));
+  schedule::program program = given ? std::move(own) : program_of(c.schedule, e);
+  t.phases.push_back(c.stash ? lower::detail::make_phase("test", std::move(program), versions::stash{}, c.thick)
+                             : lower::detail::make_phase("test", std::move(program), versions::live{}, c.thick));
   return t;
 }
 
@@ -255,7 +257,7 @@ std::vector<std::byte> state_of(table::run_tables const& t, Stages const& stages
   std::vector<std::byte> all;
   for (executor::bound_stage const& b : stages) {
     auto const take = [&](std::byte const* from, long long elements) {
-      if (from != nullptr) all.insert(all.end(), from, from + static_cast<std::size_t>(elements) * t.scalar_bytes);
+      if (from != nullptr) all.insert(all.end(), from, from + bytes_of(t.types.weights, elements));
     };
     take(b.w, b.table->weight_elements);
     take(b.buffers, b.table->buffer_elements);

@@ -29,14 +29,27 @@ struct weight_set {
   bool packed = false;
 };
 
+/// Which versions of its weights a unit's ops read in a phase.
+struct version_reader {
+  std::span<schedule::version_read const> offsets{};  ///< by position in the minibatch
+  int updates = 0;                                    ///< of the unit, in a minibatch
+
+  /// For microbatch m of the phase.
+  std::uint32_t at(std::uint32_t m, int schedule::version_read::*of) const {
+    auto const n = static_cast<std::uint32_t>(offsets.size());
+    long long const v = static_cast<long long>(m / n) * updates + offsets[m % n].*of;
+    return v < 0 ? 0U : static_cast<std::uint32_t>(v);
+  }
+};
+
 /// Tied weights travel with the first microbatch whose F at home has read them, their gradients with the last B of a
-/// minibatch. Both go in rings of the channel: version v, and the sum of minibatch k of the phase; and for each microbatch
-/// which version it is. As many slots as versions that a microbatch in flight at home can span, and one, are enough: home's
-/// U of a minibatch comes after every other stage's ops on it.
+/// minibatch. Both go in rings of the channel: version v, and the sum of minibatch k of the phase. As many slots as versions
+/// that a microbatch in flight at home can span, and one, are enough: home's U of a minibatch comes after every other
+/// stage's ops on it.
 struct tied_channel {
   ring versions, gradients;
-  std::span<std::uint32_t> read{};  ///< by home's F of microbatch m, at m mod size
-  bool still = false;               ///< nothing changes the weights in the phase at work
+  version_reader home{};  ///< in the phase at work
+  bool still = false;     ///< nothing changes the weights in it
 };
 struct lent_parameter {
   int parameter = 0;  ///< of the home stage
@@ -65,14 +78,14 @@ struct unit_memory {
   bool has_delay_states = false;
   ring history;  ///< old versions of the weights: version v in slot v mod count; stride 0: none are kept
   bool history_packed = true;
-  std::byte* forward_scratch = nullptr;   ///< the worker's room for the weights that F reads, where they are predicted
-  std::byte* trial = nullptr;             ///< the worker's room for a block of an update that is tried
-  std::byte* backward_scratch = nullptr;  ///< the worker's room for the weights that B reads, where they are extrapolated
-  std::byte* staging = nullptr;           ///< one sample, for augmentation (first stage), host memory
-  std::byte* host_input = nullptr;        ///< inputs or targets before the copy to a device with its own memory
-  ring targets;                           ///< last stage: one microbatch, or all of the minibatch at work
-  std::vector<ring> tensors;              ///< by number, as B, W and R see them in this phase
-  std::vector<ring> forward_tensors;      ///< as F sees them: where R rebuilds the saved activations, F has other places
+  std::byte* predicted = nullptr;     ///< the worker's room for the weights that F reads, where they are predicted
+  std::byte* trial = nullptr;         ///< the worker's room for a block of an update that is tried
+  std::byte* extrapolated = nullptr;  ///< the worker's room for the weights that B reads, where they are extrapolated
+  std::byte* staging = nullptr;       ///< one sample, for augmentation (first stage), host memory
+  std::byte* host_input = nullptr;    ///< inputs or targets before the copy to a device with its own memory
+  ring targets;                       ///< last stage: one microbatch, or all of the minibatch at work
+  std::vector<ring> tensors;          ///< by number, as B, W and R see them in this phase
+  std::vector<ring> forward_tensors;  ///< as F sees them: where R rebuilds the saved activations, F has other places
   std::vector<lent_parameter> lent;
   std::vector<borrowed_parameter> borrowed;
 
@@ -84,7 +97,6 @@ struct unit_memory {
   lengths_ring lengths;  ///< of the microbatches in flight here; they change
   lengths_ring ahead;    ///< last stage: of a microbatch whose targets are counted; or empty
 
-  std::span<std::uint32_t> version_read;      ///< by F, of microbatch m at m mod size; they change
   std::span<std::uint32_t> borrowed_version;  ///< that the copy of each borrowed parameter has; they change
   std::span<std::uint8_t> done[passages];     ///< by passage: see unit_numbers; they change
 };
@@ -92,8 +104,11 @@ struct unit_memory {
 /// A unit's part in the phase at work.
 struct unit_phase {
   schedule::stage_facts facts{};
-  int delay = 0;  ///< injected, in microbatches; -1: F reads the live version
-  bool asynchronous = false, stashes = false;
+  version_reader versions{};
+  schedule::kept_versions kept{};
+  int copies = 0;            ///< of old versions that U makes
+  bool one_version = false;  ///< schedule::version_reads::one_version
+  bool asynchronous = false;
   bool input_gradient_only = false;  ///< it has B, but no W and no U: its weights are frozen
   bool forward_only = false;         ///< it has F alone: inference, or nothing below or here trains
   long long phase_updates = 0;       ///< updates before the asynchronous part of the run
@@ -127,6 +142,11 @@ struct bound_stage : unit_memory, unit_state, unit_phase {
   }
   std::uint32_t passed(passage p) const { return through[static_cast<std::size_t>(p)]; }
 
+  /// The versions that F, R and B of microbatch m of the phase read.
+  std::uint32_t forward_version(std::uint32_t m) const { return versions.at(m, &schedule::version_read::forward); }
+  std::uint32_t recompute_version(std::uint32_t m) const { return versions.at(m, &schedule::version_read::recompute); }
+  std::uint32_t backward_version(std::uint32_t m) const { return versions.at(m, &schedule::version_read::backward); }
+
   /// After F nothing reads the wire any more.
   bool reads_wire_once() const { return forward_only || continues_segment(); }
   /// R reads the wire that F has read: the stage is the first one of a segment.
@@ -135,10 +155,10 @@ struct bound_stage : unit_memory, unit_state, unit_phase {
   bool continues_segment() const { return facts.head >= 0 && facts.head < number; }
 
   /// Start of the array that parameter p has in a set.
-  void* in_set(weight_set set, table::parameter_row const& p, std::size_t scalar_bytes) const {
-    if (!set.packed) return set.base + static_cast<std::size_t>(p.offset) * scalar_bytes;
-    if (p.backward_offset >= 0) return set.base + static_cast<std::size_t>(p.backward_offset) * scalar_bytes;
-    return w + static_cast<std::size_t>(p.offset) * scalar_bytes;  // not read; live, so that it is always a valid pointer
+  void* in_set(weight_set set, table::parameter_row const& p) const {
+    if (!set.packed) return set.base + bytes_of(p.type, p.offset);
+    if (p.backward_offset >= 0) return set.base + bytes_of(p.type, p.backward_offset);
+    return w + bytes_of(p.type, p.offset);  // not read; live, so that it is always a valid pointer
   }
   lengths_of_axes lengths_of(std::uint32_t m) const { return lengths.empty() ? lengths_of_axes{} : lengths.at(m).all(); }
   /// The delay policy has all that it needs in the phase at work.
@@ -146,9 +166,9 @@ struct bound_stage : unit_memory, unit_state, unit_phase {
   bool delay_acts_on(table::parameter_row const& p) const {
     return p.kind == table::ownership::trained && (!delay_packed || p.backward_offset >= 0);
   }
-  void* delay_state(int k, table::parameter_row const& p, std::size_t scalar_bytes) const {
+  void* delay_state(int k, table::parameter_row const& p, element type) const {
     if (delay_states[k] == nullptr) return nullptr;
-    return delay_states[k] + static_cast<std::size_t>(delay_packed ? p.backward_offset : p.offset) * scalar_bytes;
+    return delay_states[k] + bytes_of(type, delay_packed ? p.backward_offset : p.offset);
   }
   delay::moment moment() const {
     return {facts.tau_fwd, facts.tau_bkwd, facts.tau_fwd - facts.tau_bkwd, rate, updates - phase_updates};
@@ -158,8 +178,8 @@ struct bound_stage : unit_memory, unit_state, unit_phase {
 namespace detail {
 
 /// Where a parameter or buffer lies in an array laid out by the stage's offsets.
-inline std::byte* in(table::run_tables const& t, std::byte* base, table::parameter_row const& p) {
-  return base + static_cast<std::size_t>(p.offset) * t.scalar_bytes;
+inline std::byte* in(std::byte* base, element type, table::parameter_row const& p) {
+  return base + bytes_of(type, p.offset);
 }
 
 }  // namespace detail

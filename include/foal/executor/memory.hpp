@@ -12,6 +12,7 @@
 #include <foal/executor/tied.hpp>
 #include <foal/plan/arrays.hpp>
 #include <foal/plan/run_plan.hpp>
+#include <foal/transport/open_end.hpp>
 
 namespace foal::executor {
 
@@ -27,7 +28,6 @@ class run_memory {
         numbers_(tables.stages.size()),
         wires_(tables.stages.size()),
         lengths_(tables.stages.size()),
-        tied_(tables.stages.size()),
         places_(tables.stages.size()),
         bells_(static_cast<std::size_t>(values.workers)) {
     with_memory("make this run", plan().bytes(), [this] {
@@ -54,23 +54,39 @@ class run_memory {
     auto const [entry, offset] = plan_.place_of(p);
     return at(entry) + offset;
   }
-  /// The numbers of a unit's state that are arrays; of a stage, what lies beside the wire into it, and what it tells those
-  /// that borrow from it.
+  /// The entries of a wire, as they lie here, and beside them the lengths of its microbatches.
+  std::vector<transport::entry_slots> entries(transport::channel_id id) const {
+    auto const s = static_cast<std::size_t>(id.wire);
+    bool const back = id.kind == transport::channel_kind::gradient;
+    auto const& rings = back                                          ? rings_->gradients[s - 1]
+                        : id.kind == transport::channel_kind::rebuilt ? rings_->rebuilt[s]
+                                                                      : rings_->activations[s];
+    std::vector<transport::entry_slots> all;
+    for (std::size_t e = 0; e < rings.size(); ++e)
+      if (rings[e].count > 0 && (!back || tables_.stages[s].wire_in[e].gradient))
+        all.push_back({rings[e].base, rings[e].stride, plan_.wire_bytes(tables_.stages[s].wire_in[e]), rings[e].count});
+    if (id.kind != transport::channel_kind::activation || lengths_[s].empty()) return all;
+    std::size_t const one = microbatch_lengths::size(values_.microbatch_size) * sizeof(int);
+    auto* const base = reinterpret_cast<std::byte*>(stages_[s].lengths_in.numbers);
+    all.push_back({base, one, one, stages_[s].lengths_in.count});
+    return all;
+  }
+  /// The numbers of a unit's state that are arrays; of a stage, what lies beside the wire into it.
   unit_numbers& numbers(std::size_t s) { return numbers_[s]; }
   lengths_ring lengths_beside(std::size_t s) { return stages_[s].lengths_in; }
-  std::span<std::uint32_t> tied_numbers(std::size_t s) { return tied_[s]; }
 
   /// Channels empty, no version read yet: the state in which a phase starts.
-  void reset_phase(table::phase_table const& phase, std::vector<int> const& injected) {
-    enter_phase(phase, injected);
+  void reset_phase(table::phase_table const& phase) {
+    enter_phase(phase);
     for (bound_stage& b : stages_) {
+      if (b.worker < 0) continue;
       b.begin_phase();
       for (std::span<std::uint8_t> const d : b.done) std::fill(d.begin(), d.end(), std::uint8_t{0});
       lend(tables_, stages_, b);
     }
   }
   /// The units' part in a phase at whose start, or in whose midst, they are; channels are empty.
-  void enter_phase(table::phase_table const& phase, std::vector<int> const& injected) {
+  void enter_phase(table::phase_table const& phase) {
     for (auto& c : wires_) c.reset();
     for (std::size_t s = 0; s < stages_.size(); ++s) {
       bound_stage& b = stages_[s];
@@ -78,7 +94,10 @@ class run_memory {
       for (transport::outbox* o : {&b.wire_out, &b.gradient_out, &b.again_out}) o->seen_read = o->seen_released = 0;
       b.weighed = b.refused = -1;
       b.facts = phase.facts.stage[s];
-      b.stashes = phase.stashes;
+      b.versions = {phase.reads.stage(static_cast<int>(s)), phase.reads.updates[s]};
+      b.kept = phase.reads.kept[s];
+      b.copies = b.kept.copies_of(tables_.policies.microbatch_gradient != nullptr);
+      b.one_version = phase.reads.one_version;
       b.input_gradient_only = phase.wanted(static_cast<int>(s)) == schedule::gradients::input;
       b.forward_only = phase.wanted(static_cast<int>(s)) == schedule::gradients::none;
       bool const sends = s + 1 < stages_.size() && phase.facts.stage[s + 1].head >= 0 &&
@@ -86,8 +105,7 @@ class run_memory {
       b.again_in.through = b.continues_segment() ? &wires_[s].again : nullptr;
       b.again_out.through = sends ? &wires_[s + 1].again : nullptr;
       bind_places(b, sends);
-      b.delay = s < injected.size() ? injected[s] : -1;
-      lend_still(tables_, stages_, b);
+      lend_in_phase(tables_, stages_, b);
     }
   }
   /// Channels as the units' counts say: after these have been set.
@@ -138,35 +156,42 @@ class run_memory {
   }
 
   void bind() {
-    wire_rings const rings(tables_, plan_, [this](wire_place const& p) { return at(p); });
+    rings_ = std::make_unique<wire_rings>(tables_, plan_, [this](wire_place const& p) { return at(p); });
     for (std::size_t s = 0; s < stages_.size(); ++s) {
       bound_stage& b = stages_[s];
       b.table = &tables_.stages[s];
       b.number = b.unit = static_cast<int>(s);
       b.rank = tables_.rank_of[s];
       b.worker = plan_.worker_of_stage(s);
+      if (!plan_.hosts(s)) continue;
       b.device = devices_[static_cast<std::size_t>(b.worker)].get();
       bind_arrays(b);
-      bind_scratch(b);
+      bind_rooms(b);
       bind_numbers(b);
-      bind_tensors(b, rings);
+      bind_tensors(b, *rings_);
       prepare_calls(b, tables_, values_);
     }
     for (std::size_t s = 0; s < stages_.size(); ++s) {
-      tied_[s].assign(tables_.stages[s].loans.size() * in_flight(s), 0);
-      bind_lent(
-          tables_, stages_, s, [&](std::size_t i) { return at(plan_.stage(s).lent[i]); }, tied_[s]);
+      for (table::loan const& l : tables_.stages[s].loans)
+        require(plan_.hosts(s) == plan_.hosts(static_cast<std::size_t>(l.stage)), "cannot share weights of stage ", s,
+                " with stage ", l.stage, ", because another process hosts one of them; let one process host both");
+      if (!plan_.hosts(s)) continue;
+      bind_lent(tables_, stages_, s, [&](std::size_t i) { return at(plan_.stage(s).lent[i]); });
       stages_[s].borrowed_version = numbers_[s].borrowed();
     }
     for (std::size_t s = 1; s < stages_.size(); ++s) {
       bound_stage &below = stages_[s - 1], &above = stages_[s];
-      connect(rings, below, above, wires_[s], bells_[static_cast<std::size_t>(below.worker)],
-              bells_[static_cast<std::size_t>(above.worker)]);
+      if (!plan_.hosts(s - 1) && !plan_.hosts(s)) continue;
+      connect(*rings_, below, above, wires_[s], bell_of(below), bell_of(above));
       if (!plan_.lengths_differ()) continue;
       auto const slots = std::max(below.wire_out.transit_slots, below.wire_out.kept_slots);
       lengths_[s].assign(slots * microbatch_lengths::size(values_.microbatch_size), 0);
       above.lengths_in = below.lengths_out = {lengths_[s].data(), values_.microbatch_size, slots};
     }
+  }
+
+  transport::bell& bell_of(bound_stage const& b) {
+    return b.worker < 0 ? elsewhere_ : bells_[static_cast<std::size_t>(b.worker)];
   }
 
   /// What a unit has for the whole run.
@@ -183,15 +208,16 @@ class run_memory {
     if (b.has_delay_states)
       for (int k = 0; k < tables_.policies.delay_states; ++k) b.delay_states[k] = at(p.delay_states[k]);
     if (p.history_slots > 0)
-      b.history = {at(p.history), plan_.bytes(b.history_packed ? b.table->backward_elements : b.table->weight_elements),
+      b.history = {at(p.history),
+                   plan_.weight_bytes(b.history_packed ? b.table->backward_elements : b.table->weight_elements),
                    static_cast<std::uint32_t>(p.history_slots)};
   }
 
   /// What the worker's units take turns in, and what comes from the source.
-  void bind_scratch(bound_stage& b) {
+  void bind_rooms(bound_stage& b) {
     auto const w = static_cast<std::size_t>(b.worker);
-    b.forward_scratch = at(plan_.predicted(w));
-    b.backward_scratch = at(plan_.extrapolated(w));
+    b.predicted = at(plan_.predicted(w));
+    b.extrapolated = at(plan_.extrapolated(w));
     b.trial = at(plan_.temporary(w));
     if (tables_.policies.microbatch_gradient != nullptr) b.microbatch = at(plan_.microbatch(w));
     bool const host = tables_.device.host_memory, first = b.number == 0, last = &b == &stages_.back();
@@ -221,7 +247,6 @@ class run_memory {
     for (table::parameter_row const& p : b.table->parameters) n.borrowed += p.kind == table::ownership::borrowed ? 1 : 0;
     n.lengths = plan_.lengths_differ() ? microbatch_lengths::size(values_.microbatch_size) : 0;
     numbers_[s] = unit_numbers(n);
-    b.version_read = numbers_[s].version_read();
     for (passage const p : {passage::forwarded, passage::returned, passage::freed, passage::rebuilt})
       b.done[static_cast<std::size_t>(p)] = numbers_[s].done(p);
     if (!plan_.lengths_differ()) return;
@@ -236,7 +261,7 @@ class run_memory {
     using table::place;
     auto const s = static_cast<std::size_t>(b.number);
     stage_plan const& p = plan_.stage(s);
-    std::byte* const scratch = at(plan_.temporary(static_cast<std::size_t>(b.worker)));
+    std::byte* const temporaries = at(plan_.temporary(static_cast<std::size_t>(b.worker)));
     for (std::size_t x = 0; x < b.table->tensors.size(); ++x) {
       table::tensor const& y = b.table->tensors[x];
       auto const e = static_cast<std::size_t>(y.wire);
@@ -248,8 +273,8 @@ class run_memory {
       if (y.where == place::kept)
         all.plain = {at(p.kept[x]), padded(plan_.tensor_bytes(y)), static_cast<std::uint32_t>(plan_.kept_slots(s, y))};
       if (y.where == place::error && plan()[p.error[x]].bytes > 0) all.plain = {at(p.error[x]), 0, 1};
-      if (y.where == place::scratch) all.plain = {scratch + p.scratch[x], 0, 1};
-      all.transient = {scratch + p.transient[x], 0, 1};
+      if (y.where == place::temporary) all.plain = {temporaries + p.temporary[x], 0, 1};
+      all.transient = {temporaries + p.transient[x], 0, 1};
       places_[s].push_back(all);
     }
   }
@@ -277,12 +302,13 @@ class run_memory {
   run_plan plan_;
   std::vector<bound_stage> stages_;
   std::vector<unit_numbers> numbers_;
-  std::vector<wire_channels> wires_;              ///< [s]: between s - 1 and s
-  std::vector<std::vector<int>> lengths_;         ///< [s]: beside the wire between s - 1 and s
-  std::vector<std::vector<std::uint32_t>> tied_;  ///< [s]: versions that F of a home tells those that borrow
+  std::vector<wire_channels> wires_;       ///< [s]: between s - 1 and s
+  std::vector<std::vector<int>> lengths_;  ///< [s]: beside the wire between s - 1 and s
   std::vector<int> ahead_;
   std::vector<std::vector<places>> places_;  ///< of each stage's tensors
   std::vector<transport::bell> bells_;
+  transport::bell elsewhere_;  ///< of who brings messages to other processes
+  std::unique_ptr<wire_rings> rings_;
   std::vector<owned> arenas_, devices_;  ///< by worker
   std::vector<std::byte> host_input_, host_targets_, host_staging_;
   std::byte* host_target_ = nullptr;

@@ -3,7 +3,9 @@
 
 #include <foal/executor/memory.hpp>
 #include <foal/executor/ops.hpp>
+#include <foal/lower/phase.hpp>
 #include <foal/lower/wire.hpp>
+#include <foal/policy/versions/flush.hpp>
 #include <foal/schedule/generate.hpp>
 #include <foal/schedule/rules/sequential.hpp>
 
@@ -23,16 +25,15 @@ class fresh_gradient {
   /// Takes a stage's weights as they are.
   void set(bound_stage const& b) {
     bound_stage const& mine = memory_.stages()[static_cast<std::size_t>(b.number)];
-    t_.device.copy(mine.device, mine.w, b.w, static_cast<std::size_t>(b.table->weight_elements) * t_.scalar_bytes);
+    t_.device.copy(mine.device, mine.w, b.w, bytes_of(t_.types.weights, b.table->weight_elements));
   }
 
   /// Sums the gradients of minibatch `number` of the run at the weights that were set; of(stage) is the sum.
   void compute(table::source_functions const& source, long long number) {
-    memory_.reset_phase(t_.phases.front(), {});
+    memory_.reset_phase(t_.phases.front());
     stage_ops const ops(t_, v_, source, memory_.host_targets());
     auto& stages = memory_.stages();
-    for (bound_stage& b : stages)
-      t_.device.zero(b.device, b.g, static_cast<std::size_t>(b.table->gradient_elements) * t_.scalar_bytes);
+    for (bound_stage& b : stages) t_.device.zero(b.device, b.g, bytes_of(t_.types.gradients, b.table->gradient_elements));
     for (int j = 0; j < v_.microbatches; ++j) {
       position const p{static_cast<std::uint32_t>(j), number * v_.microbatches + j};
       for (bound_stage& b : stages) ops.forward(b, p);
@@ -45,12 +46,10 @@ class fresh_gradient {
  private:
   static table::run_tables sequential(table::run_tables t, table::run_values const& values) {
     int const stages = static_cast<int>(t.stages.size());
-    table::phase_table phase;
-    phase.name = schedule::sequential::name;
-    phase.program = schedule::generate(schedule::sequential{}, schedule::extent{stages, 1, values.microbatches});
-    phase.facts = schedule::analyse(phase.program.view());
     t.phases.clear();
-    t.phases.push_back(std::move(phase));
+    t.phases.push_back(lower::detail::make_phase(
+        schedule::sequential::name,
+        schedule::generate(schedule::sequential{}, schedule::extent{stages, 1, values.microbatches}), versions::flush{}));
     t.ranks = 1;
     t.rank_of.assign(t.rank_of.size(), 0);
     t.policies = {};

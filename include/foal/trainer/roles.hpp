@@ -10,6 +10,7 @@
 #include <foal/executor/drive.hpp>
 #include <foal/layer/initialise.hpp>
 #include <foal/lower/checks.hpp>
+#include <foal/lower/codec.hpp>
 #include <foal/lower/device.hpp>
 #include <foal/lower/hook.hpp>
 #include <foal/lower/wait.hpp>
@@ -73,6 +74,9 @@ struct role_row<role::versions> : row<role::versions, void, told::always> {
   static constexpr char const* name = "versions";
   template <class T>
   using otherwise = std::conditional_t<T::schedule_type::asynchronous, versions::live, versions::flush>;
+  template <class P, class>
+  using sound = lower::is_a_versions_rule<P>;
+  static constexpr auto& in(auto& config) { return config.versions; }
 };
 template <>
 struct role_row<role::accumulation> : row<role::accumulation, accumulate::each> {
@@ -83,10 +87,15 @@ struct role_row<role::accumulation> : row<role::accumulation, accumulate::each> 
 template <>
 struct role_row<role::storage> : row<role::storage, storage::exact> {
   static constexpr char const* name = "storage of activations";
+  template <class P, class T>
+  using sound = lower::stores_activations<P, typename T::scalar_type, typename T::device_type>;
+  static constexpr auto& in(auto& config) { return config.storage; }
 };
 template <>
 struct role_row<role::wire> : row<role::wire, wire::exact> {
   static constexpr char const* name = "wires";
+  template <class P, class T>
+  using sound = lower::sends_activations<P, typename T::scalar_type, typename T::device_type>;
   static constexpr auto& in(auto& config) { return config.wire; }
 };
 template <>
@@ -150,8 +159,10 @@ struct trainer_config {
   of<role::optimizer> optim{};
   of<role::learning_rate> lr{};
   of<role::delay> delay{};
+  of<role::versions> versions{};
   of<role::warmup> warmup{};
   of<role::clip> clip{};
+  of<role::storage> storage{};
   of<role::wire> wire{};
   typename T::loss_type loss{};
   typename T::schedule_type schedule{};
