@@ -24,7 +24,7 @@ struct policy_has_a_role {
   static_assert(
       !std::is_same_v<typename foal::detail::role_of<P>::type, role::loss>,
       "foal: cannot use this loss as a policy, because a trainer has one loss, its second argument; leave one out");
-  static_assert(!has_role<P> || Known,
+  static_assert(!has_role<P> || Known || std::is_same_v<typename foal::detail::role_of<P>::type, role::loss>,
                 "foal: cannot use this type as a policy, because its role is none that a trainer asks for; use one of "
                 "foal::role (optimizer, learning_rate, delay, ...)");
   static_assert(has_role<P>,
@@ -54,6 +54,9 @@ struct is_an_optimizer {
       "foal: cannot use this policy as an optimizer, because it lacks a member; it needs static constexpr int states and "
       "template <class S> functor prepare(double rate, long long t) const, where the functor takes (S& w, S g, S& "
       "states...)");
+  static_assert(optim::has_an_elementwise_base<P>(),
+                "foal: cannot average weights or group parameters around the Base of this optimizer, because that takes "
+                "parameters as a whole; use an elementwise Base, or have its own step() do it");
   static_assert(optim::takes_its_states<P, S>(),
                 "foal: cannot use this policy as an optimizer, because the functor that its prepare() gives does not take "
                 "as many states as its `states` says; let it be void operator()(S& w, S g, S& states...) const with one S& "

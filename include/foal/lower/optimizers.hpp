@@ -140,7 +140,8 @@ struct whole_thunks : update_bound<S, Optimizer, Delay> {
   using delays = delay_functors<S, Delay, true>;
   using delayed_states = std::make_index_sequence<static_cast<std::size_t>(Delay::states)>;
   using seen_states = std::make_index_sequence<static_cast<std::size_t>(delay::sees<Delay>())>;
-  using none = std::index_sequence<>;
+  // None, by an expression that depends on a parameter: g++ 12 may crash over a call that does not.
+  using none = std::make_index_sequence<static_cast<std::size_t>(Delay::states - Delay::states)>;
 
   template <class F, bool Changes>
   struct make_gradient {
