@@ -51,7 +51,7 @@ struct process {
             t.initialise(p, values.seed, t.initialise_value,
                          (buffer ? b.buffers : b.w) + static_cast<std::size_t>(p.offset) * t.scalar_bytes);
     table::phase_table const& phase = t.phases.back();
-    memory.reset_phase(phase, phase.program_delays);
+    memory.reset_phase(phase);
     for (executor::bound_stage& b : memory.stages()) b.asynchronous = view.asynchronous;
     shared.tables = &t;
     shared.ops = &ops;
