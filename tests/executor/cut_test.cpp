@@ -1,5 +1,6 @@
 // A run that is paused before any of its ops goes on to the bits of the run that is not, in this memory and in another one.
 #include <foal/executor/cut.hpp>
+#include <foal/schedule/rules/global_norm.hpp>
 #include <foal/schedule/rules/injected.hpp>
 #include <foal/schedule/rules/recompute.hpp>
 
@@ -143,6 +144,8 @@ std::vector<pausing> cases() {
   all.push_back({{4, 2, false, 0, 3, 2}, schedule::generate(test::late_weights{true}, four)});
   all.push_back({{4, 4, false, 1, 3, 2, 0, false, false, true}});
   all.push_back({{9, 1, false, 0, 1, 2, 3, false, false, true}, {}, 2});
+  all.push_back(
+      {{9, 1, false, 0, 1, 2, 0, false, true}, schedule::with_global_norm(schedule::generate(schedule::gpipe{}, nine)), 2});
   return all;
 }
 

@@ -136,6 +136,7 @@ struct policies {
   warmup::none warmup{};
   clip::none clip{};
   clip::per_stage clipped{.norm = 0.5};
+  clip::global_norm clipped_together{.norm = 0.5};
   versions::flush versions{};
   accumulate::each accumulate{};
   accumulate::thick thick{};
@@ -222,8 +223,9 @@ inline table::run_tables tables_of(choice const& c, schedule::program own = {}) 
   t.delay_value = delays[c.delay];
   t.compensates = c.delay != 0;
   t.rate_value = c.optimizer >= 3 ? &p.small_rate : &p.rate;
-  if (c.clip) t.clip = lower::clip_of<clip::per_stage>();
-  t.clip_value = &p.clipped;
+  bool const together = given && own.view().global_norm;
+  if (c.clip) t.clip = together ? lower::clip_of<clip::global_norm>() : lower::clip_of<clip::per_stage>();
+  t.clip_value = together ? static_cast<void const*>(&p.clipped_together) : &p.clipped;
   t.phases.clear();
   if (c.t3)
     t.phases.push_back(

@@ -18,6 +18,12 @@ struct injected {
   std::vector<int> delays;     ///< d_s in microbatches
   bool whole_batches = false;  ///< run a minibatch as one microbatch where the delays allow it: whole-batch speed
 
+  template <class F>
+  constexpr void numbers(F&& f) const {
+    f("delays", delays);
+    f("whole_batches", whole_batches);
+  }
+
   /// Where every delay is a multiple of N, all microbatches of a minibatch read the same versions: one microbatch of M * N
   /// samples does the same updates (sums are then in another order, and a batch norm sees the whole minibatch). Changes M, N
   /// and the delays accordingly, or nothing.
