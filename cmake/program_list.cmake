@@ -12,6 +12,7 @@ set(foal_examples
     own_recurrent
     own_schedule
     parity
+    processes
     quickstart
     recompute
     resnet
