@@ -99,6 +99,7 @@ set(foal_headers
     foal/schedule/rules/async_1f1b.hpp
     foal/schedule/rules/forward_only.hpp
     foal/schedule/rules/frozen.hpp
+    foal/schedule/rules/global_norm.hpp
     foal/schedule/rules/gpipe.hpp
     foal/schedule/rules/injected.hpp
     foal/schedule/rules/one_f_one_b.hpp
@@ -265,6 +266,7 @@ set(foal_headers
     foal/executor/copy_distance.hpp
     foal/executor/cut.hpp
     foal/executor/drive.hpp
+    foal/executor/gradient_norm.hpp
     foal/executor/memory.hpp
     foal/executor/microbatch_lengths.hpp
     foal/executor/minibatch_targets.hpp

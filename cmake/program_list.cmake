@@ -118,6 +118,7 @@ set(foal_tests
     executor/cut
     executor/drive
     executor/frozen
+    executor/gradient_norm
     executor/memory
     executor/open_ends
     executor/phases
@@ -211,6 +212,7 @@ set(foal_tests
     schedule/proof/versions
     schedule/rules/forward_only
     schedule/rules/frozen
+    schedule/rules/global_norm
     schedule/rules/recompute
     schedule/rules/synchronous_phase
     sequence_trainer
@@ -274,6 +276,7 @@ set(foal_fail_tests
     fastest
     finite_math
     fit_of_a_dataset
+    global_norm_of_pipemare
     groups_of_whole_parameters
     hook_of_another_scalar
     layer_as_net

@@ -53,7 +53,7 @@ TEST_CASE("What B reads extrapolated is a packed form, where there is a lag", "[
   CHECK(!with[1].packed);
   CHECK(with[1].bytes() == 64 * 8);
 
-  t.phases[0].stashes = true;  // B reads what its F read
+  t.phases[0].reads.one_version = true;  // B reads what its F read
   CHECK(forms_of(t, 0).empty());
 }
 

@@ -123,14 +123,24 @@ class stage_ops : public stage_weights {
     }
   }
 
+  /// With the last W of a minibatch, where the norm of the whole model clips: the unit's part of it.
+  void give_squares(bound_stage& b) const {
+    ++b.gradients_given;
+    if (t_.wait != nullptr) return;
+    collect_lent(t_, b);
+    b.squares = t_.device.sum_of_squares(b.device, static_cast<std::size_t>(b.table->trained_elements), b.g);
+  }
+
   /// U. Gives what is not finite, and changes nothing, if the gradient is not, or something that it would write.
-  std::string update(bound_stage& b) const {
+  /// squares_of_model: the sum of all units' parts, where the norm of the whole model clips.
+  std::string update(bound_stage& b, double squares_of_model = 0) const {
     if (waited(b, schedule::op_kind::U)) {
       ++b.version;
       ++b.updates;
       return {};
     }
-    collect_lent(t_, b);
+    bool const of_model = t_.clip.over == clip::scope::model;  // then give_squares() has collected
+    if (!of_model) collect_lent(t_, b);
     auto const n = static_cast<std::size_t>(b.table->trained_elements);
     double const bound = t_.device.magnitude_bound(b.device, n, b.g);
     if (!std::isfinite(bound)) return find_non_finite(b);
@@ -138,8 +148,9 @@ class stage_ops : public stage_weights {
     double const divide = v_.microbatches;
     double scale = 1;
     if (t_.clip.scale != nullptr) {
-      double const norm = std::sqrt(t_.device.sum_of_squares(b.device, n, b.g)) / divide;
-      if (!std::isfinite(norm)) return "norm of the gradient";
+      double const squares = of_model ? squares_of_model : t_.device.sum_of_squares(b.device, n, b.g);
+      double const norm = std::sqrt(squares) / divide;
+      if (!std::isfinite(norm)) return of_model ? "norm of all stages' gradients" : "norm of the gradient";
       scale = t_.clip.scale(t_.clip_value, norm);
     }
     long long const since = b.updates - b.phase_updates;

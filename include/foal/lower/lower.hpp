@@ -21,6 +21,7 @@
 #include <foal/model/stages.hpp>
 #include <foal/schedule/generate.hpp>
 #include <foal/schedule/rules/frozen.hpp>
+#include <foal/schedule/rules/global_norm.hpp>
 #include <foal/table/run_tables.hpp>
 
 namespace foal::lower {
@@ -139,6 +140,8 @@ run_tables lower(Schedule const& schedule, schedule::extent size, Values const& 
           program.size().ranks, " and ", program.size().microbatches, "; build what build() is asked for");
   std::vector<model_row> const rows = frozen_rows(d.row, d.size, program.view());
   program = detail::without_frozen(std::move(program), rows.data(), d.size);
+  if constexpr (clip::takes_all<Clip>())
+    if (!program.view().inference) program = schedule::with_global_norm(std::move(program));
   bool const split = thick || detail::splits_weight_gradient(program.view());
   t.thick = thick;
   t.ranks = size.ranks;

@@ -206,7 +206,7 @@ class engine : public run_weights {
     phase_state shared(view);
     shared.tables = &t_;
     shared.ops = &ops;
-    shared.stages = &memory_.stages();
+    shared.serve(memory_.stages(), view.global_norm);
     shared.bells = &memory_.bells();
     shared.microbatches = v_.microbatches;
     shared.minibatches = minibatches_of(run);
