@@ -266,6 +266,7 @@ set(foal_headers
     foal/executor/copy_distance.hpp
     foal/executor/cut.hpp
     foal/executor/drive.hpp
+    foal/executor/forward.hpp
     foal/executor/gradient_norm.hpp
     foal/executor/memory.hpp
     foal/executor/microbatch_lengths.hpp

@@ -79,7 +79,10 @@ constexpr driver driver_of() {
   static_assert(drives<E>,
                 "foal: cannot run on this executor, because it lacks `static constexpr bool threaded` or `static void "
                 "drive(std::span<foal::executor::worker>, foal::executor::service const&)`; give it both");
-  return {E::threaded, [](std::span<worker> workers, service const& run) { E::drive(workers, run); }};
+  if constexpr (drives<E>)
+    return {E::threaded, [](std::span<worker> workers, service const& run) { E::drive(workers, run); }};
+  else
+    return {};
 }
 
 /// The calling thread hosts every rank: the reference for every other executor.
