@@ -12,6 +12,7 @@ set(foal_examples
     own_recurrent
     own_schedule
     parity
+    processes
     quickstart
     recompute
     resnet
@@ -272,6 +273,7 @@ set(foal_fail_tests
     delay_policy_without_effect
     empty_model
     evaluation_on_a_dataset
+    executor_that_drives_nothing
     fast_math
     fastest
     finite_math
