@@ -262,7 +262,17 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
     std::vector<long long> cost(static_cast<std::size_t>(ranks_), 1);
     for (std::size_t s = 0; s < tables_.stages.size(); ++s)
       cost[static_cast<std::size_t>(tables_.rank_of[s])] += tables_.stages[s].flops;
-    return min_max_partition(cost, values_.workers);
+    executor::process_place here;
+    if constexpr (requires { policy<role::executor>::place(); }) here = policy<role::executor>::place();
+    require(values_.workers * here.count <= ranks_, "cannot spread ", ranks_, " ranks over ", here.count, " processes of ",
+            values_.workers,
+            " workers, because each of these hosts at least one; start fewer processes, or give fewer .workers");
+    std::vector<int> of = min_max_partition(cost, values_.workers * here.count);
+    for (int& worker : of) {
+      int const process = worker / values_.workers;
+      worker = process == here.number ? worker % values_.workers : executor::hosted_by(process);
+    }
+    return of;
   }
 
   data::batching batching(fit_options const& options) const {
