@@ -97,6 +97,7 @@ set(foal_headers
     foal/schedule/proof/versions.hpp
     foal/schedule/proof/well_formed.hpp
     foal/schedule/rules/async_1f1b.hpp
+    foal/schedule/rules/folded.hpp
     foal/schedule/rules/forward_only.hpp
     foal/schedule/rules/frozen.hpp
     foal/schedule/rules/global_norm.hpp

@@ -209,6 +209,7 @@ set(foal_tests
     schedule/proof/large
     schedule/proof/prove
     schedule/proof/replay
+    schedule/proof/units
     schedule/proof/versions
     schedule/rules/forward_only
     schedule/rules/frozen

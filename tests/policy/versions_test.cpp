@@ -158,7 +158,6 @@ struct older {
 struct from_the_future {
   using role = foal::role::versions;
   static constexpr char const* name = "from_the_future";
-  static constexpr bool proved_at_construction = true;
 
   static constexpr schedule::version_read read(schedule::version_table const& there, int s, int j) {
     return {there.at(s, j).forward, 0, s == 1 ? there.at(s, j).backward + 1 : 0};

@@ -149,10 +149,12 @@ run_tables lower(Schedule const& schedule, schedule::extent size, Values const& 
   for (int r = 0; r < size.ranks; ++r)
     for (schedule::op const& o : program.view().rank(r)) t.rank_of[static_cast<std::size_t>(o.stage)] = r;
   detail::add_warmup(t, values.template of<role::warmup>(), program.view(), thick);
-  t.phases.push_back(detail::make_phase(Schedule::name, std::move(program), rule, thick));
+  using Rule = policy_in<Values, role::versions>;
+  if constexpr (versions::rule<Rule>)  // else the check has refused it, in one sentence
+    t.phases.push_back(detail::make_phase(Schedule::name, std::move(program), rule, thick));
   if constexpr (delay::predicts_forward<Delay, S> || delay::corrects_backward<Delay, S>)
     require(!t.phases.back().reads.one_version, "cannot change the weights that F or B reads with the delay policy ",
-            type_name<Delay>(), ", because with versions::", std::remove_cvref_t<decltype(rule)>::name,
+            type_name<Delay>(), ", because with versions::", Rule::name,
             " B reads the version that its F read, and there is nothing to correct; leave one of the two out");
 
   detail::function_collector<D, S> functions;
