@@ -1,6 +1,8 @@
 // Whether the numbers of a run can work; a sentence where they cannot.
 #pragma once
 
+#include <vector>
+
 #include <foal/core/error.hpp>
 #include <foal/table/run_values.hpp>
 
@@ -21,6 +23,25 @@ inline void check_values(table::run_values const& v, int stages, int ranks, int 
           " workers, because foal::executor::single_thread has 1; use foal::executor::threads, or .workers = 1");
   require(!v.evaluation || (v.evaluation_samples >= 1 && v.evaluation_samples <= most), "cannot evaluate ",
           v.evaluation_samples, " samples at a time; give .evaluation_samples of 1 to ", most, ", or .evaluation = false");
+}
+
+/// A phase's program as far as executors can run it: units are stages, a microbatch is in one piece, and a stage has one U
+/// in a period.
+inline void check_program(table::phase_table const& phase) {
+  schedule::program program = phase.program;
+  schedule::program_view const view = program.view();
+  require(view.size.replicas == 1 && view.size.segments == 1, "cannot run ", phase.name, " with ", view.size.replicas,
+          " replicas of its stages and microbatches in ", view.size.segments,
+          " segments, because executors run one of each; draw, prove and analyse it, or give it one");
+  std::vector<int> updates(static_cast<std::size_t>(view.size.stages), 0);
+  for (schedule::op const& o : view.ops) {
+    require(o.kind != schedule::op_kind::G && o.kind != schedule::op_kind::T, "cannot run ", phase.name, ", because it has ",
+            schedule::name(o.kind), " of stage ", o.stage, ", and executors sum nothing between replicas; leave it out");
+    int& of = updates[static_cast<std::size_t>(o.stage)];
+    of += o.kind == schedule::op_kind::U ? 1 : 0;
+    require(of <= 1, "cannot run ", phase.name, ", because stage ", o.stage,
+            " has several updates in a period, and executors add up a whole minibatch for one; give it one");
+  }
 }
 
 }  // namespace foal::executor

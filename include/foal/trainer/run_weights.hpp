@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include <foal/executor/check_values.hpp>
 #include <foal/observe/evaluation.hpp>
 #include <foal/trainer/usage.hpp>
 
@@ -60,7 +61,7 @@ class run_weights {
  protected:
   /// tables is kept by reference. Throws foal::error when values cannot work; everything is allocated here.
   run_weights(table::run_tables const& tables, table::run_values const& values, std::vector<int> worker_of)
-      : t_(tables), v_(values), memory_(tables, v_, std::move(worker_of)) {
+      : t_(checked(tables)), v_(values), memory_(tables, v_, std::move(worker_of)) {
     require(memory_.whole() || !(v_.evaluation || v_.diagnostics.every != 0),
             "cannot evaluate or take diagnostics in this process, because other processes host some of the stages; give "
             ".evaluation = false, and leave .diagnostics out");
@@ -68,6 +69,11 @@ class run_weights {
     initialise();
   }
   ~run_weights() = default;
+
+  static table::run_tables const& checked(table::run_tables const& t) {
+    for (table::phase_table const& phase : t.phases) check_program(phase);
+    return t;
+  }
 
   struct kept_at {
     bound_stage const* stage;
