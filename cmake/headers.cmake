@@ -23,9 +23,11 @@ set(foal_headers
     foal/report/build.hpp
     foal/report/cell.hpp
     foal/report/chart.hpp
+    foal/report/description.hpp
     foal/report/directory.hpp
     foal/report/escape.hpp
     foal/report/facts.hpp
+    foal/report/fingerprint.hpp
     foal/report/html.hpp
     foal/report/json.hpp
     foal/report/json_lines.hpp
@@ -72,12 +74,15 @@ set(foal_headers
     foal/device/loss_sums.hpp
     foal/device/timed.hpp
     foal/device/window.hpp
+    foal/schedule/cells.hpp
     foal/schedule/cost/analysis.hpp
     foal/schedule/draw/svg.hpp
     foal/schedule/draw/text.hpp
+    foal/schedule/edges.hpp
     foal/schedule/generate.hpp
     foal/schedule/op.hpp
     foal/schedule/parse.hpp
+    foal/schedule/placement.hpp
     foal/schedule/program.hpp
     foal/schedule/proof/channel.hpp
     foal/schedule/proof/clock.hpp
@@ -116,6 +121,7 @@ set(foal_headers
     foal/text/vocabulary.hpp
     foal/text/words.hpp
 
+    foal/transport/contract.hpp
     foal/transport/local.hpp
     foal/data/augment.hpp
     foal/data/batches.hpp
@@ -179,6 +185,7 @@ set(foal_headers
     foal/policy/optim/concept.hpp
     foal/policy/optim/grouped.hpp
     foal/policy/optim/momentum.hpp
+    foal/policy/optim/muon.hpp
     foal/policy/optim/rule.hpp
     foal/policy/optim/sgd.hpp
     foal/policy/storage.hpp
@@ -201,14 +208,16 @@ set(foal_headers
     foal/table/stage_table.hpp
     foal/lower/arguments.hpp
     foal/lower/checks.hpp
-    foal/lower/describe.hpp
     foal/lower/device.hpp
     foal/lower/frozen_rows.hpp
+    foal/lower/give_optimizers.hpp
     foal/lower/hook.hpp
     foal/lower/lifetimes.hpp
     foal/lower/lower.hpp
+    foal/lower/optimizers.hpp
     foal/lower/parameters.hpp
     foal/lower/policies.hpp
+    foal/lower/policy_values.hpp
     foal/lower/proofs.hpp
     foal/lower/ragged.hpp
     foal/lower/stage.hpp
@@ -218,6 +227,7 @@ set(foal_headers
     foal/lower/wait.hpp
     foal/lower/wire.hpp
 
+    foal/plan/arrays.hpp
     foal/plan/check_sizes.hpp
     foal/plan/inputs.hpp
     foal/plan/lent.hpp
@@ -229,20 +239,26 @@ set(foal_headers
     foal/executor/arena.hpp
     foal/executor/bound_stage.hpp
     foal/executor/calls.hpp
+    foal/executor/channel_ends.hpp
     foal/executor/check_source.hpp
     foal/executor/check_values.hpp
     foal/executor/copy_distance.hpp
+    foal/executor/cut.hpp
     foal/executor/drive.hpp
     foal/executor/memory.hpp
     foal/executor/microbatch_lengths.hpp
     foal/executor/minibatch_targets.hpp
     foal/executor/moves.hpp
+    foal/executor/op_order.hpp
     foal/executor/ops.hpp
     foal/executor/phase_state.hpp
+    foal/executor/pin.hpp
     foal/executor/probe.hpp
+    foal/executor/rings.hpp
     foal/executor/run_losses.hpp
     foal/executor/stall_watch.hpp
     foal/executor/tied.hpp
+    foal/executor/unit_state.hpp
     foal/executor/update_check.hpp
     foal/executor/weights.hpp
     foal/executor/worker.hpp
@@ -263,15 +279,19 @@ set(foal_headers
     foal/zoo/gpt.hpp
     foal/zoo/resnet.hpp
     foal/zoo/transformer.hpp
+    foal/trainer/check_request.hpp
     foal/trainer/engine.hpp
     foal/trainer/epoch_log.hpp
     foal/trainer/facts.hpp
+    foal/trainer/fingerprint.hpp
     foal/trainer/fit_report.hpp
     foal/trainer/fit_teller.hpp
     foal/trainer/net_weights.hpp
+    foal/trainer/roles.hpp
     foal/trainer/run_facts.hpp
     foal/trainer/run_request.hpp
     foal/trainer/run_teller.hpp
+    foal/trainer/run_weights.hpp
     foal/trainer/take.hpp
     foal/trainer/types.hpp
     foal/trainer/usage.hpp

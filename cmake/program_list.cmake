@@ -7,6 +7,7 @@ set(foal_examples
     memory
     own_delay_policy
     own_layer
+    own_optimizer
     own_recurrent
     own_schedule
     parity
@@ -105,11 +106,13 @@ set(foal_tests
     device/onednn
     device/onednn_training
     device/timed
+    executor/any_order
     executor/arena
     executor/borrowed
     executor/calls
     executor/check_source
     executor/compensation
+    executor/cut
     executor/drive
     executor/frozen
     executor/memory
@@ -160,12 +163,15 @@ set(foal_tests
     plan/shared_wires
     policy/clip
     policy/delay/chain
+    policy/delay/concept
     policy/delay/discrepancy_correction
     policy/delay/stability
     policy/lr/lr
     policy/optim/averaged
     policy/optim/grouped
+    policy/optim/muon
     policy/optim/optim
+    policy/warmup
     predictor
     program/parity
     program/resnet
@@ -173,6 +179,7 @@ set(foal_tests
     recompute/saved
     report/build
     report/chart
+    report/description
     report/directory
     report/facts
     report/html
@@ -186,8 +193,10 @@ set(foal_tests
     report/trace
     schedule/cost/analysis
     schedule/draw/text
+    schedule/edges
     schedule/generate
     schedule/parse
+    schedule/placement
     schedule/proof/channel
     schedule/proof/large
     schedule/proof/prove
@@ -219,6 +228,7 @@ set(foal_tests
     trainer
     trainer/engine
     trainer/epoch_log
+    trainer/fingerprint
     trainer/run_request
     transport/local
     utilisation/resnet50_sizes
@@ -234,13 +244,17 @@ set(foal_cuda_tests
 
 # tests/fail/<name>_fail.cpp
 set(foal_fail_tests
+    accumulation_without_waits
     average_of_a_plain_optimizer
+    average_of_whole_parameters
     batches_without_inputs
     chained_correction_of_a_stash
+    clipping_without_scale
     correction_of_a_stash
     cpp17
     cpp17_of_a_leaf
     delay_functor_of_other_states
+    delay_policy_sees_too_much
     delay_policy_without_effect
     empty_model
     evaluation_on_a_dataset
@@ -248,16 +262,19 @@ set(foal_fail_tests
     fastest
     finite_math
     fit_of_a_dataset
+    groups_of_whole_parameters
     hook_of_another_scalar
     layer_as_net
     layer_without_backward
     live_weights_of_gpipe
     loss_and_schedule_swapped
     loss_forgotten
+    microbatch_gradient_of_thick_weights
     model_without_input
     no_exceptions
     not_a_layer
     optimizer_of_other_states
+    optimizer_step_of_another_signature
     optimizer_without_prepare
     policy_of_no_known_role
     policy_without_role
@@ -276,6 +293,7 @@ set(foal_fail_tests
     unknown_option
     unknown_value
     warmup_without_effect
+    warmup_without_program
     weights_of_another_net
     wire_of_doubles
     wrong_member

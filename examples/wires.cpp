@@ -86,7 +86,7 @@ std::vector<std::vector<double>> gradients_at(From const& from, settings const& 
   auto c = config_of<Trainer>(o, data.train.size(), o.seed);
   c.lr.rate = 0;
   c.hook.by_stage = &all;
-  if constexpr (Trainer::wire_type::converts) c.wire = wire;
+  if constexpr (foal::policy_of<Trainer, foal::role::wire>::converts) c.wire = wire;
   Trainer t(c);
   for (int s = 0; s < Trainer::stages; ++s)
     for (std::size_t p = 0; p < t.tables().stages[static_cast<std::size_t>(s)].parameters.size(); ++p)

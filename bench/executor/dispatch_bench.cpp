@@ -95,7 +95,7 @@ class direct {
         f.forward(v.call);
         if (o.stage + 1 == stage_number) sum_ += tables_.loss.apply(loss_).sum;
       } else if (o.kind == op_kind::U) {
-        if (tables_.device.all_finite(&device_, 1, v.update.g)) tables_.policies.update(v.update);
+        if (tables_.device.all_finite(&device_, 1, v.update.g)) tables_.policies.optimizer[0].update(v.update);
       } else {
         f.backward_weight(v.call);
         if (o.stage > 0) f.backward_input(v.call);

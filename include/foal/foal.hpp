@@ -42,6 +42,7 @@
 #include <foal/policy/optim/averaged.hpp>
 #include <foal/policy/optim/grouped.hpp>
 #include <foal/policy/optim/momentum.hpp>
+#include <foal/policy/optim/muon.hpp>
 #include <foal/policy/optim/sgd.hpp>
 #include <foal/policy/versions.hpp>
 #include <foal/policy/warmup.hpp>

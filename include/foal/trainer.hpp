@@ -22,6 +22,7 @@
 #include <foal/model/partition.hpp>
 #include <foal/trainer/engine.hpp>
 #include <foal/trainer/facts.hpp>
+#include <foal/trainer/fingerprint.hpp>
 #include <foal/trainer/fit_report.hpp>
 #include <foal/trainer/fit_teller.hpp>
 #include <foal/trainer/net_weights.hpp>
@@ -32,7 +33,8 @@ namespace foal {
 /// Trains Net with Loss on the program of Schedule. Policies (each a type with a role): an optimizer (default optim::sgd), a
 /// learning rate (lr::constant), delay compensation (delay::none), weight versions (flush for synchronous schedules, else
 /// live), warm-up, clipping, accumulation of weight gradients, storage of activations (storage::exact), wires between stages
-/// (wire::exact), initialisation, a hook after each update, executor (threads), foal::on<device>, foal::scalar<type>.
+/// (wire::exact), initialisation, a hook after each update, executor (threads), foal::on<device>, foal::scalar<type>
+/// (trainer/roles.hpp has them all).
 template <class Net = lower::nothing_given, class Loss = lower::nothing_given, class Schedule = lower::nothing_given,
           class... Policies>
 class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies...>,
@@ -45,18 +47,8 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
   using schedule_type = typename types::schedule_type;
   using device_type = typename types::device_type;
   using scalar_type = typename types::scalar_type;
-  using optim_type = typename types::optim_type;
-  using lr_type = typename types::lr_type;
-  using delay_type = typename types::delay_type;
-  using versions_type = typename types::versions_type;
-  using warmup_type = typename types::warmup_type;
-  using clip_type = typename types::clip_type;
-  using initial_type = typename types::initial_type;
-  using hook_type = typename types::hook_type;
-  using accumulate_type = typename types::accumulate_type;
-  using storage_type = typename types::storage_type;
-  using wire_type = typename types::wire_type;
-  using executor_type = typename types::executor_type;
+  template <class Role>
+  using policy = typename types::template policy<Role>;
   using target_type = typename types::target_type;
 
   static constexpr int stages = stage_count<model_type>;
@@ -70,30 +62,8 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
     return schedule::analyse(p.view()).stage[static_cast<std::size_t>(stage)].delay;
   }
 
-  /// Numbers of a run: one member per role.
-  struct config {
-    int microbatch_size = 8;  ///< M, samples
-    int microbatches = 4;     ///< N, per minibatch
-    int workers = 1;          ///< 1 to ranks
-    int ranks = 0;            ///< R; 0: one per stage
-    std::uint64_t seed = 1;
-    optim_type optim{};
-    lr_type lr{};
-    delay_type delay{};
-    warmup_type warmup{};
-    clip_type clip{};
-    wire_type wire{};
-    loss_type loss{};
-    schedule_type schedule{};
-    initial_type initial{};
-    hook_type hook{};  ///< after_update(update_view) of every stage's every update, on the stage's worker
-    /// Plan the copies of weights that evaluations need; a device that computes nothing has nothing to evaluate.
-    bool evaluation = !lower::waits<device_type>;
-    int evaluation_samples = 64;              ///< of one evaluation batch
-    bool pin = false;                         ///< worker i to CPU i
-    table::diagnostics_values diagnostics{};  ///< what delay does, measured every n-th update
-    typename lower::device_values<device_type>::type device{};
-  };
+  using config = detail::trainer_config<types>;
+  static_assert(sizeof(typename types::checks) > 0);
 
   struct fit_options {
     int epochs = 1;
@@ -103,8 +73,9 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
     std::string label{};  ///< in front of the progress
     /// Path of a JSON-lines file, one line an epoch. A trainer's first fit that names it begins it anew, later ones go on.
     std::string metrics{};
-    bool append_metrics = false;    ///< the first fit goes on, too, behind the lines of an earlier run
-    executor::run_request hooks{};  ///< observer, disturbance, traces
+    bool append_metrics = false;  ///< the first fit goes on, too, behind the lines of an earlier run
+    /// What is called, and what looks on, while the fit is at work; the rest of it, which the fit decides, stays as it is.
+    executor::run_request hooks{};
   };
 
   /// Allocates everything that the run needs. Throws foal::error where the numbers cannot work.
@@ -112,7 +83,7 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
       : values_(merged(std::move(values))),
         ranks_(values_.ranks != 0 ? values_.ranks : most_ranks),
         tables_(make_tables()),
-        engine_(tables_, run_values(), executor_type::threaded, workers_of_ranks()) {
+        engine_(tables_, run_values(), executor::driver_of<policy<role::executor>>(), workers_of_ranks()) {
   } catch (std::bad_alloc const&) {
     throw error(sentence("cannot make this trainer, because the system has not enough memory left for it (its ", parameters,
                          " parameters alone take ", static_cast<std::size_t>(parameters) * sizeof(scalar_type),
@@ -155,6 +126,7 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
   fit_report fit_batches(Batches const& batches, fit_options const& options) {  // foal: each a member of fit_options?
     long long const per_epoch = batches.minibatches_per_epoch();
     require_number(options.epochs >= 0, "fit_options", "epochs", options.epochs, "0 or more");
+    executor::check_hooks(options.hooks);
     executor::run_request request = options.hooks;
     request.minibatches = per_epoch * options.epochs;
     request.loss_every = per_epoch;
@@ -205,23 +177,26 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
   /// The same of the averaged weights: needs optim::averaged and at least one update.
   template <class Source>
   evaluation_result evaluate_average(Source const& source)
-    requires requires { optim_type::average; }
+    requires requires { policy<role::optimizer>::average; }
   {
     executor::any_source<scalar_type, target_type> const any(source);
     check(any);
-    return engine_.evaluate(any.functions, optim_type::average);
+    return engine_.evaluate(any.functions, policy<role::optimizer>::average);
   }
 
   /// What is known before the run: stages, delays, bytes, utilisation, settings, warnings.
   report::facts facts() const { return detail::facts_of_trainer<types>(tables_, engine_, values_, warmup_minibatches()); }
 
+  /// What makes this run this run: processes that train together and checkpoints compare it (report::require_same).
+  report::fingerprint fingerprint() const { return detail::fingerprint_of_trainer<types>(tables_, values_); }
+
   table::run_tables const& tables() const { return tables_; }
   executor::engine const& engine() const { return engine_; }
   config const& values() const { return values_; }
   /// The hook with what it has collected. Not while a fit is at work.
-  hook_type& hook() { return values_.hook; }
+  policy<role::hook>& hook() { return values_.hook; }
   /// The learning rate's numbers, to be told a loss (lr::plateau) or changed. Not while a fit is at work.
-  lr_type& lr() { return values_.lr; }
+  policy<role::learning_rate>& lr() { return values_.lr; }
   /// That every stage has had; in a callback of an evaluation, those of what was evaluated.
   long long updates() const { return engine_.updates(); }
 
@@ -231,7 +206,7 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
   static constexpr bool small_ = stages <= 32;
   struct proofs : lower::proved<schedule_type, stages, most_ranks, 1, small_>,
                   lower::proved<schedule_type, stages, most_ranks, 4, small_> {};
-  static_assert(sizeof(typename types::checks) > 0 && sizeof(proofs) > 0);
+  static_assert(sizeof(proofs) > 0);
 
   /// Of a fit, however it ends: the next one begins an epoch that has not been begun.
   struct epochs_begun {
@@ -244,7 +219,7 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
 
   long long minibatch_samples() const { return static_cast<long long>(values_.microbatch_size) * values_.microbatches; }
   long long warmup_minibatches() const {
-    if constexpr (warmup_type::synchronous_phase)
+    if constexpr (warmup::has_program<policy<role::warmup>>)
       return values_.warmup.minibatches;
     else
       return 0;
@@ -258,17 +233,15 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
   }
 
   table::run_tables make_tables() {
-    executor::check_values(run_values(), stages, ranks_, most_ranks, executor_type::threaded);
+    executor::check_values(run_values(), stages, ranks_, most_ranks, policy<role::executor>::threaded);
     require(!values_.evaluation || !lower::waits<device_type>, "cannot evaluate on ", type_name<device_type>(),
             ", because its ops wait instead of computing; train on a device that computes, or give .evaluation = false");
     using namespace lower;
-    policy_values<loss_type, schedule_type, optim_type, lr_type, delay_type, warmup_type, clip_type, initial_type> const
-        values{values_.loss,  values_.schedule, values_.optim, values_.lr,
-               values_.delay, values_.warmup,   values_.clip,  values_.initial};
-    table::run_tables t = lower::lower<model_type, device_type, scalar_type, versions_type>(
-        schedule::extent{stages, ranks_, values_.microbatches}, accumulate_type::waits, values);
-    lower::store_and_send<storage_type, device_type, scalar_type>(t, values_.wire);
-    t.hook = lower::hook_of<hook_type, scalar_type>();
+    table::run_tables t = lower::lower<model_type, device_type, scalar_type>(
+        values_.schedule, schedule::extent{stages, ranks_, values_.microbatches},
+        foal::detail::values_of<types>(values_, foal::detail::all_roles{}));
+    lower::store_and_send<policy<role::storage>, device_type, scalar_type>(t, values_.wire);
+    t.hook = lower::hook_of<policy<role::hook>, scalar_type>();
     t.hook_value = &values_.hook;
     require(t.phases.back().inference || values_.microbatch_size >= t.least_samples, "cannot train with microbatches of ",
             values_.microbatch_size,

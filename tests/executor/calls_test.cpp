@@ -60,8 +60,9 @@ TEST_CASE("A ragged microbatch gives its call one long sample and the bounds of 
     n[1] = 2;
   };
   executor::bound_stage b;
-  b.lengths.assign(2, executor::microbatch_lengths(2, lengths_of_axes{{8, 0}}));
-  b.lengths[1].load(source, 1);
+  std::vector<int> numbers(2 * executor::microbatch_lengths::size(2), 0);
+  b.lengths = {numbers.data(), 2, 2};
+  b.lengths.at(1).load(source, 1, lengths_of_axes{{8, 0}});
   table::layer_row l;
   l.in = sequence(4, 8, 1);
   l.out = sequence(6, 8, 1);

@@ -109,8 +109,8 @@ using asynchronous = run<net, Schedule, lr::reschedule<lr::constant>, warmup::sy
 template <class Schedule, class... Policies>
 void follow_asynchronous(method how) {
   using type = asynchronous<Schedule, Policies...>;
-  how.stash = type::versions_type::stashes;
-  how.t2 = std::is_same_v<typename type::delay_type, delay::discrepancy_correction>;
+  how.stash = policy_of<type, role::versions>::stashes;
+  how.t2 = std::is_same_v<policy_of<type, role::delay>, delay::discrepancy_correction>;
   typename type::config values{
       .lr = {.base = {.rate = 0.2}, .steps = how.t1}, .warmup = {.minibatches = how.t3}, .evaluation = false};
   if constexpr (requires { values.schedule.segment; }) values.schedule.segment = how.segment;
@@ -153,8 +153,8 @@ void follow_mixed(int n, long long t3) {
   type t(values);
   o.width = test::mlp_widths(static_cast<int>(o.delay.size()));
   o.n = n;
-  o.stash = type::versions_type::stashes;
-  o.t2 = std::is_same_v<typename type::delay_type, delay::discrepancy_correction>;
+  o.stash = policy_of<type, role::versions>::stashes;
+  o.t2 = std::is_same_v<policy_of<type, role::delay>, delay::discrepancy_correction>;
   o.mu = 0.9;
   o.t1_steps = 15;
   o.warmup = t3;

@@ -41,6 +41,12 @@ struct mixed
              relu, residual<shortcut<conv<4, 1>>, conv<4, 3>, dropout<10>>, flatten, linear<8>, tanh, linear<mlp_classes>> {
 };
 
+struct twin;
+/// Six stages with batch norm and dropout, and a layer that three of them share.
+struct tied_net
+    : stages<input<mlp_inputs>, linear<4>, foal::tanh, tied<twin, linear<4>>, batch_norm, foal::tanh, linear<4>, dropout<25>,
+             tied<twin, linear<4>>, foal::tanh, linear<4>, tied<twin, linear<4>>, foal::tanh, linear<mlp_classes>> {};
+
 /// A delay policy that changes the gradient and predicts the weights of F: everything that T2 does not use.
 struct damping {
   using role = foal::role::delay;
@@ -77,21 +83,23 @@ struct damping {
 
 /// A choice of everything. Every member has few values, so that cases can cover all pairs.
 struct choice {
-  int net = 4;       ///< stages: 4 (linear), 9 (mixed)
+  int net = 4;       ///< stages: 4 (linear), 6 (tied), 9 (mixed)
   int schedule = 0;  ///< sequential, gpipe, one_f_one_b, async_1f1b, pipemare
   bool stash = false;
   int delay = 0;      ///< none, T2, damping, both in a chain, T2 in a chain with none
   int optimizer = 0;  ///< sgd, momentum, nesterov, adam, adamw
   int n = 2;
   int ranks = 0;  ///< 0: one per stage
-  bool t3 = false, clip = false;
+  bool t3 = false, clip = false, thick = false;
 
   bool asynchronous() const { return schedule >= 3; }
   std::string text() const {
     return sentence("net ", net, " schedule ", schedule, " stash ", stash, " delay ", delay, " optimizer ", optimizer, " N ",
-                    n, " ranks ", ranks, " T3 ", t3, " clip ", clip);
+                    n, " ranks ", ranks, " T3 ", t3, " clip ", clip, " thick ", thick);
   }
 };
+
+static_assert(stage_count<tied_net> == 6);
 
 inline constexpr long long t3_minibatches = 8;
 
@@ -126,6 +134,10 @@ struct policies {
   delay::chain<delay::discrepancy_correction, delay::none> t2_alone{};
   warmup::none warmup{};
   clip::none clip{};
+  clip::per_stage clipped{.norm = 0.5};
+  versions::flush versions{};
+  accumulate::each accumulate{};
+  accumulate::thick thick{};
   initialisation::declared initial{};
 };
 
@@ -155,13 +167,15 @@ struct split_or_fused {
 };
 
 template <class Net>
-table::run_tables lowered(schedule::extent e, bool split) {
+table::run_tables lowered(schedule::extent e, bool split, bool thick = false) {
   policies const& p = shared_policies();
-  split_or_fused const any{split};
-  lower::policy_values<loss::cross_entropy, split_or_fused, optim::sgd, lr::reschedule<lr::step>, delay::none, warmup::none,
-                       clip::none, initialisation::declared> const values{p.loss, any,      p.sgd,  p.rate,
-                                                                          p.none, p.warmup, p.clip, p.initial};
-  return lower::lower<Net, device::host, float, versions::flush>(e, false, values);
+  static split_or_fused const any[] = {{false}, {true}};
+  auto const lower_with = [&](auto const& accumulate) {
+    return lower::lower<Net, device::host, float>(
+        any[split ? 1 : 0], e,
+        lower::by_role(p.loss, p.sgd, p.rate, p.none, p.versions, accumulate, p.warmup, p.clip, p.initial));
+  };
+  return thick ? lower_with(p.thick) : lower_with(p.accumulate);
 }
 
 template <class Delay>
@@ -186,7 +200,9 @@ inline table::run_tables tables_of(choice const& c, schedule::program own = {}) 
   schedule::extent const e{c.net, ranks, c.n};
   bool const given = own.size().stages > 1;
   bool const split = given && lower::detail::splits_weight_gradient(own.view());
-  table::run_tables t = c.net == 4 ? lowered<mlp<4>>(e, split) : lowered<mixed>(e, split);
+  table::run_tables t = c.net == 4   ? lowered<mlp<4>>(e, split, c.thick)
+                        : c.net == 6 ? lowered<tied_net>(e, split, c.thick)
+                                     : lowered<mixed>(e, split, c.thick);
   t.policies = c.delay == 0   ? functions<delay::none>(c.optimizer)
                : c.delay == 1 ? functions<delay::discrepancy_correction>(c.optimizer)
                : c.delay == 2 ? functions<damping>(c.optimizer)
@@ -198,11 +214,13 @@ inline table::run_tables tables_of(choice const& c, schedule::program own = {}) 
   t.delay_value = delays[c.delay];
   t.compensates = c.delay != 0;
   t.rate_value = c.optimizer >= 3 ? &p.small_rate : &p.rate;
-  t.clips = c.clip;
-  t.clip_norm = 0.5;
+  if (c.clip) t.clip = lower::clip_of<clip::per_stage>();
+  t.clip_value = &p.clipped;
   t.phases.clear();
-  if (c.t3) t.phases.push_back(lower::detail::make_phase("warm-up", schedule::generate(schedule::one_f_one_b{}, e), false));
-  t.phases.push_back(lower::detail::make_phase("test", given ? std::move(own) : program_of(c.schedule, e), c.stash));
+  if (c.t3)
+    t.phases.push_back(lower::detail::make_phase("warm-up", schedule::generate(schedule::one_f_one_b{}, e), false, c.thick));
+  t.phases.push_back(
+      lower::detail::make_phase("test", given ? std::move(own) : program_of(c.schedule, e), c.stash, c.thick));
   return t;
 }
 
@@ -213,8 +231,12 @@ inline std::vector<int> shares(int ranks, int workers) {
   return of;
 }
 
+inline executor::driver driver(bool threaded) {
+  return threaded ? executor::driver_of<executor::threads>() : executor::driver_of<executor::single_thread>();
+}
+
 inline stream data_of(choice const& c, int samples) {
-  return {.features = c.net == 4 ? mlp_inputs : 72, .classes = mlp_classes, .samples = samples};
+  return {.features = c.net < 9 ? mlp_inputs : 72, .classes = mlp_classes, .samples = samples};
 }
 
 inline table::source_functions source_of(stream const& data) { return executor::source_of<float, std::int32_t>(data); }
@@ -237,9 +259,9 @@ std::vector<std::byte> state_of(table::run_tables const& t, Stages const& stages
     };
     take(b.w, b.table->weight_elements);
     take(b.buffers, b.table->buffer_elements);
-    for (int k = 0; k < t.policies.optimizer_states; ++k) take(b.states[k], b.table->weight_elements);
+    for (int k = 0; k < t.policies.optimizer_states; ++k) take(b.states[k], b.table->state_elements[k]);
     for (int k = 0; k < t.policies.delay_states; ++k)
-      take(b.delay_states[k], b.delay_packed ? b.table->backward_elements : b.table->weight_elements);
+      take(b.delay_states[k], b.delay_packed ? b.table->backward_elements : b.table->trained_elements);
   }
   return all;
 }
@@ -251,7 +273,7 @@ inline traces train(choice const& c, int workers, bool threaded, long long minib
                     schedule::program own = {}) {
   table::run_tables const t = tables_of(c, std::move(own));
   table::run_values const values{bit_samples, c.n, workers, 5, false, 64, false};
-  executor::engine engine(t, values, threaded, shares(t.ranks, workers));
+  executor::engine engine(t, values, driver(threaded), shares(t.ranks, workers));
   stream const data = data_of(c, bit_samples);
   recorder seen(c.net);
   seen.scalar_bytes = sizeof(float);

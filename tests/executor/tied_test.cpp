@@ -82,7 +82,7 @@ long long version(long long m, long long behind, int n) { return m < behind ? 0 
 template <class... Policies>
 void check_tied_reads(int n, int workers) {
   using many = run<watched, schedule::pipemare, Policies...>;
-  constexpr bool stashed = many::versions_type::stashes;
+  constexpr bool stashed = policy_of<many, role::versions>::stashes;
   constexpr int samples = 2, minibatches = 20;
   constexpr float rate = 0.1F;
   INFO("N " << n << "  workers " << workers << "  stash " << stashed);

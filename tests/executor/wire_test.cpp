@@ -56,7 +56,7 @@ typename Run::config values(int workers, int8 wire = {false, true}) {
   c.microbatches = 4;
   c.workers = workers;
   c.lr.rate = 0.05F;
-  if constexpr (Run::wire_type::converts) c.wire = wire;
+  if constexpr (policy_of<Run, role::wire>::converts) c.wire = wire;
   if constexpr (requires { c.warmup.minibatches; }) c.warmup.minibatches = 3;
   return c;
 }

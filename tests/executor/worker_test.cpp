@@ -34,15 +34,12 @@ struct shuffled_workers {
     executor::run_losses losses(0, minibatches * c.n, 0, true);
     test::recorder seen(c.net);
     seen.scalar_bytes = sizeof(float);
-    executor::phase_state shared;
+    executor::phase_state shared(view);
     shared.tables = &t;
     shared.ops = &ops;
     shared.stages = &memory.stages();
     shared.bells = &memory.bells();
-    shared.period = view.period;
     shared.microbatches = c.n;
-    shared.ranks = view.size.ranks;
-    for (schedule::op const& o : view.ops) shared.lanes = std::max(shared.lanes, o.lane + 1);
     shared.minibatches = minibatches;
     shared.periods = minibatches + phase.facts.periods_after;
     shared.losses = &losses;

@@ -8,7 +8,6 @@
 #include <foal/layer/loss/cross_entropy.hpp>
 #include <foal/layer/loss/mean_squared_error.hpp>
 #include <foal/layer/relu.hpp>
-#include <foal/lower/describe.hpp>
 #include <foal/policy/delay/discrepancy_correction.hpp>
 #include <foal/policy/lr/base.hpp>
 #include <foal/policy/lr/reschedule.hpp>
@@ -38,13 +37,14 @@ struct lowered {
   Delay delay{};
   Warmup warmup{};
   foal::clip::none clip{};
+  Versions versions{};
+  foal::accumulate::each accumulate{};
   foal::initialisation::declared initial{};
 
   foal::table::run_tables tables(int ranks, int n) const {
-    foal::lower::policy_values<Loss, Schedule, Optimizer, foal::lr::constant, Delay, Warmup, foal::clip::none,
-                               foal::initialisation::declared> const values{loss,  schedule, optimizer, rate,
-                                                                            delay, warmup,   clip,      initial};
-    return foal::lower::lower<net, foal::device::host, double, Versions>({foal::stage_count<net>, ranks, n}, false, values);
+    return foal::lower::lower<net, foal::device::host, double>(
+        schedule, {foal::stage_count<net>, ranks, n},
+        foal::lower::by_role(loss, optimizer, rate, delay, versions, accumulate, warmup, clip, initial));
   }
 };
 
@@ -88,7 +88,7 @@ TEST_CASE("What is not asked for is not there", "[lower]") {
   CHECK(t.policies.delay_states == 0);
   CHECK(t.policies.backward_weight == nullptr);
   CHECK(!t.compensates);
-  CHECK(!t.clips);
+  CHECK(t.clip.scale == nullptr);
   CHECK(t.phases.size() == 1);
   CHECK(t.loss.target_bytes == sizeof(double));
   CHECK(t.loss.targets_per_sample == 3);
@@ -108,15 +108,4 @@ TEST_CASE("The rate is a function of the policy's present value", "[lower]") {
   CHECK(t.rate(t.rate_value, {}) == 0.01);
   run.rate.rate = 0.5;  // tables point to the value: a sweep needs no new tables
   CHECK(t.rate(t.rate_value, {}) == 0.5);
-}
-
-TEST_CASE("Policies are described by name and numbers", "[lower]") {
-  using foal::lower::describe_policy;
-  CHECK(describe_policy(foal::optim::momentum{.momentum = 0.5}) == "momentum momentum=0.5");
-  CHECK(describe_policy(foal::optim::momentum{.momentum = 0.5, .nesterov = true, .weight_decay = 0.25}) ==
-        "momentum momentum=0.5 nesterov weight_decay=0.25");
-  CHECK(describe_policy(foal::lr::reschedule<foal::lr::step>{.base = {.rate = 0.5, .every = 30}, .steps = 7}) ==
-        "T1 over step rate=0.5 every=30 factor=0.1 steps=7 floor=1");
-  CHECK(describe_policy(foal::warmup::synchronous{12}) == "T3 minibatches=12");
-  CHECK(describe_policy(foal::delay::none{}) == "none");
 }

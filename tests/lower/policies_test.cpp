@@ -62,7 +62,7 @@ TEST_CASE("the sum over a minibatch is divided by N, not multiplied by 1/N, and 
     c.g = g.data();
     c.divide = n;
     c.rate = -1;  // so that w is the gradient
-    f.update(c);
+    f.optimizer[0].update(c);
     int differs = 0;
     for (std::size_t i = 0; i < w.size(); ++i) {
       REQUIRE(w[i] == sums[i] / static_cast<float>(n));
@@ -95,7 +95,7 @@ TEST_CASE("clipping comes before weight decay, the delay policy between, the who
     c.divide = 3;
     c.scale = 0.5;
     c.rate = 0.5;
-    f.update(c);
+    f.optimizer[0].update(c);
     // 12 / 3 * 0.5 = 2; + 3 by the policy; + 0.25 * 4 by weight decay; v = 0.5 * 2 + that; w = 4 - 0.5 v.
     double const velocity = 1 + 2 + (compensate ? 3 : 0) + 1;
     CHECK(v == velocity);

@@ -23,6 +23,15 @@ struct own_rate {
   double at(lr::moment m) const { return m.update < last ? 0.1 : std::numeric_limits<double>::quiet_NaN(); }
 };
 
+/// A user's clipping: per_stage by another name, and all steps half as long.
+struct halved {
+  using role = foal::role::clip;
+  [[maybe_unused]] static constexpr char const* name = "halved";
+  static constexpr clip::scope norm_of = clip::scope::stage;
+  double norm = 1;
+  double scale(double of_gradient) const { return 0.5 * clip::per_stage{.norm = norm}.scale(of_gradient); }
+};
+
 /// Inputs whose gradients are finite and their squares are not.
 struct huge : test::stream {
   void inputs(long long m, double* x, double*) const {
@@ -75,6 +84,16 @@ TEST_CASE("a stage's step is shortened to the norm, and only where it is longer"
       CHECK(worst < 1e-14);
     }
   }
+}
+
+TEST_CASE("a user's clipping scales by what it says") {
+  using own = trainer<mlp<3>, loss::cross_entropy, schedule::gpipe, halved, scalar<double>>;
+  using clipped = trainer<mlp<3>, loss::cross_entropy, schedule::gpipe, clip::per_stage, scalar<double>>;
+  own a({.microbatch_size = 2, .microbatches = 4, .lr = {.rate = 1}, .clip = {.norm = 0.01}});
+  clipped b({.microbatch_size = 2, .microbatches = 4, .lr = {.rate = 0.5}, .clip = {.norm = 0.01}});
+  a.run(test::stream{.samples = 2}, {.minibatches = 3});
+  b.run(test::stream{.samples = 2}, {.minibatches = 3});
+  CHECK(a.all_weights() == b.all_weights());  // a power of 2: the same bits
 }
 
 TEST_CASE("a norm or a rate that is not finite ends the run and changes nothing") {

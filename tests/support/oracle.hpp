@@ -29,6 +29,8 @@ struct oracle {
   std::vector<long long> starts{};  // minibatches that find the pipeline empty, besides 0 and the end of T3
   std::vector<int> order{};         // of a minibatch's backward passes; empty: 0 .. N-1
   std::vector<bool> frozen{};       // stages that U passes over; empty: none
+  bool predicts = false;            // F reads w - tau * rate * v: the momentum and the rate of the last update
+  double lambda = 0;                // each microbatch's gradient g becomes g + lambda g g (w at W - w at F)
   // Recomputation, by stage: the last stage of its segment (-1: F's activations are kept), and how many microbatches R's
   // version is behind, as `delay` says it of F's. Empty: none. With `stash`, R reads what F has read and changes nothing.
   std::vector<int> rebuilt_until{}, rebuild_delay{};
@@ -45,9 +47,12 @@ struct oracle {
     version.assign(stages(), {});
     momentum_.assign(stages(), {});
     delta_.assign(stages(), {});
+    velocity_.assign(stages(), {});
+    rate_.assign(stages(), {0});
     for (std::size_t s = 0; s < stages(); ++s) {
       version[s].push_back(first[s]);
       momentum_[s] = {numbers(first[s].w.size()), numbers(first[s].b.size())};
+      velocity_[s] = {momentum_[s]};
       delta_[s] = {{numbers(first[s].w.size()), numbers(first[s].b.size())}};
     }
   }
@@ -126,7 +131,13 @@ struct oracle {
       read.push_back(v);
       read.push_back(stash ? v : k);
       kept.in.push_back(x);
-      kept.out.push_back(x = output(s, x, version[s][static_cast<std::size_t>(v)]));
+      weights read_by_f = version[s][static_cast<std::size_t>(v)];
+      if (predicts && async) {
+        double const ahead = tau(s) * rate_[s][static_cast<std::size_t>(v)];
+        extrapolate(read_by_f.w, ahead, velocity_[s][static_cast<std::size_t>(v)].w);
+        extrapolate(read_by_f.b, ahead, velocity_[s][static_cast<std::size_t>(v)].b);
+      }
+      kept.out.push_back(x = output(s, x, read_by_f));
     }
     numbers& y = x;
     std::size_t const classes = out(stages() - 1);
@@ -168,6 +179,8 @@ struct oracle {
       numbers u = version[s][static_cast<std::size_t>(stash ? v : k)].w;
       if (t2 && async && delay[s] > 0) extrapolate(u, exact ? static_cast<double>(k - v) : tau(s), delta_[s].back().w);
       numbers dx(x.in[s].size());
+      weights const before = gradient[s];
+      if (lambda != 0) gradient[s] = {numbers(before.w.size()), numbers(before.b.size())};
       for (std::size_t r = 0; r < static_cast<std::size_t>(samples); ++r)
         for (std::size_t c = 0; c < out(s); ++c) {
           double const d = dy[r * out(s) + c];
@@ -177,6 +190,15 @@ struct oracle {
             dx[r * in(s) + i] += d * u[i * out(s) + c];
           }
         }
+      if (lambda != 0) {
+        auto const add = [&](numbers& g, numbers const& sum, numbers const& now, numbers const& then) {
+          double const l = async ? lambda : 0;
+          for (std::size_t i = 0; i < g.size(); ++i) g[i] = sum[i] + g[i] + l * g[i] * g[i] * (now[i] - then[i]);
+        };
+        weights const &now = version[s].back(), &then = version[s][static_cast<std::size_t>(v)];
+        add(gradient[s].w, before.w, now.w, then.w);
+        add(gradient[s].b, before.b, now.b, then.b);
+      }
       for (std::size_t i = 0; s > 0 && i < dx.size(); ++i) dx[i] *= 1 - x.out[s - 1][i] * x.out[s - 1][i];
       dy = dx;
     }
@@ -207,12 +229,16 @@ struct oracle {
       follow(delta.w, next.w, version[s].back().w);
       follow(delta.b, next.b, version[s].back().b);
     }
+    velocity_[s].push_back(momentum_[s]);
+    rate_[s].push_back(rate);
     version[s].push_back(next);
     delta_[s].push_back(delta);
   }
 
   std::vector<weights> momentum_;
-  std::vector<std::vector<weights>> delta_;  // [s][v]: T2's, after v updates
+  std::vector<std::vector<weights>> velocity_;  // [s][v]: the momentum after v updates
+  std::vector<numbers> rate_;                   // [s][v]: of the last of v updates
+  std::vector<std::vector<weights>> delta_;     // [s][v]: T2's, after v updates
   long long empty_at_ = 0;
 };
 

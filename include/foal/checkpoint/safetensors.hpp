@@ -13,6 +13,7 @@
 
 #include <foal/checkpoint/layout.hpp>
 #include <foal/checkpoint/safetensors_file.hpp>
+#include <foal/core/role.hpp>
 
 namespace foal::checkpoint {
 
@@ -104,7 +105,7 @@ void write_safetensors(std::string const& path, Trainer const& t, metadata about
 /// evaluate_average() judges. Throws foal::error before the first update.
 template <class Trainer>
 void write_averaged_safetensors(std::string const& path, Trainer const& t, metadata about = {}) {
-  constexpr bool keeps_average = requires { Trainer::optim_type::average; };
+  constexpr bool keeps_average = requires { Trainer::template policy<role::optimizer>::average; };
   static_assert(keeps_average,
                 "foal: cannot write averaged weights, because the optimizer of this Trainer keeps no average; train with "
                 "foal::optim::averaged<> of it, or write the weights with write_safetensors()");

@@ -25,6 +25,14 @@ class timed : public host {
     double forward_ms = 3, backward_ms = 6, weight_ms = 0, update_ms = 0;
     std::vector<double> stage_factor{};  ///< empty, or per stage what its times are multiplied by
 
+    template <class F>
+    constexpr void numbers(F&& f) const {
+      f("forward_ms", forward_ms);
+      f("backward_ms", backward_ms);
+      f("weight_ms", weight_ms);
+      f("update_ms", update_ms);
+      f("stage_factor", stage_factor);
+    }
     /// Throws foal::error unless these times can be those of a model of so many stages.
     void check(int stages) const {
       for (double const ms : {forward_ms, backward_ms, weight_ms, update_ms})

@@ -21,7 +21,8 @@ inline void prepare_calls(bound_stage& b, table::run_tables const& t, table::run
     c.microbatches = v.microbatches;
     c.random = {v.seed, purpose::dropout, static_cast<std::uint32_t>(l.number), 0};
     for (int k = 0; k < l.parameters; ++k)
-      c.dw[k] = detail::in(t, b.g, s.parameters[static_cast<std::size_t>(l.first_parameter + k)]);
+      c.dw[k] = detail::in(t, b.microbatch != nullptr ? b.microbatch : b.g,
+                           s.parameters[static_cast<std::size_t>(l.first_parameter + k)]);
     c.refused = &b.refused;
     c.first_buffer = l.first_buffer;
     for (int k = 0; k < l.buffers; ++k)
@@ -33,13 +34,14 @@ inline void prepare_calls(bound_stage& b, table::run_tables const& t, table::run
 /// stage whose microbatches have lengths (b.lengths is not empty).
 inline void give_lengths(table::layer_call& c, bound_stage const& b, table::layer_row const& l, std::uint32_t microbatch,
                          int samples) {
-  microbatch_lengths const& of = b.lengths[microbatch % b.lengths.size()];
-  c.in = at_length(l.in, of.all());
-  c.out = at_length(l.out, of.all());
-  c.samples = samples_at(l.in, of.all(), samples);
+  microbatch_lengths const of = b.lengths.at(microbatch);
+  lengths_of_axes const all = of.all();
+  c.in = at_length(l.in, all);
+  c.out = at_length(l.out, all);
+  c.samples = samples_at(l.in, all, samples);
   c.bounds = of.bounds(l.in);
   for (int i = 0; i < l.reads; ++i) {
-    c.read_shape[i] = at_length(l.read_shape[i], of.all());
+    c.read_shape[i] = at_length(l.read_shape[i], all);
     c.read_bounds[i] = of.bounds(l.read_shape[i]);
   }
 }

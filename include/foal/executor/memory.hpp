@@ -1,29 +1,33 @@
-// Allocates the memory of a run (one arena per worker) as planned, and binds every stage to its place.
+// Allocates the memory of a run (one arena per worker) as planned, and binds every unit to its place.
 #pragma once
 
 #include <algorithm>
 #include <memory>
+#include <span>
 
 #include <foal/executor/arena.hpp>
 #include <foal/executor/calls.hpp>
 #include <foal/executor/minibatch_targets.hpp>
+#include <foal/executor/rings.hpp>
 #include <foal/executor/tied.hpp>
+#include <foal/plan/arrays.hpp>
 #include <foal/plan/run_plan.hpp>
 
 namespace foal::executor {
 
-/// Everything a run allocates on its devices, and the stages bound to it. Not copied or moved: stages point into it.
+/// Everything a run allocates on its devices, and the units bound to it. Not copied or moved: units point into it.
 class run_memory {
  public:
-  /// worker_of: of each rank, 0 to values.workers - 1, ascending.
+  /// worker_of: of each rank, 0 to values.workers - 1, ascending; -1 of those that another process hosts.
   run_memory(table::run_tables const& tables, table::run_values const& values, std::vector<int> worker_of)
       : tables_(tables),
         values_(values),
         plan_(tables, values, std::move(worker_of)),
         stages_(tables.stages.size()),
-        forward_(tables.stages.size() + 1),
-        gradient_(tables.stages.size() + 1),
-        again_(tables.stages.size() + 1),
+        numbers_(tables.stages.size()),
+        wires_(tables.stages.size()),
+        lengths_(tables.stages.size()),
+        tied_(tables.stages.size()),
         places_(tables.stages.size()),
         bells_(static_cast<std::size_t>(values.workers)) {
     with_memory("make this run", plan().bytes(), [this] {
@@ -41,32 +45,64 @@ class run_memory {
   void* device(int worker) const { return devices_[static_cast<std::size_t>(worker)].get(); }
   int worker_of_rank(int rank) const { return plan_.worker_of_rank(rank); }
   std::size_t allocated_bytes() const { return allocated_; }
+  std::byte* host_targets() const { return host_target_; }
+
+  /// All arrays of the run that change, by id; see executor::array.
+  std::vector<array> arrays(table::phase_table const& phase) const { return arrays_of(plan_, tables_, phase); }
+  /// Where a planned place begins.
+  std::byte* at(wire_place const& p) const {
+    auto const [entry, offset] = plan_.place_of(p);
+    return at(entry) + offset;
+  }
+  /// The numbers of a unit's state that are arrays; of a stage, what lies beside the wire into it, and what it tells those
+  /// that borrow from it.
+  unit_numbers& numbers(std::size_t s) { return numbers_[s]; }
+  lengths_ring lengths_beside(std::size_t s) { return stages_[s].lengths_in; }
+  std::span<std::uint32_t> tied_numbers(std::size_t s) { return tied_[s]; }
 
   /// Channels empty, no version read yet: the state in which a phase starts.
   void reset_phase(table::phase_table const& phase, std::vector<int> const& injected) {
-    for (auto& c : forward_) c.reset();
-    for (auto& c : gradient_) c.reset();
-    for (auto& c : again_) c.reset();
+    enter_phase(phase, injected);
+    for (bound_stage& b : stages_) {
+      b.begin_phase();
+      for (std::span<std::uint8_t> const d : b.done) std::fill(d.begin(), d.end(), std::uint8_t{0});
+      lend(tables_, stages_, b);
+    }
+  }
+  /// The units' part in a phase at whose start, or in whose midst, they are; channels are empty.
+  void enter_phase(table::phase_table const& phase, std::vector<int> const& injected) {
+    for (auto& c : wires_) c.reset();
     for (std::size_t s = 0; s < stages_.size(); ++s) {
       bound_stage& b = stages_[s];
-      for (channel_end* e : {&b.wire_in, &b.wire_out, &b.gradient_in, &b.gradient_out, &b.again_in, &b.again_out})
-        e->messages = e->seen = e->seen_other = 0;
-      for (watermark* w : {&b.forwarded, &b.returned, &b.freed, &b.rebuilt}) w->reset();
-      b.version = 0;
+      for (transport::inbox* i : {&b.wire_in, &b.gradient_in, &b.again_in}) i->seen = 0;
+      for (transport::outbox* o : {&b.wire_out, &b.gradient_out, &b.again_out}) o->seen_read = o->seen_released = 0;
       b.weighed = b.refused = -1;
-      b.bounded = false;
-      b.accumulated = b.backwards = 0;
       b.facts = phase.facts.stage[s];
       b.stashes = phase.stashes;
-      b.frozen = phase.wanted(static_cast<int>(s)) == schedule::gradients::input;
-      b.forward = phase.wanted(static_cast<int>(s)) == schedule::gradients::none;
+      b.input_gradient_only = phase.wanted(static_cast<int>(s)) == schedule::gradients::input;
+      b.forward_only = phase.wanted(static_cast<int>(s)) == schedule::gradients::none;
       bool const sends = s + 1 < stages_.size() && phase.facts.stage[s + 1].head >= 0 &&
                          phase.facts.stage[s + 1].head <= static_cast<int>(s);
-      b.again_in.channel = b.continues_segment() ? &again_[s] : nullptr;
-      b.again_out.channel = sends ? &again_[s + 1] : nullptr;
+      b.again_in.through = b.continues_segment() ? &wires_[s].again : nullptr;
+      b.again_out.through = sends ? &wires_[s + 1].again : nullptr;
       bind_places(b, sends);
       b.delay = s < injected.size() ? injected[s] : -1;
-      lend(tables_, stages_, b);
+      lend_still(tables_, stages_, b);
+    }
+  }
+  /// Channels as the units' counts say: after these have been set.
+  void restore_channels() {
+    for (std::size_t s = 1; s < stages_.size(); ++s) {
+      bound_stage const &below = stages_[s - 1], &above = stages_[s];
+      auto const set = [](transport::channel& c, std::uint32_t sent, std::uint32_t read, std::uint32_t released) {
+        c.produced.value = sent;
+        c.read.value = read;
+        c.released.value = released;
+      };
+      set(wires_[s].forward, below.messages.wire_out, above.passed(passage::forwarded),
+          above.passed(above.reads_wire_once() ? passage::forwarded : passage::freed));
+      set(wires_[s].gradient, above.messages.gradient_out, below.passed(passage::returned), below.passed(passage::freed));
+      set(wires_[s].again, below.messages.again_out, above.passed(passage::rebuilt), above.passed(passage::freed));
     }
   }
 
@@ -95,10 +131,6 @@ class run_memory {
     plan_entry const& e = plan()[entry];
     return static_cast<std::byte*>(arenas_[static_cast<std::size_t>(e.worker)].get()) + e.offset;
   }
-  std::byte* at(wire_place const& p) const {
-    auto const [entry, offset] = plan_.place_of(p);
-    return at(entry) + offset;
-  }
   static std::byte* aligned(std::vector<std::byte>& v) {
     void* p = v.data();
     std::size_t room = v.size();
@@ -106,141 +138,119 @@ class run_memory {
   }
 
   void bind() {
-    std::size_t const last = stages_.size() - 1;
-    std::vector<std::vector<ring>> wires(stages_.size()), gradients(stages_.size()), again(stages_.size() + 1);
-    for (std::size_t s = 0; s <= last; ++s) {
-      table::stage_table const& t = tables_.stages[s];
-      stage_plan const& p = plan_.stage(s);
-      for (std::size_t e = 0; e < t.wire_in.size(); ++e) {
-        std::size_t const slot = padded(plan_.wire_bytes(t.wire_in[e]));
-        again[s].push_back({at(p.again[e]), slot, static_cast<std::uint32_t>(p.again_slots[e])});
-        wires[s].push_back({at(p.wires[e]), slot, static_cast<std::uint32_t>(p.wire_slots[e])});
-        if (s == 0) continue;
-        stage_plan const& below = plan_.stage(s - 1);
-        gradients[s - 1].push_back({at(below.gradients[e]), slot, static_cast<std::uint32_t>(below.gradient_slots[e])});
-      }
-      if (s == last) {
-        auto const& loss = t.tensors[static_cast<std::size_t>(t.loss_gradient_tensor)];
-        gradients[s].push_back(
-            {at(p.gradients[0]), padded(plan_.tensor_bytes(loss)), static_cast<std::uint32_t>(p.gradient_slots[0])});
-      }
-    }
-    for (std::size_t s = 0; s <= last; ++s) {
+    wire_rings const rings(tables_, plan_, [this](wire_place const& p) { return at(p); });
+    for (std::size_t s = 0; s < stages_.size(); ++s) {
       bound_stage& b = stages_[s];
-      stage_plan const& p = plan_.stage(s);
-      table::stage_table const& t = tables_.stages[s];
-      b.table = &t;
-      b.number = static_cast<int>(s);
+      b.table = &tables_.stages[s];
+      b.number = b.unit = static_cast<int>(s);
       b.rank = tables_.rank_of[s];
       b.worker = plan_.worker_of_stage(s);
-      auto const w = static_cast<std::size_t>(b.worker);
-      b.device = devices_[w].get();
-      b.w = at(p.w);
-      b.g = at(p.g);
-      b.buffers = at(p.buffers);
-      for (int k = 0; k < tables_.policies.optimizer_states; ++k) b.states[k] = at(p.states[k]);
-      b.delay_packed = p.delay_packed;
-      b.delay_acts = p.delay_acts;
-      b.has_delay_states = p.has_delay_states;
-      b.history_packed = p.history_packed;
-      if (b.has_delay_states)
-        for (int k = 0; k < tables_.policies.delay_states; ++k) b.delay_states[k] = at(p.delay_states[k]);
-      b.forward_scratch = at(plan_.predicted(w));
-      b.backward_scratch = at(plan_.extrapolated(w));
-      b.trial = at(plan_.temporary(w));
-      if (p.history_slots > 0)
-        b.history = {at(p.history), plan_.bytes(b.history_packed ? t.backward_elements : t.weight_elements),
-                     static_cast<std::uint32_t>(p.history_slots)};
-      bool const host = tables_.device.host_memory;
-      if (s == 0) b.staging = host ? at(p.staging) : aligned(host_staging_);
-      if (s == 0 && !host) b.host_input = aligned(host_input_);
-      if (s == last) {
-        b.targets = {at(p.targets), 0, 1};
-        if (!host && s != 0) b.host_input = aligned(host_targets_);
-      }
-      if (s == last && !host) host_target_ = aligned(host_targets_);
-
-      int const in_flight = plan_.over_phases([&](table::phase_table const& ph) { return ph.facts.stage[s].in_flight; });
-      int const slots = plan_.over_phases([&](table::phase_table const& ph) {
-        auto const& f = ph.facts.stage[s];
-        return std::max({f.in_flight, f.wire_transit, f.wire_kept, f.wire_recompute, f.gradient_transit, f.gradient_kept,
-                         f.recompute_transit, f.recompute_kept});
-      });
-      b.version_read.assign(static_cast<std::size_t>(in_flight), 0);
+      b.device = devices_[static_cast<std::size_t>(b.worker)].get();
+      bind_arrays(b);
+      bind_scratch(b);
+      bind_numbers(b);
+      bind_tensors(b, rings);
       prepare_calls(b, tables_, values_);
-      microbatch_lengths const none(values_.microbatch_size, longest_of(tables_));
-      if (plan_.lengths_differ()) b.lengths.assign(static_cast<std::size_t>(in_flight), none);
-      if (plan_.lengths_differ() && s == last && tables_.loss.count != nullptr) b.ahead.assign(1, none);
-      for (watermark* m : {&b.forwarded, &b.returned, &b.freed, &b.rebuilt})
-        m->done.assign(static_cast<std::size_t>(slots), 0);
-
-      std::byte* const scratch = at(plan_.temporary(w));
-      for (std::size_t x = 0; x < t.tensors.size(); ++x) {
-        table::tensor const& y = t.tensors[x];
-        auto const e = static_cast<std::size_t>(y.wire);
-        places at_once;
-        switch (y.where) {
-          case table::place::wire_in:
-            at_once.plain = wires[s][e];
-            at_once.rebuilt = again[s][e];
-            break;
-          case table::place::wire_out:
-            at_once.plain = wires[s + 1][e];
-            at_once.rebuilt = again[s + 1][e];
-            break;
-          case table::place::gradient_in:
-            at_once.plain = gradients[s][e];
-            break;
-          case table::place::gradient_out:
-            at_once.plain = gradients[s - 1][e];
-            break;
-          case table::place::kept:
-            at_once.plain = {at(p.kept[x]), padded(plan_.tensor_bytes(y)),
-                             static_cast<std::uint32_t>(plan_.kept_slots(s, y))};
-            break;
-          case table::place::error:
-            if (plan()[p.error[x]].bytes > 0) at_once.plain = {at(p.error[x]), 0, 1};
-            break;
-          case table::place::scratch:
-            at_once.plain = {scratch + p.scratch[x], 0, 1};
-            break;
-        }
-        at_once.transient = {scratch + p.transient[x], 0, 1};
-        places_[s].push_back(at_once);
-      }
     }
-    for (std::size_t s = 0; s <= last; ++s)
-      bind_lent(tables_, stages_, s, [&](std::size_t i) { return at(plan_.stage(s).lent[i]); });
-    wire_lengths_.resize(stages_.size());
-    for (std::size_t s = 0; s < last; ++s) {  // the wire between s and s + 1
-      bound_stage &a = stages_[s], &b = stages_[s + 1];
-      channel_end down, up;
-      for (std::size_t e = 0; e < b.table->wire_in.size(); ++e) {
-        bool const kept = b.table->wire_in[e].last != until::forward;
-        (kept ? down.ring_kept : down.ring_transit) = wires[s + 1][e].count;
-        if (!b.table->wire_in[e].gradient) continue;
-        bool const kept_gradient = b.table->wire_in[e].gradient_last == until::W;
-        (kept_gradient ? up.ring_kept : up.ring_transit) = gradients[s][e].count;
-      }
-      down.channel = &forward_[s + 1];
-      up.channel = &gradient_[s + 1];
-      a.wire_out = b.wire_in = down;
-      a.gradient_in = b.gradient_out = up;
-      channel_end again_end;
-      for (std::size_t e = 0; e < b.table->wire_in.size(); ++e)
-        if (again[s + 1][e].count > 0)
-          (b.table->wire_in[e].last != until::forward ? again_end.ring_kept : again_end.ring_transit) =
-              again[s + 1][e].count;
-      a.again_out = b.again_in = again_end;
-      a.again_out.other = &bells_[static_cast<std::size_t>(b.worker)];
-      b.again_in.other = &bells_[static_cast<std::size_t>(a.worker)];
-      a.wire_out.other = a.gradient_in.other = &bells_[static_cast<std::size_t>(b.worker)];
-      b.wire_in.other = b.gradient_out.other = &bells_[static_cast<std::size_t>(a.worker)];
+    for (std::size_t s = 0; s < stages_.size(); ++s) {
+      tied_[s].assign(tables_.stages[s].loans.size() * in_flight(s), 0);
+      bind_lent(
+          tables_, stages_, s, [&](std::size_t i) { return at(plan_.stage(s).lent[i]); }, tied_[s]);
+      stages_[s].borrowed_version = numbers_[s].borrowed();
+    }
+    for (std::size_t s = 1; s < stages_.size(); ++s) {
+      bound_stage &below = stages_[s - 1], &above = stages_[s];
+      connect(rings, below, above, wires_[s], bells_[static_cast<std::size_t>(below.worker)],
+              bells_[static_cast<std::size_t>(above.worker)]);
       if (!plan_.lengths_differ()) continue;
-      microbatch_lengths const none(values_.microbatch_size, longest_of(tables_));
-      wire_lengths_[s + 1].assign(std::max(down.ring_transit, down.ring_kept), none);
-      b.lengths_in = a.lengths_out = wire_lengths_[s + 1].data();
-      b.length_slots_in = a.length_slots_out = static_cast<std::uint32_t>(wire_lengths_[s + 1].size());
+      auto const slots = std::max(below.wire_out.transit_slots, below.wire_out.kept_slots);
+      lengths_[s].assign(slots * microbatch_lengths::size(values_.microbatch_size), 0);
+      above.lengths_in = below.lengths_out = {lengths_[s].data(), values_.microbatch_size, slots};
+    }
+  }
+
+  /// What a unit has for the whole run.
+  void bind_arrays(bound_stage& b) const {
+    stage_plan const& p = plan_.stage(static_cast<std::size_t>(b.number));
+    b.w = at(p.w);
+    b.g = at(p.g);
+    b.buffers = at(p.buffers);
+    for (int k = 0; k < tables_.policies.optimizer_states; ++k) b.states[k] = at(p.states[k]);
+    b.delay_packed = p.delay_packed;
+    b.delay_acts = p.delay_acts;
+    b.has_delay_states = p.has_delay_states;
+    b.history_packed = p.history_packed;
+    if (b.has_delay_states)
+      for (int k = 0; k < tables_.policies.delay_states; ++k) b.delay_states[k] = at(p.delay_states[k]);
+    if (p.history_slots > 0)
+      b.history = {at(p.history), plan_.bytes(b.history_packed ? b.table->backward_elements : b.table->weight_elements),
+                   static_cast<std::uint32_t>(p.history_slots)};
+  }
+
+  /// What the worker's units take turns in, and what comes from the source.
+  void bind_scratch(bound_stage& b) {
+    auto const w = static_cast<std::size_t>(b.worker);
+    b.forward_scratch = at(plan_.predicted(w));
+    b.backward_scratch = at(plan_.extrapolated(w));
+    b.trial = at(plan_.temporary(w));
+    if (tables_.policies.microbatch_gradient != nullptr) b.microbatch = at(plan_.microbatch(w));
+    bool const host = tables_.device.host_memory, first = b.number == 0, last = &b == &stages_.back();
+    if (first) b.staging = host ? at(plan_.stage(0).staging) : aligned(host_staging_);
+    if (first && !host) b.host_input = aligned(host_input_);
+    if (!last) return;
+    b.targets = {at(plan_.stage(stages_.size() - 1).targets), 0, 1};
+    if (!host && !first) b.host_input = aligned(host_targets_);
+    if (!host) host_target_ = aligned(host_targets_);
+  }
+
+  std::size_t in_flight(std::size_t s) const {
+    return static_cast<std::size_t>(
+        plan_.over_phases([&](table::phase_table const& ph) { return ph.facts.stage[s].in_flight; }));
+  }
+
+  /// What a unit counts.
+  void bind_numbers(bound_stage& b) {
+    auto const s = static_cast<std::size_t>(b.number);
+    unit_numbers::sizes n;
+    n.in_flight = in_flight(s);
+    n.window = static_cast<std::size_t>(plan_.over_phases([&](table::phase_table const& ph) {
+      auto const& f = ph.facts.stage[s];
+      return std::max({f.in_flight, f.wire_transit, f.wire_kept, f.wire_recompute, f.gradient_transit, f.gradient_kept,
+                       f.recompute_transit, f.recompute_kept});
+    }));
+    for (table::parameter_row const& p : b.table->parameters) n.borrowed += p.kind == table::ownership::borrowed ? 1 : 0;
+    n.lengths = plan_.lengths_differ() ? microbatch_lengths::size(values_.microbatch_size) : 0;
+    numbers_[s] = unit_numbers(n);
+    b.version_read = numbers_[s].version_read();
+    for (passage const p : {passage::forwarded, passage::returned, passage::freed, passage::rebuilt})
+      b.done[static_cast<std::size_t>(p)] = numbers_[s].done(p);
+    if (!plan_.lengths_differ()) return;
+    b.lengths = {numbers_[s].lengths().data(), values_.microbatch_size, static_cast<std::uint32_t>(n.in_flight)};
+    if (&b != &stages_.back() || tables_.loss.count == nullptr) return;
+    ahead_.assign(n.lengths, 0);
+    b.ahead = {ahead_.data(), values_.microbatch_size, 1};
+  }
+
+  /// The places that each of a unit's tensors has, whatever the phase.
+  void bind_tensors(bound_stage const& b, wire_rings const& rings) {
+    using table::place;
+    auto const s = static_cast<std::size_t>(b.number);
+    stage_plan const& p = plan_.stage(s);
+    std::byte* const scratch = at(plan_.temporary(static_cast<std::size_t>(b.worker)));
+    for (std::size_t x = 0; x < b.table->tensors.size(); ++x) {
+      table::tensor const& y = b.table->tensors[x];
+      auto const e = static_cast<std::size_t>(y.wire);
+      places all;
+      if (y.where == place::wire_in) all = {rings.activations[s][e], rings.rebuilt[s][e], {}};
+      if (y.where == place::wire_out) all = {rings.activations[s + 1][e], rings.rebuilt[s + 1][e], {}};
+      if (y.where == place::gradient_in) all.plain = rings.gradients[s][e];
+      if (y.where == place::gradient_out) all.plain = rings.gradients[s - 1][e];
+      if (y.where == place::kept)
+        all.plain = {at(p.kept[x]), padded(plan_.tensor_bytes(y)), static_cast<std::uint32_t>(plan_.kept_slots(s, y))};
+      if (y.where == place::error && plan()[p.error[x]].bytes > 0) all.plain = {at(p.error[x]), 0, 1};
+      if (y.where == place::scratch) all.plain = {scratch + p.scratch[x], 0, 1};
+      all.transient = {scratch + p.transient[x], 0, 1};
+      places_[s].push_back(all);
     }
   }
 
@@ -257,24 +267,23 @@ class run_memory {
           again && ((where == table::place::wire_in && b.continues_segment()) || (where == table::place::wire_out && sends));
       bool const unread = again && where == table::place::wire_out && !sends;
       b.tensors.push_back(rebuilt ? at_once.rebuilt : unread ? at_once.transient : at_once.plain);
-      bool const dropped = (again || b.forward) && where == table::place::kept;
+      bool const dropped = (again || b.forward_only) && where == table::place::kept;
       b.forward_tensors.push_back(dropped ? at_once.transient : at_once.plain);
     }
   }
 
- public:
-  std::byte* host_targets() const { return host_target_; }
-
- private:
   table::run_tables const& tables_;
   table::run_values values_;
   run_plan plan_;
   std::vector<bound_stage> stages_;
-  std::vector<transport::channel> forward_, gradient_, again_;  ///< [s]: between s - 1 and s
-  std::vector<std::vector<places>> places_;                     ///< of each stage's tensors
+  std::vector<unit_numbers> numbers_;
+  std::vector<wire_channels> wires_;              ///< [s]: between s - 1 and s
+  std::vector<std::vector<int>> lengths_;         ///< [s]: beside the wire between s - 1 and s
+  std::vector<std::vector<std::uint32_t>> tied_;  ///< [s]: versions that F of a home tells those that borrow
+  std::vector<int> ahead_;
+  std::vector<std::vector<places>> places_;  ///< of each stage's tensors
   std::vector<transport::bell> bells_;
-  std::vector<std::vector<microbatch_lengths>> wire_lengths_;  ///< [s]: between s - 1 and s
-  std::vector<owned> arenas_, devices_;                        ///< by worker
+  std::vector<owned> arenas_, devices_;  ///< by worker
   std::vector<std::byte> host_input_, host_targets_, host_staging_;
   std::byte* host_target_ = nullptr;
   std::size_t allocated_ = 0;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <vector>
 
 #include <foal/core/error.hpp>
@@ -24,52 +25,79 @@ inline void check_lengths(lengths_of_axes const& n, lengths_of_axes const& most,
     if (most.length[a] > 0) check_length(n.length[a], most.length[a], a + 1, where, number);
 }
 
-/// The lengths of one microbatch, and where its samples begin if it is ragged. Room for them is taken once: to assign one to
-/// another of as many samples allocates nothing.
+/// The lengths of one microbatch, and where its samples begin if it is ragged: a view of numbers that lie elsewhere,
+/// [ragged, length of each axis, then for each axis samples + 1 places], all zero at first.
 class microbatch_lengths {
  public:
-  /// most: see longest_of().
-  microbatch_lengths(int samples, lengths_of_axes const& most)
-      : samples_(samples), most_(most), begin_(static_cast<std::size_t>(most_axes) * place(2), 0) {}
+  /// Numbers of one microbatch.
+  static constexpr std::size_t size(int samples) {
+    return 1 + most_axes + static_cast<std::size_t>(most_axes) * (static_cast<std::size_t>(samples) + 1);
+  }
 
-  lengths_of_axes const& all() const { return all_; }
+  microbatch_lengths(int* numbers, int samples) : at_(numbers), samples_(samples) {}
+
+  lengths_of_axes all() const {
+    lengths_of_axes n;
+    n.ragged = at_[0] != 0;
+    for (int a = 0; a < most_axes; ++a) n.length[a] = at_[1 + a];
+    return n;
+  }
 
   /// Where the samples of a sequence of this shape lie; empty where they are padded or the shape has no axis.
   sample_bounds bounds(shape s) const {
-    if (!all_.ragged || s.axis == 0) return {};
-    return {samples_, begin_.data() + place(s.axis)};
+    if (at_[0] == 0 || s.axis == 0) return {};
+    return {samples_, begin(s.axis)};
   }
 
-  /// Asks the source for those of a microbatch. Throws foal::error where they are more than the model's inputs hold.
-  void load(table::source_functions const& from, long long microbatch) {
-    all_ = {};
+  /// Becomes a copy of another one of as many samples.
+  void take(microbatch_lengths from) { std::copy_n(from.at_, size(samples_), at_); }
+
+  /// Asks the source for those of a microbatch. most: see longest_of(). Throws foal::error where they are more than the
+  /// model's inputs hold.
+  void load(table::source_functions const& from, long long microbatch, lengths_of_axes const& most) {
+    std::fill_n(at_, 1 + most_axes, 0);
     if (from.sample_lengths == nullptr) {
-      if (from.lengths != nullptr) all_ = from.lengths(from.self, microbatch);
-      check_lengths(all_, most_, "microbatch", microbatch);
+      lengths_of_axes const n = from.lengths != nullptr ? from.lengths(from.self, microbatch) : lengths_of_axes{};
+      at_[0] = n.ragged ? 1 : 0;
+      std::copy_n(n.length, most_axes, at_ + 1);
+      check_lengths(n, most, "microbatch", microbatch);
       return;
     }
-    all_.ragged = true;
+    at_[0] = 1;
     for (int axis = 1; axis <= most_axes; ++axis) {
-      int const most = most_.length[axis - 1];
-      if (most == 0) continue;
-      int* const begin = begin_.data() + place(axis);
-      begin[0] = 0;
-      from.sample_lengths(from.self, microbatch, axis, begin + 1);
+      int const longest = most.length[axis - 1];
+      if (longest == 0) continue;
+      int* const place = begin(axis);
+      place[0] = 0;
+      from.sample_lengths(from.self, microbatch, axis, place + 1);
       for (int i = 0; i < samples_; ++i) {
-        check_length(begin[i + 1], most, axis, "a sample of microbatch", microbatch);
-        begin[i + 1] += begin[i];
+        check_length(place[i + 1], longest, axis, "a sample of microbatch", microbatch);
+        place[i + 1] += place[i];
       }
-      all_.length[axis - 1] = begin[samples_];
+      at_[axis] = place[samples_];
     }
   }
 
  private:
-  std::size_t place(int axis) const { return static_cast<std::size_t>(axis - 1) * (static_cast<std::size_t>(samples_) + 1); }
+  int* begin(int axis) const {
+    return at_ + 1 + most_axes + static_cast<std::size_t>(axis - 1) * (static_cast<std::size_t>(samples_) + 1);
+  }
 
+  int* at_;
   int samples_;
-  lengths_of_axes most_;
-  lengths_of_axes all_{};
-  std::vector<int> begin_;  // [axis, samples + 1]
+};
+
+/// Lengths of microbatches in slots of equal size: microbatch m has slot m mod count. Empty where no axis has a length of
+/// its own.
+struct lengths_ring {
+  int* numbers = nullptr;
+  int samples = 0;
+  std::uint32_t count = 0;
+
+  bool empty() const { return count == 0; }
+  microbatch_lengths at(std::uint32_t microbatch) const {
+    return {numbers + (microbatch % count) * microbatch_lengths::size(samples), samples};
+  }
 };
 
 }  // namespace foal::executor

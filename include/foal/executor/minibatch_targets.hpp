@@ -21,7 +21,7 @@ class minibatch_targets {
   /// host: room for target_slots() microbatches, where the device has memory of its own.
   minibatch_targets(table::run_tables const& t, table::run_values const& v, table::source_functions const& source,
                     std::byte* host)
-      : t_(t), v_(v), source_(source), host_(host) {}
+      : t_(t), v_(v), source_(source), host_(host), longest_(longest_of(t)) {}
 
   /// Brings the targets of a microbatch to b.targets, and gives where they are; null: the loss takes none. Throws
   /// foal::error where one of its minibatch is a class number that the model does not have.
@@ -66,8 +66,8 @@ class minibatch_targets {
       std::byte* const to = host_place(b, static_cast<std::uint32_t>(j));
       lengths_of_axes n;
       if (!b.ahead.empty()) {
-        b.ahead[0].load(source_, m);
-        n = b.ahead[0].all();
+        b.ahead.at(0).load(source_, m, longest_);
+        n = b.ahead.at(0).all();
       }
       int const samples = samples_at(b.table->output, n, v_.microbatch_size);
       long long const each = t_.loss.targets(at_length(b.table->output, n));
@@ -90,7 +90,7 @@ class minibatch_targets {
 
   [[noreturn]] void refuse(bound_stage const& b, long long m, long long each, table::target_counts const& found,
                            int classes) const {
-    sample_bounds const bounds = b.ahead.empty() ? sample_bounds{} : b.ahead[0].bounds(b.table->output);
+    sample_bounds const bounds = b.ahead.empty() ? sample_bounds{} : b.ahead.at(0).bounds(b.table->output);
     int i = static_cast<int>(found.misfit / std::max(each, 1LL));
     if (bounds.begin != nullptr)
       for (i = 0; bounds.begin[i + 1] <= found.misfit; ++i) {
@@ -104,6 +104,7 @@ class minibatch_targets {
   table::run_values const& v_;
   table::source_functions source_;
   std::byte* host_;
+  lengths_of_axes longest_;
 };
 
 }  // namespace foal::executor

@@ -39,7 +39,8 @@ class stage_ops : public stage_weights {
         check_(tables),
         source_(source),
         targets_(tables, values, source, host_targets),
-        watching_(std::move(watching)) {}
+        watching_(std::move(watching)),
+        longest_(longest_of(tables)) {}
 
   /// The microbatch whose data the source is about to give; -1: none. Any thread may ask, for messages.
   long long awaited() const {
@@ -50,7 +51,9 @@ class stage_ops : public stage_weights {
   /// F. The loss, for the last stage; else nothing. b.refused says if a statistic would not be finite.
   loss::loss_result forward(bound_stage& b, position p) const {
     bool const last = b.number + 1 == static_cast<int>(t_.stages.size());
-    b.version_read[p.microbatch % b.version_read.size()] = forward_version(b, p.microbatch);
+    std::uint32_t const reads = forward_version(b, p.microbatch);
+    b.version_read[p.microbatch % b.version_read.size()] = reads;
+    tell_version(b, p.microbatch, reads);
     if (waited(b, schedule::op_kind::F)) return {0, last ? t_.loss.sample_weight * v_.microbatch_size : 0, 0};
     pass_lengths(b, p);
     if (b.number == 0) load_inputs(b, p);
@@ -71,6 +74,9 @@ class stage_ops : public stage_weights {
   /// B, or with weight_gradients BW.
   void backward(bound_stage& b, position p, bool weight_gradients) const {
     if (waited(b, weight_gradients ? schedule::op_kind::BW : schedule::op_kind::B)) return;
+    bool const alone = weight_gradients && b.microbatch != nullptr;
+    if (alone)
+      t_.device.zero(b.device, b.microbatch, static_cast<std::size_t>(b.table->gradient_elements) * t_.scalar_bytes);
     weight_set const w = backward_weights(b, p.microbatch);
     show(b, [&](probe& to) { to.before_backward(b, p.microbatch, w); });
     for (table::step const& s : b.table->backward) {
@@ -90,6 +96,7 @@ class stage_ops : public stage_weights {
       if (own) l.call.backward_weight(c);  // before dx, which may overwrite dy
       if (s.x >= 0) l.call.backward_input(c);
     }
+    if (alone) add_microbatch(b, p.microbatch);
     if (++b.backwards < v_.microbatches) return;
     b.backwards = 0;
     return_borrowed(t_, b, p.microbatch / static_cast<std::uint32_t>(v_.microbatches));
@@ -134,10 +141,10 @@ class stage_ops : public stage_weights {
 
     double const divide = v_.microbatches;
     double scale = 1;
-    if (t_.clips) {
+    if (t_.clip.scale != nullptr) {
       double const norm = std::sqrt(t_.device.sum_of_squares(b.device, n, b.g)) / divide;
       if (!std::isfinite(norm)) return "norm of the gradient";
-      scale = std::min(1.0, t_.clip_norm / (norm + 1e-6));
+      scale = t_.clip.scale(t_.clip_value, norm);
     }
     long long const since = b.updates - b.phase_updates;
     double const rate = t_.rate(
@@ -145,7 +152,6 @@ class stage_ops : public stage_weights {
     if (!std::isfinite(rate)) return "learning rate";
     table::update_call c;
     c.device = b.device;
-    c.optimizer = t_.optimizer_value;
     c.delay = t_.delay_value;
     c.divide = divide;
     c.scale = scale;
@@ -163,10 +169,11 @@ class stage_ops : public stage_weights {
     for (table::parameter_row const& p : b.table->parameters) {
       if (p.kind != table::ownership::trained || p.home_stage >= 0) continue;
       check_.place(c, b, p, compensate);
-      t_.policies.update(c);
+      t_.policies.optimizer[p.optimizer].update(c);
     }
     ++b.version;
     ++b.updates;
+    b.rate = rate;
     publish_lent(t_, b);
     show(b, [&](probe& to) { to.after_update(b, rate); });
     return {};
@@ -307,12 +314,12 @@ class stage_ops : public stage_weights {
   /// A microbatch's lengths: from the source, or beside the wire; and on to the next stage.
   void pass_lengths(bound_stage& b, position p) const {
     if (b.lengths.empty()) return;
-    microbatch_lengths& mine = b.lengths[p.microbatch % b.lengths.size()];
+    microbatch_lengths mine = b.lengths.at(p.microbatch);
     if (b.number > 0)
-      mine = b.lengths_in[p.microbatch % b.length_slots_in];
+      mine.take(b.lengths_in.at(p.microbatch));
     else
-      mine.load(source_, number(p));
-    if (b.lengths_out != nullptr) b.lengths_out[p.microbatch % b.length_slots_out] = mine;
+      mine.load(source_, number(p), longest_);
+    if (!b.lengths_out.empty()) b.lengths_out.at(p.microbatch).take(mine);
   }
 
   void load_inputs(bound_stage& b, position p) const {
@@ -348,7 +355,7 @@ class stage_ops : public stage_weights {
     c.targets = load_targets(b, p);
     c.phase = t_.phases.back().inference ? phase::evaluate : phase::train;
     c.divide = targets_.divide(b, p);
-    if (!b.forward) c.dx = tensor(b.tensors, b.table->loss_gradient_tensor, p);
+    if (!b.forward_only) c.dx = tensor(b.tensors, b.table->loss_gradient_tensor, p);
     return t_.loss.apply(c);
   }
 
@@ -356,6 +363,7 @@ class stage_ops : public stage_weights {
   table::source_functions source_;
   minibatch_targets targets_;
   probes watching_;  ///< mostly none
+  lengths_of_axes longest_;
   mutable std::atomic<long long> awaited_inputs_{-1}, awaited_targets_{-1};
 };
 

@@ -7,9 +7,10 @@
 #include <vector>
 
 #include <foal/core/config.hpp>
+#include <foal/executor/op_order.hpp>
 #include <foal/executor/ops.hpp>
-#include <foal/schedule/op.hpp>
 #include <foal/executor/run_losses.hpp>
+#include <foal/schedule/op.hpp>
 
 namespace foal::executor {
 
@@ -22,14 +23,14 @@ struct observer {
 };
 
 /// What the workers of one phase share.
-struct phase_state {
+struct phase_state : op_order {
+  explicit phase_state(schedule::program_view v) : op_order(v) {}
+
   table::run_tables const* tables = nullptr;
   stage_ops const* ops = nullptr;
   std::vector<bound_stage>* stages = nullptr;
   std::vector<transport::bell>* bells = nullptr;
-  int period = 1;        ///< slots
-  int microbatches = 1;  ///< N
-  int ranks = 1, lanes = 1;
+  int microbatches = 1;            ///< N
   long long minibatches = 0;       ///< of this phase
   long long periods = 0;           ///< minibatches + what drains
   long long first_microbatch = 0;  ///< global number of the phase's microbatch 0
@@ -50,16 +51,13 @@ struct phase_state {
   std::atomic<long long> admitted{no_limit};                ///< microbatches that may be begun
   long long most_begun = no_limit / 2;                      ///< in period p none from p + this on has been
 
-  std::atomic<long long> stop_at{std::numeric_limits<long long>::max()};  ///< key of the first op that failed
+  long long from_key = 0;  ///< ops before it have been done before a pause
+  /// Key of the first op that failed, or of the place where the run pauses.
+  std::atomic<long long> stop_at{std::numeric_limits<long long>::max()};
   /// Minibatches that have been begun, or whose first op asks whether it may.
   alignas(alignment) std::atomic<long long> begun{0};
   alignas(alignment) std::atomic<long long> microbatches_done{0};  ///< at the last stage, for progress
 
-  /// Order of an op in the run: no op waits for a later one.
-  long long key(long long period_number, schedule::op const& o, int rank) const {
-    long long const slot = period_number * period + o.slot;
-    return (slot * ranks + rank) * lanes + o.lane;
-  }
   void stop(long long at) { reduce(stop_at, at); }
 
   /// Minibatches of the phase, as far as is known.

@@ -1,7 +1,7 @@
 // Tied weights between stages: the home's versions and the borrowers' gradients on their way, in rings of the home stage.
 #pragma once
 
-#include <algorithm>
+#include <span>
 #include <vector>
 
 #include <foal/executor/bound_stage.hpp>
@@ -17,17 +17,20 @@ inline table::parameter_row const& row_of(bound_stage const& b, int parameter) {
 
 }  // namespace detail
 
-/// Binds both ends. at(i): where the i-th of the planned rings lies. Needs the stages' tables.
+/// Binds both ends. at(i): where the i-th of the planned rings lies; read: of the loans, one after the other, room for the
+/// versions that as many microbatches read as are in flight at home. Needs the stages' tables.
 template <class At>
-void bind_lent(table::run_tables const& t, std::vector<bound_stage>& stages, std::size_t home, At at) {
+void bind_lent(table::run_tables const& t, std::vector<bound_stage>& stages, std::size_t home, At at,
+               std::span<std::uint32_t> read) {
   auto const slots = static_cast<std::uint32_t>(lent_slots(t, home));
   bound_stage& b = stages[home];
-  for (std::size_t i = 0; i < t.stages[home].loans.size(); ++i) {
+  std::size_t const loans = t.stages[home].loans.size();
+  for (std::size_t i = 0; i < loans; ++i) {
     table::loan const& l = t.stages[home].loans[i];
-    std::size_t const one = detail::slot_bytes(t, detail::row_of(b, l.parameter));
-    ring const versions{at(2 * i), one, slots}, gradients{at(2 * i + 1), one, slots};
-    b.lent.push_back({l.parameter, versions, gradients});
-    stages[static_cast<std::size_t>(l.stage)].borrowed.push_back({l.borrowed, &b, versions, gradients, 0});
+    std::size_t const one = detail::slot_bytes(t, detail::row_of(b, l.parameter)), flight = read.size() / loans;
+    tied_channel const c{{at(2 * i), one, slots}, {at(2 * i + 1), one, slots}, read.subspan(i * flight, flight)};
+    b.lent.push_back({l.parameter, c});
+    stages[static_cast<std::size_t>(l.stage)].borrowed.push_back({l.borrowed, c});
   }
 }
 
@@ -38,23 +41,40 @@ inline void lend(table::run_tables const& t, std::vector<bound_stage>& stages, b
     bound_stage& other = stages[static_cast<std::size_t>(l.stage)];
     table::parameter_row const& p = detail::row_of(home, l.parameter);
     std::byte* const w = detail::in(t, home.w, p);
-    t.device.copy(home.device, home.lent[i].versions.at(0), w, detail::bytes_of(t, p));
+    t.device.copy(home.device, home.lent[i].channel.versions.at(0), w, detail::bytes_of(t, p));
     t.device.copy(home.device, detail::in(t, other.w, detail::row_of(other, l.borrowed)), w, detail::bytes_of(t, p));
     t.device.synchronise(home.device);
-    for (borrowed_parameter& q : other.borrowed)
-      if (q.parameter == l.borrowed) q.version = 0;
+    for (std::size_t q = 0; q < other.borrowed.size(); ++q)
+      if (other.borrowed[q].parameter == l.borrowed) other.borrowed_version[q] = 0;
   }
+}
+
+/// Nothing changes what a home lends in the phase that begins: both ends know it.
+inline void lend_still(table::run_tables const& t, std::vector<bound_stage>& stages, bound_stage& home) {
+  for (std::size_t i = 0; i < home.lent.size(); ++i) {
+    table::loan const& l = t.stages[static_cast<std::size_t>(home.number)].loans[i];
+    home.lent[i].channel.still = home.forward_only;
+    for (borrowed_parameter& q : stages[static_cast<std::size_t>(l.stage)].borrowed)
+      if (q.parameter == l.borrowed) q.channel.still = home.forward_only;
+  }
+}
+
+/// With F at home: the version that it reads is told to whoever borrows.
+inline void tell_version(bound_stage const& b, std::uint32_t m, std::uint32_t version) {
+  for (lent_parameter const& q : b.lent)
+    if (!q.channel.still) q.channel.read[m % q.channel.read.size()] = version;
 }
 
 /// Before F: a borrower's copy becomes the version that F of this microbatch has read at home.
 inline void take_borrowed(table::run_tables const& t, bound_stage& b, std::uint32_t m) {
-  for (borrowed_parameter& q : b.borrowed) {
-    if (q.home->forward) continue;  // nothing changes it, and nothing keeps its worker from overwriting what it notes
-    std::uint32_t const read = q.home->version_read[m % q.home->version_read.size()];
-    if (read == q.version) continue;
+  for (std::size_t i = 0; i < b.borrowed.size(); ++i) {
+    borrowed_parameter const& q = b.borrowed[i];
+    if (q.channel.still) continue;
+    std::uint32_t const read = q.channel.read[m % q.channel.read.size()];
+    if (read == b.borrowed_version[i]) continue;
     table::parameter_row const& p = detail::row_of(b, q.parameter);
-    t.device.copy(b.device, detail::in(t, b.w, p), q.versions.at(read), detail::bytes_of(t, p));
-    q.version = read;
+    t.device.copy(b.device, detail::in(t, b.w, p), q.channel.versions.at(read), detail::bytes_of(t, p));
+    b.borrowed_version[i] = read;
   }
 }
 
@@ -62,8 +82,8 @@ inline void take_borrowed(table::run_tables const& t, bound_stage& b, std::uint3
 /// changes.
 inline void* borrowed_version(bound_stage const& b, int parameter, std::uint32_t m) {
   for (borrowed_parameter const& q : b.borrowed)
-    if (q.parameter == parameter && !q.home->forward)
-      return q.versions.at(q.home->version_read[m % q.home->version_read.size()]);
+    if (q.parameter == parameter && !q.channel.still)
+      return q.channel.versions.at(q.channel.read[m % q.channel.read.size()]);
   return nullptr;
 }
 
@@ -72,7 +92,7 @@ inline void return_borrowed(table::run_tables const& t, bound_stage& b, std::uin
   for (borrowed_parameter const& q : b.borrowed) {
     table::parameter_row const& p = detail::row_of(b, q.parameter);
     std::byte* const g = detail::in(t, b.g, p);
-    t.device.copy(b.device, q.gradients.at(minibatch), g, detail::bytes_of(t, p));
+    t.device.copy(b.device, q.channel.gradients.at(minibatch), g, detail::bytes_of(t, p));
     t.device.zero(b.device, g, detail::bytes_of(t, p));
   }
 }
@@ -82,7 +102,7 @@ inline void collect_lent(table::run_tables const& t, bound_stage& b) {
   for (lent_parameter const& q : b.lent) {
     table::parameter_row const& p = detail::row_of(b, q.parameter);
     std::byte* const g = detail::in(t, b.g, p);
-    t.device.add(b.device, static_cast<std::size_t>(p.size), g, q.gradients.at(b.version), g);
+    t.device.add(b.device, static_cast<std::size_t>(p.size), g, q.channel.gradients.at(b.version), g);
   }
 }
 
@@ -90,7 +110,7 @@ inline void collect_lent(table::run_tables const& t, bound_stage& b) {
 inline void publish_lent(table::run_tables const& t, bound_stage& b) {
   for (lent_parameter const& q : b.lent) {
     table::parameter_row const& p = detail::row_of(b, q.parameter);
-    t.device.copy(b.device, q.versions.at(b.version), detail::in(t, b.w, p), detail::bytes_of(t, p));
+    t.device.copy(b.device, q.channel.versions.at(b.version), detail::in(t, b.w, p), detail::bytes_of(t, p));
   }
 }
 

@@ -12,7 +12,7 @@ namespace foal::executor {
 
 /// Reads the gradient once, as a check for finite numbers does; the rest follows from bounds on the stage's numbers, which
 /// are carried from update to update. Where they do not tell, they are measured; where those do not tell either, or the
-/// policies know no bounds, the update, which is elementwise, is done on copies, block by block, before it is done.
+/// policies know no bounds, the update is done on copies before it is done: block by block where it is elementwise.
 class update_check {
  public:
   explicit update_check(table::run_tables const& tables) : t_(tables) {}
@@ -21,11 +21,17 @@ class update_check {
   void place(table::update_call& c, bound_stage const& b, table::parameter_row const& p, bool compensate) const {
     std::size_t const offset = static_cast<std::size_t>(p.offset) * t_.scalar_bytes;
     c.n = static_cast<std::size_t>(p.size);
+    c.optimizer = optimizer_of(p);
+    c.extent = p.what.extent;
+    c.scratch = b.trial;
     c.rule = p.rule;
     c.moment.rate = c.rate * p.rule.rate_factor;
     c.w = b.w + offset;
     c.g = b.g + offset;
-    for (int k = 0; k < t_.policies.optimizer_states; ++k) c.states[k] = b.states[k] + offset;
+    for (int k = 0; k < t_.policies.optimizer_states; ++k)
+      c.states[k] = k < t_.policies.optimizer[p.optimizer].states
+                        ? b.states[k] + static_cast<std::size_t>(p.state_offset[k]) * t_.scalar_bytes
+                        : nullptr;
     c.compensate = compensate && b.delay_acts_on(p);
     for (int k = 0; k < t_.policies.delay_states; ++k)
       c.delay_states[k] = c.compensate ? b.delay_state(k, p, t_.scalar_bytes) : nullptr;
@@ -35,12 +41,12 @@ class update_check {
   bool stays_finite(bound_stage& b, table::update_call const& c, double gradient) const {
     if (!b.bounded) return false;
     b.bounds.g = gradient;
-    return b.bounded = t_.policies.bound(c, b.bounds);
+    return b.bounded = bound(b, c);
   }
 
   /// What the update would write that is not finite; empty: nothing. For when stays_finite() has given false.
   std::string find_non_finite(bound_stage& b, table::update_call c, double gradient, bool compensate) const {
-    if (t_.policies.bound != nullptr) {
+    if (knows_bounds()) {
       measure(b, c, compensate);
       b.bounded = true;
       c.compensate = compensate;
@@ -49,18 +55,55 @@ class update_check {
     for (table::parameter_row const& p : b.table->parameters) {
       if (p.kind != table::ownership::trained || p.home_stage >= 0) continue;
       place(c, b, p, compensate);
-      if (std::string what = try_parameter(b, c, p); !what.empty()) return what;
+      bool const whole = t_.policies.optimizer[p.optimizer].whole;
+      if (std::string what = whole ? try_whole(b, c, p) : try_parameter(b, c, p); !what.empty()) return what;
     }
     return {};
   }
 
  private:
+  void const* optimizer_of(table::parameter_row const& p) const {
+    table::optimizer_functions const& f = t_.policies.optimizer[p.optimizer];
+    return f.part != nullptr ? f.part(t_.optimizer_value) : t_.optimizer_value;
+  }
+  bool knows_bounds() const {
+    table::policy_functions const& f = t_.policies;
+    return std::all_of(f.optimizer, f.optimizer + f.optimizers, [](auto const& o) { return o.bound != nullptr; });
+  }
+
+  /// The bounds of a stage after an update: those of every optimizer, of one that takes parameters as a whole for each.
+  bool bound(bound_stage& b, table::update_call const& stage) const {
+    table::update_call c = stage;
+    c.optimizer = t_.optimizer_value;
+    table::policy_functions const& f = t_.policies;
+    if (f.optimizers == 1 && !f.optimizer[0].whole) return f.optimizer[0].bound(c, b.bounds);
+    bool asked[table::most_optimizers]{};
+    table::update_bounds all;
+    for (table::parameter_row const& p : b.table->parameters) {
+      table::optimizer_functions const& one = f.optimizer[p.optimizer];
+      if (p.kind != table::ownership::trained || p.home_stage >= 0 || (!one.whole && asked[p.optimizer])) continue;
+      asked[p.optimizer] = true;
+      table::update_bounds after = b.bounds;
+      c.optimizer = optimizer_of(p);
+      c.extent = p.what.extent;
+      if (!one.bound(c, after)) return false;
+      all.w = std::max(all.w, after.w);
+      for (int k = 0; k < table::most_states; ++k) {
+        all.state[k] = std::max(all.state[k], after.state[k]);
+        all.delay[k] = std::max(all.delay[k], after.delay[k]);
+      }
+    }
+    b.bounds = all;
+    return true;
+  }
+
   void measure(bound_stage& b, table::update_call c, bool compensate) const {
     auto const n = static_cast<std::size_t>(b.table->trained_elements);
     b.bounds = {};
     b.bounds.w = t_.device.magnitude_bound(b.device, n, b.w);
     for (int k = 0; k < t_.policies.optimizer_states; ++k)
-      b.bounds.state[k] = t_.device.magnitude_bound(b.device, n, b.states[k]);
+      b.bounds.state[k] =
+          t_.device.magnitude_bound(b.device, static_cast<std::size_t>(b.table->state_elements[k]), b.states[k]);
     for (table::parameter_row const& p : b.table->parameters) {
       if (!compensate || !b.delay_acts_on(p) || p.home_stage >= 0) continue;
       place(c, b, p, compensate);
@@ -85,13 +128,39 @@ class update_check {
       copy(c.g);
       for (void*& s : c.states) copy(s);
       for (void*& s : c.delay_states) copy(s);
-      t_.policies.update(c);
+      t_.policies.optimizer[p.optimizer].update(c);
       auto const bad = [&](void const* array) { return array != nullptr && !t_.device.all_finite(b.device, c.n, array); };
       if (bad(c.w)) return "new value of " + p.name;
       if (std::any_of(std::begin(c.states), std::end(c.states), bad)) return "optimizer's new state of " + p.name;
       if (std::any_of(std::begin(c.delay_states), std::end(c.delay_states), bad))
         return "delay policy's new state of " + p.name;
     }
+    return {};
+  }
+
+  /// The same on copies of the whole parameter and its states.
+  std::string try_whole(bound_stage const& b, table::update_call c, table::parameter_row const& p) const {
+    std::byte* at = b.trial + p.update_scratch;
+    auto const copy = [&](void*& array, long long elements) {
+      if (array == nullptr) return;
+      std::size_t const bytes = static_cast<std::size_t>(elements) * t_.scalar_bytes;
+      t_.device.copy(b.device, at, array, bytes);
+      array = at;
+      at += padded(bytes);
+    };
+    copy(c.w, p.size);
+    copy(c.g, p.size);
+    for (int k = 0; k < table::most_states; ++k) copy(c.states[k], p.state_size[k]);
+    for (void*& s : c.delay_states) copy(s, p.size);
+    t_.policies.optimizer[p.optimizer].update(c);
+    auto const bad = [&](void const* array, long long elements) {
+      return array != nullptr && !t_.device.all_finite(b.device, static_cast<std::size_t>(elements), array);
+    };
+    if (bad(c.w, p.size)) return "new value of " + p.name;
+    for (int k = 0; k < table::most_states; ++k)
+      if (bad(c.states[k], p.state_size[k])) return "optimizer's new state of " + p.name;
+    for (void* s : c.delay_states)
+      if (bad(s, p.size)) return "delay policy's new state of " + p.name;
     return {};
   }
 

@@ -17,7 +17,7 @@ class stage_weights {
   stage_weights(table::run_tables const& tables, table::run_values const& values) : t_(tables), v_(values) {}
 
   std::uint32_t forward_version(bound_stage const& b, std::uint32_t m) const {
-    if (b.delay < 0 || b.frozen || b.forward) return b.version;  // without a U there is one version
+    if (b.delay < 0 || b.input_gradient_only || b.forward_only) return b.version;  // without a U there is one version
     long long const n = v_.microbatches;
     long long const late = static_cast<long long>(m) - b.delay;
     return late < 0 ? 0U : static_cast<std::uint32_t>(late / n);
@@ -46,6 +46,38 @@ class stage_weights {
     return changed_weights(b, {b.w, false}, t_.policies.backward_weight, now);
   }
 
+  /// What a delay policy's functor gets of a parameter beside its weights.
+  void give_states(table::weight_call& c, bound_stage const& b, table::parameter_row const& p) const {
+    c.moment.rate = b.rate * p.rule.rate_factor;
+    for (int k = 0; k < t_.policies.delay_states; ++k) c.delay_states[k] = b.delay_state(k, p, t_.scalar_bytes);
+    for (int k = 0; k < t_.policies.delay_sees; ++k)
+      c.seen[k] = b.states[k] + static_cast<std::size_t>(p.state_offset[k]) * t_.scalar_bytes;
+  }
+
+  /// After W of a microbatch, whose gradient lies alone: adds it to the minibatch's, as the delay policy changes it with the
+  /// weights that its F has read.
+  void add_microbatch(bound_stage& b, std::uint32_t m) const {
+    std::uint32_t const read = b.version_read[m % b.version_read.size()];
+    weight_set const then = version(b, read);
+    bool const acts = b.compensates(t_.policies.delay_states);
+    table::gradient_call c;
+    c.device = b.device;
+    c.delay = t_.delay_value;
+    c.moment = b.moment();
+    if (t_.exact_lag) c.moment.lag = b.version - read;
+    for (table::parameter_row const& p : b.table->parameters) {
+      if (p.kind != table::ownership::trained || p.home_stage >= 0) continue;
+      c.n = static_cast<std::size_t>(p.size);
+      c.w = detail::in(t_, b.w, p);
+      c.then = b.in_set(then, p, t_.scalar_bytes);
+      c.g = detail::in(t_, b.microbatch, p);
+      c.sum = detail::in(t_, b.g, p);
+      c.compensate = acts && b.delay_acts_on(p);
+      if (c.compensate) give_states(c, b, p);
+      t_.policies.microbatch_gradient(c);
+    }
+  }
+
   /// Every parameter on which the delay policy acts, changed by it, in the worker's room for F's weights.
   weight_set changed_weights(bound_stage& b, weight_set read, void (*change)(table::weight_call const&),
                              delay::moment now) const {
@@ -58,7 +90,7 @@ class stage_weights {
       c.n = static_cast<std::size_t>(p.size);
       c.w = b.in_set(read, p, t_.scalar_bytes);
       c.u = b.forward_scratch + static_cast<std::size_t>(p.offset) * t_.scalar_bytes;
-      for (int k = 0; k < t_.policies.delay_states; ++k) c.delay_states[k] = b.delay_state(k, p, t_.scalar_bytes);
+      give_states(c, b, p);
       change(c);
     }
     return {b.forward_scratch, false};
@@ -97,7 +129,7 @@ class stage_weights {
       c.n = static_cast<std::size_t>(p.size);
       c.w = b.w + static_cast<std::size_t>(p.offset) * t_.scalar_bytes;
       c.u = b.backward_scratch + static_cast<std::size_t>(p.backward_offset) * t_.scalar_bytes;
-      for (int k = 0; k < t_.policies.delay_states; ++k) c.delay_states[k] = b.delay_state(k, p, t_.scalar_bytes);
+      give_states(c, b, p);
       t_.policies.backward_weight(c);
     }
     return {b.backward_scratch, true};
@@ -106,7 +138,8 @@ class stage_weights {
   /// Before the weights change: their present version goes to its slot among the old ones. The slot's last version was
   /// read for the last time before this update, because no microbatch in flight spans more versions than there are slots.
   void keep_version(bound_stage& b) const {
-    bool const needed = b.history.base != nullptr && (b.stashes || b.delay >= 0) && b.facts.version_gap > 0;
+    bool const needed =
+        b.history.base != nullptr && (b.stashes || b.delay >= 0 || b.microbatch != nullptr) && b.facts.version_gap > 0;
     if (!needed) return;
     auto* const slot = static_cast<std::byte*>(b.history.at(b.version));
     if (!b.history_packed) {

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include <foal/executor/channel_ends.hpp>
 #include <foal/executor/phase_state.hpp>
 #include <foal/report/trace.hpp>
 #include <foal/schedule/op.hpp>
@@ -23,22 +24,32 @@ class worker {
  public:
   worker(phase_state& shared, schedule::program_view program, std::vector<int> const& ranks, int number)
       : shared_(shared), number_(number) {
+    op_ends const ends(program);
     for (int r : ranks)
-      for (schedule::op const& o : program.rank(r)) body_.push_back({o, r});
+      for (schedule::op const& o : program.rank(r))
+        body_.push_back({o, r, &(*shared.stages)[static_cast<std::size_t>(o.stage)], {}});
+    for (entry& e : body_) e.ends = ends.of(*e.unit, e.what);
     std::stable_sort(body_.begin(), body_.end(), [](entry const& a, entry const& b) {
       return std::tuple(a.what.slot, a.rank, a.what.lane) < std::tuple(b.what.slot, b.rank, b.what.lane);
     });
     see_cut(shared.cut.load());
-    skip();
+    go_to(shared.from_key);
+    first_ = {period_, at_};
   }
 
   int number() const { return number_; }
+  /// What it sleeps on while it is blocked: rung when something that it may wait for has come.
+  transport::bell& bell() const { return (*shared_.bells)[static_cast<std::size_t>(number_)]; }
+  /// Whether it has run an op.
+  bool moved() const { return stopped_ || first_ != std::pair(period_, at_); }
   std::optional<divergence> const& failure() const { return failure_; }
   std::exception_ptr const& exception() const { return exception_; }
   long long failed_key() const { return failed_key_; }
   /// What was thrown by something beside the training, the first in the program's order.
   std::exception_ptr const& beside() const { return beside_; }
   long long beside_key() const { return beside_key_; }
+  /// Whether all its ops of the phase have been run.
+  bool through() const { return body_.empty() || period_ >= periods_; }
   void trace(report::trace_buffer* to) { trace_ = to; }
 
   /// Runs the next op if it is ready.
@@ -51,8 +62,7 @@ class worker {
       return progress::done;
     }
     auto const m = static_cast<std::uint32_t>(microbatch());
-    bound_stage& b = (*shared_.stages)[static_cast<std::size_t>(e.what.stage)];
-    bool const can = ready(b, e.what, m);
+    bool const can = ready(e, m);
     if (cut_off()) {  // looked at last: what made the op ready comes after the cut that forbids it
       skip();
       return advance();
@@ -60,9 +70,9 @@ class worker {
     if (!can) return progress::blocked;
     try {
       if (trace_ != nullptr)
-        traced(b, e, m, key);
+        traced(e, m, key);
       else
-        run(b, e.what, m, key);
+        run(e, m, key);
     } catch (...) {
       exception_ = std::current_exception();
       fail(key);
@@ -79,8 +89,7 @@ class worker {
     if (finished()) return true;
     entry const& e = body_[at_];
     if (shared_.key(period_, e.what, e.rank) >= shared_.stop_at.load() || cut_off()) return true;
-    return ready((*shared_.stages)[static_cast<std::size_t>(e.what.stage)], e.what,
-                 static_cast<std::uint32_t>(microbatch()));
+    return ready(e, static_cast<std::uint32_t>(microbatch()));
   }
 
   /// Something beside the training has thrown: it is kept, and the phase ends at a place that the program gives.
@@ -103,9 +112,11 @@ class worker {
   struct entry {
     schedule::op what;
     int rank;
+    bound_stage* unit;
+    channel_ends ends;
   };
 
-  bool finished() const { return stopped_ || body_.empty() || period_ >= periods_; }
+  bool finished() const { return stopped_ || through(); }
   /// Looks at the cut; what follows from it is computed when it has changed.
   bool cut_off() {
     if (long long const now = shared_.cut.load(); now != cut_seen_) see_cut(now);
@@ -119,6 +130,13 @@ class worker {
   }
   long long microbatch() const { return period_ * shared_.microbatches + body_[at_].what.microbatch; }
 
+  /// To the first op that is not before a key.
+  void go_to(long long key) {
+    period_ = key / shared_.keys_of_period();
+    at_ = 0;
+    while (at_ < body_.size() && shared_.key(period_, body_[at_].what, body_[at_].rank) < key) ++at_;
+    skip();
+  }
   /// To the next op whose microbatch is part of the run.
   void skip() {
     while (period_ < periods_) {
@@ -130,39 +148,13 @@ class worker {
     }
   }
 
-  /// Whether the next message of this end is there.
-  static bool arrived(channel_end& e) {
-    if (e.channel == nullptr || static_cast<std::int32_t>(e.seen - e.messages) > 0) return true;
-    e.seen = e.channel->produced.value.load(std::memory_order_seq_cst);
-    return static_cast<std::int32_t>(e.seen - e.messages) > 0;
-  }
-  /// Whether slot m mod ring is free: the receiver is through with microbatch m - ring.
-  static bool room(channel_end& e, std::uint32_t m) {
-    if (e.channel == nullptr) return true;
-    auto const through = [m](transport::counter const& c, std::uint32_t slots, std::uint32_t& seen) {
-      if (slots == 0 || static_cast<std::int32_t>(seen + slots - m) > 0) return true;
-      seen = c.value.load(std::memory_order_seq_cst);
-      return static_cast<std::int32_t>(seen + slots - m) > 0;
-    };
-    return through(e.channel->read, e.ring_transit, e.seen) && through(e.channel->released, e.ring_kept, e.seen_other);
-  }
-
-  bool ready(bound_stage& b, schedule::op const& o, std::uint32_t m) {
-    using schedule::op_kind;
-    switch (o.kind) {
-      case op_kind::F:
-        return arrived(b.wire_in) && room(b.wire_out, m) && !(copies_after(b, m) && copy_pending(b, minibatches_at(m))) &&
-               (b.number > 0 || may_begin(m));
-      case op_kind::R:
-        return arrived(b.again_in) && room(b.again_out, m);
-      case op_kind::B:
-      case op_kind::BW:
-        return arrived(b.gradient_in) && room(b.gradient_out, m);
-      case op_kind::U:
-        return !copy_pending(b, b.updates + 1);
-      default:
-        return true;
-    }
+  /// Whether the op may run: what it waits for has come, there is room for what it sends, and no evaluation is in its way.
+  bool ready(entry const& e, std::uint32_t m) {
+    bound_stage& b = *e.unit;
+    if (!e.ends.arrived() || !e.ends.room(m)) return false;
+    if (e.what.kind == schedule::op_kind::U) return !copy_pending(b, b.updates + 1);
+    if (e.what.kind != schedule::op_kind::F) return true;
+    return !(copies_after(b, m) && copy_pending(b, minibatches_at(m))) && (b.number > 0 || may_begin(m));
   }
 
   /// Whether microbatch m may enter the first stage. It says that it is about to before it looks, as cut_now() needs.
@@ -192,33 +184,34 @@ class worker {
     shared_.copies_made->fetch_add(1);
   }
 
-  void run(bound_stage& b, schedule::op const& o, std::uint32_t m, long long key) {
+  void run(entry const& e, std::uint32_t m, long long key) {
     using schedule::op_kind;
+    bound_stage& b = *e.unit;
     position const p{m, shared_.first_microbatch + m};
-    switch (o.kind) {
+    switch (e.what.kind) {
       case op_kind::F:
-        forward(b, p, key);
+        forward(e, p, key);
         if (!stopped_ && copies_after(b, m)) copy_for_evaluation(b, minibatches_at(m));
         break;
       case op_kind::BW:
       case op_kind::B:
         if (shared_.watch.versions != nullptr) tell_versions(b, p);
-        shared_.ops->backward(b, p, o.kind == op_kind::BW);
+        shared_.ops->backward(b, p, e.what.kind == op_kind::BW);
         if (b.beside) keep_beside(std::exchange(b.beside, nullptr));
-        publish(b.gradient_out);
-        take(b.gradient_in, b.returned, m);
-        if (b.frozen)
+        e.ends.pass();
+        if (b.gradient_in.transit && b.pass(passage::returned, m)) b.gradient_in.read(b.passed(passage::returned));
+        if (b.input_gradient_only)
           release(b, m);
-        else if (o.kind == op_kind::BW)
+        else if (e.what.kind == op_kind::BW)
           weights_done(b, p);
         break;
       case op_kind::R:
         shared_.ops->recompute(b, p);
-        publish(b.again_out);
+        e.ends.pass();
         if (b.begins_segment())
           pass_wire(b, m);
-        else
-          take(b.again_in, b.rebuilt, m);
+        else if (b.again_in.transit && b.pass(passage::rebuilt, m))
+          b.again_in.read(b.passed(passage::rebuilt));
         break;
       case op_kind::W:
         if (!shared_.tables->thick) shared_.ops->backward_weight(b, p);
@@ -264,7 +257,8 @@ class worker {
     return b.updates - b.version + static_cast<long long>(version);
   }
 
-  void forward(bound_stage& b, position p, long long key) {
+  void forward(entry const& e, position p, long long key) {
+    bound_stage& b = *e.unit;
     loss::loss_result const loss = shared_.ops->forward(b, p);
     if (b.refused >= 0) {
       failure_ = divergence{b.updates, b.number, b.table->buffers[static_cast<std::size_t>(b.refused)].name};
@@ -280,19 +274,16 @@ class worker {
         return;
       }
     }
-    publish(b.wire_out);
-    if (b.wire_in.channel == nullptr) return;
-    ++b.wire_in.messages;
+    e.ends.pass();
     if (!b.begins_segment()) pass_wire(b, p.microbatch);
   }
 
   /// F has read the wire, or R, if that reads it too. Where R rebuilds what is kept, from what R before it made, nothing of
   /// the wire is kept any longer.
   static void pass_wire(bound_stage& b, std::uint32_t m) {
-    channel_end const& e = b.wire_in;
-    if (e.channel == nullptr || !b.forwarded.pass(m)) return;
-    if (e.ring_transit != 0) e.channel->read.advance(b.forwarded.up_to, *e.other);
-    if (e.ring_kept != 0 && b.reads_wire_once()) e.channel->released.advance(b.forwarded.up_to, *e.other);
+    if (b.wire_in.through == nullptr || !b.pass(passage::forwarded, m)) return;
+    b.wire_in.read(b.passed(passage::forwarded));
+    if (b.reads_wire_once()) b.wire_in.release(b.passed(passage::forwarded));
   }
 
   void update(bound_stage& b, long long key) {
@@ -306,22 +297,11 @@ class worker {
     copy_for_evaluation(b, b.updates);
   }
 
-  static void publish(channel_end& e) {
-    if (e.channel != nullptr) e.channel->produced.advance(++e.messages, *e.other);
-  }
-
-  /// What came with microbatch m and is read in one op only has been read.
-  static void take(channel_end& e, watermark& through, std::uint32_t m) {
-    if (e.channel == nullptr) return;
-    ++e.messages;
-    if (e.ring_transit != 0 && through.pass(m)) e.channel->read.advance(through.up_to, *e.other);
-  }
-
   /// Activations and gradients of microbatch m are no longer needed.
   static void release(bound_stage& b, std::uint32_t m) {
-    if (!b.freed.pass(m)) return;
-    for (channel_end* e : {b.continues_segment() ? &b.again_in : &b.wire_in, &b.gradient_in})
-      if (e->ring_kept != 0) e->channel->released.advance(b.freed.up_to, *e->other);
+    if (!b.pass(passage::freed, m)) return;
+    (b.continues_segment() ? b.again_in : b.wire_in).release(b.passed(passage::freed));
+    b.gradient_in.release(b.passed(passage::freed));
   }
 
   void fail(long long key) {
@@ -330,14 +310,14 @@ class worker {
     shared_.stop(key);
   }
 
-  void traced(bound_stage& b, entry const& e, std::uint32_t m, long long key) {
+  void traced(entry const& e, std::uint32_t m, long long key) {
     auto const now = [] {
       return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
           .count();
     };
-    long long const version = b.updates;
+    long long const version = e.unit->updates;
     long long const begin = now();
-    run(b, e.what, m, key);
+    run(e, m, key);
     trace_->add({number_, e.rank, e.what.stage, e.what.lane, schedule::name(e.what.kind), shared_.first_microbatch + m,
                  begin, now(), version});
   }
@@ -347,6 +327,7 @@ class worker {
   std::vector<entry> body_;
   std::size_t at_ = 0;
   long long period_ = 0;
+  std::pair<long long, std::size_t> first_;           ///< where it began
   long long cut_seen_ = 0, total_ = 0, periods_ = 0;  ///< phase_state::cut, and the microbatches and periods that it leaves
   bool stopped_ = false;
   long long failed_key_ = std::numeric_limits<long long>::max();

@@ -6,6 +6,7 @@
 #include <foal/core/role.hpp>
 #include <foal/layer/contract.hpp>
 #include <foal/lower/hook.hpp>
+#include <foal/policy/accumulate.hpp>
 #include <foal/policy/clip.hpp>
 #include <foal/policy/delay/concept.hpp>
 #include <foal/policy/delay/none.hpp>
@@ -17,32 +18,23 @@
 
 namespace foal::lower {
 
-namespace detail {
-
-template <class Role, class... Roles>
-constexpr bool one_of = (std::is_same_v<Role, Roles> || ...);
-template <class Role>
-constexpr bool role_of_a_policy = one_of<Role, role::optimizer, role::learning_rate, role::delay, role::versions,
-                                         role::warmup, role::clip, role::initialisation, role::hook, role::accumulation,
-                                         role::storage, role::wire, role::executor, role::device, role::scalar>;
-
-}  // namespace detail
-
-template <class P>
+/// Known: a trainer has the role.
+template <class P, bool Known>
 struct policy_has_a_role {
   static_assert(
       !std::is_same_v<typename foal::detail::role_of<P>::type, role::loss>,
       "foal: cannot use this loss as a policy, because a trainer has one loss, its second argument; leave one out");
-  static_assert(!has_role<P> || std::is_same_v<typename foal::detail::role_of<P>::type, role::loss> ||
-                    detail::role_of_a_policy<typename foal::detail::role_of<P>::type>,
+  static_assert(!has_role<P> || Known,
                 "foal: cannot use this type as a policy, because its role is none that a trainer asks for; use one of "
                 "foal::role (optimizer, learning_rate, delay, ...)");
-  static_assert(
-      has_role<P>,
-      "foal: cannot use this type as a policy, because it does not say what it is for; add using role = "
-      "foal::role::optimizer (or learning_rate, delay, versions, warmup, clip, initialisation, hook, accumulation, "
-      "storage, wire, executor, device, scalar)");
+  static_assert(has_role<P>,
+                "foal: cannot use this type as a policy, because it does not say what it is for; add using role = "
+                "foal::role::optimizer, or another of foal/core/role.hpp");
 };
+
+/// Where a role asks nothing of its policies.
+template <class Role>
+struct nothing_to_check {};
 
 // Takes one list of policies for each role; more than one policy is an error that names the first two.
 template <class Role, class Found>
@@ -55,7 +47,7 @@ struct at_most_one<Role, type_list<First, Second, More...>> {
       "two delay policies with foal::delay::chain");
 };
 
-template <class P, class S>
+template <class P, class S, class D>
 struct is_an_optimizer {
   static_assert(
       optim::optimizer<P>,
@@ -66,6 +58,10 @@ struct is_an_optimizer {
                 "foal: cannot use this policy as an optimizer, because the functor that its prepare() gives does not take "
                 "as many states as its `states` says; let it be void operator()(S& w, S g, S& states...) const with one S& "
                 "for each");
+  static_assert(!optim::takes_parameters<P> || optim::steps_on<P, D, S>,
+                "foal: cannot use this optimizer per parameter, because it lacks step(), or that has another signature; it "
+                "needs template <class D, class S> void step(D& device, foal::shape extent, S* w, S* g, S* const* states, "
+                "S* scratch, foal::optim::moment) const");
 };
 
 template <class P>
@@ -74,6 +70,29 @@ struct is_a_learning_rate {
       lr::learning_rate<P>,
       "foal: cannot use this policy as a learning rate, because it lacks a member; it needs double at(foal::lr::moment) "
       "const");
+};
+
+template <class P>
+struct clips {
+  static_assert(clip::clipping<P>,
+                "foal: cannot clip gradients by this policy, because it lacks a member; it needs static constexpr "
+                "foal::clip::scope norm_of, and double scale(double norm) const unless that is none");
+};
+
+template <class P>
+struct is_a_warmup {
+  static_assert(
+      warmup::has_program<P> || std::is_same_v<P, warmup::none>,
+      "foal: cannot warm up by this policy, because it lacks a member; it needs long long minibatches and "
+      "foal::schedule::program program(foal::schedule::program_view main) const, which makes the warm-up's program from the "
+      "schedule's");
+};
+
+template <class P>
+struct is_an_accumulation {
+  static_assert(accumulate::accumulation<P>,
+                "foal: cannot accumulate weight gradients by this policy, because it does not say when; it needs static "
+                "constexpr bool waits, true for once a minibatch");
 };
 
 template <class Hook, class S, class Device, bool HostMemory>
@@ -102,8 +121,13 @@ constexpr bool names_gradient = (requires { &P::gradient; }) || (requires { &P::
 template <class P>
 constexpr bool names_after_update = (requires { &P::after_update; }) || (requires { &P::template after_update<float>; });
 
+template <class P>
+constexpr bool names_microbatch_gradient =
+    (requires { &P::microbatch_gradient; }) || (requires { &P::template microbatch_gradient<float>; });
+
 template <class P, class S>
-constexpr bool acts = delay::predicts_forward<P, S> || delay::corrects_backward<P, S> || delay::changes_gradient<P, S>;
+constexpr bool acts = delay::predicts_forward<P, S> || delay::corrects_backward<P, S> || delay::changes_gradient<P, S> ||
+                      delay::changes_microbatches<P, S>;
 
 }  // namespace detail
 
@@ -122,18 +146,22 @@ struct is_a_delay_policy {
   static_assert(!detail::names_gradient<P> || delay::changes_gradient<P, S>,
                 "foal: cannot call gradient of this delay policy, because it must be template <class S> functor "
                 "gradient(foal::delay::moment) const; give it that signature");
+  static_assert(!detail::names_microbatch_gradient<P> || delay::changes_microbatches<P, S>,
+                "foal: cannot call microbatch_gradient of this delay policy, because it must be template <class S> functor "
+                "microbatch_gradient(foal::delay::moment) const; give it that signature");
   static_assert(!detail::names_after_update<P> || delay::watches_updates<P, S>,
                 "foal: cannot call after_update of this delay policy, because it must be template <class S> functor "
                 "after_update(foal::delay::moment) const; give it that signature");
   static_assert(delay::take_its_states<P, S>(),
                 "foal: cannot use this delay policy, because a functor that it gives does not take as many states as its "
                 "`states` says; let forward_weight's and backward_weight's be S operator()(S w, S const& states...) const, "
-                "gradient's (S g, S w, S const& states...), after_update's (S before, S after, S& states...)");
+                "gradient's (S g, S w, S const& states...), after_update's (S before, S after, S& states...), with the "
+                "optimizer's states that it sees behind its own");
   static_assert(
       detail::acts<P, S> || std::is_same_v<P, delay::none> || detail::names_backward_weight<P> ||
-          detail::names_forward_weight<P> || detail::names_gradient<P>,
-      "foal: cannot use this delay policy, because it has no effect: it has none of forward_weight, backward_weight and "
-      "gradient; add one");
+          detail::names_forward_weight<P> || detail::names_gradient<P> || detail::names_microbatch_gradient<P>,
+      "foal: cannot use this delay policy, because it has no effect: it has none of forward_weight, backward_weight, "
+      "gradient and microbatch_gradient; add one");
 };
 
 template <class Storage, class S, class Device, bool Possible>
@@ -233,32 +261,37 @@ template <class Schedule, schedule::verdict V>
 struct proved_sound : schedule_is_sound<Schedule, V.what, V.first.kind, V.first.stage, V.first.microbatch, V.first_rank,
                                         V.second.kind, V.second.stage, V.second.microbatch, V.second_rank> {};
 
-/// Every check of a trainer's policies, once.
-template <class Schedule, class S, class Optimizer, class Rate, class Delay, class Versions, class Warmup, class... Policies>
-struct policies_are_sound
-    : policy_has_a_role<Policies>...,
-      at_most_one<role::optimizer, with_role<role::optimizer, Policies...>>,
-      at_most_one<role::learning_rate, with_role<role::learning_rate, Policies...>>,
-      at_most_one<role::delay, with_role<role::delay, Policies...>>,
-      at_most_one<role::versions, with_role<role::versions, Policies...>>,
-      at_most_one<role::warmup, with_role<role::warmup, Policies...>>,
-      at_most_one<role::clip, with_role<role::clip, Policies...>>,
-      at_most_one<role::initialisation, with_role<role::initialisation, Policies...>>,
-      at_most_one<role::hook, with_role<role::hook, Policies...>>,
-      at_most_one<role::accumulation, with_role<role::accumulation, Policies...>>,
-      at_most_one<role::storage, with_role<role::storage, Policies...>>,
-      at_most_one<role::wire, with_role<role::wire, Policies...>>,
-      at_most_one<role::executor, with_role<role::executor, Policies...>>,
-      at_most_one<role::device, with_role<role::device, Policies...>>,
-      at_most_one<role::scalar, with_role<role::scalar, Policies...>>,
-      is_an_optimizer<Optimizer, S>,
-      is_a_learning_rate<Rate>,
-      is_a_delay_policy<Delay, S>,
-      delay_policy_has_an_effect<Schedule, Delay, Schedule::asynchronous || std::is_same_v<Delay, delay::none>>,
+template <class Delay, class Optimizer, bool Enough>
+struct optimizer_has_states {
+  static_assert(Enough,
+                "foal: cannot show this delay policy (Delay) as many states of this Optimizer as its sees_optimizer_states "
+                "says, because a parameter of it has fewer; use an optimizer that has them, or see fewer");
+};
+template <class Delay, class Accumulation, bool Possible>
+struct microbatches_have_gradients {
+  static_assert(
+      Possible,
+      "foal: cannot change each microbatch's gradient by this delay policy (Delay) with this Accumulation, because "
+      "the weight gradient of a minibatch is one product there; use foal::accumulate::each, or change the "
+      "minibatch's gradient");
+};
+
+/// What must be true of a trainer's policies together; T has the types: schedule_type, scalar_type and policy<Role>.
+template <
+    class T, class Schedule = typename T::schedule_type, class S = typename T::scalar_type,
+    class Delay = typename T::template policy<role::delay>, class Rate = typename T::template policy<role::learning_rate>,
+    class Versions = typename T::template policy<role::versions>, class Warmup = typename T::template policy<role::warmup>,
+    class Optimizer = typename T::template policy<role::optimizer>,
+    class Accumulation = typename T::template policy<role::accumulation>>
+struct policies_fit
+    : delay_policy_has_an_effect<Schedule, Delay, Schedule::asynchronous || std::is_same_v<Delay, delay::none>>,
       discrepancy_exists<Versions, Delay,
                          !Versions::stashes || !(delay::predicts_forward<Delay, S> || delay::corrects_backward<Delay, S>)>,
+      optimizer_has_states<Delay, Optimizer, delay::sees<Delay>() <= optim::least_states<Optimizer>()>,
+      microbatches_have_gradients<Delay, Accumulation,
+                                  !(delay::changes_microbatches<Delay, S> && accumulate::waits<Accumulation>())>,
       rescheduling_has_an_effect<Schedule, Rate, Schedule::asynchronous || !lr::needs_delay<Rate>>,
-      warmup_has_an_effect<Schedule, Warmup, Schedule::asynchronous || !Warmup::synchronous_phase>,
+      warmup_has_an_effect<Schedule, Warmup, Schedule::asynchronous || !warmup::has_program<Warmup>>,
       versions_fit_the_schedule<Schedule, Versions, Schedule::asynchronous != std::is_same_v<Versions, versions::flush>> {};
 
 }  // namespace foal::lower

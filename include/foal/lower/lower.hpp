@@ -12,13 +12,14 @@
 #include <foal/lower/checks.hpp>
 #include <foal/lower/device.hpp>
 #include <foal/lower/frozen_rows.hpp>
+#include <foal/lower/give_optimizers.hpp>
 #include <foal/lower/policies.hpp>
+#include <foal/lower/policy_values.hpp>
 #include <foal/lower/stage.hpp>
 #include <foal/lower/thunks.hpp>
 #include <foal/model/stages.hpp>
 #include <foal/schedule/generate.hpp>
 #include <foal/schedule/rules/frozen.hpp>
-#include <foal/schedule/rules/synchronous_phase.hpp>
 #include <foal/table/run_tables.hpp>
 
 namespace foal::lower {
@@ -83,77 +84,66 @@ inline phase_table make_phase(std::string name, schedule::program program, bool 
   return phase;
 }
 
-/// Asks an optimizer for the factors of every parameter that it updates. Throws foal::error where they cannot work.
-template <class Optimizer>
-void give_rules(std::vector<stage_table>& stages, Optimizer const& optimizer) {
-  for (std::size_t s = 0; s < stages.size(); ++s) {
-    stages[s].most_rule = {0, 0};
-    for (parameter_row& p : stages[s].parameters) {
-      p.rule = optimizer.rule({stages[s].layers[static_cast<std::size_t>(p.layer)].name, p.what.name, p.what.extent,
-                               p.number, static_cast<int>(s), static_cast<int>(stages.size())});
-      auto const works = [](double factor) { return std::isfinite(factor) && factor >= 0; };
-      require(works(p.rule.rate_factor) && works(p.rule.decay_factor), "cannot update ", p.name,
-              ", because the optimizer's rule gives it the factors ", p.rule.rate_factor, " of the rate and ",
-              p.rule.decay_factor, " of the weight decay; give numbers from 0 up");
-      optim::parameter_rule& most = stages[s].most_rule;
-      most = {std::max(most.rate_factor, p.rule.rate_factor), std::max(most.decay_factor, p.rule.decay_factor)};
-    }
+/// The phase that a warm-up policy wants before the main program's, if any.
+template <class Warmup>
+void add_warmup(run_tables& t, Warmup const& warmup, schedule::program_view main, bool thick) {
+  if constexpr (warmup::has_program<Warmup>) {
+    if (warmup.minibatches <= 0) return;
+    schedule::program program = warmup.program(main);
+    schedule::program_view const view = program.view();
+    if (schedule::verdict const bad = schedule::well_formed(view); !bad) throw error(schedule::text(bad));
+    require(view.size == main.size && !view.asynchronous && view.inference == main.inference, "cannot warm up with ",
+            Warmup::name, ", because its program is of ", view.size.stages, " stages on ", view.size.ranks, " ranks, ",
+            view.asynchronous ? "asynchronous" : "synchronous", ", where a synchronous one of ", main.size.stages, " on ",
+            main.size.ranks, " comes before the schedule; make it from the program that program() is given");
+    for (int r = 0; r < view.size.ranks; ++r)
+      for (schedule::op const& o : view.rank(r))
+        require(t.rank_of[static_cast<std::size_t>(o.stage)] == r, "cannot warm up with ", Warmup::name,
+                ", because its program has stage ", o.stage, " on rank ", r, " and the schedule has it on rank ",
+                t.rank_of[static_cast<std::size_t>(o.stage)], "; leave every stage where it is");
+    char const* name = Warmup::name;
+    if constexpr (requires { Warmup::phase; }) name = Warmup::phase;
+    t.phases.push_back(make_phase(name, std::move(program), false, thick));
   }
 }
 
 }  // namespace detail
 
-/// The values of the policies that tables point to; they must outlive the tables.
-template <class Loss, class Schedule, class Optimizer, class Rate, class Delay, class Warmup, class Clip,
-          class Initialisation>
-struct policy_values {
-  Loss const& loss;
-  Schedule const& schedule;
-  Optimizer const& optimizer;
-  Rate const& rate;
-  Delay const& delay;
-  Warmup const& warmup;
-  Clip const& clip;
-  Initialisation const& initialisation;
-
-  /// Throws the sentence of the first policy whose numbers cannot work.
-  void check() const {
-    auto const ask = [](auto const&... policy) {
-      (..., [&] {
-        if constexpr (requires { policy.check(); }) policy.check();
-      }());
-    };
-    ask(loss, schedule, optimizer, rate, delay, warmup, clip, initialisation);
-  }
-};
-
-/// Tables of Net on the device D in the scalar S, for R ranks and N microbatches; thick: weight gradients
-/// once a minibatch. Throws foal::error where the program of
-/// the schedule, or of the synchronous warm-up, is not sound for these numbers.
-template <model Net, class D, class S, class Versions, class Loss, class Schedule, class Optimizer, class Rate, class Delay,
-          class Warmup, class Clip, class Initialisation>
-run_tables lower(schedule::extent size, bool thick,
-                 policy_values<Loss, Schedule, Optimizer, Rate, Delay, Warmup, Clip, Initialisation> const& values) {
+/// Tables of Net on the device D in the scalar S, for R ranks and N microbatches, with the policies of Values
+/// (policy_values). Throws foal::error where the program of the schedule, or of the warm-up, is not sound for these numbers.
+template <model Net, class D, class S, class Schedule, class Values>
+run_tables lower(Schedule const& schedule, schedule::extent size, Values const& values) {
+  using Optimizer = policy_in<Values, role::optimizer>;
+  using Rate = policy_in<Values, role::learning_rate>;
+  using Delay = policy_in<Values, role::delay>;
+  using Clip = policy_in<Values, role::clip>;
+  using Initialisation = policy_in<Values, role::initialisation>;
+  using Loss = policy_in<Values, role::loss>;
+  constexpr bool thick = accumulate::waits<policy_in<Values, role::accumulation>>();
+  constexpr bool stashes = policy_in<Values, role::versions>::stashes;
+  auto const& optimizer = values.template of<role::optimizer>();
+  auto const& delay = values.template of<role::delay>();
   run_tables t;
   t.model_name = std::string(type_name<Net>());
   t.scalar_bytes = sizeof(S);
   t.device = device_of<D, S>();
   t.policies = policies_of<D, S, Optimizer, Delay>();
-  t.loss_value = &values.loss;
-  t.optimizer_value = &values.optimizer;
-  t.delay_value = &values.delay;
+  t.loss_value = &values.template of<role::loss>();
+  t.optimizer_value = &optimizer;
+  t.delay_value = &delay;
   t.rate = [](void const* self, lr::moment m) { return static_cast<Rate const*>(self)->at(m); };
-  t.rate_value = &values.rate;
+  t.rate_value = &values.template of<role::learning_rate>();
   t.compensates = !std::is_same_v<Delay, delay::none>;
-  if constexpr (requires { values.delay.exact_lag(); }) t.exact_lag = values.delay.exact_lag();
-  t.clips = Clip::clips;
-  if constexpr (Clip::clips) t.clip_norm = values.clip.norm;
+  if constexpr (requires { delay.exact_lag(); }) t.exact_lag = delay.exact_lag();
+  t.clip = clip_of<Clip>();
+  t.clip_value = &values.template of<role::clip>();
   t.initialise = &detail::initialise<S, Initialisation>;
-  t.initialise_value = &values.initialisation;
+  t.initialise_value = &values.template of<role::initialisation>();
 
   values.check();
+  if constexpr (requires { schedule.check(); }) schedule.check();
   auto const& d = Net::description;
-  schedule::program program = schedule::generate(values.schedule, size);
+  schedule::program program = schedule::generate(schedule, size);
   if (schedule::verdict const bad = schedule::well_formed(program.view()); !bad) throw error(schedule::text(bad));
   require(program.size() == size, "cannot train ", size.stages, " stages on ", size.ranks, " ranks with ", size.microbatches,
           " microbatches, because the schedule ", Schedule::name, " built a program for ", program.size().stages, ", ",
@@ -166,12 +156,8 @@ run_tables lower(schedule::extent size, bool thick,
   t.rank_of.assign(static_cast<std::size_t>(size.stages), 0);
   for (int r = 0; r < size.ranks; ++r)
     for (schedule::op const& o : program.view().rank(r)) t.rank_of[static_cast<std::size_t>(o.stage)] = r;
-  if constexpr (Warmup::synchronous_phase)
-    if (values.warmup.minibatches > 0) {
-      t.phases.push_back(
-          detail::make_phase("synchronous warm-up", schedule::synchronous_phase(program.view()), false, thick));
-    }
-  t.phases.push_back(detail::make_phase(Schedule::name, std::move(program), Versions::stashes, thick));
+  detail::add_warmup(t, values.template of<role::warmup>(), program.view(), thick);
+  t.phases.push_back(detail::make_phase(Schedule::name, std::move(program), stashes, thick));
 
   detail::function_collector<D, S> functions;
   Net::visit(functions);
@@ -185,7 +171,10 @@ run_tables lower(schedule::extent size, bool thick,
               " with the schedule ", phase.name,
               ", because a B of the stage runs before the minibatch before it is through (its last B and its U), and what a "
               "tied layer adds up belongs to one minibatch; run them in that order, or do not tie");
-  if constexpr (optim::has_rules<Optimizer>) detail::give_rules(t.stages, values.optimizer);
+  if constexpr (optim::has_rules<Optimizer>) detail::give_rules(t.stages, optimizer);
+  if constexpr (optim::chooses<Optimizer>) detail::choose_optimizers(t.stages, optimizer);
+  detail::place_states(t.stages, t.policies, t.optimizer_value);
+  detail::check_microbatch_gradients(t, split);
   t.loss = loss_of<Loss, D, S>(d.output);
   for (auto const& stage : t.stages)
     for (auto const& l : stage.layers) t.least_samples = std::max(t.least_samples, l.least_samples);

@@ -83,6 +83,7 @@ struct layer_thunks {
 };
 
 /// g / divide * scale, then the delay policy's gradient functor, the optimizer, the delay policy's after_update: one pass.
+/// Sees: so many of the optimizer's states come after the delay policy's own.
 template <class S, class Optimize, class Gradient, class After, bool WithGradient, bool WithAfter>
 struct fused_update {
   Optimize optimize;
@@ -91,16 +92,18 @@ struct fused_update {
   S divide, scale;
 
   // Arrays in the order: w, g, optimizer states..., delay states...
-  template <class... States, std::size_t... O, std::size_t... D>
-  FOAL_HOST_DEVICE void run(std::index_sequence<O...>, std::index_sequence<D...>, S& w, S& g, States&... states) const {
+  template <class... States, std::size_t... O, std::size_t... D, std::size_t... Sees>
+  FOAL_HOST_DEVICE void run(std::index_sequence<O...>, std::index_sequence<D...>, std::index_sequence<Sees...>, S& w, S& g,
+                            States&... states) const {
     S* const all[] = {&w, &states...};
     S* const* const own = all + 1;
     S* const* const delayed = own + sizeof...(O);
     S const before = w;
     S gradient = g / divide * scale;
-    if constexpr (WithGradient) gradient = change(gradient, before, static_cast<S const&>(*delayed[D])...);
+    if constexpr (WithGradient)
+      gradient = change(gradient, before, static_cast<S const&>(*delayed[D])..., static_cast<S const&>(*own[Sees])...);
     optimize(w, gradient, *own[O]...);
-    if constexpr (WithAfter) after(before, static_cast<S>(w), *delayed[D]...);
+    if constexpr (WithAfter) after(before, static_cast<S>(w), *delayed[D]..., static_cast<S const&>(*own[Sees])...);
     g = S(0);
     (void)own;
     (void)delayed;

@@ -55,7 +55,7 @@ class diagnostics : public probe {
     for (bound_stage const& b : stages) {
       state& s = of(b);
       keep(b);
-      s.updates = !b.forward && !b.frozen;
+      s.updates = !b.forward_only && !b.input_gradient_only;
       updating_ += s.updates ? 1 : 0;
       if (fresh_ && !s.updates) fresh_->set(b);
       constexpr long long most_reserved = 4096;  // a list up to this length does not grow while the run is at work
@@ -64,6 +64,9 @@ class diagnostics : public probe {
       s.fresh.reserve(room);
     }
   }
+
+  /// After a pause, in the midst of a phase.
+  void resume_phase(table::source_functions const& source) { source_ = source; }
 
   void before_backward(bound_stage const& b, std::uint32_t m, weight_set read) override {
     if (!sampled(b)) return;

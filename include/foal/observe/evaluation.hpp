@@ -7,6 +7,7 @@
 #include <cmath>
 #include <limits>
 #include <memory>
+#include <span>
 #include <string>
 
 #include <foal/executor/check_source.hpp>
@@ -73,6 +74,13 @@ class evaluator {
     if (state >= 0) t_.device.copy(b.device, at(weights_[s]), b.states[state], bytes(b.table->trained_elements));
     t_.device.copy(b.device, at(buffers_[s]), b.buffers, bytes(b.table->buffer_elements));
     t_.device.synchronise(b.device);
+  }
+
+  /// Where the copies of a stage's weights, or statistics, lie, and how many bytes they are.
+  std::span<std::byte> copies(int stage, bool statistics) const {
+    table::stage_table const& t = t_.stages[static_cast<std::size_t>(stage)];
+    auto const& of = statistics ? buffers_ : weights_;
+    return {at(of[static_cast<std::size_t>(stage)]), bytes(statistics ? t.buffer_elements : t.weight_elements)};
   }
 
   /// A part of a stage's weights, or statistics, as they were copied: to host memory.

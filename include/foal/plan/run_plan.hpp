@@ -37,7 +37,7 @@ struct stage_plan {
 /// The plan of a run, and the sizes that go with it. Allocates nothing.
 class run_plan {
  public:
-  /// worker_of: of each rank, 0 to values.workers - 1, ascending.
+  /// worker_of: of each rank, 0 to values.workers - 1, ascending; -1 of those that another process hosts.
   run_plan(table::run_tables const& tables, table::run_values const& values, std::vector<int> worker_of)
       : tables_(tables),
         values_(values),
@@ -54,6 +54,8 @@ class run_plan {
   memory_plan const& memory() const { return plan_; }
   stage_plan const& stage(std::size_t s) const { return stage_[s]; }
   int worker_of_rank(int rank) const { return worker_of_[static_cast<std::size_t>(rank)]; }
+  /// Whether the unit's memory is here.
+  bool hosts(std::size_t s) const { return worker_of_stage(s) >= 0; }
   int worker_of_stage(std::size_t s) const { return worker_of_[static_cast<std::size_t>(tables_.rank_of[s])]; }
   template <class F>
   int over_phases(F f) const {
@@ -107,15 +109,20 @@ class run_plan {
   std::size_t workspace(std::size_t worker) const { return workspace_[worker]; }
   std::size_t predicted(std::size_t worker) const { return predicted_[worker]; }
   std::size_t extrapolated(std::size_t worker) const { return extrapolated_[worker]; }
+  std::size_t microbatch(std::size_t worker) const { return microbatch_[worker]; }
 
  private:
   void make_plan() {
     std::size_t const workers = static_cast<std::size_t>(values_.workers);
     stage_.resize(tables_.stages.size());
-    std::vector<std::size_t> temporary(workers, 0), predicted(workers, 0), extrapolated(workers, 0);
+    std::vector<std::size_t> temporary(workers, 0), predicted(workers, 0), extrapolated(workers, 0), microbatch(workers, 0);
     for (std::size_t s = 0; s < stage_.size(); ++s) {
       table::stage_table const& t = tables_.stages[s];
       stage_plan& p = stage_[s];
+      if (!hosts(s)) {
+        plan_wires(s, p);
+        continue;
+      }
       int const worker = worker_of_stage(s), number = static_cast<int>(s);
       auto const i = static_cast<std::size_t>(worker);
       auto const add = [&](char const* what, category c, std::size_t n) { return plan_.add(what, c, worker, number, n); };
@@ -125,7 +132,7 @@ class run_plan {
       p.g = add("gradients", category::gradients, trains ? bytes(t.gradient_elements) : 0);
       p.buffers = add("statistics", category::statistics, bytes(t.buffer_elements));
       for (int k = 0; trains && k < tables_.policies.optimizer_states; ++k)
-        p.states[k] = add("optimizer state", category::optimizer, bytes(t.trained_elements));
+        p.states[k] = add("optimizer state", category::optimizer, bytes(t.state_elements[k]));
 
       auto const& last = tables_.phases.back().facts.stage[s];
       bool const again = last.head >= 0;
@@ -143,16 +150,19 @@ class run_plan {
           (tables_.policies.forward_weight != nullptr || (again && tables_.policies.backward_weight != nullptr)))
         predicted[i] = std::max(predicted[i], bytes(t.weight_elements));
 
+      bool const then = tables_.policies.microbatch_gradient != nullptr;  // it reads every weight that F has read
+      if (then) microbatch[i] = std::max(microbatch[i], bytes(t.gradient_elements));
       bool const injected = !tables_.phases.back().program_delays.empty();
       p.history_slots = over_phases([&](table::phase_table const& ph) {
-        return ph.stashes || !ph.program_delays.empty() ? ph.facts.stage[s].version_gap : 0;
+        return ph.stashes || !ph.program_delays.empty() || then ? ph.facts.stage[s].version_gap : 0;
       });
-      p.history_packed = !injected && !again;
+      p.history_packed = !injected && !again && !then;
       p.history =
           add("old weight versions", category::stash,
               static_cast<std::size_t>(p.history_slots) * bytes(p.history_packed ? t.backward_elements : t.weight_elements));
 
-      plan_wires(s, p, worker);
+      plan_wires(s, p);
+      if (s + 1 == stage_.size()) plan_loss(s, p, worker);
       plan_kept(s, p, worker);
       p.lent = plan_lent(tables_, plan_, s, worker);
       if (s + 1 == stage_.size()) {
@@ -161,13 +171,14 @@ class run_plan {
       }
       if (s == 0) p.staging = add("one input sample", category::workspace, largest_input());
       temporary[i] = std::max(temporary[i], add_transient(s, pack_scratch(t, p.scratch)));
-      if (trains) temporary[i] = std::max(temporary[i], trial_bytes(tables_, t));
+      if (trains) temporary[i] = std::max(temporary[i], update_bytes(tables_, t));
     }
     for (int w = 0; w < values_.workers; ++w) {
       auto const i = static_cast<std::size_t>(w);
       temporary_.push_back(plan_.add("temporaries of ops", category::workspace, w, -1, temporary[i]));
       workspace_.push_back(plan_.add("library workspace", category::workspace, w, -1, tables_.device.workspace_bytes));
       predicted_.push_back(plan_.add("weights predicted for F", category::scratch, w, -1, predicted[i]));
+      microbatch_.push_back(plan_.add("gradient of a microbatch", category::gradients, w, -1, microbatch[i]));
       wires_.push_back(plan_.add("wires within the worker", category::wires, w, -1, shared_.place(w)));
       extrapolated_.push_back(plan_.add("weights extrapolated for B", category::scratch, w, -1, extrapolated[i]));
     }
@@ -178,13 +189,19 @@ class run_plan {
   /// in every period for the other to give its slot back.
   int slack(std::size_t s) const { return s > 0 && worker_of_stage(s - 1) != worker_of_stage(s) ? 1 : 0; }
 
+  /// The worker in whose memory a wire into stage `to` lies: the receiver's, or, where another process hosts that, the
+  /// sender's, which keeps there what is to be sent. -1: it does not pass here.
+  int worker_of_wire(std::size_t to, std::size_t from) const {
+    return hosts(to) ? worker_of_stage(to) : worker_of_stage(from);
+  }
+
   // What B or W needs of a wire is a saved activation of the receiving stage; the slot in which it travels is the wire's.
-  void plan_wires(std::size_t s, stage_plan& p, int worker) {
+  void plan_wires(std::size_t s, stage_plan& p) {
     using schedule::op_kind;
-    table::stage_table const& t = tables_.stages[s];
     bool const first = s == 0;
-    int const number = static_cast<int>(s);
-    for (table::wire_entry const& e : t.wire_in) {
+    int const number = static_cast<int>(s), worker = worker_of_wire(s, first ? s : s - 1);
+    if (worker < 0) return;
+    for (table::wire_entry const& e : tables_.stages[s].wire_in) {
       std::size_t const one = wire_bytes(e);
       bool const kept = e.last != until::forward;
       int const needed = slack(s) + over_phases([&](table::phase_table const& ph) {
@@ -215,31 +232,40 @@ class run_plan {
                                                         : plan_ring("activations recomputed by the stage before", worker, s,
                                                                     one, again_slots, std::min(rebuilt, again_slots)));
       p.again_slots.push_back(again_slots);
-      if (!first) {
-        // The gradient of this wire lies with the stage that receives it: the one before.
-        int const back =
-            slots_until(e.gradient_last, slack(s) + over_phases([&](table::phase_table const& ph) {
-                                           auto const& f = ph.facts.stage[s - 1];
-                                           return e.gradient_last == until::W ? f.gradient_kept : f.gradient_transit;
-                                         }));
-        stage_[s - 1].gradients.push_back(
-            e.gradient && e.gradient_last != until::W && within(s, back)
-                ? share(worker, {op_kind::B, number}, {op_kind::B, number - 1}, one)
-                : plan_ring("gradients from the stage after", worker_of_stage(s - 1), s - 1, e.gradient ? one : 0, back, 0));
-        stage_[s - 1].gradient_slots.push_back(back);
-      }
+      if (!first) plan_gradient(s, e);
     }
-    if (s + 1 == stage_.size()) {
-      auto const& loss = t.tensors[static_cast<std::size_t>(t.loss_gradient_tensor)];
-      int const slots = slots_until(loss.last, over_phases([&](table::phase_table const& ph) {
-                                      auto const& f = ph.facts.stage[s];
-                                      return loss.last == until::W ? f.gradient_kept : f.gradient_transit;
-                                    }));
-      p.gradients.push_back(loss.last != until::W && slots == 1
-                                ? share(worker, {op_kind::F, number}, {op_kind::B, number}, tensor_bytes(loss))
-                                : plan_ring("gradient of the loss", worker, s, tensor_bytes(loss), slots, 0));
-      p.gradient_slots.push_back(slots);
-    }
+  }
+
+  /// The gradient of an entry of the wire into a stage lies with the stage that receives it: the one before.
+  void plan_gradient(std::size_t s, table::wire_entry const& e) {
+    using schedule::op_kind;
+    int const number = static_cast<int>(s), worker = worker_of_wire(s - 1, s);
+    std::size_t const one = wire_bytes(e);
+    int const back =
+        slots_until(e.gradient_last, slack(s) + over_phases([&](table::phase_table const& ph) {
+                                       auto const& f = ph.facts.stage[s - 1];
+                                       return e.gradient_last == until::W ? f.gradient_kept : f.gradient_transit;
+                                     }));
+    stage_[s - 1].gradients.push_back(
+        e.gradient && e.gradient_last != until::W && within(s, back)
+            ? share(worker, {op_kind::B, number}, {op_kind::B, number - 1}, one)
+            : plan_ring("gradients from the stage after", worker, s - 1, e.gradient ? one : 0, back, 0));
+    stage_[s - 1].gradient_slots.push_back(back);
+  }
+
+  void plan_loss(std::size_t s, stage_plan& p, int worker) {
+    using schedule::op_kind;
+    int const number = static_cast<int>(s);
+    table::stage_table const& t = tables_.stages[s];
+    auto const& loss = t.tensors[static_cast<std::size_t>(t.loss_gradient_tensor)];
+    int const slots = slots_until(loss.last, over_phases([&](table::phase_table const& ph) {
+                                    auto const& f = ph.facts.stage[s];
+                                    return loss.last == until::W ? f.gradient_kept : f.gradient_transit;
+                                  }));
+    p.gradients.push_back(loss.last != until::W && slots == 1
+                              ? share(worker, {op_kind::F, number}, {op_kind::B, number}, tensor_bytes(loss))
+                              : plan_ring("gradient of the loss", worker, s, tensor_bytes(loss), slots, 0));
+    p.gradient_slots.push_back(slots);
   }
 
   /// The wire into a stage holds one microbatch, and one worker writes and reads it.
@@ -315,7 +341,7 @@ class run_plan {
   memory_plan plan_;
   shared_wires shared_;
   std::vector<stage_plan> stage_;
-  std::vector<std::size_t> temporary_, workspace_, predicted_, extrapolated_, wires_;
+  std::vector<std::size_t> temporary_, workspace_, predicted_, extrapolated_, microbatch_, wires_;
 };
 
 }  // namespace foal::executor

@@ -20,16 +20,18 @@ class shared_wires {
     int stage = 0;
   };
 
-  /// worker_of: of each rank.
+  /// worker_of: of each rank; -1: another process's.
   shared_wires(table::run_tables const& tables, std::vector<int> const& worker_of, int workers, int microbatches)
       : microbatches_(microbatches) {
     for (table::phase_table const& phase : tables.phases) {
       schedule::program program = phase.program;
       schedule::program_view const view = program.view();
       auto& lists = phases_.emplace_back(static_cast<std::size_t>(workers));
-      for (int r = 0; r < view.size.ranks; ++r)
-        for (schedule::op const& o : view.rank(r))
-          lists[static_cast<std::size_t>(worker_of[static_cast<std::size_t>(r)])].push_back({o, r});
+      for (int r = 0; r < view.size.ranks; ++r) {
+        int const worker = worker_of[static_cast<std::size_t>(r)];
+        if (worker < 0) continue;
+        for (schedule::op const& o : view.rank(r)) lists[static_cast<std::size_t>(worker)].push_back({o, r});
+      }
       for (auto& list : lists)
         std::stable_sort(list.begin(), list.end(), [](listed const& a, listed const& b) {
           return std::tuple(a.what.slot, a.rank, a.what.lane) < std::tuple(b.what.slot, b.rank, b.what.lane);

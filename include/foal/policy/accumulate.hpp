@@ -1,9 +1,27 @@
 // When weight gradients are computed: with every microbatch, or once for the whole minibatch.
 #pragma once
 
+#include <concepts>
+
 #include <foal/core/role.hpp>
 
 namespace foal::accumulate {
+
+/// Needs: role = foal::role::accumulation; static constexpr bool waits: W of a minibatch is done with its last microbatch,
+/// for all of them at once; else with each.
+template <class P>
+concept accumulation = requires {
+  { P::waits } -> std::convertible_to<bool>;
+};
+
+/// False where it is none: that is said elsewhere.
+template <class P>
+constexpr bool waits() {
+  if constexpr (accumulation<P>)
+    return P::waits;
+  else
+    return false;
+}
 
 /// Every microbatch adds its own: N thin products, and every gradient is read and written N times.
 struct each {

@@ -46,6 +46,12 @@ struct int8 {
   static constexpr bool converts = true;
   bool feedback_forward = false;
   bool feedback_backward = false;
+
+  template <class F>
+  constexpr void numbers(F&& f) const {
+    f("feedback_forward", feedback_forward);
+    f("feedback_backward", feedback_backward);
+  }
 };
 
 }  // namespace foal::wire

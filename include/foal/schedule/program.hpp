@@ -13,33 +13,9 @@
 
 #include <foal/core/error.hpp>
 #include <foal/schedule/op.hpp>
+#include <foal/schedule/placement.hpp>
 
 namespace foal::schedule {
-
-/// What a generator is asked for.
-struct extent {
-  int stages = 1;        ///< S
-  int ranks = 1;         ///< R
-  int microbatches = 1;  ///< N, per minibatch
-
-  constexpr bool operator==(extent const&) const = default;
-};
-
-/// Rounds towards minus infinity, as relative microbatch numbers (which may be negative) need it. b > 0, any a.
-constexpr int floor_div(int a, int b) { return a / b - (a % b < 0 ? 1 : 0); }
-constexpr int floor_mod(int a, int b) { return a % b + (a % b < 0 ? b : 0); }
-
-/// Contiguous placement: the first S mod R ranks host one stage more.
-constexpr int contiguous_rank(extent e, int stage) {
-  int const base = e.stages / e.ranks, rest = e.stages % e.ranks;
-  return stage < rest * (base + 1) ? stage / (base + 1) : rest + (stage - rest * (base + 1)) / base;
-}
-
-/// The lowest stage that contiguous placement puts on `rank`; first_stage(e, R) is S.
-constexpr int first_stage(extent e, int rank) {
-  int const base = e.stages / e.ranks, rest = e.stages % e.ranks;
-  return rank * base + (rank < rest ? rank : rest);
-}
 
 /// What the backward of a stage is for: nothing (there is none), the gradient of its input alone (its weights are frozen),
 /// or its weights' gradients as well.
@@ -62,6 +38,8 @@ struct program_view {
   /// Empty (both everywhere), or per stage what its backward is for; none only below all others.
   std::span<gradients const> wants{};
   bool inference = false;  ///< F alone: no stage has a backward
+  /// Clipping by the global norm: every U waits for the gradients of all stages.
+  bool global_norm = false;
 
   constexpr gradients wanted(int stage) const {
     if (inference) return gradients::none;
@@ -130,6 +108,7 @@ class program {
   constexpr void recompute(std::vector<int> heads) { recompute_ = std::move(heads); }
   constexpr void wants(std::vector<gradients> of_stages) { wants_ = std::move(of_stages); }
   constexpr void inference(bool forward_alone) { inference_ = forward_alone; }
+  constexpr void global_norm(bool clips) { global_norm_ = clips; }
   constexpr extent size() const { return size_; }
   /// Throws foal::error where there is no such rank.
   constexpr std::vector<op>& list(int rank) {
@@ -174,13 +153,13 @@ class program {
       }
       sealed_ = true;
     }
-    return {size_, period_, asynchronous_, ops_, begin_, delays_, recompute_, wants_, inference_};
+    return {size_, period_, asynchronous_, ops_, begin_, delays_, recompute_, wants_, inference_, global_norm_};
   }
 
  private:
   extent size_{};
   int period_ = 0;
-  bool asynchronous_ = false, sealed_ = false, inference_ = false;
+  bool asynchronous_ = false, sealed_ = false, inference_ = false, global_norm_ = false;
   std::vector<std::vector<op>> lists_;
   std::vector<op> ops_;
   std::vector<int> begin_;

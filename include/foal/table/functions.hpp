@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include <foal/layer/loss/result.hpp>
+#include <foal/policy/clip.hpp>
 #include <foal/policy/delay/concept.hpp>
 #include <foal/policy/optim/concept.hpp>
 #include <foal/table/stage_table.hpp>
@@ -69,8 +70,6 @@ struct loss_functions {
   bool has_accuracy = true;      ///< it counts correct targets
 };
 
-inline constexpr int most_states = 4;
-
 /// U for one parameter: n elements.
 struct update_call {
   void* device = nullptr;
@@ -82,7 +81,9 @@ struct update_call {
   void* states[most_states]{};        ///< the optimizer's
   void* delay_states[most_states]{};  ///< the delay policy's; null where the parameter has none
   bool compensate = false;            ///< the delay policy acts
-  double divide = 1, scale = 1;       ///< gradient = g / divide * scale (clipping)
+  shape extent{};
+  void* scratch = nullptr;       ///< parameter_row::update_scratch bytes
+  double divide = 1, scale = 1;  ///< gradient = g / divide * scale (clipping)
   double rate = 0;
   optim::parameter_rule rule{};
   long long update = 1;  ///< the stage's own count, from 1
@@ -101,17 +102,47 @@ struct weight_call {
   std::size_t n = 0;
   void const* w = nullptr;
   void* delay_states[most_states]{};
+  void* seen[most_states]{};  ///< the optimizer's states that the policy sees
   void* u = nullptr;
   delay::moment moment{};
 };
 
-struct policy_functions {
+/// sum += f(g, w, then, states...) for one parameter: what a microbatch adds to the gradient.
+struct gradient_call : weight_call {
+  void const* g = nullptr;     ///< the microbatch's
+  void const* then = nullptr;  ///< the weights that its F has read
+  void* sum = nullptr;
+  bool compensate = false;  ///< the delay policy acts; else sum += g
+};
+
+/// What the gradient is multiplied by, given its norm over `over`; null where nothing is clipped.
+struct clip_functions {
+  clip::scope over = clip::scope::none;
+  double (*scale)(void const* policy, double norm) = nullptr;
+};
+
+/// Most optimizers that one policy is made of.
+inline constexpr int most_optimizers = 4;
+
+struct optimizer_functions {
   void (*update)(update_call const&) = nullptr;
   /// Turns bounds before an update into bounds after it; true: it leaves every number finite. Null: no bounds are known.
   bool (*bound)(update_call const&, update_bounds&) = nullptr;
-  void (*forward_weight)(weight_call const&) = nullptr;   ///< null: F reads the weights as they are
-  void (*backward_weight)(weight_call const&) = nullptr;  ///< null: B reads the weights as they are
+  int states = 0;
+  bool whole = false;  ///< it takes a parameter as a whole: extent, scratch and sizes of states count
+  void const* (*part)(void const* policy) = nullptr;  ///< its value within the policy's
+  long long (*state_size)(void const* part, int state, shape extent) = nullptr;
+  std::size_t (*scratch_bytes)(void const* part, shape extent) = nullptr;
+};
+
+struct policy_functions {
+  optimizer_functions optimizer[most_optimizers];
+  int optimizers = 1;
+  void (*forward_weight)(weight_call const&) = nullptr;         ///< null: F reads the weights as they are
+  void (*backward_weight)(weight_call const&) = nullptr;        ///< null: B reads the weights as they are
+  void (*microbatch_gradient)(gradient_call const&) = nullptr;  ///< null: gradients of microbatches are added as they are
   int optimizer_states = 0, delay_states = 0;
+  int delay_sees = 0;            ///< so many of the optimizer's states
   bool delay_needs_lag = false;  ///< it acts only where B reads other weights than its F did
   bool delay_on_all = false;     ///< its states belong to every parameter, not only to those that B reads
 };

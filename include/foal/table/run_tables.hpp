@@ -44,8 +44,8 @@ struct run_tables {
   void const* rate_value = nullptr;
   bool compensates = false;  ///< the delay policy does something
   bool exact_lag = false;
-  bool clips = false;
-  double clip_norm = 0;
+  clip_functions clip;
+  void const* clip_value = nullptr;
   bool thick = false;  ///< weight gradients once a minibatch
   int least_samples = 1;
   void (*initialise)(parameter_row const&, std::uint64_t seed, void const* policy, void* host_to) = nullptr;

@@ -13,6 +13,9 @@ namespace foal::table {
 /// Most parameters, buffers or kept entries of one layer (foal::list holds as many).
 inline constexpr int most = 4;
 
+/// Most arrays that an optimizer, or a delay policy, has beside a parameter.
+inline constexpr int most_states = 4;
+
 /// Most entries of one wire: the activations and the open skips.
 inline constexpr int most_wires = 8;
 
@@ -135,7 +138,10 @@ struct parameter_row {
   long long offset = 0, size = 0;
   long long backward_offset = -1;  ///< place among the parameters that B reads at another version; -1: none
   ownership kind = ownership::trained;
-  optim::parameter_rule rule{};    ///< the optimizer's for it
+  int optimizer = 0;                                                 ///< which of the policy's optimizers updates it
+  optim::parameter_rule rule{};                                      ///< the optimizer's for it
+  long long state_offset[most_states]{}, state_size[most_states]{};  ///< in the stage's arrays of states
+  std::size_t update_scratch = 0;                                    ///< bytes that U needs
   int home_stage = -1, home = -1;  ///< borrowed, or tied within the stage: stage and number of the parameter that is shared
 };
 
@@ -174,10 +180,11 @@ struct stage_table {
   /// Parameters lie in the order trained, borrowed, frozen: the first so many elements are trained, or have a gradient.
   long long weight_elements = 0, trained_elements = 0, gradient_elements = 0;
   long long backward_elements = 0, buffer_elements = 0;
-  shape output{};                     ///< of the last stage: what the loss gets
-  int output_tensor = -1;             ///< of the last stage
-  int loss_gradient_tensor = -1;      ///< of the last stage
-  optim::parameter_rule most_rule{};  ///< no factor of a parameter's is above its
+  long long state_elements[most_states]{};  ///< of the optimizer's states
+  shape output{};                           ///< of the last stage: what the loss gets
+  int output_tensor = -1;                   ///< of the last stage
+  int loss_gradient_tensor = -1;            ///< of the last stage
+  optim::parameter_rule most_rule{};        ///< no factor of a parameter's is above its
   long long flops = 0;
   bool converts = false;  ///< some tensors are stored in another type: the steps widen and narrow them
 

@@ -5,22 +5,24 @@
 #include <atomic>
 #include <memory>
 #include <new>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include <foal/executor/copy_distance.hpp>
 #include <foal/observe/diagnostics.hpp>
 #include <foal/observe/hook.hpp>
+#include <foal/trainer/check_request.hpp>
 #include <foal/trainer/run_teller.hpp>
-#include <foal/trainer/usage.hpp>
+#include <foal/trainer/run_weights.hpp>
 
 namespace foal::executor {
 
-class engine {
+class engine : public run_weights {
  public:
   /// tables is kept by reference. Throws foal::error when values cannot work; everything is allocated here.
-  engine(table::run_tables const& tables, table::run_values values, bool threaded, std::vector<int> worker_of)
-      : t_(tables), v_(values), threaded_(threaded), memory_(tables, v_, std::move(worker_of)) {
-    if (v_.evaluation) evaluator_ = std::make_unique<evaluator>(t_, v_);
+  engine(table::run_tables const& tables, table::run_values const& values, driver by, std::vector<int> worker_of)
+      : run_weights(tables, values, std::move(worker_of)), driver_(by) {
     if (t_.hook.after_update != nullptr) {
       hook_ = std::make_unique<hook_probe>(t_, v_.workers, memory_.stages());
       hook_->divide_by(v_.microbatches);
@@ -30,28 +32,87 @@ class engine {
       diagnostics_ = std::make_unique<diagnostics>(t_, v_);
       probes_.push_back(diagnostics_.get());
     }
-    initialise();
   }
-  engine(engine const&) = delete;
-  engine& operator=(engine const&) = delete;
 
-  run_memory const& memory() const { return memory_; }
-  evaluator const* evaluation() const { return evaluator_.get(); }
-  table::run_values const& values() const { return v_; }
   /// Bytes of the copies that a hook and diagnostics look at.
   std::size_t diagnostics_bytes() const {
     return (hook_ ? hook_->plan().bytes() : 0) + (diagnostics_ ? diagnostics_->bytes() : 0);
   }
-  /// That every stage has had, before the run at work; in a callback of an evaluation, those of what was evaluated.
-  long long updates() const { return usage_.answers() ? usage_.update() : updates_.load(); }
-  std::vector<bound_stage> const& stages() const { return memory_.stages(); }
 
   /// Trains for request.minibatches more minibatches; `warmup` of the run's first ones belong to the first phase of two.
   run_result run(run_request const& request, long long warmup) {
     usage::working const guard(usage_, "run");
+    require(!paused_,
+            "cannot begin to train, because this run is paused and its stages stand at different ops; let it go on "
+            "with resume() before");
+    return guarded([&] { return train(begun(request, warmup), request, false); });
+  }
+  /// Goes on with the run() that paused; of the request's minibatches, evaluate_every and loss_every those of that run
+  /// count. Samples must be the same.
+  run_result resume(run_request const& request) {
+    usage::working const guard(usage_, "resume");
+    require(paused_.has_value(), "cannot resume, because no run is paused; give run() a .pause, or restore() a cut");
+    return guarded([&] { return train(*std::exchange(paused_, std::nullopt), request, true); });
+  }
+  bool paused() const { return paused_.has_value(); }
+
+  /// What a paused run needs to go on, here or in another engine of the same tables with any number of workers.
+  run_cut cut() {
+    usage::working const guard(usage_, "copy a cut");
+    require(paused_.has_value(), "cannot copy a cut, because no run is paused; give run() a .pause");
+    run_cut all;
+    all.run = *paused_;
+    table::phase_table const& phase = t_.phases[static_cast<std::size_t>(all.run.at.phase)];
+    schedule::program program = phase.program;
+    schedule::program_view const view = program.view();
+    long long const total = std::min(minibatches_of(all.run), all.run.cut) * v_.microbatches;
+    copy_out(all, memory_, t_, done_ops(phase, view, all.run.at.key, total, t_.thick), copies());
+    return all;
+  }
+  /// Stands where another engine's run paused: resume() goes on from there. Throws foal::error where that is another run.
+  void restore(run_cut const& from) {
+    usage::working const guard(usage_, "restore a cut");
+    require(diagnostics_ == nullptr,
+            "cannot restore a cut with .diagnostics, because they compare with weights from before it; "
+            "leave them out");
+    require(from.run.at.phase >= 0 && from.run.at.phase < static_cast<int>(t_.phases.size()), "cannot go on in phase ",
+            from.run.at.phase, ", because this run has ", t_.phases.size(), "; make it with the same warm-up");
+    copy_in(from, memory_, t_, copies());
+    updates_ = from.run.updates;
+    evaluations_done_ = from.run.evaluations_done;
+    copies_made_ = from.run.copies_made;
+    failed_ = false;
+    paused_ = from.run;
+  }
+
+  /// Updates between evaluations of a run of so many minibatches, at least.
+  long long least_evaluation_distance(long long minibatches, long long warmup) const {
+    if (updates_ + minibatches <= std::max<long long>(updates_, t_.phases.size() > 1 ? warmup : 0)) return 1;
+    return distance(t_.phases.back(), schedule::program(t_.phases.back().program).view()).least;
+  }
+
+  /// Evaluates the weights as they are, or one of the optimizer's states in their place. Not while run() is at work.
+  evaluation_result evaluate(table::evaluation_source const& source, int state = -1) {
+    usage::working const guard(usage_, "evaluate");
+    flushed_denormals const flushed;  // as evaluations during a run
+    require(!paused_,
+            "cannot evaluate, because this run is paused and its stages stand at different updates; resume it, and "
+            "evaluate when it is done");
+    require(evaluator_ != nullptr, "cannot evaluate, because the run was made with .evaluation = false; make it with true");
+    if (state >= 0) check_average();
+    for (bound_stage& b : memory_.stages()) evaluator_->copy(b, state);
+    evaluation_result const result = evaluator_->run(source, updates_);
+    if (!evaluator_->misfit().empty()) throw error(evaluator_->misfit());
+    return result;
+  }
+
+ private:
+  /// f(), or a sentence where the memory for lists of ops is not there.
+  template <class F>
+  run_result guarded(F f) {
     driven_ = false;
     try {
-      return train(request, warmup);
+      return f();
     } catch (std::bad_alloc const&) {
       if (driven_) throw;  // by the source, or by a callback
       std::size_t const ops = t_.stages.size() * (3 * static_cast<std::size_t>(v_.microbatches) + 1);
@@ -61,131 +122,61 @@ class engine {
     }
   }
 
-  /// Updates between evaluations of a run of so many minibatches, at least.
-  long long least_evaluation_distance(long long minibatches, long long warmup) const {
-    if (updates_ + minibatches <= std::max<long long>(updates_, t_.phases.size() > 1 ? warmup : 0)) return 1;
-    schedule::program program = t_.phases.back().program;
-    return distance(t_.phases.back(), program.view()).least;
+  /// The state of a run that begins.
+  run_state begun(run_request const& request, long long warmup) const {
+    check_request(request, v_);
+    run_state run;
+    run.begin = updates_;
+    run.end = updates_ + request.minibatches;
+    run.warmup = warmup;
+    run.evaluate_every = request.evaluate_every;
+    run.evaluations_before = evaluations_done_;
+    run.loss_every = request.loss_every;
+    check_copies(request, warmup);
+    return run;
+  }
+  /// Of the phase that a run is in, or begins.
+  long long minibatches_of(run_state const& run) const {
+    return (run.at.phase + 1 < static_cast<int>(t_.phases.size()) ? std::min(run.end, run.warmup) : run.end) - updates_;
   }
 
-  /// Evaluates the weights as they are, or one of the optimizer's states in their place. Not while run() is at work.
-  evaluation_result evaluate(table::evaluation_source const& source, int state = -1) {
-    usage::working const guard(usage_, "evaluate");
-    flushed_denormals const flushed;  // as evaluations during a run
-    require(evaluator_ != nullptr, "cannot evaluate, because the run was made with .evaluation = false; make it with true");
-    if (state >= 0) check_average();
-    for (bound_stage& b : memory_.stages()) evaluator_->copy(b, state);
-    evaluation_result const result = evaluator_->run(source, updates_);
-    if (!evaluator_->misfit().empty()) throw error(evaluator_->misfit());
-    return result;
-  }
-
-  /// A parameter (or buffer) of a stage. Throws foal::error where there is none.
-  table::parameter_row const& row(int stage, std::size_t which, bool buffer = false) const {
-    return row_of(t_, stage, which, buffer);
-  }
-
-  /// Copies one parameter (or buffer) to host memory of size * scalar_bytes bytes; a tied one is its home's. In a callback
-  /// of an evaluation, on its thread, as it was evaluated; not while run() is at work otherwise.
-  void read(int stage, table::parameter_row const& p, void* to, bool buffer = false) const {
-    place const at = place_of(stage, p);
-    if (usage_.answers()) return evaluator_->read(at.stage->number, buffer, at.offset, at.bytes, to);
-    usage::reading const guard(usage_, "read weights");
-    t_.device.copy_out(at.stage->device, to, (buffer ? at.stage->buffers : at.stage->w) + at.offset, at.bytes);
-  }
-  /// Copies one of the optimizer's states of a parameter that is trained: the average, which needs an update.
-  void read_average(int stage, table::parameter_row const& p, int state, void* to) const {
-    require(!usage_.answers(),
-            "cannot read averaged weights now, because this trainer is at work and an evaluation has a copy of the weights "
-            "alone; do it when the fit is done, or read the weights that were evaluated");
-    usage::reading const guard(usage_, "read averaged weights");
-    check_average();
-    place const at = place_of(stage, p);
-    t_.device.copy_out(at.stage->device, to, at.stage->states[state] + at.offset, at.bytes);
-  }
-  /// Sets one parameter (or buffer) from host memory; a tied one is its home's. Not while run() is at work.
-  void write(int stage, table::parameter_row const& p, void const* from, bool buffer = false) {
-    usage::working const guard(usage_, "set weights");
-    place const at = place_of(stage, p);
-    t_.device.copy_in(at.stage->device, (buffer ? at.stage->buffers : at.stage->w) + at.offset, from, at.bytes);
-  }
-
- private:
-  struct place {
-    bound_stage const* stage;
-    std::size_t offset, bytes;
-  };
-  /// Where a parameter (or buffer) is kept.
-  place place_of(int stage, table::parameter_row const& p) const {
-    if (p.home_stage >= 0) {
-      auto const& home = memory_.stages()[static_cast<std::size_t>(p.home_stage)];
-      return place_of(p.home_stage, home.table->parameters[static_cast<std::size_t>(p.home)]);
-    }
-    return {&memory_.stages()[static_cast<std::size_t>(stage)], static_cast<std::size_t>(p.offset) * t_.scalar_bytes,
-            static_cast<std::size_t>(p.size) * t_.scalar_bytes};
-  }
-
-  void check_average() const {
-    require(updates_ > 0, "cannot give averaged weights, because the first update begins the average and there were ",
-            updates_.load(), " updates; train first");
-  }
-
-  void initialise() {
-    std::vector<std::byte> host;
-    for (bound_stage& b : memory_.stages()) {
-      for (bool buffer : {false, true})
-        for (table::parameter_row const& p : buffer ? b.table->buffers : b.table->parameters) {
-          if (p.home_stage >= 0) continue;
-          host.resize(static_cast<std::size_t>(p.size) * t_.scalar_bytes);
-          t_.initialise(p, v_.seed, t_.initialise_value, host.data());
-          write(b.number, p, host.data(), buffer);
-        }
-      t_.device.synchronise(b.device);
-    }
-  }
-
-  run_result train(run_request const& request, long long warmup) {
-    require(request.traces == nullptr || request.traces->workers() >= v_.workers, "cannot trace ", v_.workers,
-            " workers, because the trace has ", request.traces == nullptr ? 0 : request.traces->workers(),
-            " buffers; make it with one for each");
+  run_result train(run_state run, run_request const& request, bool resumes) {
+    check_traces(request, v_);
     require(!failed_,
             "cannot train on, because this run diverged or was ended by an exception, and its stages stand at "
             "different updates; make a new trainer");
-    // Rings count microbatches of one call modulo 2^32, and distances must stay below half of that.
-    require(request.minibatches >= 0 && request.minibatches <= std::numeric_limits<std::int32_t>::max() / v_.microbatches,
-            "cannot train for ", request.minibatches, " minibatches of ", v_.microbatches,
-            " microbatches in one call, because "
-            "it counts up to ",
-            std::numeric_limits<std::int32_t>::max(), " microbatches; ask for 0 or more, in several calls");
-    run_result result;
-    run_losses losses(updates_ * v_.microbatches, request.minibatches * v_.microbatches,
-                      request.loss_every * v_.microbatches, request.every_loss);
-    run_teller teller(request, losses);
-    run_begin_ = updates_ * v_.microbatches;
-    beside_ = nullptr;
-    evaluations_before_ = evaluations_done_.load();
-    require(
-        request.evaluate_every == 0 || evaluator_ != nullptr,
-        "cannot evaluate during training, because the run was made with .evaluation = false and its memory plan has no room "
-        "for copies of the weights; make it with .evaluation = true");
     auto const begin = std::chrono::steady_clock::now();
-    long long const end = updates_ + request.minibatches;
-    check_copies(request, warmup);
-    auto const goes_on = [&] { return !result.diverged && !result.ended && beside_ == nullptr; };
-    if (t_.phases.size() > 1 && updates_ < warmup)
-      run_phase(0, std::min(end, warmup) - updates_, warmup, request, result, losses, teller);
-    if (goes_on() && updates_ < end)
-      run_phase(t_.phases.size() - 1, end - updates_, warmup, request, result, losses, teller);
+    long long const n = v_.microbatches, before = run.losses;
+    run_result result;
+    run_losses losses(run.begin * n, (run.end - run.begin) * n, run.loss_every * n, request.every_loss, before,
+                      run.open_loss);
+    run_teller teller(request, losses);
+    beside_ = nullptr;
+    while (updates_ < run.end && !result.diverged && !result.ended && !result.paused && beside_ == nullptr) {
+      run.at.phase = t_.phases.size() > 1 && updates_ < run.warmup ? 0 : static_cast<int>(t_.phases.size()) - 1;
+      run_phase(run, request, std::exchange(resumes, false), result, losses, teller);
+    }
+    if (result.paused) {
+      run.losses = losses.count();
+      run.open_loss = losses.open();
+      paused_ = run;
+    }
     if (beside_ != nullptr) std::rethrow_exception(std::exchange(beside_, nullptr));
     result.microbatches = losses.count();
     result.losses = losses.take_each();
-    if (result.ended) result.losses.resize(std::min(result.losses.size(), static_cast<std::size_t>(result.microbatches)));
+    if (result.ended || result.paused)
+      result.losses.resize(std::min(result.losses.size(), static_cast<std::size_t>(result.microbatches - before)));
     with_memory("report on this run, which has made its updates", losses.sum_bytes(), [&] {
       result.sums = losses.sums();
-      if (diagnostics_) result.diagnostics = diagnostics_->take();
+      if (diagnostics_ && !result.paused) result.diagnostics = diagnostics_->take();
     });
     result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     return result;
+  }
+
+  detail::copies_of copies() const {
+    if (evaluator_ == nullptr) return {};
+    return [this](int stage, bool statistics) { return evaluator_->copies(stage, statistics); };
   }
 
   copy_distance distance(table::phase_table const& phase, schedule::program_view view) const {
@@ -199,51 +190,36 @@ class engine {
   void check_copies(run_request const& request, long long warmup) const {
     bool const fresh = diagnostics_ != nullptr && diagnostics_->computes_fresh();
     if (request.evaluate_every == 0 && !fresh) return;
-    long long const least = least_evaluation_distance(request.minibatches, warmup);
-    require(request.evaluate_every == 0 || request.evaluate_every >= least, "cannot evaluate every ", request.evaluate_every,
-            " updates, because the stages of ", t_.phases.back().name, " are up to ", least - 1,
-            " updates apart and keep one copy of their weights for evaluations; "
-            "evaluate at most every ",
-            least, " updates");
-    require(!fresh || diagnostics_->every() >= least, "cannot compute fresh gradients every ", v_.diagnostics.every,
-            " updates, because the stages of ", t_.phases.back().name, " are up to ", least - 1,
-            " updates apart and keep one copy of their weights for it; take diagnostics at most every ", least, " updates");
+    check_distances(request.evaluate_every, fresh ? diagnostics_->every() : 0,
+                    least_evaluation_distance(request.minibatches, warmup), t_.phases.back().name);
   }
 
-  void run_phase(std::size_t number, long long minibatches, long long warmup, run_request const& request, run_result& result,
-                 run_losses& losses, run_teller& teller) {
-    table::phase_table const& phase = t_.phases[number];
-    bool const last = number + 1 == t_.phases.size();
+  /// Runs the phase that a run is in to its end, or to where it is cut.
+  void run_phase(run_state& run, run_request const& request, bool resumes, run_result& result, run_losses& losses,
+                 run_teller& teller) {
+    table::phase_table const& phase = t_.phases[static_cast<std::size_t>(run.at.phase)];
     schedule::program program = phase.program;
     schedule::program_view const view = program.view();
-    memory_.reset_phase(phase, phase.program_delays);
-    for (bound_stage& b : memory_.stages()) {
-      b.asynchronous = last && view.asynchronous;
-      b.phase_updates = t_.phases.size() > 1 ? warmup : 0;
-    }
-    prepare_evaluations(request, view);
-    if (diagnostics_) diagnostics_->begin_phase(memory_.stages(), request.source, minibatches);
+    enter(run, request, phase, view, resumes);
     stage_ops const ops(t_, v_, request.source, memory_.host_targets(), probes_);
-    phase_state shared;
+    phase_state shared(view);
     shared.tables = &t_;
     shared.ops = &ops;
     shared.stages = &memory_.stages();
     shared.bells = &memory_.bells();
-    shared.period = view.period;
     shared.microbatches = v_.microbatches;
-    shared.ranks = view.size.ranks;
-    for (schedule::op const& o : view.ops) shared.lanes = std::max(shared.lanes, o.lane + 1);
-    shared.minibatches = minibatches;
-    shared.periods = minibatches + phase.facts.periods_after;
+    shared.minibatches = minibatches_of(run);
+    shared.periods = shared.minibatches + phase.facts.periods_after;
     shared.first_microbatch = updates_ * v_.microbatches;
-    long long const before = shared.first_microbatch - run_begin_;
     shared.losses = &losses;
     shared.most_begun = most_begun(t_, view);
     after_update_ = distance(phase, view).after;
-    admit(request, shared);
+    if (resumes) go_on(run, phase, view, shared);
+    if (request.pause && request.pause->phase == run.at.phase) shared.stop_at = request.pause->key;
+    admit(run, request, shared);
     shared.watch = request.watch;
-    shared.evaluate_every = request.evaluate_every;
-    shared.evaluate_from = run_begin_ / v_.microbatches;
+    shared.evaluate_every = run.evaluate_every;
+    shared.evaluate_from = run.begin;
     shared.copy_for_evaluation = [](void* self, bound_stage& b, long long) {
       static_cast<engine*>(self)->evaluator_->copy(b);
     };
@@ -251,18 +227,11 @@ class engine {
     shared.evaluations_done = &evaluations_done_;
     shared.copies_made = &copies_made_;
 
-    std::vector<worker> workers;
-    workers.reserve(static_cast<std::size_t>(v_.workers));
-    for (int w = 0; w < v_.workers; ++w) {
-      std::vector<int> ranks;
-      for (int r = 0; r < view.size.ranks; ++r)
-        if (memory_.worker_of_rank(r) == w) ranks.push_back(r);
-      workers.emplace_back(shared, view, ranks, w);
-      if (request.traces != nullptr) workers.back().trace(&(*request.traces)[w]);
-    }
+    std::vector<worker> workers = make_workers(request, shared, view);
     bool calls = true;  // until one throws
-    auto const service = [&] {
-      evaluate_pending(request, result, teller, shared);
+    long long const before = shared.first_microbatch - run.begin * v_.microbatches;
+    auto const serve = [&] {
+      evaluate_pending(run, request, result, teller, shared);
       if (calls) try {
           teller.sums();
           teller.progress(before + shared.microbatches_done.load(std::memory_order_relaxed), ops);
@@ -273,23 +242,61 @@ class engine {
         }
     };
     driven_ = true;
-    if (threaded_) {
-      drive_threads(workers, memory_.bells(), v_.pin, request.disturb, service);
-    } else {
-      failed_ = true;  // unless it comes back
-      drive_alone(workers.front(), service);
-      failed_ = false;
+    try {
+      driver_.drive(workers, service(serve, v_.pin, request.disturb));
+    } catch (...) {
+      for (worker const& w : workers) failed_ = failed_ || w.moved();
+      throw;
     }
-    finish(workers, shared, result);
+    finish(run, workers, shared, result);
+  }
+
+  /// The stages' part in a phase that begins, or that goes on after a pause.
+  void enter(run_state const& run, run_request const& request, table::phase_table const& phase, schedule::program_view view,
+             bool resumes) {
+    if (!resumes) memory_.reset_phase(phase, phase.program_delays);
+    bool const last = run.at.phase + 1 == static_cast<int>(t_.phases.size());
+    for (bound_stage& b : memory_.stages()) {
+      b.weighed = -1;
+      b.asynchronous = last && view.asynchronous;
+      b.phase_updates = t_.phases.size() > 1 ? run.warmup : 0;
+    }
+    prepare_evaluations(run.evaluate_every, view);
+    if (!diagnostics_) return;
+    if (resumes)
+      diagnostics_->resume_phase(request.source);
+    else
+      diagnostics_->begin_phase(memory_.stages(), request.source, minibatches_of(run));
+  }
+  /// What the workers share, as it was when the run paused.
+  void go_on(run_state const& run, table::phase_table const& phase, schedule::program_view view, phase_state& shared) const {
+    shared.from_key = run.at.key;
+    shared.cut = run.cut;
+    done_ops const done(phase, view, run.at.key, shared.through() * v_.microbatches, t_.thick);
+    long long const entered = done.after_last({slot_end::op::forward, 0});
+    shared.begun = (entered + v_.microbatches - 1) / v_.microbatches;
+    shared.microbatches_done = done.after_last({slot_end::op::forward, static_cast<int>(t_.stages.size()) - 1});
+  }
+  std::vector<worker> make_workers(run_request const& request, phase_state& shared, schedule::program_view view) const {
+    std::vector<worker> workers;
+    workers.reserve(static_cast<std::size_t>(v_.workers));
+    for (int w = 0; w < v_.workers; ++w) {
+      std::vector<int> ranks;
+      for (int r = 0; r < view.size.ranks; ++r)
+        if (memory_.worker_of_rank(r) == w) ranks.push_back(r);
+      workers.emplace_back(shared, view, ranks, w);
+      if (request.traces != nullptr) workers.back().trace(&(*request.traces)[w]);
+    }
+    return workers;
   }
 
   /// Minibatches may enter the pipeline as long as it is open where the next evaluation, if it ends the run, cuts it off: at
   /// once where the callback can say so, else, for what throws, one evaluation later, where no stage has been anyway.
-  void admit(run_request const& request, phase_state& shared) const {
-    if (request.evaluate_every == 0) return;
-    long long const next = evaluations_done_.load() - evaluations_before_ + (request.evaluated.can_end() ? 1 : 2);
+  void admit(run_state const& run, run_request const& request, phase_state& shared) const {
+    if (run.evaluate_every == 0) return;
+    long long const next = evaluations_done_.load() - run.evaluations_before + (request.evaluated.can_end() ? 1 : 2);
     long long const minibatches =
-        (run_begin_ - shared.first_microbatch) / v_.microbatches + next * request.evaluate_every + after_update_;
+        run.begin - shared.first_microbatch / v_.microbatches + next * run.evaluate_every + after_update_;
     shared.admitted = std::max(minibatches, 0LL) * v_.microbatches;
   }
 
@@ -299,27 +306,27 @@ class engine {
   }
 
   /// Stages in which nothing changes are copied here.
-  void prepare_evaluations(run_request const& request, schedule::program_view view) {
+  void prepare_evaluations(long long every, schedule::program_view view) {
     changing_stages_ = 0;
     for (bound_stage& b : memory_.stages()) {
       b.copied_by_forward = copied_by_forward(view, b.number);
       if (b.copied_by_forward || view.wanted(b.number) == schedule::gradients::both)
         ++changing_stages_;
-      else if (request.evaluate_every != 0)
+      else if (every != 0)
         evaluator_->copy(b);
     }
   }
 
   /// The copies stay as they are until the callback of an evaluation has come back.
-  void evaluate_pending(run_request const& request, run_result& result, run_teller& teller, phase_state& shared) {
-    if (request.evaluate_every == 0) return;
+  void evaluate_pending(run_state const& run, run_request const& request, run_result& result, run_teller& teller,
+                        phase_state& shared) {
+    if (run.evaluate_every == 0) return;
     while (copies_made_.load() >= (evaluations_done_.load() + 1) * changing_stages_) {
-      long long const update =
-          run_begin_ / v_.microbatches + (evaluations_done_.load() - evaluations_before_ + 1) * request.evaluate_every;
+      long long const update = run.begin + (evaluations_done_.load() - run.evaluations_before + 1) * run.evaluate_every;
       if (!result.ended && beside_ == nullptr && !evaluate_copies(request, result, teller, update))
         shared.cut_after(shared.admitted.load() / v_.microbatches);
       evaluations_done_.fetch_add(1);
-      admit(request, shared);
+      admit(run, request, shared);
       shared.ring();
     }
   }
@@ -345,14 +352,25 @@ class engine {
   }
 
   /// Of several failures the first in the program's order counts, whatever happened first on the clock.
-  void finish(std::vector<worker> const& workers, phase_state const& shared, run_result& result) {
+  void finish(run_state& run, std::vector<worker> const& workers, phase_state const& shared, run_result& result) {
     worker const *first = nullptr, *beside = nullptr;
+    bool through = true;
     for (worker const& w : workers) {
+      through = through && w.through();
       if ((w.failure() || w.exception()) && (first == nullptr || w.failed_key() < first->failed_key())) first = &w;
       if (w.beside() && (beside == nullptr || w.beside_key() < beside->beside_key())) beside = &w;
     }
     if (beside != nullptr) beside_ = beside->beside();
     bool const inference = t_.phases.back().inference;
+    if (first == nullptr && !through) {
+      result.paused = true;
+      run.at.key = shared.stop_at;
+      run.cut = shared.cut;
+      run.updates = updates_;
+      run.evaluations_done = evaluations_done_;
+      run.copies_made = copies_made_;
+      return;
+    }
     if (first == nullptr) {
       updates_ += shared.through();
       return;
@@ -360,27 +378,22 @@ class engine {
     failed_ = !inference;  // which leaves nothing behind
     long long least = std::numeric_limits<long long>::max();
     for (bound_stage const& b : memory_.stages())
-      if (!b.forward && !b.frozen) least = std::min(least, b.updates);
+      if (!b.forward_only && !b.input_gradient_only) least = std::min(least, b.updates);
     if (!inference && least != std::numeric_limits<long long>::max()) updates_ = least;
     if (first->exception()) std::rethrow_exception(first->exception());
     result.diverged = first->failure();
   }
 
-  table::run_tables const& t_;
-  table::run_values v_;
-  bool threaded_;
-  run_memory memory_;
-  std::unique_ptr<evaluator> evaluator_;
+  driver driver_;
   std::unique_ptr<hook_probe> hook_;
   std::unique_ptr<diagnostics> diagnostics_;
   probes probes_;
-  std::atomic<long long> updates_{0};
-  long long run_begin_ = 0, evaluations_before_ = 0, changing_stages_ = 1;
+  long long changing_stages_ = 1;
   long long after_update_ = 0;  ///< of the phase at work: copy_distance::after
   bool failed_ = false;
-  bool driven_ = false;        ///< the run at work has begun
-  std::exception_ptr beside_;  ///< what something beside the training has thrown in the run at work
-  mutable usage usage_;
+  bool driven_ = false;              ///< the run at work has begun
+  std::optional<run_state> paused_;  ///< a run that waits for resume()
+  std::exception_ptr beside_;        ///< what something beside the training has thrown in the run at work
   std::atomic<long long> evaluations_done_{0}, copies_made_{0};
 };
 

@@ -4,13 +4,26 @@
 #include <string>
 
 #include <foal/core/type_name.hpp>
-#include <foal/lower/describe.hpp>
 #include <foal/lower/wait.hpp>
 #include <foal/lower/wire.hpp>
 #include <foal/report/build.hpp>
+#include <foal/report/description.hpp>
+#include <foal/trainer/roles.hpp>
 #include <foal/trainer/run_facts.hpp>
 
 namespace foal::detail {
+
+template <class Types, class Role, class Config>
+void add_setting(report::facts& f, Config const& values) {
+  using row = role_row<Role>;
+  constexpr bool given = !std::is_same_v<typename Types::template policy<Role>, typename row::template otherwise<Types>>;
+  if constexpr (row::facts == told::always || (row::facts == told::if_given && given))
+    f.settings.emplace_back(row::name, report::describe(value_of<Types, Role>(values)).text());
+}
+template <class Types, class Config, class... Roles>
+void add_settings(report::facts& f, Config const& values, type_list<Roles...>) {
+  (add_setting<Types, Roles>(f, values), ...);
+}
 
 /// Types: trainer_types; values: a trainer's config; warmup_minibatches: of T3, 0 without it.
 template <class Types, class Config>
@@ -21,22 +34,12 @@ report::facts facts_of_trainer(table::run_tables const& tables, executor::engine
       std::string(type_name<typename Types::device_type>()) + ", " + std::string(type_name<typename Types::scalar_type>());
   f.build = report::build_of_this_file();
   f.machine = report::this_machine();
-  f.settings = {{"loss", Types::loss_type::name},
-                {"optimizer", lower::describe_policy(values.optim)},
-                {"learning rate", lower::describe_policy(values.lr)},
-                {"delay", lower::describe_policy(values.delay)},
-                {"versions", Types::versions_type::name}};
-  if constexpr (Types::accumulate_type::waits) f.settings.emplace_back("accumulation", Types::accumulate_type::name);
-  if constexpr (Types::storage_type::converts) f.settings.emplace_back("storage of activations", Types::storage_type::name);
-  if constexpr (Types::wire_type::converts) {
-    f.settings.emplace_back("wires", lower::describe_policy(values.wire));
-    f.notes.push_back(lower::wire_note(tables, values.microbatch_size));
-  }
-  if constexpr (Types::warmup_type::synchronous_phase)
-    f.settings.emplace_back("warm-up", lower::describe_policy(values.warmup));
+  f.settings = {{"loss", report::describe(values.loss).text()}};
+  add_settings<Types>(f, values, all_roles{});
+  using wire_type = typename Types::template policy<role::wire>;
+  if constexpr (wire_type::converts) f.notes.push_back(lower::wire_note(tables, values.microbatch_size));
   if constexpr (lower::waits<typename Types::device_type>)
     f.notes.push_back(lower::wait_note(values.device, tables.phases.back().program));
-  if constexpr (Types::clip_type::clips) f.settings.emplace_back("clipping", lower::describe_policy(values.clip));
   if constexpr (requires {
                   values.lr.base.first_drop();
                   values.lr.steps;

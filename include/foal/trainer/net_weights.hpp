@@ -22,7 +22,7 @@ constexpr int average_of() {
 template <class Trainer, class Types>
 class net_weights {
   using S = typename Types::scalar_type;
-  static constexpr int average_state = average_of<typename Types::optim_type>();
+  static constexpr int average_state = average_of<typename Types::template policy<role::optimizer>>();
 
  public:
   /// A parameter's values, in its canonical layout; a tied one's are its home's. A callback of an evaluation reads what was

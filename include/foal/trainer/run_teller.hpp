@@ -2,8 +2,8 @@
 #pragma once
 
 #include <foal/executor/ops.hpp>
-#include <foal/executor/stall_watch.hpp>
 #include <foal/executor/run_losses.hpp>
+#include <foal/executor/stall_watch.hpp>
 #include <foal/trainer/run_request.hpp>
 
 namespace foal::executor {
@@ -17,7 +17,7 @@ class run_teller {
 
   void sums() {
     for (long long const n = request_.summed ? losses_.complete() : 0; told_ < n; ++told_)
-      request_.summed(told_, losses_.sum(told_));
+      request_.summed(losses_.before() + told_, losses_.sum(told_));
   }
   /// After so many microbatches of the run.
   void progress(long long microbatches, stage_ops const& ops) {

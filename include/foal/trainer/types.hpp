@@ -4,22 +4,9 @@
 #include <type_traits>
 
 #include <foal/core/role.hpp>
-#include <foal/device/default.hpp>
-#include <foal/executor/drive.hpp>
-#include <foal/layer/initialise.hpp>
 #include <foal/lower/arguments.hpp>
-#include <foal/lower/checks.hpp>
-#include <foal/lower/device.hpp>
-#include <foal/lower/hook.hpp>
-#include <foal/policy/accumulate.hpp>
-#include <foal/policy/clip.hpp>
-#include <foal/policy/delay/none.hpp>
-#include <foal/policy/lr/base.hpp>
-#include <foal/policy/optim/sgd.hpp>
-#include <foal/policy/storage.hpp>
-#include <foal/policy/versions.hpp>
-#include <foal/policy/warmup.hpp>
-#include <foal/policy/wire.hpp>
+#include <foal/lower/policy_values.hpp>
+#include <foal/trainer/roles.hpp>
 
 namespace foal::detail {
 
@@ -28,27 +15,34 @@ struct types_by_role {
   using model_type = Net;
   using loss_type = Loss;
   using schedule_type = Schedule;
-  using device_type = typename find_role<role::device, on<device::host>, Policies...>::type;
-  using scalar_type = typename find_role<role::scalar, scalar<float>, Policies...>::type;
-  using optim_type = find_role<role::optimizer, optim::sgd, Policies...>;
-  using lr_type = find_role<role::learning_rate, lr::constant, Policies...>;
-  using delay_type = find_role<role::delay, delay::none, Policies...>;
-  using versions_type =
-      find_role<role::versions, std::conditional_t<Schedule::asynchronous, versions::live, versions::flush>, Policies...>;
-  using warmup_type = find_role<role::warmup, warmup::none, Policies...>;
-  using clip_type = find_role<role::clip, clip::none, Policies...>;
-  using initial_type = find_role<role::initialisation, initialisation::declared, Policies...>;
-  using hook_type = find_role<role::hook, lower::no_hook, Policies...>;
-  using accumulate_type = find_role<role::accumulation, accumulate::each, Policies...>;
-  using storage_type = find_role<role::storage, storage::exact, Policies...>;
-  using wire_type = find_role<role::wire, wire::exact, Policies...>;
-  using executor_type = find_role<role::executor, executor::threads, Policies...>;
+  template <class Role>
+  using policy = find_role<Role, typename role_row<Role>::template otherwise<types_by_role>, Policies...>;
+  using device_type = typename policy<role::device>::type;
+  using scalar_type = typename policy<role::scalar>::type;
   using target_type = lower::detail::target_of<Loss, scalar_type>;
 
-  struct checks : lower::policies_are_sound<Schedule, scalar_type, optim_type, lr_type, delay_type, versions_type,
-                                            warmup_type, Policies...>,
-                  lower::is_a_hook<hook_type, scalar_type, device_type, lower::detail::uses_host_memory<device_type>()> {};
+ private:
+  template <class Role>
+  struct role_is_sound : lower::at_most_one<Role, with_role<Role, Policies...>>,
+                         role_row<Role>::template sound<policy<Role>, types_by_role> {};
+  template <class Roles>
+  struct all_are_sound;
+  template <class... Roles>
+  struct all_are_sound<type_list<Roles...>> : role_is_sound<Roles>... {};
+
+ public:
+  struct checks : lower::policy_has_a_role<Policies, is_known<typename foal::detail::role_of<Policies>::type>>...,
+                  all_are_sound<all_roles>,
+                  lower::policies_fit<types_by_role> {};
 };
+
+/// What lower() takes of a config: the policies of all roles, and the loss.
+template <class T, class Config, class... Roles>
+auto values_of(Config const& config, type_list<Roles...>) {
+  return lower::policy_values(
+      lower::policy_value<role::loss, typename T::loss_type>{&config.loss},
+      lower::policy_value<Roles, typename T::template policy<Roles>>{&value_of<T, Roles>(config)}...);
+}
 
 /// Of the arguments of a trainer; what is wrong with the first three is said here, and nothing else is then judged.
 template <class Net, class Loss, class Schedule, class... Policies>

@@ -1,6 +1,7 @@
 // Hand-off between the threads of one process: counters of microbatches, no locks, no copies.
 //
-// A channel is one wire in one direction. Its ring lies in the receiver's arena; the sender writes into it in place.
+// A channel is one wire in one direction. In one process the outbox is the inbox: its ring lies in the receiver's arena, and
+// the sender writes into it in place.
 //
 //   sender:    wait until m is released - ring    write slot m mod ring    produced := m + 1   ring the receiver's bell
 //   receiver:  wait until produced > m            read the slot           released := m + 1   ring the sender's bell
@@ -62,6 +63,54 @@ struct channel {
     produced.value.store(0, std::memory_order_relaxed);
     read.value.store(0, std::memory_order_relaxed);
     released.value.store(0, std::memory_order_relaxed);
+  }
+};
+
+/// The sender's end of a channel. What is sent is counted in messages, which arrive in the order in which they are taken
+/// (the proof says so); room is counted in microbatches, which give their slots back in their own order.
+struct outbox {
+  channel* through = nullptr;  ///< null: nobody receives
+  bell* receiver = nullptr;
+  std::uint32_t transit_slots = 0;  ///< of entries that the receiver reads in one op only; 0: no such entry
+  std::uint32_t kept_slots = 0;     ///< of entries that it keeps longer; 0: none
+  std::uint32_t seen_read = 0, seen_released = 0;
+
+  /// Whether slot m mod slots is free: the receiver is through with microbatch m - slots.
+  bool room(std::uint32_t m) {
+    if (through == nullptr) return true;
+    auto const free = [m](counter const& c, std::uint32_t slots, std::uint32_t& seen) {
+      if (slots == 0 || static_cast<std::int32_t>(seen + slots - m) > 0) return true;
+      seen = c.value.load(std::memory_order_seq_cst);
+      return static_cast<std::int32_t>(seen + slots - m) > 0;
+    };
+    return free(through->read, transit_slots, seen_read) && free(through->released, kept_slots, seen_released);
+  }
+  /// What has been written since the message before is the next one; `count` with it.
+  void send(std::uint32_t count) {
+    if (through != nullptr) through->produced.advance(count, *receiver);
+  }
+};
+
+/// The receiver's end.
+struct inbox {
+  channel* through = nullptr;  ///< null: nobody sends
+  bell* sender = nullptr;
+  bool transit = false, kept = false;  ///< it has such entries
+  std::uint32_t seen = 0;
+
+  /// Whether there are more messages than the `count` that were taken.
+  bool arrived(std::uint32_t count) {
+    if (through == nullptr || static_cast<std::int32_t>(seen - count) > 0) return true;
+    seen = through->produced.value.load(std::memory_order_seq_cst);
+    return static_cast<std::int32_t>(seen - count) > 0;
+  }
+  /// All microbatches before `up_to` have been read by the one op that reads what is in transit.
+  void read(std::uint32_t up_to) {
+    if (transit) through->read.advance(up_to, *sender);
+  }
+  /// Nothing of the microbatches before `up_to` is needed any more.
+  void release(std::uint32_t up_to) {
+    if (kept) through->released.advance(up_to, *sender);
   }
 };
 

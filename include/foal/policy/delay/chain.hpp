@@ -12,41 +12,65 @@ namespace foal::delay {
 
 namespace detail {
 
-// Calls f with the states [From, From + Count) of the pack behind the fixed arguments.
-template <std::size_t From, class F, class S, std::size_t... I, class... Fixed>
-FOAL_HOST_DEVICE decltype(auto) with_states(F const& f, S* const* all, std::index_sequence<I...>, Fixed&&... fixed) {
-  return f(static_cast<Fixed&&>(fixed)..., *all[From + I]...);
-}
+/// Where the states of one policy lie among all that a functor of the chain gets: its own, and those of the optimizer.
+template <std::size_t From, std::size_t Own, std::size_t SeenFrom, std::size_t Seen>
+struct slice {
+  template <class F, class S, class... Fixed>
+  FOAL_HOST_DEVICE static decltype(auto) call(F const& f, S* const* all, Fixed&&... fixed) {
+    return with(f, all, std::make_index_sequence<Own>{}, std::make_index_sequence<Seen>{}, static_cast<Fixed&&>(fixed)...);
+  }
 
-/// second(first(x)): each with its own states.
-template <class S, std::size_t A, std::size_t B, class First, class Second, bool HasFirst, bool HasSecond>
+ private:
+  template <class F, class S, std::size_t... I, std::size_t... J, class... Fixed>
+  FOAL_HOST_DEVICE static decltype(auto) with(F const& f, S* const* all, std::index_sequence<I...>,
+                                              std::index_sequence<J...>, Fixed&&... fixed) {
+    return f(static_cast<Fixed&&>(fixed)..., *all[From + I]..., static_cast<S const&>(*all[SeenFrom + J])...);
+  }
+};
+
+/// The first argument through first, then second, where they have a function; the others as they are.
+template <class S, class A, class B, class First, class Second, bool HasFirst, bool HasSecond>
 struct composed {
   First first;
   Second second;
 
-  template <class... States>
-  FOAL_HOST_DEVICE S value(S x, States&... every) const {
-    S const* const all[] = {&every..., nullptr};
-    if constexpr (HasFirst) x = with_states<0>(first, all, std::make_index_sequence<A>{}, x);
-    if constexpr (HasSecond) x = with_states<A>(second, all, std::make_index_sequence<B>{}, x);
+  template <class... Others>
+  FOAL_HOST_DEVICE S value(S const* const* all, S x, Others... others) const {
+    if constexpr (HasFirst) x = A::call(first, all, x, others...);
+    if constexpr (HasSecond) x = B::call(second, all, x, others...);
     return x;
   }
 };
+
+struct absent {};
 
 }  // namespace detail
 
 /// Where both have a function, A's runs first and B's sees its result. States: A's, then B's.
 template <delay_policy A, delay_policy B>
 struct chain {
+ private:
+  template <class P>
+  static constexpr auto own_ = static_cast<std::size_t>(P::states);
+  template <class P>
+  static constexpr auto seen_ = static_cast<std::size_t>(sees<P>());
+
+ public:
   using role = foal::role::delay;
   static constexpr char const* name = "chain";
   static constexpr int states = A::states + B::states;
   static constexpr bool needs_lag = delay::needs_lag<A> || delay::needs_lag<B>;
   static constexpr scope states_of =
       delay::states_of<A>() == scope::all || delay::states_of<B>() == scope::all ? scope::all : scope::read_in_backward;
+  static constexpr int sees_optimizer_states = sees<A>() > sees<B>() ? sees<A>() : sees<B>();
   A first{};
   B second{};
 
+  template <class F>
+  constexpr void numbers(F&& f) const {
+    f("first", first);
+    f("second", second);
+  }
   bool exact_lag() const {
     bool exact = false;
     if constexpr (requires { first.exact_lag(); }) exact = exact || first.exact_lag();
@@ -65,105 +89,126 @@ struct chain {
     second.bound(before, after, of_states + A::states);
   }
 
+  using in_first = detail::slice<0, own_<A>, own_<A> + own_<B>, seen_<A>>;
+  using in_second = detail::slice<own_<A>, own_<B>, own_<A> + own_<B>, seen_<B>>;
+
+  template <class S, class F, class G, bool HasF, bool HasG>
+  using both = detail::composed<S, in_first, in_second, F, G, HasF, HasG>;
+
   template <class S, class F, class G, bool HasF, bool HasG>
   struct weight_functor {
-    detail::composed<S, static_cast<std::size_t>(A::states), static_cast<std::size_t>(B::states), F, G, HasF, HasG> f;
+    both<S, F, G, HasF, HasG> f;
     template <class... States>
     FOAL_HOST_DEVICE S operator()(S w, States const&... every) const {
-      return f.value(w, every...);
+      S const* const all[] = {&every..., nullptr};
+      return f.value(all, w);
     }
   };
-  struct absent {};
-
   template <class S>
   auto forward_weight(moment m) const
     requires(predicts_forward<A, S> || predicts_forward<B, S>)
   {
-    auto const of = [](auto const& p, moment at) {
+    auto const of = [m](auto const& p) {
       using P = std::remove_cvref_t<decltype(p)>;  // not []<class P>: cppcheck cannot read it
       if constexpr (predicts_forward<P, S>)
-        return p.template forward_weight<S>(at);
+        return p.template forward_weight<S>(m);
       else
-        return absent{};
+        return detail::absent{};
     };
-    using f = decltype(of(first, m));
-    using g = decltype(of(second, m));
-    return weight_functor<S, f, g, predicts_forward<A, S>, predicts_forward<B, S>>{{of(first, m), of(second, m)}};
+    using f = decltype(of(first));
+    using g = decltype(of(second));
+    return weight_functor<S, f, g, predicts_forward<A, S>, predicts_forward<B, S>>{{of(first), of(second)}};
   }
   template <class S>
   auto backward_weight(moment m) const
     requires(corrects_backward<A, S> || corrects_backward<B, S>)
   {
-    auto const of = [](auto const& p, moment at) {
+    auto const of = [m](auto const& p) {
       using P = std::remove_cvref_t<decltype(p)>;  // not []<class P>: cppcheck cannot read it
       if constexpr (corrects_backward<P, S>)
-        return p.template backward_weight<S>(at);
+        return p.template backward_weight<S>(m);
       else
-        return absent{};
+        return detail::absent{};
     };
-    using f = decltype(of(first, m));
-    using g = decltype(of(second, m));
-    return weight_functor<S, f, g, corrects_backward<A, S>, corrects_backward<B, S>>{{of(first, m), of(second, m)}};
+    using f = decltype(of(first));
+    using g = decltype(of(second));
+    return weight_functor<S, f, g, corrects_backward<A, S>, corrects_backward<B, S>>{{of(first), of(second)}};
   }
 
   template <class S, class F, class G, bool HasF, bool HasG>
   struct gradient_functor {
-    F f;
-    G g;
+    both<S, F, G, HasF, HasG> f;
     template <class... States>
     FOAL_HOST_DEVICE S operator()(S gradient, S w, States const&... every) const {
       S const* const all[] = {&every..., nullptr};
-      constexpr auto own = static_cast<std::size_t>(A::states);
-      if constexpr (HasF) gradient = detail::with_states<0>(f, all, std::make_index_sequence<own>{}, gradient, w);
-      if constexpr (HasG)
-        gradient =
-            detail::with_states<own>(g, all, std::make_index_sequence<static_cast<std::size_t>(B::states)>{}, gradient, w);
-      return gradient;
+      return f.value(all, gradient, w);
     }
   };
   template <class S>
   auto gradient(moment m) const
     requires(changes_gradient<A, S> || changes_gradient<B, S>)
   {
-    auto const of = [](auto const& p, moment at) {
+    auto const of = [m](auto const& p) {
       using P = std::remove_cvref_t<decltype(p)>;  // not []<class P>: cppcheck cannot read it
       if constexpr (changes_gradient<P, S>)
-        return p.template gradient<S>(at);
+        return p.template gradient<S>(m);
       else
-        return absent{};
+        return detail::absent{};
     };
-    using f = decltype(of(first, m));
-    using g = decltype(of(second, m));
-    return gradient_functor<S, f, g, changes_gradient<A, S>, changes_gradient<B, S>>{of(first, m), of(second, m)};
+    using f = decltype(of(first));
+    using g = decltype(of(second));
+    return gradient_functor<S, f, g, changes_gradient<A, S>, changes_gradient<B, S>>{{of(first), of(second)}};
+  }
+
+  template <class S, class F, class G, bool HasF, bool HasG>
+  struct microbatch_functor {
+    both<S, F, G, HasF, HasG> f;
+    template <class... States>
+    FOAL_HOST_DEVICE S operator()(S gradient, S w, S then, States const&... every) const {
+      S const* const all[] = {&every..., nullptr};
+      return f.value(all, gradient, w, then);
+    }
+  };
+  template <class S>
+  auto microbatch_gradient(moment m) const
+    requires(changes_microbatches<A, S> || changes_microbatches<B, S>)
+  {
+    auto const of = [m](auto const& p) {
+      using P = std::remove_cvref_t<decltype(p)>;  // not []<class P>: cppcheck cannot read it
+      if constexpr (changes_microbatches<P, S>)
+        return p.template microbatch_gradient<S>(m);
+      else
+        return detail::absent{};
+    };
+    using f = decltype(of(first));
+    using g = decltype(of(second));
+    return microbatch_functor<S, f, g, changes_microbatches<A, S>, changes_microbatches<B, S>>{{of(first), of(second)}};
   }
 
   template <class S, class F, class G, bool HasF, bool HasG>
   struct update_functor {
-    F f;
-    G g;
+    detail::composed<S, in_first, in_second, F, G, HasF, HasG> f;
     template <class... States>
     FOAL_HOST_DEVICE void operator()(S before, S after, States&... every) const {
-      S* const all[] = {&every..., nullptr};
-      constexpr auto own = static_cast<std::size_t>(A::states);
-      if constexpr (HasF) detail::with_states<0>(f, all, std::make_index_sequence<own>{}, before, after);
-      if constexpr (HasG)
-        detail::with_states<own>(g, all, std::make_index_sequence<static_cast<std::size_t>(B::states)>{}, before, after);
+      S* const all[] = {const_cast<S*>(&every)..., nullptr};  // the optimizer's states are handed on as constants
+      if constexpr (HasF) in_first::call(f.first, all, before, after);
+      if constexpr (HasG) in_second::call(f.second, all, before, after);
     }
   };
   template <class S>
   auto after_update(moment m) const
     requires(watches_updates<A, S> || watches_updates<B, S>)
   {
-    auto const of = [](auto const& p, moment at) {
+    auto const of = [m](auto const& p) {
       using P = std::remove_cvref_t<decltype(p)>;  // not []<class P>: cppcheck cannot read it
       if constexpr (watches_updates<P, S>)
-        return p.template after_update<S>(at);
+        return p.template after_update<S>(m);
       else
-        return absent{};
+        return detail::absent{};
     };
-    using f = decltype(of(first, m));
-    using g = decltype(of(second, m));
-    return update_functor<S, f, g, watches_updates<A, S>, watches_updates<B, S>>{of(first, m), of(second, m)};
+    using f = decltype(of(first));
+    using g = decltype(of(second));
+    return update_functor<S, f, g, watches_updates<A, S>, watches_updates<B, S>>{{of(first), of(second)}};
   }
 };
 

@@ -13,7 +13,7 @@ namespace foal::delay {
 struct moment {
   double tau_fwd = 0, tau_bkwd = 0;  ///< the stage's mean delays: v_U - v_F and v_U - v_B
   double lag = 0;                    ///< tau_fwd - tau_bkwd, or for one microbatch v_B - v_F where the policy asks for it
-  double rate = 0;                   ///< the learning rate of this update (U only)
+  double rate = 0;                   ///< the learning rate of this update; in F, B and W that of the last one (0: none yet)
   long long since = 0;               ///< updates since the asynchronous phase began
 };
 
@@ -26,10 +26,14 @@ enum class scope { read_in_backward, all };
 ///   forward_weight<S>(moment)   S f(S w, S const&... state)          the weight that F reads
 ///   backward_weight<S>(moment)  S f(S w, S const&... state)          the weight that B reads
 ///   gradient<S>(moment)         S f(S g, S w, S const&... state)     the gradient that the optimizer gets
+///   microbatch_gradient<S>(moment)  S f(S g, S w, S then, S const&... state)   what a microbatch adds to the gradient, with
+///                               w the weight as it is when W runs and then the one that the microbatch's F has read
 ///   after_update<S>(moment)     void f(S before, S after, S&... state)
-/// and: static constexpr scope states_of; bool exact_lag() const (lag of each microbatch instead of the mean); static
-/// constexpr bool needs_lag = true where it acts only if B reads other weights than its F did.
-/// With states, the functors act on the parameters that have them; without, on all.
+/// and: static constexpr int sees_optimizer_states = k, by which every functor gets the optimizer's first k states, S
+/// const&, after its own (momentum's one is v; after_update gets them as the update has left them); static constexpr scope
+/// states_of; bool exact_lag() const (lag of each microbatch instead of the mean); static constexpr bool needs_lag = true
+/// where it acts only if B reads other weights than its F did. With states, the functors act on the parameters that have
+/// them; without, on all.
 template <class P>
 concept delay_policy = std::same_as<typename P::role, foal::role::delay> && requires {
   { P::states } -> std::convertible_to<int>;
@@ -41,6 +45,8 @@ template <class P, class S>
 concept corrects_backward = requires(P const p, moment m) { p.template backward_weight<S>(m); };
 template <class P, class S>
 concept changes_gradient = requires(P const p, moment m) { p.template gradient<S>(m); };
+template <class P, class S>
+concept changes_microbatches = requires(P const p, moment m) { p.template microbatch_gradient<S>(m); };
 template <class P, class S>
 concept watches_updates = requires(P const p, moment m) { p.template after_update<S>(m); };
 
@@ -62,6 +68,31 @@ constexpr scope states_of() {
     return scope::read_in_backward;
 }
 
+/// How many of the optimizer's states its functors get.
+template <class P>
+constexpr int sees() {
+  if constexpr (requires { P::sees_optimizer_states; })
+    return P::sees_optimizer_states;
+  else
+    return 0;
+}
+
+namespace detail {
+
+/// F takes (Fixed..., own times State, seen times S const&).
+template <class F, class State, class S, class... Fixed, std::size_t... Own, std::size_t... Seen>
+constexpr bool takes_both(std::index_sequence<Own...>, std::index_sequence<Seen...>) {
+  return std::is_invocable_v<F const&, Fixed..., foal::detail::one_of<State, Own>...,
+                             foal::detail::one_of<S const&, Seen>...>;
+}
+template <class P, class F, class State, class S, class... Fixed>
+constexpr bool takes() {
+  return takes_both<F, State, S, Fixed...>(std::make_index_sequence<static_cast<std::size_t>(P::states)>{},
+                                           std::make_index_sequence<static_cast<std::size_t>(sees<P>())>{});
+}
+
+}  // namespace detail
+
 /// Its functors take as many states as it declares. True where it is no delay policy: that is said elsewhere.
 template <class P, class S>
 constexpr bool take_its_states() {
@@ -69,13 +100,16 @@ constexpr bool take_its_states() {
   if constexpr (delay_policy<P>) {
     constexpr moment m{};
     if constexpr (predicts_forward<P, S>)
-      all = all && takes<decltype(std::declval<P const&>().template forward_weight<S>(m)), S const&, P::states, S>();
+      all = all && detail::takes<P, decltype(std::declval<P const&>().template forward_weight<S>(m)), S const&, S, S>();
     if constexpr (corrects_backward<P, S>)
-      all = all && takes<decltype(std::declval<P const&>().template backward_weight<S>(m)), S const&, P::states, S>();
+      all = all && detail::takes<P, decltype(std::declval<P const&>().template backward_weight<S>(m)), S const&, S, S>();
     if constexpr (changes_gradient<P, S>)
-      all = all && takes<decltype(std::declval<P const&>().template gradient<S>(m)), S const&, P::states, S, S>();
+      all = all && detail::takes<P, decltype(std::declval<P const&>().template gradient<S>(m)), S const&, S, S, S>();
+    if constexpr (changes_microbatches<P, S>)
+      all = all &&
+            detail::takes<P, decltype(std::declval<P const&>().template microbatch_gradient<S>(m)), S const&, S, S, S, S>();
     if constexpr (watches_updates<P, S>)
-      all = all && takes<decltype(std::declval<P const&>().template after_update<S>(m)), S&, P::states, S, S>();
+      all = all && detail::takes<P, decltype(std::declval<P const&>().template after_update<S>(m)), S&, S, S, S>();
   }
   return all;
 }

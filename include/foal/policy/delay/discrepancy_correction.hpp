@@ -19,6 +19,11 @@ struct discrepancy_correction {
   double decay = 0.1353352832366127;  ///< D
   bool exact = false;                 ///< extrapolate by each microbatch's own v_B - v_F instead of the stage's mean lag
 
+  template <class F>
+  constexpr void numbers(F&& f) const {
+    f("decay", decay);
+    f("exact", exact);
+  }
   static constexpr void bound(double before, double after, double* state) {
     if (state[0] < before + after) state[0] = before + after;
   }

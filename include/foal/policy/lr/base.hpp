@@ -15,6 +15,11 @@ struct constant {
   double rate = 0.01;
   long long warmup = 0;
 
+  template <class F>
+  constexpr void numbers(F&& f) const {
+    f("rate", rate);
+    f("warmup", warmup);
+  }
   double at(moment m) const { return rate * linear_warmup(m.update, warmup); }
   void check() const { check_rate(name, rate, warmup); }
 };
@@ -28,6 +33,13 @@ struct step {
   double factor = 0.1;
   long long warmup = 0;
 
+  template <class F>
+  constexpr void numbers(F&& f) const {
+    f("rate", rate);
+    f("every", every);
+    f("factor", factor);
+    f("warmup", warmup);
+  }
   double at(moment m) const {
     return rate * linear_warmup(m.update, warmup) * std::pow(factor, static_cast<double>(m.update / every));
   }
@@ -48,6 +60,13 @@ struct cosine {
   double least = 0;
   long long warmup = 0;
 
+  template <class F>
+  constexpr void numbers(F&& f) const {
+    f("rate", rate);
+    f("steps", steps);
+    f("least", least);
+    f("warmup", warmup);
+  }
   double at(moment m) const {
     if (m.update < warmup) return rate * linear_warmup(m.update, warmup);
     double const span = static_cast<double>(std::max(1LL, steps - warmup));
@@ -68,6 +87,11 @@ struct inverse_sqrt {
   double rate = 5e-4;
   long long warmup = 4000;
 
+  template <class F>
+  constexpr void numbers(F&& f) const {
+    f("rate", rate);
+    f("warmup", warmup);
+  }
   double at(moment m) const {
     if (m.update < warmup) return rate * linear_warmup(m.update, warmup);
     return rate * std::sqrt(static_cast<double>(std::max(1LL, warmup)) / static_cast<double>(m.update + 1));

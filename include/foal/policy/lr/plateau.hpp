@@ -26,7 +26,17 @@ struct plateau {
   int cooldown = 0;  ///< losses after a reduction that are not counted
   double least = 0;
 
-  // What it has seen.
+  template <class F>
+  constexpr void numbers(F&& f) const {
+    f("base", base);
+    f("factor", factor);
+    f("patience", patience);
+    f("threshold", threshold);
+    f("cooldown", cooldown);
+    f("least", least);
+  }
+
+  // What it has seen: no part of its settings.
   double scale = 1;
   double best = std::numeric_limits<double>::infinity();
   int bad = 0, cooling = 0;

@@ -20,6 +20,12 @@ struct reschedule {
   long long steps = 0;  ///< K
   double floor = 1;
 
+  template <class F>
+  constexpr void numbers(F&& f) const {
+    f("base", base);
+    f("steps", steps);
+    f("floor", floor);
+  }
   double exponent(long long k) const {
     return steps > 0 ? 1 - std::min(static_cast<double>(k) / static_cast<double>(steps), 1.0) : 0.0;
   }

@@ -72,6 +72,13 @@ struct adam {
   double beta1 = 0.9, beta2 = 0.999, eps = 1e-8;
   double weight_decay = 0;  ///< coupled: added to the gradient
 
+  template <class F>
+  constexpr void numbers(F&& f) const {
+    f("beta1", beta1);
+    f("beta2", beta2);
+    f("eps", eps);
+    f("weight_decay", weight_decay);
+  }
   template <class S>
   detail::adam_step<S> prepare(double rate, long long t) const {
     return detail::prepare_adam<S>(rate, t, beta1, beta2, eps, weight_decay, 0);
@@ -90,6 +97,13 @@ struct adamw {
   double beta1 = 0.9, beta2 = 0.999, eps = 1e-8;
   double weight_decay = 0.01;  ///< decoupled: w <- (1 - lr decay) w
 
+  template <class F>
+  constexpr void numbers(F&& f) const {
+    f("beta1", beta1);
+    f("beta2", beta2);
+    f("eps", eps);
+    f("weight_decay", weight_decay);
+  }
   template <class S>
   detail::adam_step<S> prepare(double rate, long long t) const {
     return detail::prepare_adam<S>(rate, t, beta1, beta2, eps, 0, weight_decay);

@@ -41,21 +41,29 @@ struct averaged_step {
 /// trainer::evaluate_average().
 template <optimizer Base>
 struct averaged {
+  static_assert(elementwise<Base>,
+                "foal: cannot average the weights of this Base, because it takes parameters as a whole; average those of an "
+                "elementwise optimizer");
   using role = foal::role::optimizer;
   static constexpr char const* name = "averaged";
-  static constexpr int states = Base::states + 1;
-  static constexpr int average = Base::states;  ///< number of the state that is the average
+  static constexpr int states = detail::elementwise_base<Base>::states + 1;
+  static constexpr int average = states - 1;  ///< number of the state that is the average
 
-  Base base{};
+  detail::elementwise_base<Base> base{};
   double average_decay = 0.999;
 
+  template <class F>
+  constexpr void numbers(F&& f) const {
+    f("base", base);
+    f("average_decay", average_decay);
+  }
   /// rule...: of the parameter, where Base has rules (optim::grouped).
   template <class S, class... Rule>
   auto prepare(double rate, long long t, Rule... rule) const {
     double const mean = static_cast<double>(t - 1) / static_cast<double>(t);
     using step = decltype(base.template prepare<S>(rate, t, rule...));
-    return detail::averaged_step<S, step, Base::states>{base.template prepare<S>(rate, t, rule...),
-                                                        static_cast<S>(1 - (average_decay < mean ? average_decay : mean))};
+    return detail::averaged_step<S, step, average>{base.template prepare<S>(rate, t, rule...),
+                                                   static_cast<S>(1 - (average_decay < mean ? average_decay : mean))};
   }
   parameter_rule rule(parameter_view const& p) const
     requires has_rules<Base>

@@ -4,29 +4,113 @@
 #include <cmath>
 #include <concepts>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 
 #include <foal/core/error.hpp>
 #include <foal/core/role.hpp>
 #include <foal/core/type_list.hpp>
+#include <foal/policy/optim/rule.hpp>
 
 namespace foal::optim {
 
-/// Needs: role = foal::role::optimizer; static constexpr int states; prepare<S>(rate, t) giving the elementwise functor of
-/// one update. The functor takes S& w, S g and one S& for each state (checked where it is fused with the delay policy). May
-/// have void check() const, which throws foal::error where its numbers cannot work, and rules for single parameters
-/// (optim/rule.hpp).
+/// All optimizers: role = foal::role::optimizer; static constexpr int states, the most arrays that a parameter has; and one
+/// of the three forms below. May have void check() const, which throws foal::error where its numbers cannot work.
 template <class O>
-concept optimizer = std::same_as<typename O::role, foal::role::optimizer> && requires(O const o) {
+concept has_states = std::same_as<typename O::role, foal::role::optimizer> && requires {
   { O::states } -> std::convertible_to<int>;
+};
+
+/// Elementwise, fused with the delay policy into one pass: prepare<S>(rate, t) gives the functor of one update, which takes
+/// S& w, S g and one S& for each state. May have rules for single parameters (optim/rule.hpp).
+template <class O>
+concept elementwise = has_states<O> && requires(O const o) {
   o.template prepare<float>(0.1, 1LL);
   o.template prepare<double>(0.1, 1LL);
 };
 
-/// Its functor takes as many states as it declares. True where it is no optimizer: that is said elsewhere.
+/// One update of one parameter.
+struct moment {
+  double rate = 0;                   ///< learning rate
+  long long update = 1;              ///< the stage's own count, from 1
+  double tau_fwd = 0, tau_bkwd = 0;  ///< mean delays, in updates
+};
+
+/// Per parameter: static constexpr bool per_parameter = true, and
+///   template <class D, class S>
+///   void step(D& device, shape extent, S* w, S* g, S* const* states, S* scratch, moment) const
+/// which changes w and states on the device. g is the minibatch's gradient, and free to be written over. May have
+///   long long state_size(int state, shape extent) const    elements; absent: as many as w
+///   long long scratch_size(shape extent) const             elements, planned with the run; absent: none
+/// and, as bounds_itself below, bound<S>(shape extent, moment, magnitudes&) const.
+template <class O>
+concept takes_parameters = has_states<O> && requires { requires O::per_parameter; };
+template <class O, class D, class S>
+concept steps_on = takes_parameters<O> && requires(O const o, D& device, S* x, S* const* states) {
+  o.step(device, shape{}, x, x, states, x, moment{});
+};
+
+/// Of several, one for each parameter: static constexpr int parts; template <int I> auto const& part() const; and int
+/// choose(parameter_view const&) const, asked once for each parameter when a trainer is made.
+template <class O>
+concept chooses = has_states<O> && requires(O const o, parameter_view const& p) {
+  { O::parts } -> std::convertible_to<int>;
+  o.template part<0>();
+  { o.choose(p) } -> std::same_as<int>;
+};
+
+template <class O>
+concept optimizer = elementwise<O> || takes_parameters<O> || chooses<O>;
+
+namespace detail {
+
+template <class O, int... I>
+constexpr int least_of_parts(std::integer_sequence<int, I...>) {
+  int least = O::states;
+  ((least = std::remove_cvref_t<decltype(std::declval<O const&>().template part<I>())>::states < least
+                ? std::remove_cvref_t<decltype(std::declval<O const&>().template part<I>())>::states
+                : least),
+   ...);
+  return least;
+}
+
+}  // namespace detail
+
+namespace detail {
+
+/// Stands where an elementwise optimizer should be, so that one mistake is one error.
+struct elementwise_in_place {
+  using role = foal::role::optimizer;
+  static constexpr int states = 0;
+  template <class S>
+  struct step {
+    FOAL_HOST_DEVICE void operator()(S&, S) const {}
+  };
+  template <class S>
+  step<S> prepare(double, long long) const {
+    return {};
+  }
+};
+template <class Base>
+using elementwise_base = std::conditional_t<elementwise<Base>, Base, elementwise_in_place>;
+
+}  // namespace detail
+
+/// The states that every parameter has, whichever optimizer it gets. What is no optimizer is said elsewhere.
+template <class O>
+constexpr int least_states() {
+  if constexpr (chooses<O>)
+    return detail::least_of_parts<O>(std::make_integer_sequence<int, O::parts>{});
+  else if constexpr (has_states<O>)
+    return O::states;
+  else
+    return 1 << 30;
+}
+
+/// Its functor takes as many states as it declares. True where it is not elementwise.
 template <class O, class S>
 constexpr bool takes_its_states() {
-  if constexpr (optimizer<O>)
+  if constexpr (elementwise<O>)
     return takes<decltype(std::declval<O const&>().template prepare<S>(0.1, 1LL)), S&, O::states, S&, S>();
   else
     return true;

@@ -19,6 +19,9 @@ struct decay_matrices {
 /// groups. The average of weights goes outside: averaged<grouped<Base>>.
 template <optimizer Base, class Rule = decay_matrices>
 struct grouped {
+  static_assert(elementwise<Base>,
+                "foal: cannot group the parameters of this Base, because it takes parameters as a whole; give it the rates "
+                "that it needs in its own step()");
   static_assert(
       !requires { Base::average; },
       "foal: cannot group the parameters of this Base, because the average that it keeps has no weight decay; "
@@ -28,11 +31,16 @@ struct grouped {
                 "operator()(foal::optim::parameter_view const&) const");
   using role = foal::role::optimizer;
   static constexpr char const* name = "grouped";
-  static constexpr int states = Base::states;
+  static constexpr int states = detail::elementwise_base<Base>::states;
 
-  Base base{};
+  detail::elementwise_base<Base> base{};
   Rule groups{};
 
+  template <class F>
+  constexpr void numbers(F&& f) const {
+    f("base", base);
+    f("groups", groups);
+  }
   parameter_rule rule(parameter_view const& p) const { return groups(p); }
 
   template <class S>
@@ -50,8 +58,8 @@ struct grouped {
   }
 
  private:
-  Base scaled(parameter_rule r) const {
-    Base b = base;
+  detail::elementwise_base<Base> scaled(parameter_rule r) const {
+    detail::elementwise_base<Base> b = base;
     if constexpr (requires { b.weight_decay; }) b.weight_decay *= r.decay_factor;
     return b;
   }

@@ -18,6 +18,12 @@ struct momentum {
   bool nesterov = false;
   double weight_decay = 0;  ///< coupled: added to the gradient
 
+  template <class F>
+  constexpr void numbers(F&& f) const {
+    f("momentum", momentum);
+    f("nesterov", nesterov);
+    f("weight_decay", weight_decay);
+  }
   template <class S>
   struct step {
     S rate, mu, decay;

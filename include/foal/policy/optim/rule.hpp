@@ -15,6 +15,8 @@ struct parameter_view {
   shape extent{};
   int number = 0;  ///< global layer number
   int stage = 0, stages = 1;
+  bool product = false;  ///< backward reads it: weights of products and convolutions, what norms scale with; no embeddings
+  bool head = false;     ///< of the last layer of the model that has parameters
 
   /// Of weights of products and convolutions, and of embeddings; biases and what norms scale and shift with are vectors.
   constexpr bool is_matrix() const { return extent.rank >= 2; }

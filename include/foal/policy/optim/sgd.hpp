@@ -17,6 +17,10 @@ struct sgd {
   static constexpr int states = 0;
   double weight_decay = 0;
 
+  template <class F>
+  constexpr void numbers(F&& f) const {
+    f("weight_decay", weight_decay);
+  }
   template <class S>
   struct step {
     S rate, decay;

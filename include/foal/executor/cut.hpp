@@ -1,0 +1,167 @@
+// A run that is cut: all that it needs to go on, copied out of one memory and into another.
+#pragma once
+
+#include <cstring>
+#include <functional>
+#include <span>
+#include <vector>
+
+#include <foal/executor/memory.hpp>
+#include <foal/executor/op_order.hpp>
+#include <foal/layer/loss/result.hpp>
+
+namespace foal::executor {
+
+/// A place in a run: before the first op of phase `phase` whose key (op_order) is not below `key`. It is the same place for
+/// any number of workers.
+struct run_place {
+  int phase = 0;
+  long long key = 0;
+};
+
+/// How far a call of run() is that has been paused: plain numbers.
+struct run_state {
+  run_place at{};
+  long long updates = 0;         ///< that all stages had when the phase began
+  long long begin = 0, end = 0;  ///< updates before and after the whole call
+  long long warmup = 0;          ///< minibatches of the first of two phases
+  long long cut = 0;             ///< minibatches of the phase, where it ends early
+  long long evaluate_every = 0, evaluations_before = 0, evaluations_done = 0, copies_made = 0;
+  long long loss_every = 0;       ///< minibatches of one sum of losses
+  long long losses = 0;           ///< microbatches of the call whose loss is known
+  loss::loss_result open_loss{};  ///< sum over those of them that are behind the last complete sum
+};
+
+/// One slot of an array, or all of one that is no ring (microbatch -1).
+struct saved_slot {
+  long long microbatch = -1;
+  std::vector<std::byte> bytes;
+};
+struct saved_array {
+  array_id id{};
+  std::vector<saved_slot> slots;
+};
+
+/// Says nothing of ranks and workers.
+struct run_cut {
+  run_state run{};
+  std::vector<unit_state> units;
+  std::vector<saved_array> arrays;
+};
+
+namespace detail {
+
+/// Where copies for evaluations lie: of a stage's weights, or statistics. Empty: there are none.
+using copies_of = std::function<std::span<std::byte>(int stage, bool statistics)>;
+
+/// Where an array lies now.
+struct placed_array {
+  array what{};
+  std::byte* base = nullptr;
+  std::size_t stride = 0;
+  bool host = false;
+};
+
+inline std::vector<placed_array> place_arrays(run_memory& memory, table::phase_table const& ph, copies_of const& evaluated) {
+  std::vector<placed_array> all;
+  for (array const& a : memory.arrays(ph)) all.push_back({a, memory.at(a.where), padded(a.bytes), false});
+  for (bound_stage& b : memory.stages()) {
+    auto const s = static_cast<std::size_t>(b.number);
+    auto const whole = [&](purpose what, std::span<std::byte> bytes) {
+      if (!bytes.empty()) all.push_back({{{b.unit, what, 0}, {}, bytes.size(), 0, {}, {}}, bytes.data(), 0, true});
+    };
+    whole(purpose::numbers, memory.numbers(s).bytes());
+    whole(purpose::tied_numbers, std::as_writable_bytes(memory.tied_numbers(s)));
+    if (evaluated)
+      for (bool const statistics : {false, true})
+        if (std::span<std::byte> const copy = evaluated(b.number, statistics); !copy.empty())
+          all.push_back({{{b.unit, statistics ? purpose::evaluated_statistics : purpose::evaluated_weights, 0},
+                          {},
+                          copy.size(),
+                          0,
+                          {},
+                          {}},
+                         copy.data(),
+                         0,
+                         false});
+    if (s == 0 || b.lengths_in.empty()) continue;
+    std::size_t const one = microbatch_lengths::size(b.lengths_in.samples) * sizeof(int);
+    array const lengths{{b.unit, purpose::lengths, 0},
+                        {},
+                        one,
+                        static_cast<int>(b.lengths_in.count),
+                        {slot_end::op::forward, b.number - 1},
+                        {slot_end::op::forward, b.number}};
+    all.push_back({lengths, reinterpret_cast<std::byte*>(b.lengths_in.numbers), one, true});
+  }
+  return all;
+}
+
+/// Calls f(microbatch, place) of what of an array counts at the cut; microbatch -1: all of it.
+template <class F>
+void for_each_slot(placed_array const& a, done_ops const& done, F f) {
+  if (a.what.slots == 0) return f(-1LL, a.base);
+  long long const after = done.after_last(a.what.filled);
+  for (long long m = std::max(0LL, after - a.what.slots); m < after; ++m)
+    if (done.alive(a.what, m)) f(m, a.base + static_cast<std::size_t>(m % a.what.slots) * a.stride);
+}
+
+}  // namespace detail
+
+/// Of units and arrays; needs all workers to stand at the cut.
+inline void copy_out(run_cut& to, run_memory& memory, table::run_tables const& t, done_ops const& done,
+                     detail::copies_of const& evaluated) {
+  table::phase_table const& phase = t.phases[static_cast<std::size_t>(to.run.at.phase)];
+  to.units.clear();
+  to.arrays.clear();
+  for (bound_stage const& b : memory.stages()) to.units.push_back(b.state());
+  for (detail::placed_array const& a : detail::place_arrays(memory, phase, evaluated)) {
+    saved_array& saved = to.arrays.emplace_back();
+    saved.id = a.what.id;
+    void* const device = memory.stages()[static_cast<std::size_t>(a.what.id.unit)].device;
+    detail::for_each_slot(a, done, [&](long long m, std::byte const* from) {
+      saved_slot& slot = saved.slots.emplace_back();
+      slot.microbatch = m;
+      slot.bytes.resize(a.what.bytes);
+      if (a.host)
+        std::memcpy(slot.bytes.data(), from, a.what.bytes);
+      else
+        t.device.copy_out(device, slot.bytes.data(), from, a.what.bytes);
+    });
+  }
+}
+
+/// The other way round, into the memory of a run with the same tables, of any number of workers. Throws foal::error where it
+/// is another run's.
+inline void copy_in(run_cut const& from, run_memory& memory, table::run_tables const& t,
+                    detail::copies_of const& evaluated) {
+  table::phase_table const& phase = t.phases[static_cast<std::size_t>(from.run.at.phase)];
+  auto const arrays = detail::place_arrays(memory, phase, evaluated);
+  require(from.units.size() == memory.stages().size() && from.arrays.size() == arrays.size(), "cannot go on from a cut of ",
+          from.units.size(), " stages and ", from.arrays.size(), " arrays, because this run has ", memory.stages().size(),
+          " and ", arrays.size(), "; make it with the same model, schedule and policies");
+  memory.enter_phase(phase, phase.program_delays);
+  for (std::size_t u = 0; u < from.units.size(); ++u) memory.stages()[u].state(from.units[u]);
+  memory.restore_channels();
+  for (std::size_t i = 0; i < arrays.size(); ++i) {
+    detail::placed_array const& a = arrays[i];
+    require(a.what.id == from.arrays[i].id, "cannot go on from a cut whose array ", i, " is '",
+            name(from.arrays[i].id.purpose), "' of stage ", from.arrays[i].id.unit, ", because here it is '",
+            name(a.what.id.purpose), "' of stage ", a.what.id.unit, "; make the run with the same model and schedule");
+    void* const device = memory.stages()[static_cast<std::size_t>(a.what.id.unit)].device;
+    for (saved_slot const& slot : from.arrays[i].slots) {
+      require(slot.bytes.size() == a.what.bytes, "cannot go on from a cut with ", slot.bytes.size(), " bytes of '",
+              name(a.what.id.purpose), "' of stage ", a.what.id.unit, ", because here these are ", a.what.bytes,
+              "; make the run with the same numbers");
+      std::byte* const to =
+          a.base + (slot.microbatch < 0 ? 0 : static_cast<std::size_t>(slot.microbatch % a.what.slots) * a.stride);
+      if (a.host)
+        std::memcpy(to, slot.bytes.data(), slot.bytes.size());
+      else
+        t.device.copy_in(device, to, slot.bytes.data(), slot.bytes.size());
+    }
+    t.device.synchronise(device);
+  }
+}
+
+}  // namespace foal::executor

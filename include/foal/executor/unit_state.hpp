@@ -1,0 +1,93 @@
+// What changes in a unit while a run goes on, beside what its arrays hold: plain data, so that it can be copied out and
+// back.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <type_traits>
+#include <vector>
+
+#include <foal/core/config.hpp>
+#include <foal/table/functions.hpp>
+
+namespace foal::executor {
+
+/// Where microbatches come through a unit, in whatever order: F (or R, if that reads the wire again), B, W (or BW), and R
+/// where it reads what R of the stage before made.
+enum class passage : std::uint8_t { forwarded, returned, freed, rebuilt };
+inline constexpr std::size_t passages = 4;
+
+/// Messages that a unit has sent, or taken, in the phase at work: as many as came in their order.
+struct message_counts {
+  std::uint32_t wire_in = 0, wire_out = 0;          ///< forward
+  std::uint32_t gradient_in = 0, gradient_out = 0;  ///< backward
+  std::uint32_t again_in = 0, again_out = 0;        ///< from R to R within a segment of recomputed stages
+};
+
+/// Only the unit's worker touches it. Everything that a phase begins anew is zero in a new one.
+struct unit_state {
+  long long updates = 0;              ///< from the start of the run
+  long long evaluations_copied = 0;   ///< copies of the weights made for evaluations
+  double rate = 0;                    ///< of the last update; 0: there was none
+  std::uint32_t version = 0;          ///< updates in this phase
+  int accumulated = 0;                ///< microbatches whose W waits for the last one of the minibatch
+  int backwards = 0;                  ///< B of the minibatch that have been run
+  bool bounded = false;               ///< `bounds` are known
+  table::update_bounds bounds{};      ///< on what the unit's next update reads
+  std::uint32_t through[passages]{};  ///< by passage: all microbatches before it are through
+  message_counts messages{};
+
+  /// As a phase begins: what counts from the start of the run goes on.
+  void begin_phase() {
+    unit_state next;
+    next.updates = updates;
+    next.evaluations_copied = evaluations_copied;
+    next.rate = rate;
+    *this = next;
+  }
+};
+static_assert(std::is_trivially_copyable_v<unit_state>);
+
+/// Arrays of numbers of fixed size that change with a unit's state: one block of memory, so that they are copied as one.
+class unit_numbers {
+ public:
+  /// Sizes do not depend on workers.
+  struct sizes {
+    std::size_t in_flight = 1;  ///< microbatches between F and W
+    std::size_t window = 1;     ///< microbatches that any passage of the unit has in disorder
+    std::size_t borrowed = 0;   ///< parameters whose home is another unit
+    std::size_t lengths = 0;    ///< ints of the lengths of one microbatch; 0: all are as long as can be
+  };
+
+  unit_numbers() = default;
+  explicit unit_numbers(sizes n) : of_(n), block_(bytes_of(n) / sizeof(std::uint32_t)) {}
+
+  /// Version that F of microbatch m has read, at m mod size.
+  std::span<std::uint32_t> version_read() { return {block_.data(), of_.in_flight}; }
+  /// Version that the unit's copy of a borrowed parameter has.
+  std::span<std::uint32_t> borrowed() { return {block_.data() + of_.in_flight, of_.borrowed}; }
+  /// Lengths of microbatch m, at m mod in_flight.
+  std::span<int> lengths() {
+    static_assert(sizeof(int) == sizeof(std::uint32_t));
+    return {reinterpret_cast<int*>(block_.data() + of_.in_flight + of_.borrowed), of_.in_flight * of_.lengths};
+  }
+  /// Of microbatch m at m mod size: through, where an earlier one is still missing.
+  std::span<std::uint8_t> done(passage p) {
+    auto* const first = reinterpret_cast<std::uint8_t*>(block_.data() + words_before_done(of_));
+    return {first + static_cast<std::size_t>(p) * of_.window, of_.window};
+  }
+  std::span<std::byte> bytes() { return std::as_writable_bytes(std::span(block_)); }
+
+ private:
+  static std::size_t words_before_done(sizes n) { return n.in_flight * (1 + n.lengths) + n.borrowed; }
+  static std::size_t bytes_of(sizes n) {
+    std::size_t const word = sizeof(std::uint32_t);
+    return (words_before_done(n) + (passages * n.window + word - 1) / word) * word;
+  }
+
+  sizes of_{};
+  std::vector<std::uint32_t> block_;  // in_flight, borrowed, lengths, then bytes
+};
+
+}  // namespace foal::executor

@@ -1,0 +1,272 @@
+// The optimizers of a trainer as functions: U of a parameter in one fused pass, or a step bracketed by the delay policy.
+#pragma once
+
+#include <limits>
+#include <type_traits>
+#include <utility>
+
+#include <foal/lower/thunks.hpp>
+#include <foal/policy/optim/concept.hpp>
+#include <foal/tensor/plan.hpp>
+
+namespace foal::lower {
+
+using namespace table;
+
+namespace detail {
+
+/// The delay policy's part in U.
+template <class S, class Delay, bool Compensate>
+struct delay_functors {
+  static constexpr bool with_gradient = Compensate && delay::changes_gradient<Delay, S>;
+  static constexpr bool with_after = Compensate && delay::watches_updates<Delay, S>;
+
+  static auto gradient([[maybe_unused]] Delay const& d, [[maybe_unused]] delay::moment m) {
+    if constexpr (with_gradient)
+      return d.template gradient<S>(m);
+    else
+      return nothing{};
+  }
+  static auto after([[maybe_unused]] Delay const& d, [[maybe_unused]] delay::moment m) {
+    if constexpr (with_after)
+      return d.template after_update<S>(m);
+    else
+      return nothing{};
+  }
+  using gradient_type = decltype(gradient(std::declval<Delay const&>(), delay::moment{}));
+  using after_type = decltype(after(std::declval<Delay const&>(), delay::moment{}));
+};
+
+/// Room for n elements more of what a step needs: its own scratch, then w as it was before.
+template <class S>
+constexpr std::size_t room_for(long long n) {
+  return padded(static_cast<std::size_t>(n) * sizeof(S));
+}
+
+/// What both kinds of optimizers have in common: how magnitudes grow.
+template <class S, class Optimizer, class Delay>
+struct update_bound {
+  static constexpr int own = Optimizer::states, delayed = Delay::states;
+  static_assert(own <= most_states && delayed <= most_states,
+                "foal: cannot use a policy with more than 4 state arrays per parameter; merge some of them");
+
+  // A policy that changes the gradient cannot say by how much.
+  static constexpr bool delay_bounded = delay::bounds_itself<Delay> && !delay::changes_gradient<Delay, S>;
+
+  template <class Grow>
+  static bool grows(update_call const& c, update_bounds& b, Grow grow) {
+    double const before = b.w;
+    b.g = b.g / c.divide * c.scale;
+    grow();
+    if (c.compensate) static_cast<Delay const*>(c.delay)->bound(before, b.w, b.delay);
+    double most = b.most + b.w;
+    for (int k = 0; k < own; ++k) most += b.state[k];
+    for (int k = 0; k < delayed; ++k) most += b.delay[k];
+    // Far enough from the largest number for what rounds differently; and each update a little for what was rounded.
+    if (!(most < 1e-4 * static_cast<double>(std::numeric_limits<S>::max()))) return false;
+    constexpr double rounded = 1 + 1e-5;
+    b.w *= rounded;
+    for (int k = 0; k < own; ++k) b.state[k] *= rounded;
+    for (int k = 0; k < delayed; ++k) b.delay[k] *= rounded;
+    return true;
+  }
+};
+
+template <class D, class S, class Optimizer, class Delay>
+struct elementwise_thunks : update_bound<S, Optimizer, Delay> {
+  using base = update_bound<S, Optimizer, Delay>;
+  using base::own, base::delayed;
+
+  template <bool Compensate>
+  struct functor {
+    using delays = delay_functors<S, Delay, Compensate>;
+    using optimize_type = decltype(std::declval<Optimizer const&>().template prepare<S>(0.0, 1LL));
+    fused_update<S, optimize_type, typename delays::gradient_type, typename delays::after_type, delays::with_gradient,
+                 delays::with_after>
+        f;
+
+    template <class... States>
+    FOAL_HOST_DEVICE void operator()(S& w, S& g, States&... states) const {
+      f.run(std::make_index_sequence<static_cast<std::size_t>(own)>{},
+            std::make_index_sequence<static_cast<std::size_t>(Compensate ? delayed : 0)>{},
+            std::make_index_sequence<static_cast<std::size_t>(Compensate ? delay::sees<Delay>() : 0)>{}, w, g, states...);
+    }
+  };
+
+  static auto prepared(Optimizer const& optimizer, update_call const& c) {
+    if constexpr (optim::has_rules<Optimizer>)
+      return optimizer.template prepare<S>(c.rate, c.update, c.rule);
+    else
+      return optimizer.template prepare<S>(c.rate, c.update);
+  }
+
+  template <bool Compensate, std::size_t... O, std::size_t... A>
+  static void map(update_call const& c, std::index_sequence<O...>, std::index_sequence<A...>) {
+    auto const& optimizer = *static_cast<Optimizer const*>(c.optimizer);
+    auto const& policy = *static_cast<Delay const*>(c.delay);
+    using delays = delay_functors<S, Delay, Compensate>;
+    functor<Compensate> const fused{{prepared(optimizer, c), delays::gradient(policy, c.moment),
+                                     delays::after(policy, c.moment), static_cast<S>(c.divide), static_cast<S>(c.scale)}};
+    static_cast<D*>(c.device)->map(c.n, fused, static_cast<S*>(c.w), static_cast<S*>(c.g), static_cast<S*>(c.states[O])...,
+                                   static_cast<S*>(c.delay_states[A])...);
+  }
+
+  static void update(update_call const& c) {
+    constexpr auto o = std::make_index_sequence<static_cast<std::size_t>(own)>{};
+    if (c.compensate)
+      map<true>(c, o, std::make_index_sequence<static_cast<std::size_t>(delayed)>{});
+    else
+      map<false>(c, o, std::index_sequence<>{});
+  }
+
+  static constexpr bool bounded = optim::bounds_itself<Optimizer, S> && base::delay_bounded;
+
+  static bool bound(update_call const& c, update_bounds& b) {
+    return base::grows(c, b, [&] {
+      auto const& optimizer = *static_cast<Optimizer const*>(c.optimizer);
+      if constexpr (optim::has_rules<Optimizer>)
+        optimizer.template bound<S>(c.rate, c.update, b, c.rule);
+      else
+        optimizer.template bound<S>(c.rate, c.update, b);
+    });
+  }
+};
+
+/// Of an optimizer that takes a parameter as a whole: the gradient as it gets it, its step, then the delay policy sees the
+/// whole change.
+template <class D, class S, class Optimizer, class Delay>
+struct whole_thunks : update_bound<S, Optimizer, Delay> {
+  using base = update_bound<S, Optimizer, Delay>;
+  using delays = delay_functors<S, Delay, true>;
+  using delayed_states = std::make_index_sequence<static_cast<std::size_t>(Delay::states)>;
+  using seen_states = std::make_index_sequence<static_cast<std::size_t>(delay::sees<Delay>())>;
+  using none = std::index_sequence<>;
+
+  template <class F, bool Changes>
+  struct make_gradient {
+    F change;
+    S divide, scale;
+    template <class... States>
+    FOAL_HOST_DEVICE void operator()(S const& w, S& g, States const&... states) const {
+      g = g / divide * scale;
+      if constexpr (Changes) g = change(g, w, states...);
+    }
+  };
+  template <class F>
+  struct watch {
+    F f;
+    template <class... States>
+    FOAL_HOST_DEVICE void operator()(S const& before, S const& after, States&... states) const {
+      f(before, after, states...);
+    }
+  };
+
+  static optim::moment moment_of(update_call const& c) { return {c.rate, c.update, c.moment.tau_fwd, c.moment.tau_bkwd}; }
+
+  static long long state_size([[maybe_unused]] void const* part, [[maybe_unused]] int state, shape extent) {
+    if constexpr (requires(Optimizer const& o) { o.state_size(state, extent); })
+      return static_cast<Optimizer const*>(part)->state_size(state, extent);
+    else
+      return extent.size();
+  }
+  static long long scratch_size([[maybe_unused]] void const* part, [[maybe_unused]] shape extent) {
+    if constexpr (requires(Optimizer const& o) { o.scratch_size(extent); })
+      return static_cast<Optimizer const*>(part)->scratch_size(extent);
+    else
+      return 0;
+  }
+  static std::size_t scratch_bytes(void const* part, shape extent) {
+    return room_for<S>(scratch_size(part, extent)) + (delays::with_after ? room_for<S>(extent.size()) : 0);
+  }
+
+  template <bool Compensate, std::size_t... A, std::size_t... O>
+  static void take_step(update_call const& c, std::index_sequence<A...>, std::index_sequence<O...>) {
+    auto& device = *static_cast<D*>(c.device);
+    auto const& policy = *static_cast<Delay const*>(c.delay);
+    using now = delay_functors<S, Delay, Compensate>;
+    S *const w = static_cast<S*>(c.w), *const g = static_cast<S*>(c.g);
+    S const s[] = {static_cast<S>(c.divide), static_cast<S>(c.scale)};
+    make_gradient<typename now::gradient_type, now::with_gradient> const make{now::gradient(policy, c.moment), s[0], s[1]};
+    if constexpr (now::with_gradient)
+      device.map(c.n, make, static_cast<S const*>(w), g, static_cast<S const*>(c.delay_states[A])...,
+                 static_cast<S const*>(c.states[O])...);
+    else
+      device.map(c.n, make, static_cast<S const*>(w), g);
+    auto* const before =
+        reinterpret_cast<S*>(static_cast<std::byte*>(c.scratch) + room_for<S>(scratch_size(c.optimizer, c.extent)));
+    if constexpr (now::with_after) device.copy(before, w, c.n * sizeof(S));
+    S* states[most_states]{};
+    for (int k = 0; k < base::own; ++k) states[k] = static_cast<S*>(c.states[k]);
+    static_cast<Optimizer const*>(c.optimizer)
+        ->step(device, c.extent, w, g, states, static_cast<S*>(c.scratch), moment_of(c));
+    if constexpr (now::with_after) {
+      watch<typename now::after_type> const see{now::after(policy, c.moment)};
+      device.map(c.n, see, static_cast<S const*>(before), static_cast<S const*>(w), static_cast<S*>(c.delay_states[A])...,
+                 static_cast<S const*>(c.states[O])...);
+    }
+    device.zero(g, c.n * sizeof(S));
+  }
+
+  static void update(update_call const& c) {
+    if (c.compensate)
+      take_step<true>(c, delayed_states{}, seen_states{});
+    else
+      take_step<false>(c, none{}, none{});
+  }
+
+  static constexpr bool bounded = base::delay_bounded && requires(Optimizer const o, optim::magnitudes& m) {
+    o.template bound<S>(shape{}, optim::moment{}, m);
+  };
+  static bool bound(update_call const& c, update_bounds& b) {
+    return base::grows(c, b,
+                       [&] { static_cast<Optimizer const*>(c.optimizer)->template bound<S>(c.extent, moment_of(c), b); });
+  }
+};
+
+template <class D, class S, class Optimizer, class Delay>
+constexpr optimizer_functions optimizer_of(void const* (*part)(void const*)) {
+  optimizer_functions f;
+  f.states = Optimizer::states;
+  f.part = part;
+  if constexpr (optim::steps_on<Optimizer, D, S>) {
+    using t = whole_thunks<D, S, Optimizer, Delay>;
+    f.whole = true;
+    f.update = &t::update;
+    f.state_size = &t::state_size;
+    f.scratch_bytes = &t::scratch_bytes;
+    if constexpr (t::bounded) f.bound = &t::bound;
+  } else if constexpr (optim::elementwise<Optimizer> && optim::takes_its_states<Optimizer, S>()) {
+    using t = elementwise_thunks<D, S, Optimizer, Delay>;
+    f.update = &t::update;
+    if constexpr (t::bounded) f.bound = &t::bound;
+  }
+  return f;
+}
+
+template <class Policy, int I>
+void const* part_of(void const* policy) {
+  return &static_cast<Policy const*>(policy)->template part<I>();
+}
+inline void const* itself(void const* policy) { return policy; }
+
+template <class D, class S, class Policy, class Delay, int... I>
+constexpr void add_parts(policy_functions& f, std::integer_sequence<int, I...>) {
+  static_assert(sizeof...(I) <= most_optimizers, "foal: cannot choose among more than 4 optimizers; take some together");
+  ((f.optimizer[I] =
+        optimizer_of<D, S, std::remove_cvref_t<decltype(std::declval<Policy const&>().template part<I>())>, Delay>(
+            &part_of<Policy, I>)),
+   ...);
+  f.optimizers = static_cast<int>(sizeof...(I));
+}
+
+template <class D, class S, class Policy, class Delay>
+constexpr void add_optimizers(policy_functions& f) {
+  if constexpr (optim::chooses<Policy>)
+    add_parts<D, S, Policy, Delay>(f, std::make_integer_sequence<int, Policy::parts>{});
+  else
+    f.optimizer[0] = optimizer_of<D, S, Policy, Delay>(&itself);
+}
+
+}  // namespace detail
+
+}  // namespace foal::lower

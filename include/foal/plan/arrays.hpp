@@ -1,0 +1,176 @@
+// The arrays of a run that change while it goes on, by names that do not depend on ranks and workers.
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <vector>
+
+#include <foal/plan/run_plan.hpp>
+
+namespace foal::executor {
+
+/// What an array of a unit is for. activation, rebuilt: wires into the unit, from F and from R of the stage before;
+/// gradient: the wire back into it; saved: from F (or R) to B or W; error: what quantised wires have lost; tied: of what it
+/// lends.
+enum class purpose : std::uint8_t {
+  weights,
+  gradients,
+  statistics,
+  optimizer_state,
+  delay_state,
+  old_weights,
+  error,
+  tied_weights,
+  tied_gradients,
+  activation,
+  rebuilt,
+  gradient,
+  saved,
+  numbers,
+  tied_numbers,
+  lengths,
+  evaluated_weights,
+  evaluated_statistics
+};
+
+constexpr char const* name(purpose p) {
+  constexpr char const* names[] = {"weights",
+                                   "gradients",
+                                   "statistics",
+                                   "optimizer state",
+                                   "delay state",
+                                   "old weights",
+                                   "errors",
+                                   "tied weights",
+                                   "tied gradients",
+                                   "activations",
+                                   "rebuilt",
+                                   "gradient",
+                                   "saved",
+                                   "numbers",
+                                   "numbers of tied weights",
+                                   "lengths",
+                                   "weights for evaluation",
+                                   "statistics for evaluation"};
+  return names[static_cast<int>(p)];
+}
+
+/// entry: the number of a state, of an entry of a wire, of a tensor of the stage, or of a loan.
+struct array_id {
+  int unit = 0;
+  executor::purpose purpose = purpose::weights;
+  int entry = 0;
+  auto operator<=>(array_id const&) const = default;
+};
+
+/// An op of the unit that the array belongs to, or of a neighbour's: what fills a slot, or is the last to read it. end: the
+/// last op on a microbatch, W, BW, a frozen stage's B, or F where there is no other.
+struct slot_end {
+  enum class op : std::uint8_t { forward, rebuild, backward, end } what = op::forward;
+  int stage = 0;
+};
+
+/// One array in memory, or a ring of slots of which microbatch m has slot m mod slots.
+struct array {
+  array_id id{};
+  wire_place where{};
+  std::size_t bytes = 0;  ///< of one slot
+  int slots = 0;          ///< 0: no ring, all of it counts at any time. Rings may have more slots with more workers
+  slot_end filled{}, read{};
+};
+
+namespace detail {
+
+inline wire_place own(std::size_t entry) { return {entry, false, 0}; }
+
+/// Arrays of which all counts at any time.
+inline void add_whole(std::vector<array>& to, run_plan const& plan, table::run_tables const& t, std::size_t s) {
+  stage_plan const& p = plan.stage(s);
+  int const unit = static_cast<int>(s);
+  table::stage_table const& stage = t.stages[s];
+  auto const add = [&](purpose what, int entry, std::size_t number, std::size_t bytes) {
+    if (bytes > 0) to.push_back({{unit, what, entry}, own(number), bytes, 0, {}, {}});
+  };
+  bool const trains = !t.phases.back().inference;
+  add(purpose::weights, 0, p.w, plan.bytes(stage.weight_elements));
+  add(purpose::gradients, 0, p.g, trains ? plan.bytes(stage.gradient_elements) : 0);
+  add(purpose::statistics, 0, p.buffers, plan.bytes(stage.buffer_elements));
+  for (int k = 0; trains && k < t.policies.optimizer_states; ++k)
+    add(purpose::optimizer_state, k, p.states[k], plan.bytes(stage.state_elements[k]));
+  for (int k = 0; p.has_delay_states && k < t.policies.delay_states; ++k)
+    add(purpose::delay_state, k, p.delay_states[k], plan.delay_state_bytes(s));
+  add(purpose::old_weights, 0, p.history, plan.memory()[p.history].bytes);
+  for (std::size_t x = 0; x < stage.tensors.size(); ++x)
+    if (stage.tensors[x].where == table::place::error)
+      add(purpose::error, static_cast<int>(x), p.error[x], plan.tensor_bytes(stage.tensors[x]));
+  for (std::size_t i = 0; i < p.lent.size(); ++i)
+    add(i % 2 == 0 ? purpose::tied_weights : purpose::tied_gradients, static_cast<int>(i / 2), p.lent[i],
+        plan.memory()[p.lent[i]].bytes);
+}
+
+/// Rings, whose slots count from the op that fills them to the last one that reads them.
+inline void add_rings(std::vector<array>& to, run_plan const& plan, table::run_tables const& t, table::phase_table const& ph,
+                      std::size_t s) {
+  using op = slot_end::op;
+  stage_plan const& p = plan.stage(s);
+  int const unit = static_cast<int>(s), below = s > 0 ? unit - 1 : 0;
+  table::stage_table const& stage = t.stages[s];
+  schedule::stage_facts const& f = ph.facts.stage[s];
+  bool const continues = f.head >= 0 && f.head < unit;
+  bool const once = continues || ph.wanted(unit) == schedule::gradients::none;
+  for (std::size_t e = 0; e < stage.wire_in.size(); ++e) {
+    table::wire_entry const& x = stage.wire_in[e];
+    int const entry = static_cast<int>(e);
+    bool const kept = x.last != until::forward;
+    op const last = kept && !once ? op::end : f.head == unit ? op::rebuild : op::forward;
+    std::size_t const bytes = plan.wire_bytes(x);
+    to.push_back(
+        {{unit, purpose::activation, entry}, p.wires[e], bytes, p.wire_slots[e], {op::forward, below}, {last, unit}});
+    if (p.again_slots[e] > 0)
+      to.push_back({{unit, purpose::rebuilt, entry},
+                    p.again[e],
+                    bytes,
+                    p.again_slots[e],
+                    {op::rebuild, below},
+                    {kept ? op::end : op::rebuild, unit}});
+  }
+  bool const last = s + 1 == t.stages.size();
+  for (std::size_t e = 0; e < p.gradients.size(); ++e) {
+    table::tensor const* const loss = last ? &stage.tensors[static_cast<std::size_t>(stage.loss_gradient_tensor)] : nullptr;
+    table::wire_entry const* const above = last ? nullptr : &t.stages[s + 1].wire_in[e];
+    if (above != nullptr && !above->gradient) continue;
+    until const needed = last ? loss->last : above->gradient_last;
+    to.push_back({{unit, purpose::gradient, static_cast<int>(e)},
+                  p.gradients[e],
+                  last ? plan.tensor_bytes(*loss) : plan.wire_bytes(*above),
+                  p.gradient_slots[e],
+                  last ? slot_end{op::forward, unit} : slot_end{op::backward, unit + 1},
+                  {needed == until::W ? op::end : op::backward, unit}});
+  }
+  for (std::size_t x = 0; x < stage.tensors.size(); ++x) {
+    table::tensor const& y = stage.tensors[x];
+    if (y.where != table::place::kept || plan.kept_slots(s, y) == 0) continue;
+    to.push_back({{unit, purpose::saved, static_cast<int>(x)},
+                  own(p.kept[x]),
+                  plan.tensor_bytes(y),
+                  plan.kept_slots(s, y),
+                  {f.head >= 0 ? op::rebuild : op::forward, unit},
+                  {y.last == until::W ? op::end : op::backward, unit}});
+  }
+}
+
+}  // namespace detail
+
+/// Of all units that the plan has memory for, in the order of their ids; filled and read are those of a phase.
+inline std::vector<array> arrays_of(run_plan const& plan, table::run_tables const& t, table::phase_table const& phase) {
+  std::vector<array> all;
+  for (std::size_t s = 0; s < t.stages.size(); ++s) {
+    if (!plan.hosts(s)) continue;
+    detail::add_whole(all, plan, t, s);
+    detail::add_rings(all, plan, t, phase, s);
+  }
+  std::stable_sort(all.begin(), all.end(), [](array const& a, array const& b) { return a.id < b.id; });
+  return all;
+}
+
+}  // namespace foal::executor

@@ -1,0 +1,81 @@
+// What makes two runs the same run, item by item, so that a difference can be named.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <foal/core/error.hpp>
+#include <foal/report/json.hpp>
+
+namespace foal::report {
+
+/// FNV-1a over texts and numbers, each ended, so that no two lists have one digest for a trivial reason.
+class digest {
+ public:
+  digest& operator()(std::string_view text) {
+    for (char const c : text) byte(static_cast<unsigned char>(c));
+    byte(0xff);  // in no UTF-8 text
+    return *this;
+  }
+  digest& operator()(long long number) {
+    for (int i = 0; i < 8; ++i) byte(static_cast<unsigned char>(static_cast<unsigned long long>(number) >> (8 * i)));
+    return *this;
+  }
+  std::uint64_t value() const { return state_; }
+  std::string text() const {
+    std::string hex(16, '0');
+    for (int i = 0; i < 16; ++i) hex[static_cast<std::size_t>(15 - i)] = "0123456789abcdef"[(state_ >> (4 * i)) & 15U];
+    return hex;
+  }
+
+ private:
+  void byte(unsigned char b) { state_ = (state_ ^ b) * 0x100000001b3U; }
+  std::uint64_t state_ = 0xcbf29ce484222325U;
+};
+
+/// Items in a fixed order, what matters most first: the model, the schedule, every policy with all its numbers, the scalar
+/// type, the device, the build.
+struct fingerprint {
+  std::vector<std::pair<std::string, std::string>> items;
+
+  std::uint64_t digest() const {
+    class digest d;
+    for (auto const& [name, value] : items) d(name)(value);
+    return d.value();
+  }
+  bool operator==(fingerprint const&) const = default;
+
+  void write(json_writer& json) const {
+    json.begin_object();
+    for (auto const& [name, value] : items) json.member(name, value);
+    json.end_object();
+  }
+};
+
+/// "optimizer.beta1 is 0.9 here and 0.95 there": the first item that differs; empty if none does.
+inline std::string difference(fingerprint const& here, fingerprint const& there) {
+  auto const find = [](fingerprint const& in, std::string const& name) {
+    return std::find_if(in.items.begin(), in.items.end(), [&](auto const& item) { return item.first == name; });
+  };
+  for (auto const& [name, value] : here.items) {
+    auto const other = find(there, name);
+    if (other == there.items.end()) return name + " is " + value + " here and is not there";
+    if (other->second != value) return name + " is " + value + " here and " + other->second + " there";
+  }
+  for (auto const& [name, value] : there.items)
+    if (find(here, name) == here.items.end()) return name + " is " + value + " there and is not here";
+  return {};
+}
+
+/// Throws foal::error unless both are those of one run. here, there: what they are, for the sentence.
+inline void require_same(fingerprint const& mine, fingerprint const& other, std::string_view what) {
+  std::string const differs = difference(mine, other);
+  require(differs.empty(), "cannot ", what, ", because the runs are not the same: ", differs,
+          "; build and set up both alike");
+}
+
+}  // namespace foal::report

@@ -1,0 +1,52 @@
+// Whether what one call of engine::run() is asked for can work; a sentence where it cannot.
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <string>
+
+#include <foal/trainer/run_request.hpp>
+
+namespace foal::executor {
+
+/// Of a run that begins.
+inline void check_request(run_request const& request, table::run_values const& v) {
+  // Rings count microbatches of one call modulo 2^32, and distances must stay below half of that.
+  constexpr std::int32_t most = std::numeric_limits<std::int32_t>::max();
+  require(request.minibatches >= 0 && request.minibatches <= most / v.microbatches, "cannot train for ", request.minibatches,
+          " minibatches of ", v.microbatches, " microbatches in one call, because it counts up to ", most,
+          " microbatches; ask for 0 or more, in several calls");
+  require(
+      request.evaluate_every == 0 || v.evaluation,
+      "cannot evaluate during training, because the run was made with .evaluation = false and its memory plan has no room "
+      "for copies of the weights; make it with .evaluation = true");
+}
+
+/// Updates between evaluations, and between diagnostics that compute fresh gradients (0: none): stages that are up to least
+/// - 1 updates apart keep one copy of their weights for each.
+inline void check_distances(long long evaluations, long long fresh, long long least, std::string const& schedule) {
+  require(evaluations == 0 || evaluations >= least, "cannot evaluate every ", evaluations,
+          " updates, because the stages of ", schedule, " are up to ", least - 1,
+          " updates apart and keep one copy of their weights for evaluations; evaluate at most every ", least, " updates");
+  require(fresh == 0 || fresh >= least, "cannot compute fresh gradients every ", fresh, " updates, because the stages of ",
+          schedule, " are up to ", least - 1,
+          " updates apart and keep one copy of their weights for it; take diagnostics at most every ", least, " updates");
+}
+
+/// Of a fit's hooks: what a fit decides itself is not asked for.
+inline void check_hooks(run_request const& hooks) {
+  bool const decided = hooks.minibatches != 0 || hooks.source.self != nullptr || hooks.evaluation.self != nullptr ||
+                       hooks.evaluate_every != 0 || hooks.loss_every != 0 || hooks.pause.has_value();
+  require(!decided,
+          "cannot fit with these .hooks, because they give minibatches, a source, an evaluation, distances of these or of "
+          "losses, or a pause, and a fit counts in epochs; leave these out, or call run()");
+}
+
+/// Of one that begins or goes on.
+inline void check_traces(run_request const& request, table::run_values const& v) {
+  require(request.traces == nullptr || request.traces->workers() >= v.workers, "cannot trace ", v.workers,
+          " workers, because the trace has ", request.traces == nullptr ? 0 : request.traces->workers(),
+          " buffers; make it with one for each");
+}
+
+}  // namespace foal::executor

@@ -1,0 +1,106 @@
+// The weights of a run between its calls: who may read and write them, and when.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <vector>
+
+#include <foal/observe/evaluation.hpp>
+#include <foal/trainer/usage.hpp>
+
+namespace foal::executor {
+
+/// The memory of a run, with the copies that its evaluations need.
+class run_weights {
+ public:
+  run_weights(run_weights const&) = delete;
+  run_weights& operator=(run_weights const&) = delete;
+
+  run_memory const& memory() const { return memory_; }
+  evaluator const* evaluation() const { return evaluator_.get(); }
+  table::run_values const& values() const { return v_; }
+  std::vector<bound_stage> const& stages() const { return memory_.stages(); }
+  /// That every stage has had, before the run at work; in a callback of an evaluation, those of what was evaluated.
+  long long updates() const { return usage_.answers() ? usage_.update() : updates_.load(); }
+
+  /// A parameter (or buffer) of a stage. Throws foal::error where there is none.
+  table::parameter_row const& row(int stage, std::size_t which, bool buffer = false) const {
+    return row_of(t_, stage, which, buffer);
+  }
+
+  /// Copies one parameter (or buffer) to host memory of size * scalar_bytes bytes; a tied one is its home's. In a callback
+  /// of an evaluation, on its thread, as it was evaluated; not while run() is at work otherwise.
+  void read(int stage, table::parameter_row const& p, void* to, bool buffer = false) const {
+    place const at = place_of(stage, p);
+    if (usage_.answers()) return evaluator_->read(at.stage->number, buffer, at.offset, at.bytes, to);
+    usage::reading const guard(usage_, "read weights");
+    t_.device.copy_out(at.stage->device, to, (buffer ? at.stage->buffers : at.stage->w) + at.offset, at.bytes);
+  }
+  /// Copies one of the optimizer's states of a parameter that is trained: the average, which needs an update.
+  void read_average(int stage, table::parameter_row const& p, int state, void* to) const {
+    require(!usage_.answers(),
+            "cannot read averaged weights now, because this trainer is at work and an evaluation has a copy of the weights "
+            "alone; do it when the fit is done, or read the weights that were evaluated");
+    usage::reading const guard(usage_, "read averaged weights");
+    check_average();
+    place const at = place_of(stage, p);
+    t_.device.copy_out(at.stage->device, to, at.stage->states[state] + at.offset, at.bytes);
+  }
+  /// Sets one parameter (or buffer) from host memory; a tied one is its home's. Not while run() is at work.
+  void write(int stage, table::parameter_row const& p, void const* from, bool buffer = false) {
+    usage::working const guard(usage_, "set weights");
+    place const at = place_of(stage, p);
+    t_.device.copy_in(at.stage->device, (buffer ? at.stage->buffers : at.stage->w) + at.offset, from, at.bytes);
+  }
+
+ protected:
+  /// tables is kept by reference. Throws foal::error when values cannot work; everything is allocated here.
+  run_weights(table::run_tables const& tables, table::run_values const& values, std::vector<int> worker_of)
+      : t_(tables), v_(values), memory_(tables, v_, std::move(worker_of)) {
+    if (v_.evaluation) evaluator_ = std::make_unique<evaluator>(t_, v_);
+    initialise();
+  }
+  ~run_weights() = default;
+
+  struct place {
+    bound_stage const* stage;
+    std::size_t offset, bytes;
+  };
+  /// Where a parameter (or buffer) is kept.
+  place place_of(int stage, table::parameter_row const& p) const {
+    if (p.home_stage >= 0) {
+      auto const& home = memory_.stages()[static_cast<std::size_t>(p.home_stage)];
+      return place_of(p.home_stage, home.table->parameters[static_cast<std::size_t>(p.home)]);
+    }
+    return {&memory_.stages()[static_cast<std::size_t>(stage)], static_cast<std::size_t>(p.offset) * t_.scalar_bytes,
+            static_cast<std::size_t>(p.size) * t_.scalar_bytes};
+  }
+
+  void check_average() const {
+    require(updates_ > 0, "cannot give averaged weights, because the first update begins the average and there were ",
+            updates_.load(), " updates; train first");
+  }
+
+  void initialise() {
+    std::vector<std::byte> host;
+    for (bound_stage& b : memory_.stages()) {
+      for (bool buffer : {false, true})
+        for (table::parameter_row const& p : buffer ? b.table->buffers : b.table->parameters) {
+          if (p.home_stage >= 0) continue;
+          host.resize(static_cast<std::size_t>(p.size) * t_.scalar_bytes);
+          t_.initialise(p, v_.seed, t_.initialise_value, host.data());
+          write(b.number, p, host.data(), buffer);
+        }
+      t_.device.synchronise(b.device);
+    }
+  }
+
+  table::run_tables const& t_;
+  table::run_values v_;
+  run_memory memory_;
+  std::unique_ptr<evaluator> evaluator_;
+  std::atomic<long long> updates_{0};
+  mutable usage usage_;
+};
+
+}  // namespace foal::executor

@@ -1,0 +1,47 @@
+// What the executor asks of a transport. A channel is (wire, direction, replica, kind): FIFO, its order and its room proved
+// before the run. It has an outbox at the sender and an inbox at the receiver; a transport brings to the one what lies in
+// the other. transport::local brings nothing: its outbox is its inbox.
+//
+// The worker of the sending unit:
+//   room(m)     whether the slot of microbatch m may be written
+//   send(n)     the n-th message of the phase has been written
+// The worker of the receiving unit:
+//   arrived(n)  whether there are more messages than the n that it has taken
+//   read(m)     of what one op alone reads, microbatches before m are through
+//   release(m)  of what is kept longer, microbatches before m are through
+// Whoever drives workers:
+//   progress()  brings on what can be brought without waiting; true: something was. Not for transport::local
+//   stop()      the run ends here: nobody waits for a message any more. In one process workers see it by themselves
+//
+// A message carries no number: who sends and who takes have the same order, which is the program's. Nothing of it allocates
+// or locks after the first message.
+#pragma once
+
+#include <concepts>
+#include <cstdint>
+
+#include <foal/core/config.hpp>
+
+namespace foal::transport {
+
+template <class T>
+concept sends = requires(T out, std::uint32_t n) {
+  { out.room(n) } -> std::same_as<bool>;
+  out.send(n);
+};
+
+template <class T>
+concept receives = requires(T in, std::uint32_t n) {
+  { in.arrived(n) } -> std::same_as<bool>;
+  in.read(n);
+  in.release(n);
+};
+
+/// A transport between processes: what its ends have in common is kept going by these.
+template <class T>
+concept moves = requires(T link) {
+  { link.progress() } -> std::same_as<bool>;
+  link.stop();
+};
+
+}  // namespace foal::transport

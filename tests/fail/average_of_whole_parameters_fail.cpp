@@ -1,0 +1,8 @@
+// expected-error: cannot average the weights of this Base, because it takes parameters as a whole
+// An average around muon, whose steps are no elementwise functor.
+#include <foal/policy/optim/averaged.hpp>
+#include <foal/policy/optim/muon.hpp>
+
+#include "net.hpp"
+
+int main() { return run<foal::schedule::pipemare, foal::optim::averaged<foal::optim::muon>>::stages; }

@@ -1,0 +1,8 @@
+// expected-error: cannot group the parameters of this Base, because it takes parameters as a whole
+// Parameter groups around muon, which chooses by parameter itself.
+#include <foal/policy/optim/grouped.hpp>
+#include <foal/policy/optim/muon.hpp>
+
+#include "net.hpp"
+
+int main() { return run<foal::schedule::pipemare, foal::optim::grouped<foal::optim::muon>>::stages; }
