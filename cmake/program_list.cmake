@@ -6,6 +6,7 @@ set(foal_examples
     gpt
     memory
     own_delay_policy
+    own_device
     own_layer
     own_optimizer
     own_recurrent
@@ -14,6 +15,7 @@ set(foal_examples
     quickstart
     recompute
     resnet
+    schedules
     stability
     sweep
     translate
@@ -63,7 +65,6 @@ set(foal_tests
     cases/translate_texts
     checkpoint/convert_weights
     checkpoint/element_types
-    checkpoint/json
     checkpoint/safetensors
     checkpoint/safetensors_file
     checkpoint/values
@@ -185,6 +186,7 @@ set(foal_tests
     report/html
     report/json
     report/json_lines
+    report/json_reader
     report/number
     report/progress
     report/rows
