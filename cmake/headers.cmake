@@ -92,6 +92,7 @@ set(foal_headers
     foal/schedule/proof/replay.hpp
     foal/schedule/proof/timeline.hpp
     foal/schedule/proof/verdict.hpp
+    foal/schedule/proof/versions.hpp
     foal/schedule/proof/well_formed.hpp
     foal/schedule/rules/async_1f1b.hpp
     foal/schedule/rules/forward_only.hpp
@@ -191,6 +192,13 @@ set(foal_headers
     foal/policy/optim/sgd.hpp
     foal/policy/storage.hpp
     foal/policy/versions.hpp
+    foal/policy/versions/concept.hpp
+    foal/policy/versions/double_buffered.hpp
+    foal/policy/versions/flush.hpp
+    foal/policy/versions/injected.hpp
+    foal/policy/versions/live.hpp
+    foal/policy/versions/stash.hpp
+    foal/policy/versions/vertical_sync.hpp
     foal/policy/warmup.hpp
     foal/policy/wire.hpp
 
@@ -217,6 +225,7 @@ set(foal_headers
     foal/lower/lower.hpp
     foal/lower/optimizers.hpp
     foal/lower/parameters.hpp
+    foal/lower/phase.hpp
     foal/lower/policies.hpp
     foal/lower/policy_values.hpp
     foal/lower/proofs.hpp

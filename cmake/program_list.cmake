@@ -172,6 +172,7 @@ set(foal_tests
     policy/optim/grouped
     policy/optim/muon
     policy/optim/optim
+    policy/versions
     policy/warmup
     predictor
     program/parity
@@ -203,6 +204,7 @@ set(foal_tests
     schedule/proof/large
     schedule/proof/prove
     schedule/proof/replay
+    schedule/proof/versions
     schedule/rules/forward_only
     schedule/rules/frozen
     schedule/rules/recompute
@@ -232,6 +234,7 @@ set(foal_tests
     trainer/epoch_log
     trainer/fingerprint
     trainer/run_request
+    trainer/versions
     transport/local
     utilisation/resnet50_sizes
     zoo/resnet
@@ -253,6 +256,7 @@ set(foal_fail_tests
     chained_correction_of_a_stash
     clipping_without_scale
     correction_of_a_stash
+    correction_of_two_versions
     cpp17
     cpp17_of_a_leaf
     delay_functor_of_other_states
@@ -294,6 +298,9 @@ set(foal_fail_tests
     two_optimizers
     unknown_option
     unknown_value
+    version_of_the_future
+    versions_without_read
+    vertical_sync_of_gpipe
     warmup_without_effect
     warmup_without_program
     weights_of_another_net

@@ -60,10 +60,9 @@ void check(arguments const& o) {
   foal::require(!synchronous || !(p.t1 || p.t2 || p.warmup > 0),
                 "cannot use T1, T2 or T3 with --method gpipe, because it has no delay and they have no effect; leave out "
                 "--t1-steps, --t2-decay and --warmup");
-  foal::require(
-      !p.t2 || p.method != parity::method::pipedream,
-      "cannot use T2 with --method pipedream, because B reads the version that its F read and the correction has no "
-      "effect; leave out --t2-decay or use --method pipemare");
+  foal::require(!p.t2 || p.method == parity::method::pipemare || synchronous, "cannot use T2 with --method ", o.method,
+                ", because B reads the version that its F read and the correction has no "
+                "effect; leave out --t2-decay or use --method pipemare");
   foal::require(
       p.delays.empty() || (!synchronous && p.timing == parity::timing::injected),
       "cannot inject --delays, because only --schedule injected of an asynchronous method takes them; leave them out");
@@ -106,8 +105,9 @@ int main(int argc, char** argv) try {
   a.folder("out", o.out, "directory of the output, made if need be")->required();
   std::string net;
   a.choice("--net", net, {"3", "7"}, "3 is 64-32-32-10, 7 is 20-24-24-24-24-24-24-10")->required();
-  a.method("--method", o.method, {"gpipe", "pipedream", "t1t2t3"},
-           "gpipe has its own schedule, pipedream stashes, pipemare has live weights, t1t2t3 is pipemare")
+  a.method("--method", o.method, {"gpipe", "pipedream", "two_bw", "vertical_sync", "t1t2t3"},
+           "gpipe has its own schedule, pipedream stashes, two_bw reads version k - 1, vertical_sync the first stage's, "
+           "pipemare has live weights, t1t2t3 is pipemare")
       ->required();
   a.choice("--schedule", o.schedule, {"pipemare", "1f1b", "injected"}, "of an asynchronous method");
   a.whole("--delays", o.run.delays, 0, most, "of --schedule injected: d0,d1,... in microbatches");
@@ -129,7 +129,11 @@ int main(int argc, char** argv) try {
   o.run.t2 = t2->count() > 0;
   o.run.exact = o.lag == "exact";
   using parity::method, parity::timing;
-  o.run.method = o.method == "gpipe" ? method::gpipe : o.method == "pipedream" ? method::pipedream : method::pipemare;
+  o.run.method = o.method == "gpipe"           ? method::gpipe
+                 : o.method == "pipedream"     ? method::pipedream
+                 : o.method == "two_bw"        ? method::two_bw
+                 : o.method == "vertical_sync" ? method::vertical_sync
+                                               : method::pipemare;
   o.run.timing = o.schedule == "1f1b" ? timing::async_1f1b : o.schedule == "injected" ? timing::injected : timing::pipemare;
   check(o);
   read_inputs(o);

@@ -10,7 +10,7 @@ namespace parity {
 struct net3;  ///< 64-32-32-10
 struct net7;  ///< 20-24-24-24-24-24-24-10
 
-enum class method { gpipe, pipedream, pipemare };
+enum class method { gpipe, pipedream, two_bw, vertical_sync, pipemare };
 enum class timing { pipemare, async_1f1b, injected };
 
 /// A run and its input. Weights are [in, out] row-major.

@@ -33,6 +33,26 @@ struct maybe_rescheduled {
   double at(foal::lr::moment m) const { return on ? t1.at(m) : t1.base.at(m); }
 };
 
+/// The rules under which B reads what its F read, chosen at run time for the same reason.
+struct chosen_versions {
+  using role = foal::role::versions;
+  static constexpr char const* name = "stash, two versions, or vertical sync";
+  method which = method::pipedream;
+
+  constexpr foal::schedule::version_read read(foal::schedule::version_table const& there, int stage, int j) const {
+    if (which == method::two_bw) return foal::versions::double_buffered::read(there, stage, j);
+    if (which == method::vertical_sync) return foal::versions::vertical_sync::read(there, stage, j);
+    return foal::versions::stash::read(there, stage, j);
+  }
+  template <class F>
+  constexpr void numbers(F&& f) const {
+    f("which", static_cast<int>(which));
+  }
+  std::string explain(foal::schedule::version_verdict const& bad, foal::schedule::version_table const& there) const {
+    return which == method::two_bw ? foal::versions::double_buffered::explain(bad, there) : foal::schedule::text(bad);
+  }
+};
+
 /// Copies what the run's observer is shown. Stages write disjoint elements, so workers need no lock.
 template <class S>
 struct recorder {
@@ -77,6 +97,7 @@ record<S> train_as(problem const& p, Schedule schedule) {
   } else {
     c.lr.rate = p.rate;
   }
+  if constexpr (requires { c.versions.which; }) c.versions.which = p.method;
   if constexpr (requires { c.delay.decay; }) c.delay = {.decay = p.t2_decay, .exact = p.exact};
   trainer t(std::move(c));
   for (int s = 0; s < trainer::stages; ++s) {
@@ -111,8 +132,8 @@ template <class Net, class S, class Schedule>
 record<S> train_asynchronous(problem const& p, Schedule schedule = {}) {
   using namespace foal;
   using warm = warmup::synchronous;
-  if (p.method == method::pipedream)
-    return train_as<Net, S, Schedule, maybe_rescheduled, warm, versions::stash>(p, std::move(schedule));
+  if (p.method != method::pipemare)
+    return train_as<Net, S, Schedule, maybe_rescheduled, warm, chosen_versions>(p, std::move(schedule));
   if (p.t2)
     return train_as<Net, S, Schedule, maybe_rescheduled, warm, delay::discrepancy_correction>(p, std::move(schedule));
   return train_as<Net, S, Schedule, maybe_rescheduled, warm>(p, std::move(schedule));

@@ -56,7 +56,7 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
   static constexpr long long flops = forward_flops<model_type>();  ///< of one sample's forward
   static constexpr int most_ranks = lower::default_ranks<schedule_type>(stages);
 
-  /// d of a stage in microbatches, with one rank per stage. Does not depend on N.
+  /// d of a stage in microbatches, with one rank per stage, where ops read the newest weights. Does not depend on N.
   static constexpr int delay(int stage) {
     schedule::program p = schedule::generate(schedule_type{}, schedule::extent{stages, most_ranks, 1});
     return schedule::analyse(p.view()).stage[static_cast<std::size_t>(stage)].delay;
@@ -205,7 +205,8 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
 
   static constexpr bool small_ = stages <= 32;
   struct proofs : lower::proved<schedule_type, stages, most_ranks, 1, small_>,
-                  lower::proved<schedule_type, stages, most_ranks, 4, small_> {};
+                  lower::proved<schedule_type, stages, most_ranks, 4, small_>,
+                  lower::proved_versions<schedule_type, policy<role::versions>, stages, most_ranks, 4, small_> {};
   static_assert(sizeof(proofs) > 0);
 
   /// Of a fit, however it ends: the next one begins an epoch that has not been begun.

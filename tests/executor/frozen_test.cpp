@@ -109,7 +109,7 @@ using asynchronous = run<net, Schedule, lr::reschedule<lr::constant>, warmup::sy
 template <class Schedule, class... Policies>
 void follow_asynchronous(method how) {
   using type = asynchronous<Schedule, Policies...>;
-  how.stash = policy_of<type, role::versions>::stashes;
+  how.stash = std::is_same_v<policy_of<type, role::versions>, versions::stash>;
   how.t2 = std::is_same_v<policy_of<type, role::delay>, delay::discrepancy_correction>;
   typename type::config values{
       .lr = {.base = {.rate = 0.2}, .steps = how.t1}, .warmup = {.minibatches = how.t3}, .evaluation = false};
@@ -153,7 +153,7 @@ void follow_mixed(int n, long long t3) {
   type t(values);
   o.width = test::mlp_widths(static_cast<int>(o.delay.size()));
   o.n = n;
-  o.stash = policy_of<type, role::versions>::stashes;
+  o.stash = std::is_same_v<policy_of<type, role::versions>, versions::stash>;
   o.t2 = std::is_same_v<policy_of<type, role::delay>, delay::discrepancy_correction>;
   o.mu = 0.9;
   o.t1_steps = 15;

@@ -218,9 +218,11 @@ inline table::run_tables tables_of(choice const& c, schedule::program own = {}) 
   t.clip_value = &p.clipped;
   t.phases.clear();
   if (c.t3)
-    t.phases.push_back(lower::detail::make_phase("warm-up", schedule::generate(schedule::one_f_one_b{}, e), false, c.thick));
-  t.phases.push_back(
-      lower::detail::make_phase("test", given ? std::move(own) : program_of(c.schedule, e), c.stash, c.thick));
+    t.phases.push_back(
+        lower::detail::make_phase("warm-up", schedule::generate(schedule::one_f_one_b{}, e), versions::flush{}, c.thick));
+  schedule::program program = given ? std::move(own) : program_of(c.schedule, e);
+  t.phases.push_back(c.stash ? lower::detail::make_phase("test", std::move(program), versions::stash{}, c.thick)
+                             : lower::detail::make_phase("test", std::move(program), versions::live{}, c.thick));
   return t;
 }
 

@@ -27,7 +27,7 @@ struct shuffled_workers {
     table::phase_table const& phase = t.phases.back();
     schedule::program program = phase.program;
     schedule::program_view const view = program.view();
-    memory.reset_phase(phase, phase.program_delays);
+    memory.reset_phase(phase);
     for (executor::bound_stage& b : memory.stages()) b.asynchronous = view.asynchronous;
     test::stream const data = test::data_of(c, test::bit_samples);
     executor::stage_ops const ops(t, values, test::source_of(data), memory.host_targets());

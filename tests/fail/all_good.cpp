@@ -42,6 +42,20 @@ using asynchronous = run<foal::schedule::pipemare, foal::optim::adam, foal::dela
                          foal::lr::reschedule<foal::lr::constant>, foal::warmup::synchronous>;
 using stashed = run<foal::schedule::pipemare, foal::optim::momentum, foal::versions::stash>;
 using synchronous = run<foal::schedule::gpipe, foal::versions::flush>;
+using two_versions = run<foal::schedule::pipemare, foal::versions::double_buffered>;
+using late_gpipe = run<foal::schedule::gpipe, foal::versions::double_buffered, foal::warmup::synchronous>;
+using synced = run<foal::schedule::pipemare, foal::versions::vertical_sync>;
+
+struct one_behind {
+  using role = foal::role::versions;
+  static constexpr char const* name = "one_behind";
+
+  static constexpr foal::schedule::version_read read(foal::schedule::version_table const& there, int stage, int j) {
+    auto const newest = there.at(stage, j);
+    return {newest.forward - 1, newest.recompute, newest.backward};
+  }
+};
+using own_versions = run<foal::schedule::pipemare, one_behind, foal::delay::discrepancy_correction>;
 using own = run<foal::schedule::pipemare, last_gradient_only>;
 using chained = run<foal::schedule::pipemare, foal::delay::chain<last_gradient_only, foal::delay::discrepancy_correction>>;
 using own_of_a_stash = run<foal::schedule::pipemare, foal::versions::stash, halved_gradient>;
@@ -50,7 +64,8 @@ using averaged = run<foal::schedule::pipemare, foal::optim::averaged<foal::optim
 void keep(averaged const& t) { foal::checkpoint::write_averaged_safetensors("w.safetensors", t); }
 
 int main() {
-  int const stages =
-      asynchronous::stages + stashed::stages + synchronous::stages + own::stages + chained::stages + own_of_a_stash::stages;
-  return foal::stage_count<skips> == 6 && foal::stage_count<both_frozen> == 2 && stages == 12 ? 0 : 1;
+  int const stages = asynchronous::stages + stashed::stages + synchronous::stages + own::stages + chained::stages +
+                     own_of_a_stash::stages + two_versions::stages + late_gpipe::stages + synced::stages +
+                     own_versions::stages;
+  return foal::stage_count<skips> == 6 && foal::stage_count<both_frozen> == 2 && stages == 20 ? 0 : 1;
 }

@@ -1,4 +1,4 @@
-// expected-error: cannot use this delay policy .Policy. with foal::versions::stash, because its correction of B has no effect
+// expected-error: cannot use this delay policy .Policy. with these Versions, because its correction of B has no effect
 // T2 beside weight stashing, hidden in a chain: B already reads what F read.
 #include <foal/policy/delay/chain.hpp>
 

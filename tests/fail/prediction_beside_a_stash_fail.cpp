@@ -1,4 +1,4 @@
-// expected-error: cannot use this delay policy .Policy. with foal::versions::stash, because its correction of B has no effect, nor its prediction for F
+// expected-error: cannot use this delay policy .Policy. with these Versions, because its correction of B has no effect, nor its prediction for F
 // Predicted weights beside weight stashing: what is stashed is what was predicted from.
 #include "net.hpp"
 

@@ -20,7 +20,7 @@ using schedule::op_kind;
 
 table::run_tables tables_of(schedule::program program) {
   table::run_tables t;
-  t.phases.push_back(lower::detail::make_phase("test", std::move(program), false));
+  t.phases.push_back(lower::detail::make_phase("test", std::move(program), versions::live{}));
   return t;
 }
 

@@ -115,10 +115,16 @@ TEST_CASE("parity: weights, losses and versions are those of the plain loop", "[
 
   agrees("--method gpipe", {.delay = {0, 0, 0}, .t3 = minibatches});
   agrees("--method pipedream", {.delay = {5, 3, 1}, .stash = true});
+  agrees("--method vertical_sync --workers 2", {.delay = {5, 5, 5}, .stash = true});
+  agrees("--method two_bw --schedule 1f1b --workers 3", {.delay = {n, n, n}, .stash = true});
   agrees("--method pipemare --schedule injected --delays 9,4,0", {.delay = {9, 4, 0}});
+  agrees("--method pipedream --schedule injected --delays 9,4,0 --workers 3", {.delay = {9, 4, 0}, .stash = true});
   agrees("--method pipemare --workers 3 --warmup 3 --t1-steps 5 --t2-decay 0.3 --t2-delay exact",
          {.delay = {5, 3, 1}, .t2 = true, .t1 = 5, .t3 = 3});
 
+  auto const late = folder.run(FOAL_PROGRAM, sizes + "--method two_bw");
+  CHECK(late.status == 1);
+  CHECK(late.text.find("needs d_0 <= N, and the schedule's delay at stage 0 is 5 > 3") != std::string::npos);
   auto const refused = folder.run(FOAL_PROGRAM, sizes + "--method gpipe --warmup 3");
   CHECK(refused.status == 1);
   CHECK(refused.text.find("cannot use T1, T2 or T3 with --method gpipe") != std::string::npos);

@@ -135,12 +135,15 @@ TEST_CASE("injected delays reach the program, padded with 0") {
   std::vector<int> const delays(p.view().delays.begin(), p.view().delays.end());
   CHECK(delays == std::vector<int>{3, 1, 0});
   CHECK(lists(p.view()) == "F0.0 F1.0 F2.0 B2.0 B1.0 B0.0 F0.1 F1.1 F2.1 B2.1 U2.1 B1.1 U1.1 B0.1 U0.1\n");
+  program spread = generate(injected{{3, 1}}, {3, 2, 2});
+  CHECK(lists(spread.view()) ==
+        "F0.0 F1.0 B1.0 B0.0 F0.1 F1.1 B1.1 U1.1 B0.1 U0.1\n"
+        "F2.0 B2.0 F2.1 B2.1 U2.1\n");
 }
 
 TEST_CASE("what cannot be generated is refused with a sentence") {
   CHECK_THROWS_WITH(generate(gpipe{}, {3, 4, 8}), Catch::Contains("3 stages on 4 ranks"));
   CHECK_THROWS_WITH(generate(gpipe{}, {3, 3, 0}), Catch::Contains("0 microbatches"));
-  CHECK_THROWS_WITH(generate(injected{{1}}, {2, 2, 1}), Catch::Contains("use one rank"));
   CHECK_THROWS_WITH(generate(injected{{1, 2, 3}}, {2, 1, 1}), Catch::Contains("3 delays") && Catch::Contains("2 stages"));
   CHECK_THROWS_WITH(generate(injected{{-1}}, {2, 1, 1}), Catch::Contains("delay of -1"));
   CHECK_THROWS_WITH(generate(astray{}, {2, 2, 1}), Catch::Contains("rank 2") && Catch::Contains("ranks 0 to 1"));

@@ -77,7 +77,7 @@ long long updates_of(int workers, std::uint64_t seed, char const* thrown, Change
   long long const updates = t.updates();
   REQUIRE(updates <= minibatches);
   for (executor::bound_stage const& b : t.engine().stages())
-    if (!b.forward && !b.frozen) CHECK(b.updates == updates);
+    if (!b.forward_only && !b.input_gradient_only) CHECK(b.updates == updates);
   reference.run(data, {.minibatches = updates});
   CHECK(state_of(t) == state_of(reference));
   t.run(data, {.minibatches = 5});

@@ -29,14 +29,27 @@ struct weight_set {
   bool packed = false;
 };
 
+/// Which versions of its weights a unit's ops read in a phase.
+struct version_reader {
+  std::span<schedule::version_read const> offsets{};  ///< by position in the minibatch
+  int updates = 0;                                    ///< of the unit, in a minibatch
+
+  /// For microbatch m of the phase.
+  std::uint32_t at(std::uint32_t m, int schedule::version_read::*of) const {
+    auto const n = static_cast<std::uint32_t>(offsets.size());
+    long long const v = static_cast<long long>(m / n) * updates + offsets[m % n].*of;
+    return v < 0 ? 0U : static_cast<std::uint32_t>(v);
+  }
+};
+
 /// Tied weights travel with the first microbatch whose F at home has read them, their gradients with the last B of a
-/// minibatch. Both go in rings of the channel: version v, and the sum of minibatch k of the phase; and for each microbatch
-/// which version it is. As many slots as versions that a microbatch in flight at home can span, and one, are enough: home's
-/// U of a minibatch comes after every other stage's ops on it.
+/// minibatch. Both go in rings of the channel: version v, and the sum of minibatch k of the phase. As many slots as versions
+/// that a microbatch in flight at home can span, and one, are enough: home's U of a minibatch comes after every other
+/// stage's ops on it.
 struct tied_channel {
   ring versions, gradients;
-  std::span<std::uint32_t> read{};  ///< by home's F of microbatch m, at m mod size
-  bool still = false;               ///< nothing changes the weights in the phase at work
+  version_reader home{};  ///< in the phase at work
+  bool still = false;     ///< nothing changes the weights in it
 };
 struct lent_parameter {
   int parameter = 0;  ///< of the home stage
@@ -84,7 +97,6 @@ struct unit_memory {
   lengths_ring lengths;  ///< of the microbatches in flight here; they change
   lengths_ring ahead;    ///< last stage: of a microbatch whose targets are counted; or empty
 
-  std::span<std::uint32_t> version_read;      ///< by F, of microbatch m at m mod size; they change
   std::span<std::uint32_t> borrowed_version;  ///< that the copy of each borrowed parameter has; they change
   std::span<std::uint8_t> done[passages];     ///< by passage: see unit_numbers; they change
 };
@@ -92,8 +104,11 @@ struct unit_memory {
 /// A unit's part in the phase at work.
 struct unit_phase {
   schedule::stage_facts facts{};
-  int delay = 0;  ///< injected, in microbatches; -1: F reads the live version
-  bool asynchronous = false, stashes = false;
+  version_reader versions{};
+  schedule::kept_versions kept{};
+  int copies = 0;            ///< of old versions that U makes
+  bool one_version = false;  ///< schedule::version_reads::one_version
+  bool asynchronous = false;
   bool input_gradient_only = false;  ///< it has B, but no W and no U: its weights are frozen
   bool forward_only = false;         ///< it has F alone: inference, or nothing below or here trains
   long long phase_updates = 0;       ///< updates before the asynchronous part of the run
@@ -126,6 +141,11 @@ struct bound_stage : unit_memory, unit_state, unit_phase {
     return true;
   }
   std::uint32_t passed(passage p) const { return through[static_cast<std::size_t>(p)]; }
+
+  /// The versions that F, R and B of microbatch m of the phase read.
+  std::uint32_t forward_version(std::uint32_t m) const { return versions.at(m, &schedule::version_read::forward); }
+  std::uint32_t recompute_version(std::uint32_t m) const { return versions.at(m, &schedule::version_read::recompute); }
+  std::uint32_t backward_version(std::uint32_t m) const { return versions.at(m, &schedule::version_read::backward); }
 
   /// After F nothing reads the wire any more.
   bool reads_wire_once() const { return forward_only || continues_segment(); }

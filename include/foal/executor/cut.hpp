@@ -67,15 +67,14 @@ inline std::vector<placed_array> place_arrays(run_memory& memory, table::phase_t
   for (array const& a : memory.arrays(ph)) all.push_back({a, memory.at(a.where), padded(a.bytes), false});
   for (bound_stage& b : memory.stages()) {
     auto const s = static_cast<std::size_t>(b.number);
-    auto const whole = [&](purpose what, std::span<std::byte> bytes) {
+    auto const whole = [&](array_purpose what, std::span<std::byte> bytes) {
       if (!bytes.empty()) all.push_back({{{b.unit, what, 0}, {}, bytes.size(), 0, {}, {}}, bytes.data(), 0, true});
     };
-    whole(purpose::numbers, memory.numbers(s).bytes());
-    whole(purpose::tied_numbers, std::as_writable_bytes(memory.tied_numbers(s)));
+    whole(array_purpose::numbers, memory.numbers(s).bytes());
     if (evaluated)
       for (bool const statistics : {false, true})
         if (std::span<std::byte> const copy = evaluated(b.number, statistics); !copy.empty())
-          all.push_back({{{b.unit, statistics ? purpose::evaluated_statistics : purpose::evaluated_weights, 0},
+          all.push_back({{{b.unit, statistics ? array_purpose::evaluated_statistics : array_purpose::evaluated_weights, 0},
                           {},
                           copy.size(),
                           0,
@@ -86,7 +85,7 @@ inline std::vector<placed_array> place_arrays(run_memory& memory, table::phase_t
                          false});
     if (s == 0 || b.lengths_in.empty()) continue;
     std::size_t const one = microbatch_lengths::size(b.lengths_in.samples) * sizeof(int);
-    array const lengths{{b.unit, purpose::lengths, 0},
+    array const lengths{{b.unit, array_purpose::lengths, 0},
                         {},
                         one,
                         static_cast<int>(b.lengths_in.count),
@@ -140,7 +139,7 @@ inline void copy_in(run_cut const& from, run_memory& memory, table::run_tables c
   require(from.units.size() == memory.stages().size() && from.arrays.size() == arrays.size(), "cannot go on from a cut of ",
           from.units.size(), " stages and ", from.arrays.size(), " arrays, because this run has ", memory.stages().size(),
           " and ", arrays.size(), "; make it with the same model, schedule and policies");
-  memory.enter_phase(phase, phase.program_delays);
+  memory.enter_phase(phase);
   for (std::size_t u = 0; u < from.units.size(); ++u) memory.stages()[u].state(from.units[u]);
   memory.restore_channels();
   for (std::size_t i = 0; i < arrays.size(); ++i) {

@@ -27,7 +27,6 @@ class run_memory {
         numbers_(tables.stages.size()),
         wires_(tables.stages.size()),
         lengths_(tables.stages.size()),
-        tied_(tables.stages.size()),
         places_(tables.stages.size()),
         bells_(static_cast<std::size_t>(values.workers)) {
     with_memory("make this run", plan().bytes(), [this] {
@@ -54,15 +53,13 @@ class run_memory {
     auto const [entry, offset] = plan_.place_of(p);
     return at(entry) + offset;
   }
-  /// The numbers of a unit's state that are arrays; of a stage, what lies beside the wire into it, and what it tells those
-  /// that borrow from it.
+  /// The numbers of a unit's state that are arrays; of a stage, what lies beside the wire into it.
   unit_numbers& numbers(std::size_t s) { return numbers_[s]; }
   lengths_ring lengths_beside(std::size_t s) { return stages_[s].lengths_in; }
-  std::span<std::uint32_t> tied_numbers(std::size_t s) { return tied_[s]; }
 
   /// Channels empty, no version read yet: the state in which a phase starts.
-  void reset_phase(table::phase_table const& phase, std::vector<int> const& injected) {
-    enter_phase(phase, injected);
+  void reset_phase(table::phase_table const& phase) {
+    enter_phase(phase);
     for (bound_stage& b : stages_) {
       b.begin_phase();
       for (std::span<std::uint8_t> const d : b.done) std::fill(d.begin(), d.end(), std::uint8_t{0});
@@ -70,7 +67,7 @@ class run_memory {
     }
   }
   /// The units' part in a phase at whose start, or in whose midst, they are; channels are empty.
-  void enter_phase(table::phase_table const& phase, std::vector<int> const& injected) {
+  void enter_phase(table::phase_table const& phase) {
     for (auto& c : wires_) c.reset();
     for (std::size_t s = 0; s < stages_.size(); ++s) {
       bound_stage& b = stages_[s];
@@ -78,7 +75,10 @@ class run_memory {
       for (transport::outbox* o : {&b.wire_out, &b.gradient_out, &b.again_out}) o->seen_read = o->seen_released = 0;
       b.weighed = b.refused = -1;
       b.facts = phase.facts.stage[s];
-      b.stashes = phase.stashes;
+      b.versions = {phase.reads.stage(static_cast<int>(s)), phase.reads.updates[s]};
+      b.kept = phase.reads.kept[s];
+      b.copies = b.kept.copies_of(tables_.policies.microbatch_gradient != nullptr);
+      b.one_version = phase.reads.one_version;
       b.input_gradient_only = phase.wanted(static_cast<int>(s)) == schedule::gradients::input;
       b.forward_only = phase.wanted(static_cast<int>(s)) == schedule::gradients::none;
       bool const sends = s + 1 < stages_.size() && phase.facts.stage[s + 1].head >= 0 &&
@@ -86,8 +86,7 @@ class run_memory {
       b.again_in.through = b.continues_segment() ? &wires_[s].again : nullptr;
       b.again_out.through = sends ? &wires_[s + 1].again : nullptr;
       bind_places(b, sends);
-      b.delay = s < injected.size() ? injected[s] : -1;
-      lend_still(tables_, stages_, b);
+      lend_in_phase(tables_, stages_, b);
     }
   }
   /// Channels as the units' counts say: after these have been set.
@@ -153,9 +152,7 @@ class run_memory {
       prepare_calls(b, tables_, values_);
     }
     for (std::size_t s = 0; s < stages_.size(); ++s) {
-      tied_[s].assign(tables_.stages[s].loans.size() * in_flight(s), 0);
-      bind_lent(
-          tables_, stages_, s, [&](std::size_t i) { return at(plan_.stage(s).lent[i]); }, tied_[s]);
+      bind_lent(tables_, stages_, s, [&](std::size_t i) { return at(plan_.stage(s).lent[i]); });
       stages_[s].borrowed_version = numbers_[s].borrowed();
     }
     for (std::size_t s = 1; s < stages_.size(); ++s) {
@@ -221,7 +218,6 @@ class run_memory {
     for (table::parameter_row const& p : b.table->parameters) n.borrowed += p.kind == table::ownership::borrowed ? 1 : 0;
     n.lengths = plan_.lengths_differ() ? microbatch_lengths::size(values_.microbatch_size) : 0;
     numbers_[s] = unit_numbers(n);
-    b.version_read = numbers_[s].version_read();
     for (passage const p : {passage::forwarded, passage::returned, passage::freed, passage::rebuilt})
       b.done[static_cast<std::size_t>(p)] = numbers_[s].done(p);
     if (!plan_.lengths_differ()) return;
@@ -277,9 +273,8 @@ class run_memory {
   run_plan plan_;
   std::vector<bound_stage> stages_;
   std::vector<unit_numbers> numbers_;
-  std::vector<wire_channels> wires_;              ///< [s]: between s - 1 and s
-  std::vector<std::vector<int>> lengths_;         ///< [s]: beside the wire between s - 1 and s
-  std::vector<std::vector<std::uint32_t>> tied_;  ///< [s]: versions that F of a home tells those that borrow
+  std::vector<wire_channels> wires_;       ///< [s]: between s - 1 and s
+  std::vector<std::vector<int>> lengths_;  ///< [s]: beside the wire between s - 1 and s
   std::vector<int> ahead_;
   std::vector<std::vector<places>> places_;  ///< of each stage's tensors
   std::vector<transport::bell> bells_;

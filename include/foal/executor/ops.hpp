@@ -51,9 +51,6 @@ class stage_ops : public stage_weights {
   /// F. The loss, for the last stage; else nothing. b.refused says if a statistic would not be finite.
   loss::loss_result forward(bound_stage& b, position p) const {
     bool const last = b.number + 1 == static_cast<int>(t_.stages.size());
-    std::uint32_t const reads = forward_version(b, p.microbatch);
-    b.version_read[p.microbatch % b.version_read.size()] = reads;
-    tell_version(b, p.microbatch, reads);
     if (waited(b, schedule::op_kind::F)) return {0, last ? t_.loss.sample_weight * v_.microbatch_size : 0, 0};
     pass_lengths(b, p);
     if (b.number == 0) load_inputs(b, p);

@@ -17,18 +17,15 @@ inline table::parameter_row const& row_of(bound_stage const& b, int parameter) {
 
 }  // namespace detail
 
-/// Binds both ends. at(i): where the i-th of the planned rings lies; read: of the loans, one after the other, room for the
-/// versions that as many microbatches read as are in flight at home. Needs the stages' tables.
+/// Binds both ends. at(i): where the i-th of the planned rings lies. Needs the stages' tables.
 template <class At>
-void bind_lent(table::run_tables const& t, std::vector<bound_stage>& stages, std::size_t home, At at,
-               std::span<std::uint32_t> read) {
+void bind_lent(table::run_tables const& t, std::vector<bound_stage>& stages, std::size_t home, At at) {
   auto const slots = static_cast<std::uint32_t>(lent_slots(t, home));
   bound_stage& b = stages[home];
-  std::size_t const loans = t.stages[home].loans.size();
-  for (std::size_t i = 0; i < loans; ++i) {
+  for (std::size_t i = 0; i < t.stages[home].loans.size(); ++i) {
     table::loan const& l = t.stages[home].loans[i];
-    std::size_t const one = detail::slot_bytes(t, detail::row_of(b, l.parameter)), flight = read.size() / loans;
-    tied_channel const c{{at(2 * i), one, slots}, {at(2 * i + 1), one, slots}, read.subspan(i * flight, flight)};
+    std::size_t const one = detail::slot_bytes(t, detail::row_of(b, l.parameter));
+    tied_channel const c{{at(2 * i), one, slots}, {at(2 * i + 1), one, slots}};
     b.lent.push_back({l.parameter, c});
     stages[static_cast<std::size_t>(l.stage)].borrowed.push_back({l.borrowed, c});
   }
@@ -49,20 +46,16 @@ inline void lend(table::run_tables const& t, std::vector<bound_stage>& stages, b
   }
 }
 
-/// Nothing changes what a home lends in the phase that begins: both ends know it.
-inline void lend_still(table::run_tables const& t, std::vector<bound_stage>& stages, bound_stage& home) {
+/// What both ends know of the phase that begins: the versions that home reads, and whether anything changes them.
+inline void lend_in_phase(table::run_tables const& t, std::vector<bound_stage>& stages, bound_stage& home) {
   for (std::size_t i = 0; i < home.lent.size(); ++i) {
     table::loan const& l = t.stages[static_cast<std::size_t>(home.number)].loans[i];
-    home.lent[i].channel.still = home.forward_only;
+    tied_channel& own = home.lent[i].channel;
+    own.home = home.versions;
+    own.still = home.forward_only;
     for (borrowed_parameter& q : stages[static_cast<std::size_t>(l.stage)].borrowed)
-      if (q.parameter == l.borrowed) q.channel.still = home.forward_only;
+      if (q.parameter == l.borrowed) q.channel = own;
   }
-}
-
-/// With F at home: the version that it reads is told to whoever borrows.
-inline void tell_version(bound_stage const& b, std::uint32_t m, std::uint32_t version) {
-  for (lent_parameter const& q : b.lent)
-    if (!q.channel.still) q.channel.read[m % q.channel.read.size()] = version;
 }
 
 /// Before F: a borrower's copy becomes the version that F of this microbatch has read at home.
@@ -70,7 +63,7 @@ inline void take_borrowed(table::run_tables const& t, bound_stage& b, std::uint3
   for (std::size_t i = 0; i < b.borrowed.size(); ++i) {
     borrowed_parameter const& q = b.borrowed[i];
     if (q.channel.still) continue;
-    std::uint32_t const read = q.channel.read[m % q.channel.read.size()];
+    std::uint32_t const read = q.channel.home.at(m, &schedule::version_read::forward);
     if (read == b.borrowed_version[i]) continue;
     table::parameter_row const& p = detail::row_of(b, q.parameter);
     t.device.copy(b.device, detail::in(t, b.w, p), q.channel.versions.at(read), detail::bytes_of(t, p));
@@ -78,12 +71,10 @@ inline void take_borrowed(table::run_tables const& t, bound_stage& b, std::uint3
   }
 }
 
-/// The version of a borrowed parameter that F of a microbatch has read; null if it is not borrowed, or never
-/// changes.
-inline void* borrowed_version(bound_stage const& b, int parameter, std::uint32_t m) {
+/// A version of a borrowed parameter, as home reads it; null if it is not borrowed, or never changes.
+inline void* borrowed_version(bound_stage const& b, int parameter, std::uint32_t m, int schedule::version_read::*of) {
   for (borrowed_parameter const& q : b.borrowed)
-    if (q.parameter == parameter && !q.channel.still)
-      return q.channel.versions.at(q.channel.read[m % q.channel.read.size()]);
+    if (q.parameter == parameter && !q.channel.still) return q.channel.versions.at(q.channel.home.at(m, of));
   return nullptr;
 }
 

@@ -63,14 +63,12 @@ class unit_numbers {
   unit_numbers() = default;
   explicit unit_numbers(sizes n) : of_(n), block_(bytes_of(n) / sizeof(std::uint32_t)) {}
 
-  /// Version that F of microbatch m has read, at m mod size.
-  std::span<std::uint32_t> version_read() { return {block_.data(), of_.in_flight}; }
   /// Version that the unit's copy of a borrowed parameter has.
-  std::span<std::uint32_t> borrowed() { return {block_.data() + of_.in_flight, of_.borrowed}; }
+  std::span<std::uint32_t> borrowed() { return {block_.data(), of_.borrowed}; }
   /// Lengths of microbatch m, at m mod in_flight.
   std::span<int> lengths() {
     static_assert(sizeof(int) == sizeof(std::uint32_t));
-    return {reinterpret_cast<int*>(block_.data() + of_.in_flight + of_.borrowed), of_.in_flight * of_.lengths};
+    return {reinterpret_cast<int*>(block_.data() + of_.borrowed), of_.in_flight * of_.lengths};
   }
   /// Of microbatch m at m mod size: through, where an earlier one is still missing.
   std::span<std::uint8_t> done(passage p) {
@@ -80,14 +78,14 @@ class unit_numbers {
   std::span<std::byte> bytes() { return std::as_writable_bytes(std::span(block_)); }
 
  private:
-  static std::size_t words_before_done(sizes n) { return n.in_flight * (1 + n.lengths) + n.borrowed; }
+  static std::size_t words_before_done(sizes n) { return n.in_flight * n.lengths + n.borrowed; }
   static std::size_t bytes_of(sizes n) {
     std::size_t const word = sizeof(std::uint32_t);
     return (words_before_done(n) + (passages * n.window + word - 1) / word) * word;
   }
 
   sizes of_{};
-  std::vector<std::uint32_t> block_;  // in_flight, borrowed, lengths, then bytes
+  std::vector<std::uint32_t> block_;  // borrowed, lengths, then bytes
 };
 
 }  // namespace foal::executor

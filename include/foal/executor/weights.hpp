@@ -7,21 +7,8 @@ namespace foal::executor {
 
 /// What F, R, B and U of a stage have to do with versions of its weights. Called by the stage's worker.
 class stage_weights {
- public:
-  /// The version that B of a microbatch reads.
-  std::uint32_t backward_version(bound_stage const& b, std::uint32_t m) const {
-    return b.stashes ? b.version_read[m % b.version_read.size()] : b.version;
-  }
-
  protected:
   stage_weights(table::run_tables const& tables, table::run_values const& values) : t_(tables), v_(values) {}
-
-  std::uint32_t forward_version(bound_stage const& b, std::uint32_t m) const {
-    if (b.delay < 0 || b.input_gradient_only || b.forward_only) return b.version;  // without a U there is one version
-    long long const n = v_.microbatches;
-    long long const late = static_cast<long long>(m) - b.delay;
-    return late < 0 ? 0U : static_cast<std::uint32_t>(late / n);
-  }
 
   weight_set version(bound_stage const& b, std::uint32_t v) const {
     if (v == b.version) return {b.w, false};
@@ -29,21 +16,20 @@ class stage_weights {
   }
 
   weight_set forward_weights(bound_stage& b, std::uint32_t m) const {
-    weight_set const read = version(b, b.version_read[m % b.version_read.size()]);
+    weight_set const read = b.kept.forward ? version(b, b.forward_version(m)) : weight_set{b.w, false};
     return predicts(b) ? changed_weights(b, read, t_.policies.forward_weight, b.moment()) : read;
   }
 
-  /// With the weights that R reads, the saved activations are those of a newer version than F's: tau_recomp < tau_fwd. A
-  /// policy that corrects B's weights corrects these by their own lag.
+  /// Where R reads a newer version than F has, the saved activations are that one's: tau_recomp < tau_fwd. A policy that
+  /// corrects B's weights corrects these by their own lag.
   weight_set recompute_weights(bound_stage& b, std::uint32_t m) const {
-    std::uint32_t const read = b.version_read[m % b.version_read.size()];
-    if (b.stashes || b.delay >= 0) return version(b, read);
+    weight_set const read = b.kept.recompute ? version(b, b.recompute_version(m)) : weight_set{b.w, false};
     bool const corrects = t_.policies.backward_weight != nullptr && b.facts.tau_fwd > b.facts.tau_recomp &&
                           b.compensates(t_.policies.delay_states);
-    if (!corrects) return {b.w, false};
+    if (!corrects) return read;
     delay::moment now = b.moment();
-    now.lag = t_.exact_lag ? static_cast<double>(b.version - read) : b.facts.tau_fwd - b.facts.tau_recomp;
-    return changed_weights(b, {b.w, false}, t_.policies.backward_weight, now);
+    now.lag = t_.exact_lag ? between(b.forward_version(m), b.recompute_version(m)) : b.facts.tau_fwd - b.facts.tau_recomp;
+    return changed_weights(b, read, t_.policies.backward_weight, now);
   }
 
   /// What a delay policy's functor gets of a parameter beside its weights.
@@ -57,14 +43,13 @@ class stage_weights {
   /// After W of a microbatch, whose gradient lies alone: adds it to the minibatch's, as the delay policy changes it with the
   /// weights that its F has read.
   void add_microbatch(bound_stage& b, std::uint32_t m) const {
-    std::uint32_t const read = b.version_read[m % b.version_read.size()];
-    weight_set const then = version(b, read);
+    weight_set const then = version(b, b.forward_version(m));
     bool const acts = b.compensates(t_.policies.delay_states);
     table::gradient_call c;
     c.device = b.device;
     c.delay = t_.delay_value;
     c.moment = b.moment();
-    if (t_.exact_lag) c.moment.lag = b.version - read;
+    if (t_.exact_lag) c.moment.lag = between(b.forward_version(m), b.version);
     for (table::parameter_row const& p : b.table->parameters) {
       if (p.kind != table::ownership::trained || p.home_stage >= 0) continue;
       c.n = static_cast<std::size_t>(p.size);
@@ -95,12 +80,17 @@ class stage_weights {
     }
     return {b.forward_scratch, false};
   }
+  static double between(std::uint32_t older, std::uint32_t newer) {
+    return static_cast<double>(newer) - static_cast<double>(older);
+  }
   bool predicts(bound_stage const& b) const {
-    return t_.policies.forward_weight != nullptr && !b.stashes && b.compensates(t_.policies.delay_states);
+    return t_.policies.forward_weight != nullptr && !b.one_version && b.compensates(t_.policies.delay_states);
   }
   void* forward_pointer(bound_stage& b, weight_set w, int parameter, std::uint32_t m, bool again) const {
     table::parameter_row const& p = b.table->parameters[static_cast<std::size_t>(parameter)];
-    if (void* const lent = again && b.stashes ? borrowed_version(b, parameter, m) : nullptr; lent != nullptr) return lent;
+    if (again && (b.one_version || b.kept.recompute))
+      if (void* const lent = borrowed_version(b, parameter, m, &schedule::version_read::recompute); lent != nullptr)
+        return lent;
     if (p.kind == table::ownership::borrowed) return b.w + static_cast<std::size_t>(p.offset) * t_.scalar_bytes;
     if (w.base == b.forward_scratch && !b.delay_acts_on(p))
       return b.w + static_cast<std::size_t>(p.offset) * t_.scalar_bytes;
@@ -110,24 +100,26 @@ class stage_weights {
   /// A parameter as B of a microbatch reads it: in the set, or, where old versions are kept of one that is borrowed, at
   /// home.
   void* backward_pointer(bound_stage& b, weight_set w, int parameter, std::uint32_t m) const {
-    if (void* const lent = b.stashes ? borrowed_version(b, parameter, m) : nullptr; lent != nullptr) return lent;
+    if (b.one_version || b.kept.backward)
+      if (void* const lent = borrowed_version(b, parameter, m, &schedule::version_read::backward); lent != nullptr)
+        return lent;
     return b.in_set(w, b.table->parameters[static_cast<std::size_t>(parameter)], t_.scalar_bytes);
   }
 
   weight_set backward_weights(bound_stage& b, std::uint32_t m) const {
-    if (b.stashes) return version(b, b.version_read[m % b.version_read.size()]);
-    bool const extrapolates =
-        t_.policies.backward_weight != nullptr && b.table->backward_elements > 0 && b.compensates(t_.policies.delay_states);
-    if (!extrapolates) return {b.w, false};
+    weight_set const read = b.kept.backward ? version(b, b.backward_version(m)) : weight_set{b.w, false};
+    bool const extrapolates = t_.policies.backward_weight != nullptr && b.table->backward_elements > 0 && !b.one_version &&
+                              b.compensates(t_.policies.delay_states);
+    if (!extrapolates) return read;
     table::weight_call c;
     c.device = b.device;
     c.delay = t_.delay_value;
     c.moment = b.moment();
-    if (t_.exact_lag) c.moment.lag = b.version - b.version_read[m % b.version_read.size()];
+    if (t_.exact_lag) c.moment.lag = between(b.forward_version(m), b.backward_version(m));
     for (table::parameter_row const& p : b.table->parameters) {
       if (p.backward_offset < 0 || p.home_stage >= 0) continue;
       c.n = static_cast<std::size_t>(p.size);
-      c.w = b.w + static_cast<std::size_t>(p.offset) * t_.scalar_bytes;
+      c.w = b.in_set(read, p, t_.scalar_bytes);
       c.u = b.backward_scratch + static_cast<std::size_t>(p.backward_offset) * t_.scalar_bytes;
       give_states(c, b, p);
       t_.policies.backward_weight(c);
@@ -138,9 +130,7 @@ class stage_weights {
   /// Before the weights change: their present version goes to its slot among the old ones. The slot's last version was
   /// read for the last time before this update, because no microbatch in flight spans more versions than there are slots.
   void keep_version(bound_stage& b) const {
-    bool const needed =
-        b.history.base != nullptr && (b.stashes || b.delay >= 0 || b.microbatch != nullptr) && b.facts.version_gap > 0;
-    if (!needed) return;
+    if (b.copies == 0 || b.history.base == nullptr) return;
     auto* const slot = static_cast<std::byte*>(b.history.at(b.version));
     if (!b.history_packed) {
       t_.device.copy(b.device, slot, b.w, static_cast<std::size_t>(b.table->weight_elements) * t_.scalar_bytes);

@@ -238,9 +238,8 @@ class worker {
 
   void tell_versions(bound_stage const& b, position p) {
     try {
-      shared_.watch.versions(shared_.watch.self, b.number, p.global,
-                             absolute(b, b.version_read[p.microbatch % b.version_read.size()]),
-                             absolute(b, shared_.ops->backward_version(b, p.microbatch)));
+      shared_.watch.versions(shared_.watch.self, b.number, p.global, absolute(b, b.forward_version(p.microbatch)),
+                             absolute(b, b.backward_version(p.microbatch)));
     } catch (...) {
       keep_beside(std::current_exception());
     }

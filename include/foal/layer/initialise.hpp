@@ -25,7 +25,9 @@ struct he {
   double gain = 1.4142135623730951;
 
   template <class F>
-  constexpr void numbers(F&& f) const { f("gain", gain); }
+  constexpr void numbers(F&& f) const {
+    f("gain", gain);
+  }
   void check() const { require_number(std::isfinite(gain) && gain >= 0, name, "gain", gain, "0 or more"); }
   constexpr initial of(parameter const& p) const {
     if (p.start.how != initial::kind::uniform) return p.start;

@@ -187,7 +187,7 @@ struct delay_policy_has_an_effect {
 template <class Versions, class Policy, bool HasEffect>
 struct discrepancy_exists {
   static_assert(HasEffect,
-                "foal: cannot use this delay policy (Policy) with foal::versions::stash, because its correction of B has no "
+                "foal: cannot use this delay policy (Policy) with these Versions, because its correction of B has no "
                 "effect, nor its prediction for F: B reads the version that its F read, as that was; remove one of the two");
 };
 template <class Schedule, class Rate, bool HasEffect>
@@ -204,12 +204,20 @@ struct warmup_has_an_effect {
       "foal: cannot use T3 (foal::warmup::synchronous) with this Schedule, because it has no effect: the schedule is "
       "synchronous from the start; remove it or use an asynchronous schedule");
 };
+template <class Versions>
+struct is_a_versions_rule {
+  static_assert(
+      versions::rule<Versions>,
+      "foal: cannot use this policy as a rule of weight versions, because it lacks a member; it needs name and constexpr "
+      "foal::schedule::version_read read(foal::schedule::version_table const& there, int stage, int j) const");
+};
 template <class Schedule, class Versions, bool Possible>
 struct versions_fit_the_schedule {
   static_assert(
       Possible,
       "foal: cannot use these Versions with this Schedule: flush needs a synchronous schedule, live and stash need an "
-      "asynchronous one; remove the versions policy, each schedule has its default");
+      "asynchronous one, as all rules do that read no older weights than there are; remove the versions policy, each "
+      "schedule has its default");
 };
 
 /// Layer, which has a name and an output shape, also has what runs on the device D in the scalar S.
@@ -276,6 +284,10 @@ struct microbatches_have_gradients {
       "minibatch's gradient");
 };
 
+// Weights are read that are older than those that their minibatch will change.
+template <class Schedule, class Versions>
+constexpr bool is_delayed = Schedule::asynchronous || versions::delays_a_synchronous<Versions>;
+
 /// What must be true of a trainer's policies together; T has the types: schedule_type, scalar_type and policy<Role>.
 template <
     class T, class Schedule = typename T::schedule_type, class S = typename T::scalar_type,
@@ -284,14 +296,17 @@ template <
     class Optimizer = typename T::template policy<role::optimizer>,
     class Accumulation = typename T::template policy<role::accumulation>>
 struct policies_fit
-    : delay_policy_has_an_effect<Schedule, Delay, Schedule::asynchronous || std::is_same_v<Delay, delay::none>>,
+    : delay_policy_has_an_effect<Schedule, Delay, is_delayed<Schedule, Versions> || std::is_same_v<Delay, delay::none>>,
       discrepancy_exists<Versions, Delay,
-                         !Versions::stashes || !(delay::predicts_forward<Delay, S> || delay::corrects_backward<Delay, S>)>,
+                         !versions::reads_one_version<Versions> ||
+                             !(delay::predicts_forward<Delay, S> || delay::corrects_backward<Delay, S>)>,
       optimizer_has_states<Delay, Optimizer, delay::sees<Delay>() <= optim::least_states<Optimizer>()>,
       microbatches_have_gradients<Delay, Accumulation,
                                   !(delay::changes_microbatches<Delay, S> && accumulate::waits<Accumulation>())>,
-      rescheduling_has_an_effect<Schedule, Rate, Schedule::asynchronous || !lr::needs_delay<Rate>>,
-      warmup_has_an_effect<Schedule, Warmup, Schedule::asynchronous || !warmup::has_program<Warmup>>,
-      versions_fit_the_schedule<Schedule, Versions, Schedule::asynchronous != std::is_same_v<Versions, versions::flush>> {};
+      rescheduling_has_an_effect<Schedule, Rate, is_delayed<Schedule, Versions> || !lr::needs_delay<Rate>>,
+      warmup_has_an_effect<Schedule, Warmup, is_delayed<Schedule, Versions> || !warmup::has_program<Warmup>>,
+      versions_fit_the_schedule<Schedule, Versions,
+                                !versions::rule<Versions> ||
+                                    versions::needs_a_flush<Versions> != is_delayed<Schedule, Versions>> {};
 
 }  // namespace foal::lower

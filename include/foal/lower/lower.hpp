@@ -13,6 +13,7 @@
 #include <foal/lower/device.hpp>
 #include <foal/lower/frozen_rows.hpp>
 #include <foal/lower/give_optimizers.hpp>
+#include <foal/lower/phase.hpp>
 #include <foal/lower/policies.hpp>
 #include <foal/lower/policy_values.hpp>
 #include <foal/lower/stage.hpp>
@@ -71,19 +72,6 @@ inline schedule::program without_frozen(schedule::program program, model_row con
   return schedule::without_backward_below(std::move(program), static_cast<int>(lowest), frozen);
 }
 
-inline phase_table make_phase(std::string name, schedule::program program, bool stashes, bool thick = false) {
-  phase_table phase;
-  phase.name = std::move(name);
-  schedule::program_view const view = program.view();
-  phase.facts = schedule::analyse(view, thick);  // proves it, and throws the proof's sentence otherwise
-  phase.program_delays.assign(view.delays.begin(), view.delays.end());
-  phase.wants.assign(view.wants.begin(), view.wants.end());
-  phase.inference = view.inference;
-  phase.program = std::move(program);
-  phase.stashes = stashes;
-  return phase;
-}
-
 /// The phase that a warm-up policy wants before the main program's, if any.
 template <class Warmup>
 void add_warmup(run_tables& t, Warmup const& warmup, schedule::program_view main, bool thick) {
@@ -103,7 +91,7 @@ void add_warmup(run_tables& t, Warmup const& warmup, schedule::program_view main
                 t.rank_of[static_cast<std::size_t>(o.stage)], "; leave every stage where it is");
     char const* name = Warmup::name;
     if constexpr (requires { Warmup::phase; }) name = Warmup::phase;
-    t.phases.push_back(make_phase(name, std::move(program), false, thick));
+    t.phases.push_back(make_phase(name, std::move(program), versions::flush{}, thick));
   }
 }
 
@@ -120,9 +108,9 @@ run_tables lower(Schedule const& schedule, schedule::extent size, Values const& 
   using Initialisation = policy_in<Values, role::initialisation>;
   using Loss = policy_in<Values, role::loss>;
   constexpr bool thick = accumulate::waits<policy_in<Values, role::accumulation>>();
-  constexpr bool stashes = policy_in<Values, role::versions>::stashes;
   auto const& optimizer = values.template of<role::optimizer>();
   auto const& delay = values.template of<role::delay>();
+  auto const& rule = values.template of<role::versions>();
   run_tables t;
   t.model_name = std::string(type_name<Net>());
   t.scalar_bytes = sizeof(S);
@@ -157,7 +145,11 @@ run_tables lower(Schedule const& schedule, schedule::extent size, Values const& 
   for (int r = 0; r < size.ranks; ++r)
     for (schedule::op const& o : program.view().rank(r)) t.rank_of[static_cast<std::size_t>(o.stage)] = r;
   detail::add_warmup(t, values.template of<role::warmup>(), program.view(), thick);
-  t.phases.push_back(detail::make_phase(Schedule::name, std::move(program), stashes, thick));
+  t.phases.push_back(detail::make_phase(Schedule::name, std::move(program), rule, thick));
+  if constexpr (delay::predicts_forward<Delay, S> || delay::corrects_backward<Delay, S>)
+    require(!t.phases.back().reads.one_version, "cannot change the weights that F or B reads with the delay policy ",
+            type_name<Delay>(), ", because with versions::", std::remove_cvref_t<decltype(rule)>::name,
+            " B reads the version that its F read, and there is nothing to correct; leave one of the two out");
 
   detail::function_collector<D, S> functions;
   Net::visit(functions);

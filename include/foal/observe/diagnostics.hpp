@@ -71,7 +71,7 @@ class diagnostics : public probe {
   void before_backward(bound_stage const& b, std::uint32_t m, weight_set read) override {
     if (!sampled(b)) return;
     state& s = of(b);
-    std::uint32_t const forward = b.version_read[m % b.version_read.size()];
+    std::uint32_t const forward = b.forward_version(m);
     auto const* const old = static_cast<std::byte const*>(s.versions.at(forward));
     sums all, predicted;
     for (table::parameter_row const& p : b.table->parameters) {

@@ -3,7 +3,9 @@
 
 #include <foal/executor/memory.hpp>
 #include <foal/executor/ops.hpp>
+#include <foal/lower/phase.hpp>
 #include <foal/lower/wire.hpp>
+#include <foal/policy/versions/flush.hpp>
 #include <foal/schedule/generate.hpp>
 #include <foal/schedule/rules/sequential.hpp>
 
@@ -28,7 +30,7 @@ class fresh_gradient {
 
   /// Sums the gradients of minibatch `number` of the run at the weights that were set; of(stage) is the sum.
   void compute(table::source_functions const& source, long long number) {
-    memory_.reset_phase(t_.phases.front(), {});
+    memory_.reset_phase(t_.phases.front());
     stage_ops const ops(t_, v_, source, memory_.host_targets());
     auto& stages = memory_.stages();
     for (bound_stage& b : stages)
@@ -45,12 +47,10 @@ class fresh_gradient {
  private:
   static table::run_tables sequential(table::run_tables t, table::run_values const& values) {
     int const stages = static_cast<int>(t.stages.size());
-    table::phase_table phase;
-    phase.name = schedule::sequential::name;
-    phase.program = schedule::generate(schedule::sequential{}, schedule::extent{stages, 1, values.microbatches});
-    phase.facts = schedule::analyse(phase.program.view());
     t.phases.clear();
-    t.phases.push_back(std::move(phase));
+    t.phases.push_back(lower::detail::make_phase(
+        schedule::sequential::name,
+        schedule::generate(schedule::sequential{}, schedule::extent{stages, 1, values.microbatches}), versions::flush{}));
     t.ranks = 1;
     t.rank_of.assign(t.rank_of.size(), 0);
     t.policies = {};

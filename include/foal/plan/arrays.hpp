@@ -12,7 +12,7 @@ namespace foal::executor {
 /// What an array of a unit is for. activation, rebuilt: wires into the unit, from F and from R of the stage before;
 /// gradient: the wire back into it; saved: from F (or R) to B or W; error: what quantised wires have lost; tied: of what it
 /// lends.
-enum class purpose : std::uint8_t {
+enum class array_purpose : std::uint8_t {
   weights,
   gradients,
   statistics,
@@ -27,13 +27,12 @@ enum class purpose : std::uint8_t {
   gradient,
   saved,
   numbers,
-  tied_numbers,
   lengths,
   evaluated_weights,
   evaluated_statistics
 };
 
-constexpr char const* name(purpose p) {
+constexpr char const* name(array_purpose p) {
   constexpr char const* names[] = {"weights",
                                    "gradients",
                                    "statistics",
@@ -48,7 +47,6 @@ constexpr char const* name(purpose p) {
                                    "gradient",
                                    "saved",
                                    "numbers",
-                                   "numbers of tied weights",
                                    "lengths",
                                    "weights for evaluation",
                                    "statistics for evaluation"};
@@ -58,7 +56,7 @@ constexpr char const* name(purpose p) {
 /// entry: the number of a state, of an entry of a wire, of a tensor of the stage, or of a loan.
 struct array_id {
   int unit = 0;
-  executor::purpose purpose = purpose::weights;
+  array_purpose purpose = array_purpose::weights;
   int entry = 0;
   auto operator<=>(array_id const&) const = default;
 };
@@ -88,23 +86,23 @@ inline void add_whole(std::vector<array>& to, run_plan const& plan, table::run_t
   stage_plan const& p = plan.stage(s);
   int const unit = static_cast<int>(s);
   table::stage_table const& stage = t.stages[s];
-  auto const add = [&](purpose what, int entry, std::size_t number, std::size_t bytes) {
+  auto const add = [&](array_purpose what, int entry, std::size_t number, std::size_t bytes) {
     if (bytes > 0) to.push_back({{unit, what, entry}, own(number), bytes, 0, {}, {}});
   };
   bool const trains = !t.phases.back().inference;
-  add(purpose::weights, 0, p.w, plan.bytes(stage.weight_elements));
-  add(purpose::gradients, 0, p.g, trains ? plan.bytes(stage.gradient_elements) : 0);
-  add(purpose::statistics, 0, p.buffers, plan.bytes(stage.buffer_elements));
+  add(array_purpose::weights, 0, p.w, plan.bytes(stage.weight_elements));
+  add(array_purpose::gradients, 0, p.g, trains ? plan.bytes(stage.gradient_elements) : 0);
+  add(array_purpose::statistics, 0, p.buffers, plan.bytes(stage.buffer_elements));
   for (int k = 0; trains && k < t.policies.optimizer_states; ++k)
-    add(purpose::optimizer_state, k, p.states[k], plan.bytes(stage.state_elements[k]));
+    add(array_purpose::optimizer_state, k, p.states[k], plan.bytes(stage.state_elements[k]));
   for (int k = 0; p.has_delay_states && k < t.policies.delay_states; ++k)
-    add(purpose::delay_state, k, p.delay_states[k], plan.delay_state_bytes(s));
-  add(purpose::old_weights, 0, p.history, plan.memory()[p.history].bytes);
+    add(array_purpose::delay_state, k, p.delay_states[k], plan.delay_state_bytes(s));
+  add(array_purpose::old_weights, 0, p.history, plan.memory()[p.history].bytes);
   for (std::size_t x = 0; x < stage.tensors.size(); ++x)
     if (stage.tensors[x].where == table::place::error)
-      add(purpose::error, static_cast<int>(x), p.error[x], plan.tensor_bytes(stage.tensors[x]));
+      add(array_purpose::error, static_cast<int>(x), p.error[x], plan.tensor_bytes(stage.tensors[x]));
   for (std::size_t i = 0; i < p.lent.size(); ++i)
-    add(i % 2 == 0 ? purpose::tied_weights : purpose::tied_gradients, static_cast<int>(i / 2), p.lent[i],
+    add(i % 2 == 0 ? array_purpose::tied_weights : array_purpose::tied_gradients, static_cast<int>(i / 2), p.lent[i],
         plan.memory()[p.lent[i]].bytes);
 }
 
@@ -125,9 +123,9 @@ inline void add_rings(std::vector<array>& to, run_plan const& plan, table::run_t
     op const last = kept && !once ? op::end : f.head == unit ? op::rebuild : op::forward;
     std::size_t const bytes = plan.wire_bytes(x);
     to.push_back(
-        {{unit, purpose::activation, entry}, p.wires[e], bytes, p.wire_slots[e], {op::forward, below}, {last, unit}});
+        {{unit, array_purpose::activation, entry}, p.wires[e], bytes, p.wire_slots[e], {op::forward, below}, {last, unit}});
     if (p.again_slots[e] > 0)
-      to.push_back({{unit, purpose::rebuilt, entry},
+      to.push_back({{unit, array_purpose::rebuilt, entry},
                     p.again[e],
                     bytes,
                     p.again_slots[e],
@@ -140,7 +138,7 @@ inline void add_rings(std::vector<array>& to, run_plan const& plan, table::run_t
     table::wire_entry const* const above = last ? nullptr : &t.stages[s + 1].wire_in[e];
     if (above != nullptr && !above->gradient) continue;
     until const needed = last ? loss->last : above->gradient_last;
-    to.push_back({{unit, purpose::gradient, static_cast<int>(e)},
+    to.push_back({{unit, array_purpose::gradient, static_cast<int>(e)},
                   p.gradients[e],
                   last ? plan.tensor_bytes(*loss) : plan.wire_bytes(*above),
                   p.gradient_slots[e],
@@ -150,7 +148,7 @@ inline void add_rings(std::vector<array>& to, run_plan const& plan, table::run_t
   for (std::size_t x = 0; x < stage.tensors.size(); ++x) {
     table::tensor const& y = stage.tensors[x];
     if (y.where != table::place::kept || plan.kept_slots(s, y) == 0) continue;
-    to.push_back({{unit, purpose::saved, static_cast<int>(x)},
+    to.push_back({{unit, array_purpose::saved, static_cast<int>(x)},
                   own(p.kept[x]),
                   plan.tensor_bytes(y),
                   plan.kept_slots(s, y),

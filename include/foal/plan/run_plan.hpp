@@ -137,13 +137,13 @@ class run_plan {
       auto const& last = tables_.phases.back().facts.stage[s];
       bool const again = last.head >= 0;
       bool const packed = !tables_.policies.delay_on_all && !again;  // R reads every parameter
-      bool const lags = last.tau_fwd > last.tau_bkwd && !tables_.phases.back().stashes;
+      bool const lags = last.tau_fwd > last.tau_bkwd;
       p.delay_packed = packed;
       p.delay_acts = lags || (tables_.compensates && !tables_.policies.delay_needs_lag);
       p.has_delay_states = tables_.policies.delay_states > 0 && p.delay_acts && delay_state_bytes(s) > 0;
       for (int k = 0; k < tables_.policies.delay_states; ++k)
         p.delay_states[k] = add("delay state", category::delta, p.has_delay_states ? delay_state_bytes(s) : 0);
-      bool const changes_weights = p.delay_acts && !tables_.phases.back().stashes;
+      bool const changes_weights = p.delay_acts && !tables_.phases.back().reads.one_version;
       if (changes_weights && tables_.policies.backward_weight != nullptr)
         extrapolated[i] = std::max(extrapolated[i], bytes(t.backward_elements));
       if (changes_weights &&
@@ -152,11 +152,13 @@ class run_plan {
 
       bool const then = tables_.policies.microbatch_gradient != nullptr;  // it reads every weight that F has read
       if (then) microbatch[i] = std::max(microbatch[i], bytes(t.gradient_elements));
-      bool const injected = !tables_.phases.back().program_delays.empty();
+      // Of B's old versions only what it reads is kept; F and R read everything.
+      p.history_packed = !then;
       p.history_slots = over_phases([&](table::phase_table const& ph) {
-        return ph.stashes || !ph.program_delays.empty() || then ? ph.facts.stage[s].version_gap : 0;
+        schedule::kept_versions const& kept = ph.reads.kept[s];
+        p.history_packed = p.history_packed && !kept.forward && !kept.recompute;
+        return kept.copies_of(then);
       });
-      p.history_packed = !injected && !again && !then;
       p.history =
           add("old weight versions", category::stash,
               static_cast<std::size_t>(p.history_slots) * bytes(p.history_packed ? t.backward_elements : t.weight_elements));

@@ -17,9 +17,9 @@ namespace foal::table {
 struct phase_table {
   std::string name;
   schedule::program program;
-  std::vector<int> program_delays;  ///< injected, per stage; else empty
   schedule::analysis facts;
-  bool stashes = false;                    ///< B reads the version that its F read
+  schedule::version_reads reads;           ///< the versions that ops read
+  bool delayed = false;                    ///< some F may read older weights than those that its minibatch changes
   std::vector<schedule::gradients> wants;  ///< what each stage's backward is for; empty: both everywhere
   bool inference = false;                  ///< no stage has a backward
 

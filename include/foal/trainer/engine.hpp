@@ -254,11 +254,11 @@ class engine : public run_weights {
   /// The stages' part in a phase that begins, or that goes on after a pause.
   void enter(run_state const& run, run_request const& request, table::phase_table const& phase, schedule::program_view view,
              bool resumes) {
-    if (!resumes) memory_.reset_phase(phase, phase.program_delays);
+    if (!resumes) memory_.reset_phase(phase);
     bool const last = run.at.phase + 1 == static_cast<int>(t_.phases.size());
     for (bound_stage& b : memory_.stages()) {
       b.weighed = -1;
-      b.asynchronous = last && view.asynchronous;
+      b.asynchronous = last && phase.delayed;
       b.phase_updates = t_.phases.size() > 1 ? run.warmup : 0;
     }
     prepare_evaluations(run.evaluate_every, view);

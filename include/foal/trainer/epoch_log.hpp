@@ -63,8 +63,7 @@ class epoch_log {
     bool const known = std::find(begun.begin(), begun.end(), name) != begun.end();
     lines_.emplace(path, append || known);
     if (!known) begun.push_back(name);
-    schedule::program program = facts_.tables->phases.back().program;
-    asynchronous_ = program.view().asynchronous;
+    asynchronous_ = facts_.tables->phases.back().delayed;
   }
   epoch_log(epoch_log const&) = delete;
   epoch_log& operator=(epoch_log const&) = delete;

@@ -73,6 +73,9 @@ struct role_row<role::versions> : row<role::versions, void, told::always> {
   static constexpr char const* name = "versions";
   template <class T>
   using otherwise = std::conditional_t<T::schedule_type::asynchronous, versions::live, versions::flush>;
+  template <class P, class>
+  using sound = lower::is_a_versions_rule<P>;
+  static constexpr auto& in(auto& config) { return config.versions; }
 };
 template <>
 struct role_row<role::accumulation> : row<role::accumulation, accumulate::each> {
@@ -150,6 +153,7 @@ struct trainer_config {
   of<role::optimizer> optim{};
   of<role::learning_rate> lr{};
   of<role::delay> delay{};
+  of<role::versions> versions{};
   of<role::warmup> warmup{};
   of<role::clip> clip{};
   of<role::wire> wire{};

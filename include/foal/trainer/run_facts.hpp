@@ -86,7 +86,7 @@ inline report::facts facts_of(table::run_tables const& t, engine const& e) {
     r.flops = stage.flops;
     r.delay = d.delay;
     r.tau = d.tau_fwd;
-    r.lag = phase.stashes ? 0 : d.tau_fwd - d.tau_bkwd;
+    r.lag = d.tau_fwd - d.tau_bkwd;
     r.saved = d.saved_peak;
     r.bytes = bytes[s];
     f.parameters += r.parameters;

@@ -27,7 +27,9 @@ struct cross_entropy {
   float label_smoothing = 0;
 
   template <class F>
-  constexpr void numbers(F&& f) const { f("label_smoothing", label_smoothing); }
+  constexpr void numbers(F&& f) const {
+    f("label_smoothing", label_smoothing);
+  }
   void check() const {
     require_number(label_smoothing >= 0 && label_smoothing < 1, name, "label_smoothing", label_smoothing,
                    "at least 0 and below 1");

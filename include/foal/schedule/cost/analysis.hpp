@@ -1,7 +1,7 @@
 // What a program implies, stage by stage: delays, weight versions, and the rings that hold its activations and gradients.
 #pragma once
 
-#include <foal/schedule/proof/prove.hpp>
+#include <foal/schedule/proof/versions.hpp>
 
 namespace foal::schedule {
 
@@ -11,8 +11,8 @@ namespace foal::schedule {
 struct stage_facts {
   int delay = 0;             ///< d, microbatches: sum over a minibatch of v_U - v_F; 0 for flush
   double tau_fwd = 0;        ///< mean of v_U - v_F, minibatches (= d/N)
-  double tau_bkwd = 0;       ///< mean of v_U - v_B, with v_B the live version at B
-  int version_gap = 0;       ///< max of v_B - v_F: old versions that a stash keeps
+  double tau_bkwd = 0;       ///< mean of v_U - v_B
+  int version_gap = 0;       ///< at B, max of the newest version there - the oldest one that the microbatch has read
   int saved_peak = 0;        ///< F to W (or BW)
   int saved_held = 0;        ///< the same after a slot's backward: the paper's count
   int saved_peak_b = 0;      ///< F to B
@@ -57,47 +57,7 @@ struct analysis {
   constexpr int slots(int minibatches) const { return last_slot + 1 + period * (minibatches - 1); }
 };
 
-/// v_U - v_F, v_U - v_B and, where a stage is recomputed, v_U - v_R by (stage, position in the minibatch), in steady state:
-/// in a run's first minibatches a version is at least 0, and the lag so much less.
-struct version_table {
-  int microbatches = 1;
-  std::vector<int> forward, backward;  // [s * N + j]
-  std::vector<int> recompute;          // the same; empty without R
-  constexpr int forward_lag(int s, int j) const { return forward[static_cast<std::size_t>(s * microbatches + j)]; }
-  constexpr int backward_lag(int s, int j) const { return backward[static_cast<std::size_t>(s * microbatches + j)]; }
-  constexpr int recompute_lag(int s, int j) const {
-    return recompute.empty() ? 0 : recompute[static_cast<std::size_t>(s * microbatches + j)];
-  }
-};
-
 namespace detail {
-
-constexpr version_table versions_of(program_view v, timeline const& t) {
-  int const n = v.size.microbatches;
-  version_table table;
-  table.microbatches = n;
-  table.forward.assign(t.forward.size(), 0);
-  table.backward.assign(t.forward.size(), 0);
-  if (!t.head.empty()) table.recompute.assign(t.forward.size(), 0);
-  for (int s = 0; s < v.size.stages; ++s) {
-    if (v.wanted(s) != gradients::both) continue;  // no update, one version
-    int const u = t.update[static_cast<std::size_t>(s)];
-    int const update_slot = t.slot[static_cast<std::size_t>(u)], update_lane = v.ops[static_cast<std::size_t>(u)].lane;
-    // Update k of the stage runs k periods after `u`; the last one before the op makes version k + 1. v_U is 0 here.
-    auto const lag = [&](int i) {
-      auto const x = static_cast<std::size_t>(i);
-      bool const lane_after = update_lane != v.ops[x].lane ? update_lane < v.ops[x].lane : u < i;
-      return -(floor_div(t.slot[x] - update_slot - (lane_after ? 0 : 1), t.period) + 1);
-    };
-    for (int j = 0; j < n; ++j) {
-      auto const c = static_cast<std::size_t>(t.at(s, j));
-      table.forward[c] = v.delays.empty() ? lag(t.forward[c]) : -floor_div(j - v.delays[static_cast<std::size_t>(s)], n);
-      table.backward[c] = lag(t.backward[c]);
-      if (t.recompute[c] >= 0) table.recompute[c] = lag(t.recompute[c]);
-    }
-  }
-  return table;
-}
 
 /// The smallest ring for microbatches acquired by ops acquire[j] and released, in order, by release[j]. `closed`: an op that
 /// releases in the slot of an acquisition releases after it.
@@ -148,20 +108,41 @@ constexpr bool crosses(program_view const& v, timeline const& t, int const* b, i
 
 }  // namespace detail
 
-/// Needs a program that prove() accepts; throws its sentence otherwise.
-constexpr version_table versions(program_view v) {
-  timeline t;
-  if (verdict const bad = detail::prove(v, t); !bad) throw error(text(bad));
-  return detail::versions_of(v, t);
+/// Fills in what follows from the versions that ops read: delays, lags and gaps. Stages without an update keep their zeros.
+constexpr void take_versions(analysis& a, version_table const& there, version_reads const& reads) {
+  int const n = there.microbatches;
+  for (int s = 0; s < there.stages(); ++s) {
+    auto const i = static_cast<std::size_t>(s);
+    if (there.updates[i] == 0) continue;
+    stage_facts& x = a.stage[i];
+    int forward = 0, backward = 0, recompute = 0;  // sums of v_U - v
+    x.version_gap = x.recompute_gap = 0;
+    for (int j = 0; j < n; ++j) {
+      version_read const &newest = there.at(s, j), &read = reads.at(s, j);
+      forward += there.consumer(s, j) - read.forward;
+      backward += there.consumer(s, j) - read.backward;
+      int const oldest = read.backward < read.forward ? read.backward : read.forward;
+      if (newest.backward - oldest > x.version_gap) x.version_gap = newest.backward - oldest;
+      if (there.recomputes[i] == 0) continue;
+      recompute += there.consumer(s, j) - read.recompute;
+      if (newest.backward - read.recompute > x.version_gap) x.version_gap = newest.backward - read.recompute;
+      if (read.recompute - read.forward > x.recompute_gap) x.recompute_gap = read.recompute - read.forward;
+    }
+    x.delay = forward;
+    x.recompute_delay = recompute;
+    x.tau_fwd = static_cast<double>(forward) / n;
+    x.tau_bkwd = static_cast<double>(backward) / n;
+    x.tau_recomp = static_cast<double>(recompute) / n;
+  }
 }
 
 /// Needs a program that prove() accepts; throws its sentence otherwise. thick: what W needs of any microbatch is kept until
-/// the last W of its minibatch, which takes all of them at once.
-constexpr analysis analyse(program_view v, bool thick = false) {
+/// the last W of its minibatch, which takes all of them at once. Versions are those of the program by itself; `newest`,
+/// where given, becomes its table, for a rule to choose others.
+constexpr analysis analyse(program_view v, bool thick = false, version_table* newest = nullptr) {
   timeline t;
   if (verdict const bad = detail::prove(v, t); !bad) throw error(text(bad));
   int const n = v.size.microbatches, stages = v.size.stages;
-  version_table const lags = detail::versions_of(v, t);
   std::vector<int> scratch(static_cast<std::size_t>(n), 0), together;
   analysis a;
   a.period = t.period;
@@ -172,16 +153,6 @@ constexpr analysis analyse(program_view v, bool thick = false) {
   a.stage.assign(static_cast<std::size_t>(stages), {});
   for (int s = 0; s < stages; ++s) {
     stage_facts& x = a.stage[static_cast<std::size_t>(s)];
-    int backward = 0;
-    for (int j = 0; j < n; ++j) {
-      int const f = lags.forward_lag(s, j), b = lags.backward_lag(s, j);
-      x.delay += f;
-      backward += b;
-      if (f - b > x.version_gap) x.version_gap = f - b;
-    }
-    x.tau_fwd = static_cast<double>(x.delay) / n;
-    x.tau_bkwd = static_cast<double>(backward) / n;
-
     int const row = t.at(s, 0);
     int const* const f = t.forward.data() + row;
     int const* const b = t.backward.data() + row;
@@ -216,12 +187,6 @@ constexpr analysis analyse(program_view v, bool thick = false) {
     x.gradient_kept = x.gradient_transit;
     if (recomputed) {
       x.head = t.head[static_cast<std::size_t>(s)];
-      for (int j = 0; j < n; ++j) {
-        int const r = lags.recompute_lag(s, j), older = lags.forward_lag(s, j) - r;
-        x.recompute_delay += r;
-        if (older > x.recompute_gap) x.recompute_gap = older;
-      }
-      x.tau_recomp = static_cast<double>(x.recompute_delay) / n;
       if (continues) {
         x.recompute_transit = ring(re - n, re);
         x.recompute_kept = ring(re - n, w);
@@ -241,6 +206,9 @@ constexpr analysis analyse(program_view v, bool thick = false) {
     if (continues) x.recompute_kept_b = ring(re - n, b);
     x.gradient_kept = ring(gradient, w);
   }
+  version_table const there = detail::versions_of(v, t);
+  take_versions(a, there, reads_of(own_versions{}, there));
+  if (newest != nullptr) *newest = there;
   return a;
 }
 

@@ -1,4 +1,4 @@
-// Delays that the researcher chooses, on one rank: the tool to study a delay without the pipeline that causes it.
+// Delays that the researcher chooses: the tool to study a delay without the pipeline that causes it.
 #pragma once
 
 #include <utility>
@@ -9,11 +9,11 @@
 namespace foal::schedule {
 
 /// F of microbatch m at stage s reads version max(0, floor((m - d_s)/N)), counted from the start of the phase; B reads the
-/// current one. The list is `sequential`'s, with slots. Needs one rank and one delay >= 0 per stage (fewer: the rest are 0).
+/// current one. The lists are `sequential`'s, with slots. Needs one delay >= 0 per stage (fewer: the rest are 0). On other
+/// schedules: foal::versions::injected.
 struct injected {
   static constexpr char const* name = "injected";
   static constexpr bool asynchronous = true;
-  static constexpr bool one_rank = true;  ///< a trainer puts all stages on one rank
 
   std::vector<int> delays;     ///< d_s in microbatches
   bool whole_batches = false;  ///< run a minibatch as one microbatch where the delays allow it: whole-batch speed
@@ -34,10 +34,6 @@ struct injected {
 
   template <class Sink>
   constexpr void emit(extent e, Sink& sink) const {
-    if (e.ranks != 1)
-      throw error(
-          sentence("cannot inject delays into ", e.ranks,
-                   " ranks, because a version is chosen freely only where one worker runs every stage; use one rank"));
     if (delays.size() > static_cast<std::size_t>(e.stages))
       throw error(sentence("cannot inject ", delays.size(), " delays, because there are ", e.stages,
                            " stages; give at most one delay per stage"));
@@ -48,13 +44,14 @@ struct injected {
     }
     int const round = 2 * e.stages;
     for (int m = 0; m < e.microbatches; ++m) {
-      for (int s = 0; s < e.stages; ++s) sink(0, op{.kind = op_kind::F, .stage = s, .microbatch = m, .slot = round * m + s});
+      for (int s = 0; s < e.stages; ++s)
+        sink(contiguous_rank(e, s), op{.kind = op_kind::F, .stage = s, .microbatch = m, .slot = round * m + s});
       for (int s = e.stages - 1; s >= 0; --s) {
         op o{.kind = op_kind::BW, .stage = s, .microbatch = m, .slot = round * (m + 1) - 1 - s};
-        sink(0, o);
+        sink(contiguous_rank(e, s), o);
         o.kind = op_kind::U;
         o.lane = 1;
-        if (m == e.microbatches - 1) sink(0, o);
+        if (m == e.microbatches - 1) sink(contiguous_rank(e, s), o);
       }
     }
   }
