@@ -19,6 +19,7 @@ set(foal_test_programs
 )
 set(foal_tests_apart
     checkpoint/convert_weights
+    core/type_name
     data/gzip
     data/views
     device/onednn

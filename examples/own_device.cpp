@@ -44,7 +44,7 @@ struct net : foal::stages<foal::input<1, 8, 8>, foal::flatten, foal::linear<32>,
 template <class Device>
 std::vector<float> trained(foal::data::dataset const& digits, char const* what) {
   foal::trainer<net, foal::loss::cross_entropy, foal::schedule::pipemare, foal::on<Device>> t({.lr = {.rate = 0.1}});
-  double const right = 100 * t.fit(digits.train, {.epochs = 4, .evaluate = digits.test, .quiet = true}).accuracy();
+  double const right = 100 * t.fit(digits.train, {.epochs = 8, .evaluate = digits.test, .quiet = true}).accuracy();
   std::printf("%s %.1f %% of the test digits right\n", what, right);
   return t.all_weights();
 }
