@@ -3,6 +3,7 @@
 
 set(foal_headers
     foal/core/atomic_file.hpp
+    foal/core/category.hpp
     foal/core/checked.hpp
     foal/core/config.hpp
     foal/core/denormals.hpp
@@ -17,6 +18,7 @@ set(foal_headers
     foal/core/utf8.hpp
     foal/core/writable.hpp
 
+    foal/tensor/element.hpp
     foal/tensor/plan.hpp
     foal/tensor/shape.hpp
     foal/report/bar_chart.hpp
@@ -80,6 +82,7 @@ set(foal_headers
     foal/schedule/draw/svg.hpp
     foal/schedule/draw/text.hpp
     foal/schedule/edges.hpp
+    foal/schedule/flat_table.hpp
     foal/schedule/generate.hpp
     foal/schedule/op.hpp
     foal/schedule/parse.hpp
@@ -125,6 +128,7 @@ set(foal_headers
 
     foal/transport/contract.hpp
     foal/transport/local.hpp
+    foal/transport/open_end.hpp
     foal/data/augment.hpp
     foal/data/batches.hpp
     foal/data/cifar10.hpp
@@ -132,6 +136,7 @@ set(foal_headers
     foal/data/glyphs.hpp
     foal/data/handwritten.hpp
     foal/data/idx.hpp
+    foal/data/layout.hpp
     foal/data/lines.hpp
     foal/data/memory.hpp
     foal/data/npy.hpp
@@ -174,6 +179,9 @@ set(foal_headers
     foal/layer/tanh.hpp
     foal/policy/accumulate.hpp
     foal/policy/clip.hpp
+    foal/policy/codec/bfloat16.hpp
+    foal/policy/codec/concept.hpp
+    foal/policy/codec/int8.hpp
     foal/policy/delay/chain.hpp
     foal/policy/delay/concept.hpp
     foal/policy/delay/discrepancy_correction.hpp
@@ -210,6 +218,7 @@ set(foal_headers
     foal/model/stages.hpp
 
     foal/table/diagnostic.hpp
+    foal/table/form.hpp
     foal/table/functions.hpp
     foal/table/hook.hpp
     foal/table/run_tables.hpp
@@ -217,6 +226,7 @@ set(foal_headers
     foal/table/stage_table.hpp
     foal/lower/arguments.hpp
     foal/lower/checks.hpp
+    foal/lower/codec.hpp
     foal/lower/device.hpp
     foal/lower/frozen_rows.hpp
     foal/lower/give_optimizers.hpp
@@ -239,6 +249,7 @@ set(foal_headers
 
     foal/plan/arrays.hpp
     foal/plan/check_sizes.hpp
+    foal/plan/forms.hpp
     foal/plan/inputs.hpp
     foal/plan/lent.hpp
     foal/plan/run_plan.hpp
@@ -260,6 +271,7 @@ set(foal_headers
     foal/executor/minibatch_targets.hpp
     foal/executor/moves.hpp
     foal/executor/op_order.hpp
+    foal/executor/open_ends.hpp
     foal/executor/ops.hpp
     foal/executor/phase_state.hpp
     foal/executor/pin.hpp

@@ -5,6 +5,7 @@ set(foal_examples
     compare
     gpt
     memory
+    own_codec
     own_delay_policy
     own_device
     own_layer
@@ -112,11 +113,13 @@ set(foal_tests
     executor/borrowed
     executor/calls
     executor/check_source
+    executor/codec
     executor/compensation
     executor/cut
     executor/drive
     executor/frozen
     executor/memory
+    executor/open_ends
     executor/phases
     executor/recompute
     executor/storage
@@ -143,6 +146,7 @@ set(foal_tests
     layer/relu
     layer/samples
     layer/transformer
+    lower/codec
     lower/lower
     lower/policies
     lower/policy_numbers
@@ -161,6 +165,7 @@ set(foal_tests
     options/range
     options/results
     plan/check_sizes
+    plan/forms
     plan/shared_wires
     policy/clip
     policy/delay/chain
@@ -215,6 +220,7 @@ set(foal_tests
     sweep/teacher
     sweep/train
     t3/epochs
+    tensor/element
     tensor/plan
     tensor/shape
     text/alphabet
@@ -254,6 +260,7 @@ set(foal_fail_tests
     average_of_whole_parameters
     batches_without_inputs
     chained_correction_of_a_stash
+    codec_of_rows_elsewhere
     clipping_without_scale
     correction_of_a_stash
     correction_of_two_versions
@@ -293,6 +300,7 @@ set(foal_fail_tests
     skip_never_saved
     skip_shapes_differ
     storage_of_doubles
+    storage_without_a_codec
     tied_and_frozen
     two_losses
     two_optimizers
@@ -305,6 +313,7 @@ set(foal_fail_tests
     warmup_without_program
     weights_of_another_net
     wire_of_doubles
+    wire_without_a_codec
     wrong_member
 )
 

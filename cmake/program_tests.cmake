@@ -20,6 +20,7 @@ endfunction()
 
 set(most_are_right "[89][0-9]\\.[0-9] %")
 foal_program_test(quickstart "${most_are_right} of the test digits right")
+foal_program_test(own_codec "sent in 12 bits +${most_are_right}.*the wires carry 5376 bytes.*float32 it would be 14336")
 foal_program_test(own_delay_policy "weight prediction.*${most_are_right}")
 foal_program_test(own_device "sums in double: +${most_are_right}.*differ by at most [0-9]")
 foal_program_test(own_layer "swish .*${most_are_right} of the test digits right")

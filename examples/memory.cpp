@@ -33,8 +33,8 @@ struct no_samples {
 };
 
 struct arena {
-  double ratio = 0;    ///< weights, gradients, momentum, delta and old versions over 3 W
-  double scratch = 0;  ///< room for extrapolated weights over 3 W
+  double ratio = 0;  ///< weights, gradients, momentum, delta and old versions over 3 W
+  double forms = 0;  ///< room for extrapolated weights over 3 W
   std::size_t bytes = 0;
 };
 
@@ -57,7 +57,7 @@ arena measure(int microbatches, int workers) {
   return {(bytes(category::weights) + bytes(category::gradients) + bytes(category::optimizer) + bytes(category::delta) +
            bytes(category::stash)) /
               three,
-          bytes(category::scratch) / three, memory.allocated_bytes()};
+          bytes(category::forms) / three, memory.allocated_bytes()};
 }
 
 /// The paper's count of PipeDream: a stage's weights (2(P-i)+1)/N times, i from 1, for the versions in flight, the live one
@@ -71,7 +71,7 @@ double pipedream_formula(std::array<int, stages> const& sizes, int microbatches)
 
 template <class Schedule, class Versions>
 void add(foal::report::rows& rows, char const* method, char const* sizes, int microbatches, double paper, arena const& all,
-         arena const& read, double scratch_on_one) {
+         arena const& read, double forms_on_one) {
   rows.add({{"method", method},
             {"schedule", Schedule::name},
             {"versions", Versions::name},
@@ -81,8 +81,8 @@ void add(foal::report::rows& rows, char const* method, char const* sizes, int mi
             {"paper_ratio", paper},
             {"arena_ratio", all.ratio},
             {"arena_ratio_stage0_unread", read.ratio},
-            {"scratch_ratio", all.scratch},
-            {"scratch_ratio_one_worker", scratch_on_one},
+            {"forms_ratio", all.forms},
+            {"forms_ratio_one_worker", forms_on_one},
             {"arena_bytes", all.bytes}});
 }
 
@@ -93,7 +93,7 @@ void add_methods(foal::report::rows& rows, char const* sizes, std::array<int, st
   auto const each = [&]<class Schedule, class Versions, class... Rest>(char const* method, double paper) {
     add<Schedule, Versions>(rows, method, sizes, n, paper, measure<run<AllRead, Schedule, Versions, Rest...>>(n, workers),
                             measure<run<Net, Schedule, Versions, Rest...>>(n, workers),
-                            measure<run<AllRead, Schedule, Versions, Rest...>>(n, 1).scratch);
+                            measure<run<AllRead, Schedule, Versions, Rest...>>(n, 1).forms);
   };
   double const stash = pipedream_formula(size, n);
   each.template operator()<schedule::gpipe, versions::flush>("gpipe", 1);
@@ -114,13 +114,13 @@ void print(foal::report::rows const& rows) {
                          {"paper (modelled)"},
                          {"arena (measured)"},
                          {"stage 0 unread"},
-                         {"+ scratch"},
+                         {"+ forms"},
                          {"arena bytes"}}};
   for (auto const& r : rows.all()) {
     auto const ratio = [&](char const* name) { return fixed(r.get(name).number(), 2) + "x"; };
     t.add({r.get("method").text(), r.get("schedule").text(), r.get("versions").text(), r.get("sizes").text(),
            r.get("microbatches").text(), ratio("paper_ratio"), ratio("arena_ratio"), ratio("arena_ratio_stage0_unread"),
-           ratio("scratch_ratio"), foal::report::bytes(static_cast<long long>(r.get("arena_bytes").number()))});
+           ratio("forms_ratio"), foal::report::bytes(static_cast<long long>(r.get("arena_bytes").number()))});
   }
   std::printf("%s\n", t.text().c_str());
 }
@@ -159,7 +159,7 @@ int main(int argc, char** argv) {
         "unread   old version and no delta of them is kept. The formula counts every stage alike; so does the column "
         "before,\n"
         "         where stage 0 has a small layer with weights below it.\n"
-        "scratch  PipeMare's room for the weights that B reads, extrapolated: of the largest stage of each worker. With a\n"
+        "forms    PipeMare's room for the weights that B reads, extrapolated: of the largest stage of each worker. With a\n"
         "         worker per stage that is one more W, on one worker that of the largest stage alone (in the JSON rows).");
     options::results written("memory");
     written.write(json, [&](std::string const& path) { rows.write(path); });

@@ -86,7 +86,7 @@ std::vector<std::vector<double>> gradients_at(From const& from, settings const& 
   auto c = config_of<Trainer>(o, data.train.size(), o.seed);
   c.lr.rate = 0;
   c.hook.by_stage = &all;
-  if constexpr (foal::policy_of<Trainer, foal::role::wire>::converts) c.wire = wire;
+  if constexpr (std::is_same_v<foal::policy_of<Trainer, foal::role::wire>, foal::wire::int8>) c.wire = wire;
   Trainer t(c);
   for (int s = 0; s < Trainer::stages; ++s)
     for (std::size_t p = 0; p < t.tables().stages[static_cast<std::size_t>(s)].parameters.size(); ++p)
@@ -183,8 +183,9 @@ void print(std::vector<row> const& rows) {
       difference = foal::report::fixed(100 * d.mean, 2);
       interval = foal::report::fixed(100 * d.low(), 2) + " to " + foal::report::fixed(100 * d.high(), 2);
     }
-    t.add({r.method, r.wires, foal::report::grouped(r.activations + r.gradients), foal::report::grouped(r.bytes.wires),
-           foal::report::grouped(r.bytes.feedback), foal::report::grouped(r.bytes.saved),
+    t.add({r.method, r.wires, foal::report::grouped(r.activations + r.gradients),
+           foal::report::grouped(r.bytes[foal::category::wires]), foal::report::grouped(r.bytes[foal::category::feedback]),
+           foal::report::grouped(r.bytes[foal::category::saved]),
            foal::report::fixed(100 * foal::report::mean(r.accuracy), 2),
            foal::report::fixed(100 * foal::report::standard_deviation(r.accuracy), 2), foal::report::grouped(r.diverged),
            difference, interval});
@@ -202,9 +203,9 @@ void write_rows(std::string const& path, std::vector<row> const& rows, settings 
                {"seed", static_cast<long long>(o.seed + i)},
                {"sent_activations", r.activations},
                {"sent_gradients", r.gradients},
-               {"bytes_wires", r.bytes.wires},
-               {"bytes_feedback", r.bytes.feedback},
-               {"bytes_saved", r.bytes.saved},
+               {"bytes_wires", r.bytes[foal::category::wires]},
+               {"bytes_feedback", r.bytes[foal::category::feedback]},
+               {"bytes_saved", r.bytes[foal::category::saved]},
                {"accuracy", r.accuracy[i]}});
   out.write(path);
 }

@@ -47,13 +47,15 @@ report::rows rows_of(std::vector<method_results> const& all, settings const& s) 
     for (std::size_t i = 0; i < m.runs.size(); ++i) {
       outcome const& o = m.runs[i];
       auto const& b = m.facts.bytes;
-      report::row r{
-          {"method", name(m.method)},   {"seed", s.base.seed + i},          {"accuracy", final_accuracy(o, s.classes)},
-          {"diverged_at", nullptr},     {"samples_per_s", m.samples_per_s}, {"utilisation", m.utilisation},
-          {"bytes_weights", b.weights}, {"bytes_gradients", b.gradients},   {"bytes_optimizer", b.optimizer},
-          {"bytes_delta", b.delta},     {"bytes_stash", b.stash},           {"bytes_scratch", b.scratch},
-          {"bytes_saved", b.saved},     {"bytes_wires", b.wires},           {"stages", m.facts.stages},
-          {"max_tau", o.max_tau}};
+      report::row r{{"method", name(m.method)},
+                    {"seed", s.base.seed + i},
+                    {"accuracy", final_accuracy(o, s.classes)},
+                    {"diverged_at", nullptr},
+                    {"samples_per_s", m.samples_per_s},
+                    {"utilisation", m.utilisation},
+                    {"stages", m.facts.stages},
+                    {"max_tau", o.max_tau}};
+      for (auto const& [name, bytes] : b.entries()) r.set(std::string("bytes_") + name, bytes);
       if (o.diverged_at >= 0) r.set("diverged_at", o.diverged_at);
       rows.add(std::move(r));
     }

@@ -47,7 +47,9 @@ inline std::vector<double> final_accuracies(method_results const& m, int classes
 }
 
 /// What training allocates; the copies that evaluations and diagnostics look at are left out.
-inline long long training_bytes(foal::report::byte_facts const& b) { return b.total() - b.evaluation - b.diagnostics; }
+inline long long training_bytes(foal::report::byte_facts const& b) {
+  return b.total() - b[foal::category::evaluation] - b[foal::category::diagnostics];
+}
 
 /// Epochs until the mean curve over seeds reaches the target; 0: never.
 inline int epochs_to(method_results const& m, double target, int epochs) {

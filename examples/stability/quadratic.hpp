@@ -48,7 +48,7 @@ struct quadratic {
   static constexpr list<parameter> parameters(shape) {
     return {parameter{"w", features(Tries), {initial::kind::constant, 1, 1}, true}};
   }
-  static constexpr list<kept_entry> kept(shape) { return {kept_entry{{Tries, 0}, until::B, 0}}; }
+  static constexpr list<kept_entry> kept(shape) { return {kept_entry{{Tries, 0}, until::B}}; }
 
   template <class C, class S = typename C::scalar>
   static void forward(C&, S const*, weights<S const> w, S* y, saved<S> s) {

@@ -25,7 +25,7 @@ struct prediction {
 };
 
 /// Runs Net forward, as evaluations do: no dropout, running statistics. Its weights are those of initialisation until take()
-/// copies others. Policies: foal::on<device>, foal::scalar<type>, executor.
+/// copies others. Policies: foal::on<device>, foal::scalar<type>, executor, storage and wires.
 template <class Net, class... Policies>
 class predictor {
  public:
@@ -38,6 +38,8 @@ class predictor {
     int microbatches = 1;  ///< of a round: predict() takes whole rounds
     int workers = 1;
     int ranks = 0;  ///< 0: one per stage
+    policy_of<runner, role::storage> storage{};
+    policy_of<runner, role::wire> wire{};  ///< with the numbers of the trainer's, where its codec has some
   };
 
   explicit predictor(config values)  // foal: is each value a member of config, in its order? config c{...}; names it
@@ -225,6 +227,8 @@ class predictor {
     r.microbatches = c.microbatches;
     r.workers = c.workers;
     r.ranks = c.ranks;
+    r.storage = c.storage;
+    r.wire = c.wire;
     r.evaluation = false;
     r.loss = {[](void* self, void const* y, shape of, int samples) {
                 auto* const p = static_cast<predictor*>(self);

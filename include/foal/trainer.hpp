@@ -11,14 +11,15 @@
 #include <vector>
 
 #include <foal/data/batches.hpp>
+#include <foal/data/sequence_batches.hpp>
 #include <foal/executor/any_source.hpp>
 #include <foal/executor/check_source.hpp>
 #include <foal/executor/check_values.hpp>
 #include <foal/lower/lower.hpp>
 #include <foal/lower/proofs.hpp>
 #include <foal/lower/ragged.hpp>
-#include <foal/lower/storage.hpp>
 #include <foal/lower/wait.hpp>
+#include <foal/lower/wire.hpp>
 #include <foal/model/partition.hpp>
 #include <foal/trainer/engine.hpp>
 #include <foal/trainer/facts.hpp>
@@ -241,7 +242,7 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
     table::run_tables t = lower::lower<model_type, device_type, scalar_type>(
         values_.schedule, schedule::extent{stages, ranks_, values_.microbatches},
         foal::detail::values_of<types>(values_, foal::detail::all_roles{}));
-    lower::store_and_send<policy<role::storage>, device_type, scalar_type>(t, values_.wire);
+    lower::store_and_send<device_type, scalar_type>(t, values_.storage, values_.wire);
     t.hook = lower::hook_of<policy<role::hook>, scalar_type>();
     t.hook_value = &values_.hook;
     require(t.phases.back().inference || values_.microbatch_size >= t.least_samples, "cannot train with microbatches of ",

@@ -49,3 +49,17 @@ TEST_CASE("types are read as their own kind of number") {
   STATIC_REQUIRE(bits_of("BF16") == 16);
   STATIC_REQUIRE(bits_of("F33") == 0);
 }
+
+TEST_CASE("an element that the format has is written with as many bits as it has in memory") {
+  int known = 0;
+  for (int i = 0; i < foal::element_count; ++i) {
+    auto const e = static_cast<foal::element>(i);
+    char const* const dtype = dtype_of(e);
+    if (dtype == nullptr) continue;
+    ++known;
+    CHECK(bits_of(dtype) == 8 * foal::bytes_of(e));
+  }
+  CHECK(known == 8);
+  CHECK(dtype_of(foal::element::scalar) == nullptr);
+  CHECK(dtype_of(foal::element::bytes) == nullptr);
+}

@@ -257,7 +257,7 @@ std::vector<std::byte> state_of(table::run_tables const& t, Stages const& stages
   std::vector<std::byte> all;
   for (executor::bound_stage const& b : stages) {
     auto const take = [&](std::byte const* from, long long elements) {
-      if (from != nullptr) all.insert(all.end(), from, from + static_cast<std::size_t>(elements) * t.scalar_bytes);
+      if (from != nullptr) all.insert(all.end(), from, from + bytes_of(t.types.weights, elements));
     };
     take(b.w, b.table->weight_elements);
     take(b.buffers, b.table->buffer_elements);

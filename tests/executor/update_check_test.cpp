@@ -73,7 +73,7 @@ template <class Trainer>
 std::vector<std::vector<std::byte>> all_of(Trainer const& t) {
   std::vector<std::vector<std::byte>> all;
   for (executor::bound_stage const& b : t.engine().stages()) {
-    auto const n = static_cast<std::size_t>(b.table->trained_elements) * t.tables().scalar_bytes;
+    auto const n = bytes_of(t.tables().types.weights, b.table->trained_elements);
     all.emplace_back(b.w, b.w + n);
     for (int k = 0; k < t.tables().policies.optimizer_states; ++k) all.emplace_back(b.states[k], b.states[k] + n);
   }

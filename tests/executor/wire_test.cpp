@@ -56,7 +56,7 @@ typename Run::config values(int workers, int8 wire = {false, true}) {
   c.microbatches = 4;
   c.workers = workers;
   c.lr.rate = 0.05F;
-  if constexpr (policy_of<Run, role::wire>::converts) c.wire = wire;
+  if constexpr (std::is_same_v<policy_of<Run, role::wire>, int8>) c.wire = wire;
   if constexpr (requires { c.warmup.minibatches; }) c.warmup.minibatches = 3;
   return c;
 }
@@ -210,7 +210,8 @@ TEST_CASE("A value that is not finite is seen behind a quantised wire", "[wire]"
 TEST_CASE("A shorter microbatch leaves the errors of positions that it has not, in every sample", "[wire]") {
   table::run_tables t;
   t.device = lower::device_of<device::host, float>();
-  lower::convert_int8<device::host, float>(t);
+  codec::int8 const codec;
+  t.codecs = {lower::codec_of<device::host, float>(codec)};
   void* const workspace = t.device.allocate(device::host::workspace_bytes);
   void* const d = t.device.make(workspace, device::host::workspace_bytes);
   int const samples = 3, most = 5, width = 4;
@@ -219,10 +220,11 @@ TEST_CASE("A shorter microbatch leaves the errors of positions that it has not, 
     table::tensor x;
     x.sample = sequence(width, most, 1);
     x.elements = {0, x.sample.size()};
-    if (id == 1) x.element_bytes = 1, x.scale_row = width;
+    if (id == 1) x.code = {0, width, codec::int8::bytes(width)};
     stage.tensors.push_back(x);
   }
-  table::step const narrow{table::step::kind::narrow, -1, 0, 1, 2}, widen{table::step::kind::widen, -1, 1, 0};
+  table::step const encode{.what = table::step::kind::encode, .x = 0, .y = 1, .other = 2};
+  table::step const decode{.what = table::step::kind::decode, .x = 1, .y = 0};
   std::vector<float> owed(static_cast<std::size_t>(samples * most * width), 0.0F), oracle = owed;
   for (int const length : {5, 3, 1, 4, 5, 0}) {  // 0: as long as can be
     lengths_of_axes const n{{length, 0}};
@@ -231,9 +233,10 @@ TEST_CASE("A shorter microbatch leaves the errors of positions that it has not, 
     std::vector<float> x(size), back(size);
     for (std::size_t i = 0; i < size; ++i)
       x[i] = static_cast<float>((i * 37 + static_cast<std::size_t>(length)) % 101) - 50.3F;
-    std::vector<std::byte> message(static_cast<std::size_t>(stage.tensors[1].bytes(samples, 4)));
-    executor::move(t, d, stage, narrow, samples, n, x.data(), owed.data(), message.data());
-    executor::move(t, d, stage, widen, samples, n, message.data(), nullptr, back.data());
+    std::vector<std::byte> message(stage.tensors[1].bytes(samples));
+    executor::tensor_moves const moves{t, d, samples, n};
+    moves.run(stage, encode, {x.data(), owed.data(), message.data()});
+    moves.run(stage, decode, {message.data(), nullptr, back.data()});
     for (int i = 0; i < samples; ++i)
       for (int p = 0; p < here; ++p) {
         auto const at = [](auto& of, int row) { return of.begin() + static_cast<std::ptrdiff_t>(row) * width; };
@@ -281,10 +284,10 @@ TEST_CASE("Wires take a quarter of the bytes, errors are planned, and the facts 
   CHECK(bytes(c, category::saved) < bytes(b, category::saved));         // the input, in two bytes
   CHECK(bytes(b, category::feedback) == 15 * 64 * 32 * sizeof(float));  // a message of gradients for each of 15 wires
   CHECK(bytes(without, category::feedback) == 0);
-  CHECK(b.facts().bytes.feedback == 15 * 64 * 32 * 4);
-  CHECK_THAT(b.facts().text(), Catch::Matchers::Contains("int8 with feedback of gradients"));
+  CHECK(b.facts().bytes[category::feedback] == 15 * 64 * 32 * 4);
+  CHECK_THAT(b.facts().text(), Catch::Matchers::Contains("int8 feedback_forward=false feedback_backward=true"));
   CHECK_THAT(b.facts().text(), Catch::Matchers::Contains("the wires carry 34560 bytes of a microbatch's activations"));
-  CHECK_THAT(without.facts().text(), Catch::Matchers::Contains("int8 without feedback"));
+  CHECK_THAT(without.facts().text(), Catch::Matchers::Contains("int8 feedback_forward=false feedback_backward=false"));
   CHECK_THAT(a.facts().text(), !Catch::Matchers::Contains("int8"));
 }
 

@@ -22,8 +22,7 @@ struct shuffled_workers {
     for (executor::bound_stage& b : memory.stages())
       for (bool buffer : {false, true})
         for (auto const& p : buffer ? b.table->buffers : b.table->parameters)
-          t.initialise(p, values.seed, t.initialise_value,
-                       (buffer ? b.buffers : b.w) + static_cast<std::size_t>(p.offset) * t.scalar_bytes);
+          t.initialise(p, values.seed, t.initialise_value, (buffer ? b.buffers : b.w) + bytes_of(p.type, p.offset));
     table::phase_table const& phase = t.phases.back();
     schedule::program program = phase.program;
     schedule::program_view const view = program.view();

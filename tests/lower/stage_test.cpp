@@ -75,7 +75,7 @@ void check_sound(std::vector<table::stage_table> const& stages) {
       if (step.y != step.x) REQUIRE(tensor_of(t, step.y).where != place::wire_in);
       written.insert(step.y);
       for (int id : {step.x, step.y, step.other, step.scratch}) {
-        if (id < 0 || tensor_of(t, id).where != place::scratch) continue;
+        if (id < 0 || tensor_of(t, id).where != place::temporary) continue;
         REQUIRE(tensor_of(t, id).first_step <= static_cast<int>(i));
         REQUIRE(tensor_of(t, id).last_step >= static_cast<int>(i));
       }
@@ -135,8 +135,8 @@ TEST_CASE("A stage keeps what its backward reads, in the place where it arrives"
   CHECK(t[1].forward.size() == 2);
   CHECK(tensor_of(t[1], t[1].forward[1].y).where == place::wire_out);
   REQUIRE(t[1].layers[1].entry[0] >= 0);
-  CHECK(tensor_of(t[1], t[1].layers[1].entry[0]).element_bytes == 1);
-  CHECK(tensor_of(t[1], t[1].layers[1].entry[0]).bytes(8, 4) == 8 * 6);
+  CHECK(tensor_of(t[1], t[1].layers[1].entry[0]).type == element::uint8);
+  CHECK(tensor_of(t[1], t[1].layers[1].entry[0]).bytes(8) == 8 * 6);
   CHECK(in(t[1], place::kept) == std::vector<int>{t[1].layers[1].entry[0]});
   // Stage 2: the loss gets the last output and gives the first gradient.
   CHECK(t[2].output == features(3));

@@ -1,6 +1,11 @@
 // Stages that store or send activations in smaller types: the same computation, with a conversion wherever one is needed.
 #include <foal/lower/storage.hpp>
 
+#include <foal/device/host.hpp>
+#include <foal/lower/codec.hpp>
+#include <foal/policy/codec/bfloat16.hpp>
+#include <foal/policy/codec/int8.hpp>
+
 #include <catch2/catch.hpp>
 
 #include <map>
@@ -25,13 +30,18 @@ using table::step;
 using kind = table::step::kind;
 
 template <class Net>
-std::vector<stage_table> tables(bool split) {
+table::run_tables tables(bool split) {
   auto const& d = Net::description;
   std::vector<table::layer_functions> const functions(static_cast<std::size_t>(d.size));
   foal::detail::input_list inputs;
   inputs.count = d.inputs;
   for (int e = 0; e < d.inputs; ++e) inputs.sample[e] = d.input_entry[e];
-  return lower::lower_stages(d.row, d.size, d.stages, inputs, split, functions.data());
+  table::run_tables t;
+  t.stages = lower::lower_stages(d.row, d.size, d.stages, inputs, split, functions.data());
+  static codec::bfloat16 const half;
+  static codec::int8 const bytes;
+  t.codecs = {lower::codec_of<device::host, float>(half), lower::codec_of<device::host, float>(bytes)};
+  return t;
 }
 
 struct tag {};
@@ -54,7 +64,7 @@ class symbols {
  public:
   explicit symbols(stage_table const& t) {
     for (std::size_t i = 0; i < t.tensors.size(); ++i)
-      if (t.tensors[i].where != place::scratch) content_[static_cast<int>(i)] = number({-1, static_cast<int>(i)});
+      if (t.tensors[i].where != place::temporary) content_[static_cast<int>(i)] = number({-1, static_cast<int>(i)});
   }
   int of(int id) const {
     if (id < 0) return -1;
@@ -71,13 +81,15 @@ class symbols {
   std::map<int, int> content_;
 };
 
+constexpr int half = 0, int8 = 1;  // numbers of the codecs
+
 enum class op { F, B, W };
 
 /// Runs steps on symbols; gives what every layer saw. Conversions and copies carry content.
 std::vector<std::vector<int>> run(stage_table const& t, std::vector<step> const& steps, op now, bool split, symbols& s) {
   std::vector<std::vector<int>> seen;
   for (step const& p : steps) {
-    if (p.what == kind::copy || p.what == kind::widen || p.what == kind::narrow) {
+    if (p.what == kind::copy || p.what == kind::decode || p.what == kind::encode) {
       s.set(p.y, s.of(p.x));
     } else if (p.what == kind::zero) {
       s.set(p.y, s.number({-3}));
@@ -121,13 +133,11 @@ std::vector<std::vector<int>> run(stage_table const& t, std::vector<step> const&
   return seen;
 }
 
-/// Of a stored tensor: which of the types; 0: none.
-int stored_as(table::tensor const& x) { return x.scale_row > 0 ? 1 : x.element_bytes == 2 ? 2 : 0; }
-
-void check(std::vector<stage_table> const& plain, bool split, lower::stored_types what) {
-  std::vector<stage_table> stored = plain;
-  lower::store_otherwise(stored, what);
-  CAPTURE(what.half, what.int8_wires);
+void check(table::run_tables const& exact, bool split, lower::codings what) {
+  table::run_tables coded = exact;
+  lower::encode_activations(coded, what);
+  std::vector<stage_table> const &plain = exact.stages, &stored = coded.stages;
+  CAPTURE(what.storage, what.wire);
   for (std::size_t s = 0; s < plain.size(); ++s) {
     CAPTURE(s, split);
     stage_table const &a = plain[s], &b = stored[s];
@@ -138,35 +148,35 @@ void check(std::vector<stage_table> const& plain, bool split, lower::stored_type
       REQUIRE(run(a, *from, now, split, before) == run(b, *to, now, split, after));
       // what another op or stage reads is there, except a gradient that was used up in place
       for (std::size_t i = 0; i < a.tensors.size(); ++i)
-        if (a.tensors[i].where != place::scratch && b.tensors[i].last == a.tensors[i].last &&
+        if (a.tensors[i].where != place::temporary && b.tensors[i].last == a.tensors[i].last &&
             (a.tensors[i].where != place::gradient_in || a.tensors[i].last == until::W))
           REQUIRE(before.of(static_cast<int>(i)) == after.of(static_cast<int>(i)));
       // arithmetic touches nothing that is stored; a conversion is between two sizes of the same
       for (std::size_t i = 0; i < to->size(); ++i) {
         step const& p = (*to)[i];
-        auto const as = [&](int id) { return stored_as(b.tensors[static_cast<std::size_t>(id)]); };
-        auto const row = [&](int id) { return b.tensors[static_cast<std::size_t>(id)].scale_row; };
+        auto const code = [&](int id) { return b.tensors[static_cast<std::size_t>(id)].code; };
+        auto const as = [&](int id) { return code(id).codec; };
         if (p.what == kind::layer || p.what == kind::add)
-          lower::each_tensor(p, [&](int id) { REQUIRE((id < 0 || as(id) == 0)); });
-        if (p.what == kind::copy) REQUIRE((as(p.x) == as(p.y) && row(p.x) == row(p.y)));
-        if (p.what == kind::widen) REQUIRE((as(p.x) != 0 && as(p.y) == 0));
-        if (p.what == kind::narrow) {
-          REQUIRE((as(p.x) == 0 && as(p.y) != 0));
+          lower::each_tensor(p, [&](int id) { REQUIRE((id < 0 || as(id) < 0)); });
+        if (p.what == kind::copy) REQUIRE(code(p.x) == code(p.y));
+        if (p.what == kind::decode) REQUIRE((as(p.x) >= 0 && as(p.y) < 0));
+        if (p.what == kind::encode) {
+          REQUIRE((as(p.x) < 0 && as(p.y) >= 0));
           table::place const to_place = b.tensors[static_cast<std::size_t>(p.y)].where;
-          REQUIRE((as(p.y) != 1 || to_place == place::wire_out || to_place == place::gradient_out));  // messages alone
-          // what is quantised may have an error of the same size, of its own
-          bool const fed = as(p.y) == 1 && (now == op::F ? what.feedback_forward : what.feedback_backward);
+          REQUIRE((as(p.y) != int8 || to_place == place::wire_out || to_place == place::gradient_out));  // messages alone
+          // what is sent in the wires' code may have an error of the same size, of its own
+          bool const fed = as(p.y) == int8 && (now == op::F ? what.feedback_forward : what.feedback_backward);
           REQUIRE(fed == (p.other >= 0));
           if (fed) {
             table::tensor const& e = b.tensors[static_cast<std::size_t>(p.other)];
-            REQUIRE((e.where == place::error && e.element_bytes == 0 && e.scale_row == 0));
+            REQUIRE((e.where == place::error && e.type == element::float32 && !e.code.coded()));
             REQUIRE(e.elements.per_sample == b.tensors[static_cast<std::size_t>(p.y)].elements.per_sample);
             for (auto const* steps : {&b.forward, &b.backward, &b.backward_weight})
               for (step const& q : *steps) REQUIRE((&q == &p || q.other != p.other));
           }
         }
         lower::each_tensor(p, [&](int id) {
-          if (id < 0 || b.tensors[static_cast<std::size_t>(id)].where != place::scratch) return;
+          if (id < 0 || b.tensors[static_cast<std::size_t>(id)].where != place::temporary) return;
           table::tensor const& x = b.tensors[static_cast<std::size_t>(id)];
           REQUIRE(x.backward == (now != op::F));
           REQUIRE(x.weight == (now == op::W));
@@ -178,16 +188,14 @@ void check(std::vector<stage_table> const& plain, bool split, lower::stored_type
       symbols at_end(a), then(b);
       run(a, a.forward, op::F, split, at_end);
       run(b, b.forward, op::F, split, then);
-      REQUIRE(b.tensors[static_cast<std::size_t>(b.output_tensor)].element_bytes == 0);
+      REQUIRE(!b.tensors[static_cast<std::size_t>(b.output_tensor)].code.coded());
       REQUIRE(at_end.of(a.output_tensor) == then.of(b.output_tensor));
-      REQUIRE(b.tensors[static_cast<std::size_t>(b.loss_gradient_tensor)].element_bytes == 0);
+      REQUIRE(!b.tensors[static_cast<std::size_t>(b.loss_gradient_tensor)].code.coded());
     }
     // both ends of a wire store alike
     for (table::tensor const& x : b.tensors) {
       auto const e = static_cast<std::size_t>(x.wire);
-      auto const alike = [&x](table::wire_entry const& w) {
-        return x.element_bytes == w.element_bytes && x.scale_row == w.scale_row;
-      };
+      auto const alike = [&x](table::wire_entry const& w) { return x.type == w.type && x.code == w.code; };
       if (x.where == place::wire_in || x.where == place::gradient_out) REQUIRE(alike(b.wire_in[e]));
       if (s + 1 < stored.size() && (x.where == place::wire_out || x.where == place::gradient_in))
         REQUIRE(alike(stored[s + 1].wire_in[e]));
@@ -198,9 +206,9 @@ void check(std::vector<stage_table> const& plain, bool split, lower::stored_type
 template <class Net>
 void check() {
   for (bool split : {false, true}) {
-    check(tables<Net>(split), split, {.half = true});
-    check(tables<Net>(split), split, {.int8_wires = true, .feedback_backward = true});
-    check(tables<Net>(split), split, {.half = true, .int8_wires = true, .feedback_forward = true});
+    check(tables<Net>(split), split, {.storage = half});
+    check(tables<Net>(split), split, {.wire = int8, .feedback_backward = true});
+    check(tables<Net>(split), split, {.storage = half, .wire = int8, .feedback_forward = true});
   }
 }
 
@@ -216,46 +224,46 @@ TEST_CASE("Conversions change nothing of what layers see and stages send", "[sto
 
 TEST_CASE("Activations are stored in two bytes, statistics, masks, token numbers and lengths as they are", "[storage]") {
   auto t = tables<images>(false);
-  lower::store_otherwise(t, {.half = true});
+  lower::encode_activations(t, {.storage = half});
   int normal = 0, statistics = 0, masks = 0;
-  for (auto const& stage : t)
+  for (auto const& stage : t.stages)
     for (auto const& l : stage.layers)
       for (int id : l.entry) {
         if (id < 0) continue;
         table::tensor const& x = stage.tensors[static_cast<std::size_t>(id)];
-        normal += x.element_bytes == 2 ? 1 : 0;
-        statistics += x.element_bytes == 0 && x.elements.fixed > 0 ? 1 : 0;
-        masks += x.element_bytes == 1 ? 1 : 0;
+        normal += x.code.codec == half ? 1 : 0;
+        statistics += !x.code.coded() && x.elements.fixed > 0 ? 1 : 0;
+        masks += !x.code.coded() && x.type == element::uint8 ? 1 : 0;
       }
   CHECK(normal == 2);
   CHECK(statistics == 2);
   CHECK(masks == 2);
-  CHECK(t.front().wire_in[0].element_bytes == 2);
-  CHECK(t.front().wire_in[0].loaded >= 0);
+  CHECK(t.stages.front().wire_in[0].code.codec == half);
+  CHECK(t.stages.front().wire_in[0].loaded >= 0);
 
   auto text = tables<texts>(false);
-  lower::store_otherwise(text, {.half = true});
-  int exact = 0, half = 0;
-  for (auto const& stage : text)
+  lower::encode_activations(text, {.storage = half});
+  int exact = 0, coded = 0;
+  for (auto const& stage : text.stages)
     for (auto const& e : stage.wire_in) {
       bool const number = e.extent.channels() == 1;
-      CHECK(e.element_bytes == (number ? 0 : 2));
+      CHECK(e.code.codec == (number ? -1 : half));
       CHECK(e.loaded == -1);
-      (number ? exact : half) += 1;
+      (number ? exact : coded) += 1;
     }
   CHECK(exact > 20);  // source and its lengths, target: through many stages
-  CHECK(half > 20);
+  CHECK(coded > 20);
 }
 
 TEST_CASE("What comes in and goes out unchanged is copied as it is stored", "[storage]") {
   auto t = tables<spanning>(false);
-  lower::store_otherwise(t, {.half = true});
+  lower::encode_activations(t, {.storage = half});
   int copies = 0;
-  for (std::size_t s = 1; s + 2 < t.size(); ++s)
-    for (step const& p : t[s].forward)
+  for (std::size_t s = 1; s + 2 < t.stages.size(); ++s)
+    for (step const& p : t.stages[s].forward)
       if (p.what == kind::copy) {
         ++copies;
-        CHECK(t[s].tensors[static_cast<std::size_t>(p.x)].element_bytes == 2);
+        CHECK(t.stages[s].tensors[static_cast<std::size_t>(p.x)].code.codec == half);
       }
   CHECK(copies == 2);
 }

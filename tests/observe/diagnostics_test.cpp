@@ -240,9 +240,9 @@ TEST_CASE("diagnostics of a warm-up and of injected delays, in several calls") {
 TEST_CASE("what diagnostics keep is in the facts, and what they cannot do is said") {
   using type = run<schedule::pipemare>;
   auto c = config<type>(3);
-  CHECK(type(c).facts().bytes.diagnostics > 0);
+  CHECK(type(c).facts().bytes[category::diagnostics] > 0);
   c.diagnostics.every = 0;
-  CHECK(type(c).facts().bytes.diagnostics == 0);
+  CHECK(type(c).facts().bytes[category::diagnostics] == 0);
 
   c.diagnostics.every = -1;
   CHECK_THROWS_WITH(type(c), Catch::Contains("cannot take diagnostics every -1 updates"));

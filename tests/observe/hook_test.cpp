@@ -65,9 +65,9 @@ TEST_CASE("a hook sees weights, gradient and delta of every update, and changes 
   CHECK(a.bytes() == b.bytes());
 
   // The bytes of the copy: on each worker the largest of its count, every array at 64 bytes.
-  CHECK(without.facts().bytes.diagnostics == 0);
-  CHECK(with.facts().bytes.diagnostics >= (5 * 4 + 4) * 8);
-  CHECK(with.facts().bytes.diagnostics <= workers * (32 + 16) * 8);
+  CHECK(without.facts().bytes[category::diagnostics] == 0);
+  CHECK(with.facts().bytes[category::diagnostics] >= (5 * 4 + 4) * 8);
+  CHECK(with.facts().bytes[category::diagnostics] <= workers * (32 + 16) * 8);
 
   double moved = 0;
   for (int s = 0; s < count; ++s) {

@@ -11,7 +11,6 @@ namespace {
 
 table::run_tables of(shape s) {
   table::run_tables t;
-  t.scalar_bytes = 4;
   t.stages.resize(1);
   t.stages[0].output = s;
   table::tensor x;

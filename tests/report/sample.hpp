@@ -63,14 +63,16 @@ report::line_chart chart(F f, std::string title, std::string y_label) {
 }
 
 inline report::byte_facts bytes(int method) {
-  report::byte_facts b{.weights = 700'000, .gradients = 700'000, .optimizer = 700'000};
-  b.saved = method == 0 ? 5'800'000 : method == 1 ? 2'900'000 : 5'300'000;
-  b.stash = method == 1 ? 6'300'000 : 0;
-  b.delta = method >= 4 ? 690'000 : 0;
-  b.scratch = method >= 4 ? 310'000 : 160'000;
-  b.wires = 410'000;
-  b.evaluation = 700'000;
-  b.data = 51'200;
+  report::byte_facts b;
+  b[foal::category::weights] = b[foal::category::gradients] = b[foal::category::optimizer] = 700'000;
+  b[foal::category::saved] = method == 0 ? 5'800'000 : method == 1 ? 2'900'000 : 5'300'000;
+  b[foal::category::stash] = method == 1 ? 6'300'000 : 0;
+  b[foal::category::delta] = method >= 4 ? 690'000 : 0;
+  b[foal::category::forms] = method >= 4 ? 150'000 : 0;
+  b[foal::category::temporaries] = 160'000;
+  b[foal::category::wires] = 410'000;
+  b[foal::category::evaluation] = 700'000;
+  b[foal::category::data] = 51'200;
   return b;
 }
 

@@ -1,7 +1,7 @@
-// The element types of safetensors files, and their numbers as those that foal computes with.
+// The element types of safetensors files, by the format's names, and their numbers as those that foal computes with.
 #pragma once
 
-#include <foal/core/config.hpp>
+#include <foal/tensor/element.hpp>
 
 #include <bit>
 #include <concepts>
@@ -22,6 +22,30 @@ constexpr std::uint64_t bits_of(std::string_view dtype) {
   for (auto const& [name, bits] : known)
     if (dtype == name) return bits;
   return 0;
+}
+
+/// How the format writes an element; null: it has no such type.
+constexpr char const* dtype_of(element e) {
+  switch (e) {
+    case element::float32:
+      return "F32";
+    case element::float64:
+      return "F64";
+    case element::float16:
+      return "F16";
+    case element::bfloat16:
+      return "BF16";
+    case element::int8:
+      return "I8";
+    case element::uint8:
+      return "U8";
+    case element::int32:
+      return "I32";
+    case element::int64:
+      return "I64";
+    default:
+      return nullptr;
+  }
 }
 
 /// A number of IEEE 754's binary16, exactly.

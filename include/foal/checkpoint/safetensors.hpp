@@ -63,12 +63,6 @@ inline bool is_batch_count(std::string_view name) {
   return name.ends_with(count) && (name.size() == count.size() || name[name.size() - count.size() - 1] == '.');
 }
 
-template <class S>
-constexpr char const* dtype_of() {
-  static_assert(sizeof(S) == 4 || sizeof(S) == 8);
-  return sizeof(S) == 4 ? "F32" : "F64";
-}
-
 /// Writes parameters, as values(stage, number in the stage) gives them, and running statistics.
 template <class Trainer, class Values>
 void write_arrays(std::string const& path, Trainer const& t, metadata about, Values values) {
@@ -85,7 +79,7 @@ void write_arrays(std::string const& path, Trainer const& t, metadata about, Val
     c.buffer.resize(begin + size * sizeof(scalar));
     for (std::size_t i = 0; i < size; ++i)
       std::memcpy(c.buffer.data() + begin + layout.place(i) * sizeof(scalar), &v[i], sizeof(scalar));
-    c.tensors.push_back({name, dtype_of<scalar>(), layout.shape, begin, c.buffer.size()});
+    c.tensors.push_back({name, dtype_of(element_of<scalar>()), layout.shape, begin, c.buffer.size()});
   });
   write_safetensors_file(path, std::move(c));
 }

@@ -9,15 +9,12 @@
 #include <foal/core/error.hpp>
 #include <foal/core/random.hpp>
 #include <foal/data/batches.hpp>
+#include <foal/data/layout.hpp>
 #include <foal/data/order.hpp>
 #include <foal/data/sequence.hpp>
 #include <foal/tensor/shape.hpp>
 
 namespace foal::data {
-
-/// How the samples of a microbatch lie. padded: each has the positions of the longest, those beyond its own length are
-/// padding. ragged: one after the other, each with its own positions; what layers compute is then of tokens alone.
-enum class layout { padded, ragged };
 
 /// Microbatches of `source`, numbered from 0 over the whole run. Refers to the source, which must live longer. The const
 /// members are functions of their arguments, allocate nothing, and may be called from several threads at once.

@@ -78,14 +78,14 @@ struct unit_memory {
   bool has_delay_states = false;
   ring history;  ///< old versions of the weights: version v in slot v mod count; stride 0: none are kept
   bool history_packed = true;
-  std::byte* forward_scratch = nullptr;   ///< the worker's room for the weights that F reads, where they are predicted
-  std::byte* trial = nullptr;             ///< the worker's room for a block of an update that is tried
-  std::byte* backward_scratch = nullptr;  ///< the worker's room for the weights that B reads, where they are extrapolated
-  std::byte* staging = nullptr;           ///< one sample, for augmentation (first stage), host memory
-  std::byte* host_input = nullptr;        ///< inputs or targets before the copy to a device with its own memory
-  ring targets;                           ///< last stage: one microbatch, or all of the minibatch at work
-  std::vector<ring> tensors;              ///< by number, as B, W and R see them in this phase
-  std::vector<ring> forward_tensors;      ///< as F sees them: where R rebuilds the saved activations, F has other places
+  std::byte* predicted = nullptr;     ///< the worker's room for the weights that F reads, where they are predicted
+  std::byte* trial = nullptr;         ///< the worker's room for a block of an update that is tried
+  std::byte* extrapolated = nullptr;  ///< the worker's room for the weights that B reads, where they are extrapolated
+  std::byte* staging = nullptr;       ///< one sample, for augmentation (first stage), host memory
+  std::byte* host_input = nullptr;    ///< inputs or targets before the copy to a device with its own memory
+  ring targets;                       ///< last stage: one microbatch, or all of the minibatch at work
+  std::vector<ring> tensors;          ///< by number, as B, W and R see them in this phase
+  std::vector<ring> forward_tensors;  ///< as F sees them: where R rebuilds the saved activations, F has other places
   std::vector<lent_parameter> lent;
   std::vector<borrowed_parameter> borrowed;
 
@@ -155,10 +155,10 @@ struct bound_stage : unit_memory, unit_state, unit_phase {
   bool continues_segment() const { return facts.head >= 0 && facts.head < number; }
 
   /// Start of the array that parameter p has in a set.
-  void* in_set(weight_set set, table::parameter_row const& p, std::size_t scalar_bytes) const {
-    if (!set.packed) return set.base + static_cast<std::size_t>(p.offset) * scalar_bytes;
-    if (p.backward_offset >= 0) return set.base + static_cast<std::size_t>(p.backward_offset) * scalar_bytes;
-    return w + static_cast<std::size_t>(p.offset) * scalar_bytes;  // not read; live, so that it is always a valid pointer
+  void* in_set(weight_set set, table::parameter_row const& p) const {
+    if (!set.packed) return set.base + bytes_of(p.type, p.offset);
+    if (p.backward_offset >= 0) return set.base + bytes_of(p.type, p.backward_offset);
+    return w + bytes_of(p.type, p.offset);  // not read; live, so that it is always a valid pointer
   }
   lengths_of_axes lengths_of(std::uint32_t m) const { return lengths.empty() ? lengths_of_axes{} : lengths.at(m).all(); }
   /// The delay policy has all that it needs in the phase at work.
@@ -166,9 +166,9 @@ struct bound_stage : unit_memory, unit_state, unit_phase {
   bool delay_acts_on(table::parameter_row const& p) const {
     return p.kind == table::ownership::trained && (!delay_packed || p.backward_offset >= 0);
   }
-  void* delay_state(int k, table::parameter_row const& p, std::size_t scalar_bytes) const {
+  void* delay_state(int k, table::parameter_row const& p, element type) const {
     if (delay_states[k] == nullptr) return nullptr;
-    return delay_states[k] + static_cast<std::size_t>(delay_packed ? p.backward_offset : p.offset) * scalar_bytes;
+    return delay_states[k] + bytes_of(type, delay_packed ? p.backward_offset : p.offset);
   }
   delay::moment moment() const {
     return {facts.tau_fwd, facts.tau_bkwd, facts.tau_fwd - facts.tau_bkwd, rate, updates - phase_updates};
@@ -178,8 +178,8 @@ struct bound_stage : unit_memory, unit_state, unit_phase {
 namespace detail {
 
 /// Where a parameter or buffer lies in an array laid out by the stage's offsets.
-inline std::byte* in(table::run_tables const& t, std::byte* base, table::parameter_row const& p) {
-  return base + static_cast<std::size_t>(p.offset) * t.scalar_bytes;
+inline std::byte* in(std::byte* base, element type, table::parameter_row const& p) {
+  return base + bytes_of(type, p.offset);
 }
 
 }  // namespace detail

@@ -21,12 +21,12 @@ inline void prepare_calls(bound_stage& b, table::run_tables const& t, table::run
     c.microbatches = v.microbatches;
     c.random = {v.seed, purpose::dropout, static_cast<std::uint32_t>(l.number), 0};
     for (int k = 0; k < l.parameters; ++k)
-      c.dw[k] = detail::in(t, b.microbatch != nullptr ? b.microbatch : b.g,
+      c.dw[k] = detail::in(b.microbatch != nullptr ? b.microbatch : b.g, t.types.gradients,
                            s.parameters[static_cast<std::size_t>(l.first_parameter + k)]);
     c.refused = &b.refused;
     c.first_buffer = l.first_buffer;
     for (int k = 0; k < l.buffers; ++k)
-      c.buffers[k] = detail::in(t, b.buffers, s.buffers[static_cast<std::size_t>(l.first_buffer + k)]);
+      c.buffers[k] = detail::in(b.buffers, t.types.statistics, s.buffers[static_cast<std::size_t>(l.first_buffer + k)]);
   }
 }
 

@@ -66,6 +66,7 @@ inline std::vector<placed_array> place_arrays(run_memory& memory, table::phase_t
   std::vector<placed_array> all;
   for (array const& a : memory.arrays(ph)) all.push_back({a, memory.at(a.where), padded(a.bytes), false});
   for (bound_stage& b : memory.stages()) {
+    if (b.worker < 0) continue;
     auto const s = static_cast<std::size_t>(b.number);
     auto const whole = [&](array_purpose what, std::span<std::byte> bytes) {
       if (!bytes.empty()) all.push_back({{{b.unit, what, 0}, {}, bytes.size(), 0, {}, {}}, bytes.data(), 0, true});

@@ -12,6 +12,7 @@
 #include <foal/executor/tied.hpp>
 #include <foal/plan/arrays.hpp>
 #include <foal/plan/run_plan.hpp>
+#include <foal/transport/open_end.hpp>
 
 namespace foal::executor {
 
@@ -53,6 +54,23 @@ class run_memory {
     auto const [entry, offset] = plan_.place_of(p);
     return at(entry) + offset;
   }
+  /// The entries of a wire, as they lie here, and beside them the lengths of its microbatches.
+  std::vector<transport::entry_slots> entries(transport::channel_id id) const {
+    auto const s = static_cast<std::size_t>(id.wire);
+    bool const back = id.kind == transport::channel_kind::gradient;
+    auto const& rings = back                                          ? rings_->gradients[s - 1]
+                        : id.kind == transport::channel_kind::rebuilt ? rings_->rebuilt[s]
+                                                                      : rings_->activations[s];
+    std::vector<transport::entry_slots> all;
+    for (std::size_t e = 0; e < rings.size(); ++e)
+      if (rings[e].count > 0 && (!back || tables_.stages[s].wire_in[e].gradient))
+        all.push_back({rings[e].base, rings[e].stride, plan_.wire_bytes(tables_.stages[s].wire_in[e]), rings[e].count});
+    if (id.kind != transport::channel_kind::activation || lengths_[s].empty()) return all;
+    std::size_t const one = microbatch_lengths::size(values_.microbatch_size) * sizeof(int);
+    auto* const base = reinterpret_cast<std::byte*>(stages_[s].lengths_in.numbers);
+    all.push_back({base, one, one, stages_[s].lengths_in.count});
+    return all;
+  }
   /// The numbers of a unit's state that are arrays; of a stage, what lies beside the wire into it.
   unit_numbers& numbers(std::size_t s) { return numbers_[s]; }
   lengths_ring lengths_beside(std::size_t s) { return stages_[s].lengths_in; }
@@ -61,6 +79,7 @@ class run_memory {
   void reset_phase(table::phase_table const& phase) {
     enter_phase(phase);
     for (bound_stage& b : stages_) {
+      if (b.worker < 0) continue;
       b.begin_phase();
       for (std::span<std::uint8_t> const d : b.done) std::fill(d.begin(), d.end(), std::uint8_t{0});
       lend(tables_, stages_, b);
@@ -137,33 +156,42 @@ class run_memory {
   }
 
   void bind() {
-    wire_rings const rings(tables_, plan_, [this](wire_place const& p) { return at(p); });
+    rings_ = std::make_unique<wire_rings>(tables_, plan_, [this](wire_place const& p) { return at(p); });
     for (std::size_t s = 0; s < stages_.size(); ++s) {
       bound_stage& b = stages_[s];
       b.table = &tables_.stages[s];
       b.number = b.unit = static_cast<int>(s);
       b.rank = tables_.rank_of[s];
       b.worker = plan_.worker_of_stage(s);
+      if (!plan_.hosts(s)) continue;
       b.device = devices_[static_cast<std::size_t>(b.worker)].get();
       bind_arrays(b);
-      bind_scratch(b);
+      bind_rooms(b);
       bind_numbers(b);
-      bind_tensors(b, rings);
+      bind_tensors(b, *rings_);
       prepare_calls(b, tables_, values_);
     }
     for (std::size_t s = 0; s < stages_.size(); ++s) {
+      for (table::loan const& l : tables_.stages[s].loans)
+        require(plan_.hosts(s) == plan_.hosts(static_cast<std::size_t>(l.stage)), "cannot share weights of stage ", s,
+                " with stage ", l.stage, ", because another process hosts one of them; let one process host both");
+      if (!plan_.hosts(s)) continue;
       bind_lent(tables_, stages_, s, [&](std::size_t i) { return at(plan_.stage(s).lent[i]); });
       stages_[s].borrowed_version = numbers_[s].borrowed();
     }
     for (std::size_t s = 1; s < stages_.size(); ++s) {
       bound_stage &below = stages_[s - 1], &above = stages_[s];
-      connect(rings, below, above, wires_[s], bells_[static_cast<std::size_t>(below.worker)],
-              bells_[static_cast<std::size_t>(above.worker)]);
+      if (!plan_.hosts(s - 1) && !plan_.hosts(s)) continue;
+      connect(*rings_, below, above, wires_[s], bell_of(below), bell_of(above));
       if (!plan_.lengths_differ()) continue;
       auto const slots = std::max(below.wire_out.transit_slots, below.wire_out.kept_slots);
       lengths_[s].assign(slots * microbatch_lengths::size(values_.microbatch_size), 0);
       above.lengths_in = below.lengths_out = {lengths_[s].data(), values_.microbatch_size, slots};
     }
+  }
+
+  transport::bell& bell_of(bound_stage const& b) {
+    return b.worker < 0 ? elsewhere_ : bells_[static_cast<std::size_t>(b.worker)];
   }
 
   /// What a unit has for the whole run.
@@ -180,15 +208,16 @@ class run_memory {
     if (b.has_delay_states)
       for (int k = 0; k < tables_.policies.delay_states; ++k) b.delay_states[k] = at(p.delay_states[k]);
     if (p.history_slots > 0)
-      b.history = {at(p.history), plan_.bytes(b.history_packed ? b.table->backward_elements : b.table->weight_elements),
+      b.history = {at(p.history),
+                   plan_.weight_bytes(b.history_packed ? b.table->backward_elements : b.table->weight_elements),
                    static_cast<std::uint32_t>(p.history_slots)};
   }
 
   /// What the worker's units take turns in, and what comes from the source.
-  void bind_scratch(bound_stage& b) {
+  void bind_rooms(bound_stage& b) {
     auto const w = static_cast<std::size_t>(b.worker);
-    b.forward_scratch = at(plan_.predicted(w));
-    b.backward_scratch = at(plan_.extrapolated(w));
+    b.predicted = at(plan_.predicted(w));
+    b.extrapolated = at(plan_.extrapolated(w));
     b.trial = at(plan_.temporary(w));
     if (tables_.policies.microbatch_gradient != nullptr) b.microbatch = at(plan_.microbatch(w));
     bool const host = tables_.device.host_memory, first = b.number == 0, last = &b == &stages_.back();
@@ -232,7 +261,7 @@ class run_memory {
     using table::place;
     auto const s = static_cast<std::size_t>(b.number);
     stage_plan const& p = plan_.stage(s);
-    std::byte* const scratch = at(plan_.temporary(static_cast<std::size_t>(b.worker)));
+    std::byte* const temporaries = at(plan_.temporary(static_cast<std::size_t>(b.worker)));
     for (std::size_t x = 0; x < b.table->tensors.size(); ++x) {
       table::tensor const& y = b.table->tensors[x];
       auto const e = static_cast<std::size_t>(y.wire);
@@ -244,8 +273,8 @@ class run_memory {
       if (y.where == place::kept)
         all.plain = {at(p.kept[x]), padded(plan_.tensor_bytes(y)), static_cast<std::uint32_t>(plan_.kept_slots(s, y))};
       if (y.where == place::error && plan()[p.error[x]].bytes > 0) all.plain = {at(p.error[x]), 0, 1};
-      if (y.where == place::scratch) all.plain = {scratch + p.scratch[x], 0, 1};
-      all.transient = {scratch + p.transient[x], 0, 1};
+      if (y.where == place::temporary) all.plain = {temporaries + p.temporary[x], 0, 1};
+      all.transient = {temporaries + p.transient[x], 0, 1};
       places_[s].push_back(all);
     }
   }
@@ -278,6 +307,8 @@ class run_memory {
   std::vector<int> ahead_;
   std::vector<std::vector<places>> places_;  ///< of each stage's tensors
   std::vector<transport::bell> bells_;
+  transport::bell elsewhere_;  ///< of who brings messages to other processes
+  std::unique_ptr<wire_rings> rings_;
   std::vector<owned> arenas_, devices_;  ///< by worker
   std::vector<std::byte> host_input_, host_targets_, host_staging_;
   std::byte* host_target_ = nullptr;

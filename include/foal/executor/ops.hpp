@@ -72,8 +72,7 @@ class stage_ops : public stage_weights {
   void backward(bound_stage& b, position p, bool weight_gradients) const {
     if (waited(b, weight_gradients ? schedule::op_kind::BW : schedule::op_kind::B)) return;
     bool const alone = weight_gradients && b.microbatch != nullptr;
-    if (alone)
-      t_.device.zero(b.device, b.microbatch, static_cast<std::size_t>(b.table->gradient_elements) * t_.scalar_bytes);
+    if (alone) t_.device.zero(b.device, b.microbatch, bytes_of(t_.types.gradients, b.table->gradient_elements));
     weight_set const w = backward_weights(b, p.microbatch);
     show(b, [&](probe& to) { to.before_backward(b, p.microbatch, w); });
     for (table::step const& s : b.table->backward) {
@@ -107,7 +106,7 @@ class stage_ops : public stage_weights {
   /// W of the minibatch that begins with `first`, at once where its arrays lie one after the other.
   void backward_weight_together(bound_stage& b, position first) const {
     if (waited(b, schedule::op_kind::W)) return;
-    if (b.table->converts) {  // there is one widened copy, of one microbatch
+    if (b.table->coded) {  // there is one decoded copy, of one microbatch
       for (int j = 0; j < v_.microbatches; ++j)
         weight_steps(b, {first.microbatch + static_cast<std::uint32_t>(j), first.global + j});
       return;
@@ -181,7 +180,7 @@ class stage_ops : public stage_weights {
   std::string find_non_finite(bound_stage& b) const {
     for (table::parameter_row const& p : b.table->parameters)
       if (p.kind == table::ownership::trained &&
-          !t_.device.all_finite(b.device, static_cast<std::size_t>(p.size), detail::in(t_, b.g, p)))
+          !t_.device.all_finite(b.device, static_cast<std::size_t>(p.size), detail::in(b.g, t_.types.gradients, p)))
         return "gradient of " + p.name;
     return "gradient";
   }
@@ -203,7 +202,8 @@ class stage_ops : public stage_weights {
     };
     if (b.refused >= 0 || finite(b.table->buffer_elements, b.buffers)) return;
     for (std::size_t i = 0; i < b.table->buffers.size() && b.refused < 0; ++i)
-      if (!finite(b.table->buffers[i].size, detail::in(t_, b.buffers, b.table->buffers[i]))) b.refused = static_cast<int>(i);
+      if (!finite(b.table->buffers[i].size, detail::in(b.buffers, t_.types.statistics, b.table->buffers[i])))
+        b.refused = static_cast<int>(i);
   }
 
   /// On a device that waits instead of computing: the wait, and true.
@@ -231,8 +231,7 @@ class stage_ops : public stage_weights {
     auto const dense = [&](int id) {
       if (id < 0) return true;
       table::tensor const& x = b.table->tensors[static_cast<std::size_t>(id)];
-      auto const bytes = static_cast<std::size_t>(x.bytes(v_.microbatch_size, static_cast<int>(t_.scalar_bytes)));
-      return x.elements.fixed == 0 && b.tensors[static_cast<std::size_t>(id)].stride == bytes;
+      return x.elements.fixed == 0 && b.tensors[static_cast<std::size_t>(id)].stride == x.bytes(v_.microbatch_size);
     };
     bool all = b.lengths.empty() && dense(s.y) && dense(l.x) && dense(l.y);
     if (s.scratch >= 0) all = all && b.table->tensors[static_cast<std::size_t>(s.scratch)].elements.per_sample == 0;
@@ -301,8 +300,9 @@ class stage_ops : public stage_weights {
   }
 
   void move_tensors(bound_stage& b, places const& in, table::step const& s, position p) const {
-    move(t_, b.device, *b.table, s, v_.microbatch_size, b.lengths_of(p.microbatch), tensor(in, s.x, p),
-         tensor(in, s.other, p), tensor(in, s.y, p));
+    lengths_of_axes const lengths = b.lengths_of(p.microbatch);
+    tensor_moves{t_, b.device, v_.microbatch_size, lengths}.run(
+        *b.table, s, {tensor(in, s.x, p), tensor(in, s.other, p), tensor(in, s.y, p)});
   }
 
   /// The source's number of a microbatch.
@@ -325,14 +325,16 @@ class stage_ops : public stage_weights {
       int const loaded = b.table->wire_in[e].loaded, entry = static_cast<int>(e);
       void* const stored = b.forward_tensors[e].at(p.microbatch);
       void* const x = loaded < 0 ? stored : tensor(b.forward_tensors, loaded, p);
-      auto const n = static_cast<std::size_t>(b.table->tensors[e].count(v_.microbatch_size, b.lengths_of(p.microbatch)));
+      lengths_of_axes const lengths = b.lengths_of(p.microbatch);
+      auto const n = static_cast<std::size_t>(b.table->tensors[e].count(v_.microbatch_size, lengths));
       if (t_.device.host_memory) {
         source_.inputs(source_.self, number(p), entry, x, b.staging);
       } else {
         source_.inputs(source_.self, number(p), entry, b.host_input, b.staging);
-        t_.device.copy_in(b.device, x, b.host_input, n * t_.scalar_bytes);
+        t_.device.copy_in(b.device, x, b.host_input, n * bytes_of(t_.types.activations));
       }
-      if (loaded >= 0) t_.device.narrow(b.device, n, x, stored);
+      if (loaded >= 0)
+        tensor_moves{t_, b.device, v_.microbatch_size, lengths}.encode(b.table->tensors[e], {x, nullptr, stored});
     }
   }
 

@@ -33,9 +33,9 @@ class probe_memory {
   probe_memory& operator=(probe_memory const&) = delete;
 
   memory_plan const& plan() const { return plan_; }
-  /// Plans a copy of `elements` scalars; gives its number.
-  std::size_t add(char const* what, int stage, long long elements) {
-    return plan_.add(what, category::diagnostics, 0, stage, static_cast<std::size_t>(elements) * t_.scalar_bytes);
+  /// Plans a copy of n elements; gives its number.
+  std::size_t add(char const* what, int stage, element type, long long n) {
+    return plan_.add(what, category::diagnostics, 0, stage, bytes_of(type, n), type);
   }
   void allocate() { arena_ = allocate_block(t_.device, std::max<std::size_t>(plan_.bytes(), alignment)); }
   std::byte* at(std::size_t entry) const { return static_cast<std::byte*>(arena_.get()) + plan_[entry].offset; }

@@ -24,8 +24,9 @@ void bind_lent(table::run_tables const& t, std::vector<bound_stage>& stages, std
   bound_stage& b = stages[home];
   for (std::size_t i = 0; i < t.stages[home].loans.size(); ++i) {
     table::loan const& l = t.stages[home].loans[i];
-    std::size_t const one = detail::slot_bytes(t, detail::row_of(b, l.parameter));
-    tied_channel const c{{at(2 * i), one, slots}, {at(2 * i + 1), one, slots}};
+    table::parameter_row const& p = detail::row_of(b, l.parameter);
+    tied_channel const c{{at(2 * i), detail::slot_bytes(t.types.weights, p), slots},
+                         {at(2 * i + 1), detail::slot_bytes(t.types.gradients, p), slots}};
     b.lent.push_back({l.parameter, c});
     stages[static_cast<std::size_t>(l.stage)].borrowed.push_back({l.borrowed, c});
   }
@@ -37,9 +38,9 @@ inline void lend(table::run_tables const& t, std::vector<bound_stage>& stages, b
     table::loan const& l = home.table->loans[i];
     bound_stage& other = stages[static_cast<std::size_t>(l.stage)];
     table::parameter_row const& p = detail::row_of(home, l.parameter);
-    std::byte* const w = detail::in(t, home.w, p);
-    t.device.copy(home.device, home.lent[i].channel.versions.at(0), w, detail::bytes_of(t, p));
-    t.device.copy(home.device, detail::in(t, other.w, detail::row_of(other, l.borrowed)), w, detail::bytes_of(t, p));
+    std::byte* const w = detail::in(home.w, p.type, p);
+    t.device.copy(home.device, home.lent[i].channel.versions.at(0), w, bytes_of(p.type, p.size));
+    t.device.copy(home.device, detail::in(other.w, p.type, detail::row_of(other, l.borrowed)), w, bytes_of(p.type, p.size));
     t.device.synchronise(home.device);
     for (std::size_t q = 0; q < other.borrowed.size(); ++q)
       if (other.borrowed[q].parameter == l.borrowed) other.borrowed_version[q] = 0;
@@ -66,7 +67,7 @@ inline void take_borrowed(table::run_tables const& t, bound_stage& b, std::uint3
     std::uint32_t const read = q.channel.home.at(m, &schedule::version_read::forward);
     if (read == b.borrowed_version[i]) continue;
     table::parameter_row const& p = detail::row_of(b, q.parameter);
-    t.device.copy(b.device, detail::in(t, b.w, p), q.channel.versions.at(read), detail::bytes_of(t, p));
+    t.device.copy(b.device, detail::in(b.w, p.type, p), q.channel.versions.at(read), bytes_of(p.type, p.size));
     b.borrowed_version[i] = read;
   }
 }
@@ -82,9 +83,10 @@ inline void* borrowed_version(bound_stage const& b, int parameter, std::uint32_t
 inline void return_borrowed(table::run_tables const& t, bound_stage& b, std::uint32_t minibatch) {
   for (borrowed_parameter const& q : b.borrowed) {
     table::parameter_row const& p = detail::row_of(b, q.parameter);
-    std::byte* const g = detail::in(t, b.g, p);
-    t.device.copy(b.device, q.channel.gradients.at(minibatch), g, detail::bytes_of(t, p));
-    t.device.zero(b.device, g, detail::bytes_of(t, p));
+    std::byte* const g = detail::in(b.g, t.types.gradients, p);
+    std::size_t const bytes = bytes_of(t.types.gradients, p.size);
+    t.device.copy(b.device, q.channel.gradients.at(minibatch), g, bytes);
+    t.device.zero(b.device, g, bytes);
   }
 }
 
@@ -92,7 +94,7 @@ inline void return_borrowed(table::run_tables const& t, bound_stage& b, std::uin
 inline void collect_lent(table::run_tables const& t, bound_stage& b) {
   for (lent_parameter const& q : b.lent) {
     table::parameter_row const& p = detail::row_of(b, q.parameter);
-    std::byte* const g = detail::in(t, b.g, p);
+    std::byte* const g = detail::in(b.g, t.types.gradients, p);
     t.device.add(b.device, static_cast<std::size_t>(p.size), g, q.channel.gradients.at(b.version), g);
   }
 }
@@ -101,7 +103,7 @@ inline void collect_lent(table::run_tables const& t, bound_stage& b) {
 inline void publish_lent(table::run_tables const& t, bound_stage& b) {
   for (lent_parameter const& q : b.lent) {
     table::parameter_row const& p = detail::row_of(b, q.parameter);
-    t.device.copy(b.device, q.channel.versions.at(b.version), detail::in(t, b.w, p), detail::bytes_of(t, p));
+    t.device.copy(b.device, q.channel.versions.at(b.version), detail::in(b.w, p.type, p), bytes_of(p.type, p.size));
   }
 }
 

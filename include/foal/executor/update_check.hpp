@@ -19,22 +19,21 @@ class update_check {
 
   /// Fills in the call's arrays of a parameter.
   void place(table::update_call& c, bound_stage const& b, table::parameter_row const& p, bool compensate) const {
-    std::size_t const offset = static_cast<std::size_t>(p.offset) * t_.scalar_bytes;
     c.n = static_cast<std::size_t>(p.size);
     c.optimizer = optimizer_of(p);
     c.extent = p.what.extent;
     c.scratch = b.trial;
     c.rule = p.rule;
     c.moment.rate = c.rate * p.rule.rate_factor;
-    c.w = b.w + offset;
-    c.g = b.g + offset;
+    c.w = detail::in(b.w, t_.types.weights, p);
+    c.g = detail::in(b.g, t_.types.gradients, p);
     for (int k = 0; k < t_.policies.optimizer_states; ++k)
       c.states[k] = k < t_.policies.optimizer[p.optimizer].states
-                        ? b.states[k] + static_cast<std::size_t>(p.state_offset[k]) * t_.scalar_bytes
+                        ? b.states[k] + bytes_of(t_.types.optimizer, p.state_offset[k])
                         : nullptr;
     c.compensate = compensate && b.delay_acts_on(p);
     for (int k = 0; k < t_.policies.delay_states; ++k)
-      c.delay_states[k] = c.compensate ? b.delay_state(k, p, t_.scalar_bytes) : nullptr;
+      c.delay_states[k] = c.compensate ? b.delay_state(k, p, t_.types.delay) : nullptr;
   }
 
   /// Whether the bounds tell that the update leaves every number finite. gradient: no magnitude of the stage's is above it.
@@ -113,21 +112,22 @@ class update_check {
   }
 
   std::string try_parameter(bound_stage const& b, table::update_call const& whole, table::parameter_row const& p) const {
-    std::size_t const block = std::min(whole.n, trial_block(t_)), room = padded(block * t_.scalar_bytes);
+    std::size_t const block = std::min(whole.n, trial_block(t_));
     for (std::size_t first = 0; first < whole.n; first += block) {
       table::update_call c = whole;
       c.n = std::min(block, whole.n - first);
       std::byte* at = b.trial;
-      auto const copy = [&](void*& array) {
+      auto const copy = [&](void*& array, element type) {
         if (array == nullptr) return;
-        t_.device.copy(b.device, at, static_cast<std::byte const*>(array) + first * t_.scalar_bytes, c.n * t_.scalar_bytes);
+        std::size_t const one = bytes_of(type);
+        t_.device.copy(b.device, at, static_cast<std::byte const*>(array) + first * one, c.n * one);
         array = at;
-        at += room;
+        at += padded(block * one);
       };
-      copy(c.w);
-      copy(c.g);
-      for (void*& s : c.states) copy(s);
-      for (void*& s : c.delay_states) copy(s);
+      copy(c.w, t_.types.weights);
+      copy(c.g, t_.types.gradients);
+      for (void*& s : c.states) copy(s, t_.types.optimizer);
+      for (void*& s : c.delay_states) copy(s, t_.types.delay);
       t_.policies.optimizer[p.optimizer].update(c);
       auto const bad = [&](void const* array) { return array != nullptr && !t_.device.all_finite(b.device, c.n, array); };
       if (bad(c.w)) return "new value of " + p.name;
@@ -141,17 +141,17 @@ class update_check {
   /// The same on copies of the whole parameter and its states.
   std::string try_whole(bound_stage const& b, table::update_call c, table::parameter_row const& p) const {
     std::byte* at = b.trial + p.update_scratch;
-    auto const copy = [&](void*& array, long long elements) {
+    auto const copy = [&](void*& array, element type, long long n) {
       if (array == nullptr) return;
-      std::size_t const bytes = static_cast<std::size_t>(elements) * t_.scalar_bytes;
+      std::size_t const bytes = bytes_of(type, n);
       t_.device.copy(b.device, at, array, bytes);
       array = at;
       at += padded(bytes);
     };
-    copy(c.w, p.size);
-    copy(c.g, p.size);
-    for (int k = 0; k < table::most_states; ++k) copy(c.states[k], p.state_size[k]);
-    for (void*& s : c.delay_states) copy(s, p.size);
+    copy(c.w, t_.types.weights, p.size);
+    copy(c.g, t_.types.gradients, p.size);
+    for (int k = 0; k < table::most_states; ++k) copy(c.states[k], t_.types.optimizer, p.state_size[k]);
+    for (void*& s : c.delay_states) copy(s, t_.types.delay, p.size);
     t_.policies.optimizer[p.optimizer].update(c);
     auto const bad = [&](void const* array, long long elements) {
       return array != nullptr && !t_.device.all_finite(b.device, static_cast<std::size_t>(elements), array);

@@ -35,9 +35,9 @@ class stage_weights {
   /// What a delay policy's functor gets of a parameter beside its weights.
   void give_states(table::weight_call& c, bound_stage const& b, table::parameter_row const& p) const {
     c.moment.rate = b.rate * p.rule.rate_factor;
-    for (int k = 0; k < t_.policies.delay_states; ++k) c.delay_states[k] = b.delay_state(k, p, t_.scalar_bytes);
+    for (int k = 0; k < t_.policies.delay_states; ++k) c.delay_states[k] = b.delay_state(k, p, t_.types.delay);
     for (int k = 0; k < t_.policies.delay_sees; ++k)
-      c.seen[k] = b.states[k] + static_cast<std::size_t>(p.state_offset[k]) * t_.scalar_bytes;
+      c.seen[k] = b.states[k] + bytes_of(t_.types.optimizer, p.state_offset[k]);
   }
 
   /// After W of a microbatch, whose gradient lies alone: adds it to the minibatch's, as the delay policy changes it with the
@@ -53,10 +53,10 @@ class stage_weights {
     for (table::parameter_row const& p : b.table->parameters) {
       if (p.kind != table::ownership::trained || p.home_stage >= 0) continue;
       c.n = static_cast<std::size_t>(p.size);
-      c.w = detail::in(t_, b.w, p);
-      c.then = b.in_set(then, p, t_.scalar_bytes);
-      c.g = detail::in(t_, b.microbatch, p);
-      c.sum = detail::in(t_, b.g, p);
+      c.w = detail::in(b.w, p.type, p);
+      c.then = b.in_set(then, p);
+      c.g = detail::in(b.microbatch, t_.types.gradients, p);
+      c.sum = detail::in(b.g, t_.types.gradients, p);
       c.compensate = acts && b.delay_acts_on(p);
       if (c.compensate) give_states(c, b, p);
       t_.policies.microbatch_gradient(c);
@@ -73,12 +73,12 @@ class stage_weights {
     for (table::parameter_row const& p : b.table->parameters) {
       if (!b.delay_acts_on(p) || p.home_stage >= 0) continue;
       c.n = static_cast<std::size_t>(p.size);
-      c.w = b.in_set(read, p, t_.scalar_bytes);
-      c.u = b.forward_scratch + static_cast<std::size_t>(p.offset) * t_.scalar_bytes;
+      c.w = b.in_set(read, p);
+      c.u = b.predicted + bytes_of(p.type, p.offset);
       give_states(c, b, p);
       change(c);
     }
-    return {b.forward_scratch, false};
+    return {b.predicted, false};
   }
   static double between(std::uint32_t older, std::uint32_t newer) {
     return static_cast<double>(newer) - static_cast<double>(older);
@@ -91,10 +91,9 @@ class stage_weights {
     if (again && (b.one_version || b.kept.recompute))
       if (void* const lent = borrowed_version(b, parameter, m, &schedule::version_read::recompute); lent != nullptr)
         return lent;
-    if (p.kind == table::ownership::borrowed) return b.w + static_cast<std::size_t>(p.offset) * t_.scalar_bytes;
-    if (w.base == b.forward_scratch && !b.delay_acts_on(p))
-      return b.w + static_cast<std::size_t>(p.offset) * t_.scalar_bytes;
-    return b.in_set(w, p, t_.scalar_bytes);
+    if (p.kind == table::ownership::borrowed) return b.w + bytes_of(p.type, p.offset);
+    if (w.base == b.predicted && !b.delay_acts_on(p)) return b.w + bytes_of(p.type, p.offset);
+    return b.in_set(w, p);
   }
 
   /// A parameter as B of a microbatch reads it: in the set, or, where old versions are kept of one that is borrowed, at
@@ -103,7 +102,7 @@ class stage_weights {
     if (b.one_version || b.kept.backward)
       if (void* const lent = borrowed_version(b, parameter, m, &schedule::version_read::backward); lent != nullptr)
         return lent;
-    return b.in_set(w, b.table->parameters[static_cast<std::size_t>(parameter)], t_.scalar_bytes);
+    return b.in_set(w, b.table->parameters[static_cast<std::size_t>(parameter)]);
   }
 
   weight_set backward_weights(bound_stage& b, std::uint32_t m) const {
@@ -119,12 +118,12 @@ class stage_weights {
     for (table::parameter_row const& p : b.table->parameters) {
       if (p.backward_offset < 0 || p.home_stage >= 0) continue;
       c.n = static_cast<std::size_t>(p.size);
-      c.w = b.in_set(read, p, t_.scalar_bytes);
-      c.u = b.backward_scratch + static_cast<std::size_t>(p.backward_offset) * t_.scalar_bytes;
+      c.w = b.in_set(read, p);
+      c.u = b.extrapolated + bytes_of(p.type, p.backward_offset);
       give_states(c, b, p);
       t_.policies.backward_weight(c);
     }
-    return {b.backward_scratch, true};
+    return {b.extrapolated, true};
   }
 
   /// Before the weights change: their present version goes to its slot among the old ones. The slot's last version was
@@ -133,14 +132,13 @@ class stage_weights {
     if (b.copies == 0 || b.history.base == nullptr) return;
     auto* const slot = static_cast<std::byte*>(b.history.at(b.version));
     if (!b.history_packed) {
-      t_.device.copy(b.device, slot, b.w, static_cast<std::size_t>(b.table->weight_elements) * t_.scalar_bytes);
+      t_.device.copy(b.device, slot, b.w, bytes_of(t_.types.weights, b.table->weight_elements));
       return;
     }
     for (table::parameter_row const& p : b.table->parameters)
       if (p.backward_offset >= 0 && p.home_stage < 0)
-        t_.device.copy(b.device, slot + static_cast<std::size_t>(p.backward_offset) * t_.scalar_bytes,
-                       b.w + static_cast<std::size_t>(p.offset) * t_.scalar_bytes,
-                       static_cast<std::size_t>(p.size) * t_.scalar_bytes);
+        t_.device.copy(b.device, slot + bytes_of(p.type, p.backward_offset), b.w + bytes_of(p.type, p.offset),
+                       bytes_of(p.type, p.size));
   }
 
   table::run_tables const& t_;

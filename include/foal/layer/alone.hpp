@@ -119,8 +119,8 @@ struct layer_run {
     }
     list<kept_entry> const entries = kept_of<Layer>(in);
     for (int i = 0; i < entries.size; ++i) {
-      auto const bytes = entries[i].element_bytes == 0 ? sizeof(S) : static_cast<std::size_t>(entries[i].element_bytes);
-      kept.emplace_back(static_cast<std::size_t>(entries[i].elements.of(m)) * bytes);
+      element const type = entries[i].type == element::scalar ? element_of<S>() : entries[i].type;
+      kept.emplace_back(bytes_of(type, entries[i].elements.of(m)));
       kept_until_w.push_back(entries[i].last == until::W);
     }
     for (array& p : parameters) {

@@ -40,7 +40,7 @@ struct attention {
   static constexpr bool accepts_read(int, shape, shape other) { return detail::is_length(other); }
   static constexpr shape output(shape in) { return with_channels(in, in.channels() / 3); }
   static constexpr list<kept_entry> kept(shape in) {
-    return {kept_entry{{0, device::attention_kept(Heads, in.positions())}, until::B, 0}};
+    return {kept_entry{{0, device::attention_kept(Heads, in.positions())}, until::B}};
   }
   static constexpr amount scratch(shape in) { return {device::attention_scratch(in.channels() / 3 / Heads), 0}; }
   /// The two products; a causal mask halves neither.
@@ -95,7 +95,7 @@ struct cross_attention {
   }
   static constexpr shape output(shape in) { return in; }
   static constexpr list<kept_entry> kept(shape in) {
-    return {kept_entry{{0, device::attention_kept(Heads, in.positions())}, until::B, 0}};
+    return {kept_entry{{0, device::attention_kept(Heads, in.positions())}, until::B}};
   }
   static constexpr amount scratch(shape in) { return {device::attention_scratch(in.channels() / Heads), 0}; }
   /// The two products, with a memory as long as the sequence.

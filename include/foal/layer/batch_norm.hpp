@@ -30,7 +30,7 @@ struct batch_norm {
             parameter{"running_variance", features(in.channels()), {initial::kind::constant, 1, 1}, false}};
   }
   static constexpr list<kept_entry> kept(shape in) {
-    return {kept_entry{{0, in.size()}, until::W, 0}, kept_entry{{in.channels(), 0}, until::B, 0}};
+    return {kept_entry{{0, in.size()}, until::W}, kept_entry{{in.channels(), 0}, until::B}};
   }
   static constexpr amount scratch(shape in) { return {2LL * in.channels(), 0}; }
   static constexpr long long flops(shape in) { return 8LL * in.size(); }

@@ -36,6 +36,7 @@
 #pragma once
 
 #include <foal/core/random.hpp>
+#include <foal/tensor/element.hpp>
 #include <foal/tensor/shape.hpp>
 
 namespace foal {
@@ -84,7 +85,7 @@ struct parameter {
 struct kept_entry {
   amount elements{};
   until last = until::B;
-  int element_bytes = 0;  ///< 0: the scalar type
+  element type = element::scalar;
 };
 
 /// Pointers to a layer's parameters (or to their gradients), in the order in which it declares them.

@@ -19,7 +19,7 @@ struct layer_norm {
             parameter{"beta", features(in.channels()), {initial::kind::constant, 0, 1}, false}};
   }
   static constexpr list<kept_entry> kept(shape in) {
-    return {kept_entry{{0, in.size()}, until::W, 0}, kept_entry{{0, in.positions()}, until::B, 0}};
+    return {kept_entry{{0, in.size()}, until::W}, kept_entry{{0, in.positions()}, until::B}};
   }
   static constexpr long long flops(shape in) { return 8LL * in.size(); }
 

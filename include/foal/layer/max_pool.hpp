@@ -19,7 +19,7 @@ struct max_pool {
   static constexpr device::window window(shape in) { return device::window_over(in, Kernel, Stride, Padding); }
   static constexpr bool accepts(shape in) { return in.rank == 3 && window(in).positions() > 0; }
   static constexpr shape output(shape in) { return image(in.channels(), window(in).out_height(), window(in).out_width()); }
-  static constexpr list<kept_entry> kept(shape in) { return {kept_entry{{0, output(in).size()}, until::B, 1}}; }
+  static constexpr list<kept_entry> kept(shape in) { return {kept_entry{{0, output(in).size()}, until::B, element::uint8}}; }
   static constexpr long long flops(shape in) { return 1LL * Kernel * Kernel * output(in).size(); }
 
   template <class C, class S = typename C::scalar>

@@ -13,7 +13,7 @@ struct relu {
   static constexpr bool in_place = true;
 
   static constexpr shape output(shape in) { return in; }
-  static constexpr list<kept_entry> kept(shape in) { return {kept_entry{{0, in.size()}, until::B, 1}}; }
+  static constexpr list<kept_entry> kept(shape in) { return {kept_entry{{0, in.size()}, until::B, element::uint8}}; }
   static constexpr long long flops(shape in) { return in.size(); }
 
   struct forward_element {

@@ -164,20 +164,6 @@ struct is_a_delay_policy {
       "gradient and microbatch_gradient; add one");
 };
 
-template <class Storage, class S, class Device, bool Possible>
-struct storage_is_possible {
-  static_assert(Possible,
-                "foal: cannot store the activations of the scalar type S as Storage on this Device, because only "
-                "foal::device::host converts, and only float; leave the policy out, or train in float on the host");
-};
-
-template <class Wire, class S, class Device, bool Possible>
-struct wire_is_possible {
-  static_assert(Possible,
-                "foal: cannot send activations of the scalar type S as Wire on this Device, because only "
-                "foal::device::host quantises, and only float; leave the policy out, or train in float on the host");
-};
-
 template <class Schedule, class Policy, bool HasEffect>
 struct delay_policy_has_an_effect {
   static_assert(HasEffect,

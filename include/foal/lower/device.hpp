@@ -111,14 +111,23 @@ constexpr device_functions device_of() {
       "foal: cannot train on this device, because only its name is known here; include its header (in a .cu file "
       "foal/cuda.hpp for a GPU, foal/device/host.hpp for the host)");
   using t = detail::device_thunks<D, S>;
-  return {D::workspace_bytes, detail::uses_host_memory<D>(),
-          &t::allocate,       &t::release,
-          &t::make,           &t::destroy,
-          &t::copy,           &t::copy_in,
-          &t::copy_out,       &t::zero,
-          &t::synchronise,    &t::add,
-          &t::all_finite,     &t::magnitude_bound,
-          &t::sum_of_squares};
+  device_functions f;
+  f.workspace_bytes = D::workspace_bytes;
+  f.host_memory = detail::uses_host_memory<D>();
+  f.allocate = &t::allocate;
+  f.release = &t::release;
+  f.make = &t::make;
+  f.destroy = &t::destroy;
+  f.copy = &t::copy;
+  f.copy_in = &t::copy_in;
+  f.copy_out = &t::copy_out;
+  f.zero = &t::zero;
+  f.synchronise = &t::synchronise;
+  f.add = &t::add;
+  f.all_finite = &t::all_finite;
+  f.magnitude_bound = &t::magnitude_bound;
+  f.sum_of_squares = &t::sum_of_squares;
+  return f;
 }
 
 template <class Loss, class D, class S>

@@ -1,4 +1,4 @@
-// When each scratch tensor of a stage is in use, for the packing of the worker's scratch.
+// When each temporary tensor of a stage is in use, for the packing of the worker's temporaries.
 #pragma once
 
 #include <algorithm>
@@ -18,7 +18,7 @@ constexpr void each_tensor(step const& s, F f) {
   for (int id : s.kept.entry) f(id);
 }
 
-/// Sets the first and the last step that touch each scratch tensor, within its own op.
+/// Sets the first and the last step that touch each temporary tensor, within its own op.
 inline void find_lifetimes(stage_table& t) {
   for (tensor& x : t.tensors) x.first_step = x.last_step = -1;
   auto const find = [&t](std::vector<step> const& steps, bool backward, bool weight) {
@@ -26,7 +26,7 @@ inline void find_lifetimes(stage_table& t) {
       each_tensor(steps[static_cast<std::size_t>(i)], [&](int id) {
         if (id < 0) return;
         tensor& x = t.tensors[static_cast<std::size_t>(id)];
-        if (x.where != place::scratch || x.backward != backward || x.weight != weight) return;
+        if (x.where != place::temporary || x.backward != backward || x.weight != weight) return;
         if (x.first_step < 0) x.first_step = i;
         x.last_step = i;
       });
@@ -41,7 +41,7 @@ inline void find_lifetimes(stage_table& t) {
       x.first_step = 0;
       x.last_step = std::max(x.last_step, 0);
     }
-  if (t.output_tensor >= 0 && t.tensors[static_cast<std::size_t>(t.output_tensor)].where == place::scratch)
+  if (t.output_tensor >= 0 && t.tensors[static_cast<std::size_t>(t.output_tensor)].where == place::temporary)
     t.tensors[static_cast<std::size_t>(t.output_tensor)].last_step = static_cast<int>(t.forward.size());
 }
 

@@ -113,7 +113,8 @@ run_tables lower(Schedule const& schedule, schedule::extent size, Values const& 
   auto const& rule = values.template of<role::versions>();
   run_tables t;
   t.model_name = std::string(type_name<Net>());
-  t.scalar_bytes = sizeof(S);
+  constexpr element scalar = element_of<S>();
+  t.types = {scalar, scalar, scalar, scalar, scalar, scalar};
   t.device = device_of<D, S>();
   t.policies = policies_of<D, S, Optimizer, Delay>();
   t.loss_value = &values.template of<role::loss>();
@@ -156,7 +157,7 @@ run_tables lower(Schedule const& schedule, schedule::extent size, Values const& 
   foal::detail::input_list inputs;
   inputs.count = d.inputs;
   for (int e = 0; e < d.inputs; ++e) inputs.sample[e] = d.input_entry[e];
-  t.stages = lower_stages(rows.data(), d.size, d.stages, inputs, split, functions.found.data());
+  t.stages = lower_stages(rows.data(), d.size, d.stages, inputs, split, functions.found.data(), t.types);
   for (phase_table const& phase : t.phases)
     for (std::size_t s = 0; s < t.stages.size(); ++s)
       require(!t.stages[s].borrows() || !phase.facts.stage[s].backward_crosses, "cannot train tied weights of stage ", s,

@@ -140,7 +140,6 @@ struct whole_thunks : update_bound<S, Optimizer, Delay> {
   using delays = delay_functors<S, Delay, true>;
   using delayed_states = std::make_index_sequence<static_cast<std::size_t>(Delay::states)>;
   using seen_states = std::make_index_sequence<static_cast<std::size_t>(delay::sees<Delay>())>;
-  using none = std::index_sequence<>;
 
   template <class F, bool Changes>
   struct make_gradient {
@@ -179,39 +178,54 @@ struct whole_thunks : update_bound<S, Optimizer, Delay> {
     return room_for<S>(scratch_size(part, extent)) + (delays::with_after ? room_for<S>(extent.size()) : 0);
   }
 
-  template <bool Compensate, std::size_t... A, std::size_t... O>
-  static void take_step(update_call const& c, std::index_sequence<A...>, std::index_sequence<O...>) {
+  static void own_step(update_call const& c) {
+    S* states[most_states]{};
+    for (int k = 0; k < base::own; ++k) states[k] = static_cast<S*>(c.states[k]);
+    static_cast<Optimizer const*>(c.optimizer)
+        ->step(*static_cast<D*>(c.device), c.extent, static_cast<S*>(c.w), static_cast<S*>(c.g), states,
+               static_cast<S*>(c.scratch), moment_of(c));
+  }
+
+  template <std::size_t... A, std::size_t... O>
+  static void delayed_step(update_call const& c, std::index_sequence<A...>, std::index_sequence<O...>) {
     auto& device = *static_cast<D*>(c.device);
     auto const& policy = *static_cast<Delay const*>(c.delay);
-    using now = delay_functors<S, Delay, Compensate>;
     S *const w = static_cast<S*>(c.w), *const g = static_cast<S*>(c.g);
-    S const s[] = {static_cast<S>(c.divide), static_cast<S>(c.scale)};
-    make_gradient<typename now::gradient_type, now::with_gradient> const make{now::gradient(policy, c.moment), s[0], s[1]};
-    if constexpr (now::with_gradient)
+    make_gradient<typename delays::gradient_type, delays::with_gradient> const make{
+        delays::gradient(policy, c.moment), static_cast<S>(c.divide), static_cast<S>(c.scale)};
+    if constexpr (delays::with_gradient)
       device.map(c.n, make, static_cast<S const*>(w), g, static_cast<S const*>(c.delay_states[A])...,
                  static_cast<S const*>(c.states[O])...);
     else
       device.map(c.n, make, static_cast<S const*>(w), g);
     auto* const before =
         reinterpret_cast<S*>(static_cast<std::byte*>(c.scratch) + room_for<S>(scratch_size(c.optimizer, c.extent)));
-    if constexpr (now::with_after) device.copy(before, w, c.n * sizeof(S));
-    S* states[most_states]{};
-    for (int k = 0; k < base::own; ++k) states[k] = static_cast<S*>(c.states[k]);
-    static_cast<Optimizer const*>(c.optimizer)
-        ->step(device, c.extent, w, g, states, static_cast<S*>(c.scratch), moment_of(c));
-    if constexpr (now::with_after) {
-      watch<typename now::after_type> const see{now::after(policy, c.moment)};
+    if constexpr (delays::with_after) device.copy(before, w, c.n * sizeof(S));
+    own_step(c);
+    if constexpr (delays::with_after) {
+      watch<typename delays::after_type> const see{delays::after(policy, c.moment)};
       device.map(c.n, see, static_cast<S const*>(before), static_cast<S const*>(w), static_cast<S*>(c.delay_states[A])...,
                  static_cast<S const*>(c.states[O])...);
     }
     device.zero(g, c.n * sizeof(S));
   }
+  /// Where the delay policy does not act. A function of its own: with empty packs in the one above, g++ 12 breaks off.
+  static void plain_step(update_call const& c) {
+    using plain = delay_functors<S, Delay, false>;
+    auto& device = *static_cast<D*>(c.device);
+    auto* const g = static_cast<S*>(c.g);
+    make_gradient<typename plain::gradient_type, false> const make{
+        plain::gradient(*static_cast<Delay const*>(c.delay), c.moment), static_cast<S>(c.divide), static_cast<S>(c.scale)};
+    device.map(c.n, make, static_cast<S const*>(c.w), g);
+    own_step(c);
+    device.zero(g, c.n * sizeof(S));
+  }
 
   static void update(update_call const& c) {
     if (c.compensate)
-      take_step<true>(c, delayed_states{}, seen_states{});
+      delayed_step(c, delayed_states{}, seen_states{});
     else
-      take_step<false>(c, none{}, none{});
+      plain_step(c);
   }
 
   static constexpr bool bounded = base::delay_bounded && requires(Optimizer const o, optim::magnitudes& m) {

@@ -10,25 +10,26 @@
 namespace foal::lower::detail {
 
 /// Where a layer's parameters are.
-struct parameter_place {
+struct layer_parameters {
   int stage = -1, first_parameter = 0;
 };
 
-/// The row of a parameter or buffer of the layer that comes next in t; without a place yet.
-inline parameter_row declare(stage_table const& t, layer_row const& l, int index, parameter const& p) {
+/// The row of a parameter or buffer of the layer that comes next in t; without an offset yet.
+inline parameter_row declare(stage_table const& t, layer_row const& l, int index, parameter const& p, element type) {
   parameter_row q;
   q.name = std::to_string(l.number) + "." + l.name + "." + p.name;
   q.layer = static_cast<int>(t.layers.size());
   q.number = l.number;
   q.index = index;
   q.what = p;
+  q.type = type;
   q.size = p.extent.size();
   return q;
 }
 
 // Every array starts at a multiple of 64 bytes for 4-byte scalars and more, so kernels see aligned pointers.
 constexpr long long padded_elements(long long elements) { return (elements + 15) / 16 * 16; }
-inline void set_place(parameter_row& p, long long& total) {
+inline void set_offset(parameter_row& p, long long& total) {
   p.offset = total;
   total += padded_elements(p.size);
 }
@@ -47,7 +48,7 @@ inline bool read_in_backward(stage_table const& t, int number, parameter_row con
 inline void place_parameters(stage_table& t, int number) {
   for (ownership const kind : {ownership::trained, ownership::borrowed, ownership::frozen}) {
     for (parameter_row& p : t.parameters)
-      if (p.kind == kind && p.home_stage != number) set_place(p, t.weight_elements);
+      if (p.kind == kind && p.home_stage != number) set_offset(p, t.weight_elements);
     if (kind == ownership::trained) t.trained_elements = t.weight_elements;
     if (kind == ownership::borrowed) t.gradient_elements = t.weight_elements;
   }

@@ -4,7 +4,7 @@
 #include <string>
 
 #include <foal/core/error.hpp>
-#include <foal/data/sequence_batches.hpp>
+#include <foal/data/layout.hpp>
 #include <foal/model/stages.hpp>
 
 namespace foal::lower {

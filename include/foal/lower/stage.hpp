@@ -10,7 +10,7 @@ namespace foal::lower {
 /// Lowers a model's rows, in order, stage by stage. split: W is an op of its own, so output gradients are kept until W.
 inline std::vector<stage_table> lower_stages(model_row const* rows, int size, int stages,
                                              foal::detail::input_list const& inputs, bool split,
-                                             layer_functions const* functions) {
+                                             layer_functions const* functions, element_types const& types = {}) {
   using detail::live_entry;
   std::vector<std::vector<live_entry>> ends(static_cast<std::size_t>(stages) + 1);
   std::vector<int> begin(static_cast<std::size_t>(stages) + 1, size);
@@ -51,10 +51,10 @@ inline std::vector<stage_table> lower_stages(model_row const* rows, int size, in
 
   std::vector<stage_table> all;
   std::vector<until> gradients;
-  std::vector<detail::parameter_place> places(static_cast<std::size_t>(size));
+  std::vector<detail::layer_parameters> homes(static_cast<std::size_t>(size));
   for (int s = 0; s < stages; ++s) {
     auto const i = static_cast<std::size_t>(s);
-    detail::stage_builder builder(rows, begin[i], begin[i + 1], s, s == stages - 1, split, functions, places);
+    detail::stage_builder builder(rows, begin[i], begin[i + 1], s, s == stages - 1, split, functions, types, homes);
     stage_table t = builder.build(ends[i], ends[i + 1]);
     for (std::size_t e = 0; e < gradients.size(); ++e) t.wire_in[e].gradient_last = gradients[e];
     gradients.clear();

@@ -6,6 +6,7 @@
 
 #include <foal/lower/lifetimes.hpp>
 #include <foal/lower/parameters.hpp>
+#include <foal/table/run_tables.hpp>
 
 namespace foal::lower {
 
@@ -27,7 +28,7 @@ constexpr until later(until a, until b) { return a < b ? b : a; }
 class stage_builder {
  public:
   stage_builder(model_row const* rows, int first, int last, int number, bool last_stage, bool split,
-                layer_functions const* functions, std::vector<parameter_place>& places)
+                layer_functions const* functions, element_types const& types, std::vector<layer_parameters>& homes)
       : rows_(rows),
         first_(first),
         last_(last),
@@ -35,13 +36,15 @@ class stage_builder {
         last_stage_(last_stage),
         split_(split),
         functions_(functions),
-        places_(places) {}
+        types_(types),
+        homes_(homes) {}
 
   /// live_in, live_out: the entries open at the stage's two ends.
   stage_table build(std::vector<live_entry> const& live_in, std::vector<live_entry> const& live_out) {
     for (live_entry const& e : live_in) {
       int const wire = static_cast<int>(t_.wire_in.size());
       t_.wire_in.push_back({e.extent, e.entry});
+      t_.wire_in.back().type = types_.activations;
       t_.wire_in.back().gradient = number_ > 0 && e.wanted;
       current_[e.entry] = make_activations(e.extent, place::wire_in, wire);
     }
@@ -72,16 +75,17 @@ class stage_builder {
   tensor& at(int id) { return t_.tensors[static_cast<std::size_t>(id)]; }
   layer_row& row(int l) { return t_.layers[static_cast<std::size_t>(l)]; }
 
-  int make(amount elements, place where = place::scratch, int wire = 0) {
+  int make(amount elements, place where = place::temporary, int wire = 0) {
     tensor x;
     x.elements = elements;
+    x.type = types_.activations;
     x.where = where;
     x.wire = wire;
     t_.tensors.push_back(x);
     return static_cast<int>(t_.tensors.size()) - 1;
   }
 
-  int make_activations(shape s, place where = place::scratch, int wire = 0) {
+  int make_activations(shape s, place where = place::temporary, int wire = 0) {
     int const id = make({0, s.size()}, where, wire);
     at(id).sample = s;
     return id;
@@ -89,7 +93,7 @@ class stage_builder {
 
   void keep(int id, until last) {
     if (last == until::forward) return;
-    if (at(id).where == place::scratch) at(id).where = place::kept;
+    if (at(id).where == place::temporary) at(id).where = place::kept;
     at(id).last = later(at(id).last, last);
   }
 
@@ -98,7 +102,7 @@ class stage_builder {
   bool overwritable(int id, int user) {
     for (int e = 0; e < most_entries; ++e)
       if (e != user && current_[e] == id) return false;
-    return at(id).where == place::scratch || (at(id).backward && at(id).last < until::W);
+    return at(id).where == place::temporary || (at(id).backward && at(id).last < until::W);
   }
 
   void lower_forward(model_row const& r) {
@@ -114,7 +118,7 @@ class stage_builder {
     if (r.kind == item_kind::add) {
       int const main = current_[0];
       int const y = overwritable(main, 0) ? main : make_activations(r.in);
-      t_.forward.push_back({step::kind::add, -1, main, y, x, -1});
+      t_.forward.push_back({.what = step::kind::add, .x = main, .y = y, .other = x});
       current_[0] = y;
       current_[r.entry] = -1;
       return;
@@ -142,8 +146,9 @@ class stage_builder {
     l.call = functions_[r.number];
     auto const entries = info.kept(r.in);
     for (int i = 0; i < entries.size; ++i) {
-      l.entry[i] = make(entries[i].elements, backward ? place::kept : place::scratch);
-      at(l.entry[i]).element_bytes = entries[i].element_bytes;
+      l.entry[i] = make(entries[i].elements, backward ? place::kept : place::temporary);
+      at(l.entry[i]).exact = entries[i].type != element::scalar;
+      if (at(l.entry[i]).exact) at(l.entry[i]).type = entries[i].type;
       at(l.entry[i]).last = later(entries[i].last, until::B);
     }
     l.first_parameter = static_cast<int>(t_.parameters.size());
@@ -151,13 +156,13 @@ class stage_builder {
     l.trains = r.trains;
     l.input_gradient = r.wanted;
     l.reads = info.reads;
-    places_[static_cast<std::size_t>(&r - rows_)] = {number_, l.first_parameter};
+    homes_[static_cast<std::size_t>(&r - rows_)] = {number_, l.first_parameter};
     for (int i = 0; i < parameters.size; ++i) {
-      parameter_row& p = t_.parameters.emplace_back(declare(t_, l, i, parameters[i]));
+      parameter_row& p = t_.parameters.emplace_back(declare(t_, l, i, parameters[i], types_.weights));
       p.kind = r.trains ? ownership::trained : ownership::frozen;
       if (r.home < 0 || rows_ + r.home == &r) continue;
       if (int const shared = shared_parameter(rows_[r.home], parameters[i]); shared >= 0) {
-        parameter_place const home = places_[static_cast<std::size_t>(r.home)];
+        layer_parameters const home = homes_[static_cast<std::size_t>(r.home)];
         p.home_stage = home.stage;
         p.home = home.first_parameter + shared;
         if (home.stage != number_) {
@@ -170,10 +175,10 @@ class stage_builder {
     l.first_buffer = static_cast<int>(t_.buffers.size());
     l.buffers = buffers.size;
     for (int i = 0; i < buffers.size; ++i)
-      set_place(t_.buffers.emplace_back(declare(t_, l, i, buffers[i])), t_.buffer_elements);
+      set_offset(t_.buffers.emplace_back(declare(t_, l, i, buffers[i], types_.statistics)), t_.buffer_elements);
 
     int const number = static_cast<int>(t_.layers.size());
-    step s{step::kind::layer, number, x, y, -1, layer_scratch(info, r.in, false)};
+    step s{.layer = number, .x = x, .y = y, .scratch = layer_scratch(info, r.in, false)};
     for (int i = 0; i < most_reads; ++i) {
       if (r.read[i] < 0) continue;
       s.read[i] = current_[r.read[i]];
@@ -212,11 +217,11 @@ class stage_builder {
     int wire = 0;
     for (live_entry const& e : live_out) {
       int const x = current_[e.entry];
-      if (at(x).where == place::scratch) {
+      if (at(x).where == place::temporary) {
         at(x).where = place::wire_out;
         at(x).wire = wire;
       } else {
-        t_.forward.push_back({step::kind::copy, -1, x, make_activations(e.extent, place::wire_out, wire), -1, -1});
+        t_.forward.push_back({.what = step::kind::copy, .x = x, .y = make_activations(e.extent, place::wire_out, wire)});
       }
       ++wire;
     }
@@ -254,7 +259,7 @@ class stage_builder {
         return;
       }
       int const sum = overwritable(main, r.source) ? main : make_gradient(r.in);
-      t_.backward.push_back({step::kind::add, -1, main, sum, skip, -1});
+      t_.backward.push_back({.what = step::kind::add, .x = main, .y = sum, .other = skip});
       current_[r.source] = sum;
       return;
     }
@@ -278,13 +283,13 @@ class stage_builder {
       current_[r.entry] = -1;
       return;
     }
-    step s{step::kind::layer, number, -1, dy, -1, -1};
+    step s{.layer = number, .y = dy};
     for (int i = 0; i < most_reads; ++i)
       if (r.read_wanted[i]) s.read_gradient[i] = add_into(r.read[i], r.read_shape[i]);
     if (l.input_gradient || into_reads) s.x = r.info->in_place && overwritable(dy, r.entry) ? dy : make_gradient(r.in);
     s.scratch = layer_scratch(*r.info, r.in, true);
     t_.backward.push_back(s);
-    if (split_ && l.trains && !l.early) t_.backward_weight.push_back({step::kind::layer, number, -1, dy, -1, s.scratch});
+    if (split_ && l.trains && !l.early) t_.backward_weight.push_back({.layer = number, .y = dy, .scratch = s.scratch});
     current_[r.entry] = l.input_gradient ? s.x : -1;
   }
 
@@ -294,9 +299,9 @@ class stage_builder {
     if (before >= 0 && overwritable(before, e)) return before;
     int const sum = make_gradient(extent);
     if (before >= 0)
-      t_.backward.push_back({step::kind::copy, -1, before, sum, -1, -1});
+      t_.backward.push_back({.what = step::kind::copy, .x = before, .y = sum});
     else
-      t_.backward.push_back({step::kind::zero, -1, -1, sum, -1, -1});
+      t_.backward.push_back({.what = step::kind::zero, .y = sum});
     return current_[e] = sum;
   }
 
@@ -310,20 +315,20 @@ class stage_builder {
     if (number_ > 0) {
       int wire = 0;
       for (live_entry const& e : live_in) {
-        int const place_of = wire++;
+        int const number = wire++;
         if (!e.wanted) continue;
         int const d = current_[e.entry];
-        if (d >= 0 && at(d).where == place::scratch) {
+        if (d >= 0 && at(d).where == place::temporary) {
           at(d).where = place::gradient_out;
-          at(d).wire = place_of;
+          at(d).wire = number;
           continue;
         }
-        int const out = make_activations(e.extent, place::gradient_out, place_of);
+        int const out = make_activations(e.extent, place::gradient_out, number);
         at(out).backward = true;
         if (d >= 0)
-          t_.backward.push_back({step::kind::copy, -1, d, out, -1, -1});
+          t_.backward.push_back({.what = step::kind::copy, .x = d, .y = out});
         else
-          t_.backward.push_back({step::kind::zero, -1, -1, out, -1, -1});
+          t_.backward.push_back({.what = step::kind::zero, .y = out});
       }
     }
     for (tensor const& x : t_.tensors)
@@ -334,7 +339,8 @@ class stage_builder {
   int first_, last_, number_;
   bool last_stage_, split_;
   layer_functions const* functions_;
-  std::vector<parameter_place>& places_;
+  element_types types_;
+  std::vector<layer_parameters>& homes_;
   stage_table t_;
   int current_[most_entries]{-1, -1, -1, -1, -1, -1, -1, -1};
   std::vector<model_row const*> row_of_;

@@ -1,8 +1,6 @@
-// Stores and sends activations in a smaller type than they are computed in: a pass over finished stages that lets their
-// steps convert.
+// Keeps and sends activations in the codes of codecs: a pass over finished stages that lets their steps encode and decode.
 #pragma once
 
-#include <cstdint>
 #include <utility>
 #include <vector>
 
@@ -15,24 +13,17 @@ using namespace table;
 
 namespace detail {
 
-/// What a device needs for storage::bfloat16.
-template <class D, class S>
-constexpr bool converts_bfloat16 = requires(D& d, std::size_t n, S const* x, std::uint16_t* y, S* z) {
-  d.narrow(n, x, y);
-  d.widen(n, y, z);
-};
-
-/// Rewrites the steps of one op. A stored tensor that they read has a copy in the scalar type, widened before the first
-/// read; one that they write is narrowed after the last write. Needs tensors with their element_bytes set.
+/// Rewrites the steps of one op. A coded tensor that they read has a copy as it was, decoded before the first read; one that
+/// they write is encoded after the last write. Needs tensors with their encodings set. feedback: number of the codec whose
+/// messages have errors that are fed back; -1: none.
 class conversions {
  public:
   enum class op { F, B, W };
 
-  conversions(stage_table& t, op now, std::vector<step>& steps, bool split, bool feedback = false)
+  conversions(stage_table& t, op now, std::vector<step>& steps, bool split, int feedback = -1)
       : t_(t), op_(now), split_(split), feedback_(feedback), stored_(t.tensors.size(), false), copy_(t.tensors.size(), -1) {
     for (std::size_t i = 0; i < stored_.size(); ++i)
-      stored_[i] =
-          (t.tensors[i].element_bytes == stored_bytes || t.tensors[i].scale_row > 0) && t.tensors[i].where != place::scratch;
+      stored_[i] = t.tensors[i].code.coded() && t.tensors[i].where != place::temporary;
     last_write_.assign(stored_.size(), -1);
     touched_.assign(stored_.size(), 0);
     for (int i = 0; i < static_cast<int>(steps.size()); ++i) {
@@ -46,8 +37,6 @@ class conversions {
     steps = std::move(out_);
   }
 
-  static constexpr int stored_bytes = 2;
-
  private:
   bool stored(int id) const { return id >= 0 && stored_[static_cast<std::size_t>(id)]; }
   bool kept_until_w(int id) const { return t_.tensors[static_cast<std::size_t>(id)].last == until::W; }
@@ -58,6 +47,7 @@ class conversions {
     tensor x;
     x.elements = t_.tensors[static_cast<std::size_t>(id)].elements;
     x.sample = t_.tensors[static_cast<std::size_t>(id)].sample;
+    x.type = t_.tensors[static_cast<std::size_t>(id)].type;
     x.backward = op_ != op::F;
     x.weight = op_ == op::W;
     t_.tensors.push_back(x);
@@ -68,7 +58,7 @@ class conversions {
     if (!stored(id)) return id;
     bool const first = copy_[static_cast<std::size_t>(id)] < 0;
     int const copy = copy_of(id);
-    if (first) out_.push_back({step::kind::widen, -1, id, copy});
+    if (first) out_.push_back({.what = step::kind::decode, .x = id, .y = copy});
     return copy;
   }
   int write(int id) { return stored(id) ? copy_of(id) : id; }
@@ -100,16 +90,16 @@ class conversions {
   }
 
   bool stored_alike(int a, int b) const {
-    tensor const &x = t_.tensors[static_cast<std::size_t>(a)], &y = t_.tensors[static_cast<std::size_t>(b)];
-    return x.element_bytes == y.element_bytes && x.scale_row == y.scale_row;
+    return t_.tensors[static_cast<std::size_t>(a)].code == t_.tensors[static_cast<std::size_t>(b)].code;
   }
 
   /// A tensor for what is lost of a wire's message and added to the next one; -1: nothing is.
   int error_of(int id) {
-    if (!feedback_ || t_.tensors[static_cast<std::size_t>(id)].scale_row == 0) return -1;
+    if (feedback_ < 0 || t_.tensors[static_cast<std::size_t>(id)].code.codec != feedback_) return -1;
     tensor x;
     x.elements = t_.tensors[static_cast<std::size_t>(id)].elements;
     x.sample = t_.tensors[static_cast<std::size_t>(id)].sample;
+    x.type = t_.tensors[static_cast<std::size_t>(id)].type;
     x.where = place::error;
     x.backward = op_ != op::F;
     t_.tensors.push_back(x);
@@ -142,12 +132,13 @@ class conversions {
       s.x = write(s.x);
     }
     if (layer) convert_kept(s.kept);
-    if (op_ == op::W) s.scratch = own_scratch(s.scratch);
+    if (op_ == op::W) s.scratch = own_temporary(s.scratch);
     out_.push_back(s);
     for (std::size_t k = 0; k < written.size(); ++k) {
       bool again = false;
       for (std::size_t j = 0; j < k; ++j) again = again || written[j] == written[k];
-      if (!again) out_.push_back({step::kind::narrow, -1, copy_of(written[k]), written[k], error_of(written[k])});
+      if (again) continue;
+      out_.push_back({.what = step::kind::encode, .x = copy_of(written[k]), .y = written[k], .other = error_of(written[k])});
     }
   }
 
@@ -163,7 +154,7 @@ class conversions {
   static_assert(most == 4 && most_reads == 2);
 
   /// W's temporaries are packed among its own, not among those of B.
-  int own_scratch(int id) {
+  int own_temporary(int id) {
     if (id < 0) return id;
     tensor x = t_.tensors[static_cast<std::size_t>(id)];
     x.weight = true;
@@ -173,72 +164,73 @@ class conversions {
 
   stage_table& t_;
   op op_;
-  bool split_, feedback_;
+  bool split_;
+  int feedback_;
   std::vector<bool> stored_;
-  std::vector<int> copy_;  ///< in the scalar type, by tensor
+  std::vector<int> copy_;  ///< as it was before encoding, by tensor
   std::vector<int> last_write_, touched_;
   std::vector<step> out_;
 };
 
 }  // namespace detail
 
-/// What is stored and sent in another type than the scalar one; see storage::bfloat16 and wire::int8.
-struct stored_types {
-  bool half = false;        ///< activations, kept or sent: bfloat16
-  bool int8_wires = false;  ///< what is sent: 8-bit integers, whatever else is stored
-  bool feedback_forward = false, feedback_backward = false;
+/// By which codecs, numbers in run_tables::codecs, a run keeps and sends activations; -1: as they are.
+struct codings {
+  int storage = -1;                                          ///< what stages keep, and send where `wire` does not
+  int wire = -1;                                             ///< what they send
+  bool feedback_forward = false, feedback_backward = false;  ///< of `wire`
 };
 
 namespace detail {
 
-/// Elements of an entry that share a scale: a position's in a sequence, else a sample's.
-constexpr int scale_row_of(shape s) { return s.rank == 2 ? s.channels() : s.size(); }
-inline constexpr int least_scale_row = 4;
+/// Elements of an entry that are a row: a position's in a sequence, else a sample's.
+constexpr int row_of(shape s) { return s.rank == 2 ? s.channels() : s.size(); }
 
-/// Sets what is stored: of the wires, by the stage that receives; of what a stage keeps, activations and entries as large.
-inline void choose_stored(std::vector<stage_table>& stages, stored_types what) {
-  int const bytes = what.half ? conversions::stored_bytes : 0;
-  for (std::size_t s = 0; s < stages.size(); ++s)
-    for (wire_entry& e : stages[s].wire_in) {
+inline encoding encoding_by(run_tables const& t, int codec, int row) {
+  if (codec < 0) return {};
+  codec_functions const& f = t.codecs[static_cast<std::size_t>(codec)];
+  if (row < f.least_row) return {};
+  return {codec, row, f.row_bytes(f.codec, static_cast<std::size_t>(row))};
+}
+
+/// Sets what is coded: of the wires, by the stage that receives; of what a stage keeps, activations and entries as large.
+inline void choose_encodings(run_tables& run, codings what) {
+  for (std::size_t s = 0; s < run.stages.size(); ++s)
+    for (wire_entry& e : run.stages[s].wire_in) {
       if (!e.gradient && e.extent.rank <= 2 && e.extent.channels() == 1) continue;
-      e.element_bytes = bytes;
-      if (!what.int8_wires || s == 0 || scale_row_of(e.extent) < least_scale_row) continue;
-      e.element_bytes = 1;
-      e.scale_row = scale_row_of(e.extent);
+      if (s > 0) e.code = encoding_by(run, what.wire, row_of(e.extent));
+      if (!e.code.coded()) e.code = encoding_by(run, what.storage, row_of(e.extent));
     }
-  for (std::size_t s = 0; s < stages.size(); ++s) {
-    stage_table& t = stages[s];
+  for (std::size_t s = 0; s < run.stages.size(); ++s) {
+    stage_table& t = run.stages[s];
     for (std::size_t i = 0; i < t.tensors.size(); ++i) {
       tensor& x = t.tensors[i];
       bool const behind = x.where == place::wire_in || x.where == place::gradient_out;
       bool const ahead = x.where == place::wire_out || x.where == place::gradient_in;
-      if (behind || (ahead && static_cast<int>(i) != t.loss_gradient_tensor)) {
-        wire_entry const& e = stages[behind ? s : s + 1].wire_in[static_cast<std::size_t>(x.wire)];
-        x.element_bytes = e.element_bytes;
-        x.scale_row = e.scale_row;
-      }
-      if (x.where == place::kept && x.sample.rank > 0) x.element_bytes = bytes;
+      if (behind || (ahead && static_cast<int>(i) != t.loss_gradient_tensor))
+        x.code = run.stages[behind ? s : s + 1].wire_in[static_cast<std::size_t>(x.wire)].code;
+      if (x.where == place::kept && x.sample.rank > 0) x.code = encoding_by(run, what.storage, row_of(x.sample));
     }
     for (layer_row const& l : t.layers)
       for (int id : l.entry) {
         if (id < 0) continue;
         tensor& x = t.tensors[static_cast<std::size_t>(id)];
         bool const statistic = x.elements.fixed > 0 || x.elements.per_sample < l.out.size();
-        if (x.where == place::kept && x.element_bytes == 0 && !statistic) x.element_bytes = bytes;
+        if (x.where == place::kept && !x.exact && !statistic)
+          x.code = encoding_by(run, what.storage, static_cast<int>(x.elements.per_sample));
       }
   }
 }
 
-/// Of a gradient that arrived as integers, B may have made another one in place, for W: that one gets a tensor of the
+/// Of a gradient that arrived in a wire's code, B may have made another one in place, for W: that one gets a tensor of the
 /// stage's own, for it is no message. Gives whether there was one.
-inline bool keep_apart(stage_table& t, int gradient, int element_bytes) {
+inline bool keep_apart(stage_table& t, int gradient, encoding code) {
   int own = -1;
   auto const rename = [&](int& id) { id = id == gradient && own >= 0 ? own : id; };
   auto const begin = [&] {
     tensor x = t.tensors[static_cast<std::size_t>(gradient)];
     x.where = place::kept;
-    x.element_bytes = element_bytes;
-    x.scale_row = 0;
+    x.code = code;
     t.tensors.push_back(x);
     own = static_cast<int>(t.tensors.size()) - 1;
   };
@@ -251,7 +243,7 @@ inline bool keep_apart(stage_table& t, int gradient, int element_bytes) {
     rename(s.other);
     if (own < 0 && (adds || overwrites)) {
       begin();
-      if (adds) steps.push_back({step::kind::copy, -1, gradient, own});
+      if (adds) steps.push_back({.what = step::kind::copy, .x = gradient, .y = own});
     }
     rename(layer ? s.x : s.y);
     for (int& id : s.read_gradient) rename(id);
@@ -265,51 +257,41 @@ inline bool keep_apart(stage_table& t, int gradient, int element_bytes) {
 }
 
 /// Does so for all.
-inline void keep_apart(std::vector<stage_table>& stages, int element_bytes) {
-  for (std::size_t s = 0; s + 1 < stages.size(); ++s)
-    for (std::size_t i = 0, n = stages[s].tensors.size(); i < n; ++i) {
-      tensor const x = stages[s].tensors[i];
-      if (x.where != place::gradient_in || x.scale_row == 0 || x.last != until::W) continue;
-      if (keep_apart(stages[s], static_cast<int>(i), element_bytes))
-        stages[s + 1].wire_in[static_cast<std::size_t>(x.wire)].gradient_last = until::B;
+inline void keep_apart(run_tables& run, codings what) {
+  for (std::size_t s = 0; s + 1 < run.stages.size(); ++s)
+    for (std::size_t i = 0, n = run.stages[s].tensors.size(); i < n; ++i) {
+      tensor const x = run.stages[s].tensors[i];
+      bool const message = x.where == place::gradient_in && x.code.coded() && x.code.codec == what.wire;
+      if (!message || x.last != until::W) continue;
+      if (keep_apart(run.stages[s], static_cast<int>(i), encoding_by(run, what.storage, row_of(x.sample))))
+        run.stages[s + 1].wire_in[static_cast<std::size_t>(x.wire)].gradient_last = until::B;
     }
 }
 
 }  // namespace detail
 
-/// Lets the stages keep and send activations in other types. Once for each lowered model.
-inline void store_otherwise(std::vector<stage_table>& stages, stored_types what) {
+/// Lets the stages keep and send activations in codes. Once for each lowered model; needs run_tables::codecs.
+inline void encode_activations(run_tables& run, codings what) {
   using detail::conversions;
-  detail::choose_stored(stages, what);
-  detail::keep_apart(stages, what.half ? conversions::stored_bytes : 0);
-  for (std::size_t s = 0; s < stages.size(); ++s) {
-    stage_table& t = stages[s];
+  detail::choose_encodings(run, what);
+  detail::keep_apart(run, what);
+  for (std::size_t s = 0; s < run.stages.size(); ++s) {
+    stage_table& t = run.stages[s];
     bool const split = !t.backward_weight.empty();
-    conversions(t, conversions::op::F, t.forward, split, what.feedback_forward);
-    conversions(t, conversions::op::B, t.backward, split, what.feedback_backward);
+    conversions(t, conversions::op::F, t.forward, split, what.feedback_forward ? what.wire : -1);
+    conversions(t, conversions::op::B, t.backward, split, what.feedback_backward ? what.wire : -1);
     conversions(t, conversions::op::W, t.backward_weight, split);
-    t.converts = true;
+    t.coded = true;
     for (std::size_t e = 0; s == 0 && e < t.wire_in.size(); ++e) {  // tensor e of the first stage is the model's input e
-      if (t.wire_in[e].element_bytes == 0) continue;
+      if (!t.wire_in[e].code.coded()) continue;
       tensor x = t.tensors[e];
-      x.where = place::scratch;
-      x.element_bytes = 0;
+      x.where = place::temporary;
+      x.code = {};
       t.tensors.push_back(x);
       t.wire_in[e].loaded = static_cast<int>(t.tensors.size()) - 1;
     }
     find_lifetimes(t);
   }
-}
-
-/// Gives the tables the device D's conversions between S and bfloat16.
-template <class D, class S>
-void convert_bfloat16(run_tables& t) {
-  t.device.narrow = [](void* d, std::size_t n, void const* x, void* y) {
-    static_cast<D*>(d)->narrow(n, static_cast<S const*>(x), static_cast<std::uint16_t*>(y));
-  };
-  t.device.widen = [](void* d, std::size_t n, void const* x, void* y) {
-    static_cast<D*>(d)->widen(n, static_cast<std::uint16_t const*>(x), static_cast<S*>(y));
-  };
 }
 
 }  // namespace foal::lower

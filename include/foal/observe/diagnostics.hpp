@@ -34,9 +34,11 @@ class diagnostics : public probe {
       for (auto const& phase : t_.phases)
         gap = std::max(gap, phase.facts.stage[static_cast<std::size_t>(number)].version_gap);
       own.versions.count = static_cast<std::uint32_t>(gap) + 2;  // the oldest one read, the live one, the one before it
-      own.versions.stride = static_cast<std::size_t>(s.weight_elements) * t_.scalar_bytes;
-      own.entry = memory_.add("weight versions for diagnostics", number, s.weight_elements * own.versions.count);
-      if (values.diagnostics.fresh) own.delayed = memory_.add("gradients for diagnostics", number, s.trained_elements);
+      own.versions.stride = bytes_of(t_.types.weights, s.weight_elements);
+      own.entry =
+          memory_.add("weight versions for diagnostics", number, t_.types.weights, s.weight_elements * own.versions.count);
+      if (values.diagnostics.fresh)
+        own.delayed = memory_.add("gradients for diagnostics", number, t_.types.gradients, s.trained_elements);
     }
     memory_.allocate();
     for (state& s : states_) s.versions.base = memory_.at(s.entry);
@@ -75,11 +77,11 @@ class diagnostics : public probe {
     auto const* const old = static_cast<std::byte const*>(s.versions.at(forward));
     sums all, predicted;
     for (table::parameter_row const& p : b.table->parameters) {
-      std::size_t const offset = static_cast<std::size_t>(p.offset) * t_.scalar_bytes;
-      all.add(t_.scalar_bytes, p.size, old + offset, b.w + offset, b.w + offset, nullptr);
+      std::size_t const offset = bytes_of(p.type, p.offset);
+      all.add(p.type, p.size, old + offset, b.w + offset, b.w + offset, nullptr);
       if (p.backward_offset < 0) continue;
-      auto const* const u = static_cast<std::byte const*>(b.in_set(read, p, t_.scalar_bytes));
-      predicted.add(t_.scalar_bytes, p.size, u, b.w + offset, old + offset, b.w + offset);
+      auto const* const u = static_cast<std::byte const*>(b.in_set(read, p));
+      predicted.add(p.type, p.size, u, b.w + offset, old + offset, b.w + offset);
     }
     s.now.discrepancy += all.bb > 0 ? std::sqrt(all.aa / all.bb) : 0;
     s.now.lag += static_cast<double>(b.version - forward);
@@ -93,7 +95,7 @@ class diagnostics : public probe {
   void before_update(bound_stage const& b) override {
     if (!fresh_ || !sampled(b)) return;
     state& s = of(b);
-    std::copy_n(b.g, static_cast<std::size_t>(b.table->trained_elements) * t_.scalar_bytes, memory_.at(s.delayed));
+    std::copy_n(b.g, bytes_of(t_.types.gradients, b.table->trained_elements), memory_.at(s.delayed));
     fresh_->set(b);
     if (++captured_ < updating_) return;
     captured_ = 0;
@@ -101,7 +103,7 @@ class diagnostics : public probe {
     for (std::size_t i = 0; i < states_.size(); ++i) {
       if (!states_[i].updates) continue;
       sums both;
-      both.add(t_.scalar_bytes, t_.stages[i].trained_elements, memory_.at(states_[i].delayed), nullptr,
+      both.add(t_.types.gradients, t_.stages[i].trained_elements, memory_.at(states_[i].delayed), nullptr,
                fresh_->of(static_cast<int>(i)), nullptr);
       states_[i].fresh.push_back(both.cosine());
     }
@@ -112,7 +114,7 @@ class diagnostics : public probe {
     if (b.updates % every_ == 0) {
       auto const* const before = static_cast<std::byte const*>(s.versions.at(b.version - 1));
       sums step;
-      step.add(t_.scalar_bytes, b.table->trained_elements, b.w, before, before, nullptr);
+      step.add(t_.types.weights, b.table->trained_elements, b.w, before, before, nullptr);
       table::diagnostic row = s.now;
       double const n = std::max(1, s.microbatches);
       row.update = b.updates;
@@ -160,9 +162,9 @@ class diagnostics : public probe {
     double aa = 0, bb = 0, ab = 0;
 
     /// Null: zeros.
-    void add(std::size_t scalar, long long n, std::byte const* a, std::byte const* a_zero, std::byte const* b,
+    void add(element type, long long n, std::byte const* a, std::byte const* a_zero, std::byte const* b,
              std::byte const* b_zero) {
-      if (scalar == sizeof(float))
+      if (type == element::float32)
         typed<float>(n, a, a_zero, b, b_zero);
       else
         typed<double>(n, a, a_zero, b, b_zero);

@@ -36,8 +36,10 @@ class evaluator {
     check_sizes(t_, samples_, 4, ".evaluation_samples");
     std::size_t arriving = 0;
     for (auto const& s : t_.stages) {
-      weights_.push_back(plan_.add("weights for evaluation", category::evaluation, 0, 0, bytes(s.weight_elements)));
-      buffers_.push_back(plan_.add("statistics for evaluation", category::evaluation, 0, 0, bytes(s.buffer_elements)));
+      weights_.push_back(plan_.add("weights for evaluation", category::evaluation, 0, 0, weight_bytes(s.weight_elements),
+                                   t_.types.weights));
+      buffers_.push_back(plan_.add("statistics for evaluation", category::evaluation, 0, 0,
+                                   statistics_bytes(s.buffer_elements), t_.types.statistics));
       std::size_t own = 0, leaving = 0;
       for (auto const& x : s.tensors) {
         if (is_own(x, &s == &t_.stages.front())) own += padded(tensor_bytes(x));
@@ -57,7 +59,7 @@ class evaluator {
     if (!t_.device.host_memory) {
       std::size_t input = 0;
       for (auto const& w : t_.stages.front().wire_in)
-        input = std::max(input, bytes(static_cast<long long>(w.extent.size()) * samples_));
+        input = std::max(input, bytes_of(t_.types.activations, static_cast<long long>(w.extent.size()) * samples_));
       host_.resize(std::max(input, plan_[targets_].bytes) + alignment);
     }
   }
@@ -70,9 +72,9 @@ class evaluator {
   /// trained. Called by the stage's worker.
   void copy(bound_stage& b, int state = -1) {
     auto const s = static_cast<std::size_t>(b.number);
-    t_.device.copy(b.device, at(weights_[s]), b.w, bytes(b.table->weight_elements));
-    if (state >= 0) t_.device.copy(b.device, at(weights_[s]), b.states[state], bytes(b.table->trained_elements));
-    t_.device.copy(b.device, at(buffers_[s]), b.buffers, bytes(b.table->buffer_elements));
+    t_.device.copy(b.device, at(weights_[s]), b.w, weight_bytes(b.table->weight_elements));
+    if (state >= 0) t_.device.copy(b.device, at(weights_[s]), b.states[state], weight_bytes(b.table->trained_elements));
+    t_.device.copy(b.device, at(buffers_[s]), b.buffers, statistics_bytes(b.table->buffer_elements));
     t_.device.synchronise(b.device);
   }
 
@@ -80,7 +82,8 @@ class evaluator {
   std::span<std::byte> copies(int stage, bool statistics) const {
     table::stage_table const& t = t_.stages[static_cast<std::size_t>(stage)];
     auto const& of = statistics ? buffers_ : weights_;
-    return {at(of[static_cast<std::size_t>(stage)]), bytes(statistics ? t.buffer_elements : t.weight_elements)};
+    return {at(of[static_cast<std::size_t>(stage)]),
+            statistics ? statistics_bytes(t.buffer_elements) : weight_bytes(t.weight_elements)};
   }
 
   /// A part of a stage's weights, or statistics, as they were copied: to host memory.
@@ -119,12 +122,11 @@ class evaluator {
   std::string const& misfit() const { return misfit_; }
 
  private:
-  std::size_t bytes(long long elements) const { return static_cast<std::size_t>(elements) * t_.scalar_bytes; }
-  std::size_t tensor_bytes(table::tensor const& x) const {
-    return static_cast<std::size_t>(x.bytes(samples_, static_cast<int>(t_.scalar_bytes)));
-  }
+  std::size_t weight_bytes(long long n) const { return bytes_of(t_.types.weights, n); }
+  std::size_t statistics_bytes(long long n) const { return bytes_of(t_.types.statistics, n); }
+  std::size_t tensor_bytes(table::tensor const& x) const { return x.bytes(samples_); }
   static bool is_leaving(table::tensor const& x) { return !x.backward && x.where == table::place::wire_out; }
-  /// Neither its predecessor's nor its successor's; the first stage's input is its own. Wires are quantised without error
+  /// Neither its predecessor's nor its successor's; the first stage's input is its own. Wires are coded without error
   /// feedback.
   static bool is_own(table::tensor const& x, bool first) {
     return !x.backward && x.where != table::place::error && !is_leaving(x) && (first || x.where != table::place::wire_in);
@@ -159,8 +161,8 @@ class evaluator {
           void* const x = tensor[loaded < 0 ? e : static_cast<std::size_t>(loaded)];
           auto const count = t.tensors[e].count(n, lengths_);
           source.inputs(source.self, first, n, static_cast<int>(e), lengths_, t_.device.host_memory ? x : host_.data());
-          if (!t_.device.host_memory) bring(x, bytes(count));
-          if (loaded >= 0) t_.device.narrow(device_.get(), static_cast<std::size_t>(count), x, tensor[e]);
+          if (!t_.device.host_memory) bring(x, bytes_of(t_.types.activations, count));
+          if (loaded >= 0) tensor_moves{t_, device_.get(), n, lengths_}.encode(t.tensors[e], {x, nullptr, tensor[e]});
           in.push_back(tensor[e]);
         }
       }
@@ -187,7 +189,7 @@ class evaluator {
     auto const of = [&](int id) { return id < 0 ? nullptr : tensor[static_cast<std::size_t>(id)]; };
     for (table::step const& p : t.forward) {
       if (p.what != table::step::kind::layer) {
-        move(t_, device_.get(), t, p, n, lengths_, of(p.x), of(p.other), of(p.y));
+        tensor_moves{t_, device_.get(), n, lengths_}.run(t, p, {of(p.x), of(p.other), of(p.y)});
         continue;
       }
       table::layer_row const& l = t.layers[static_cast<std::size_t>(p.layer)];
@@ -210,16 +212,16 @@ class evaluator {
       for (int i = 0; i < l.parameters; ++i)
         c.w[i] = weights_of(s, t.parameters[static_cast<std::size_t>(l.first_parameter + i)]);
       for (int i = 0; i < l.buffers; ++i)
-        c.buffers[i] = at(buffers_[s]) + bytes(t.buffers[static_cast<std::size_t>(l.first_buffer + i)].offset);
+        c.buffers[i] = at(buffers_[s]) + statistics_bytes(t.buffers[static_cast<std::size_t>(l.first_buffer + i)].offset);
       l.call.forward(c);
     }
   }
 
   /// Tied parameters are their home's, which has made the same number of updates.
   std::byte* weights_of(std::size_t s, table::parameter_row const& p) const {
-    if (p.home_stage < 0) return at(weights_[s]) + bytes(p.offset);
+    if (p.home_stage < 0) return at(weights_[s]) + weight_bytes(p.offset);
     auto const home = static_cast<std::size_t>(p.home_stage);
-    return at(weights_[home]) + bytes(t_.stages[home].parameters[static_cast<std::size_t>(p.home)].offset);
+    return at(weights_[home]) + weight_bytes(t_.stages[home].parameters[static_cast<std::size_t>(p.home)].offset);
   }
 
   static long long number(table::evaluation_source const& source, long long i) {

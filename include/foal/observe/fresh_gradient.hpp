@@ -25,7 +25,7 @@ class fresh_gradient {
   /// Takes a stage's weights as they are.
   void set(bound_stage const& b) {
     bound_stage const& mine = memory_.stages()[static_cast<std::size_t>(b.number)];
-    t_.device.copy(mine.device, mine.w, b.w, static_cast<std::size_t>(b.table->weight_elements) * t_.scalar_bytes);
+    t_.device.copy(mine.device, mine.w, b.w, bytes_of(t_.types.weights, b.table->weight_elements));
   }
 
   /// Sums the gradients of minibatch `number` of the run at the weights that were set; of(stage) is the sum.
@@ -33,8 +33,7 @@ class fresh_gradient {
     memory_.reset_phase(t_.phases.front());
     stage_ops const ops(t_, v_, source, memory_.host_targets());
     auto& stages = memory_.stages();
-    for (bound_stage& b : stages)
-      t_.device.zero(b.device, b.g, static_cast<std::size_t>(b.table->gradient_elements) * t_.scalar_bytes);
+    for (bound_stage& b : stages) t_.device.zero(b.device, b.g, bytes_of(t_.types.gradients, b.table->gradient_elements));
     for (int j = 0; j < v_.microbatches; ++j) {
       position const p{static_cast<std::uint32_t>(j), number * v_.microbatches + j};
       for (bound_stage& b : stages) ops.forward(b, p);

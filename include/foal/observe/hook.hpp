@@ -17,7 +17,7 @@ class hook_probe : public probe {
       long long most = 0;
       for (bound_stage const& b : stages)
         if (b.worker == w) most = std::max(most, b.table->trained_elements);
-      gradient_.push_back(memory_.add("mean gradient for the hook", -1, most));
+      gradient_.push_back(memory_.add("mean gradient for the hook", -1, tables.types.gradients, most));
     }
     memory_.allocate();
   }

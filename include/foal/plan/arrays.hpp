@@ -10,7 +10,7 @@
 namespace foal::executor {
 
 /// What an array of a unit is for. activation, rebuilt: wires into the unit, from F and from R of the stage before;
-/// gradient: the wire back into it; saved: from F (or R) to B or W; error: what quantised wires have lost; tied: of what it
+/// gradient: the wire back into it; saved: from F (or R) to B or W; error: what coded wires have lost; tied: of what it
 /// lends.
 enum class array_purpose : std::uint8_t {
   weights,
@@ -75,6 +75,7 @@ struct array {
   std::size_t bytes = 0;  ///< of one slot
   int slots = 0;          ///< 0: no ring, all of it counts at any time. Rings may have more slots with more workers
   slot_end filled{}, read{};
+  element type = element::bytes;
 };
 
 namespace detail {
@@ -87,14 +88,14 @@ inline void add_whole(std::vector<array>& to, run_plan const& plan, table::run_t
   int const unit = static_cast<int>(s);
   table::stage_table const& stage = t.stages[s];
   auto const add = [&](array_purpose what, int entry, std::size_t number, std::size_t bytes) {
-    if (bytes > 0) to.push_back({{unit, what, entry}, own(number), bytes, 0, {}, {}});
+    if (bytes > 0) to.push_back({{unit, what, entry}, own(number), bytes, 0, {}, {}, plan.memory()[number].type});
   };
   bool const trains = !t.phases.back().inference;
-  add(array_purpose::weights, 0, p.w, plan.bytes(stage.weight_elements));
-  add(array_purpose::gradients, 0, p.g, trains ? plan.bytes(stage.gradient_elements) : 0);
-  add(array_purpose::statistics, 0, p.buffers, plan.bytes(stage.buffer_elements));
+  add(array_purpose::weights, 0, p.w, bytes_of(t.types.weights, stage.weight_elements));
+  add(array_purpose::gradients, 0, p.g, trains ? bytes_of(t.types.gradients, stage.gradient_elements) : 0);
+  add(array_purpose::statistics, 0, p.buffers, bytes_of(t.types.statistics, stage.buffer_elements));
   for (int k = 0; trains && k < t.policies.optimizer_states; ++k)
-    add(array_purpose::optimizer_state, k, p.states[k], plan.bytes(stage.state_elements[k]));
+    add(array_purpose::optimizer_state, k, p.states[k], bytes_of(t.types.optimizer, stage.state_elements[k]));
   for (int k = 0; p.has_delay_states && k < t.policies.delay_states; ++k)
     add(array_purpose::delay_state, k, p.delay_states[k], plan.delay_state_bytes(s));
   add(array_purpose::old_weights, 0, p.history, plan.memory()[p.history].bytes);
@@ -122,15 +123,21 @@ inline void add_rings(std::vector<array>& to, run_plan const& plan, table::run_t
     bool const kept = x.last != until::forward;
     op const last = kept && !once ? op::end : f.head == unit ? op::rebuild : op::forward;
     std::size_t const bytes = plan.wire_bytes(x);
-    to.push_back(
-        {{unit, array_purpose::activation, entry}, p.wires[e], bytes, p.wire_slots[e], {op::forward, below}, {last, unit}});
+    to.push_back({{unit, array_purpose::activation, entry},
+                  p.wires[e],
+                  bytes,
+                  p.wire_slots[e],
+                  {op::forward, below},
+                  {last, unit},
+                  stored_as(t, x)});
     if (p.again_slots[e] > 0)
       to.push_back({{unit, array_purpose::rebuilt, entry},
                     p.again[e],
                     bytes,
                     p.again_slots[e],
                     {op::rebuild, below},
-                    {kept ? op::end : op::rebuild, unit}});
+                    {kept ? op::end : op::rebuild, unit},
+                    stored_as(t, x)});
   }
   bool const last = s + 1 == t.stages.size();
   for (std::size_t e = 0; e < p.gradients.size(); ++e) {
@@ -143,7 +150,8 @@ inline void add_rings(std::vector<array>& to, run_plan const& plan, table::run_t
                   last ? plan.tensor_bytes(*loss) : plan.wire_bytes(*above),
                   p.gradient_slots[e],
                   last ? slot_end{op::forward, unit} : slot_end{op::backward, unit + 1},
-                  {needed == until::W ? op::end : op::backward, unit}});
+                  {needed == until::W ? op::end : op::backward, unit},
+                  last ? stored_as(t, *loss) : stored_as(t, *above)});
   }
   for (std::size_t x = 0; x < stage.tensors.size(); ++x) {
     table::tensor const& y = stage.tensors[x];
@@ -153,7 +161,8 @@ inline void add_rings(std::vector<array>& to, run_plan const& plan, table::run_t
                   plan.tensor_bytes(y),
                   plan.kept_slots(s, y),
                   {f.head >= 0 ? op::rebuild : op::forward, unit},
-                  {y.last == until::W ? op::end : op::backward, unit}});
+                  {y.last == until::W ? op::end : op::backward, unit},
+                  stored_as(t, y)});
   }
 }
 

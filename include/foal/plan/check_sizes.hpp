@@ -20,18 +20,17 @@ inline void check_sizes(table::run_tables const& t, int samples, long long slots
   constexpr std::uint64_t most_bytes = std::uint64_t{1} << 62U;
   auto const m = static_cast<std::uint64_t>(samples);
   std::uint64_t bytes = 0;
-  auto const check = [&](shape const& s, long long one) {
+  auto const check = [&](shape const& s, std::uint64_t one) {
     // A ragged microbatch is computed with as one sample that has all positions.
     std::uint64_t const rows = saturating_product(m, static_cast<std::uint64_t>(s.axis > 0 ? s.size() : s.positions()));
     require(rows <= most, "cannot compute on ", samples, " samples at a time, because their arrays of ", s.extent[0], " x ",
             s.extent[1], " x ", s.extent[2], " elements would have ", rows, s.axis > 0 ? " elements" : " rows",
             " where at most ", most, " are expected; make ", setting, " smaller");
-    bytes = std::min(most_bytes, bytes + std::min(most_bytes, static_cast<std::uint64_t>(one)));
+    bytes = std::min(most_bytes, bytes + std::min(most_bytes, one));
   };
   for (table::stage_table const& s : t.stages) {
-    auto const scalar = static_cast<int>(t.scalar_bytes);
-    for (table::tensor const& x : s.tensors) check(x.sample, x.bytes(samples, scalar));
-    for (table::wire_entry const& e : s.wire_in) check(e.extent, e.bytes(samples, scalar));
+    for (table::tensor const& x : s.tensors) check(x.sample, x.bytes(samples));
+    for (table::wire_entry const& e : s.wire_in) check(e.extent, e.bytes(samples));
     check(s.output, 0);
   }
   require(saturating_product(bytes, static_cast<std::uint64_t>(slots)) < most_bytes, "cannot plan the memory of ", samples,

@@ -18,21 +18,32 @@ inline int lent_slots(table::run_tables const& t, std::size_t home) {
 
 namespace detail {
 
-inline std::size_t bytes_of(table::run_tables const& t, table::parameter_row const& p) {
-  return static_cast<std::size_t>(p.size) * t.scalar_bytes;
-}
-inline std::size_t slot_bytes(table::run_tables const& t, table::parameter_row const& p) { return padded(bytes_of(t, p)); }
+inline std::size_t slot_bytes(element type, table::parameter_row const& p) { return padded(bytes_of(type, p.size)); }
+
 }  // namespace detail
+
+/// Bytes of all rings of a home stage.
+inline std::size_t lent_bytes(table::run_tables const& t, std::size_t home) {
+  std::size_t sum = 0;
+  for (table::loan const& l : t.stages[home].loans) {
+    table::parameter_row const& p = t.stages[home].parameters[static_cast<std::size_t>(l.parameter)];
+    sum += detail::slot_bytes(t.types.weights, p) + detail::slot_bytes(t.types.gradients, p);
+  }
+  return sum * static_cast<std::size_t>(lent_slots(t, home));
+}
 
 /// Plans the rings of a home stage: for each loan its versions, then its gradients. Gives their numbers in the plan.
 inline std::vector<std::size_t> plan_lent(table::run_tables const& t, memory_plan& plan, std::size_t home, int worker) {
   std::vector<std::size_t> numbers;
   table::stage_table const& table = t.stages[home];
   for (table::loan const& l : table.loans) {
-    std::size_t const one = detail::slot_bytes(t, table.parameters[static_cast<std::size_t>(l.parameter)]);
-    for (char const* what : {"tied weights on their way", "gradients of tied weights on their way"})
+    auto const add = [&](char const* what, element type) {
+      std::size_t const one = detail::slot_bytes(type, table.parameters[static_cast<std::size_t>(l.parameter)]);
       numbers.push_back(plan.add(what, category::wires, worker, static_cast<int>(home),
-                                 one * static_cast<std::size_t>(lent_slots(t, home))));
+                                 one * static_cast<std::size_t>(lent_slots(t, home)), type));
+    };
+    add("tied weights on their way", t.types.weights);
+    add("gradients of tied weights on their way", t.types.gradients);
   }
   return numbers;
 }

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include <foal/plan/check_sizes.hpp>
+#include <foal/plan/forms.hpp>
 #include <foal/plan/inputs.hpp>
 #include <foal/plan/lent.hpp>
 #include <foal/plan/shared_wires.hpp>
@@ -30,7 +31,7 @@ struct stage_plan {
   std::vector<std::size_t> kept;       ///< by tensor number, only for place::kept
   std::vector<std::size_t> error;      ///< the same for place::error
   std::vector<std::size_t> lent;       ///< by loan: versions and gradients, in this order
-  std::vector<std::size_t> scratch;    ///< offsets within the worker's scratch, by tensor number
+  std::vector<std::size_t> temporary;  ///< offsets within the worker's temporaries, by tensor number
   std::vector<std::size_t> transient;  ///< the same of what F keeps, or R sends on, for nobody
 };
 
@@ -67,20 +68,17 @@ class run_plan {
   bool lengths_differ() const { return longest_of(tables_) != lengths_of_axes{}; }
   /// Of one array of a delay policy that has arrays.
   std::size_t delay_state_bytes(std::size_t s) const {
-    return bytes(stage_[s].delay_packed ? tables_.stages[s].backward_elements : tables_.stages[s].trained_elements);
+    return bytes_of(tables_.types.delay,
+                    stage_[s].delay_packed ? tables_.stages[s].backward_elements : tables_.stages[s].trained_elements);
   }
-  std::size_t bytes(long long elements) const { return static_cast<std::size_t>(elements) * tables_.scalar_bytes; }
-  std::size_t tensor_bytes(table::tensor const& x) const {
-    return static_cast<std::size_t>(x.bytes(values_.microbatch_size, static_cast<int>(tables_.scalar_bytes)));
-  }
-  std::size_t wire_bytes(table::wire_entry const& e) const {
-    return static_cast<std::size_t>(e.bytes(values_.microbatch_size, static_cast<int>(tables_.scalar_bytes)));
-  }
+  std::size_t weight_bytes(long long elements) const { return bytes_of(tables_.types.weights, elements); }
+  std::size_t tensor_bytes(table::tensor const& x) const { return x.bytes(values_.microbatch_size); }
+  std::size_t wire_bytes(table::wire_entry const& e) const { return e.bytes(values_.microbatch_size); }
   std::size_t input_bytes() const { return largest_input() * static_cast<std::size_t>(values_.microbatch_size); }
   std::size_t largest_input() const {  // of one sample
     int most = 0;
     for (table::wire_entry const& e : tables_.stages.front().wire_in) most = std::max(most, e.extent.size());
-    return bytes(most);
+    return bytes_of(tables_.types.activations, most);
   }
   std::size_t target_bytes() const {
     return static_cast<std::size_t>(tables_.loss.targets_per_sample) * tables_.loss.target_bytes *
@@ -125,33 +123,34 @@ class run_plan {
       }
       int const worker = worker_of_stage(s), number = static_cast<int>(s);
       auto const i = static_cast<std::size_t>(worker);
-      auto const add = [&](char const* what, category c, std::size_t n) { return plan_.add(what, c, worker, number, n); };
+      auto const add = [&](char const* what, category c, element type, long long n) {
+        return plan_.add(what, c, worker, number, bytes_of(type, n), type);
+      };
+      table::element_types const& types = tables_.types;
 
-      p.w = add("weights", category::weights, bytes(t.weight_elements));
+      p.w = add("weights", category::weights, types.weights, t.weight_elements);
       bool const trains = !tables_.phases.back().inference;
-      p.g = add("gradients", category::gradients, trains ? bytes(t.gradient_elements) : 0);
-      p.buffers = add("statistics", category::statistics, bytes(t.buffer_elements));
+      p.g = add("gradients", category::gradients, types.gradients, trains ? t.gradient_elements : 0);
+      p.buffers = add("statistics", category::statistics, types.statistics, t.buffer_elements);
       for (int k = 0; trains && k < tables_.policies.optimizer_states; ++k)
-        p.states[k] = add("optimizer state", category::optimizer, bytes(t.state_elements[k]));
+        p.states[k] = add("optimizer state", category::optimizer, types.optimizer, t.state_elements[k]);
 
       auto const& last = tables_.phases.back().facts.stage[s];
       bool const again = last.head >= 0;
       bool const packed = !tables_.policies.delay_on_all && !again;  // R reads every parameter
-      bool const lags = last.tau_fwd > last.tau_bkwd;
       p.delay_packed = packed;
-      p.delay_acts = lags || (tables_.compensates && !tables_.policies.delay_needs_lag);
+      p.delay_acts = delay_acts(tables_, s);
       p.has_delay_states = tables_.policies.delay_states > 0 && p.delay_acts && delay_state_bytes(s) > 0;
       for (int k = 0; k < tables_.policies.delay_states; ++k)
-        p.delay_states[k] = add("delay state", category::delta, p.has_delay_states ? delay_state_bytes(s) : 0);
-      bool const changes_weights = p.delay_acts && !tables_.phases.back().reads.one_version;
-      if (changes_weights && tables_.policies.backward_weight != nullptr)
-        extrapolated[i] = std::max(extrapolated[i], bytes(t.backward_elements));
-      if (changes_weights &&
-          (tables_.policies.forward_weight != nullptr || (again && tables_.policies.backward_weight != nullptr)))
-        predicted[i] = std::max(predicted[i], bytes(t.weight_elements));
+        p.delay_states[k] = plan_.add("delay state", category::delta, worker, number,
+                                      p.has_delay_states ? delay_state_bytes(s) : 0, types.delay);
+      for (table::form const& f : forms_of(tables_, s)) {
+        std::size_t& room = (f.what == table::form::kind::predicted ? predicted : extrapolated)[i];
+        room = std::max(room, f.bytes());
+      }
 
       bool const then = tables_.policies.microbatch_gradient != nullptr;  // it reads every weight that F has read
-      if (then) microbatch[i] = std::max(microbatch[i], bytes(t.gradient_elements));
+      if (then) microbatch[i] = std::max(microbatch[i], bytes_of(types.gradients, t.gradient_elements));
       // Of B's old versions only what it reads is kept; F and R read everything.
       p.history_packed = !then;
       p.history_slots = over_phases([&](table::phase_table const& ph) {
@@ -159,9 +158,8 @@ class run_plan {
         p.history_packed = p.history_packed && !kept.forward && !kept.recompute;
         return kept.copies_of(then);
       });
-      p.history =
-          add("old weight versions", category::stash,
-              static_cast<std::size_t>(p.history_slots) * bytes(p.history_packed ? t.backward_elements : t.weight_elements));
+      p.history = add("old weight versions", category::stash, types.weights,
+                      p.history_slots * (p.history_packed ? t.backward_elements : t.weight_elements));
 
       plan_wires(s, p);
       if (s + 1 == stage_.size()) plan_loss(s, p, worker);
@@ -169,20 +167,24 @@ class run_plan {
       p.lent = plan_lent(tables_, plan_, s, worker);
       if (s + 1 == stage_.size()) {
         int const slots = tables_.device.host_memory ? target_slots(tables_, values_) : 1;
-        p.targets = add("targets", category::wires, target_bytes() * static_cast<std::size_t>(slots));
+        p.targets = plan_.add("targets", category::wires, worker, number, target_bytes() * static_cast<std::size_t>(slots));
       }
-      if (s == 0) p.staging = add("one input sample", category::workspace, largest_input());
-      temporary[i] = std::max(temporary[i], add_transient(s, pack_scratch(t, p.scratch)));
+      if (s == 0)
+        p.staging = plan_.add("one input sample", category::temporaries, worker, number, largest_input(), types.activations);
+      temporary[i] = std::max(temporary[i], add_transient(s, pack_temporaries(t, p.temporary)));
       if (trains) temporary[i] = std::max(temporary[i], update_bytes(tables_, t));
     }
     for (int w = 0; w < values_.workers; ++w) {
       auto const i = static_cast<std::size_t>(w);
-      temporary_.push_back(plan_.add("temporaries of ops", category::workspace, w, -1, temporary[i]));
-      workspace_.push_back(plan_.add("library workspace", category::workspace, w, -1, tables_.device.workspace_bytes));
-      predicted_.push_back(plan_.add("weights predicted for F", category::scratch, w, -1, predicted[i]));
-      microbatch_.push_back(plan_.add("gradient of a microbatch", category::gradients, w, -1, microbatch[i]));
+      temporary_.push_back(plan_.add("temporaries of ops", category::temporaries, w, -1, temporary[i]));
+      workspace_.push_back(plan_.add("library workspace", category::temporaries, w, -1, tables_.device.workspace_bytes));
+      predicted_.push_back(
+          plan_.add(name(table::form::kind::predicted), category::forms, w, -1, predicted[i], tables_.types.weights));
+      microbatch_.push_back(
+          plan_.add("gradient of a microbatch", category::gradients, w, -1, microbatch[i], tables_.types.gradients));
       wires_.push_back(plan_.add("wires within the worker", category::wires, w, -1, shared_.place(w)));
-      extrapolated_.push_back(plan_.add("weights extrapolated for B", category::scratch, w, -1, extrapolated[i]));
+      extrapolated_.push_back(
+          plan_.add(name(table::form::kind::extrapolated), category::forms, w, -1, extrapolated[i], tables_.types.weights));
     }
   }
 
@@ -219,7 +221,7 @@ class run_plan {
       char const* const what = e.entry == 0 ? "activations from the stage before" : "skip from the stage before";
       p.wires.push_back(!first && !kept && saved == 0 && within(s, slots)
                             ? share(worker, {op_kind::F, number - 1}, {op_kind::F, number}, one)
-                            : plan_ring(what, worker, s, one, slots, std::min(saved, slots)));
+                            : plan_ring(what, worker, s, {one, slots, std::min(saved, slots), stored_as(tables_, e)}));
       p.wire_slots.push_back(slots);
       int const again = over_phases([&](table::phase_table const& ph) {
         auto const& f = ph.facts.stage[s];
@@ -230,9 +232,10 @@ class run_plan {
       })
                                : 0;
       int const again_slots = again > 0 ? slots_until(e.last, again + slack(s)) : 0;
-      p.again.push_back(!kept && within(s, again_slots) ? share(worker, {op_kind::R, number - 1}, {op_kind::R, number}, one)
-                                                        : plan_ring("activations recomputed by the stage before", worker, s,
-                                                                    one, again_slots, std::min(rebuilt, again_slots)));
+      p.again.push_back(!kept && within(s, again_slots)
+                            ? share(worker, {op_kind::R, number - 1}, {op_kind::R, number}, one)
+                            : plan_ring("activations recomputed by the stage before", worker, s,
+                                        {one, again_slots, std::min(rebuilt, again_slots), stored_as(tables_, e)}));
       p.again_slots.push_back(again_slots);
       if (!first) plan_gradient(s, e);
     }
@@ -248,10 +251,10 @@ class run_plan {
                                        auto const& f = ph.facts.stage[s - 1];
                                        return e.gradient_last == until::W ? f.gradient_kept : f.gradient_transit;
                                      }));
-    stage_[s - 1].gradients.push_back(
-        e.gradient && e.gradient_last != until::W && within(s, back)
-            ? share(worker, {op_kind::B, number}, {op_kind::B, number - 1}, one)
-            : plan_ring("gradients from the stage after", worker, s - 1, e.gradient ? one : 0, back, 0));
+    stage_[s - 1].gradients.push_back(e.gradient && e.gradient_last != until::W && within(s, back)
+                                          ? share(worker, {op_kind::B, number}, {op_kind::B, number - 1}, one)
+                                          : plan_ring("gradients from the stage after", worker, s - 1,
+                                                      {e.gradient ? one : 0, back, 0, stored_as(tables_, e)}));
     stage_[s - 1].gradient_slots.push_back(back);
   }
 
@@ -264,9 +267,10 @@ class run_plan {
                                     auto const& f = ph.facts.stage[s];
                                     return loss.last == until::W ? f.gradient_kept : f.gradient_transit;
                                   }));
-    p.gradients.push_back(loss.last != until::W && slots == 1
-                              ? share(worker, {op_kind::F, number}, {op_kind::B, number}, tensor_bytes(loss))
-                              : plan_ring("gradient of the loss", worker, s, tensor_bytes(loss), slots, 0));
+    p.gradients.push_back(
+        loss.last != until::W && slots == 1
+            ? share(worker, {op_kind::F, number}, {op_kind::B, number}, tensor_bytes(loss))
+            : plan_ring("gradient of the loss", worker, s, {tensor_bytes(loss), slots, 0, stored_as(tables_, loss)}));
     p.gradient_slots.push_back(slots);
   }
 
@@ -277,10 +281,18 @@ class run_plan {
   }
 
   /// A ring whose first `saved` slots count as saved activations and the rest as wires; one piece of memory.
-  wire_place plan_ring(char const* what, int worker, std::size_t stage, std::size_t one, int slots, int saved) {
+  struct ring_size {
+    std::size_t one = 0;
+    int slots = 0, saved = 0;
+    element type = element::bytes;
+  };
+  wire_place plan_ring(char const* what, int worker, std::size_t stage, ring_size const& r) {
     int const number = static_cast<int>(stage);
-    std::size_t const id = plan_.add(what, category::saved, worker, number, static_cast<std::size_t>(saved) * padded(one));
-    plan_.add(what, category::wires, worker, number, static_cast<std::size_t>(slots - saved) * padded(one));
+    auto const add = [&](category c, int slots) {
+      return plan_.add(what, c, worker, number, static_cast<std::size_t>(slots) * padded(r.one), r.type);
+    };
+    std::size_t const id = add(category::saved, r.saved);
+    add(category::wires, r.slots - r.saved);
     return {id, false, 0};
   }
 
@@ -290,15 +302,17 @@ class run_plan {
     p.error.assign(t.tensors.size(), 0);
     for (std::size_t x = 0; x < t.tensors.size(); ++x) {
       if (t.tensors[x].where == table::place::error)
-        p.error[x] = plan_.add(t.tensors[x].backward ? "errors of gradients sent" : "errors of activations sent",
-                               category::feedback, worker, static_cast<int>(s), tensor_bytes(t.tensors[x]));
+        p.error[x] =
+            plan_.add(t.tensors[x].backward ? "errors of gradients sent" : "errors of activations sent", category::feedback,
+                      worker, static_cast<int>(s), tensor_bytes(t.tensors[x]), t.tensors[x].type);
       if (t.tensors[x].where != table::place::kept) continue;
       p.kept[x] = plan_.add("saved activations", category::saved, worker, static_cast<int>(s),
-                            padded(tensor_bytes(t.tensors[x])) * static_cast<std::size_t>(kept_slots(s, t.tensors[x])));
+                            padded(tensor_bytes(t.tensors[x])) * static_cast<std::size_t>(kept_slots(s, t.tensors[x])),
+                            stored_as(tables_, t.tensors[x]));
     }
   }
-  /// Scratch tensors of F, B and W share a region: a worker runs one op at a time.
-  std::size_t pack_scratch(table::stage_table const& t, std::vector<std::size_t>& place) const {
+  /// Temporary tensors of F, B and W share a region: a worker runs one op at a time.
+  std::size_t pack_temporaries(table::stage_table const& t, std::vector<std::size_t>& place) const {
     place.assign(t.tensors.size(), 0);
     std::size_t region = 0;
     for (int op : {0, 1, 2}) {
@@ -306,7 +320,7 @@ class run_plan {
       std::vector<std::size_t> which, offset;
       for (std::size_t x = 0; x < t.tensors.size(); ++x) {
         table::tensor const& y = t.tensors[x];
-        if (y.where != table::place::scratch || y.first_step < 0) continue;
+        if (y.where != table::place::temporary || y.first_step < 0) continue;
         if (op != (y.weight ? 2 : y.backward ? 1 : 0)) continue;
         buffers.push_back({tensor_bytes(y), y.first_step, y.last_step});
         which.push_back(x);

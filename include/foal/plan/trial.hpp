@@ -12,17 +12,17 @@ namespace foal::executor {
 /// own memory, where each op costs a call, more.
 inline std::size_t trial_block(table::run_tables const& t) { return t.device.host_memory ? 256 : std::size_t{1} << 16U; }
 
-/// Arrays that an update writes: weights, gradient and all states.
-inline std::size_t trial_arrays(table::run_tables const& t) {
-  return 2 + static_cast<std::size_t>(t.policies.optimizer_states + t.policies.delay_states);
+/// Bytes of copies of so many elements of what an update writes: weights, gradient and the delay policy's states.
+inline std::size_t copied_bytes(table::run_tables const& t, long long n) {
+  return padded(bytes_of(t.types.weights, n)) + padded(bytes_of(t.types.gradients, n)) +
+         padded(bytes_of(t.types.delay, n)) * static_cast<std::size_t>(t.policies.delay_states);
 }
 
 /// Copies of a parameter that is updated as a whole, of its gradient and of all its states.
 inline std::size_t copies_of(table::run_tables const& t, table::parameter_row const& p) {
-  std::size_t bytes =
-      padded(static_cast<std::size_t>(p.size) * t.scalar_bytes) * (2 + static_cast<std::size_t>(t.policies.delay_states));
+  std::size_t bytes = copied_bytes(t, p.size);
   for (int k = 0; k < t.policies.optimizer[p.optimizer].states; ++k)
-    bytes += padded(static_cast<std::size_t>(p.state_size[k]) * t.scalar_bytes);
+    bytes += padded(bytes_of(t.types.optimizer, p.state_size[k]));
   return bytes;
 }
 
@@ -37,7 +37,9 @@ inline std::size_t update_bytes(table::run_tables const& t, table::stage_table c
     else
       block = std::max(block, static_cast<std::size_t>(p.size));
   }
-  return std::max(whole, padded(std::min(block, trial_block(t)) * t.scalar_bytes) * trial_arrays(t));
+  auto const n = static_cast<long long>(std::min(block, trial_block(t)));
+  return std::max(whole, copied_bytes(t, n) +
+                             padded(bytes_of(t.types.optimizer, n)) * static_cast<std::size_t>(t.policies.optimizer_states));
 }
 
 }  // namespace foal::executor

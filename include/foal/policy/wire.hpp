@@ -1,7 +1,9 @@
-// How activations and their gradients travel between stages: as they are stored, or in a quarter of the bytes.
+// How activations and their gradients travel between stages: as they are stored, as 8-bit integers, or in the code of any
+// codec.
 #pragma once
 
 #include <foal/core/role.hpp>
+#include <foal/policy/codec/int8.hpp>
 
 namespace foal::wire {
 
@@ -9,7 +11,26 @@ namespace foal::wire {
 struct exact {
   using role = foal::role::wire;
   static constexpr char const* name = "exact";
-  static constexpr bool converts = false;
+  using codec_type = codec::none;
+};
+
+/// Activations and their gradients go from stage to stage in the code of a codec (policy/codec/concept.hpp), every stage's,
+/// as wire::int8 sends them; with error feedback if the codec takes it.
+template <class Codec>
+struct coded {
+  using role = foal::role::wire;
+  static constexpr char const* name = "coded";
+  using codec_type = Codec;
+  Codec codec{};
+  bool feedback_forward = false;
+  bool feedback_backward = false;
+
+  template <class F>
+  constexpr void numbers(F&& f) const {
+    f("codec", codec);
+    f("feedback_forward", feedback_forward);
+    f("feedback_backward", feedback_backward);
+  }
 };
 
 /// Activations and their gradients go from stage to stage as 8-bit integers with a scale of 4 bytes for each row: a sample,
@@ -37,13 +58,13 @@ struct exact {
 /// Exact stay: token numbers and lengths (entries of one channel without a gradient, if they are no images), rows of fewer
 /// than 4 values, a model's input, the gradient of the loss, and tied weights with their gradients.
 ///
-/// For float on foal::device::host. Needs scratch in float of one op per worker ("temporaries of ops"), and for feedback a
+/// For float on foal::device::host. Needs temporaries in float of one op per worker, and for feedback a
 /// float for each value of one message of every wire ("feedback" in the facts). With accumulate::thick, weight gradients are
 /// taken microbatch by microbatch.
 struct int8 {
   using role = foal::role::wire;
   static constexpr char const* name = "int8";
-  static constexpr bool converts = true;
+  using codec_type = codec::int8;
   bool feedback_forward = false;
   bool feedback_backward = false;
 

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include <foal/core/category.hpp>
 #include <foal/report/json.hpp>
 #include <foal/report/number.hpp>
 #include <foal/report/table.hpp>
@@ -16,38 +17,21 @@ namespace foal::report {
 
 /// Bytes of all workers' arenas by what they are for. A category of its own for everything that a method adds.
 struct byte_facts {
-  long long weights = 0, gradients = 0, optimizer = 0;
-  long long delta = 0;        ///< T2's running mean of weight differences
-  long long stash = 0;        ///< old weight versions
-  long long scratch = 0;      ///< temporary space of layers and libraries, extrapolated weights
-  long long saved = 0;        ///< activations kept for the backward pass
-  long long wires = 0;        ///< between stages
-  long long feedback = 0;     ///< what quantised wires have lost and will send
-  long long evaluation = 0;   ///< copies of weights for evaluation
-  long long diagnostics = 0;  ///< copies that hooks and diagnostics look at
-  long long data = 0;         ///< microbatches being loaded
-  long long other = 0;
+  std::array<long long, static_cast<std::size_t>(categories)> of{};
+
+  constexpr long long& operator[](category c) { return of[static_cast<std::size_t>(c)]; }
+  constexpr long long operator[](category c) const { return of[static_cast<std::size_t>(c)]; }
 
   /// Names and values, in the order in which every table shows them.
-  constexpr std::array<std::pair<char const*, long long>, 13> entries() const {
-    return {{{"weights", weights},
-             {"gradients", gradients},
-             {"optimizer", optimizer},
-             {"delta", delta},
-             {"stash", stash},
-             {"scratch", scratch},
-             {"saved", saved},
-             {"wires", wires},
-             {"feedback", feedback},
-             {"evaluation", evaluation},
-             {"diagnostics", diagnostics},
-             {"data", data},
-             {"other", other}}};
+  constexpr std::array<std::pair<char const*, long long>, static_cast<std::size_t>(categories)> entries() const {
+    std::array<std::pair<char const*, long long>, static_cast<std::size_t>(categories)> all{};
+    for (std::size_t i = 0; i < all.size(); ++i) all[i] = {name(static_cast<category>(i)), of[i]};
+    return all;
   }
 
   constexpr long long total() const {
     long long sum = 0;
-    for (auto const& entry : entries()) sum += entry.second;
+    for (long long const bytes : of) sum += bytes;
     return sum;
   }
 };

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include <foal/schedule/cells.hpp>
+#include <foal/schedule/flat_table.hpp>
 #include <foal/schedule/program.hpp>
 
 namespace foal::schedule {
@@ -28,16 +29,23 @@ struct input {
   constexpr bool operator==(input const&) const = default;
 };
 
+/// The op that is meant, without a slot.
+constexpr op op_of(input const& in) {
+  return {.kind = in.kind, .stage = in.stage, .microbatch = in.microbatch, .replica = in.replica, .segment = in.segment};
+}
+
 /// The rule of dependencies, with what it has to know of a program besides the op. Made once, asked for any number of ops.
 /// Needs a program that is well_formed(), and does not outlive what its view points to.
 class dependencies {
  public:
-  constexpr explicit dependencies(program_view v) : view_(v), cells_(v.size), heads_(segments_of(v)) {
+  constexpr dependencies() = default;
+  constexpr explicit dependencies(program_view v)
+      : view_(v), cells_(v.size), heads_(segments_of(v)), recomputes_(!heads_.empty()) {
     find_replicas();
     find_last_gradients();
   }
 
-  /// f(input) for everything that `o` waits for, own inputs first. Microbatches count as o's does.
+  /// f(input) for everything that `o` waits for. Microbatches count as o's does.
   ///
   /// F(s, m) waits for F(s-1, m). A backward (B or BW) of (s, m) waits for F(s, m), for R(s, m) where the stage is
   /// recomputed, and for the backward of (s+1, m). R(s, m) waits for F(s, m) and, inside a group of recomputed stages, for
@@ -46,61 +54,34 @@ class dependencies {
   /// every replica, and U for its G. Where the global norm clips, U waits for the gradients of every stage.
   template <class Each>
   constexpr void for_each_input(op const& o, Each&& f) const {
-    switch (o.kind) {
-      case op_kind::F:
-        if (o.segment > 0) f(of(op_kind::F, o, 0, edge::own, -1));
-        if (o.stage > 0) f(of(op_kind::F, o, -1, edge::activation));
-        return;
-      case op_kind::B:
-      case op_kind::BW:
-        f(of(op_kind::F, o, 0, edge::own));
-        if (recomputed(o.stage)) f(of(op_kind::R, o, 0, edge::own));
-        if (o.segment + 1 < cells_.segments) f(of(o.kind, o, 0, edge::own, 1));
-        if (o.stage + 1 < view_.size.stages) f(of(o.kind, o, 1, edge::gradient));
-        return;
-      case op_kind::R:
-        f(of(op_kind::F, o, 0, edge::own));
-        if (o.segment > 0) f(of(op_kind::R, o, 0, edge::own, -1));
-        if (continues_segment(heads_, o.stage)) f(of(op_kind::R, o, -1, edge::rebuilt));
-        return;
-      case op_kind::W:
-        f(of(op_kind::B, o, 0, edge::own));
-        return;
-      case op_kind::U:
-        if (view_.size.replicas > 1)
-          f(of(op_kind::G, o, 0, edge::own));
-        else
-          last_gradient(o, o.stage, 0, edge::own, f);
-        if (!view_.global_norm) return;
-        for (int s = 0; s < view_.size.stages; ++s) {
-          if (s == o.stage || view_.wanted(s) != gradients::both) continue;
-          if (view_.size.replicas > 1)
-            f(of(op_kind::G, o, s - o.stage, edge::norm));
-          else
-            last_gradient(o, s, 0, edge::norm, f);
-        }
-        return;
-      case op_kind::G:
-        last_gradient(o, o.stage, o.replica, edge::own, f);
-        for (int r = 0; r < view_.size.replicas; ++r)
-          if (r != o.replica) last_gradient(o, o.stage, r, edge::sum, f);
-        return;
-      case op_kind::T:
-        return;
-    }
+    visit<true>(o, f);
   }
 
   /// The same without what the order of the list sees to: the inputs that arrive over channels.
   template <class Each>
   constexpr void for_each_crossing_input(op const& o, Each&& f) const {
-    for_each_input(o, [&](input const& in) {
-      if (in.via != edge::own) f(in);
-    });
+    visit<false>(o, f);
   }
+
+  /// Where the op of an input or output is in tables that have an entry per (stage, position, segment), and for U and G one
+  /// per unit and U of its period.
+  template <class Op>
+  constexpr int cell(Op const& o) const {
+    int const position =
+        o.microbatch >= 0 && o.microbatch < cells_.microbatches ? o.microbatch : cells_.position(o.microbatch);
+    if (o.kind == op_kind::U || o.kind == op_kind::G) return closing_cell(unit_of(view_.size, o.stage, o.replica), position);
+    return (o.stage * cells_.microbatches + position) * cells_.segments + o.segment;
+  }
+  /// The entry of the U (or G) that consumes the gradient of `position`, and how many there are.
+  constexpr int closing_cell(int unit, int position) const {
+    return row_ == 1 ? unit : unit * row_ + closing(unit, position);
+  }
+  constexpr int closing_cells() const { return units(view_.size) * row_; }
+  constexpr cells const& numbering() const { return cells_; }
 
   /// Per stage the first stage of its group of recomputed stages, -1 where none; empty without recomputation.
   constexpr std::vector<int> const& heads() const { return heads_; }
-  constexpr bool recomputed(int stage) const { return !heads_.empty() && heads_[static_cast<std::size_t>(stage)] >= 0; }
+  constexpr bool recomputed(int stage) const { return recomputes_ && heads_[static_cast<std::size_t>(stage)] >= 0; }
   /// The replica through which the microbatch at that position of a minibatch runs; 0 where no op says.
   constexpr int replica_of(int position) const {
     return replica_.empty() ? 0 : replica_[static_cast<std::size_t>(position)];
@@ -114,8 +95,56 @@ class dependencies {
   }
 
  private:
-  static constexpr input of(op_kind kind, op const& o, int stages_up, edge via, int segments_on = 0) {
-    return {kind, o.stage + stages_up, o.replica, o.microbatch, o.segment + segments_on, via};
+  // Calls are few and inputs are made in place: proofs of 107 stages are within the compilers' limits because of that.
+  template <bool Own, class Each>
+  constexpr void visit(op const& o, Each&& f) const {
+    if (o.kind == op_kind::F) {
+      if (Own && o.segment > 0) f(input{op_kind::F, o.stage, o.replica, o.microbatch, o.segment - 1, edge::own});
+      if (o.stage > 0) f(input{op_kind::F, o.stage - 1, o.replica, o.microbatch, o.segment, edge::activation});
+    } else if (is_backward(o.kind)) {
+      if (Own) f(input{op_kind::F, o.stage, o.replica, o.microbatch, o.segment, edge::own});
+      if (Own && recomputes_ && recomputed(o.stage))
+        f(input{op_kind::R, o.stage, o.replica, o.microbatch, o.segment, edge::own});
+      if (Own && o.segment + 1 < cells_.segments)
+        f(input{o.kind, o.stage, o.replica, o.microbatch, o.segment + 1, edge::own});
+      if (o.stage + 1 < view_.size.stages) f(input{o.kind, o.stage + 1, o.replica, o.microbatch, o.segment, edge::gradient});
+    } else {
+      visit_other<Own>(o, f);
+    }
+  }
+
+  template <bool Own, class Each>
+  constexpr void visit_other(op const& o, Each&& f) const {
+    bool const sums = view_.size.replicas > 1;
+    switch (o.kind) {
+      case op_kind::R:
+        if (Own) f(input{op_kind::F, o.stage, o.replica, o.microbatch, o.segment, edge::own});
+        if (Own && o.segment > 0) f(input{op_kind::R, o.stage, o.replica, o.microbatch, o.segment - 1, edge::own});
+        if (continues_segment(heads_, o.stage))
+          f(input{op_kind::R, o.stage - 1, o.replica, o.microbatch, o.segment, edge::rebuilt});
+        return;
+      case op_kind::W:
+        if (Own) f(input{op_kind::B, o.stage, o.replica, o.microbatch, o.segment, edge::own});
+        return;
+      case op_kind::U:
+        if (Own && sums) f(input{op_kind::G, o.stage, o.replica, o.microbatch, o.segment, edge::own});
+        if (Own && !sums) last_gradient(o, o.stage, 0, edge::own, f);
+        for (int s = 0; s < view_.size.stages && view_.global_norm; ++s) {
+          if (s == o.stage || view_.wanted(s) != gradients::both) continue;
+          if (sums)
+            f(input{op_kind::G, s, o.replica, o.microbatch, o.segment, edge::norm});
+          else
+            last_gradient(o, s, 0, edge::norm, f);
+        }
+        return;
+      case op_kind::G:
+        if (Own) last_gradient(o, o.stage, o.replica, edge::own, f);
+        for (int r = 0; r < view_.size.replicas; ++r)
+          if (r != o.replica) last_gradient(o, o.stage, r, edge::sum, f);
+        return;
+      default:
+        return;
+    }
   }
 
   /// The W or BW that runs last of those which U or G `o` consumes, in the unit (stage, replica).
@@ -135,7 +164,7 @@ class dependencies {
 
   constexpr void find_last_gradients() {
     auto const all = static_cast<std::size_t>(units(view_.size));
-    std::vector<int> updates(all, 0);
+    int_table updates(all, 0);
     int* const updates_of = updates.data();
     op const* const ops = view_.ops.data();
     auto const size = static_cast<int>(view_.ops.size());
@@ -171,10 +200,12 @@ class dependencies {
 
   program_view view_;
   cells cells_;
-  std::vector<int> heads_, replica_;  // [stage], [position]
-  int row_ = 1;                       // 1, or N where some unit has several U's
-  std::vector<char> closes_;          // [unit * row + position]: a U names it
-  std::vector<last> last_;            // [unit * row + closing position]
+  std::vector<int> heads_;
+  int_table replica_;  // [position]
+  bool recomputes_ = false;
+  int row_ = 1;             // 1, or N where some unit has several U's
+  int_table closes_;        // [unit * row + position]: a U names it
+  std::vector<last> last_;  // [unit * row + closing position]
 };
 
 /// The rule for one op. Who asks for many keeps `dependencies`.
@@ -183,10 +214,10 @@ constexpr void for_each_input(program_view v, op const& o, Each&& f) {
   dependencies(v).for_each_input(o, f);
 }
 
-/// The rank of every unit, by its ops in the lists: where a program is, whatever its extent's placement would say. 0 for a
+/// The rank of every unit, by its ops in the lists: where a program is, whatever its extent's placement would say. -1 for a
 /// unit without ops. Needs a program that is well_formed().
 constexpr std::vector<int> ranks_of(program_view v) {
-  std::vector<int> ranks(static_cast<std::size_t>(units(v.size)), 0);
+  std::vector<int> ranks(static_cast<std::size_t>(units(v.size)), -1);
   for (int r = 0; r < v.size.ranks; ++r)
     for (op const& o : v.rank(r)) ranks[static_cast<std::size_t>(unit_of(v.size, o.stage, o.replica))] = r;
   return ranks;

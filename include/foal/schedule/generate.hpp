@@ -36,7 +36,7 @@ constexpr void time(program& p) {
     repeat(p);
     return;
   }
-  clocked const c = clock(v);
+  clocked const c = clock(v, dependencies(v));
   if (!c.blocked.empty()) return;
   p.slots(c.slot);
   p.period(c.slots);

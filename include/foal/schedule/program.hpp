@@ -12,6 +12,7 @@
 #include <vector>
 
 #include <foal/core/error.hpp>
+#include <foal/schedule/flat_table.hpp>
 #include <foal/schedule/op.hpp>
 #include <foal/schedule/placement.hpp>
 
@@ -58,10 +59,11 @@ struct program_view {
 constexpr std::vector<int> segments_of(program_view v) {
   std::vector<int> heads(v.recompute.begin(), v.recompute.end());
   if (!heads.empty()) return heads;
-  for (op const& o : v.ops) {
-    if (o.kind != op_kind::R) continue;
+  op const* const ops = v.ops.data();
+  for (std::size_t i = 0; i < v.ops.size(); ++i) {
+    if (ops[i].kind != op_kind::R) continue;
     if (heads.empty()) heads.assign(static_cast<std::size_t>(v.size.stages), -1);
-    heads[static_cast<std::size_t>(o.stage)] = o.stage;
+    heads[static_cast<std::size_t>(ops[i].stage)] = ops[i].stage;
   }
   return heads;
 }
@@ -126,15 +128,14 @@ class program {
     for (auto const& list : lists_) i += list.size();
     if (i != slots.size())
       throw error(sentence("cannot give ", i, " ops ", slots.size(), " slots, because each op has one; give as many"));
-    i = 0;
+    int const* slot = slots.data();
+    op* sealed = sealed_ ? ops_.data() : nullptr;
     for (auto& list : lists_) {
-      op const* last = nullptr;
-      for (op& o : list) {
-        o.slot = slots[i];
-        o.lane = last != nullptr && last->slot == o.slot ? last->lane + 1 : 0;
-        last = &o;
-        if (sealed_) ops_[i] = o;
-        ++i;
+      op* const ops = list.data();
+      for (std::size_t k = 0, size = list.size(); k < size; ++k) {
+        ops[k].slot = *slot++;
+        ops[k].lane = k > 0 && ops[k - 1].slot == ops[k].slot ? ops[k - 1].lane + 1 : 0;
+        if (sealed != nullptr) *sealed++ = ops[k];
       }
     }
   }
@@ -144,16 +145,18 @@ class program {
     if (!sealed_) {
       std::size_t count = 0;
       for (auto const& list : lists_) count += list.size();
-      ops_.clear();
-      ops_.reserve(count);
+      ops_.assign(count, {});
       begin_.assign(1, 0);
+      op* to = ops_.data();
       for (auto const& list : lists_) {
-        for (op const& o : list) ops_.push_back(o);
-        begin_.push_back(static_cast<int>(ops_.size()));
+        op const* const from = list.data();
+        for (std::size_t i = 0, size = list.size(); i < size; ++i) *to++ = from[i];
+        begin_.push_back(static_cast<int>(to - ops_.data()));
       }
       sealed_ = true;
     }
-    return {size_, period_, asynchronous_, ops_, begin_, delays_, recompute_, wants_, inference_, global_norm_};
+    return {size_,  period_,    asynchronous_, {ops_.data(), ops_.size()}, begin_, delays_, recompute_,
+            wants_, inference_, global_norm_};
   }
 
  private:
@@ -161,7 +164,7 @@ class program {
   int period_ = 0;
   bool asynchronous_ = false, sealed_ = false, inference_ = false, global_norm_ = false;
   std::vector<std::vector<op>> lists_;
-  std::vector<op> ops_;
+  flat_table<op> ops_;
   std::vector<int> begin_;
   std::vector<int> delays_, recompute_;
   std::vector<gradients> wants_;

@@ -29,14 +29,28 @@ struct device_functions {
   /// No magnitude is above it; NaN where an element is not finite, and nowhere else.
   double (*magnitude_bound)(void* device, std::size_t n, void const* x) = nullptr;
   double (*sum_of_squares)(void* device, std::size_t n, void const* x) = nullptr;
-  /// From the scalar type to that of stored activations, and back; null where they are of one type.
-  void (*narrow)(void* device, std::size_t n, void const* x, void* y) = nullptr;
-  void (*widen)(void* device, std::size_t n, void const* x, void* y) = nullptr;
-  /// Rows of `row` scalars to the scales of all rows, then their 8-bit integers, and back; null where wires are exact. error
-  /// may be null.
-  void (*quantise)(void* device, std::size_t rows, std::size_t row, void const* x, void* error, void* scale,
-                   void* q) = nullptr;
-  void (*dequantise)(void* device, std::size_t rows, std::size_t row, void const* scale, void const* q, void* y) = nullptr;
+};
+
+/// Rows of `row` elements each to their code, or back.
+struct codec_call {
+  void const* codec = nullptr;
+  void* device = nullptr;
+  std::size_t rows = 0, row = 1;
+  void const* from = nullptr;
+  void* error = nullptr;  ///< of encode: as many elements, added before and left with what is lost; null: none is fed back
+  void* to = nullptr;
+};
+
+/// A codec (policy/codec/concept.hpp) as functions.
+struct codec_functions {
+  char const* name = "";
+  void const* codec = nullptr;  ///< its value
+  int least_row = 1;            ///< elements of a row; shorter ones are kept as they are
+  element stored = element::bytes;
+  bool feeds_back = false;  ///< encode takes an error
+  std::size_t (*row_bytes)(void const* codec, std::size_t row) = nullptr;
+  void (*encode)(codec_call const&) = nullptr;
+  void (*decode)(codec_call const&) = nullptr;
 };
 
 /// The loss of one microbatch; dx null in evaluation.

@@ -29,12 +29,21 @@ struct phase_table {
   }
 };
 
+/// What the elements of a run's arrays are. Every array of one purpose in a stage is of one type, so places in it are
+/// counted in elements. delay: the delay policy's states; activations: as they are computed, with their gradients (how they
+/// are kept and sent, each tensor and wire entry says).
+struct element_types {
+  element weights = element::float32, gradients = element::float32, optimizer = element::float32;
+  element delay = element::float32, statistics = element::float32, activations = element::float32;
+};
+
 /// A model with everything that trains it. The policies' values are pointed to, so they may change between runs.
 struct run_tables {
   std::string model_name;
   std::vector<stage_table> stages;
-  std::size_t scalar_bytes = sizeof(float);
+  element_types types;
   device_functions device;
+  std::vector<codec_functions> codecs;  ///< of kept and sent arrays, by the numbers in their encodings
   loss_functions loss;
   policy_functions policies;
   void const* loss_value = nullptr;
@@ -59,5 +68,11 @@ struct run_tables {
   int ranks = 1;
   std::vector<int> rank_of;  ///< of each stage
 };
+
+/// What the elements of a kept or sent array are in memory.
+template <class Array>
+element stored_as(run_tables const& t, Array const& x) {
+  return x.code.coded() ? t.codecs[static_cast<std::size_t>(x.code.codec)].stored : x.type;
+}
 
 }  // namespace foal::table

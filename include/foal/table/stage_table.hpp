@@ -55,30 +55,39 @@ struct layer_functions {
 
 /// Where a tensor lives. wire_in, wire_out: the ring of the wire from the stage before, or to the stage after; gradient_in,
 /// gradient_out: the ring of the gradient from the stage after, or to the stage before; kept: a ring of the stage, from F to
-/// B or W; scratch: the worker's, for the time of one op; error: the stage's, one for the whole run (error feedback).
-enum class place { wire_in, wire_out, gradient_in, gradient_out, kept, scratch, error };
+/// B or W; temporary: the worker's, for the time of one op; error: the stage's, one for the whole run (error feedback).
+enum class place { wire_in, wire_out, gradient_in, gradient_out, kept, temporary, error };
 
-/// Bytes of elements with a scale, a float, for each `row` of them; row 0: without.
-constexpr long long scaled_bytes(long long elements, int element_bytes, int row) {
-  return elements * element_bytes + (row > 0 ? elements / row * static_cast<long long>(sizeof(float)) : 0);
+/// How an array is kept in place of its elements: row by row as the code of a codec.
+struct encoding {
+  int codec = -1;             ///< in run_tables::codecs; -1: it is kept as it is
+  int row = 1;                ///< elements of a row
+  std::size_t row_bytes = 0;  ///< of the code of a row
+
+  constexpr bool coded() const { return codec >= 0; }
+  constexpr bool operator==(encoding const&) const = default;
+};
+
+/// Bytes of n elements, which are whole rows where they are coded.
+constexpr std::size_t bytes_of(element type, encoding const& code, long long n) {
+  return code.coded() ? static_cast<std::size_t>(n / code.row) * code.row_bytes : foal::bytes_of(type, n);
 }
 
 /// One array of a stage, for one microbatch.
 struct tensor {
   amount elements{};
-  shape sample{};         ///< of activations and their gradients: what one sample has at most; else empty
-  int element_bytes = 0;  ///< 0: the scalar type
-  int scale_row = 0;      ///< 8-bit integers: as many share a scale; all scales lie before them. 0: no scales
-  place where = place::scratch;
+  shape sample{};                   ///< of activations and their gradients: what one sample has at most; else empty
+  element type = element::float32;  ///< of its elements, as steps take them
+  encoding code{};                  ///< in which it is kept
+  bool exact = false;               ///< it is kept as it is, whatever the policies say
+  place where = place::temporary;
   int wire = 0;                 ///< entry of the wire, for the first four places
   until last = until::forward;  ///< how long it is needed, for wires and kept
-  bool backward = false;        ///< scratch of B rather than of F
-  bool weight = false;          ///< scratch of W rather than of B
+  bool backward = false;        ///< temporary of B rather than of F
+  bool weight = false;          ///< temporary of W rather than of B
   int first_step = -1, last_step = -1;
 
-  constexpr long long bytes(int samples, int scalar_bytes) const {
-    return scaled_bytes(elements.of(samples), element_bytes > 0 ? element_bytes : scalar_bytes, scale_row);
-  }
+  constexpr std::size_t bytes(int samples) const { return bytes_of(type, code, elements.of(samples)); }
   /// Of activations in a microbatch of these lengths.
   constexpr long long count(int samples, lengths_of_axes const& n) const {
     return static_cast<long long>(at_length(sample, n).size()) * samples_at(sample, n, samples);
@@ -98,16 +107,15 @@ struct kept_tensors {
 
 /// One thing to do within an op; tensors by number, -1: none.
 struct step {
-  /// widen: from the type in which a tensor is stored to the scalar type; narrow: back, where `other` may be the error that
-  /// is fed back.
-  enum class kind { layer, copy, add, zero, widen, narrow } what = kind::layer;
+  /// decode: from the code in which x is kept; encode: to that of y, where `other` may be the error that is fed back.
+  enum class kind { layer, copy, add, zero, decode, encode } what = kind::layer;
   int layer = 0;       ///< row of stage_table::layers
   int x = -1, y = -1;  ///< forward: from, to.  backward: y is dy, x is dx.  add: y = x + other.  zero: y = 0
   int other = -1;
   int scratch = -1;
   int read[most_reads] = {-1, -1};           ///< other entries that the layer reads
   int read_gradient[most_reads] = {-1, -1};  ///< backward: where it adds their gradients
-  kept_tensors kept{};                       ///< of a layer: as in its row, or widened copies
+  kept_tensors kept{};                       ///< of a layer: as in its row, or decoded copies
 };
 
 /// One layer of a stage, with the tensors in which it keeps what its backward needs.
@@ -135,6 +143,7 @@ struct parameter_row {
   int number = 0;    ///< global layer number
   int index = 0;     ///< its number within the layer
   parameter what{};
+  element type = element::float32;  ///< of its values here, which are the true ones; other forms are derived from them
   long long offset = 0, size = 0;
   long long backward_offset = -1;  ///< place among the parameters that B reads at another version; -1: none
   ownership kind = ownership::trained;
@@ -155,17 +164,16 @@ struct loan {
 /// One entry of the wire into a stage.
 struct wire_entry {
   shape extent{};
-  int entry = 0;                   ///< the model's entry number (0: activations)
-  until last = until::forward;     ///< how long the receiving stage needs it
-  until gradient_last = until::B;  ///< how long the sending stage needs its gradient
-  bool gradient = true;            ///< a gradient comes back
-  int element_bytes = 0;           ///< of the entry and of its gradient; 0: the scalar type
-  int scale_row = 0;               ///< of both, as in a tensor
-  int loaded = -1;                 ///< of a model's input that is stored in another type: the tensor it is loaded into
+  int entry = 0;                    ///< the model's entry number (0: activations)
+  until last = until::forward;      ///< how long the receiving stage needs it
+  until gradient_last = until::B;   ///< how long the sending stage needs its gradient
+  bool gradient = true;             ///< a gradient comes back
+  element type = element::float32;  ///< of the entry and of its gradient
+  encoding code{};                  ///< of both, in which they are sent
+  int loaded = -1;                  ///< of a model's input that is kept in a code: the tensor it is loaded into
 
-  constexpr long long bytes(int samples, int scalar_bytes) const {
-    return scaled_bytes(static_cast<long long>(extent.size()) * samples, element_bytes > 0 ? element_bytes : scalar_bytes,
-                        scale_row);
+  constexpr std::size_t bytes(int samples) const {
+    return bytes_of(type, code, static_cast<long long>(extent.size()) * samples);
   }
 };
 
@@ -186,7 +194,7 @@ struct stage_table {
   int loss_gradient_tensor = -1;            ///< of the last stage
   optim::parameter_rule most_rule{};        ///< no factor of a parameter's is above its
   long long flops = 0;
-  bool converts = false;  ///< some tensors are stored in another type: the steps widen and narrow them
+  bool coded = false;  ///< some tensors are kept in a code: the steps decode and encode them
 
   bool borrows() const { return gradient_elements > trained_elements; }
   std::string layer_names() const {

@@ -6,34 +6,11 @@
 #include <string>
 #include <vector>
 
+#include <foal/core/category.hpp>
 #include <foal/core/config.hpp>
+#include <foal/tensor/element.hpp>
 
 namespace foal {
-
-/// What a buffer is for. scratch: weights extrapolated for F or B; workspace: temporaries of ops and packing buffers;
-/// feedback: what quantised wires have lost; diagnostics: copies that hooks and diagnostics look at.
-enum class category {
-  weights,
-  gradients,
-  optimizer,
-  delta,
-  stash,
-  statistics,
-  scratch,
-  saved,
-  wires,
-  feedback,
-  workspace,
-  evaluation,
-  diagnostics
-};
-inline constexpr int categories = 13;
-
-constexpr char const* name(category c) {
-  constexpr char const* names[] = {"weights", "gradients", "optimizer", "delta",     "stash",      "statistics", "scratch",
-                                   "saved",   "wires",     "feedback",  "workspace", "evaluation", "diagnostics"};
-  return names[static_cast<int>(c)];
-}
 
 /// Bytes rounded up to a whole number of alignments: what a buffer takes, so that the next one is aligned.
 constexpr std::size_t padded(std::size_t bytes) { return (bytes + alignment - 1) / alignment * alignment; }
@@ -44,6 +21,7 @@ struct plan_entry {
   int worker = 0, stage = -1;  ///< stage -1: shared by the worker's stages
   std::size_t bytes = 0;
   std::size_t offset = 0;  ///< in the worker's arena
+  element type = element::bytes;
 };
 
 /// A list of buffers and their places. Entries of one worker lie one after the other, each 64-byte aligned.
@@ -52,10 +30,11 @@ class memory_plan {
   explicit memory_plan(int workers) : arena_(static_cast<std::size_t>(workers), 0) {}
 
   /// Adds a buffer and gives its number. Buffers of no bytes are listed with no bytes.
-  std::size_t add(std::string what, category purpose, int worker, int stage, std::size_t bytes) {
+  std::size_t add(std::string what, category purpose, int worker, int stage, std::size_t bytes,
+                  element type = element::bytes) {
     std::size_t& end = arena_[static_cast<std::size_t>(worker)];
     std::size_t const taken = padded(bytes);
-    entries_.push_back({std::move(what), purpose, worker, stage, taken, end});
+    entries_.push_back({std::move(what), purpose, worker, stage, taken, end, type});
     end += taken;
     total_[static_cast<std::size_t>(purpose)] += taken;
     return entries_.size() - 1;

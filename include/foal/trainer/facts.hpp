@@ -36,8 +36,10 @@ report::facts facts_of_trainer(table::run_tables const& tables, executor::engine
   f.machine = report::this_machine();
   f.settings = {{"loss", report::describe(values.loss).text()}};
   add_settings<Types>(f, values, all_roles{});
-  using wire_type = typename Types::template policy<role::wire>;
-  if constexpr (wire_type::converts) f.notes.push_back(lower::wire_note(tables, values.microbatch_size));
+  if constexpr (lower::has_codec<typename Types::template policy<role::storage>>)
+    f.notes.push_back(lower::storage_note(tables, values.microbatch_size));
+  if constexpr (lower::has_codec<typename Types::template policy<role::wire>>)
+    f.notes.push_back(lower::wire_note(tables, values.microbatch_size));
   if constexpr (lower::waits<typename Types::device_type>)
     f.notes.push_back(lower::wait_note(values.device, tables.phases.back().program));
   if constexpr (requires {

@@ -10,6 +10,7 @@
 #include <foal/executor/drive.hpp>
 #include <foal/layer/initialise.hpp>
 #include <foal/lower/checks.hpp>
+#include <foal/lower/codec.hpp>
 #include <foal/lower/device.hpp>
 #include <foal/lower/hook.hpp>
 #include <foal/lower/wait.hpp>
@@ -86,10 +87,15 @@ struct role_row<role::accumulation> : row<role::accumulation, accumulate::each> 
 template <>
 struct role_row<role::storage> : row<role::storage, storage::exact> {
   static constexpr char const* name = "storage of activations";
+  template <class P, class T>
+  using sound = lower::stores_activations<P, typename T::scalar_type, typename T::device_type>;
+  static constexpr auto& in(auto& config) { return config.storage; }
 };
 template <>
 struct role_row<role::wire> : row<role::wire, wire::exact> {
   static constexpr char const* name = "wires";
+  template <class P, class T>
+  using sound = lower::sends_activations<P, typename T::scalar_type, typename T::device_type>;
   static constexpr auto& in(auto& config) { return config.wire; }
 };
 template <>
@@ -156,6 +162,7 @@ struct trainer_config {
   of<role::versions> versions{};
   of<role::warmup> warmup{};
   of<role::clip> clip{};
+  of<role::storage> storage{};
   of<role::wire> wire{};
   typename T::loss_type loss{};
   typename T::schedule_type schedule{};

@@ -4,27 +4,17 @@
 #include <algorithm>
 #include <string>
 
+#include <foal/plan/lent.hpp>
 #include <foal/report/facts.hpp>
 #include <foal/schedule/proof/replay.hpp>
 #include <foal/trainer/engine.hpp>
 
 namespace foal::executor {
 
-/// Bytes by category; the workspace of ops counts as scratch, statistics as other.
 inline report::byte_facts bytes_of(memory_plan const& plan, memory_plan const* evaluation) {
-  auto const of = [&plan](category c) { return static_cast<long long>(plan.bytes(c)); };
   report::byte_facts b;
-  b.weights = of(category::weights);
-  b.gradients = of(category::gradients);
-  b.optimizer = of(category::optimizer);
-  b.delta = of(category::delta);
-  b.stash = of(category::stash);
-  b.scratch = of(category::scratch) + of(category::workspace);
-  b.saved = of(category::saved);
-  b.wires = of(category::wires);
-  b.feedback = of(category::feedback);
-  b.evaluation = evaluation != nullptr ? static_cast<long long>(evaluation->bytes()) : 0;
-  b.other = of(category::statistics);
+  for (int c = 0; c < categories; ++c) b.of[static_cast<std::size_t>(c)] = static_cast<long long>(plan.bytes(category{c}));
+  b[category::evaluation] = evaluation != nullptr ? static_cast<long long>(evaluation->bytes()) : 0;
   return b;
 }
 
@@ -46,12 +36,12 @@ inline std::string recomputation_note(schedule::analysis const& facts) {
 }
 
 /// What tied weights cost between stages; empty if there are none.
-inline std::string tied_note(table::run_tables const& t, memory_plan const& plan) {
+inline std::string tied_note(table::run_tables const& t) {
   long long parameters = 0;
   std::size_t bytes = 0;
   for (auto const& stage : t.stages)
     for (auto const& p : stage.parameters) parameters += p.kind == table::ownership::borrowed ? p.size : 0;
-  for (plan_entry const& e : plan.entries()) bytes += e.purpose == category::wires && e.what.find("tied") < 32 ? e.bytes : 0;
+  for (std::size_t s = 0; s < t.stages.size(); ++s) bytes += lent_bytes(t, s);
   if (parameters == 0) return {};
   return sentence(parameters, " parameters are copies of tied ones; their versions and gradients on the way take ", bytes,
                   " bytes of the wires");
@@ -72,7 +62,7 @@ inline report::facts facts_of(table::run_tables const& t, engine const& e) {
   f.microbatch_size = e.values().microbatch_size;
   f.microbatches = e.values().microbatches;
   f.bytes = bytes_of(e.memory().plan(), e.evaluation() != nullptr ? &e.evaluation()->plan() : nullptr);
-  f.bytes.diagnostics = static_cast<long long>(e.diagnostics_bytes());
+  f.bytes[category::diagnostics] = static_cast<long long>(e.diagnostics_bytes());
   std::vector<long long> bytes(t.stages.size(), 0);
   for (plan_entry const& entry : e.memory().plan().entries())
     if (entry.stage >= 0) bytes[static_cast<std::size_t>(entry.stage)] += static_cast<long long>(entry.bytes);
@@ -95,7 +85,7 @@ inline report::facts facts_of(table::run_tables const& t, engine const& e) {
   }
   f.utilisation = schedule::steady_utilisation(view);
   if (std::string const note = recomputation_note(phase.facts); !note.empty()) f.notes.push_back(note);
-  if (std::string const note = tied_note(t, e.memory().plan()); !note.empty()) f.notes.push_back(note);
+  if (std::string const note = tied_note(t); !note.empty()) f.notes.push_back(note);
   f.notes.push_back(report::worker_note(f.stages, f.ranks, f.workers, f.asynchronous));
   return f;
 }

@@ -28,10 +28,10 @@ class run_weights {
     return row_of(t_, stage, which, buffer);
   }
 
-  /// Copies one parameter (or buffer) to host memory of size * scalar_bytes bytes; a tied one is its home's. In a callback
+  /// Copies one parameter (or buffer) to host memory of size elements of its type; a tied one is its home's. In a callback
   /// of an evaluation, on its thread, as it was evaluated; not while run() is at work otherwise.
   void read(int stage, table::parameter_row const& p, void* to, bool buffer = false) const {
-    place const at = place_of(stage, p);
+    kept_at const at = where_is(stage, p, p.type);
     if (usage_.answers()) return evaluator_->read(at.stage->number, buffer, at.offset, at.bytes, to);
     usage::reading const guard(usage_, "read weights");
     t_.device.copy_out(at.stage->device, to, (buffer ? at.stage->buffers : at.stage->w) + at.offset, at.bytes);
@@ -43,13 +43,13 @@ class run_weights {
             "alone; do it when the fit is done, or read the weights that were evaluated");
     usage::reading const guard(usage_, "read averaged weights");
     check_average();
-    place const at = place_of(stage, p);
+    kept_at const at = where_is(stage, p, t_.types.optimizer);
     t_.device.copy_out(at.stage->device, to, at.stage->states[state] + at.offset, at.bytes);
   }
   /// Sets one parameter (or buffer) from host memory; a tied one is its home's. Not while run() is at work.
   void write(int stage, table::parameter_row const& p, void const* from, bool buffer = false) {
     usage::working const guard(usage_, "set weights");
-    place const at = place_of(stage, p);
+    kept_at const at = where_is(stage, p, p.type);
     t_.device.copy_in(at.stage->device, (buffer ? at.stage->buffers : at.stage->w) + at.offset, from, at.bytes);
   }
 
@@ -62,18 +62,17 @@ class run_weights {
   }
   ~run_weights() = default;
 
-  struct place {
+  struct kept_at {
     bound_stage const* stage;
     std::size_t offset, bytes;
   };
-  /// Where a parameter (or buffer) is kept.
-  place place_of(int stage, table::parameter_row const& p) const {
+  /// Where a parameter (or buffer) is kept, or an array like it of another type.
+  kept_at where_is(int stage, table::parameter_row const& p, element type) const {
     if (p.home_stage >= 0) {
       auto const& home = memory_.stages()[static_cast<std::size_t>(p.home_stage)];
-      return place_of(p.home_stage, home.table->parameters[static_cast<std::size_t>(p.home)]);
+      return where_is(p.home_stage, home.table->parameters[static_cast<std::size_t>(p.home)], type);
     }
-    return {&memory_.stages()[static_cast<std::size_t>(stage)], static_cast<std::size_t>(p.offset) * t_.scalar_bytes,
-            static_cast<std::size_t>(p.size) * t_.scalar_bytes};
+    return {&memory_.stages()[static_cast<std::size_t>(stage)], bytes_of(type, p.offset), bytes_of(type, p.size)};
   }
 
   void check_average() const {
@@ -84,10 +83,11 @@ class run_weights {
   void initialise() {
     std::vector<std::byte> host;
     for (bound_stage& b : memory_.stages()) {
+      if (b.worker < 0) continue;
       for (bool buffer : {false, true})
         for (table::parameter_row const& p : buffer ? b.table->buffers : b.table->parameters) {
           if (p.home_stage >= 0) continue;
-          host.resize(static_cast<std::size_t>(p.size) * t_.scalar_bytes);
+          host.resize(bytes_of(p.type, p.size));
           t_.initialise(p, v_.seed, t_.initialise_value, host.data());
           write(b.number, p, host.data(), buffer);
         }

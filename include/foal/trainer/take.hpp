@@ -47,35 +47,35 @@ void take_weights(To& to, From const& from, Values values) {
     static_assert(same_layers<typename To::model_type, typename From::model_type>(),
                   "foal: cannot take these weights, because the layers of From's net are not those of To's; give one of "
                   "the same net (some layers of one may be frozen)");
-  struct place {
+  struct numbered {
     table::parameter_row const* row;
     int stage;
     std::size_t which;
   };
   struct array {
-    place at;
+    numbered at;
     bool statistic;
     std::vector<scalar> v;
   };
-  auto const places = [](table::run_tables const& t, bool statistic) {
-    std::vector<place> all;
+  auto const arrays_of = [](table::run_tables const& t, bool statistic) {
+    std::vector<numbered> all;
     for (std::size_t s = 0; s < t.stages.size(); ++s) {
       auto const& rows = statistic ? t.stages[s].buffers : t.stages[s].parameters;
       for (std::size_t i = 0; i < rows.size(); ++i)
         if (rows[i].home_stage < 0) all.push_back({&rows[i], static_cast<int>(s), i});
     }
-    std::sort(all.begin(), all.end(), [](place const& a, place const& b) { return a.row->name < b.row->name; });
+    std::sort(all.begin(), all.end(), [](numbered const& a, numbered const& b) { return a.row->name < b.row->name; });
     return all;
   };
-  auto const find = [](std::vector<place> const& in, std::string const& name) {
-    auto const at =
-        std::lower_bound(in.begin(), in.end(), name, [](place const& p, std::string const& n) { return p.row->name < n; });
+  auto const find = [](std::vector<numbered> const& in, std::string const& name) {
+    auto const at = std::lower_bound(in.begin(), in.end(), name,
+                                     [](numbered const& p, std::string const& n) { return p.row->name < n; });
     return at != in.end() && at->row->name == name ? at : in.end();
   };
   std::vector<array> found;
   for (bool const statistic : {false, true}) {
-    auto const mine = places(to.tables(), statistic), given = places(from.tables(), statistic);
-    for (place const& at : mine) {
+    auto const mine = arrays_of(to.tables(), statistic), given = arrays_of(from.tables(), statistic);
+    for (numbered const& at : mine) {
       auto const other = find(given, at.row->name);
       require(other != given.end() && other->row->what.extent == at.row->what.extent, "cannot take these weights, because ",
               to.tables().model_name, " has ", at.row->name, " of ", at.row->size, " elements, and ",
@@ -85,7 +85,7 @@ void take_weights(To& to, From const& from, Values values) {
       found.push_back({at, statistic, std::vector<scalar>(v.size())});
       for (std::size_t i = 0; i < v.size(); ++i) found.back().v[i] = static_cast<scalar>(v[i]);
     }
-    for (place const& at : given)
+    for (numbered const& at : given)
       require(find(mine, at.row->name) != mine.end(), "cannot take these weights, because ", from.tables().model_name,
               " has ", at.row->name, " and ", to.tables().model_name, " has not; give weights of the same net");
   }

@@ -212,5 +212,5 @@ TEST_CASE("embeddings and the head are AdamW's, and the plan has what steps need
   CHECK(hidden.parameters[0].state_size[1] == 0);
   CHECK(hidden.parameters[1].state_size[1] == 6);
   CHECK(hidden.parameters[0].update_scratch == sizeof(float) * (32 + 2 * 16));
-  CHECK(t.facts().bytes.optimizer > 0);
+  CHECK(t.facts().bytes[category::optimizer] > 0);
 }

@@ -212,6 +212,7 @@ void compare(G const& g, extent e) {
       stage_facts nothing;
       nothing.wire_transit = nothing.wire_kept = nothing.wire_kept_b = x.wire_transit;
       nothing.last_forward = last_forward;
+      nothing.share = e.microbatches;
       CHECK(x == nothing);
       continue;
     }

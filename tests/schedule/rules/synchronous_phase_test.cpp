@@ -35,13 +35,6 @@ program looped(int stages, int n) {
   return out;
 }
 
-std::vector<int> ranks_of(program_view v) {
-  std::vector<int> of(static_cast<std::size_t>(v.size.stages), -1);
-  for (int r = 0; r < v.size.ranks; ++r)
-    for (op const& o : v.rank(r)) of[static_cast<std::size_t>(o.stage)] = r;
-  return of;
-}
-
 }  // namespace
 
 TEST_CASE("the phase is one_f_one_b where stages are placed in order", "[schedule]") {

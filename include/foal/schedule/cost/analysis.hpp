@@ -5,9 +5,10 @@
 
 namespace foal::schedule {
 
-/// Rings are counts of microbatches: indexed by microbatch mod ring and released in order, they never overwrite what is
-/// still needed. An interval from the producing op to the releasing op includes both their slots, so a producer that waits
-/// for a release waits for an earlier slot, and no folding of ranks onto workers can deadlock on it.
+/// Rings are counts of the unit's microbatches (times segments): indexed by its own count of them mod ring and released in
+/// order, they never overwrite what is still needed. An interval from the producing op to the releasing op includes both
+/// their slots, so a producer that waits for a release waits for an earlier slot, and no folding of ranks onto workers can
+/// deadlock on it.
 struct stage_facts {
   int delay = 0;             ///< d, microbatches: sum over a minibatch of v_U - v_F; 0 for flush
   double tau_fwd = 0;        ///< mean of v_U - v_F, minibatches (= d/N)
@@ -21,7 +22,9 @@ struct stage_facts {
   int wire_kept_b = 0;       ///< ... to B
   int gradient_transit = 0;  ///< gradient into the stage, from B(s+1) (last stage: its own F, where the loss is) to B
   int gradient_kept = 0;     ///< ... to W (or BW)
-  int last_forward = 0;      ///< position in a minibatch of the microbatch whose F runs last
+  int share = 1;             ///< microbatches of a minibatch that run through the unit: N with one replica
+  int last_forward = 0;      ///< position in a minibatch of the microbatch of the unit whose F runs last
+  int last_backward = 0;     ///< ... whose B or BW runs last
   /// Some B runs before U of the minibatch before, or before the last B of it: what B's add up is then of two minibatches.
   bool backward_crosses = false;
 
@@ -42,10 +45,10 @@ struct stage_facts {
 };
 
 struct analysis {
-  std::vector<stage_facts> stage;
-  int period = 0;         ///< slots from one minibatch to the next
-  int last_slot = 0;      ///< slot of the last op that minibatch 0 needs
-  int periods_after = 0;  ///< periods to run after that of the last minibatch, so that everything drains
+  std::vector<stage_facts> stage;  ///< of every unit: with one replica, of every stage
+  int period = 0;                  ///< slots from one minibatch to the next
+  int last_slot = 0;               ///< slot of the last op that minibatch 0 needs
+  int periods_after = 0;           ///< periods to run after that of the last minibatch, so that everything drains
   /// What all stages hold after a slot's backward, in units of one stage's activation of one microbatch: S^2 for pipemare,
   /// as the paper counts; with recomputation the heads' inputs (from F to B) and what R rebuilt (from R to B), about 2
   /// S^1.5.
@@ -59,10 +62,9 @@ struct analysis {
 
 namespace detail {
 
-/// The smallest ring for microbatches acquired by ops acquire[j] and released, in order, by release[j]. `closed`: an op that
-/// releases in the slot of an acquisition releases after it.
-constexpr int ring(timeline const& t, int const* acquire, int const* release, bool closed, int* in_order) {
-  int const n = t.microbatches;
+/// The smallest ring for the n microbatches of a period acquired by ops acquire[j] and released, in order, by release[j].
+/// `closed`: an op that releases in the slot of an acquisition releases after it.
+constexpr int ring(timeline const& t, int n, int const* acquire, int const* release, bool closed, int* in_order) {
   int const* const slot = t.slot.data();
   // When all microbatches up to j have been released, over the periods before as well.
   int last = slot[release[0]];
@@ -88,18 +90,55 @@ constexpr int ring(timeline const& t, int const* acquire, int const* release, bo
   return largest;
 }
 
-/// stage_facts::last_forward of a stage from its F's.
-constexpr int last_of(program_view const& v, timeline const& t, int const* ops) {
+/// The ops of a unit, by its own count of a minibatch's microbatches (and their segments): replicas share them out. Where an
+/// op takes what comes from elsewhere, the op that made it.
+struct unit_rows {
+  int count = 0;
+  int_table position, forward, backward, weight, recompute;
+  int_table wire, gradient,
+      rebuilt;  // F's activation, B's gradient, R's input; F (the data, the loss), -1 where from nowhere
+
+  constexpr explicit unit_rows(std::size_t most) {
+    for (auto* table : {&position, &forward, &backward, &weight, &recompute, &wire, &gradient, &rebuilt})
+      table->assign(most, -1);
+  }
+
+  constexpr void take(program_view const& v, timeline const& t, int unit) {
+    int const row = t.rule.numbering().row(), replica = replica_of(v.size, unit);
+    op const* const ops = v.ops.data();
+    int input_of = -1;
+    auto const producer = [&](input const& in) { input_of = t.find(in); };
+    count = 0;
+    for (int j = 0, c = stage_of(v.size, unit) * row; j < row; ++j, ++c) {
+      int const f = t.forward.data()[c], b = t.backward.data()[c], r = t.recompute.data()[c], i = count;
+      if (ops[f].replica != replica) continue;
+      ++count;
+      position.data()[i] = j / v.size.segments;
+      forward.data()[i] = f, backward.data()[i] = b, weight.data()[i] = t.weight.data()[c], recompute.data()[i] = r;
+      input_of = f;
+      t.rule.for_each_crossing_input(ops[f], producer);
+      wire.data()[i] = input_of;
+      input_of = f;
+      if (b >= 0) t.rule.for_each_crossing_input(ops[b], producer);
+      gradient.data()[i] = input_of;
+      input_of = -1;
+      if (r >= 0) t.rule.for_each_crossing_input(ops[r], producer);
+      rebuilt.data()[i] = input_of;
+    }
+  }
+};
+
+/// Which of `count` ops of a unit runs last in its minibatch.
+constexpr int last_of(program_view const& v, timeline const& t, int const* ops, int count) {
   int last = 0;
-  for (int j = 1; j < t.microbatches; ++j)
+  for (int j = 1; j < count; ++j)
     if (t.before(v, ops[last], ops[j], true)) last = j;
   return last;
 }
 
-/// stage_facts::backward_crosses of a stage from its B's and its U (-1: none).
-constexpr bool crosses(program_view const& v, timeline const& t, int const* b, int update) {
-  int const last = b[last_of(v, t, b)];
-  for (int j = 0; j < t.microbatches; ++j) {
+/// stage_facts::backward_crosses of a unit from its B's, the last of them and its last U (-1: none).
+constexpr bool crosses(program_view const& v, timeline const& t, int const* b, int count, int last, int update) {
+  for (int j = 0; j < count; ++j) {
     if (b[j] != last && !t.before(v, last, b[j], true, t.period)) return true;
     if (update >= 0 && !t.before(v, update, b[j], true, t.period)) return true;
   }
@@ -133,6 +172,13 @@ constexpr void take_versions(analysis& a, version_table const& there, version_re
     x.tau_fwd = static_cast<double>(forward) / n;
     x.tau_bkwd = static_cast<double>(backward) / n;
     x.tau_recomp = static_cast<double>(recompute) / n;
+    // Of replicas the mean over all of them: it is their sum that the stage's weights take.
+    for (std::size_t u = i + there.updates.size(); u < a.stage.size(); u += there.updates.size()) {
+      stage_facts& other = a.stage[u];
+      other.delay = x.delay, other.recompute_delay = x.recompute_delay;
+      other.version_gap = x.version_gap, other.recompute_gap = x.recompute_gap;
+      other.tau_fwd = x.tau_fwd, other.tau_bkwd = x.tau_bkwd, other.tau_recomp = x.tau_recomp;
+    }
   }
 }
 
@@ -142,40 +188,48 @@ constexpr void take_versions(analysis& a, version_table const& there, version_re
 constexpr analysis analyse(program_view v, bool thick = false, version_table* newest = nullptr) {
   timeline t;
   if (verdict const bad = detail::prove(v, t); !bad) throw error(text(bad));
-  int const n = v.size.microbatches, stages = v.size.stages;
-  std::vector<int> scratch(static_cast<std::size_t>(n), 0), together;
+  int const n = v.size.microbatches;
+  auto const row = static_cast<std::size_t>(t.rule.numbering().row());
+  int_table scratch(row, 0), together(row, 0);
+  detail::unit_rows rows(row);
   analysis a;
   a.period = t.period;
   for (std::size_t i = 0; i < v.ops.size(); ++i) {
+    int const m = v.ops.data()[i].microbatch;
     if (t.slot[i] > a.last_slot) a.last_slot = t.slot[i];
-    if (int const late = -floor_div(v.ops[i].microbatch, n); late > a.periods_after) a.periods_after = late;
+    if (m < 0 && -floor_div(m, n) > a.periods_after) a.periods_after = -floor_div(m, n);
   }
-  a.stage.assign(static_cast<std::size_t>(stages), {});
-  for (int s = 0; s < stages; ++s) {
-    stage_facts& x = a.stage[static_cast<std::size_t>(s)];
-    int const row = t.at(s, 0);
-    int const* const f = t.forward.data() + row;
-    int const* const b = t.backward.data() + row;
-    int const* w = (v.wanted(s) == gradients::both ? t.weight : t.backward).data() + row;
-    if (thick && v.wanted(s) == gradients::both) {
+  a.stage.assign(static_cast<std::size_t>(units(v.size)), {});
+  for (int u = 0; u < units(v.size); ++u) {
+    stage_facts& x = a.stage[static_cast<std::size_t>(u)];
+    gradients const wanted = v.wanted(stage_of(v.size, u));
+    rows.take(v, t, u);
+    int const count = rows.count;
+    int const* const f = rows.forward.data();
+    int const* const b = rows.backward.data();
+    int const* w = wanted == gradients::both ? rows.weight.data() : b;
+    if (thick && wanted == gradients::both) {
       int last = w[0];
-      for (int j = 1; j < n; ++j)
+      for (int j = 1; j < count; ++j)
         last = t.slot[static_cast<std::size_t>(w[j])] > t.slot[static_cast<std::size_t>(last)] ? w[j] : last;
-      together.assign(static_cast<std::size_t>(n), last);
+      together.assign(row, last);
       w = together.data();
     }
-    int const* const wire = s > 0 ? f - n : f;
-    int const* const gradient = s + 1 < stages ? b + n : f;
+    int const* const wire = rows.wire.data();
+    int const* const gradient = rows.gradient.data();
     auto const ring = [&](int const* from, int const* to, bool closed = true) {
-      return detail::ring(t, from, to, closed, scratch.data());
+      return detail::ring(t, count, from, to, closed, scratch.data());
     };
-    x.last_forward = detail::last_of(v, t, f);
+    x.share = count / v.size.segments;
+    x.last_forward = rows.position.data()[detail::last_of(v, t, f, count)];
     x.wire_transit = ring(wire, f);
     x.wire_kept = x.wire_kept_b = x.wire_transit;
-    if (v.wanted(s) == gradients::none) continue;
-    bool const recomputed = !t.head.empty() && t.head[static_cast<std::size_t>(s)] >= 0;
-    bool const continues = recomputed && continues_segment(t.head, s);
-    int const* const re = t.recompute.data() + row;
+    if (wanted == gradients::none) continue;
+    int const last_b = detail::last_of(v, t, b, count);
+    x.last_backward = rows.position.data()[last_b];
+    int const* const re = rows.recompute.data();
+    int const* const rebuilt = rows.rebuilt.data();
+    bool const recomputed = t.rule.recomputed(stage_of(v.size, u)), continues = recomputed && rebuilt[0] >= 0;
     int const* const saves = recomputed ? re : f;
     x.saved_peak = ring(saves, w);
     x.in_flight = recomputed ? ring(f, w) : x.saved_peak;
@@ -186,10 +240,10 @@ constexpr analysis analyse(program_view v, bool thick = false, version_table* ne
     x.wire_kept_b = x.wire_kept;
     x.gradient_kept = x.gradient_transit;
     if (recomputed) {
-      x.head = t.head[static_cast<std::size_t>(s)];
+      x.head = t.head[static_cast<std::size_t>(stage_of(v.size, u))];
       if (continues) {
-        x.recompute_transit = ring(re - n, re);
-        x.recompute_kept = ring(re - n, w);
+        x.recompute_transit = ring(rebuilt, re);
+        x.recompute_kept = ring(rebuilt, w);
         x.recompute_kept_b = x.recompute_kept;
       } else {
         x.wire_recompute = ring(wire, re);
@@ -197,13 +251,14 @@ constexpr analysis analyse(program_view v, bool thick = false, version_table* ne
       }
     }
     bool fused = true;
-    for (int j = 0; j < n; ++j) fused = fused && b[j] == w[j];
-    if (!fused || v.wanted(s) != gradients::both)
-      x.backward_crosses = detail::crosses(v, t, b, t.update[static_cast<std::size_t>(s)]);
+    for (int j = 0; j < count && fused; ++j) fused = b[j] == w[j];
+    if (!fused || wanted != gradients::both)
+      x.backward_crosses =
+          detail::crosses(v, t, b, count, b[last_b], t.update[static_cast<std::size_t>(t.rule.closing_cell(u, n - 1))]);
     if (fused) continue;  // what W needs is what B needs; saves a compiler the work
     x.saved_peak_b = ring(saves, b);
     if (!continues) x.wire_kept_b = ring(wire, b);
-    if (continues) x.recompute_kept_b = ring(re - n, b);
+    if (continues) x.recompute_kept_b = ring(rebuilt, b);
     x.gradient_kept = ring(gradient, w);
   }
   version_table const there = detail::versions_of(v, t);

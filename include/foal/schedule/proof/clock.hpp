@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include <foal/schedule/edges.hpp>
+#include <foal/schedule/flat_table.hpp>
 #include <foal/schedule/proof/verdict.hpp>
 #include <foal/schedule/unroll.hpp>
 
@@ -17,120 +19,107 @@ struct clocked {
     op needs{};    ///< what it waits for
     int from = 0;  ///< the rank that has `needs` in its list, -1: none
   };
-  std::vector<int> slot;
+  int_table slot;
   std::vector<stuck> blocked;
   int slots = 0;  ///< last slot + 1
 };
 
-/// Each op takes one slot; U shares the slot of the op before it. Needs a synchronous program that is well_formed() and
-/// fills_cells().
-/// An op listed twice or missing makes no difference here; prove() looks for those.
-constexpr clocked clock(program_view v) {
-  int const n = v.size.microbatches, stages = v.size.stages, ranks = v.size.ranks;
-  auto const cells = static_cast<std::size_t>(stages) * static_cast<std::size_t>(n);
+/// Each op takes one slot; U shares the slot of the op before it, unless it waits for other units. Needs a synchronous
+/// program that is well_formed() and fills_cells(), and the rule of its dependencies. An op listed twice or missing makes no
+/// difference here; prove() looks for those.
+constexpr clocked clock(program_view v, dependencies const& rule) {
+  int const ranks = v.size.ranks;
+  auto const size = static_cast<std::size_t>(v.size.stages * rule.numbering().row());
   clocked c;
   c.slot.assign(v.ops.size(), -1);
-  std::vector<int> done_f(cells, -1), done_b(cells, -1), home(static_cast<std::size_t>(stages), -1);
-  std::vector<int> next(v.begin.begin(), v.begin.end()), free_at(static_cast<std::size_t>(ranks), 0);
-  std::vector<int> todo;
-  std::vector<char> queued(static_cast<std::size_t>(ranks), 1);
-  std::vector<int> const heads = segments_of(v);
-  std::vector<int> done_r(heads.empty() ? 0 : cells, -1);
-  for (int r = ranks - 1; r >= 0; --r) {
-    todo.push_back(r);
-    for (op const& o : v.rank(r)) home[static_cast<std::size_t>(o.stage)] = r;
-  }
-  int* const f = done_f.data();
-  int* const b = done_b.data();
-  int* const re = done_r.data();
-  int* const free_slot = free_at.data();
+  // By cell: the slot in which the op ran; -1: it has not; below: nor has it, and rank -2 - value, or one of those that
+  // `behind` strings together from there, waits for it.
+  int_table done_f(size, -1), done_b(size, -1), done_w, done_r, done_g;
   op const* const ops = v.ops.data();
-
+  for (std::size_t i = 0; i < v.ops.size(); ++i) {
+    op const& o = ops[i];
+    if (o.kind == op_kind::F || o.kind == op_kind::BW) continue;
+    if (o.kind == op_kind::W && done_w.empty()) done_w.assign(size, -1);
+    if (o.kind == op_kind::R && done_r.empty()) done_r.assign(size, -1);
+    if (o.kind == op_kind::G && done_g.empty()) done_g.assign(static_cast<std::size_t>(rule.closing_cells()), -1);
+  }
+  if (!rule.heads().empty() && done_r.empty()) done_r.assign(size, -1);
+  if (v.size.replicas > 1 && done_g.empty()) done_g.assign(static_cast<std::size_t>(rule.closing_cells()), -1);
+  int* const tables[] = {done_f.data(), done_b.data(), done_w.data(), done_b.data(), done_r.data(), nullptr, done_g.data()};
+  auto const all = static_cast<std::size_t>(ranks);
+  int_table next(all, 0), free_at(all, 0), string(all, -1), todo(all, 0);
   int* const slots = c.slot.data();
   int* const position = next.data();
-  char* const waiting = queued.data();
-  int const* const host = home.data();
+  int* const free_slot = free_at.data();
+  int* const behind = string.data();
+  int* const work = todo.data();
   int const* const begin = v.begin.data();
+  bool const together = v.global_norm || v.size.replicas > 1;  // U's wait for other units
+  int waiting = ranks;
+  for (int r = 0; r < ranks; ++r) work[r] = ranks - 1 - r, position[r] = begin[r];
 
-  // The first slot after the op's inputs, or -1 and what is missing.
-  auto const ready = [&](op const& o, op& needs) {
-    int const at = o.stage * n + o.microbatch;
-    bool const backward = is_backward(o.kind);
-    if (o.kind == op_kind::F) {
-      if (o.stage == 0) return 0;
-      if (f[at - n] < 0) needs = op{.kind = op_kind::F, .stage = o.stage - 1, .microbatch = o.microbatch};
-      return f[at - n] < 0 ? -1 : f[at - n] + 1;
-    }
-    if (o.kind == op_kind::W) {
-      if (b[at] < 0) needs = op{.kind = op_kind::B, .stage = o.stage, .microbatch = o.microbatch};
-      return b[at] < 0 ? -1 : b[at] + 1;
-    }
-    if (f[at] < 0) {
-      needs = op{.kind = op_kind::F, .stage = o.stage, .microbatch = o.microbatch};
-      return -1;
-    }
-    if (!heads.empty() && heads[static_cast<std::size_t>(o.stage)] >= 0) {
-      if (o.kind == op_kind::R && continues_segment(heads, o.stage)) {
-        if (re[at - n] < 0) needs = op{.kind = op_kind::R, .stage = o.stage - 1, .microbatch = o.microbatch};
-        return re[at - n] < 0 ? -1 : (re[at - n] > f[at] ? re[at - n] : f[at]) + 1;
-      }
-      if (backward && re[at] < 0) {
-        needs = op{.kind = op_kind::R, .stage = o.stage, .microbatch = o.microbatch};
-        return -1;
-      }
-    }
-    // R of the stage is on its rank, which is free only after it.
-    if (!backward || o.stage + 1 == stages) return f[at] + 1;
-    if (b[at + n] < 0) needs = op{.kind = o.kind, .stage = o.stage + 1, .microbatch = o.microbatch};
-    return b[at + n] < 0 ? -1 : (b[at + n] > f[at] ? b[at + n] : f[at]) + 1;
+  // The first slot after the op's inputs, or -1 and the first that is missing.
+  int earliest = 0;
+  int* missing = nullptr;
+  input needs;
+  auto const look = [&](input const& in) {
+    int* const at = tables[static_cast<int>(in.kind)] + rule.cell(in);
+    if (*at >= earliest)
+      earliest = *at + 1;
+    else if (*at < 0 && missing == nullptr)
+      missing = at, needs = in;
   };
-  auto const wake = [&](int stage) {
-    if (stage < 0 || stage >= stages) return;
-    int const r = host[stage];
-    if (r < 0 || waiting[r] != 0) return;
-    waiting[r] = 1;
-    todo.push_back(r);
+  auto const ready = [&](op const& o) {
+    earliest = 0;
+    missing = nullptr;
+    if (o.kind == op_kind::U)
+      rule.for_each_crossing_input(o, look);  // its own gradients are for prove() to look at
+    else
+      rule.for_each_input(o, look);
   };
 
-  while (!todo.empty()) {
-    int const r = todo.back();
-    todo.pop_back();
-    waiting[r] = 0;
+  while (waiting > 0) {
+    int const r = work[--waiting];
     int i = position[r], free = free_slot[r];
     for (int const end = begin[r + 1]; i < end; ++i) {
       op const& o = ops[i];
-      if (o.kind == op_kind::U) {
+      if (o.kind == op_kind::U && !together) {
         slots[i] = free > 0 ? free - 1 : 0;
         continue;
       }
-      op needs;
-      int const earliest = ready(o, needs);
-      if (earliest < 0) break;
+      ready(o);
+      if (missing != nullptr) {
+        behind[r] = *missing;
+        *missing = -2 - r;
+        break;
+      }
+      if (o.kind == op_kind::U && earliest < free) {
+        slots[i] = free - 1;
+        continue;
+      }
       int const slot = earliest > free ? earliest : free;
       slots[i] = slot;
       free = slot + 1;
-      if (o.kind == op_kind::F) {
-        f[o.stage * n + o.microbatch] = slot;
-        wake(o.stage + 1);
-      } else if (o.kind == op_kind::R && !heads.empty()) {
-        re[o.stage * n + o.microbatch] = slot;
-        wake(o.stage + 1);
-      } else if (is_backward(o.kind)) {
-        b[o.stage * n + o.microbatch] = slot;
-        wake(o.stage - 1);
-      }
+      if (o.kind == op_kind::U) continue;
+      int& at = tables[static_cast<int>(o.kind)][rule.cell(o)];
+      int waits = at;
+      at = slot;
+      for (; waits < -1; waits = behind[-2 - waits]) work[waiting++] = -2 - waits;
     }
     position[r] = i;
     free_slot[r] = free;
     if (free > c.slots) c.slots = free;
   }
+  std::vector<int> home;
   for (int r = 0; r < ranks; ++r) {
-    int const i = next[static_cast<std::size_t>(r)];
-    if (i == v.begin[static_cast<std::size_t>(r) + 1]) continue;
-    clocked::stuck s{.rank = r, .waits = ops[i]};
-    ready(ops[i], s.needs);
-    s.from = home[static_cast<std::size_t>(s.needs.stage)];
-    c.blocked.push_back(s);
+    int const i = position[r];
+    if (i == begin[r + 1]) continue;
+    if (home.empty()) home = ranks_of(v);
+    ready(ops[i]);
+    c.blocked.push_back({.rank = r,
+                         .waits = ops[i],
+                         .needs = op_of(needs),
+                         .from = home[static_cast<std::size_t>(unit_of(v.size, needs.stage, needs.replica))]});
   }
   return c;
 }
@@ -180,19 +169,22 @@ constexpr clocked clock_run(program_view v) {
   int drain = 0;
   for (op const& o : v.ops) drain = std::max(drain, -floor_div(o.microbatch, v.size.microbatches));
   auto const run = unroll(v, drain + 2);
-  program whole({v.size.stages, v.size.ranks, (drain + 2) * v.size.microbatches}, 0, false);
+  extent whole_run = v.size;
+  whole_run.microbatches *= drain + 2;
+  program whole(whole_run, 0, false);
   whole.recompute({v.recompute.begin(), v.recompute.end()});
   for (int r = 0; r < v.size.ranks; ++r) {
     for (op const& o : run[static_cast<std::size_t>(r)]) whole(r, o);
   }
-  return clock(whole.view());
+  program_view const of = whole.view();
+  return clock(of, dependencies(of));
 }
 
 /// True if some op has no slot yet.
 constexpr bool untimed(program_view v) {
-  for (op const& o : v.ops) {
-    if (o.slot < 0) return true;
-  }
+  op const* const ops = v.ops.data();
+  for (std::size_t i = 0; i < v.ops.size(); ++i)
+    if (ops[i].slot < 0) return true;
   return false;
 }
 

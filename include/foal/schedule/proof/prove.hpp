@@ -7,125 +7,234 @@ namespace foal::schedule {
 
 namespace detail {
 
-constexpr verdict prove(program_view const& v, timeline& t) {
-  if (verdict const bad = index(v, t); !bad) return bad;
-  int const n = v.size.microbatches, stages = v.size.stages;
+constexpr verdict wrong(program_view const& v, timeline const& t, flaw what, int first, int second) {
+  auto const i = static_cast<std::size_t>(first), k = static_cast<std::size_t>(second);
+  auto const rank = [&](op const& o) { return t.rank[static_cast<std::size_t>(unit_of(v.size, o.stage, o.replica))]; };
+  return {.what = what,
+          .first = v.ops[i],
+          .second = v.ops[k],
+          .first_rank = rank(v.ops[i]),
+          .second_rank = rank(v.ops[k]),
+          .found = t.slot[i],
+          .expected = t.slot[k]};
+}
+
+/// Every list follows (slot, lane), and lies in one period.
+constexpr verdict prove_lists(program_view const& v, timeline const& t) {
   op const* const ops = v.ops.data();
-  int const* const slot = t.slot.data();
-  int const* const rank = t.rank.data();
-  int const* const forward = t.forward.data();
-  int const* const backward = t.backward.data();
-  int const* const weight = t.weight.data();
-  int const* const recompute = t.recompute.data();
-
-  if (t.clock_result.slot.empty()) {
-    for (int r = 0; r < v.size.ranks; ++r) {
-      op const* last = nullptr;
-      for (op const& o : v.rank(r)) {
-        if (o.slot >= t.period)
-          return {.what = flaw::slot, .first = o, .first_rank = r, .found = o.slot, .expected = t.period};
-        if (last != nullptr && !(last->slot < o.slot || (last->slot == o.slot && last->lane < o.lane)))
-          return {.what = flaw::order, .first = *last, .second = o, .first_rank = r, .second_rank = r};
-        last = &o;
-      }
+  for (int r = 0; r < v.size.ranks; ++r) {
+    op const* last = nullptr;
+    for (int i = v.begin[static_cast<std::size_t>(r)], end = v.begin[static_cast<std::size_t>(r) + 1]; i < end; ++i) {
+      op const& o = ops[i];
+      if (o.slot >= t.period)
+        return {.what = flaw::slot, .first = o, .first_rank = r, .found = o.slot, .expected = t.period};
+      if (last != nullptr && !(last->slot < o.slot || (last->slot == o.slot && last->lane < o.lane)))
+        return {.what = flaw::order, .first = *last, .second = o, .first_rank = r, .second_rank = r};
+      last = &o;
     }
-  }
-
-  auto const wrong = [&](flaw what, int first, int second, int first_stage_, int second_stage) {
-    return verdict{.what = what,
-                   .first = ops[first],
-                   .second = ops[second],
-                   .first_rank = rank[first_stage_],
-                   .second_rank = rank[second_stage],
-                   .found = slot[first],
-                   .expected = slot[second]};
-  };
-  for (int s = 0; s < stages; ++s) {
-    bool const same_below = s > 0 && rank[s] == rank[s - 1];
-    bool const same_above = s + 1 < stages && rank[s] == rank[s + 1];
-    bool const has_backward = v.wanted(s) != gradients::none;
-    for (int c = s * n; c < s * n + n; ++c) {
-      int const f = forward[c], b = backward[c];
-      if (s > 0 && !t.before(v, forward[c - n], f, same_below)) return wrong(flaw::dependency, f, forward[c - n], s, s - 1);
-      if (!has_backward) continue;
-      if (!t.before(v, f, b, true)) return wrong(flaw::dependency, b, f, s, s);
-      if (s + 1 < stages && !t.before(v, backward[c + n], b, same_above))
-        return wrong(flaw::dependency, b, backward[c + n], s, s + 1);
-      if (weight[c] != b && weight[c] >= 0 && !t.before(v, b, weight[c], true))
-        return wrong(flaw::dependency, weight[c], b, s, s);
-    }
-    if (t.head.empty() || t.head[static_cast<std::size_t>(s)] < 0) continue;
-    bool const continues = continues_segment(t.head, s);
-    for (int c = s * n; c < s * n + n; ++c) {
-      int const f = forward[c], b = backward[c], re = recompute[c];
-      if (!t.before(v, f, re, true)) return wrong(flaw::dependency, re, f, s, s);
-      if (continues && !t.before(v, recompute[c - n], re, same_below))
-        return wrong(flaw::dependency, re, recompute[c - n], s, s - 1);
-      if (!t.before(v, re, b, true)) return wrong(flaw::dependency, b, re, s, s);
-    }
-  }
-
-  for (int s = 0; s < stages; ++s) {
-    if (v.wanted(s) != gradients::both) continue;
-    int const u = t.update[static_cast<std::size_t>(s)];
-    // Side by side with an op that reads the weights, U comes after it.
-    auto const overtakes = [&](int reader) {
-      bool const beside = (slot[reader] - slot[u]) % t.period == 0;
-      return beside && ops[reader].lane >= ops[u].lane && reader > u;
-    };
-    if (u < 0)
-      return {.what = flaw::missing,
-              .first = {.kind = op_kind::U, .stage = s, .microbatch = n - 1},
-              .second = ops[weight[s * n + n - 1]],
-              .first_rank = rank[s],
-              .second_rank = rank[s]};
-    for (int c = s * n; c < s * n + n; ++c) {
-      int const w = weight[c], f = forward[c];
-      if (!t.before(v, w, u, true) || !t.before(v, u, w, true, t.period)) return wrong(flaw::update, u, w, s, s);
-      if (overtakes(f)) return wrong(flaw::update, u, f, s, s);
-      if (recompute[c] >= 0 && overtakes(recompute[c])) return wrong(flaw::update, u, recompute[c], s, s);
-    }
-  }
-
-  // What stage `from` sends must come out in the order in which stage `to` takes it, from one period into the next.
-  auto const in_order = [&](std::vector<int> const& order, int from, int to) -> verdict {
-    int const* const sent = order.data() + t.at(from, 0);
-    int const* const taken = order.data() + t.at(to, 0);
-    int first = 0;
-    // A synchronous channel is empty when a period starts; of an asynchronous one the first message taken says where it
-    // stands.
-    while (v.asynchronous && floor_mod(ops[sent[first]].microbatch - ops[taken[0]].microbatch, n) != 0) ++first;
-    int const shift = v.asynchronous ? ops[taken[0]].microbatch - ops[sent[first]].microbatch : 0;
-    for (int i = 0; i < n; ++i) {
-      int const k = first + i < n ? first + i : first + i - n;
-      int const expected = ops[sent[k]].microbatch + shift + (k < first ? n : 0);
-      if (ops[taken[i]].microbatch != expected) return wrong(flaw::fifo, taken[i], sent[k], to, from);
-    }
-    return {};
-  };
-  for (int s = 0; s + 1 < stages; ++s) {
-    if (verdict const bad = in_order(t.forward_order, s, s + 1); !bad) return bad;
-    if (continues_segment(t.head, s + 1)) {
-      if (verdict const bad = in_order(t.recompute_order, s, s + 1); !bad) return bad;
-    }
-    if (v.wanted(s) == gradients::none) continue;
-    if (verdict const bad = in_order(t.backward_order, s + 1, s); !bad) return bad;
   }
   return {};
+}
+
+/// Every op runs after what it waits for. The gradients that an update consumes are left to prove_updates().
+constexpr verdict prove_inputs(program_view const& v, timeline const& t) {
+  int const* const rank = t.rank.data();
+  int const* const slot = t.slot.data();
+  op const* const ops = v.ops.data();
+  int const stages = v.size.stages;
+  bool const sums = v.size.replicas > 1;
+  int at = 0, late = -1;
+  for (int r = 0; r < v.size.ranks; ++r) {
+    auto const look = [&](input const& in) {
+      int const y = t.find(in);
+      if (y < 0 || slot[y] < slot[at]) return;
+      if (!t.before(v, y, at, rank[in.replica * stages + in.stage] == r)) late = y;
+    };
+    for (int const end = v.begin[static_cast<std::size_t>(r) + 1]; at < end; ++at) {
+      op const& o = ops[at];
+      if (o.kind != op_kind::U || sums)
+        t.rule.for_each_input(o, look);
+      else if (v.global_norm)
+        t.rule.for_each_crossing_input(o, look);
+      if (late >= 0) return wrong(v, t, flaw::dependency, at, late);
+    }
+  }
+  return {};
+}
+
+/// The U's (and G's) of a unit are there, each after the gradients that it consumes and before those that the next one does.
+constexpr verdict prove_updates(program_view const& v, timeline const& t, int unit) {
+  int const row = t.rule.numbering().row(), n = v.size.microbatches, segments = v.size.segments;
+  int const stage = stage_of(v.size, unit), replica = replica_of(v.size, unit),
+            home = t.rank[static_cast<std::size_t>(unit)];
+  op const* const ops = v.ops.data();
+  int const* const slot = t.slot.data();
+  int const* const update = t.update.data();
+  int const* const forward = t.forward.data() + stage * row;
+  int const* const weight = t.weight.data() + stage * row;
+  int const* const recompute = t.recompute.data() + stage * row;
+  int const last = update[t.rule.closing_cell(unit, n - 1)];
+  auto const lost = [&](op_kind kind, int position, int near) {
+    op const o{.kind = kind, .stage = stage, .microbatch = position, .replica = replica};
+    return verdict{.what = flaw::missing, .first = o, .second = ops[near], .first_rank = home, .second_rank = home};
+  };
+  if (last < 0 || floor_mod(ops[last].microbatch, n) != n - 1) {
+    int near = last;  // a U that names another microbatch than the last one
+    for (int j = 0; j < n && near < 0; ++j) near = update[t.rule.closing_cell(unit, j)];
+    if (near >= 0)
+      return {.what = flaw::range, .first = ops[near], .first_rank = home, .found = ops[near].microbatch, .expected = n};
+    int of = row - 1;
+    while (of > 0 && ops[weight[of]].replica != replica) --of;
+    return lost(op_kind::U, n - 1, weight[of]);
+  }
+  // Side by side with an op that reads the weights, U comes after it.
+  auto const overtakes = [&](int reader, int u) {
+    bool const beside = (slot[reader] - slot[u]) % t.period == 0;
+    return beside && ops[reader].lane >= ops[u].lane && reader > u;
+  };
+  int before = last, shift = t.period;  // the update before those gradients, so many slots ago
+  for (int j = 0; j < n; ++j) {
+    int const closing = t.rule.closing(unit, j), u = closing == n - 1 ? last : update[t.rule.closing_cell(unit, closing)];
+    for (int c = j * segments; c < (j + 1) * segments; ++c) {
+      int const w = weight[c], f = forward[c];
+      if (ops[f].replica != replica) continue;
+      if (!t.before(v, w, u, true)) return wrong(v, t, flaw::update, u, w);
+      if (!t.before(v, before, w, true, shift)) return wrong(v, t, flaw::update, before, w);
+      if (overtakes(f, u)) return wrong(v, t, flaw::update, u, f);
+      if (recompute[c] >= 0 && overtakes(recompute[c], u)) return wrong(v, t, flaw::update, u, recompute[c]);
+    }
+    if (j != closing) continue;
+    if (v.size.replicas > 1) {
+      int const g = t.sum[static_cast<std::size_t>(t.rule.closing_cell(unit, j))];
+      if (g < 0) return lost(op_kind::G, j, u);
+      if (floor_mod(ops[g].microbatch, n) != j)
+        return {.what = flaw::range, .first = ops[g], .first_rank = home, .found = ops[g].microbatch, .expected = n};
+    }
+    if (u != last && v.global_norm) return {.what = flaw::norm, .found = 2, .expected = stage};
+    before = u, shift = 0;
+  }
+  return {};
+}
+
+/// With several U's in a period no forward or R beside any of them comes after it.
+constexpr verdict prove_readers(program_view const& v, timeline const& t) {
+  for (int const u : t.update) {
+    if (u < 0) continue;
+    op const& update = v.ops[static_cast<std::size_t>(u)];
+    int const r = t.rank[static_cast<std::size_t>(unit_of(v.size, update.stage, update.replica))];
+    for (int i = u + 1; i < v.begin[static_cast<std::size_t>(r) + 1]; ++i) {
+      op const& o = v.ops[static_cast<std::size_t>(i)];
+      bool const reads = o.kind == op_kind::F || o.kind == op_kind::R;
+      if (!reads || o.stage != update.stage || o.replica != update.replica || o.lane < update.lane) continue;
+      if ((t.slot[static_cast<std::size_t>(i)] - t.slot[static_cast<std::size_t>(u)]) % t.period == 0)
+        return wrong(v, t, flaw::update, u, i);
+    }
+  }
+  return {};
+}
+
+/// Replicas update at the same microbatches, so that what G sums is of the same ones.
+constexpr verdict prove_replicas(program_view const& v, timeline const& t) {
+  for (int u : t.update) {
+    if (u < 0) continue;
+    op const& o = v.ops[static_cast<std::size_t>(u)];
+    for (int k = 0; k < v.size.replicas; ++k) {
+      int const unit = unit_of(v.size, o.stage, k), position = floor_mod(o.microbatch, v.size.microbatches);
+      int const rank = t.rank[static_cast<std::size_t>(unit)];
+      if (t.rule.closing(unit, position) == position) continue;
+      op const lost{.kind = op_kind::U, .stage = o.stage, .microbatch = position, .replica = k};
+      return {.what = flaw::missing,
+              .first = lost,
+              .second = o,
+              .first_rank = rank,
+              .second_rank = t.rank[static_cast<std::size_t>(unit_of(v.size, o.stage, o.replica))]};
+    }
+  }
+  return {};
+}
+
+/// What comes over a channel is taken in the order in which it was sent, from one period into the next. `taken`: the row of
+/// ops of a unit that take it, `sent`: of those that send.
+constexpr verdict prove_order(program_view const& v, timeline const& t, int const* sent, int const* taken, int count) {
+  op const* const ops = v.ops.data();
+  int const segments = v.size.segments, n = v.size.microbatches * segments;
+  auto const message = [&](int i) { return ops[i].microbatch * segments + ops[i].segment; };
+  int first = 0;
+  // A synchronous channel is empty when a period starts; of an asynchronous one the first message taken says where it
+  // stands.
+  while (v.asynchronous && floor_mod(message(sent[first]) - message(taken[0]), n) != 0) ++first;
+  int const shift = v.asynchronous ? message(taken[0]) - message(sent[first]) : 0;
+  for (int i = 0; i < count; ++i) {
+    int const k = first + i < count ? first + i : first + i - count;
+    if (message(taken[i]) != message(sent[k]) + shift + (k < first ? n : 0))
+      return wrong(v, t, flaw::fifo, taken[i], sent[k]);
+  }
+  return {};
+}
+
+/// Every channel of every unit: what one kind of its ops takes from another unit.
+constexpr verdict prove_channels(program_view const& v, timeline const& t) {
+  int const row = t.rule.numbering().row(), all = units(v.size);
+  int const* const orders[] = {t.forward_order.data(), t.backward_order.data(), t.recompute_order.data()};
+  auto const order_of = [&](op_kind kind) { return orders[kind == op_kind::F ? 0 : kind == op_kind::R ? 2 : 1]; };
+  for (int u = 0; u < all; ++u) {
+    int count = row;
+    if (v.size.replicas > 1)
+      for (count = 0; count < row && orders[0][u * row + count] >= 0;) ++count;
+    for (int k = 0; k < 3; ++k) {
+      if (k == 2 && t.recompute_order.empty()) continue;
+      int const* const taken = orders[k] + u * row;
+      if (taken[0] < 0) continue;
+      verdict bad;
+      t.rule.for_each_crossing_input(v.ops[static_cast<std::size_t>(taken[0])], [&](input const& in) {
+        if (bad) bad = prove_order(v, t, order_of(in.kind) + unit_of(v.size, in.stage, in.replica) * row, taken, count);
+      });
+      if (!bad) return bad;
+    }
+  }
+  return {};
+}
+
+constexpr verdict prove(program_view const& v, timeline& t) {
+  if (verdict const bad = index(v, t); !bad) return bad;
+  if (t.clock_result.slot.empty()) {
+    if (verdict const bad = prove_lists(v, t); !bad) return bad;
+  }
+  if (verdict const bad = prove_inputs(v, t); !bad) return bad;
+  bool several = false;
+  for (int u = 0; u < units(v.size); ++u) {
+    if (v.wanted(stage_of(v.size, u)) != gradients::both) continue;
+    if (verdict const bad = prove_updates(v, t, u); !bad) return bad;
+    several = several || t.rule.closing_cells() > units(v.size);
+  }
+  if (several) {
+    if (verdict const bad = prove_readers(v, t); !bad) return bad;
+  }
+  if (v.size.replicas > 1) {
+    if (verdict const bad = prove_replicas(v, t); !bad) return bad;
+  }
+  return prove_channels(v, t);
 }
 
 }  // namespace detail
 
 /// Works on one period, O(S * N), asynchronous or not. Shows, for runs of any length:
-/// every (stage, microbatch) has one F and one BW (or one B and one W) and, in a recomputed stage, one R; a stage lives on
-/// one rank and has one U per period; stages without a backward (all of them, for inference) have F alone, frozen ones F and
-/// B; a rank's list follows (slot, lane) and its slots lie in one period, so that repetitions do not overlap on a rank;
-/// F(s,m) runs after F(s-1,m); B(s,m) after B(s+1,m) and F(s,m); W after B; R between F and B, and in a segment R(s,m) after
-/// R(s-1,m). Between ranks "after" is a later slot, so that no folding of ranks onto workers in (slot, rank, lane) order can
-/// block; on one rank a later lane will do; U runs after the minibatch's last W or BW and before the next one's first, and
-/// after F and R of its stage in its slot; between neighbouring stages, F, R and B each, messages are received in the order
-/// in which they are sent. A synchronous program has no op of another minibatch in its period, so F of the next one is after
-/// U.
+///
+/// - Every (stage, microbatch, segment) has one F and one BW (or one B and one W) and, in a recomputed stage, one R, all of
+/// a
+///   microbatch in one replica; a unit lives on one rank. Stages without a backward (all of them, for inference) have F
+///   alone, frozen ones F and B.
+/// - A rank's list follows (slot, lane) and its slots lie in one period, so that repetitions do not overlap on a rank.
+/// - Every op runs after its inputs, as `dependencies` gives them: between ranks in a later slot, so that no folding of
+/// ranks
+///   onto workers in (slot, rank, lane) order can block; on one rank a later lane will do.
+/// - Every W or BW is consumed by exactly one U of its unit, in order: it runs before the U that names its microbatch or the
+///   next later one, and after the U before that. The last U of a period names the minibatch's last microbatch. U runs after
+///   F and R of its unit in its slot. Among replicas, all units of a stage update at the same microbatches, after a G that
+///   comes after the last W of every one of them.
+/// - Over a wire, F, B and R each, messages are received in the order in which they are sent.
+/// - A synchronous program has no op of another minibatch in its period, so F of the next one is after U.
+/// - With the global norm, all stages update once, after the last gradient of every stage.
 constexpr verdict prove(program_view v) {
   timeline t;
   return detail::prove(v, t);

@@ -40,38 +40,30 @@ constexpr void repeat(program& p) {
   timeline t;
   // `untimed` is the last thing that index() looks for.
   if (index(v, t).what != flaw::untimed) return;
-  int const n = v.size.microbatches, stages = v.size.stages;
+  int const n = v.size.microbatches;
   std::vector<detail::lag> lags;
   auto const minibatch = [&](int i) { return floor_div(v.ops[static_cast<std::size_t>(i)].microbatch, n); };
-  auto const needs = [&](int x, int y) {
-    if (x != y) lags.push_back({.from = y, .to = x, .slots = 1, .periods = minibatch(y) - minibatch(x)});
-  };
   int period = 1;
   for (int r = 0; r < v.size.ranks; ++r) {
     int const first = v.begin[static_cast<std::size_t>(r)], end = v.begin[static_cast<std::size_t>(r) + 1];
     if (first == end) continue;
     int load = 0;
     for (int i = first; i < end; ++i) {
-      bool const update = v.ops[static_cast<std::size_t>(i)].kind == op_kind::U;
+      op const& o = v.ops[static_cast<std::size_t>(i)];
+      bool const update = o.kind == op_kind::U;
       load += update ? 0 : 1;
       if (i > first) lags.push_back({.from = i - 1, .to = i, .slots = update ? 0 : 1});
+      auto const needs = [&](input const& in) {
+        if (int const y = t.find(in); y >= 0)
+          lags.push_back({.from = y, .to = i, .slots = 1, .periods = minibatch(y) - minibatch(i)});
+      };
+      if (update)
+        t.rule.for_each_crossing_input(o, needs);  // its own gradients are for prove() to look at
+      else
+        t.rule.for_each_input(o, needs);
     }
     lags.push_back({.from = end - 1, .to = first, .slots = 1, .periods = 1});
     period = std::max(period, load);
-  }
-  for (int s = 0; s < stages; ++s) {
-    for (int j = 0; j < n; ++j) {
-      auto const c = static_cast<std::size_t>(t.at(s, j)), row = static_cast<std::size_t>(n);
-      if (s > 0) needs(t.forward[c], t.forward[c - row]);
-      if (t.backward[c] < 0) continue;
-      needs(t.backward[c], t.forward[c]);
-      if (s + 1 < stages) needs(t.backward[c], t.backward[c + row]);
-      if (t.weight[c] >= 0) needs(t.weight[c], t.backward[c]);
-      if (t.recompute[c] < 0) continue;
-      needs(t.recompute[c], t.forward[c]);
-      if (continues_segment(t.head, s)) needs(t.recompute[c], t.recompute[c - row]);
-      needs(t.backward[c], t.recompute[c]);
-    }
   }
   std::vector<int> slot(v.ops.size(), 0);
   int const serial = static_cast<int>(v.ops.size());  // one op at a time is always possible if anything is

@@ -14,6 +14,7 @@ namespace foal::schedule {
 struct costs {
   double forward = 1, backward = 1, weight = 1, update = 0;
   double message = 0;                      ///< from the end of an op to the start of its successor on another rank
+  double sum = 0;                          ///< G
   std::span<double const> stage_factor{};  ///< empty, or per stage what its F, B, W and U durations are multiplied by
   /// True: a rank has a forward and a backward unit side by side if the program puts F and a backward of a rank into one
   /// slot (pipemare), and a third one for R if it recomputes. False: a rank runs one op at a time, in the order of its list.
@@ -22,7 +23,7 @@ struct costs {
   /// Throws foal::error where a duration is below 0, infinite or no number, or where stages have no factor.
   constexpr void check(int stages) const {
     auto const is = [](double v) { return v >= 0 && v <= std::numeric_limits<double>::max(); };
-    for (double const v : {forward, backward, weight, update, message}) {
+    for (double const v : {forward, backward, weight, update, message, sum}) {
       if (!is(v))
         throw error(sentence("cannot replay with a cost of ", v, ", because ops and messages take time; give 0 or more"));
     }
@@ -41,6 +42,7 @@ struct costs {
     if (o.kind == op_kind::B) t = backward;
     if (o.kind == op_kind::W) t = weight;
     if (o.kind == op_kind::BW) t = backward + weight;
+    if (o.kind == op_kind::G) t = sum;
     return stage_factor.empty() ? t : t * stage_factor[static_cast<std::size_t>(o.stage)];
   }
 };
@@ -127,20 +129,31 @@ constexpr timing replay(program_view v, costs const& cost = {}, int minibatches 
   if (verdict const bad = prove(v); !bad) throw error(text(bad));
   int const n = v.size.microbatches, stages = v.size.stages, ranks = v.size.ranks;
   cost.check(stages);
-  if (minibatches < 0 || static_cast<long long>(minibatches) * n > largest_slot / stages)
+  if (minibatches < 0 || static_cast<long long>(minibatches) * n > largest_slot / (units(v.size) * v.size.segments))
     throw error(sentence("cannot replay ", minibatches, " minibatches of ", n, " microbatches through ", stages,
                          " stages, because that is below 0 or beyond what is counted; replay fewer"));
   int const total = n * minibatches;
-  auto const cells = static_cast<std::size_t>(stages) * static_cast<std::size_t>(total);
   constexpr double never = -1;
   timing out;
   out.units = cost.side_by_side && two_units(v) ? (recomputes(v) ? 3 : 2) : 1;
-  std::vector<int> const heads = segments_of(v);
+  dependencies const rule(v);
   out.events.assign(static_cast<std::size_t>(ranks), {});
-  std::vector<double> end_f(cells, never), end_b(cells, never), end_r(heads.empty() ? 0 : cells, never),
-      last_read(static_cast<std::size_t>(stages), 0), last_u(static_cast<std::size_t>(stages), 0),
-      free_at(static_cast<std::size_t>(ranks) * 3, 0);
-  std::vector<int> host(static_cast<std::size_t>(stages), 0);
+  extent whole = v.size;
+  whole.microbatches = total;
+  cells const run(whole);  // by the microbatch of the run
+  auto const all = static_cast<std::size_t>(units(v.size)), cell_count = static_cast<std::size_t>(stages * run.row());
+  std::vector<double> end_f(cell_count, never), end_b(cell_count, never), end_w(cell_count, never),
+      end_r(rule.heads().empty() ? 0 : cell_count, never),
+      end_g(v.size.replicas > 1 ? all * static_cast<std::size_t>(run.row()) : 0, never);
+  std::vector<double>* const ends[] = {&end_f, &end_b, &end_w, &end_b, &end_r, nullptr, &end_g};
+  auto const end_of = [&](auto const& o) -> double& {
+    bool const sum = o.kind == op_kind::G;
+    int const at =
+        sum ? run.at(unit_of(v.size, o.stage, o.replica), o.microbatch) : run.at(o.stage, o.microbatch, o.segment);
+    return (*ends[static_cast<int>(o.kind)])[static_cast<std::size_t>(at)];
+  };
+  std::vector<double> last_read(all, 0), last_u(all, 0), free_at(static_cast<std::size_t>(ranks) * 3, 0);
+  std::vector<int> const host = ranks_of(v);
   struct cursor {
     int period = 0;
     std::size_t at = 0;
@@ -149,12 +162,9 @@ constexpr timing replay(program_view v, costs const& cost = {}, int minibatches 
   int periods = minibatches;
   for (int r = 0; r < ranks; ++r) {
     for (op const& o : v.rank(r)) {
-      host[static_cast<std::size_t>(o.stage)] = r;
       periods = std::max(periods, minibatches - floor_div(o.microbatch, n));
     }
   }
-  auto const cell = [&](int stage, int microbatch) { return static_cast<std::size_t>(stage * total + microbatch); };
-
   // Runs what rank r can run; true if something ran.
   auto const advance = [&](int r) {
     auto const rank = static_cast<std::size_t>(r);
@@ -166,41 +176,35 @@ constexpr timing replay(program_view v, costs const& cost = {}, int minibatches 
         op o = list[c.at];
         o.microbatch += c.period * n;
         if (o.microbatch < 0 || o.microbatch >= total) continue;
-        auto const s = static_cast<std::size_t>(o.stage);
+        auto const u = static_cast<std::size_t>(unit_of(v.size, o.stage, o.replica));
         int const unit = out.units == 1 || o.kind == op_kind::F ? 0 : o.kind == op_kind::R ? 2 : 1;
         double& unit_free = free_at[rank * 3 + static_cast<std::size_t>(unit)];
         event e{.what = o, .rank = r, .unit = unit, .start = unit_free};
         bool ready = true;
-        auto const needs = [&](double end, op_kind kind, int stage) {
-          if (end < 0) {
-            ready = false;
-            return;
-          }
-          int const from = host[static_cast<std::size_t>(stage)];
+        auto const starts_after = [&](double end, int from, op const& of) {
           double const there = from == r ? end : end + cost.message;
           if (there <= e.start) return;
           e.start = there;
           e.waited_rank = from;
-          e.waited_for = op{.kind = kind, .stage = stage, .microbatch = o.microbatch};
+          e.waited_for = of;
         };
-        if (o.kind == op_kind::F && o.stage > 0) needs(end_f[cell(o.stage - 1, o.microbatch)], op_kind::F, o.stage - 1);
-        if (o.kind == op_kind::F || o.kind == op_kind::R) needs(last_u[s], op_kind::U, o.stage);
-        if (o.kind == op_kind::R) needs(end_f[cell(o.stage, o.microbatch)], op_kind::F, o.stage);
-        if (o.kind == op_kind::R && continues_segment(heads, o.stage))
-          needs(end_r[cell(o.stage - 1, o.microbatch)], op_kind::R, o.stage - 1);
-        if (is_backward(o.kind) && !heads.empty() && heads[s] >= 0)
-          needs(end_r[cell(o.stage, o.microbatch)], op_kind::R, o.stage);
-        if (is_backward(o.kind)) needs(end_f[cell(o.stage, o.microbatch)], op_kind::F, o.stage);
-        if (is_backward(o.kind) && o.stage + 1 < stages) needs(end_b[cell(o.stage + 1, o.microbatch)], o.kind, o.stage + 1);
-        if (o.kind == op_kind::U) needs(last_read[s], op_kind::F, o.stage);
+        // Beside each other run units of a rank, not an update and what reads its weights: those keep the list's order.
+        bool const reads = o.kind == op_kind::F || o.kind == op_kind::R, updates = o.kind == op_kind::U;
+        rule.for_each_input(o, [&](input const& in) {
+          double const end = end_of(in);
+          ready = ready && end >= 0;
+          if (ready) starts_after(end, host[static_cast<std::size_t>(unit_of(v.size, in.stage, in.replica))], op_of(in));
+        });
+        if (reads) starts_after(last_u[u], r, {.kind = op_kind::U, .stage = o.stage, .microbatch = o.microbatch});
+        if (updates) starts_after(last_read[u], r, {.kind = op_kind::F, .stage = o.stage, .microbatch = o.microbatch});
         if (!ready) return moved;
         e.end = e.start + cost.of(o);
         unit_free = e.end;
-        if (o.kind == op_kind::F) end_f[cell(o.stage, o.microbatch)] = e.end;
-        if (o.kind == op_kind::R) end_r[cell(o.stage, o.microbatch)] = e.end;
-        if (o.kind == op_kind::F || o.kind == op_kind::R) last_read[s] = std::max(last_read[s], e.end);
-        if (is_backward(o.kind)) end_b[cell(o.stage, o.microbatch)] = e.end;
-        if (o.kind == op_kind::U) last_u[s] = e.end;
+        if (reads) last_read[u] = std::max(last_read[u], e.end);
+        if (updates)
+          last_u[u] = e.end;
+        else
+          end_of(o) = e.end;
         out.events[rank].push_back(e);
         out.makespan = std::max(out.makespan, e.end);
         moved = true;

@@ -1,24 +1,34 @@
 // Where every op of a program sits: the tables that the proof and the analysis read.
 #pragma once
 
+#include <foal/schedule/flat_table.hpp>
 #include <foal/schedule/proof/clock.hpp>
 #include <foal/schedule/proof/well_formed.hpp>
 
 namespace foal::schedule {
 
-/// Numbers of ops in program_view::ops (-1: none) by (stage, microbatch mod N) and by (stage, position in the rank's list);
-/// slots of ops as if all belonged to minibatch 0. Microbatch m = j + k N of the run is then at slot + k * period.
+/// Numbers of ops in program_view::ops (-1: none) by (stage, position mod N, segment), which are of one replica, and by
+/// (unit, position in the rank's list); slots of ops as if all belonged to minibatch 0. Microbatch m = j + k N of the run is
+/// then at slot + k * period.
 struct timeline {
   int microbatches = 1, period = 0;
-  std::vector<int> forward, backward, weight, recompute;  // [s * N + j]; BW is in backward and in weight
-  std::vector<int> forward_order, backward_order;         // [s * N + i]
-  std::vector<int> recompute_order;                       // the same; empty without R
-  std::vector<int> update, rank;                          // [s]
-  std::vector<int> head;                                  // [s], segments_of()
-  std::vector<int> slot;                                  // [op]
-  clocked clock_result;                                   // of an untimed synchronous program
+  int_table forward, backward, weight, recompute;  // [cell]; BW is in backward and in weight
+  int_table forward_order, backward_order;         // [unit * row + i]
+  int_table recompute_order;                       // the same; empty without R
+  int_table update, sum;                           // [rule.closing_cell()]: U, and G among replicas
+  int_table rank;                                  // [unit]
+  std::vector<int> head;                           // [stage], segments_of()
+  int_table slot;                                  // [op]
+  dependencies rule;
+  clocked clock_result;  // of an untimed synchronous program
 
-  constexpr int at(int stage, int j) const { return stage * microbatches + j; }
+  constexpr int at(int stage, int j) const { return rule.numbering().at(stage, j); }
+
+  /// The number of the op that is waited for, by the rule; -1: there is none.
+  constexpr int find(input const& in) const {
+    int_table const* const tables[] = {&forward, &backward, &weight, &backward, &recompute, &update, &sum};
+    return tables[static_cast<int>(in.kind)]->data()[rule.cell(in)];
+  }
 
   /// x before y, two ops in minibatch 0 (or `shift` slots earlier for x). On one rank lanes and the list count too.
   constexpr bool before(program_view const& v, int x, int y, bool same_rank, int shift = 0) const {
@@ -34,23 +44,29 @@ namespace detail {
 
 /// Fills in the order of R's, and says whether a recomputed stage has one for every microbatch.
 constexpr verdict index_recompute(program_view v, timeline& t) {
-  int const n = v.size.microbatches, stages = v.size.stages;
-  t.recompute_order.assign(t.forward.size(), -1);
-  std::vector<int> count(static_cast<std::size_t>(stages), 0);
+  cells const numbering(v.size);
+  int const row = numbering.row(), stages = v.size.stages;
+  t.recompute_order.assign(t.forward_order.size(), -1);
+  int_table count(t.rank.size(), 0);
   for (std::size_t i = 0; i < v.ops.size(); ++i) {
     if (v.ops[i].kind != op_kind::R) continue;
-    int const s = v.ops[i].stage;
-    t.recompute_order[static_cast<std::size_t>(t.at(s, count[static_cast<std::size_t>(s)]++))] = static_cast<int>(i);
+    int const unit = unit_of(v.size, v.ops[i].stage, v.ops[i].replica);
+    t.recompute_order[static_cast<std::size_t>(unit * row + count[static_cast<std::size_t>(unit)]++)] = static_cast<int>(i);
   }
   for (int s = 0; s < stages; ++s) {
     if (t.head[static_cast<std::size_t>(s)] < 0) continue;
-    for (int j = 0; j < n; ++j) {
-      auto const c = static_cast<std::size_t>(t.at(s, j));
+    for (int j = 0; j < row; ++j) {
+      auto const c = static_cast<std::size_t>(s * row + j);
       if (t.recompute[c] >= 0) continue;
-      int const home = t.rank[static_cast<std::size_t>(s)];
+      op const& near = v.ops[static_cast<std::size_t>(t.backward[c])];
+      int const home = t.rank[static_cast<std::size_t>(unit_of(v.size, s, near.replica))];
       return {.what = flaw::missing,
-              .first = {.kind = op_kind::R, .stage = s, .microbatch = j},
-              .second = v.ops[static_cast<std::size_t>(t.backward[c])],
+              .first = {.kind = op_kind::R,
+                        .stage = s,
+                        .microbatch = j / numbering.segments,
+                        .replica = near.replica,
+                        .segment = j % numbering.segments},
+              .second = near,
               .first_rank = home,
               .second_rank = home};
     }
@@ -58,30 +74,54 @@ constexpr verdict index_recompute(program_view v, timeline& t) {
   return {};
 }
 
-}  // namespace detail
-
-namespace detail {
+/// Every microbatch runs through one replica, and every replica has one. Needs all forwards.
+constexpr verdict index_replicas(program_view v, timeline const& t) {
+  std::vector<char> used(static_cast<std::size_t>(v.size.replicas), 0);
+  for (int r = 0; r < v.size.ranks; ++r) {
+    for (op const& o : v.rank(r)) {
+      if (o.kind == op_kind::U || o.kind == op_kind::G) continue;
+      used[static_cast<std::size_t>(o.replica)] = 1;
+      int const position = t.rule.numbering().position(o.microbatch);
+      op const& enters = v.ops[static_cast<std::size_t>(t.forward[static_cast<std::size_t>(t.at(0, position))])];
+      if (o.replica != enters.replica)
+        return {.what = flaw::replica,
+                .first = o,
+                .second = enters,
+                .first_rank = r,
+                .second_rank = t.rank[static_cast<std::size_t>(unit_of(v.size, 0, enters.replica))]};
+    }
+  }
+  for (int k = 0; k < v.size.replicas; ++k)
+    if (used[static_cast<std::size_t>(k)] == 0) return {.what = flaw::unused, .found = k, .expected = v.size.replicas};
+  return {};
+}
 
 /// Of a program with fewer ops than cells: the first cell without F.
 constexpr verdict missing_forward(program_view v) {
   std::vector<char> there(v.ops.size() + 1, 0);
+  auto const segments = static_cast<std::size_t>(v.size.segments), row = static_cast<std::size_t>(cells(v.size).row());
   for (op const& o : v.ops) {
     if (o.kind != op_kind::F) continue;
-    auto const cell = static_cast<std::size_t>(o.stage) * static_cast<std::size_t>(v.size.microbatches) +
-                      static_cast<std::size_t>(floor_mod(o.microbatch, v.size.microbatches));
+    auto const cell = static_cast<std::size_t>(o.stage) * row +
+                      static_cast<std::size_t>(floor_mod(o.microbatch, v.size.microbatches)) * segments +
+                      static_cast<std::size_t>(o.segment);
     if (cell < there.size()) there[cell] = 1;
   }
   std::size_t cell = 0;
   while (there[cell] != 0) ++cell;
-  auto const n = static_cast<std::size_t>(v.size.microbatches);
-  op const lost{.kind = op_kind::F, .stage = static_cast<int>(cell / n), .microbatch = static_cast<int>(cell % n)};
+  if (cell >= row * static_cast<std::size_t>(v.size.stages))  // fewer ops than units
+    return {.what = flaw::unused, .found = v.size.replicas - 1, .expected = v.size.replicas};
+  op const lost{.kind = op_kind::F,
+                .stage = static_cast<int>(cell / row),
+                .microbatch = static_cast<int>(cell % row / segments),
+                .segment = static_cast<int>(cell % segments)};
   for (int r = 0; r < v.size.ranks; ++r) {
     for (op const& o : v.rank(r)) {
       if (o.stage == lost.stage)
         return {.what = flaw::missing, .first = lost, .second = o, .first_rank = r, .second_rank = r};
     }
   }
-  int const home = contiguous_rank(v.size, lost.stage);
+  int const home = rank_of(v.size, lost.stage);
   return {.what = flaw::missing, .first = lost, .second = lost, .first_rank = home, .second_rank = home};
 }
 
@@ -98,27 +138,49 @@ constexpr verdict runs_untimed(program_view v) {
   return deadlock(clock_run(v));
 }
 
+/// The first cell that lacks an op which its stage wants.
+constexpr verdict missing_op(program_view v, timeline const& t, int cell, int_table const& first_op) {
+  int const row = t.rule.numbering().row(), s = cell / row;
+  auto const c = static_cast<std::size_t>(cell);
+  gradients const want = v.wanted(s);
+  int const f = t.forward[c], b = t.backward[c], w = t.weight[c];
+  op_kind kind = f < 0 ? op_kind::F : (b < 0 ? (w < 0 ? op_kind::BW : op_kind::B) : op_kind::W);
+  if (kind == op_kind::BW && want == gradients::input) kind = op_kind::B;
+  int const there = f >= 0 ? f : (b >= 0 ? b : (w >= 0 ? w : first_op[static_cast<std::size_t>(s)]));
+  int const replica = there < 0 ? 0 : v.ops[static_cast<std::size_t>(there)].replica;
+  int const listed = t.rank[static_cast<std::size_t>(unit_of(v.size, s, replica))];
+  int const home = listed < 0 ? rank_of(v.size, s, replica) : listed;
+  op const lost{.kind = kind,
+                .stage = s,
+                .microbatch = cell % row / v.size.segments,
+                .replica = replica,
+                .segment = cell % v.size.segments};
+  op const near = there < 0 ? lost : v.ops[static_cast<std::size_t>(there)];
+  return {.what = flaw::missing, .first = lost, .second = near, .first_rank = home, .second_rank = home};
+}
+
 }  // namespace detail
 
-/// Fills `t` and says whether every (stage, microbatch mod N) has exactly one F, one backward for the input and one for the
-/// weights where its stage wants them, and one R where it is recomputed, all of one stage on one rank. An untimed
-/// synchronous program is clocked. U may still be missing.
+/// Fills `t` and says whether every (stage, microbatch mod N, segment) has exactly one F, one backward for the input and one
+/// for the weights where its stage wants them, and one R where it is recomputed, in one replica for all stages; all of one
+/// unit on one rank. An untimed synchronous program is clocked. U and G may still be missing.
 constexpr verdict index(program_view v, timeline& t) {
   if (verdict const bad = well_formed(v); !bad) return bad;
   if (!fills_cells(v)) return detail::missing_forward(v);
-  int const n = v.size.microbatches, stages = v.size.stages;
-  auto const cells = static_cast<std::size_t>(stages) * static_cast<std::size_t>(n);
+  t.rule = dependencies(v);
+  cells const numbering(v.size);
+  int const n = v.size.microbatches, stages = v.size.stages, row = numbering.row(), segments = v.size.segments;
+  auto const size = static_cast<std::size_t>(stages * row), all = static_cast<std::size_t>(units(v.size));
   t.microbatches = n;
-  for (auto* table : {&t.forward, &t.backward, &t.weight, &t.recompute, &t.forward_order, &t.backward_order})
-    table->assign(cells, -1);
-  for (auto* table : {&t.update, &t.rank}) table->assign(static_cast<std::size_t>(stages), -1);
-  std::vector<int> host(v.ops.size(), 0), first_op(static_cast<std::size_t>(stages), -1);
-  std::vector<int> counted(static_cast<std::size_t>(stages) * 2, 0);
+  for (auto* table : {&t.forward, &t.backward, &t.weight, &t.recompute}) table->assign(size, -1);
+  for (auto* table : {&t.forward_order, &t.backward_order}) table->assign(all * static_cast<std::size_t>(row), -1);
+  for (auto* table : {&t.update, &t.sum}) table->assign(static_cast<std::size_t>(t.rule.closing_cells()), -1);
+  t.rank.assign(all, -1);
+  int_table host(v.ops.size(), 0), first_op(all, -1), counted(all * 2, 0);
   int* const f = t.forward.data();
   int* const b = t.backward.data();
   int* const w = t.weight.data();
   int* const re = t.recompute.data();
-  int* const update = t.update.data();
   int* const rank = t.rank.data();
   int* const hosts = host.data();
   int* const first = first_op.data();
@@ -131,23 +193,25 @@ constexpr verdict index(program_view v, timeline& t) {
     int const end = v.begin[static_cast<std::size_t>(r) + 1];
     for (int i = v.begin[static_cast<std::size_t>(r)]; i < end; ++i) {
       op const& o = ops[i];
-      int const s = o.stage;
+      int const u = o.replica * stages + o.stage;
       hosts[i] = r;
-      if (rank[s] < 0) {
-        rank[s] = r;
-        first[s] = i;
-      } else if (rank[s] != r) {
-        return {.what = flaw::placement, .first = o, .second = ops[first[s]], .first_rank = r, .second_rank = rank[s]};
+      if (rank[u] < 0) {
+        rank[u] = r;
+        first[u] = i;
+      } else if (rank[u] != r) {
+        return {.what = flaw::placement, .first = o, .second = ops[first[u]], .first_rank = r, .second_rank = rank[u]};
       }
-      int const cell = s * n + (o.microbatch >= 0 ? o.microbatch : floor_mod(o.microbatch, n));
+      int const cell =
+          (o.stage * n + (o.microbatch >= 0 ? o.microbatch : floor_mod(o.microbatch, n))) * segments + o.segment;
       int other = -1;
       if (o.kind == op_kind::F) {
         other = f[cell];
         f[cell] = i;
-        if (other < 0) f_order[s * n + count[2 * s]++] = i;
-      } else if (o.kind == op_kind::U) {
-        other = update[s];
-        update[s] = i;
+        if (other < 0) f_order[u * row + count[2 * u]++] = i;
+      } else if (o.kind == op_kind::U || o.kind == op_kind::G) {
+        int& place = (o.kind == op_kind::U ? t.update : t.sum)[static_cast<std::size_t>(t.rule.cell(o))];
+        other = place;
+        place = i;
       } else if (o.kind == op_kind::R) {
         other = re[cell];
         re[cell] = i;
@@ -155,7 +219,7 @@ constexpr verdict index(program_view v, timeline& t) {
         if (is_backward(o.kind)) {
           other = b[cell];
           b[cell] = i;
-          if (other < 0) b_order[s * n + count[2 * s + 1]++] = i;
+          if (other < 0) b_order[u * row + count[2 * u + 1]++] = i;
         }
         if (adds_weight_gradient(o.kind)) {
           if (other < 0) other = w[cell];
@@ -169,20 +233,14 @@ constexpr verdict index(program_view v, timeline& t) {
 
   for (int s = 0; s < stages; ++s) {
     gradients const want = v.wanted(s);
-    for (int j = 0; j < n; ++j) {
-      int const c = t.at(s, j);
-      if (f[c] >= 0 && (b[c] >= 0 || want == gradients::none) && (w[c] >= 0 || want != gradients::both)) continue;
-      op_kind kind = f[c] < 0 ? op_kind::F : (b[c] < 0 ? (w[c] < 0 ? op_kind::BW : op_kind::B) : op_kind::W);
-      if (kind == op_kind::BW && want == gradients::input) kind = op_kind::B;
-      int const there = f[c] >= 0 ? f[c] : (b[c] >= 0 ? b[c] : (w[c] >= 0 ? w[c] : first[s]));
-      int const home =
-          t.rank[static_cast<std::size_t>(s)] < 0 ? contiguous_rank(v.size, s) : t.rank[static_cast<std::size_t>(s)];
-      op const lost{.kind = kind, .stage = s, .microbatch = j};
-      op const near = there < 0 ? lost : ops[there];
-      return {.what = flaw::missing, .first = lost, .second = near, .first_rank = home, .second_rank = home};
-    }
+    bool const backward = want != gradients::none, weight = want == gradients::both;
+    for (int c = s * row, end = c + row; c < end; ++c)
+      if (f[c] < 0 || (backward && b[c] < 0) || (weight && w[c] < 0)) return detail::missing_op(v, t, c, first_op);
   }
-  t.head = segments_of(v);
+  if (v.size.replicas > 1) {
+    if (verdict const bad = detail::index_replicas(v, t); !bad) return bad;
+  }
+  t.head = t.rule.heads();
   if (!t.head.empty()) {
     if (verdict const bad = detail::index_recompute(v, t); !bad) return bad;
   }
@@ -195,7 +253,7 @@ constexpr verdict index(program_view v, timeline& t) {
         if (v.ops[i].slot < 0) return {.what = flaw::untimed, .first = v.ops[i], .first_rank = host[i]};
       }
     }
-    t.clock_result = clock(v);
+    t.clock_result = clock(v, t.rule);
     if (verdict const bad = deadlock(t.clock_result); !bad) return bad;
     t.slot = t.clock_result.slot;
     t.period = t.clock_result.slots;
@@ -205,8 +263,8 @@ constexpr verdict index(program_view v, timeline& t) {
     return {.what = flaw::slot, .first = ops[0], .first_rank = hosts[0], .found = ops[0].slot, .expected = v.period};
   t.slot.assign(v.ops.size(), 0);
   int* const slot = t.slot.data();
-  int const size = static_cast<int>(v.ops.size());
-  for (int i = 0; i < size; ++i) {
+  int const all_ops = static_cast<int>(v.ops.size());
+  for (int i = 0; i < all_ops; ++i) {
     op const& o = ops[i];
     slot[i] = o.microbatch < 0 ? o.slot - v.period * floor_div(o.microbatch, n) : o.slot;
     if (!v.asynchronous && v.period == 0 && slot[i] >= t.period) t.period = slot[i] + 1;

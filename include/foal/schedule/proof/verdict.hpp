@@ -10,7 +10,7 @@ namespace foal::schedule {
 
 enum class flaw {
   none,
-  size,       ///< `found` stages on `expected` ranks, or no microbatch
+  size,       ///< `found` stages on `expected` ranks, or no microbatch, replica or segment
   unknown,    ///< first is of a kind, replica or segment that the proof has no rule for
   range,      ///< first names a stage or microbatch `found` that its program does not have, `expected` or above for instance
   missing,    ///< first is not in the list, although second is (or nothing of its stage and microbatch)
@@ -33,7 +33,10 @@ enum class flaw {
   choice,      ///< stage `expected` wants `found`, which is none of `gradients`
   useless,     ///< stage `expected` is recomputed and has no backward
   unwanted,    ///< first is R of a stage that is not recomputed, or a backward or an update that its stage does not want
-  cut          ///< stage `found` has a backward and stage `expected` above it has none
+  cut,         ///< stage `found` has a backward and stage `expected` above it has none
+  replica,     ///< first is of a microbatch that runs through second's replica
+  unused,      ///< no microbatch runs through replica `found` of `expected`
+  norm         ///< the global norm in a program whose stages do not all update once, after all gradients of a minibatch
 };
 
 /// Slots, those of late microbatches too, lie below it, so that sums and differences of a few are integers.
@@ -54,7 +57,10 @@ struct verdict {
 
 /// "BW(stage 0, microbatch 0) on rank 0"
 inline std::string text(op const& o, int rank) {
-  return sentence(name(o.kind), "(stage ", o.stage, ", microbatch ", o.microbatch, ") on rank ", rank);
+  std::string part;
+  if (o.replica != 0) part += sentence(", replica ", o.replica);
+  if (o.segment != 0) part += sentence(", segment ", o.segment);
+  return sentence(name(o.kind), "(stage ", o.stage, ", microbatch ", o.microbatch, part, ") on rank ", rank);
 }
 
 /// One sentence: cannot, because, do.
@@ -65,11 +71,12 @@ inline std::string text(verdict const& v) {
       return "every op runs once, in order";
     case flaw::size:
       return sentence("cannot build this program, because ", v.found, " stages cannot be spread over ", v.expected,
-                      " ranks or there is no microbatch; use at least one stage and one microbatch, and 1 rank to as many "
-                      "as there are stages");
+                      " ranks or there is no microbatch; use at least one stage, one microbatch, one replica and one "
+                      "segment, and 1 rank to as many as there are stages in all replicas");
     case flaw::unknown:
       return sentence("cannot prove ", a, " (replica ", v.first.replica, ", segment ", v.first.segment,
-                      "), because the proof knows F, B, W, BW, R and U of one replica and one segment; leave it out");
+                      "), because the proof knows F, B, W, BW, R and U, and G among several replicas, of the replicas and "
+                      "segments that the program has (U and G of segment 0); leave it out");
     case flaw::range:
       return sentence("cannot place ", a, ", because its number ", v.found, " is not one of those up to ", v.expected - 1,
                       " that the period has; count stages from 0, microbatches from the period's first (below 0 only in an "
@@ -148,6 +155,19 @@ inline std::string text(verdict const& v) {
       return sentence("cannot train stage ", v.found, ", because stage ", v.expected,
                       " above it has no backward to send it a gradient; let every stage from the lowest trained one up "
                       "have one");
+    case flaw::replica:
+      return sentence("cannot run ", a, ", because ", b,
+                      " is of the same microbatch, which runs through one replica from its first stage to its last; give "
+                      "both the same replica");
+    case flaw::unused:
+      return sentence("cannot run ", v.expected, " replicas, because no microbatch runs through replica ", v.found,
+                      "; use at least as many microbatches as replicas, and give every replica one");
+    case flaw::norm:
+      if (v.found == 0)
+        return "cannot clip by the global norm in an asynchronous program, because its stages update at different times "
+               "and never hold the gradients of one minibatch together; clip stage by stage, or use a synchronous schedule";
+      return sentence("cannot clip by the global norm where stage ", v.expected, " updates ", v.found,
+                      " times in a minibatch, because the norm is that of all gradients of a minibatch; update once");
   }
   return {};
 }

@@ -200,33 +200,48 @@ namespace detail {
 
 constexpr version_table versions_of(program_view v, timeline const& t) {
   int const n = v.size.microbatches;
+  auto const entries = static_cast<std::size_t>(v.size.stages * n);
   version_table table;
   table.microbatches = n;
   table.updates.assign(static_cast<std::size_t>(v.size.stages), 0);
   table.recomputes.assign(static_cast<std::size_t>(v.size.stages), 0);
-  table.newest.assign(t.forward.size(), {});
-  if (!v.delays.empty()) table.asked.assign(t.forward.size(), 0);
+  table.newest.assign(entries, {});
+  if (!v.delays.empty()) table.asked.assign(entries, 0);
   for (int s = 0; s < v.size.stages; ++s) {
     auto const stage = static_cast<std::size_t>(s);
     table.recomputes[stage] = !t.head.empty() && t.head[stage] >= 0 ? 1 : 0;
     if (v.wanted(s) != gradients::both) continue;  // no update, one version
-    table.updates[stage] = 1;
-    int const u = t.update[stage];
-    int const update_slot = t.slot[static_cast<std::size_t>(u)], update_lane = v.ops[static_cast<std::size_t>(u)].lane;
-    // Update k of the stage runs k periods after `u`; the last one before the op makes version k + 1. v_U is 0 here.
+    int const several = t.rule.closing_cells() / units(v.size);
+    for (int j = 0; j < n; ++j) table.updates[stage] += several == 1 ? j == 0 : t.rule.closing(s, j) == j;
+    if (several > 1 && table.consumed.empty()) table.consumed.assign(entries, 0);
+    // Update k of a unit's U runs k periods after that of the body; the last one before the op makes the version.
     auto const newest = [&](int i) {
       auto const x = static_cast<std::size_t>(i);
-      bool const lane_after = update_lane != v.ops[x].lane ? update_lane < v.ops[x].lane : u < i;
-      return floor_div(t.slot[x] - update_slot - (lane_after ? 0 : 1), t.period) + 1;
+      int const unit = unit_of(v.size, s, v.ops[x].replica);
+      int version = 0;
+      for (int c = unit * several; c < (unit + 1) * several; ++c) {
+        int const u = t.update[static_cast<std::size_t>(c)];
+        if (u < 0) continue;
+        int const slot = t.slot[static_cast<std::size_t>(u)], lane = v.ops[static_cast<std::size_t>(u)].lane;
+        bool const lane_after = lane != v.ops[x].lane ? lane < v.ops[x].lane : u < i;
+        version += floor_div(t.slot[x] - slot - (lane_after ? 0 : 1), t.period) + 1;
+      }
+      return version;
     };
+    int consumed = 0;
     for (int j = 0; j < n; ++j) {
       auto const c = static_cast<std::size_t>(t.at(s, j));
-      version_read& there = table.newest[c];
+      version_read& there = table.newest[static_cast<std::size_t>(s * n + j)];
       there.forward = newest(t.forward[c]);
       there.backward = newest(t.backward[c]);
       there.recompute = t.recompute[c] >= 0 ? newest(t.recompute[c]) : there.forward;
-      if (!v.delays.empty()) table.asked[c] = table.delayed(s, j, v.delays[stage]);
+      if (several > 1) {
+        table.consumed[static_cast<std::size_t>(s * n + j)] = consumed;
+        consumed += t.rule.closing(s, j) == j ? 1 : 0;
+      }
     }
+    for (int j = 0; j < n && !v.delays.empty(); ++j)
+      table.asked[static_cast<std::size_t>(s * n + j)] = table.delayed(s, j, v.delays[stage]);
   }
   return table;
 }

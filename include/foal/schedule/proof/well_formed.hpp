@@ -1,6 +1,7 @@
 // The first question to a program: are its numbers numbers that it can have?
 #pragma once
 
+#include <foal/schedule/cells.hpp>
 #include <foal/schedule/program.hpp>
 #include <foal/schedule/proof/verdict.hpp>
 
@@ -31,7 +32,8 @@ constexpr verdict well_chosen(program_view v) {
       if (o.kind == op_kind::R)
         wanted = want != gradients::none && (v.recompute.empty() || v.recompute[static_cast<std::size_t>(o.stage)] >= 0);
       if (o.kind == op_kind::B) wanted = want != gradients::none;
-      if (o.kind == op_kind::BW || o.kind == op_kind::W || o.kind == op_kind::U) wanted = want == gradients::both;
+      if (o.kind == op_kind::BW || o.kind == op_kind::W || o.kind == op_kind::U || o.kind == op_kind::G)
+        wanted = want == gradients::both;
       if (!wanted) return {.what = flaw::unwanted, .first = o, .first_rank = r};
     }
   }
@@ -43,8 +45,9 @@ constexpr verdict well_chosen(program_view v) {
 /// Sizes, lists, kinds, stages, microbatches, slots: every number by which anything indexes or counts. Takes any view; all
 /// other questions need this one answered.
 constexpr verdict well_formed(program_view v) {
-  int const n = v.size.microbatches, stages = v.size.stages;
-  if (stages < 1 || v.size.ranks < 1 || v.size.ranks > stages || n < 1 || n > largest_slot ||
+  int const n = v.size.microbatches, stages = v.size.stages, replicas = v.size.replicas, segments = v.size.segments;
+  if (stages < 1 || replicas < 1 || replicas > largest_slot / stages || v.size.ranks < 1 ||
+      v.size.ranks > stages * replicas || n < 1 || segments < 1 || n > largest_slot / segments ||
       v.begin.size() != static_cast<std::size_t>(v.size.ranks) + 1)
     return {.what = flaw::size, .found = stages, .expected = v.size.ranks};
   std::size_t at = 0;
@@ -62,19 +65,22 @@ constexpr verdict well_formed(program_view v) {
   }
   // An op that is `behind` minibatches late is in slot + behind * period of its own minibatch.
   long long const period = v.period > 0 ? v.period : 1;
+  op const* const ops = v.ops.data();
   int const most = most_minibatches < largest_slot / n ? most_minibatches : largest_slot / n;
   for (int r = 0; r < v.size.ranks; ++r) {
-    for (op const& o : v.rank(r)) {
+    for (int i = v.begin[static_cast<std::size_t>(r)], end = v.begin[static_cast<std::size_t>(r) + 1]; i < end; ++i) {
+      op const& o = ops[i];
       // Of most ops all at once: the compilers' limits of constant evaluation count statements.
       if (o.kind < op_kind::G && o.replica == 0 && o.segment == 0 && o.stage >= 0 && o.stage < stages && o.microbatch >= 0 &&
-          o.microbatch < n && (o.kind != op_kind::U || o.microbatch == n - 1) && o.slot < largest_slot)
+          o.microbatch < n && o.slot < largest_slot)
         continue;
-      if (o.kind >= op_kind::G || o.replica != 0 || o.segment != 0)
+      bool const whole = o.kind == op_kind::U || o.kind == op_kind::G;  // once for all segments
+      if (o.kind > op_kind::G || (o.kind == op_kind::G && replicas == 1) || o.replica < 0 || o.replica >= replicas ||
+          o.segment < 0 || o.segment >= (whole ? 1 : segments))
         return {.what = flaw::unknown, .first = o, .first_rank = r};
       if (o.stage < 0 || o.stage >= stages)
         return {.what = flaw::range, .first = o, .first_rank = r, .found = o.stage, .expected = stages};
-      bool const closes = o.kind != op_kind::U || floor_mod(o.microbatch, n) == n - 1;
-      if (o.microbatch >= n || (o.microbatch < 0 && !v.asynchronous) || !closes)
+      if (o.microbatch >= n || (o.microbatch < 0 && !v.asynchronous))
         return {.what = flaw::range, .first = o, .first_rank = r, .found = o.microbatch, .expected = n};
       if (o.microbatch >= 0 && o.slot < largest_slot) continue;
       long long const behind = -static_cast<long long>(floor_div(o.microbatch, n));
@@ -89,15 +95,17 @@ constexpr verdict well_formed(program_view v) {
     }
   }
   if (v.period < 0 || v.period > largest_slot) return {.what = flaw::late, .found = v.period, .expected = largest_slot};
+  if (v.global_norm && v.asynchronous) return {.what = flaw::norm};
 
   bool const plain = v.recompute.empty() && v.wants.empty() && v.delays.empty() && !v.inference;
   return plain ? verdict{} : detail::well_chosen(v);
 }
 
-/// True if there are at least as many ops as (stage, microbatch) cells, each of which needs an F: what makes a table of them
-/// no larger than the program. Needs a program that is well_formed().
+/// True if there are at least as many ops as cells (stage, microbatch, segment), each of which needs an F, and as units:
+/// what makes a table of them no larger than the program. Needs a program that is well_formed().
 constexpr bool fills_cells(program_view v) {
-  return v.ops.size() / static_cast<std::size_t>(v.size.microbatches) >= static_cast<std::size_t>(v.size.stages);
+  return v.ops.size() / static_cast<std::size_t>(cells(v.size).row()) >= static_cast<std::size_t>(v.size.stages) &&
+         v.ops.size() >= static_cast<std::size_t>(units(v.size));
 }
 
 }  // namespace foal::schedule

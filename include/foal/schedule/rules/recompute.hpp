@@ -15,27 +15,27 @@ namespace detail {
 /// Moves the forwards of a synchronous program as late as they can be without delaying a backward, so that a forward's
 /// message is sent right before it is taken, as R's are: both can then share a channel.
 constexpr void forwards_late(program_view v, timeline& t) {
-  auto const row = static_cast<std::size_t>(v.size.microbatches);
-  std::vector<int> order, next(v.ops.size(), -1);
+  std::vector<int> order;
+  std::vector<std::vector<int>> later(v.ops.size());  // of each forward: what comes after it
   for (int r = 0; r < v.size.ranks; ++r) {
     for (int i = v.begin[static_cast<std::size_t>(r)]; i < v.begin[static_cast<std::size_t>(r) + 1]; ++i) {
-      if (i > v.begin[static_cast<std::size_t>(r)]) next[static_cast<std::size_t>(i) - 1] = i;
-      if (v.ops[static_cast<std::size_t>(i)].kind == op_kind::F) order.push_back(i);
+      op const& o = v.ops[static_cast<std::size_t>(i)];
+      if (o.kind == op_kind::F) {
+        order.push_back(i);
+        if (i + 1 < v.begin[static_cast<std::size_t>(r) + 1]) later[static_cast<std::size_t>(i)].push_back(i + 1);
+      }
+      t.rule.for_each_input(o, [&](input const& in) {
+        if (in.kind == op_kind::F) later[static_cast<std::size_t>(t.find(in))].push_back(i);
+      });
     }
   }
-  std::vector<int> late = t.slot;
+  int_table late = t.slot;
   auto const slot = [&](int i) { return t.slot[static_cast<std::size_t>(i)]; };
   std::sort(order.begin(), order.end(), [&](int x, int y) { return slot(x) != slot(y) ? slot(x) > slot(y) : x > y; });
   for (int const i : order) {
-    op const& o = v.ops[static_cast<std::size_t>(i)];
     int at = t.period - 1;
-    auto const before = [&](int later) {
-      if (later >= 0) at = std::min(at, late[static_cast<std::size_t>(later)] - (slot(later) > slot(i) ? 1 : 0));
-    };
-    auto const c = static_cast<std::size_t>(t.at(o.stage, o.microbatch));
-    before(next[static_cast<std::size_t>(i)]);
-    if (o.stage + 1 < v.size.stages) before(t.forward[c + row]);
-    before(t.backward[c]);
+    for (int const next : later[static_cast<std::size_t>(i)])
+      at = std::min(at, late[static_cast<std::size_t>(next)] - (slot(next) > slot(i) ? 1 : 0));
     late[static_cast<std::size_t>(i)] = at;
   }
   t.slot = std::move(late);
@@ -53,7 +53,7 @@ constexpr void drop_idle_segments(program_view v, timeline const& t, std::vector
     if (heads[static_cast<std::size_t>(first)] < 0) continue;
     bool at_once = true;
     for (int j = 0; j < v.size.microbatches; ++j) {
-      auto const c = static_cast<std::size_t>(t.at(end, j));
+      auto const c = static_cast<std::size_t>(t.at(end, j));  // of several segments the first, whose backward is the last
       auto const f = static_cast<std::size_t>(t.forward[c]), b = static_cast<std::size_t>(t.backward[c]);
       at_once = at_once && t.slot[b] - t.slot[f] <= 1;
     }
@@ -66,16 +66,21 @@ constexpr void drop_idle_segments(program_view v, timeline const& t, std::vector
 constexpr std::vector<std::vector<op>> recompute_ops(program_view v, timeline const& t, std::vector<int> const& heads) {
   int const stages = v.size.stages, n = v.size.microbatches;
   std::vector<std::vector<op>> lists(static_cast<std::size_t>(v.size.ranks));
-  auto const rank = [&](int s) { return t.rank[static_cast<std::size_t>(s)]; };
   for (int first = 0; first < stages; first = segment_end(heads, first) + 1) {
     if (heads[static_cast<std::size_t>(first)] < 0) continue;
     int const end = segment_end(heads, first);
-    int hops = 0;  // from rank to rank, from s up to the segment's end
-    for (int s = end; s >= first; --s) {
-      if (s < end && rank(s) != rank(s + 1)) ++hops;
-      for (int j = 0; j < n; ++j) {
-        int const b = t.backward[static_cast<std::size_t>(t.at(end, j))];
-        op o{.kind = op_kind::R, .stage = s, .microbatch = j, .slot = t.slot[static_cast<std::size_t>(b)] - 1 - hops};
+    for (int c = t.at(end, 0); c < t.at(end, 0) + t.rule.numbering().row(); ++c) {
+      auto const b = static_cast<std::size_t>(t.backward[static_cast<std::size_t>(c)]);
+      auto const rank = [&](int s) { return t.rank[static_cast<std::size_t>(unit_of(v.size, s, v.ops[b].replica))]; };
+      int hops = 0;  // from rank to rank, from s up to the segment's end
+      for (int s = end; s >= first; --s) {
+        if (s < end && rank(s) != rank(s + 1)) ++hops;
+        op o{.kind = op_kind::R,
+             .stage = s,
+             .microbatch = floor_mod(v.ops[b].microbatch, n),
+             .slot = t.slot[b] - 1 - hops,
+             .replica = v.ops[b].replica,
+             .segment = v.ops[b].segment};
         if (v.asynchronous) {
           o.microbatch -= n * floor_div(o.slot, t.period);
           o.slot = floor_mod(o.slot, t.period);

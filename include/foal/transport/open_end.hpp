@@ -1,0 +1,94 @@
+// An end of a channel whose other end is in another process: what a transport needs to bring messages there, or from there.
+#pragma once
+
+#include <algorithm>
+#include <compare>
+#include <cstddef>
+#include <utility>
+#include <vector>
+
+#include <foal/transport/local.hpp>
+
+namespace foal::transport {
+
+/// What travels. rebuilt: from R to R in a group of recomputed stages.
+enum class channel_kind : std::uint8_t { activation, gradient, rebuilt };
+
+/// The wire between stage `wire - 1` and stage `wire` of a replica.
+struct channel_id {
+  int wire = 0, replica = 0;
+  channel_kind kind = channel_kind::activation;
+  auto operator<=>(channel_id const&) const = default;
+};
+
+/// The slots of one entry of a wire, in the memory of the end that is here; microbatch m has slot m mod count.
+struct entry_slots {
+  std::byte* base = nullptr;
+  std::size_t stride = 0, bytes = 0;
+  std::uint32_t count = 1;
+
+  std::byte* at(std::uint32_t m) const { return base + (m % count) * stride; }
+};
+
+/// The microbatches of a channel's messages, in their order, which both ends know from the program.
+class message_order {
+ public:
+  /// body: those of one period, relative to it. total: microbatches of the phase.
+  message_order(std::vector<int> body, int microbatches, long long total)
+      : body_(std::move(body)), microbatches_(microbatches), total_(total) {
+    skip();
+  }
+  bool done() const { return period_ > last_period() || body_.empty(); }
+  std::uint32_t microbatch() const { return static_cast<std::uint32_t>(now()); }
+  void next() {
+    ++at_;
+    skip();
+  }
+
+ private:
+  long long now() const { return period_ * microbatches_ + body_[at_]; }
+  long long last_period() const {
+    long long last = 0;
+    for (int const m : body_) last = std::max(last, (total_ - 1 - m) / microbatches_);
+    return last;
+  }
+  void skip() {
+    for (; !done(); at_ = 0, ++period_)
+      for (; at_ < body_.size(); ++at_)
+        if (now() >= 0 && now() < total_) return;
+  }
+
+  std::vector<int> body_;
+  int microbatches_;
+  long long total_, period_ = 0;
+  std::size_t at_ = 0;
+};
+
+/// The sender is here: a transport takes messages from `out`, or the receiver is: it puts them into `in`. Both are the ends
+/// that the missing unit would have.
+struct open_end {
+  channel_id id{};
+  bool sends = false;
+  inbox out{};
+  outbox in{};
+  std::vector<entry_slots> entries;
+  message_order order;
+};
+
+/// Up to which microbatch all messages have left, in whatever order.
+class left_in_order {
+ public:
+  explicit left_in_order(std::uint32_t slots) : left_(slots, 0) {}
+  std::uint32_t pass(std::uint32_t m) {
+    auto const size = static_cast<std::uint32_t>(left_.size());
+    left_[m % size] = 1;
+    for (; left_[up_to_ % size] != 0; ++up_to_) left_[up_to_ % size] = 0;
+    return up_to_;
+  }
+
+ private:
+  std::vector<std::uint8_t> left_;
+  std::uint32_t up_to_ = 0;
+};
+
+}  // namespace foal::transport

@@ -1,0 +1,194 @@
+// Stages in separate memories, as in separate processes, with nothing between them but messages: the bits of one memory.
+#include <foal/executor/open_ends.hpp>
+#include <foal/schedule/rules/recompute.hpp>
+
+#include <catch2/catch.hpp>
+#include <cstring>
+#include <random>
+
+#include "tests/executor/support.hpp"
+#include "tests/support/schedules.hpp"
+
+namespace {
+
+using namespace foal;
+using test::choice;
+
+/// The ranks that one process hosts, with memory for their stages alone.
+struct process {
+  table::run_tables t;
+  table::run_values values;
+  executor::run_memory memory;
+  test::stream data;
+  schedule::program program;
+  schedule::program_view view;
+  executor::stage_ops ops;
+  executor::run_losses losses;
+  executor::phase_state shared;
+  std::vector<executor::worker> workers;
+  std::vector<transport::open_end> ends;
+
+  static std::vector<int> only(int ranks, int first, int count) {
+    std::vector<int> worker(static_cast<std::size_t>(ranks), -1);
+    for (int r = first; r < first + count; ++r) worker[static_cast<std::size_t>(r)] = 0;
+    return worker;
+  }
+
+  process(choice const& c, schedule::program const& own, int first, int count, long long minibatches)
+      : t(test::tables_of(c, own)),
+        values{test::bit_samples, c.n, 1, 5, false, 64, false},
+        memory(t, values, only(t.ranks, first, count)),
+        data(test::data_of(c, test::bit_samples)),
+        program(t.phases.back().program),
+        view(program.view()),
+        ops(t, values, test::source_of(data), memory.host_targets()),
+        losses(0, minibatches * c.n, 0, true),
+        shared(view) {
+    for (executor::bound_stage& b : memory.stages())
+      for (bool buffer : {false, true})
+        for (auto const& p : buffer ? b.table->buffers : b.table->parameters)
+          if (b.worker >= 0)
+            t.initialise(p, values.seed, t.initialise_value,
+                         (buffer ? b.buffers : b.w) + static_cast<std::size_t>(p.offset) * t.scalar_bytes);
+    table::phase_table const& phase = t.phases.back();
+    memory.reset_phase(phase);
+    for (executor::bound_stage& b : memory.stages()) b.asynchronous = view.asynchronous;
+    shared.tables = &t;
+    shared.ops = &ops;
+    shared.stages = &memory.stages();
+    shared.bells = &memory.bells();
+    shared.microbatches = c.n;
+    shared.minibatches = minibatches;
+    shared.periods = minibatches + phase.facts.periods_after;
+    shared.losses = &losses;
+    std::vector<int> ranks;
+    for (int r = first; r < first + count; ++r) ranks.push_back(r);
+    workers.emplace_back(shared, view, ranks, 0);
+    ends = executor::open_ends(memory, view, minibatches);
+  }
+  process(process const&) = delete;
+};
+
+/// Brings the messages of one channel from a process to another.
+class courier {
+ public:
+  courier(transport::open_end& from, transport::open_end& to)
+      : from_(from), to_(to), left_(std::max(from.in.transit_slots, from.in.kept_slots)) {
+    REQUIRE(from.id == to.id);
+    REQUIRE(from.entries.size() == to.entries.size());
+  }
+  bool progress() {
+    if (from_.order.done() || !from_.out.arrived(count_)) return false;
+    std::uint32_t const m = from_.order.microbatch();
+    REQUIRE(m == to_.order.microbatch());
+    if (!to_.in.room(m)) return false;
+    for (std::size_t e = 0; e < from_.entries.size(); ++e) {
+      REQUIRE(from_.entries[e].bytes == to_.entries[e].bytes);
+      std::memcpy(to_.entries[e].at(m), from_.entries[e].at(m), from_.entries[e].bytes);
+    }
+    to_.in.send(++count_);
+    std::uint32_t const up_to = left_.pass(m);
+    from_.out.read(up_to);
+    from_.out.release(up_to);
+    from_.order.next();
+    to_.order.next();
+    return true;
+  }
+
+ private:
+  transport::open_end &from_, &to_;
+  transport::left_in_order left_;
+  std::uint32_t count_ = 0;
+};
+
+struct outcome {
+  std::vector<std::byte> state;
+  std::vector<double> losses;
+  std::size_t bytes = 0;  ///< of all memories
+};
+
+outcome in_processes(choice const& c, schedule::program const& own, int count, unsigned seed) {
+  constexpr long long minibatches = 8;
+  int const ranks = c.ranks > 0 ? c.ranks : c.net;
+  std::vector<std::unique_ptr<process>> all;
+  for (int p = 0; p < count; ++p) {
+    int const first = ranks * p / count, end = ranks * (p + 1) / count;
+    all.push_back(std::make_unique<process>(c, own, first, end - first, minibatches));
+  }
+  std::vector<courier> couriers;
+  for (auto& a : all)
+    for (auto& b : all)
+      for (auto& from : a->ends)
+        for (auto& to : b->ends)
+          if (from.id == to.id && from.sends && !to.sends) couriers.emplace_back(from, to);
+  std::mt19937 random(seed);
+  long long idle = 0;
+  for (std::size_t done = 0; done < all.size();) {
+    done = 0;
+    for (auto& p : all) done += p->workers[0].through() ? 1 : 0;
+    std::size_t const i = random() % (all.size() + couriers.size());
+    bool const moved =
+        i < all.size() ? all[i]->workers[0].advance() == executor::progress::ran : couriers[i - all.size()].progress();
+    idle = moved ? 0 : idle + 1;
+    if (idle > 100000) throw error("cannot go on, because no process does: " + all[0]->workers[0].next_op());
+  }
+  outcome left;
+  for (auto& p : all) {
+    std::vector<executor::bound_stage> hosted;
+    for (executor::bound_stage const& b : p->memory.stages())
+      if (b.worker >= 0) hosted.push_back(b);
+    auto const state = test::state_of(p->t, hosted);
+    left.state.insert(left.state.end(), state.begin(), state.end());
+    left.bytes += p->memory.allocated_bytes();
+  }
+  for (auto const& l : all.back()->losses.take_each()) left.losses.push_back(l.sum);
+  return left;
+}
+
+}  // namespace
+
+TEST_CASE("stages in memories of their own, joined by messages alone, train to the bits of one memory") {
+  schedule::extent const four{4, 4, 2}, nine{9, 9, 2};
+  struct {
+    choice what;
+    schedule::program own;
+  } const cases[] = {{{4, 1, false, 0, 3, 2}, {}},
+                     {{4, 2, false, 0, 1, 3}, {}},
+                     {{4, 3, true, 0, 3, 2}, {}},
+                     {{4, 4, false, 1, 3, 2}, {}},
+                     {{9, 4, false, 1, 1, 2}, {}},
+                     {{9, 3, false, 1, 3, 2, 4}, {}},
+                     {{9, 4, false, 1, 1, 2}, schedule::generate(schedule::recomputed<schedule::pipemare>{}, nine)},
+                     {{4, 1, false, 0, 1, 2}, schedule::generate(test::last_in_first_out{}, four)},
+                     {{4, 2, false, 0, 1, 2}, schedule::generate(test::late_weights{}, four)}};
+  for (auto const& c : cases) {
+    INFO(c.what.text());
+    outcome const one = in_processes(c.what, c.own, 1, 1);
+    for (int count : {2, 3, 4})
+      for (unsigned seed = 0; seed < 6; ++seed) {
+        INFO(count << " processes  seed " << seed);
+        outcome const many = in_processes(c.what, c.own, count, seed);
+        CHECK(many.state == one.state);
+        CHECK(many.losses == one.losses);
+      }
+  }
+}
+
+TEST_CASE("a process has memory for the stages that it hosts, and for what it sends on") {
+  choice const c{4, 4, false, 1, 3, 2};
+  process const whole(c, {}, 0, 4, 1), first(c, {}, 0, 2, 1), second(c, {}, 2, 2, 1);
+  for (category const what : {category::weights, category::gradients, category::optimizer, category::delta})
+    CHECK(first.memory.plan().bytes(what) + second.memory.plan().bytes(what) == whole.memory.plan().bytes(what));
+  CHECK(first.memory.allocated_bytes() < whole.memory.allocated_bytes());
+  REQUIRE(first.ends.size() == 2);
+  CHECK((first.ends[0].id == transport::channel_id{2, 0, transport::channel_kind::activation}));
+  CHECK(first.ends[0].sends);
+  CHECK_FALSE(first.ends[1].sends);
+}
+
+TEST_CASE("weights that two processes would share are refused with a sentence") {
+  choice const c{6, 4, false, 1, 1, 2};
+  CHECK_THROWS_WITH(process(c, {}, 0, 2, 1),
+                    Catch::Contains("cannot share weights of stage 1 with stage 3, because another") &&
+                        Catch::Contains("let one process host both"));
+}

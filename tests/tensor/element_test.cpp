@@ -1,0 +1,29 @@
+// Element types: a size and a name for each, and the types that they are.
+#include <foal/tensor/element.hpp>
+
+#include <catch2/catch.hpp>
+
+#include <string>
+
+using foal::element;
+
+TEST_CASE("Every element has a name of its own, and all but the scalar of a layer a size", "[tensor]") {
+  for (int a = 0; a < foal::element_count; ++a) {
+    auto const e = static_cast<element>(a);
+    CHECK((foal::bytes_of(e) > 0) == (e != element::scalar));
+    CHECK(foal::bytes_of(e, 6) == 6 * foal::bytes_of(e));
+    for (int b = 0; b < a; ++b) CHECK(std::string(foal::name(e)) != foal::name(static_cast<element>(b)));
+  }
+  CHECK(std::string(foal::name(element::bfloat16)) == "bfloat16");
+  CHECK(foal::bytes_of(element::bfloat16) == foal::bytes_of(element::float16));
+  CHECK(element::bfloat16 != element::float16);  // two bytes say nothing of the type
+}
+
+TEST_CASE("The element of a type has its size", "[tensor]") {
+  static_assert(foal::element_of<float>() == element::float32 && foal::element_of<double>() == element::float64);
+  static_assert(foal::bytes_of(foal::element_of<float>()) == sizeof(float));
+  static_assert(foal::bytes_of(foal::element_of<double>()) == sizeof(double));
+  static_assert(foal::bytes_of(foal::element_of<std::int64_t>()) == sizeof(std::int64_t));
+  struct other {};
+  CHECK(foal::element_of<other>() == element::bytes);
+}
