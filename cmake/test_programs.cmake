@@ -26,6 +26,7 @@ set(foal_tests_apart
     device/onednn_training
     executor/arena
     foal
+    lower/lower
     options/arguments
     program/parity
     program/resnet

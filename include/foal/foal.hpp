@@ -1,7 +1,7 @@
 // What a program on the host needs to train, evaluate and predict, in one include.
 //
-// What costs compile time, or a library, and not every program needs stays apart (the test "tree" reads this list: each header
-// of foal is included from here or from one of these):
+// What costs compile time, or a library, and not every program needs stays apart (the test "tree" reads this list: each
+// header of foal is included from here or from one of these):
 //   foal/transformer.hpp                                 layers of sequences: embedding, attention, layer_norm, position
 //   foal/text.hpp                                        vocabularies, byte pairs, search, and data of sequences
 //   foal/zoo/{gpt,resnet,transformer}.hpp                models by their sizes
