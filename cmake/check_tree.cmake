@@ -37,7 +37,8 @@ function(compare_lists list_name base)
   set(faults ${faults} PARENT_SCOPE)
 endfunction()
 
-set(all_headers ${foal_headers} ${foal_ranges_headers} ${foal_gzip_headers} ${foal_onednn_headers} ${foal_cuda_headers})
+set(all_headers ${foal_headers} ${foal_ranges_headers} ${foal_gzip_headers} ${foal_mpi_headers} ${foal_onednn_headers}
+    ${foal_cuda_headers})
 compare_lists(cmake/headers.cmake include GLOBS *.hpp *.cuh *.h LISTED ${all_headers})
 
 set(tests ${foal_tests})

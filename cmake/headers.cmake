@@ -98,8 +98,10 @@ set(foal_headers
     foal/schedule/proof/versions.hpp
     foal/schedule/proof/well_formed.hpp
     foal/schedule/rules/async_1f1b.hpp
+    foal/schedule/rules/folded.hpp
     foal/schedule/rules/forward_only.hpp
     foal/schedule/rules/frozen.hpp
+    foal/schedule/rules/global_norm.hpp
     foal/schedule/rules/gpipe.hpp
     foal/schedule/rules/injected.hpp
     foal/schedule/rules/one_f_one_b.hpp
@@ -266,6 +268,8 @@ set(foal_headers
     foal/executor/copy_distance.hpp
     foal/executor/cut.hpp
     foal/executor/drive.hpp
+    foal/executor/forward.hpp
+    foal/executor/gradient_norm.hpp
     foal/executor/memory.hpp
     foal/executor/microbatch_lengths.hpp
     foal/executor/minibatch_targets.hpp
@@ -325,9 +329,13 @@ set(foal_headers
 )
 
 # Headers that need more than Eigen and Threads belong to a component of the same name: foal::ranges, foal::gzip,
-# foal::onednn, foal::cuda.
+# foal::onednn, foal::mpi, foal::cuda.
 set(foal_ranges_headers foal/data/views.hpp)
 set(foal_gzip_headers foal/data/gzip.hpp)
+set(foal_mpi_headers
+    foal/executor/processes.hpp
+    foal/mpi.hpp
+    foal/transport/mpi.hpp)
 set(foal_onednn_headers
     foal/device/onednn.hpp
     foal/device/onednn/convolution.hpp

@@ -10,10 +10,11 @@ install(TARGETS foal EXPORT foal-targets
   FILE_SET ranges_headers DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}"
   FILE_SET gzip_headers DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}"
   FILE_SET onednn_headers DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}"
+  FILE_SET mpi_headers DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}"
   FILE_SET cuda_headers DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
 install(EXPORT foal-targets NAMESPACE foal:: DESTINATION "${foal_package_dir}")
 
-foreach(component IN ITEMS ranges gzip onednn cuda)
+foreach(component IN ITEMS ranges gzip onednn mpi cuda)
   install(TARGETS foal_${component} EXPORT foal-${component})
   install(EXPORT foal-${component} NAMESPACE foal:: DESTINATION "${foal_package_dir}")
 endforeach()

@@ -11,6 +11,7 @@ foal_full_paths(core_files ${foal_headers})
 foal_full_paths(ranges_files ${foal_ranges_headers})
 foal_full_paths(gzip_files ${foal_gzip_headers})
 foal_full_paths(onednn_files ${foal_onednn_headers})
+foal_full_paths(mpi_files ${foal_mpi_headers})
 foal_full_paths(cuda_files ${foal_cuda_headers})
 
 add_library(foal INTERFACE)
@@ -21,6 +22,7 @@ target_sources(foal INTERFACE
   FILE_SET ranges_headers TYPE HEADERS BASE_DIRS "${foal_include_dir}" FILES ${ranges_files}
   FILE_SET gzip_headers TYPE HEADERS BASE_DIRS "${foal_include_dir}" FILES ${gzip_files}
   FILE_SET onednn_headers TYPE HEADERS BASE_DIRS "${foal_include_dir}" FILES ${onednn_files}
+  FILE_SET mpi_headers TYPE HEADERS BASE_DIRS "${foal_include_dir}" FILES ${mpi_files}
   FILE_SET cuda_headers TYPE HEADERS BASE_DIRS "${foal_include_dir}" FILES ${cuda_files})
 
 if(NOT TARGET Eigen3::Eigen)
@@ -32,7 +34,7 @@ target_link_libraries(foal INTERFACE Eigen3::Eigen Threads::Threads)
 # A component always exists for the install; its public name exists only where its dependency does, so that an absent back
 # end is an absent target. It adds no header path of its own: it says what the headers of its name need. In a project of
 # somebody else's, packages are looked for only where that project names the component: each leaves its entries in the cache.
-set(foal_all_components ranges gzip onednn cuda)
+set(foal_all_components ranges gzip onednn mpi cuda)
 if(PROJECT_IS_TOP_LEVEL)
   set(foal_default_components ${foal_all_components})
 endif()
@@ -61,4 +63,6 @@ foal_component(ranges range-v3 range-v3::range-v3)
 foal_component(gzip ZLIB ZLIB::ZLIB)
 list(APPEND CMAKE_MODULE_PATH "${CMAKE_CURRENT_LIST_DIR}/find")
 foal_component(onednn DNNL DNNL::dnnl ${CMAKE_DL_LIBS})
+foal_component(mpi MPI MPI::MPI_CXX)
+target_compile_definitions(foal_mpi INTERFACE OMPI_SKIP_MPICXX MPICH_SKIP_MPICXX)  # its C++ bindings, long withdrawn
 foal_component(cuda CUDAToolkit CUDA::cudart CUDA::cublas)

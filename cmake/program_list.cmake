@@ -13,6 +13,7 @@ set(foal_examples
     own_recurrent
     own_schedule
     parity
+    processes
     quickstart
     recompute
     resnet
@@ -118,6 +119,7 @@ set(foal_tests
     executor/cut
     executor/drive
     executor/frozen
+    executor/gradient_norm
     executor/memory
     executor/open_ends
     executor/phases
@@ -209,9 +211,11 @@ set(foal_tests
     schedule/proof/large
     schedule/proof/prove
     schedule/proof/replay
+    schedule/proof/units
     schedule/proof/versions
     schedule/rules/forward_only
     schedule/rules/frozen
+    schedule/rules/global_norm
     schedule/rules/recompute
     schedule/rules/synchronous_phase
     sequence_trainer
@@ -271,10 +275,12 @@ set(foal_fail_tests
     delay_policy_without_effect
     empty_model
     evaluation_on_a_dataset
+    executor_that_drives_nothing
     fast_math
     fastest
     finite_math
     fit_of_a_dataset
+    global_norm_of_pipemare
     groups_of_whole_parameters
     hook_of_another_scalar
     layer_as_net

@@ -38,6 +38,17 @@ foal_program_test(sweep "asynchronous, uncorrected +[0-9]" --net mlp --methods n
 foal_program_test(utilisation "Time to target" --microbatches 2 --seconds 0.01 --no-equal-memory)
 foal_program_test(wires "int8, of both +[0-9]" --epochs 1 --seeds 1)
 
+# Both MPIs of Debian; Open MPI wants to be told where the user is root, and where processes share a core.
+if(TARGET processes)
+  foreach(count IN ITEMS 1 2 4)
+    add_test(NAME program/processes_${count}
+             COMMAND "${MPIEXEC_EXECUTABLE}" ${MPIEXEC_NUMPROC_FLAG} ${count} "$<TARGET_FILE:processes>")
+    set_tests_properties(program/processes_${count} PROPERTIES LABELS program TIMEOUT 120 PROCESSORS ${count}
+      FAIL_REGULAR_EXPRESSION "OTHER BITS"
+      ENVIRONMENT "OMPI_ALLOW_RUN_AS_ROOT=1;OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1;OMPI_MCA_rmaps_base_oversubscribe=1")
+  endforeach()
+endif()
+
 foal_refusal_test(compare target "use --target nan, because it takes a number above 0 and up to 100" --target nan)
 foal_refusal_test(compare t2_decay "use --t2-decay 1, because" --t2-decay 1)
 foal_refusal_test(compare json "write nodir/x.json, because" --json nodir/x.json)

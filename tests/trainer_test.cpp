@@ -457,6 +457,18 @@ TEST_CASE("what a data source or a callback throws reaches the caller") {
   }
 }
 
+TEST_CASE("hooks of a fit that say what a fit decides are refused with a sentence") {
+  numbered const data{40, nullptr};
+  full t(full_values(2, 1));
+  full::fit_options options{.quiet = true};
+  options.hooks.minibatches = 5;
+  CHECK_THROWS_WITH(t.fit(data, options), Catch::Contains("cannot fit with these .hooks, because they give minibatches"));
+  options.hooks = {};
+  options.hooks.pause = executor::run_place{0, 7};
+  CHECK_THROWS_WITH(t.fit(data, options), Catch::Contains("or call run()"));
+  CHECK(t.updates() == 0);
+}
+
 TEST_CASE("a report after a divergence says how many updates there were") {
   struct epochs : test::stream {
     long long minibatches_per_epoch() const { return 5; }

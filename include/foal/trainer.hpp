@@ -59,7 +59,7 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
 
   /// d of a stage in microbatches, with one rank per stage, where ops read the newest weights. Does not depend on N.
   static constexpr int delay(int stage) {
-    schedule::program p = schedule::generate(schedule_type{}, schedule::extent{stages, most_ranks, 1});
+    schedule::program p = schedule::generate(schedule_type{}, schedule::extent_of(schedule_type{}, stages, most_ranks, 1));
     return schedule::analyse(p.view()).stage[static_cast<std::size_t>(stage)].delay;
   }
 
@@ -240,7 +240,7 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
             ", because its ops wait instead of computing; train on a device that computes, or give .evaluation = false");
     using namespace lower;
     table::run_tables t = lower::lower<model_type, device_type, scalar_type>(
-        values_.schedule, schedule::extent{stages, ranks_, values_.microbatches},
+        values_.schedule, schedule::extent_of(values_.schedule, stages, ranks_, values_.microbatches),
         foal::detail::values_of<types>(values_, foal::detail::all_roles{}));
     lower::store_and_send<device_type, scalar_type>(t, values_.storage, values_.wire);
     t.hook = lower::hook_of<policy<role::hook>, scalar_type>();
@@ -262,7 +262,17 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
     std::vector<long long> cost(static_cast<std::size_t>(ranks_), 1);
     for (std::size_t s = 0; s < tables_.stages.size(); ++s)
       cost[static_cast<std::size_t>(tables_.rank_of[s])] += tables_.stages[s].flops;
-    return min_max_partition(cost, values_.workers);
+    executor::process_place here;
+    if constexpr (requires { policy<role::executor>::place(); }) here = policy<role::executor>::place();
+    require(values_.workers * here.count <= ranks_, "cannot spread ", ranks_, " ranks over ", here.count, " processes of ",
+            values_.workers,
+            " workers, because each of these hosts at least one; start fewer processes, or give fewer .workers");
+    std::vector<int> of = min_max_partition(cost, values_.workers * here.count);
+    for (int& worker : of) {
+      int const process = worker / values_.workers;
+      worker = process == here.number ? worker % values_.workers : executor::hosted_by(process);
+    }
+    return of;
   }
 
   data::batching batching(fit_options const& options) const {

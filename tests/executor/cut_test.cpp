@@ -1,5 +1,6 @@
 // A run that is paused before any of its ops goes on to the bits of the run that is not, in this memory and in another one.
 #include <foal/executor/cut.hpp>
+#include <foal/schedule/rules/global_norm.hpp>
 #include <foal/schedule/rules/injected.hpp>
 #include <foal/schedule/rules/recompute.hpp>
 
@@ -125,6 +126,12 @@ std::vector<pausing> cases() {
   }
   all.push_back({{9, 4, false, 3, 1, 2, 0, false, true}, {}, 3});
   all.push_back({{4, 4, false, 1, 4, 3, 0, true}, {}, 6});
+  choice two_versions{4, 3, false, 0, 3, 3, 0, true}, synchronised{6, 4, false, 0, 1, 2}, injected{9, 3, false, 3, 3, 2};
+  two_versions.rule = 1;
+  synchronised.rule = 2;
+  injected.rule = 3;
+  for (choice const& c : {two_versions, synchronised, injected}) all.push_back({c, {}, c.net == 9 ? 3 : 5});
+  all.push_back({{4, 0, false, 0, 3, 2}, schedule::generate(schedule::injected{.delays = {5, 3, 2}}, four)});
   all.push_back({{4, 4, false, 1, 3, 2}, {}, 8, 4});
   all.push_back({{4, 3, false, 1, 3, 2, 2}, {}, 8, 4});
   all.push_back({{4, 1, false, 0, 3, 2}, {}, 4, 1});
@@ -137,6 +144,8 @@ std::vector<pausing> cases() {
   all.push_back({{4, 2, false, 0, 3, 2}, schedule::generate(test::late_weights{true}, four)});
   all.push_back({{4, 4, false, 1, 3, 2, 0, false, false, true}});
   all.push_back({{9, 1, false, 0, 1, 2, 3, false, false, true}, {}, 2});
+  all.push_back(
+      {{9, 1, false, 0, 1, 2, 0, false, true}, schedule::with_global_norm(schedule::generate(schedule::gpipe{}, nine)), 2});
   return all;
 }
 

@@ -48,8 +48,7 @@ struct process {
       for (bool buffer : {false, true})
         for (auto const& p : buffer ? b.table->buffers : b.table->parameters)
           if (b.worker >= 0)
-            t.initialise(p, values.seed, t.initialise_value,
-                         (buffer ? b.buffers : b.w) + static_cast<std::size_t>(p.offset) * t.scalar_bytes);
+            t.initialise(p, values.seed, t.initialise_value, (buffer ? b.buffers : b.w) + bytes_of(p.type, p.offset));
     table::phase_table const& phase = t.phases.back();
     memory.reset_phase(phase);
     for (executor::bound_stage& b : memory.stages()) b.asynchronous = view.asynchronous;

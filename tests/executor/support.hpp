@@ -91,11 +91,12 @@ struct choice {
   int n = 2;
   int ranks = 0;  ///< 0: one per stage
   bool t3 = false, clip = false, thick = false;
+  int rule = 0;  ///< of versions: live or stash, double_buffered, vertical_sync, injected
 
   bool asynchronous() const { return schedule >= 3; }
   std::string text() const {
     return sentence("net ", net, " schedule ", schedule, " stash ", stash, " delay ", delay, " optimizer ", optimizer, " N ",
-                    n, " ranks ", ranks, " T3 ", t3, " clip ", clip, " thick ", thick);
+                    n, " ranks ", ranks, " T3 ", t3, " clip ", clip, " thick ", thick, " rule ", rule);
   }
 };
 
@@ -135,6 +136,7 @@ struct policies {
   warmup::none warmup{};
   clip::none clip{};
   clip::per_stage clipped{.norm = 0.5};
+  clip::global_norm clipped_together{.norm = 0.5};
   versions::flush versions{};
   accumulate::each accumulate{};
   accumulate::thick thick{};
@@ -193,6 +195,13 @@ table::policy_functions functions(int optimizer) {
   }
 }
 
+/// Of no schedule's own making, and later than all of them.
+inline versions::injected injected_delays(int stages) {
+  versions::injected rule;
+  for (int s = 0; s < stages; ++s) rule.delays.push_back(2 * (stages - s) - 1 + 2 * (s % 2));
+  return rule;
+}
+
 /// The tables of a choice; `program` instead of the choice's own schedule where it has ops.
 inline table::run_tables tables_of(choice const& c, schedule::program own = {}) {
   policies const& p = shared_policies();
@@ -214,15 +223,20 @@ inline table::run_tables tables_of(choice const& c, schedule::program own = {}) 
   t.delay_value = delays[c.delay];
   t.compensates = c.delay != 0;
   t.rate_value = c.optimizer >= 3 ? &p.small_rate : &p.rate;
-  if (c.clip) t.clip = lower::clip_of<clip::per_stage>();
-  t.clip_value = &p.clipped;
+  bool const together = given && own.view().global_norm;
+  if (c.clip) t.clip = together ? lower::clip_of<clip::global_norm>() : lower::clip_of<clip::per_stage>();
+  t.clip_value = together ? static_cast<void const*>(&p.clipped_together) : &p.clipped;
   t.phases.clear();
   if (c.t3)
     t.phases.push_back(
         lower::detail::make_phase("warm-up", schedule::generate(schedule::one_f_one_b{}, e), versions::flush{}, c.thick));
   schedule::program program = given ? std::move(own) : program_of(c.schedule, e);
-  t.phases.push_back(c.stash ? lower::detail::make_phase("test", std::move(program), versions::stash{}, c.thick)
-                             : lower::detail::make_phase("test", std::move(program), versions::live{}, c.thick));
+  auto const phase = [&](auto const& rule) { return lower::detail::make_phase("test", std::move(program), rule, c.thick); };
+  t.phases.push_back(c.rule == 1   ? phase(versions::double_buffered{})
+                     : c.rule == 2 ? phase(versions::vertical_sync{})
+                     : c.rule == 3 ? phase(injected_delays(c.net))
+                     : c.stash     ? phase(versions::stash{})
+                                   : phase(versions::live{}));
   return t;
 }
 

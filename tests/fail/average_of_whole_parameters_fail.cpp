@@ -1,4 +1,4 @@
-// expected-error: cannot average the weights of this Base, because it takes parameters as a whole
+// expected-error: cannot average weights or group parameters around the Base of this optimizer, because that takes
 // An average around muon, whose steps are no elementwise functor.
 #include <foal/policy/optim/averaged.hpp>
 #include <foal/policy/optim/muon.hpp>

@@ -1,4 +1,5 @@
 // expected-error: cannot clip gradients by this policy, because it lacks a member; it needs static constexpr foal::clip::scope
+// expected-lines: 40
 // A clipping that says whose norm it wants, and not what to do with it.
 #include "net.hpp"
 

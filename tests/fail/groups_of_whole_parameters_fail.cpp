@@ -1,4 +1,4 @@
-// expected-error: cannot group the parameters of this Base, because it takes parameters as a whole
+// expected-error: cannot average weights or group parameters around the Base of this optimizer, because that takes
 // Parameter groups around muon, which chooses by parameter itself.
 #include <foal/policy/optim/grouped.hpp>
 #include <foal/policy/optim/muon.hpp>

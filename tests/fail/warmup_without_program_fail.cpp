@@ -1,4 +1,5 @@
 // expected-error: cannot warm up by this policy, because it lacks a member; it needs long long minibatches and
+// expected-lines: 40
 // A warm-up that does not say with which program.
 #include "net.hpp"
 

@@ -79,7 +79,7 @@ void compare(schedule::program p, Rule const& rule, Says says) {
       expected const want = says(run, s, m);
       schedule::version_read const& offset = reads.at(s, m % run.n);
       counted::cell const& newest = run.at(s, m);
-      auto const read = [&](int of) { return std::max(0, m / run.n + of); };
+      auto const read = [&](int of) { return std::max(0, m / run.n * reads.updates[static_cast<std::size_t>(s)] + of); };
       wrong += read(offset.forward) != want.f || read(offset.backward) != want.b ? 1 : 0;
       wrong += newest.r >= 0 && read(offset.recompute) != want.r ? 1 : 0;
       wrong += want.f > newest.f || want.b > newest.b || (newest.r >= 0 && want.r > newest.r) ? 1 : 0;
@@ -126,6 +126,26 @@ void compare_double_buffered(G const& g, extent e) {
   });
 }
 
+/// async_1f1b with an update after every other microbatch.
+struct often {
+  static constexpr char const* name = "often";
+  static constexpr bool asynchronous = true;
+  static constexpr int period(extent e) { return schedule::async_1f1b::period(e); }
+
+  template <class Sink>
+  constexpr void emit(extent e, Sink& sink) const {
+    auto const both = [&](int rank, schedule::op o) {
+      sink(rank, o);
+      int const position = schedule::floor_mod(o.microbatch, e.microbatches);
+      if (o.kind != op_kind::BW || position % 2 == 0 || position + 1 == e.microbatches) return;
+      o.kind = op_kind::U;
+      ++o.lane;
+      sink(rank, o);
+    };
+    schedule::async_1f1b{}.emit(e, both);
+  }
+};
+
 /// A user's own: F two updates behind what the program would have it read, B one before the newest.
 struct older {
   using role = foal::role::versions;
@@ -138,7 +158,6 @@ struct older {
 struct from_the_future {
   using role = foal::role::versions;
   static constexpr char const* name = "from_the_future";
-  static constexpr bool proved_at_construction = true;
 
   static constexpr schedule::version_read read(schedule::version_table const& there, int s, int j) {
     return {there.at(s, j).forward, 0, s == 1 ? there.at(s, j).backward + 1 : 0};
@@ -212,6 +231,29 @@ TEST_CASE("two versions are enough where d_0 <= N, and refused with both where t
       "at stage 0 is 7 > 6; give .microbatches of 7 or more, or use versions::stash");
   CHECK_THROWS_WITH(require_versions(versions::double_buffered{}, schedule::async_1f1b{}, {4, 4, 2}),
                     Catch::Contains("the schedule's delay at stage 0 is 3 > 2; give .microbatches of 3 or more"));
+}
+
+TEST_CASE("with several updates in a minibatch versions are counted in updates", "[versions]") {
+  for (extent const e : {extent{1, 1, 4}, {3, 3, 4}, {4, 4, 6}, {4, 2, 4}}) {
+    schedule::program const p = schedule::generate(often{}, e);
+    compare(p, versions::live{}, [](counted const& run, int s, int m) -> expected {
+      return {run.at(s, m).f, run.at(s, m).r, run.at(s, m).b};
+    });
+    compare(p, versions::stash{}, [](counted const& run, int s, int m) -> expected {
+      int const f = run.at(s, m).f;
+      return {f, f, f};
+    });
+    versions::injected const rule{std::vector<int>(static_cast<std::size_t>(e.stages), 8)};
+    compare(p, rule, [&](counted const& run, int s, int m) -> expected {
+      int const f = late(m, 8, 2);  // the version that microbatch m - 8 changes
+      return {f, f, run.at(s, m).b};
+    });
+    if (e.ranks > 2) continue;  // d_0 <= 2
+    compare(p, versions::double_buffered{}, [](counted const&, int, int m) -> expected {
+      int const v = std::max(0, m / 2 - 1);
+      return {v, v, v};
+    });
+  }
 }
 
 TEST_CASE("a user's own rule is asked and proved as the built-in ones are", "[versions]") {

@@ -55,7 +55,8 @@ run<Warmup> made(long long minibatches, int workers = 1) {
 }  // namespace
 
 TEST_CASE("a user's warm-up trains on the program that it makes", "[warmup]") {
-  auto own = made<filled>(4), t3 = made<warmup::synchronous>(4);
+  auto own = made<filled>(4);
+  auto t3 = made<warmup::synchronous>(4);
   REQUIRE(own.tables().phases.size() == 2);
   CHECK(own.tables().phases[0].name == "filled");
   CHECK(t3.tables().phases[0].name == "synchronous warm-up");

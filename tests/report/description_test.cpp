@@ -17,6 +17,10 @@
 #include <foal/policy/optim/sgd.hpp>
 #include <foal/policy/warmup.hpp>
 #include <foal/policy/wire.hpp>
+#include <foal/schedule/rules/frozen.hpp>
+#include <foal/schedule/rules/injected.hpp>
+#include <foal/schedule/rules/pipemare.hpp>
+#include <foal/schedule/rules/recompute.hpp>
 
 #include <catch2/catch.hpp>
 
@@ -88,6 +92,7 @@ TEST_CASE("a policy is described by its name and all its numbers, as they read b
 
 TEST_CASE("no built-in policy leaves a number out", "[report]") {
   lists_all<clip::per_stage>();
+  lists_all<clip::global_norm>();
   lists_all<warmup::synchronous>();
   lists_all<wire::int8>();
   lists_all<delay::discrepancy_correction>();
@@ -106,6 +111,9 @@ TEST_CASE("no built-in policy leaves a number out", "[report]") {
   lists_all<optim::grouped<optim::adam>>();
   lists_all<loss::cross_entropy>();
   lists_all<initialisation::he>();
+  lists_all<schedule::injected>();
+  lists_all<schedule::frozen<schedule::pipemare>>();
+  lists_all<schedule::recomputed<schedule::pipemare>>();
 }
 
 TEST_CASE("a user's policy that lists no numbers is known by its name, and that is said", "[report]") {

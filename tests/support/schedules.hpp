@@ -1,7 +1,9 @@
-// Schedules as a user would write them: W as an op of its own, backward passes in another order.
+// Schedules as a user would write them: W as an op of its own, backward passes in another order, chunks, replicas, segments,
+// several updates in a minibatch.
 #pragma once
 
 #include <algorithm>
+#include <vector>
 
 #include <foal/schedule/rules/unit.hpp>
 
@@ -53,6 +55,114 @@ struct last_in_first_out {
           sink(r, op{.kind = op_kind::BW, .stage = s, .microbatch = m});
       for (int s = first_stage(e, r + 1) - 1; s >= first_stage(e, r); --s)
         sink(r, op{.kind = op_kind::U, .stage = s, .microbatch = n - 1});
+    }
+  }
+};
+
+/// Interleaved 1F1B (Megatron) on a loop: a rank's chunks take turns, R microbatches each. Needs S = R V and N a multiple of
+/// R.
+struct interleaved {
+  static constexpr char const* name = "interleaved";
+  static constexpr bool asynchronous = false;
+  static constexpr schedule::placement placed = schedule::loop;
+  static constexpr int ranks(int stages) { return stages % 2 == 0 ? stages / 2 : stages; }
+
+  template <class Sink>
+  constexpr void emit(schedule::extent e, Sink& sink) const {
+    using schedule::op;
+    using schedule::op_kind;
+    int const chunks = e.stages / e.ranks, all = e.microbatches * chunks, turn = e.ranks * chunks;
+    for (int r = 0; r < e.ranks; ++r) {
+      auto const run = [&](op_kind kind, int k) {
+        int const chunk = k % turn / e.ranks, m = k / turn * e.ranks + k % e.ranks;
+        sink(r, op{.kind = kind, .stage = (kind == op_kind::F ? chunk : chunks - 1 - chunk) * e.ranks + r, .microbatch = m});
+      };
+      int const fill = std::min(all, 2 * (e.ranks - 1 - r) + (chunks - 1) * e.ranks);
+      for (int k = 0; k < fill; ++k) run(op_kind::F, k);
+      for (int k = 0; k < all; ++k) {
+        if (k + fill < all) run(op_kind::F, k + fill);
+        run(op_kind::BW, k);
+      }
+      for (int s = e.stages - e.ranks + r; s >= 0; s -= e.ranks)
+        sink(r, op{.kind = op_kind::U, .stage = s, .microbatch = e.microbatches - 1});
+    }
+  }
+};
+
+/// Two replicas that run in opposite directions, microbatches in turns (Chimera): sums, then updates at the end.
+struct two_way {
+  static constexpr char const* name = "two_way";
+  static constexpr bool asynchronous = false;
+  static constexpr schedule::placement placed = schedule::bidirectional;
+  static constexpr int replicas = 2;
+
+  template <class Sink>
+  constexpr void emit(schedule::extent e, Sink& sink) const {
+    using schedule::op;
+    using schedule::op_kind;
+    std::vector<op> all;
+    for (int m = 0; m < e.microbatches; ++m)
+      for (int s = 0; s < e.stages; ++s) {
+        int const in = m / 2 * 2;
+        all.push_back({.kind = op_kind::F, .stage = s, .microbatch = m, .slot = in + s, .replica = m % 2});
+        all.push_back(
+            {.kind = op_kind::BW, .stage = s, .microbatch = m, .slot = in + 2 * e.stages - 1 - s, .replica = m % 2});
+      }
+    std::sort(all.begin(), all.end(), [](op const& x, op const& y) {
+      if (x.slot != y.slot) return x.slot < y.slot;
+      return x.replica != y.replica ? x.replica < y.replica : x.stage < y.stage;
+    });
+    for (op_kind const kind : {op_kind::G, op_kind::U})
+      for (int s = e.stages - 1; s >= 0; --s)
+        for (int k = 0; k < 2; ++k)
+          all.push_back({.kind = kind, .stage = s, .microbatch = e.microbatches - 1, .replica = k});
+    for (op o : all) {
+      o.slot = -1;
+      sink(rank_of(e, o.stage, o.replica), o);
+    }
+  }
+};
+
+/// async_1f1b whose stages update after every `every` microbatches (PACI). N is a multiple of it.
+struct often {
+  static constexpr char const* name = "often";
+  static constexpr bool asynchronous = true;
+  int every = 2;
+
+  static constexpr int period(schedule::extent e) { return 2 * e.microbatches; }
+
+  template <class Sink>
+  constexpr void emit(schedule::extent e, Sink& sink) const {
+    schedule::extent part = e;
+    part.microbatches = every;  // what closes a minibatch for emit_backward
+    for (int r = 0; r < e.ranks; ++r) {
+      for (int t = 0; t < period(e); ++t) {
+        if (schedule::floor_mod(t - r, 2) == 0)
+          emit_forward(e, r, schedule::floor_div(t - r, 2), sink, t);
+        else
+          emit_backward(part, r, schedule::floor_div(t - (2 * e.ranks - 1 - r), 2), sink, t);
+      }
+    }
+  }
+};
+
+/// GPipe on sequences in two segments (Seq1F1B's order of one microbatch): backwards begin with the last segment.
+struct in_segments {
+  static constexpr char const* name = "in_segments";
+  static constexpr bool asynchronous = false;
+  static constexpr int segments = 2;
+
+  template <class Sink>
+  constexpr void emit(schedule::extent e, Sink& sink) const {
+    using schedule::op;
+    using schedule::op_kind;
+    for (int s = 0; s < e.stages; ++s) {
+      int const r = rank_of(e, s);
+      for (int i = 0; i < 2 * e.microbatches; ++i)
+        sink(r, op{.kind = op_kind::F, .stage = s, .microbatch = i / 2, .segment = i % 2});
+      for (int i = 0; i < 2 * e.microbatches; ++i)
+        sink(r, op{.kind = op_kind::BW, .stage = s, .microbatch = i / 2, .segment = 1 - i % 2});
+      sink(r, op{.kind = op_kind::U, .stage = s, .microbatch = e.microbatches - 1});
     }
   }
 };

@@ -14,6 +14,7 @@
 #include <foal/core/spin_pause.hpp>
 #include <foal/executor/pin.hpp>
 #include <foal/executor/worker.hpp>
+#include <foal/transport/open_end.hpp>
 
 namespace foal::executor {
 
@@ -23,6 +24,17 @@ struct disturbance {
   void (*between)(void* self, int worker, long long ops) = nullptr;
 };
 
+/// Where an executor's process is among those that train together.
+struct process_place {
+  int number = 0, count = 1;
+};
+
+/// A channel whose other end a process hosts.
+struct open_channel {
+  transport::open_end end;
+  int process = 0;
+};
+
 /// What a run asks of its executor besides advance(): to be called now and then, on the thread that called drive(), and once
 /// more when all workers are done. It does not throw. Evaluations and progress are done there, so a worker may be blocked
 /// until it has been called.
@@ -30,14 +42,17 @@ class service {
  public:
   /// f is kept by reference.
   template <class F>
-  service(F& f, bool pin, disturbance const& disturb)
+  service(F& f, bool pin, disturbance const& disturb, std::vector<open_channel> const& open)
       : pins(pin),
+        open(open),
         disturb(disturb),
         self_(const_cast<void*>(static_cast<void const*>(&f))),
         call_([](void* self) { (*static_cast<F*>(self))(); }) {}
   void operator()() const { call_(self_); }
 
-  bool pins;                   ///< worker i is wanted on CPU i
+  bool pins;  ///< worker i is wanted on CPU i
+  /// To other processes: the executor brings their messages. Empty where this process hosts all ranks.
+  std::vector<open_channel> const& open;
   disturbance const& disturb;  ///< to be called after an op of a worker
 
  private:
@@ -64,7 +79,10 @@ constexpr driver driver_of() {
   static_assert(drives<E>,
                 "foal: cannot run on this executor, because it lacks `static constexpr bool threaded` or `static void "
                 "drive(std::span<foal::executor::worker>, foal::executor::service const&)`; give it both");
-  return {E::threaded, [](std::span<worker> workers, service const& run) { E::drive(workers, run); }};
+  if constexpr (drives<E>)
+    return {E::threaded, [](std::span<worker> workers, service const& run) { E::drive(workers, run); }};
+  else
+    return {};
 }
 
 /// The calling thread hosts every rank: the reference for every other executor.

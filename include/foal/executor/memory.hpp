@@ -19,7 +19,7 @@ namespace foal::executor {
 /// Everything a run allocates on its devices, and the units bound to it. Not copied or moved: units point into it.
 class run_memory {
  public:
-  /// worker_of: of each rank, 0 to values.workers - 1, ascending; -1 of those that another process hosts.
+  /// worker_of: of each rank, 0 to values.workers - 1, ascending; hosted_by() of those that another process hosts.
   run_memory(table::run_tables const& tables, table::run_values const& values, std::vector<int> worker_of)
       : tables_(tables),
         values_(values),
@@ -44,6 +44,10 @@ class run_memory {
   std::vector<transport::bell>& bells() { return bells_; }
   void* device(int worker) const { return devices_[static_cast<std::size_t>(worker)].get(); }
   int worker_of_rank(int rank) const { return plan_.worker_of_rank(rank); }
+  /// Whether all stages are hosted here.
+  bool whole() const {
+    return std::all_of(stages_.begin(), stages_.end(), [](bound_stage const& b) { return b.worker >= 0; });
+  }
   std::size_t allocated_bytes() const { return allocated_; }
   std::byte* host_targets() const { return host_target_; }
 

@@ -1,9 +1,11 @@
 // The channels of a phase of which another process has the other end.
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <vector>
 
+#include <foal/executor/drive.hpp>
 #include <foal/executor/memory.hpp>
 #include <foal/schedule/edges.hpp>
 #include <foal/transport/open_end.hpp>
@@ -49,6 +51,18 @@ inline std::vector<transport::open_end> open_ends(run_memory& memory, schedule::
     ends.push_back(std::move(end));
   }
   return ends;
+}
+
+/// The same with the processes of the other ends.
+inline std::vector<open_channel> open_channels(run_memory& memory, schedule::program_view v, long long minibatches) {
+  std::vector<open_channel> all;
+  if (memory.whole()) return all;
+  for (transport::open_end& end : open_ends(memory, v, minibatches)) {
+    int const below = memory.stages()[static_cast<std::size_t>(end.id.wire) - 1].worker,
+              above = memory.stages()[static_cast<std::size_t>(end.id.wire)].worker;
+    all.push_back({std::move(end), elsewhere(std::min(below, above))});
+  }
+  return all;
 }
 
 }  // namespace foal::executor

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include <foal/executor/calls.hpp>
+#include <foal/executor/forward.hpp>
 #include <foal/executor/minibatch_targets.hpp>
 #include <foal/executor/moves.hpp>
 #include <foal/executor/probe.hpp>
@@ -123,14 +124,24 @@ class stage_ops : public stage_weights {
     }
   }
 
+  /// With the last W of a minibatch, where the norm of the whole model clips: the unit's part of it.
+  void give_squares(bound_stage& b) const {
+    ++b.gradients_given;
+    if (t_.wait != nullptr) return;
+    collect_lent(t_, b);
+    b.squares = t_.device.sum_of_squares(b.device, static_cast<std::size_t>(b.table->trained_elements), b.g);
+  }
+
   /// U. Gives what is not finite, and changes nothing, if the gradient is not, or something that it would write.
-  std::string update(bound_stage& b) const {
+  /// squares_of_model: the sum of all units' parts, where the norm of the whole model clips.
+  std::string update(bound_stage& b, double squares_of_model = 0) const {
     if (waited(b, schedule::op_kind::U)) {
       ++b.version;
       ++b.updates;
       return {};
     }
-    collect_lent(t_, b);
+    bool const of_model = t_.clip.over == clip::scope::model;  // then give_squares() has collected
+    if (!of_model) collect_lent(t_, b);
     auto const n = static_cast<std::size_t>(b.table->trained_elements);
     double const bound = t_.device.magnitude_bound(b.device, n, b.g);
     if (!std::isfinite(bound)) return find_non_finite(b);
@@ -138,8 +149,9 @@ class stage_ops : public stage_weights {
     double const divide = v_.microbatches;
     double scale = 1;
     if (t_.clip.scale != nullptr) {
-      double const norm = std::sqrt(t_.device.sum_of_squares(b.device, n, b.g)) / divide;
-      if (!std::isfinite(norm)) return "norm of the gradient";
+      double const squares = of_model ? squares_of_model : t_.device.sum_of_squares(b.device, n, b.g);
+      double const norm = std::sqrt(squares) / divide;
+      if (!std::isfinite(norm)) return of_model ? "norm of all stages' gradients" : "norm of the gradient";
       scale = t_.clip.scale(t_.clip_value, norm);
     }
     long long const since = b.updates - b.phase_updates;
@@ -256,39 +268,25 @@ class stage_ops : public stage_weights {
   }
 
   void forward_steps(bound_stage& b, places const& in, weight_set w, position p, phase now) const {
-    for (table::step const& s : b.table->forward) {
-      if (s.what != table::step::kind::layer) {
-        move_tensors(b, in, s, p);
-        continue;
-      }
-      table::layer_row const& l = b.table->layers[static_cast<std::size_t>(s.layer)];
-      table::layer_call& c = call(b, in, l, s, p);
-      c.phase = now;
-      for (int i = 0; i < l.parameters; ++i)
-        c.w[i] = forward_pointer(b, w, l.first_parameter + i, p.microbatch, now == phase::recompute);
-      c.x = tensor(in, s.x, p);
-      c.y = tensor(in, s.y, p);
-      for (int i = 0; i < l.reads; ++i) c.read[i] = tensor(in, s.read[i], p);
-      l.call.forward(c);
-      if (l.buffers > 0 && b.refused >= 0) return;
-    }
+    lengths_of_axes const lengths = b.lengths_of(p.microbatch);
+    run_forward(
+        *b.table, {t_, b.device, v_.microbatch_size, lengths}, now, [&](int id) { return tensor(in, id, p); },
+        [&](table::layer_row const& l, int layer) -> table::layer_call& { return call(b, l, layer, p); },
+        [&](int parameter) { return forward_pointer(b, w, parameter, p.microbatch, now == phase::recompute); },
+        [&](table::layer_row const& l) { return l.buffers > 0 && b.refused >= 0; });
   }
 
   /// The layer's call for a microbatch, as far as every op needs it. What another op has left in it is not read.
-  table::layer_call& call(bound_stage& b, places const& in, table::layer_row const& l, table::step const& s,
-                          position p) const {
-    table::layer_call& c = b.calls[static_cast<std::size_t>(s.layer)];
+  table::layer_call& call(bound_stage& b, table::layer_row const& l, int layer, position p) const {
+    table::layer_call& c = b.calls[static_cast<std::size_t>(layer)];
     if (!b.lengths.empty()) give_lengths(c, b, l, p.microbatch, v_.microbatch_size);
     c.random.sample = static_cast<std::uint64_t>(p.global) * static_cast<std::uint64_t>(v_.microbatch_size);
-    c.saved_x = tensor(in, s.kept.x, p);
-    c.saved_y = tensor(in, s.kept.y, p);
-    for (int i = 0; i < table::most; ++i) c.entry[i] = tensor(in, s.kept.entry[i], p);
-    c.scratch = tensor(in, s.scratch, p);
     return c;
   }
 
   table::layer_call& backward_call(bound_stage& b, table::layer_row const& l, table::step const& s, position p) const {
-    table::layer_call& c = call(b, b.tensors, l, s, p);
+    table::layer_call& c = call(b, l, s.layer, p);
+    place_kept(c, s, [&](int id) { return tensor(b.tensors, id, p); });
     c.phase = phase::train;
     c.dx = tensor(b.tensors, s.x, p);
     c.dy = tensor(b.tensors, s.y, p);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <foal/core/config.hpp>
+#include <foal/executor/gradient_norm.hpp>
 #include <foal/executor/op_order.hpp>
 #include <foal/executor/ops.hpp>
 #include <foal/executor/run_losses.hpp>
@@ -26,6 +27,12 @@ struct observer {
 struct phase_state : op_order {
   explicit phase_state(schedule::program_view v) : op_order(v) {}
 
+  /// The units as they begin the phase, or go on with it.
+  void serve(std::vector<bound_stage>& units, bool global_norm) {
+    stages = &units;
+    if (global_norm) norm.begin(units);
+  }
+
   table::run_tables const* tables = nullptr;
   stage_ops const* ops = nullptr;
   std::vector<bound_stage>* stages = nullptr;
@@ -36,6 +43,7 @@ struct phase_state : op_order {
   long long first_microbatch = 0;  ///< global number of the phase's microbatch 0
   run_losses* losses = nullptr;
   observer watch{};
+  gradient_norm norm;  ///< of the whole model, where that clips
 
   /// Evaluations: after updates evaluate_from + evaluate_every, + 2 evaluate_every, ... of each stage (0: none).
   long long evaluate_every = 0, evaluate_from = 0;

@@ -152,7 +152,7 @@ class worker {
   bool ready(entry const& e, std::uint32_t m) {
     bound_stage& b = *e.unit;
     if (!e.ends.arrived() || !e.ends.room(m)) return false;
-    if (e.what.kind == schedule::op_kind::U) return !copy_pending(b, b.updates + 1);
+    if (e.what.kind == schedule::op_kind::U) return shared_.norm.complete(b.version + 1) && !copy_pending(b, b.updates + 1);
     if (e.what.kind != schedule::op_kind::F) return true;
     return !(copies_after(b, m) && copy_pending(b, minibatches_at(m))) && (b.number > 0 || may_begin(m));
   }
@@ -227,13 +227,27 @@ class worker {
 
   /// W of a microbatch, or, where they wait for each other, of all in the minibatch with the last one.
   void weights_done(bound_stage& b, position p) {
-    if (!shared_.tables->thick) return release(b, p.microbatch);
+    if (!shared_.tables->thick) {
+      release(b, p.microbatch);
+      return give_norm(b);
+    }
     if (++b.accumulated < shared_.microbatches) return;
     b.accumulated = 0;
     auto const n = static_cast<std::uint32_t>(shared_.microbatches);
     std::uint32_t const first = p.microbatch / n * n;
     shared_.ops->backward_weight_together(b, {first, shared_.first_microbatch + first});
     for (std::uint32_t j = 0; j < n; ++j) release(b, first + j);
+    give_norm(b);
+  }
+
+  /// With the last W of a minibatch the unit's part of the whole model's norm, for which all its U wait.
+  void give_norm(bound_stage& b) const {
+    if (!shared_.norm.used()) return;
+    auto const next = static_cast<std::uint32_t>(shared_.microbatches) * (b.version + 1);
+    if (b.passed(passage::freed) < next) return;
+    shared_.ops->give_squares(b);
+    shared_.norm.give(b.number, b.gradients_given, b.squares);
+    shared_.ring();
   }
 
   void tell_versions(bound_stage const& b, position p) {
@@ -286,7 +300,7 @@ class worker {
   }
 
   void update(bound_stage& b, long long key) {
-    if (std::string what = shared_.ops->update(b); !what.empty()) {
+    if (std::string what = shared_.ops->update(b, shared_.norm.squares()); !what.empty()) {
       failure_ = divergence{b.updates, b.number, std::move(what)};
       fail(key);
       return;

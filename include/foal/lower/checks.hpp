@@ -24,7 +24,7 @@ struct policy_has_a_role {
   static_assert(
       !std::is_same_v<typename foal::detail::role_of<P>::type, role::loss>,
       "foal: cannot use this loss as a policy, because a trainer has one loss, its second argument; leave one out");
-  static_assert(!has_role<P> || Known,
+  static_assert(!has_role<P> || Known || std::is_same_v<typename foal::detail::role_of<P>::type, role::loss>,
                 "foal: cannot use this type as a policy, because its role is none that a trainer asks for; use one of "
                 "foal::role (optimizer, learning_rate, delay, ...)");
   static_assert(has_role<P>,
@@ -54,6 +54,9 @@ struct is_an_optimizer {
       "foal: cannot use this policy as an optimizer, because it lacks a member; it needs static constexpr int states and "
       "template <class S> functor prepare(double rate, long long t) const, where the functor takes (S& w, S g, S& "
       "states...)");
+  static_assert(optim::has_an_elementwise_base<P>(),
+                "foal: cannot average weights or group parameters around the Base of this optimizer, because that takes "
+                "parameters as a whole; use an elementwise Base, or have its own step() do it");
   static_assert(optim::takes_its_states<P, S>(),
                 "foal: cannot use this policy as an optimizer, because the functor that its prepare() gives does not take "
                 "as many states as its `states` says; let it be void operator()(S& w, S g, S& states...) const with one S& "
@@ -255,6 +258,14 @@ template <class Schedule, schedule::verdict V>
 struct proved_sound : schedule_is_sound<Schedule, V.what, V.first.kind, V.first.stage, V.first.microbatch, V.first_rank,
                                         V.second.kind, V.second.stage, V.second.microbatch, V.second_rank> {};
 
+template <class Schedule, class Clip, bool Possible>
+struct clipping_fits_the_schedule {
+  static_assert(
+      Possible,
+      "foal: cannot clip by the norm of the whole model (Clip) with this Schedule, because it is asynchronous: its "
+      "stages update at different times, and none of them finds the others' gradients of its minibatch; clip by "
+      "foal::clip::per_stage, or use a synchronous schedule");
+};
 template <class Delay, class Optimizer, bool Enough>
 struct optimizer_has_states {
   static_assert(Enough,
@@ -286,6 +297,8 @@ struct policies_fit
       discrepancy_exists<Versions, Delay,
                          !versions::reads_one_version<Versions> ||
                              !(delay::predicts_forward<Delay, S> || delay::corrects_backward<Delay, S>)>,
+      clipping_fits_the_schedule<Schedule, typename T::template policy<role::clip>,
+                                 !(Schedule::asynchronous && clip::takes_all<typename T::template policy<role::clip>>())>,
       optimizer_has_states<Delay, Optimizer, delay::sees<Delay>() <= optim::least_states<Optimizer>()>,
       microbatches_have_gradients<Delay, Accumulation,
                                   !(delay::changes_microbatches<Delay, S> && accumulate::waits<Accumulation>())>,

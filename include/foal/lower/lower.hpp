@@ -21,6 +21,7 @@
 #include <foal/model/stages.hpp>
 #include <foal/schedule/generate.hpp>
 #include <foal/schedule/rules/frozen.hpp>
+#include <foal/schedule/rules/global_norm.hpp>
 #include <foal/table/run_tables.hpp>
 
 namespace foal::lower {
@@ -139,6 +140,8 @@ run_tables lower(Schedule const& schedule, schedule::extent size, Values const& 
           program.size().ranks, " and ", program.size().microbatches, "; build what build() is asked for");
   std::vector<model_row> const rows = frozen_rows(d.row, d.size, program.view());
   program = detail::without_frozen(std::move(program), rows.data(), d.size);
+  if constexpr (clip::takes_all<Clip>())
+    if (!program.view().inference) program = schedule::with_global_norm(std::move(program));
   bool const split = thick || detail::splits_weight_gradient(program.view());
   t.thick = thick;
   t.ranks = size.ranks;
@@ -146,10 +149,12 @@ run_tables lower(Schedule const& schedule, schedule::extent size, Values const& 
   for (int r = 0; r < size.ranks; ++r)
     for (schedule::op const& o : program.view().rank(r)) t.rank_of[static_cast<std::size_t>(o.stage)] = r;
   detail::add_warmup(t, values.template of<role::warmup>(), program.view(), thick);
-  t.phases.push_back(detail::make_phase(Schedule::name, std::move(program), rule, thick));
+  using Rule = policy_in<Values, role::versions>;
+  if constexpr (versions::rule<Rule>)  // else the check has refused it, in one sentence
+    t.phases.push_back(detail::make_phase(Schedule::name, std::move(program), rule, thick));
   if constexpr (delay::predicts_forward<Delay, S> || delay::corrects_backward<Delay, S>)
     require(!t.phases.back().reads.one_version, "cannot change the weights that F or B reads with the delay policy ",
-            type_name<Delay>(), ", because with versions::", std::remove_cvref_t<decltype(rule)>::name,
+            type_name<Delay>(), ", because with versions::", Rule::name,
             " B reads the version that its F read, and there is nothing to correct; leave one of the two out");
 
   detail::function_collector<D, S> functions;

@@ -11,11 +11,12 @@ namespace foal::lower {
 /// A program that the compiler can make is proved by the compiler.
 template <class Schedule, int S, int R, int N>
 constexpr schedule::verdict proof() {
-  schedule::program p = schedule::generate(Schedule{}, schedule::extent{S, R, N});
+  schedule::program p = schedule::generate(Schedule{}, schedule::extent_of(Schedule{}, S, R, N));
   return schedule::prove(p.view());
 }
 template <class Schedule, int S, int R, int N>
-concept provable = requires { typename std::integral_constant<bool, (proof<Schedule, S, R, N>(), true)>; };
+concept provable = !schedule::proved_later<Schedule> &&
+                   requires { typename std::integral_constant<bool, (proof<Schedule, S, R, N>(), true)>; };
 
 template <class Schedule, int S, int R, int N, bool Wanted>
 struct proved {};
@@ -25,15 +26,12 @@ struct proved<Schedule, S, R, N, true> : proved_sound<Schedule, proof<Schedule, 
 
 template <class Schedule>
 constexpr int default_ranks(int stages) {
-  if constexpr (requires { requires Schedule::one_rank; })
-    return 1;
-  else
-    return stages;
+  return schedule::ranks_for<Schedule>(stages);
 }
 
 template <class Schedule, class Versions, int S, int R, int N>
 constexpr schedule::version_verdict versions_proof() {
-  schedule::program p = schedule::generate(Schedule{}, schedule::extent{S, R, N});
+  schedule::program p = schedule::generate(Schedule{}, schedule::extent_of(Schedule{}, S, R, N));
   schedule::version_table const there = schedule::versions(p.view());
   return schedule::prove_versions(there, schedule::reads_of(Versions{}, there), versions::detail::copies_of<Versions>());
 }

@@ -11,8 +11,8 @@
 #include <string>
 
 #include <foal/executor/check_source.hpp>
+#include <foal/executor/forward.hpp>
 #include <foal/executor/memory.hpp>
-#include <foal/executor/moves.hpp>
 #include <foal/plan/check_sizes.hpp>
 
 namespace foal::executor {
@@ -186,35 +186,23 @@ class evaluator {
   }
 
   void forward(table::stage_table const& t, std::size_t s, int n, std::vector<void*> const& tensor) {
-    auto const of = [&](int id) { return id < 0 ? nullptr : tensor[static_cast<std::size_t>(id)]; };
-    for (table::step const& p : t.forward) {
-      if (p.what != table::step::kind::layer) {
-        tensor_moves{t_, device_.get(), n, lengths_}.run(t, p, {of(p.x), of(p.other), of(p.y)});
-        continue;
-      }
-      table::layer_row const& l = t.layers[static_cast<std::size_t>(p.layer)];
-      table::layer_call c;
+    table::layer_call c;
+    auto const call_of = [&](table::layer_row const& l, int) -> table::layer_call& {
+      c = {};
       c.device = device_.get();
       c.in = at_length(l.in, lengths_);
       c.out = at_length(l.out, lengths_);
-      for (int i = 0; i < l.reads; ++i) {
-        c.read[i] = of(p.read[i]);
-        c.read_shape[i] = at_length(l.read_shape[i], lengths_);
-      }
+      for (int i = 0; i < l.reads; ++i) c.read_shape[i] = at_length(l.read_shape[i], lengths_);
       c.samples = n;
-      c.phase = phase::evaluate;
-      c.x = of(p.x);
-      c.y = of(p.y);
-      c.saved_x = of(p.kept.x);
-      c.saved_y = of(p.kept.y);
-      c.scratch = of(p.scratch);
-      for (int i = 0; i < table::most; ++i) c.entry[i] = of(p.kept.entry[i]);
-      for (int i = 0; i < l.parameters; ++i)
-        c.w[i] = weights_of(s, t.parameters[static_cast<std::size_t>(l.first_parameter + i)]);
       for (int i = 0; i < l.buffers; ++i)
         c.buffers[i] = at(buffers_[s]) + statistics_bytes(t.buffers[static_cast<std::size_t>(l.first_buffer + i)].offset);
-      l.call.forward(c);
-    }
+      return c;
+    };
+    run_forward(
+        t, {t_, device_.get(), n, lengths_}, phase::evaluate,
+        [&](int id) { return id < 0 ? nullptr : tensor[static_cast<std::size_t>(id)]; }, call_of,
+        [&](int p) { return weights_of(s, t.parameters[static_cast<std::size_t>(p)]); },
+        [](table::layer_row const&) { return false; });
   }
 
   /// Tied parameters are their home's, which has made the same number of updates.

@@ -35,10 +35,14 @@ struct stage_plan {
   std::vector<std::size_t> transient;  ///< the same of what F keeps, or R sends on, for nobody
 };
 
+/// In a list of workers, the mark of a rank that a process hosts which is not this one, and which process that is.
+constexpr int hosted_by(int process) { return -1 - process; }
+constexpr int elsewhere(int mark) { return -1 - mark; }
+
 /// The plan of a run, and the sizes that go with it. Allocates nothing.
 class run_plan {
  public:
-  /// worker_of: of each rank, 0 to values.workers - 1, ascending; -1 of those that another process hosts.
+  /// worker_of: of each rank, 0 to values.workers - 1, ascending; hosted_by() of those that another process hosts.
   run_plan(table::run_tables const& tables, table::run_values const& values, std::vector<int> worker_of)
       : tables_(tables),
         values_(values),

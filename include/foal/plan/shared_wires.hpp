@@ -20,7 +20,7 @@ class shared_wires {
     int stage = 0;
   };
 
-  /// worker_of: of each rank; -1: another process's.
+  /// worker_of: of each rank; below 0: another process's.
   shared_wires(table::run_tables const& tables, std::vector<int> const& worker_of, int workers, int microbatches)
       : microbatches_(microbatches) {
     for (table::phase_table const& phase : tables.phases) {

@@ -22,6 +22,15 @@ concept clipping = requires(P const p) {
   };
 };
 
+/// Whether it is the norm of the whole model. False where it is no clipping: that is said elsewhere.
+template <class P>
+constexpr bool takes_all() {
+  if constexpr (clipping<P>)
+    return P::norm_of == scope::model;
+  else
+    return false;
+}
+
 struct none {
   using role = foal::role::clip;
   static constexpr char const* name = "none";
@@ -40,6 +49,22 @@ struct per_stage {
   using role = foal::role::clip;
   static constexpr char const* name = "per_stage";
   static constexpr scope norm_of = scope::stage;
+  double norm = 1;
+
+  constexpr double scale(double of_gradient) const { return detail::shortened(norm, of_gradient); }
+  template <class F>
+  constexpr void numbers(F&& f) const {
+    f("norm", norm);
+  }
+  void check() const { require_number(norm > 0, name, "norm", norm, "more than 0"); }
+};
+
+/// The same for the gradient of the whole model: its norm, over all parameters of all stages, is at most `norm`. For
+/// synchronous schedules: every U comes after the gradients of all stages.
+struct global_norm {
+  using role = foal::role::clip;
+  static constexpr char const* name = "global_norm";
+  static constexpr scope norm_of = scope::model;
   double norm = 1;
 
   constexpr double scale(double of_gradient) const { return detail::shortened(norm, of_gradient); }

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <concepts>
+#include <type_traits>
+#include <utility>
 
 #include <foal/schedule/proof/prove.hpp>
 #include <foal/schedule/proof/repeat.hpp>
@@ -11,13 +13,45 @@ namespace foal::schedule {
 
 /// A schedule: a plain struct, built in or a user's own, that emits one period of ops rank by rank, in execution order.
 /// Optional: `period(extent)` in slots, which an asynchronous one that gives slots needs; `delays` as in injected;
-/// `inference` as in forward_only; `build(extent)`, which gives the whole program instead (recomputed, frozen).
+/// `inference` as in forward_only; `build(extent)`, which gives the whole program instead (recomputed, frozen);
+/// `ranks(stages)`, static, how many it wants for so many stages (else as many); `placed`, `replicas` and `segments`, what
+/// it emits for other than neighbouring stages on a rank, one replica, one segment; `proved_at_construction`, true where the
+/// compiler must not prove it: a list that is read, a search.
 template <class G>
 concept generator = requires(G const& g, extent e, program& sink) {
   { G::name } -> std::convertible_to<char const*>;
   { G::asynchronous } -> std::convertible_to<bool>;
   g.emit(e, sink);
 };
+
+/// What generate() is asked for to have a schedule's program: with its placement, replicas and segments.
+template <class G>
+constexpr extent extent_of(G const& g, int stages, int ranks, int microbatches) {
+  extent e{stages, ranks, microbatches};
+  if constexpr (requires { g.base; }) e = extent_of(g.base, stages, ranks, microbatches);
+  if constexpr (requires { placement{g.placed}; }) e.placed = g.placed;
+  if constexpr (requires { int{g.replicas}; }) e.replicas = g.replicas;
+  if constexpr (requires { int{g.segments}; }) e.segments = g.segments;
+  return e;
+}
+
+/// How many ranks a schedule wants for so many stages, which is also the most that it takes.
+template <class G>
+constexpr int ranks_for(int stages) {
+  if constexpr (requires { requires G::one_rank; })
+    return 1;
+  else if constexpr (requires { int{G::ranks(stages)}; })
+    return G::ranks(stages);
+  else if constexpr (requires(G const& g) { g.base; })
+    return ranks_for<std::remove_cvref_t<decltype(std::declval<G const&>().base)>>(stages);
+  else
+    return stages;
+}
+
+/// The compiler leaves the proof to the construction of what uses the schedule.
+template <class G>
+concept proved_later = requires { requires G::proved_at_construction; } ||
+                       requires(G const& g) { requires std::remove_cvref_t<decltype(g.base)>::proved_at_construction; };
 
 /// Gives the ops of a synchronous program the earliest slots there are: one op a slot and rank, U in the slot of the op
 /// before it, in the next lane. A program that has slots, is asynchronous, or cannot run is left as it is: prove() says why.
@@ -65,11 +99,16 @@ constexpr program emitted(G const& g, extent e) {
 /// run is for prove() to say.
 template <generator G>
 constexpr program generate(G const& g, extent e) {
-  if (e.stages < 1 || e.ranks < 1 || e.ranks > e.stages || e.microbatches < 1)
+  if (!e.sound())
     throw error(sentence("cannot generate ", G::name, " for ", e.stages, " stages on ", e.ranks, " ranks with ",
-                         e.microbatches,
-                         " microbatches, because every rank hosts a stage and every update needs a microbatch; use 1 to ",
-                         e.stages, " ranks and at least 1 microbatch"));
+                         e.microbatches, " microbatches, ", e.replicas, " replicas and ", e.segments,
+                         " segments, because every rank hosts a stage and every update needs a microbatch; use 1 to ",
+                         e.stages, " ranks (times the replicas) and at least 1 microbatch"));
+  if (extent const own = extent_of(g, e.stages, e.ranks, e.microbatches); own != e)
+    throw error(sentence("cannot generate ", G::name, " for ", e.replicas, " replicas and ", e.segments, " segments placed ",
+                         e.placed.name, ", because it emits for ", own.replicas, " and ", own.segments, ", placed ",
+                         own.placed.name,
+                         "; ask for those, or have another schedule (foal::schedule::folded puts one on any placement)"));
   if constexpr (requires {
                   { g.build(e) } -> std::same_as<program>;
                 }) {

@@ -82,6 +82,12 @@ struct extent {
   placement placed = contiguous;
 
   constexpr bool operator==(extent const&) const = default;
+
+  /// There is one of each at least, ranks are 1 to as many as units, and units are not beyond counting.
+  constexpr bool sound() const {
+    return stages >= 1 && replicas >= 1 && replicas <= (1 << 28) / stages && ranks >= 1 && ranks <= stages * replicas &&
+           microbatches >= 1 && segments >= 1;
+  }
 };
 
 /// A unit is (stage, replica): what has weights and a state of its own. With one replica its number is the stage's.

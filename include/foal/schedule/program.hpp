@@ -79,16 +79,17 @@ constexpr bool continues_segment(std::vector<int> const& heads, int stage) {
 class program {
  public:
   constexpr program() = default;
-  /// Throws foal::error where there is no stage, no microbatch, or not 1 to S ranks.
+  /// Throws foal::error where there is no stage, replica, segment or microbatch, or there are not 1 to as many ranks as
+  /// units.
   constexpr program(extent size, int period, bool asynchronous) : size_(size), period_(period), asynchronous_(asynchronous) {
-    if (size.stages < 1 || size.ranks < 1 || size.ranks > size.stages || size.microbatches < 1)
+    if (!size.sound())
       throw error(sentence("cannot begin a program of ", size.stages, " stages on ", size.ranks, " ranks with ",
-                           size.microbatches,
-                           " microbatches, because every rank hosts a stage and every update needs a microbatch; use at "
-                           "least one stage and one microbatch, and 1 rank to as many as there are stages"));
+                           size.microbatches, " microbatches, ", size.replicas, " replicas and ", size.segments,
+                           " segments, because every rank hosts a stage and every update needs a microbatch; use at "
+                           "least one of each, and 1 rank to as many as there are stages in all replicas"));
     lists_.resize(static_cast<std::size_t>(size.ranks));
     // F, BW and U of every stage that the rank hosts; without this, growing would be most of a compile-time evaluation.
-    long long const hosted = (static_cast<long long>(size.stages) + size.ranks - 1) / size.ranks;
+    long long const hosted = (static_cast<long long>(units(size)) + size.ranks - 1) / size.ranks;
     long long const ops = hosted * (2 * static_cast<long long>(size.microbatches) + 1), most = 1 << 14;
     for (auto& list : lists_) list.reserve(static_cast<std::size_t>(ops < most ? ops : most));
   }

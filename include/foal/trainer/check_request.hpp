@@ -9,13 +9,17 @@
 
 namespace foal::executor {
 
-/// Of a run that begins.
-inline void check_request(run_request const& request, table::run_values const& v) {
+/// Of a run that begins. whole: all stages are hosted here.
+inline void check_request(run_request const& request, table::run_values const& v, bool whole) {
   // Rings count microbatches of one call modulo 2^32, and distances must stay below half of that.
   constexpr std::int32_t most = std::numeric_limits<std::int32_t>::max();
   require(request.minibatches >= 0 && request.minibatches <= most / v.microbatches, "cannot train for ", request.minibatches,
           " minibatches of ", v.microbatches, " microbatches in one call, because it counts up to ", most,
           " microbatches; ask for 0 or more, in several calls");
+  require(
+      whole || !request.pause,
+      "cannot pause this run, because other processes host some of the stages and would not stop; train on one process, or "
+      "leave .pause out");
   require(
       request.evaluate_every == 0 || v.evaluation,
       "cannot evaluate during training, because the run was made with .evaluation = false and its memory plan has no room "

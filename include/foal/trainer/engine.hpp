@@ -10,6 +10,7 @@
 #include <vector>
 
 #include <foal/executor/copy_distance.hpp>
+#include <foal/executor/open_ends.hpp>
 #include <foal/observe/diagnostics.hpp>
 #include <foal/observe/hook.hpp>
 #include <foal/trainer/check_request.hpp>
@@ -124,7 +125,7 @@ class engine : public run_weights {
 
   /// The state of a run that begins.
   run_state begun(run_request const& request, long long warmup) const {
-    check_request(request, v_);
+    check_request(request, v_, memory_.whole());
     run_state run;
     run.begin = updates_;
     run.end = updates_ + request.minibatches;
@@ -205,7 +206,7 @@ class engine : public run_weights {
     phase_state shared(view);
     shared.tables = &t_;
     shared.ops = &ops;
-    shared.stages = &memory_.stages();
+    shared.serve(memory_.stages(), view.global_norm);
     shared.bells = &memory_.bells();
     shared.microbatches = v_.microbatches;
     shared.minibatches = minibatches_of(run);
@@ -243,7 +244,8 @@ class engine : public run_weights {
     };
     driven_ = true;
     try {
-      driver_.drive(workers, service(serve, v_.pin, request.disturb));
+      std::vector<open_channel> const open = open_channels(memory_, view, shared.minibatches);
+      driver_.drive(workers, service(serve, v_.pin, request.disturb, open));
     } catch (...) {
       for (worker const& w : workers) failed_ = failed_ || w.moved();
       throw;
@@ -263,10 +265,8 @@ class engine : public run_weights {
     }
     prepare_evaluations(run.evaluate_every, view);
     if (!diagnostics_) return;
-    if (resumes)
-      diagnostics_->resume_phase(request.source);
-    else
-      diagnostics_->begin_phase(memory_.stages(), request.source, minibatches_of(run));
+    if (resumes) return diagnostics_->resume_phase(request.source);
+    diagnostics_->begin_phase(memory_.stages(), request.source, minibatches_of(run));
   }
   /// What the workers share, as it was when the run paused.
   void go_on(run_state const& run, table::phase_table const& phase, schedule::program_view view, phase_state& shared) const {

@@ -32,6 +32,8 @@ class run_weights {
   /// of an evaluation, on its thread, as it was evaluated; not while run() is at work otherwise.
   void read(int stage, table::parameter_row const& p, void* to, bool buffer = false) const {
     kept_at const at = where_is(stage, p, p.type);
+    require(at.stage->worker >= 0, "cannot read weights of stage ", stage,
+            ", because another process hosts it; read it there");
     if (usage_.answers()) return evaluator_->read(at.stage->number, buffer, at.offset, at.bytes, to);
     usage::reading const guard(usage_, "read weights");
     t_.device.copy_out(at.stage->device, to, (buffer ? at.stage->buffers : at.stage->w) + at.offset, at.bytes);
@@ -46,10 +48,12 @@ class run_weights {
     kept_at const at = where_is(stage, p, t_.types.optimizer);
     t_.device.copy_out(at.stage->device, to, at.stage->states[state] + at.offset, at.bytes);
   }
-  /// Sets one parameter (or buffer) from host memory; a tied one is its home's. Not while run() is at work.
+  /// Sets one parameter (or buffer) from host memory; a tied one is its home's. Not while run() is at work. What another
+  /// process hosts is set there.
   void write(int stage, table::parameter_row const& p, void const* from, bool buffer = false) {
     usage::working const guard(usage_, "set weights");
     kept_at const at = where_is(stage, p, p.type);
+    if (at.stage->worker < 0) return;
     t_.device.copy_in(at.stage->device, (buffer ? at.stage->buffers : at.stage->w) + at.offset, from, at.bytes);
   }
 
@@ -57,6 +61,9 @@ class run_weights {
   /// tables is kept by reference. Throws foal::error when values cannot work; everything is allocated here.
   run_weights(table::run_tables const& tables, table::run_values const& values, std::vector<int> worker_of)
       : t_(tables), v_(values), memory_(tables, v_, std::move(worker_of)) {
+    require(memory_.whole() || !(v_.evaluation || v_.diagnostics.every != 0),
+            "cannot evaluate or take diagnostics in this process, because other processes host some of the stages; give "
+            ".evaluation = false, and leave .diagnostics out");
     if (v_.evaluation) evaluator_ = std::make_unique<evaluator>(t_, v_);
     initialise();
   }

@@ -41,10 +41,8 @@ struct averaged_step {
 /// trainer::evaluate_average().
 template <optimizer Base>
 struct averaged {
-  static_assert(elementwise<Base>,
-                "foal: cannot average the weights of this Base, because it takes parameters as a whole; average those of an "
-                "elementwise optimizer");
   using role = foal::role::optimizer;
+  static constexpr bool elementwise_base = elementwise<Base>;  ///< else it is refused by the trainer
   static constexpr char const* name = "averaged";
   static constexpr int states = detail::elementwise_base<Base>::states + 1;
   static constexpr int average = states - 1;  ///< number of the state that is the average

@@ -96,6 +96,15 @@ using elementwise_base = std::conditional_t<elementwise<Base>, Base, elementwise
 
 }  // namespace detail
 
+/// False for what wraps an optimizer that cannot be wrapped (averaged, grouped).
+template <class O>
+constexpr bool has_an_elementwise_base() {
+  if constexpr (requires { O::elementwise_base; })
+    return O::elementwise_base;
+  else
+    return true;
+}
+
 /// The states that every parameter has, whichever optimizer it gets. What is no optimizer is said elsewhere.
 template <class O>
 constexpr int least_states() {

@@ -19,9 +19,6 @@ struct decay_matrices {
 /// groups. The average of weights goes outside: averaged<grouped<Base>>.
 template <optimizer Base, class Rule = decay_matrices>
 struct grouped {
-  static_assert(elementwise<Base>,
-                "foal: cannot group the parameters of this Base, because it takes parameters as a whole; give it the rates "
-                "that it needs in its own step()");
   static_assert(
       !requires { Base::average; },
       "foal: cannot group the parameters of this Base, because the average that it keeps has no weight decay; "
@@ -30,6 +27,7 @@ struct grouped {
                 "foal: cannot group parameters by this Rule, because it is no rule; give it foal::optim::parameter_rule "
                 "operator()(foal::optim::parameter_view const&) const");
   using role = foal::role::optimizer;
+  static constexpr bool elementwise_base = elementwise<Base>;  ///< else it is refused by the trainer
   static constexpr char const* name = "grouped";
   static constexpr int states = detail::elementwise_base<Base>::states;
 

@@ -27,6 +27,7 @@ inline constexpr paint paints[] = {{op_kind::F, "#bcd8f0", "#000", "F forward"},
                                    {op_kind::B, "#efa35a", "#000", "B backward for the input"},
                                    {op_kind::W, "#4f9a5b", "#fff", "W backward for the weights"},
                                    {op_kind::BW, "#b5442f", "#fff", "BW backward"},
+                                   {op_kind::G, "#777", "#fff", "G sum among replicas"},
                                    {op_kind::U, "#111", "#fff", "U update"}};
 
 /// Grows by texts and numbers, which are the same in every locale.
@@ -216,7 +217,7 @@ class picture {
     out_ << "<text x=\"8\" y=\"" << y + 20 << "\">numbers: microbatch; fainter: every other minibatch"
          << (units_ == 2 ? "; upper and lower half: forward and backward unit" : "")
          << (units_ == 3 ? "; from above: forward, recompute and backward unit" : "")
-         << (view_.size.stages > view_.size.ranks ? "; equal numbers side by side: the rank's stages" : "") << "</text>\n";
+         << (units(view_.size) > view_.size.ranks ? "; equal numbers side by side: the rank's stages" : "") << "</text>\n";
   }
 
   program_view view_;

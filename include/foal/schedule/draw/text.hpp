@@ -10,13 +10,18 @@ namespace foal::schedule {
 
 namespace detail {
 
-/// Kind and microbatch; with several stages on a rank, kind, stage, point, microbatch. BW is written B where nothing is
-/// split.
+/// Kind and microbatch; with several units on a rank, kind, stage, point, microbatch. Of replicas and segments other than 0
+/// their number follows, as in F2.3r1s1. BW is written B where nothing is split.
 inline std::string token(op const& o, bool with_stage, bool split) {
   std::string t = o.kind == op_kind::BW && !split ? "B" : name(o.kind);
   if (with_stage) t += std::to_string(o.stage) + ".";
-  return t + std::to_string(o.microbatch);
+  t += std::to_string(o.microbatch);
+  if (o.replica != 0) t += "r" + std::to_string(o.replica);
+  if (o.segment != 0) t += "s" + std::to_string(o.segment);
+  return t;
 }
+
+inline bool names_stages(program_view v) { return units(v.size) > v.size.ranks; }
 
 inline bool splits(program_view v) {
   return std::any_of(v.ops.begin(), v.ops.end(), [](op const& o) { return o.kind == op_kind::B || o.kind == op_kind::W; });
@@ -30,7 +35,7 @@ inline std::string lists(program_view v, int minibatches = 1) {
   for (auto const& rank : unroll(v, minibatches)) {
     std::string line;
     for (op const& o : rank)
-      line.append(line.empty() ? "" : " ").append(detail::token(o, v.size.stages > v.size.ranks, detail::splits(v)));
+      line.append(line.empty() ? "" : " ").append(detail::token(o, detail::names_stages(v), detail::splits(v)));
     out += line + "\n";
   }
   return out;
@@ -52,7 +57,7 @@ inline std::string grid(program_view v, int minibatches = 1) {
     for (op const& o : run[r]) {
       if (o.slot < 0) continue;
       std::string& cell = cells[r][static_cast<std::size_t>(o.slot)];
-      cell.append(cell.empty() ? "" : "+").append(detail::token(o, v.size.stages > v.size.ranks, detail::splits(v)));
+      cell.append(cell.empty() ? "" : "+").append(detail::token(o, detail::names_stages(v), detail::splits(v)));
       width = std::max(width, cell.size());
     }
   }

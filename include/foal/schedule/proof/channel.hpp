@@ -53,7 +53,7 @@ class bounded_run {
         if (int const late = -floor_div(o.microbatch, n); late > drain) drain = late;
         t.rule.for_each_crossing_input(o, [&](input const& in) {
           int const from = t.rank[static_cast<std::size_t>(unit_of(v.size, in.stage, in.replica))], producer = t.find(in);
-          if (from == r || producer < 0) return;
+          if (from == r || producer < 0 || in.via == edge::norm) return;  // a norm is summed over all ranks, no message
           inputs_[static_cast<std::size_t>(i)].push_back({producer, from, in.via});
           outputs_[static_cast<std::size_t>(producer)].push_back({i, r, in.via});
         });

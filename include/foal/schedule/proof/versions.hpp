@@ -230,11 +230,15 @@ constexpr version_table versions_of(program_view v, timeline const& t) {
     };
     int consumed = 0;
     for (int j = 0; j < n; ++j) {
-      auto const c = static_cast<std::size_t>(t.at(s, j));
       version_read& there = table.newest[static_cast<std::size_t>(s * n + j)];
-      there.forward = newest(t.forward[c]);
-      there.backward = newest(t.backward[c]);
-      there.recompute = t.recompute[c] >= 0 ? newest(t.recompute[c]) : there.forward;
+      for (int segment = 0; segment < v.size.segments; ++segment) {  // of several, what all of them find
+        auto const c = static_cast<std::size_t>(t.at(s, j) + segment);
+        version_read now{newest(t.forward[c]), 0, newest(t.backward[c])};
+        now.recompute = t.recompute[c] >= 0 ? newest(t.recompute[c]) : now.forward;
+        there.forward = segment > 0 && there.forward < now.forward ? there.forward : now.forward;
+        there.recompute = segment > 0 && there.recompute < now.recompute ? there.recompute : now.recompute;
+        there.backward = segment > 0 && there.backward < now.backward ? there.backward : now.backward;
+      }
       if (several > 1) {
         table.consumed[static_cast<std::size_t>(s * n + j)] = consumed;
         consumed += t.rule.closing(s, j) == j ? 1 : 0;

@@ -73,6 +73,13 @@ struct frozen {
   int trainable_from = 0;
   std::vector<int> stages{};
 
+  template <class F>
+  constexpr void numbers(F&& f) const {
+    f("base", base);
+    f("trainable_from", trainable_from);
+    f("stages", stages);
+  }
+
   constexpr void merge(int& microbatch_size, int& microbatches)
     requires requires(Base b, int n) { b.merge(n, n); }
   {

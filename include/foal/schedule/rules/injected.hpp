@@ -18,6 +18,12 @@ struct injected {
   std::vector<int> delays;     ///< d_s in microbatches
   bool whole_batches = false;  ///< run a minibatch as one microbatch where the delays allow it: whole-batch speed
 
+  template <class F>
+  constexpr void numbers(F&& f) const {
+    f("delays", delays);
+    f("whole_batches", whole_batches);
+  }
+
   /// Where every delay is a multiple of N, all microbatches of a minibatch read the same versions: one microbatch of M * N
   /// samples does the same updates (sums are then in another order, and a batch norm sees the whole minibatch). Changes M, N
   /// and the delays accordingly, or nothing.
@@ -45,13 +51,13 @@ struct injected {
     int const round = 2 * e.stages;
     for (int m = 0; m < e.microbatches; ++m) {
       for (int s = 0; s < e.stages; ++s)
-        sink(contiguous_rank(e, s), op{.kind = op_kind::F, .stage = s, .microbatch = m, .slot = round * m + s});
+        sink(rank_of(e, s), op{.kind = op_kind::F, .stage = s, .microbatch = m, .slot = round * m + s});
       for (int s = e.stages - 1; s >= 0; --s) {
         op o{.kind = op_kind::BW, .stage = s, .microbatch = m, .slot = round * (m + 1) - 1 - s};
-        sink(contiguous_rank(e, s), o);
+        sink(rank_of(e, s), o);
         o.kind = op_kind::U;
         o.lane = 1;
-        if (m == e.microbatches - 1) sink(contiguous_rank(e, s), o);
+        if (m == e.microbatches - 1) sink(rank_of(e, s), o);
       }
     }
   }

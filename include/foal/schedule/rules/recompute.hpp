@@ -176,6 +176,12 @@ struct recomputed {
   Base base{};
   int segment = 0;
 
+  template <class F>
+  constexpr void numbers(F&& f) const {
+    f("base", base);
+    f("segment", segment);
+  }
+
   constexpr void merge(int& microbatch_size, int& microbatches)
     requires requires(Base b, int n) { b.merge(n, n); }
   {

@@ -5,50 +5,29 @@
 #include <utility>
 #include <vector>
 
+#include <foal/schedule/rules/folded.hpp>
 #include <foal/schedule/rules/frozen.hpp>
 #include <foal/schedule/rules/one_f_one_b.hpp>
 #include <foal/schedule/rules/recompute.hpp>
 
 namespace foal::schedule {
 
-namespace detail {
-
-/// one_f_one_b with a rank for every stage, folded onto the given ranks: each rank's ops are in the order of its stages'
-/// slots, so nothing waits for what comes later.
-constexpr program folded_one_f_one_b(extent size, std::vector<int> const& rank_of) {
-  program unfolded = generate(one_f_one_b{}, {size.stages, size.stages, size.microbatches});
-  program_view const v = unfolded.view();
-  std::vector<op> all(v.ops.begin(), v.ops.end());
-  std::sort(all.begin(), all.end(), [](op const& x, op const& y) {
-    return x.slot != y.slot ? x.slot < y.slot : x.stage != y.stage ? x.stage < y.stage : x.lane < y.lane;
-  });
-  program out(size, 0, false);
-  for (op o : all) {
-    o.slot = -1;
-    o.lane = 0;
-    out(rank_of[static_cast<std::size_t>(o.stage)], o);
-  }
-  time(out);
-  return out;
-}
-
-}  // namespace detail
-
 /// one_f_one_b for the stages of `v`, each on its rank, with the same stages frozen, without a backward, or recomputed, so
 /// that a run may change from one program to the other: what a stage keeps, and who works on it, stays. Needs a program that
-/// prove() accepts and that trains; throws a sentence otherwise.
+/// prove() accepts and that trains, of one replica and one segment; throws a sentence otherwise.
 constexpr program synchronous_phase(program_view v) {
   if (verdict const bad = well_formed(v); !bad) throw error(text(bad));
   if (v.inference) throw error("cannot put a synchronous phase before inference, because nothing is trained; leave it out");
-  std::vector<int> rank_of(static_cast<std::size_t>(v.size.stages), 0);
-  bool contiguous = true;
-  for (int r = 0; r < v.size.ranks; ++r) {
-    for (op const& o : v.rank(r)) {
-      rank_of[static_cast<std::size_t>(o.stage)] = r;
-      contiguous = contiguous && r == contiguous_rank(v.size, o.stage);
-    }
-  }
-  program phase = contiguous ? generate(one_f_one_b{}, v.size) : detail::folded_one_f_one_b(v.size, rank_of);
+  if (v.size.replicas != 1 || v.size.segments != 1)
+    throw error(sentence("cannot put a synchronous phase before a program of ", v.size.replicas, " replicas and ",
+                         v.size.segments, " segments, because it is one_f_one_b on one of each; leave it out"));
+  std::vector<int> const ranks = ranks_of(v);
+  bool in_order = true;
+  for (int s = 0; s < v.size.stages; ++s)
+    in_order = in_order && ranks[static_cast<std::size_t>(s)] == contiguous_rank(v.size, s);
+  program phase = in_order
+                      ? generate(one_f_one_b{}, v.size)
+                      : fold(generate(one_f_one_b{}, {v.size.stages, v.size.stages, v.size.microbatches}), v.size, ranks);
   std::vector<int> heads = segments_of(v);
   if (std::any_of(heads.begin(), heads.end(), [](int head) { return head >= 0; }))
     phase = with_recomputation(std::move(phase), std::move(heads));
