@@ -33,6 +33,7 @@ set(foal_headers
     foal/report/html.hpp
     foal/report/json.hpp
     foal/report/json_lines.hpp
+    foal/report/json_reader.hpp
     foal/report/metrics.hpp
     foal/report/number.hpp
     foal/report/progress.hpp
@@ -241,6 +242,7 @@ set(foal_headers
     foal/lower/policy_values.hpp
     foal/lower/proofs.hpp
     foal/lower/ragged.hpp
+    foal/lower/runnable.hpp
     foal/lower/stage.hpp
     foal/lower/stage_builder.hpp
     foal/lower/storage.hpp
@@ -294,7 +296,6 @@ set(foal_headers
     foal/observe/hook.hpp
 
     foal/checkpoint/element_types.hpp
-    foal/checkpoint/json.hpp
     foal/checkpoint/layout.hpp
     foal/checkpoint/safetensors.hpp
     foal/checkpoint/safetensors_content.hpp

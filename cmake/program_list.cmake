@@ -7,6 +7,7 @@ set(foal_examples
     memory
     own_codec
     own_delay_policy
+    own_device
     own_layer
     own_optimizer
     own_recurrent
@@ -16,6 +17,7 @@ set(foal_examples
     quickstart
     recompute
     resnet
+    schedules
     stability
     sweep
     translate
@@ -65,7 +67,6 @@ set(foal_tests
     cases/translate_texts
     checkpoint/convert_weights
     checkpoint/element_types
-    checkpoint/json
     checkpoint/safetensors
     checkpoint/safetensors_file
     checkpoint/values
@@ -122,6 +123,7 @@ set(foal_tests
     executor/memory
     executor/open_ends
     executor/phases
+    executor/placements
     executor/recompute
     executor/storage
     executor/thick
@@ -152,6 +154,7 @@ set(foal_tests
     lower/policies
     lower/policy_numbers
     lower/ragged
+    lower/runnable
     lower/stage
     lower/storage
     lower/wire
@@ -193,6 +196,7 @@ set(foal_tests
     report/html
     report/json
     report/json_lines
+    report/json_reader
     report/number
     report/progress
     report/rows

@@ -5,7 +5,7 @@
 install=yes
 
 jobs=$(nproc)
-memory_jobs=$(awk '/^MemAvailable:/ { print int($2 / 1500000) }' /proc/meminfo 2> /dev/null || true)
+memory_jobs=$(awk '/^MemAvailable:/ { print int($2 / 2500000) }' /proc/meminfo 2> /dev/null || true)
 if [ "${memory_jobs:-$jobs}" -lt "$jobs" ]; then jobs=$memory_jobs; fi
 if [ "$jobs" -lt 1 ]; then jobs=1; fi
 

@@ -38,31 +38,27 @@ struct net : foal::stages<foal::input<1, 8, 8>, foal::flatten, foal::linear<48>,
                           foal::repeat<10, foal::residual<foal::linear<48>, foal::tanh>>, foal::linear<10>> {};
 
 template <class Delay>
-using run = foal::trainer<net, foal::loss::cross_entropy, foal::schedule::pipemare, foal::optim::momentum, Delay>;
-
-template <class Delay>
 void show(foal::data::dataset const& digits, char const* what) {
-  std::printf("%-26s", what);
+  std::printf("%-28s", what);
   for (double const rate : {0.0025, 0.005, 0.01, 0.02}) {
-    run<Delay> t({.microbatch_size = 8, .microbatches = 4, .workers = 2, .lr = {.rate = rate}});
+    foal::trainer<net, foal::loss::cross_entropy, foal::schedule::pipemare, foal::optim::momentum, Delay> t(
+        {.microbatch_size = 8, .microbatches = 4, .workers = 2, .lr = {.rate = rate}});
     foal::fit_report const result = t.fit(digits.train, {.epochs = 5, .evaluate = digits.test, .quiet = true});
-    if (result.diverged)
-      std::printf("  diverged");
-    else
-      std::printf("%8.1f %%", 100 * result.accuracy());
+    std::printf("%8.1f %%", result.diverged ? 0 : 100 * result.accuracy());
   }
+<<<<<<< HEAD
+  std::puts("");
+=======
   auto const all = run<Delay>({}).facts().bytes;
   long long const bytes = all[foal::category::delta] + all[foal::category::forms];
   std::printf("%9lld KiB\n", bytes / 1024);
+>>>>>>> main
 }
 
 int main() {
-  std::printf(
-      "%d stages, the first one's delay %.2f updates; test accuracy by learning rate, bytes that the policy needs:\n\n",
-      run<weight_prediction>::stages, run<weight_prediction>::delay(0) / 4.0);
-  std::puts("                            0.0025     0.005      0.01      0.02");
+  std::puts("test accuracy by learning rate    0.0025     0.005      0.01      0.02");
   foal::data::dataset const digits = foal::data::handwritten();
   show<foal::delay::none>(digits, "none");
-  show<foal::delay::discrepancy_correction>(digits, "T2 (correct B)");
-  show<weight_prediction>(digits, "weight prediction (move F)");
+  show<foal::delay::discrepancy_correction>(digits, "T2 (corrects what B reads)");
+  show<weight_prediction>(digits, "weight prediction (what F)");
 }

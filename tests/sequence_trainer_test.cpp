@@ -16,7 +16,7 @@ namespace {
 
 using namespace foal;
 
-constexpr int vocabulary = 8, longest = 7;
+constexpr int vocabulary = 8, longest_sentence = 7;
 
 /// The target is the source backwards; texts of 1 to 6 tokens 3 .. 7.
 struct reversed {
@@ -26,7 +26,7 @@ struct reversed {
   long long size() const { return samples; }
   int axes() const { return 2; }
   int length(long long i, int) const { return words(i) + 1; }
-  int longest(int) const { return ::longest; }
+  int longest(int) const { return longest_sentence; }
   int entries() const { return 3; }
   int entry_axis(int e) const { return e == 0 ? 1 : e == 1 ? 0 : 2; }
   long long weight(long long i) const { return words(i) + 1; }
@@ -56,7 +56,7 @@ struct net : zoo::transformer<zoo::transformer_size{.encoder_layers = 1,
                                                     .hidden = 48,
                                                     .source_vocabulary = vocabulary,
                                                     .target_vocabulary = vocabulary,
-                                                    .longest = longest,
+                                                    .longest = longest_sentence,
                                                     .dropout_percent = 0,
                                                     .where = zoo::norm::before}> {};
 

@@ -16,12 +16,12 @@
 #include <limits>
 #include <string_view>
 
-#include <foal/checkpoint/json.hpp>
 #include <foal/core/config.hpp>
 #include <foal/core/file.hpp>
 #include <foal/data/lines.hpp>
 #include <foal/report/json.hpp>
 #include <foal/report/json_lines.hpp>
+#include <foal/report/json_reader.hpp>
 
 namespace sweep {
 
@@ -39,7 +39,7 @@ constexpr std::string_view beginning = "{\"run\":\"";
 
 /// What line_of wrote. Throws foal::error, with `place`, for anything else.
 result parsed(std::string_view line, std::string const& place) {
-  foal::checkpoint::json_reader json(place, line, "text", "remove the line, or leave it: its run is done again");
+  foal::report::json_reader json(place, line, "text", "remove the line, or leave it: its run is done again");
   auto const real = [&json](double otherwise) { return json.null() ? otherwise : json.real(); };
   result r;
   bool has_accuracy = false;

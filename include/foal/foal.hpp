@@ -1,13 +1,19 @@
 // What a program on the host needs to train, evaluate and predict, in one include.
 //
-// What costs compile time, or a library, and not every program needs stays apart:
-//   foal/transformer.hpp              layers of sequences: embedding, attention, layer_norm, position
-//   foal/text.hpp                     vocabularies, byte pairs, search, and data of sequences
-//   foal/zoo/{resnet,gpt,transformer}.hpp   models by their sizes
-//   foal/checkpoint/safetensors.hpp   files of weights
-//   foal/layer/check_gradient.hpp     the gradients of a layer of one's own
-//   foal/device/timed.hpp             a device that waits instead of computing
-//   foal/report/{rows,html,trace_json,trace_svg}.hpp, foal/schedule/{text,svg}.hpp   rows, pages and pictures
+// What costs compile time, or a library, and not every program needs stays apart (the test "tree" reads this list: each
+// header of foal is included from here or from one of these):
+//   foal/transformer.hpp                                 layers of sequences: embedding, attention, layer_norm, position
+//   foal/text.hpp                                        vocabularies, byte pairs, search, and data of sequences
+//   foal/zoo/{gpt,resnet,transformer}.hpp                models by their sizes
+//   foal/checkpoint/{safetensors,values}.hpp             files of weights, and of samples
+//   foal/layer/check_gradient.hpp                        the gradients of a layer of one's own
+//   foal/device/{contract,timed}.hpp                     what a device offers; a device that waits instead of computing
+//   foal/transport/contract.hpp                          what a transport offers
+//   foal/executor/open_ends.hpp                          the channels of a run into another process
+//   foal/report/{html,chart,bar_chart,directory,trace_json,trace_svg}.hpp   pages and pictures of runs
+//   foal/report/{metrics,rows,statistics}.hpp            what runs have written, read and summed up
+//   foal/core/writable.hpp                               whether a file can be written, asked before the work
+//   foal/schedule/{parse,draw/svg,draw/text,proof/channel}.hpp   schedules from and to text, as pictures, by channel
 //   foal/data/views.hpp (range-v3), foal/data/gzip.hpp (zlib), foal/onednn.hpp, foal/cuda.hpp
 #pragma once
 

@@ -111,6 +111,6 @@ TEST_CASE("files are read back in every locale") {
   foal::checkpoint::write_safetensors_file(to / "w.safetensors", tensors());
   CHECK(foal::checkpoint::read_safetensors_file(to / "w.safetensors").buffer == tensors().buffer);
   std::string const row = R"({"loss":1234.5})";
-  foal::checkpoint::json_reader json("a row", row);
+  foal::report::json_reader json("a row", row);
   json.object([&](std::string const&) { CHECK(json.real() == 1234.5); });
 }

@@ -52,8 +52,7 @@ TEST_CASE("types are read as their own kind of number") {
 
 TEST_CASE("an element that the format has is written with as many bits as it has in memory") {
   int known = 0;
-  for (int i = 0; i < foal::element_count; ++i) {
-    auto const e = static_cast<foal::element>(i);
+  for (foal::element const e : foal::every_element) {
     char const* const dtype = dtype_of(e);
     if (dtype == nullptr) continue;
     ++known;

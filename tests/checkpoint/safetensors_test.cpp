@@ -30,10 +30,10 @@ using checkpoint::write_averaged_safetensors;
 using checkpoint::write_safetensors;
 using foal_test::temporary_directory;
 
-constexpr int channels = 2, height = 3, width = 4, filters = 3, hidden = 5, classes = 4;
+constexpr int channels = 2, height = 3, width = 4, filters = 3, hidden = 5, class_count = 4;
 
 struct net : stages<input<channels, height, width>, conv<filters, 3>, relu, flatten, batch_norm, relu, linear<hidden>, relu,
-                    linear<classes>> {};
+                    linear<class_count>> {};
 template <class S, class Schedule = schedule::gpipe>
 using run = trainer<net, loss::cross_entropy, Schedule, optim::momentum, scalar<S>>;
 
@@ -55,7 +55,7 @@ struct samples {
       x[i] = static_cast<S>(std::sin(1.7 * i + 0.9 * static_cast<double>(m)));
   }
   void targets(long long m, std::int32_t* t) const {
-    for (int i = 0; i < 4; ++i) t[i] = static_cast<std::int32_t>((i + m) % classes);
+    for (int i = 0; i < 4; ++i) t[i] = static_cast<std::int32_t>((i + m) % class_count);
   }
 };
 
@@ -99,7 +99,7 @@ struct one_image {
   long long size() const { return 1; }
   foal::shape sample() const { return image(channels, height, width); }
   int target_size() const { return 1; }
-  int classes() const { return ::classes; }
+  int classes() const { return class_count; }
   template <class S>
   void write_sample(long long, S* to) const {
     for (int c = 0; c < channels; ++c)
@@ -144,7 +144,7 @@ double torch_loss(checkpoint::safetensors_content const& c, one_image const& sam
     y[i] = std::max(0.0, (y[i] - mean[i]) / std::sqrt(var[i] + 1e-5) * gamma[i] + beta[i]);
   y = torch_linear(array(c, "5.linear.weight", {hidden, flat}), array(c, "5.linear.bias", {hidden}), y);
   for (double& v : y) v = std::max(v, 0.0);
-  y = torch_linear(array(c, "7.linear.weight", {classes, hidden}), array(c, "7.linear.bias", {classes}), y);
+  y = torch_linear(array(c, "7.linear.weight", {class_count, hidden}), array(c, "7.linear.bias", {class_count}), y);
   double sum = 0;
   for (double v : y) sum += std::exp(v);
   return std::log(sum) - y[static_cast<std::size_t>(sample.label)];
@@ -166,7 +166,7 @@ TEST_CASE("what is written is the network in PyTorch's layouts") {
   CHECK(content.tensors.size() == 10);
   one_image sample;
   for (int i = 0; i < channels * height * width; ++i) sample.x.push_back(std::cos(0.3 * i * i));
-  for (sample.label = 0; sample.label < classes; ++sample.label)
+  for (sample.label = 0; sample.label < class_count; ++sample.label)
     CHECK(t.evaluate(sample).loss == Approx(torch_loss(content, sample)).epsilon(1e-12));
 
   run<double, schedule::pipemare> other(config<run<double, schedule::pipemare>>(2));
@@ -186,8 +186,8 @@ TEST_CASE("what is written is the network in PyTorch's layouts") {
 
 namespace {
 
-struct linear_first : stages<input<channels, height, width>, flatten, group_norm<2>, linear<classes>> {};
-struct skip_first : stages<input<channels, height, width>, flatten, residual<linear<24>>, linear<classes>> {};
+struct linear_first : stages<input<channels, height, width>, flatten, group_norm<2>, linear<class_count>> {};
+struct skip_first : stages<input<channels, height, width>, flatten, residual<linear<24>>, linear<class_count>> {};
 struct narrow_net : stages<input<3>, linear<2>, relu, linear<2>> {};
 struct wide_net : stages<input<3>, linear<4>, relu, linear<2>> {};
 struct long_net : stages<input<3>, linear<2>, relu, linear<2>, relu, linear<2>> {};
@@ -288,7 +288,7 @@ TEST_CASE("averaged weights go to a file and are evaluated alike in another trai
     std::vector<float> x(24 * channels * height * width);
     std::vector<std::int32_t> y(24);
     for (std::size_t i = 0; i < x.size(); ++i) x[i] = std::sin(1.7F * static_cast<float>(i));
-    for (std::size_t i = 0; i < y.size(); ++i) y[i] = static_cast<std::int32_t>(i % classes);
+    for (std::size_t i = 0; i < y.size(); ++i) y[i] = static_cast<std::int32_t>(i % class_count);
     averaging<net, schedule::pipemare> a({.microbatch_size = 4, .microbatches = 2, .seed = 1, .lr = {.rate = 0.05}});
     run<float> b(config<run<float>>(2));
     check_average(a, b, data::memory<float>(image(channels, height, width), x, y), here / "w");

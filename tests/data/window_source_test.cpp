@@ -50,7 +50,7 @@ TEST_CASE("the number of windows is what covers the text") {
       }
 }
 
-TEST_CASE("the number of classes is a number for every token that is taken") {
+TEST_CASE("the number of classes of a text is a number for every token that is taken") {
   CHECK(window_source({1, 2147483646}, {.length = 1}).classes() == 2147483647);
   CHECK_THROWS_AS(window_source({1, 2147483647}, {.length = 1}), foal::error);
 }

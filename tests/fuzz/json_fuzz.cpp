@@ -4,8 +4,8 @@
 #include <nlohmann/json.hpp>
 #include <string_view>
 
-#include <foal/checkpoint/json.hpp>
 #include <foal/report/escape.hpp>
+#include <foal/report/json_reader.hpp>
 
 #include "tests/fuzz/must.hpp"
 
@@ -13,7 +13,7 @@ namespace {
 
 /// The header of a weights file: objects of objects, strings and arrays of whole numbers.
 void read_header(std::string_view text) {
-  foal::checkpoint::json_reader reader("a file", text);
+  foal::report::json_reader reader("a file", text);
   reader.object([&](std::string const& name) {
     if (name == "__metadata__") {
       reader.object([&](std::string const&) { reader.string(); });
@@ -46,7 +46,7 @@ extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size
   } catch (foal::error const&) {
   }
   try {
-    foal::checkpoint::json_reader reader("a file", text);
+    foal::report::json_reader reader("a file", text);
     reader.pass_over();
     reader.end();
   } catch (foal::error const&) {

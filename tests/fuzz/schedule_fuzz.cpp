@@ -92,7 +92,8 @@ void use(program_view v) {
   expect(refused([&] { analyse(v, true); }) == !found);
   expect(refused([&] { versions(v); }) == !found);
   expect(refused([&] { replay(v, {}, 2); }) == !found);
-  expect(static_cast<bool>(run_bounded(v, -1, merge::kind)) == static_cast<bool>(found));
+  // Sums of several stages between two ranks, which share a FIFO there, need not come in one order.
+  if (!found || v.size.replicas == 1) expect(static_cast<bool>(run_bounded(v, -1, merge::kind)) == static_cast<bool>(found));
   if (!found) return;
   timing const t = replay(v, {}, 2);
   std::size_t events = 0, expected = 0;
@@ -100,7 +101,7 @@ void use(program_view v) {
   for (auto const& rank : unroll(v, 2)) expected += rank.size();
   expect(events == expected);  // a proved program runs to its end
   steady_utilisation(v);
-  if (v.inference) return;
+  if (v.inference || v.size.replicas > 1 || v.size.segments > 1) return;
   program phase = synchronous_phase(v);
   expect(static_cast<bool>(prove(phase.view())));
 }
@@ -122,6 +123,9 @@ void read_view(reader in) {
   std::uint8_t const flags = in.byte();
   v.asynchronous = (flags & 1U) != 0;
   v.inference = (flags & 2U) != 0;
+  if ((flags & 32U) != 0) v.size.replicas = in.number();
+  if ((flags & 64U) != 0) v.size.segments = in.number();
+  v.global_norm = (flags & 128U) != 0;
   std::vector<op> ops;
   std::vector<int> begin, delays, recompute;
   std::vector<gradients> wants;

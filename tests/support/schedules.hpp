@@ -65,6 +65,7 @@ struct interleaved {
   static constexpr char const* name = "interleaved";
   static constexpr bool asynchronous = false;
   static constexpr schedule::placement placed = schedule::loop;
+  static constexpr bool proved_at_construction = true;  ///< not for any N
   static constexpr int ranks(int stages) { return stages % 2 == 0 ? stages / 2 : stages; }
 
   template <class Sink>

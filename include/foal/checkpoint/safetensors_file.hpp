@@ -12,11 +12,11 @@
 #include <utility>
 #include <vector>
 
-#include <foal/checkpoint/json.hpp>
 #include <foal/checkpoint/safetensors_content.hpp>
 #include <foal/core/atomic_file.hpp>
 #include <foal/data/file.hpp>
 #include <foal/report/json.hpp>
+#include <foal/report/json_reader.hpp>
 
 namespace foal::checkpoint {
 
@@ -104,7 +104,7 @@ class safetensors_reader {
   void read_header(std::string const& header) {
     // Counted first: a vector that grows holds its elements twice.
     std::size_t count = 0;
-    each_member(header, [&](std::string const& name, json_reader& json) {
+    each_member(header, [&](std::string const& name, report::json_reader& json) {
       if (name == detail::metadata_name) {
         json.object([&](std::string const&) { json.string(); });
         return;
@@ -114,7 +114,7 @@ class safetensors_reader {
     });
     tensors_.reserve(count);
     bool described = false;
-    each_member(header, [&](std::string const& name, json_reader& json) {
+    each_member(header, [&](std::string const& name, report::json_reader& json) {
       if (name != detail::metadata_name) {
         tensors_.push_back(read_tensor(json, name));
         return;
@@ -130,12 +130,12 @@ class safetensors_reader {
 
   template <class Member>
   void each_member(std::string const& header, Member member) const {
-    json_reader json(from_.path(), header);
+    report::json_reader json(from_.path(), header);
     json.object([&](std::string const& name) { member(name, json); });
     json.end();
   }
 
-  stored_tensor read_tensor(json_reader& json, std::string const& name) const {
+  stored_tensor read_tensor(report::json_reader& json, std::string const& name) const {
     stored_tensor t;
     std::uint64_t shape[detail::most_extents], offsets[2] = {};
     std::size_t extents = 0, bounds = 0, fields = 0;

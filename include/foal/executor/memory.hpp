@@ -28,7 +28,7 @@ class run_memory {
         numbers_(tables.stages.size()),
         wires_(tables.stages.size()),
         lengths_(tables.stages.size()),
-        places_(tables.stages.size()),
+        tensor_rings_(tables.stages.size()),
         bells_(static_cast<std::size_t>(values.workers)) {
     with_memory("make this run", plan().bytes(), [this] {
       allocate();
@@ -54,8 +54,8 @@ class run_memory {
   /// All arrays of the run that change, by id; see executor::array.
   std::vector<array> arrays(table::phase_table const& phase) const { return arrays_of(plan_, tables_, phase); }
   /// Where a planned place begins.
-  std::byte* at(wire_place const& p) const {
-    auto const [entry, offset] = plan_.place_of(p);
+  std::byte* at(planned_ring const& p) const {
+    auto const [entry, offset] = plan_.found(p);
     return at(entry) + offset;
   }
   /// The entries of a wire, as they lie here, and beside them the lengths of its microbatches.
@@ -129,8 +129,8 @@ class run_memory {
   }
 
  private:
-  /// The places that one tensor has: as ever; in the ring between R and R; for nobody.
-  struct places {
+  /// The rings that one tensor has: as ever; in the ring between R and R; for nobody.
+  struct tensor_rings {
     ring plain, rebuilt, transient;
   };
 
@@ -160,7 +160,7 @@ class run_memory {
   }
 
   void bind() {
-    rings_ = std::make_unique<wire_rings>(tables_, plan_, [this](wire_place const& p) { return at(p); });
+    rings_ = std::make_unique<wire_rings>(tables_, plan_, [this](planned_ring const& p) { return at(p); });
     for (std::size_t s = 0; s < stages_.size(); ++s) {
       bound_stage& b = stages_[s];
       b.table = &tables_.stages[s];
@@ -260,7 +260,7 @@ class run_memory {
     b.ahead = {ahead_.data(), values_.microbatch_size, 1};
   }
 
-  /// The places that each of a unit's tensors has, whatever the phase.
+  /// The rings that each of a unit's tensors has, whatever the phase.
   void bind_tensors(bound_stage const& b, wire_rings const& rings) {
     using table::place;
     auto const s = static_cast<std::size_t>(b.number);
@@ -269,7 +269,7 @@ class run_memory {
     for (std::size_t x = 0; x < b.table->tensors.size(); ++x) {
       table::tensor const& y = b.table->tensors[x];
       auto const e = static_cast<std::size_t>(y.wire);
-      places all;
+      tensor_rings all;
       if (y.where == place::wire_in) all = {rings.activations[s][e], rings.rebuilt[s][e], {}};
       if (y.where == place::wire_out) all = {rings.activations[s + 1][e], rings.rebuilt[s + 1][e], {}};
       if (y.where == place::gradient_in) all.plain = rings.gradients[s][e];
@@ -279,7 +279,7 @@ class run_memory {
       if (y.where == place::error && plan()[p.error[x]].bytes > 0) all.plain = {at(p.error[x]), 0, 1};
       if (y.where == place::temporary) all.plain = {temporaries + p.temporary[x], 0, 1};
       all.transient = {temporaries + p.transient[x], 0, 1};
-      places_[s].push_back(all);
+      tensor_rings_[s].push_back(all);
     }
   }
 
@@ -289,8 +289,8 @@ class run_memory {
     bool const again = b.facts.head >= 0;
     b.tensors.clear();
     b.forward_tensors.clear();
-    for (std::size_t x = 0; x < places_[s].size(); ++x) {
-      places const& at_once = places_[s][x];
+    for (std::size_t x = 0; x < tensor_rings_[s].size(); ++x) {
+      tensor_rings const& at_once = tensor_rings_[s][x];
       table::place const where = b.table->tensors[x].where;
       bool const rebuilt =
           again && ((where == table::place::wire_in && b.continues_segment()) || (where == table::place::wire_out && sends));
@@ -309,7 +309,7 @@ class run_memory {
   std::vector<wire_channels> wires_;       ///< [s]: between s - 1 and s
   std::vector<std::vector<int>> lengths_;  ///< [s]: beside the wire between s - 1 and s
   std::vector<int> ahead_;
-  std::vector<std::vector<places>> places_;  ///< of each stage's tensors
+  std::vector<std::vector<tensor_rings>> tensor_rings_;  ///< of each stage's tensors
   std::vector<transport::bell> bells_;
   transport::bell elsewhere_;  ///< of who brings messages to other processes
   std::unique_ptr<wire_rings> rings_;

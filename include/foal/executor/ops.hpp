@@ -237,7 +237,7 @@ class stage_ops : public stage_weights {
     std::atomic<long long>& of_;
   };
 
-  using places = std::vector<ring>;
+  using rings = std::vector<ring>;
 
   bool lies_together(bound_stage const& b, table::layer_row const& l, table::step const& s) const {
     auto const dense = [&](int id) {
@@ -263,11 +263,11 @@ class stage_ops : public stage_weights {
     }
   }
 
-  static void* tensor(places const& in, int id, position p) {
+  static void* tensor(rings const& in, int id, position p) {
     return id < 0 ? nullptr : in[static_cast<std::size_t>(id)].at(p.microbatch);
   }
 
-  void forward_steps(bound_stage& b, places const& in, weight_set w, position p, phase now) const {
+  void forward_steps(bound_stage& b, rings const& in, weight_set w, position p, phase now) const {
     lengths_of_axes const lengths = b.lengths_of(p.microbatch);
     run_forward(
         *b.table, {t_, b.device, v_.microbatch_size, lengths}, now, [&](int id) { return tensor(in, id, p); },
@@ -297,7 +297,7 @@ class stage_ops : public stage_weights {
     return c;
   }
 
-  void move_tensors(bound_stage& b, places const& in, table::step const& s, position p) const {
+  void move_tensors(bound_stage& b, rings const& in, table::step const& s, position p) const {
     lengths_of_axes const lengths = b.lengths_of(p.microbatch);
     tensor_moves{t_, b.device, v_.microbatch_size, lengths}.run(
         *b.table, s, {tensor(in, s.x, p), tensor(in, s.other, p), tensor(in, s.y, p)});

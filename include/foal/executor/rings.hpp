@@ -19,7 +19,7 @@ struct wire_rings {
   template <class At>
   wire_rings(table::run_tables const& t, run_plan const& plan, At at)
       : activations(t.stages.size() + 1), rebuilt(t.stages.size() + 1), gradients(t.stages.size()) {
-    auto const make = [&](wire_place const& p, std::size_t bytes, int slots) {
+    auto const make = [&](planned_ring const& p, std::size_t bytes, int slots) {
       return ring{at(p), padded(bytes), static_cast<std::uint32_t>(slots)};
     };
     for (std::size_t s = 0; s < t.stages.size(); ++s) {

@@ -71,7 +71,7 @@ struct slot_end {
 /// One array in memory, or a ring of slots of which microbatch m has slot m mod slots.
 struct array {
   array_id id{};
-  wire_place where{};
+  planned_ring where{};
   std::size_t bytes = 0;  ///< of one slot
   int slots = 0;          ///< 0: no ring, all of it counts at any time. Rings may have more slots with more workers
   slot_end filled{}, read{};
@@ -80,7 +80,7 @@ struct array {
 
 namespace detail {
 
-inline wire_place own(std::size_t entry) { return {entry, false, 0}; }
+inline planned_ring own(std::size_t entry) { return {entry, false, 0}; }
 
 /// Arrays of which all counts at any time.
 inline void add_whole(std::vector<array>& to, run_plan const& plan, table::run_tables const& t, std::size_t s) {

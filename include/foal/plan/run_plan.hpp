@@ -14,7 +14,7 @@
 namespace foal::executor {
 
 /// A ring in the plan: an entry of its own, or a place in what the wires of a worker share.
-struct wire_place {
+struct planned_ring {
   std::size_t entry = 0;
   bool shares = false;
   std::size_t number = 0;  ///< in shared_wires
@@ -26,7 +26,7 @@ struct stage_plan {
   std::size_t states[table::most_states]{}, delay_states[table::most_states]{};
   bool delay_acts = false, delay_packed = true, has_delay_states = false, history_packed = true;
   int history_slots = 0;
-  std::vector<wire_place> wires, gradients, again;  ///< by entry; again: from R of the stage before
+  std::vector<planned_ring> wires, gradients, again;  ///< by entry; again: from R of the stage before
   std::vector<int> wire_slots, gradient_slots, again_slots;
   std::vector<std::size_t> kept;       ///< by tensor number, only for place::kept
   std::vector<std::size_t> error;      ///< the same for place::error
@@ -101,7 +101,7 @@ class run_plan {
   }
 
   /// The entry of a ring, and where in it the ring begins.
-  std::pair<std::size_t, std::size_t> place_of(wire_place const& p) const {
+  std::pair<std::size_t, std::size_t> found(planned_ring const& p) const {
     if (!p.shares) return {p.entry, 0};
     return {wires_[static_cast<std::size_t>(shared_.worker(p.number))], shared_.offset(p.number)};
   }
@@ -280,7 +280,7 @@ class run_plan {
 
   /// The wire into a stage holds one microbatch, and one worker writes and reads it.
   bool within(std::size_t s, int slots) const { return slots == 1 && s > 0 && worker_of_stage(s - 1) == worker_of_stage(s); }
-  wire_place share(int worker, shared_wires::end from, shared_wires::end to, std::size_t bytes) {
+  planned_ring share(int worker, shared_wires::end from, shared_wires::end to, std::size_t bytes) {
     return {0, true, shared_.add(worker, from, to, bytes)};
   }
 
@@ -290,7 +290,7 @@ class run_plan {
     int slots = 0, saved = 0;
     element type = element::bytes;
   };
-  wire_place plan_ring(char const* what, int worker, std::size_t stage, ring_size const& r) {
+  planned_ring plan_ring(char const* what, int worker, std::size_t stage, ring_size const& r) {
     int const number = static_cast<int>(stage);
     auto const add = [&](category c, int slots) {
       return plan_.add(what, c, worker, number, static_cast<std::size_t>(slots) * padded(r.one), r.type);

@@ -10,23 +10,34 @@
 namespace foal {
 
 /// The type of an array's elements. scalar: what a layer computes in, whatever that is in a run; layers declare it, and no
-/// array of a run's tables or plan has it. bytes: of no one type, as the code of a codec, or what several arrays share.
-enum class element : std::uint8_t { scalar, float32, float64, float16, bfloat16, int8, uint8, int32, int64, bytes };
-inline constexpr int element_count = 10;
+/// array of a run's tables or plan has it. bytes: of no one type, as the code of a codec, or what several arrays share. The
+/// lower four bits of a value are the size: ops ask for it again and again.
+enum class element : std::uint8_t {
+  scalar = 0x00,
+  float32 = 0x14,
+  float64 = 0x28,
+  float16 = 0x32,
+  bfloat16 = 0x42,
+  int8 = 0x51,
+  uint8 = 0x61,
+  int32 = 0x74,
+  int64 = 0x88,
+  bytes = 0x91
+};
+inline constexpr element every_element[] = {element::scalar,   element::float32, element::float64, element::float16,
+                                            element::bfloat16, element::int8,    element::uint8,   element::int32,
+                                            element::int64,    element::bytes};
 
 /// Bytes of one; of `scalar`, which is no type yet, 0.
-constexpr std::size_t bytes_of(element e) {
-  constexpr std::uint8_t bytes[element_count] = {0, 4, 8, 2, 2, 1, 1, 4, 8, 1};
-  return bytes[static_cast<std::size_t>(e)];
-}
+constexpr std::size_t bytes_of(element e) { return static_cast<std::size_t>(e) & 0xFU; }
 
 /// Bytes of n of them.
 constexpr std::size_t bytes_of(element e, long long n) { return static_cast<std::size_t>(n) * bytes_of(e); }
 
 constexpr char const* name(element e) {
-  constexpr char const* names[element_count] = {"scalar", "float32", "float64", "float16", "bfloat16",
-                                                "int8",   "uint8",   "int32",   "int64",   "bytes"};
-  return names[static_cast<std::size_t>(e)];
+  constexpr char const* names[] = {"scalar", "float32", "float64", "float16", "bfloat16",
+                                   "int8",   "uint8",   "int32",   "int64",   "bytes"};
+  return names[static_cast<std::size_t>(e) >> 4U];
 }
 
 /// The element that a type is; of a type that has no name here, bytes.

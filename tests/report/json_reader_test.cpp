@@ -1,5 +1,5 @@
 // The JSON of headers: what is read, and the sentences of what is not.
-#include <foal/checkpoint/json.hpp>
+#include <foal/report/json_reader.hpp>
 
 #include <catch2/catch.hpp>
 
@@ -7,7 +7,7 @@
 
 namespace {
 
-using foal::checkpoint::json_reader;
+using foal::report::json_reader;
 
 std::string string_of(std::string const& text) {
   json_reader json("f", text);

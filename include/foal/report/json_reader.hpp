@@ -13,7 +13,7 @@
 
 #include <foal/core/error.hpp>
 
-namespace foal::checkpoint {
+namespace foal::report {
 
 /// Reads a text from front to back; every fault gives a sentence with the place where it is. The text must outlive it.
 class json_reader {
@@ -227,4 +227,4 @@ class json_reader {
   int depth_ = 0;
 };
 
-}  // namespace foal::checkpoint
+}  // namespace foal::report

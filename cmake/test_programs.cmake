@@ -1,0 +1,60 @@
+# Which tests are compiled together (cmake/one_unit.cmake): one program and one translation unit of each row,
+# "<program>: <a folder, or a test> ...". A test is the row's that names it, else its folder's. "<program> 2: ..." are two
+# programs, among which the tests are dealt out.
+#
+# Apart, a program each, are those that need more than foal or change what the whole program does.
+set(foal_test_programs
+    "basics: core gpt options t3 tensor utilisation"
+    "cases: cases"
+    "data: checkpoint data"
+    "device: device"
+    "executor 2: device/timed executor plan transport"
+    "layer: layer model"
+    "lower: lower"
+    "policy: policy"
+    "report: report text"
+    "schedule 2: schedule"
+    "trainer: observe predictor sequence_trainer trainer"
+    "zoo: recompute sweep zoo"
+)
+set(foal_tests_apart
+    checkpoint/convert_weights
+    core/type_name
+    data/gzip
+    data/views
+    device/onednn
+    device/onednn_training
+    executor/arena
+    foal
+    lower/lower
+    options/arguments
+    program/parity
+    program/resnet
+    program/translate
+    sweep/results
+)
+
+# foal_test_program(OUT TEST): the program that has it, or nothing for a test apart. To be called once for each test, in order.
+function(foal_test_program out test)
+  set(${out} "" PARENT_SCOPE)
+  if(test IN_LIST foal_tests_apart)
+    return()
+  endif()
+  string(REGEX REPLACE "/.*" "" folder "${test}")
+  foreach(wanted IN ITEMS "${test}" "${folder}")
+    foreach(row IN LISTS foal_test_programs)
+      if(row MATCHES "^([a-z_]+) ?([0-9]*):.* ${wanted}( |$)")
+        set(program "${CMAKE_MATCH_1}")
+        if(CMAKE_MATCH_2)
+          math(EXPR number "(${dealt_to_${program}} + 0) % ${CMAKE_MATCH_2} + 1")
+          set(dealt_to_${program} ${number} PARENT_SCOPE)
+          string(APPEND program "_${number}")
+        endif()
+        set(${out} ${program} PARENT_SCOPE)
+        return()
+      endif()
+    endforeach()
+  endforeach()
+  message(FATAL_ERROR "cannot compile tests/${test}_test.cpp, because no row of cmake/test_programs.cmake has it; "
+                      "add its folder to one")
+endfunction()

@@ -1,0 +1,29 @@
+// What a program may have and a run cannot do.
+#pragma once
+
+#include <foal/core/error.hpp>
+#include <foal/schedule/edges.hpp>
+
+namespace foal::lower {
+
+/// Throws a sentence for a program with replicas, segments, or several updates in a minibatch: proofs and costs know them, a
+/// run has one unit a stage, which takes a microbatch whole and updates with the sum of a minibatch. Needs a program that is
+/// well_formed().
+inline void check_runnable(schedule::program_view v) {
+  require(
+      v.size.replicas == 1, "cannot train ", v.size.replicas,
+      " replicas of every stage, because a run keeps one copy of it and sums no gradients among copies; use a schedule of 1 "
+      "replica");
+  require(v.size.segments == 1, "cannot train microbatches in ", v.size.segments,
+          " segments, because no layer hands on what it knows from one segment to the next; use a schedule of 1 segment");
+  std::vector<int> updates(static_cast<std::size_t>(v.size.stages), 0);
+  for (schedule::op const& o : v.ops) {
+    if (o.kind != schedule::op_kind::U) continue;
+    int const count = ++updates[static_cast<std::size_t>(o.stage)];
+    require(count == 1, "cannot train stage ", o.stage, " with ", count, " updates in a minibatch of ", v.size.microbatches,
+            " microbatches, because an update takes the sum of a whole minibatch; use minibatches as long as what lies "
+            "between two updates");
+  }
+}
+
+}  // namespace foal::lower
