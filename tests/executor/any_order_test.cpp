@@ -1,5 +1,6 @@
 // Ten thousand orders in which workers may advance, by an executor of a user's own: no hang, no other bits, and where a
 // stage throws the same stop. FOAL_SEED=n runs the one order n again.
+#include <foal/schedule/rules/folded.hpp>
 #include <foal/schedule/rules/recompute.hpp>
 
 #include <catch2/catch.hpp>
@@ -89,17 +90,24 @@ struct ordered {
 
 std::vector<ordered> cases() {
   schedule::extent const four{4, 4, 2}, nine{9, 9, 2};
-  return {{{4, 4, false, 1, 1, 2}},
-          {{4, 3, true, 0, 3, 3}},
-          {{4, 1, false, 0, 1, 4}},
-          {{4, 2, false, 0, 2, 3}},
-          {{6, 4, false, 1, 1, 2}},
-          {{6, 3, true, 0, 1, 2, 3}},
-          {{9, 2, false, 0, 4, 3, 4}},
-          {{9, 3, false, 1, 1, 2}, schedule::generate(schedule::recomputed<schedule::async_1f1b>{.segment = 4}, nine)},
-          {{4, 2, false, 0, 1, 2}, schedule::generate(test::late_weights{}, four)},
-          {{4, 3, false, 1, 1, 2}, renamed(test::program_of(3, four), {0, 2, 1, 3})},
-          {{4, 4, false, 1, 1, 2}, renamed(test::program_of(4, four), {3, 1, 0, 2})}};
+  schedule::extent const loop{.stages = 4, .ranks = 2, .microbatches = 2, .placed = schedule::loop},
+      vee{.stages = 9, .ranks = 3, .microbatches = 2, .placed = schedule::vee};
+  return {
+      {{4, 1, false, 0, 1, 2, 2}, schedule::generate(test::interleaved{}, loop)},
+      {{4, 4, false, 1, 1, 2, 2}, schedule::generate(schedule::folded<schedule::pipemare>{}, loop)},
+      {{9, 2, false, 0, 3, 2, 3}, schedule::generate(schedule::folded<schedule::one_f_one_b>{.placed = schedule::vee}, vee)},
+      {{9, 3, false, 1, 1, 2, 3}, schedule::generate(schedule::folded<schedule::async_1f1b>{.placed = schedule::vee}, vee)},
+      {{4, 4, false, 1, 1, 2}},
+      {{4, 3, true, 0, 3, 3}},
+      {{4, 1, false, 0, 1, 4}},
+      {{4, 2, false, 0, 2, 3}},
+      {{6, 4, false, 1, 1, 2}},
+      {{6, 3, true, 0, 1, 2, 3}},
+      {{9, 2, false, 0, 4, 3, 4}},
+      {{9, 3, false, 1, 1, 2}, schedule::generate(schedule::recomputed<schedule::async_1f1b>{.segment = 4}, nine)},
+      {{4, 2, false, 0, 1, 2}, schedule::generate(test::late_weights{}, four)},
+      {{4, 3, false, 1, 1, 2}, renamed(test::program_of(3, four), {0, 2, 1, 3})},
+      {{4, 4, false, 1, 1, 2}, renamed(test::program_of(4, four), {3, 1, 0, 2})}};
 }
 
 /// What a run has left, or which stage ended it: after that stages stand where the clock has left them.
