@@ -46,13 +46,7 @@ void show(foal::data::dataset const& digits, char const* what) {
     foal::fit_report const result = t.fit(digits.train, {.epochs = 5, .evaluate = digits.test, .quiet = true});
     std::printf("%8.1f %%", result.diverged ? 0 : 100 * result.accuracy());
   }
-<<<<<<< HEAD
   std::puts("");
-=======
-  auto const all = run<Delay>({}).facts().bytes;
-  long long const bytes = all[foal::category::delta] + all[foal::category::forms];
-  std::printf("%9lld KiB\n", bytes / 1024);
->>>>>>> main
 }
 
 int main() {
