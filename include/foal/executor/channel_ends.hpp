@@ -30,7 +30,8 @@ class op_ends {
   explicit op_ends(schedule::program_view v) : rule_(v), size_(v.size), sends_(kinds * std::size_t(units(v.size)), own) {
     for (schedule::op const& o : v.ops)
       rule_.for_each_crossing_input(o, [&](schedule::input const& in) {
-        if (in.via != schedule::edge::norm) sends_[place(in.kind, in.stage, in.replica)] = in.via;  // that is no wire
+        if (in.via != schedule::edge::norm && in.via != schedule::edge::sum)  // which are no wires
+          sends_[place(in.kind, in.stage, in.replica)] = in.via;
       });
   }
 
