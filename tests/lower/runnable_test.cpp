@@ -28,6 +28,9 @@ TEST_CASE("segments and several updates are refused with a sentence, placements 
   CHECK_NOTHROW(check(test::interleaved{}, 4, 2, 2));
   CHECK_NOTHROW(check(often{.every = 4}, 2, 2, 4));
   CHECK_NOTHROW(check(test::two_way{}, 4, 4, 4));
+  schedule::program idle = schedule::generate(test::two_way{}, test::both_ways(4, 4, 1));
+  CHECK_THROWS_WITH(lower::check_runnable(idle.view()),
+                    Catch::Contains("cannot train 2 replicas with 1 microbatches") && Catch::Contains("replica 1"));
   CHECK_THROWS_WITH(check(test::in_segments{}, 2, 2, 2), Catch::Contains("in 2 segments") && Catch::Contains("1 segment"));
   CHECK_THROWS_WITH(check(often{.every = 2}, 2, 2, 4),
                     Catch::Contains("stage 0 with 2 updates in a minibatch of 4 microbatches"));

@@ -210,7 +210,8 @@ class run_memory {
         require(plan_.hosts(s) == plan_.hosts(static_cast<std::size_t>(l.stage)), "cannot share weights of stage ", s,
                 " with stage ", l.stage, ", because another process hosts one of them; let one process host both");
       if (!plan_.hosts(s)) continue;
-      bind_lent(tables_, stages_, s, [&](std::size_t i) { return at(plan_.unit(s).lent[i]); });
+      if (!tables_.of_unit(s).loans.empty())
+        bind_lent(tables_, stages_, s, [&](std::size_t i) { return at(plan_.unit(s).lent[i]); });
       stages_[s].borrowed_version = numbers_[s].borrowed();
     }
     for (std::size_t s = 1; s < stages_.size(); ++s) {
@@ -236,10 +237,10 @@ class run_memory {
       if (plan_.unit(u).sums.empty()) continue;
       bound_stage& b = stages_[u];
       auto const mine = static_cast<std::size_t>(b.replica);
-      std::size_t const bytes = bytes_of(tables_.types.gradients, b.table->trained_elements);
+      std::size_t const bytes = padded(bytes_of(tables_.types.gradients, b.table->trained_elements));
       auto const arrives = [&](std::size_t unit, std::size_t from) {  // of a replica, at a unit of another one
         std::size_t const i = from < unit / stages ? from : from - 1;
-        return ring{at(plan_.unit(unit).sums[i]), bytes, static_cast<std::uint32_t>(sum_slots)};
+        return ring{at(plan_.unit(unit).sums[i]), bytes, sum_slots};
       };
       for (std::size_t k = 0; k < replicas; ++k) {
         if (k == mine) continue;

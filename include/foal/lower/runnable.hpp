@@ -2,7 +2,7 @@
 #pragma once
 
 #include <foal/core/error.hpp>
-#include <foal/schedule/edges.hpp>
+#include <foal/schedule/shares.hpp>
 
 namespace foal::lower {
 
@@ -12,6 +12,10 @@ namespace foal::lower {
 inline void check_runnable(schedule::program_view v) {
   require(v.size.segments == 1, "cannot train microbatches in ", v.size.segments,
           " segments, because no layer hands on what it knows from one segment to the next; use a schedule of 1 segment");
+  schedule::shares const shares(v);
+  for (int r = 0; r < v.size.replicas; ++r)
+    require(shares.of(r) > 0, "cannot train ", v.size.replicas, " replicas with ", v.size.microbatches,
+            " microbatches in a minibatch, because none runs through replica ", r, "; use as many as there are replicas");
   std::vector<int> updates(static_cast<std::size_t>(units(v.size)), 0);
   for (schedule::op const& o : v.ops) {
     if (o.kind != schedule::op_kind::U) continue;

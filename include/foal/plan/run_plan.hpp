@@ -38,7 +38,7 @@ struct unit_plan {
 
 /// Slots in which a replica's gradients arrive at another one. Two are always enough: who sends the sum of minibatch k + 2
 /// has summed k + 1, so the other one has sent k + 1, after its own update k.
-inline constexpr int sum_slots = 2;
+inline constexpr std::uint32_t sum_slots = 2;
 
 /// In a list of workers, the mark of a rank that a process hosts which is not this one, and which process that is.
 constexpr int hosted_by(int process) { return -1 - process; }
@@ -174,8 +174,8 @@ class run_plan {
       plan_kept(s, p, worker);
       p.lent = plan_lent(tables_, plan_, tables_.stage_of(s), worker);
       for (int other = 1; trains && other < tables_.replicas; ++other)
-        p.sums.push_back(
-            add("gradients of another replica", category::wires, types.gradients, sum_slots * t.trained_elements));
+        p.sums.push_back(plan_.add("gradients of another replica", category::wires, worker, number,
+                                   sum_slots * padded(bytes_of(types.gradients, t.trained_elements)), types.gradients));
       if (tables_.is_last(s)) {
         int const slots = tables_.device.host_memory ? target_slots(tables_, values_) : 1;
         p.targets = plan_.add("targets", category::wires, worker, number, target_bytes() * static_cast<std::size_t>(slots));

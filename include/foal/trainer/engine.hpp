@@ -229,7 +229,6 @@ class engine : public run_weights {
     shared.evaluation_self = this;
     shared.evaluations_done = &evaluations_done_;
     shared.copies_made = &copies_made_;
-
     std::vector<worker> workers = make_workers(request, shared, view);
     bool calls = true;  // until one throws
     long long const before = shared.first_microbatch - run.begin * v_.microbatches;
