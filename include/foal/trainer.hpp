@@ -188,7 +188,7 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
   /// What is known before the run: stages, delays, bytes, utilisation, settings, warnings.
   report::facts facts() const { return detail::facts_of_trainer<types>(tables_, engine_, values_, warmup_minibatches()); }
 
-  /// What makes this run this run: processes that train together and checkpoints compare it (report::require_same).
+  /// What makes this run this run; report::require_same compares two.
   report::fingerprint fingerprint() const { return detail::fingerprint_of_trainer<types>(tables_, values_); }
 
   table::run_tables const& tables() const { return tables_; }

@@ -33,8 +33,10 @@ class mpi_session {
 };
 
 /// Ranks are spread over the workers of all processes; each process has memory for the stages of its own alone, and its
-/// thread advances its workers and brings messages on, in turn. The bits are single_thread's. All processes make the same
-/// trainers and the same runs, without evaluations; what one of them throws ends all.
+/// thread advances its workers and brings messages on, in turn. The bits are single_thread's. Needs that all processes make
+/// the same trainers and the same runs, which nothing compares; without evaluations, diagnostics, pauses, a global norm, or
+/// weights tied across processes. What an op throws in one process ends all; after what is thrown elsewhere (a constructor,
+/// a callback) the others wait for messages.
 struct processes {
   using role = foal::role::executor;
   static constexpr char const* name = "processes";

@@ -11,7 +11,8 @@
 //   release(m)  of what is kept longer, microbatches before m are through
 // Whoever drives workers:
 //   progress()  brings on what can be brought without waiting; true: something was. Not for transport::local
-//   stop()      the run ends here: nobody waits for a message any more. In one process workers see it by themselves
+//   done()      all messages of the phase are through
+// Nothing of a transport ends a run: in one process workers see it by themselves, between processes the executor ends all.
 //
 // A message carries no number: who sends and who takes have the same order, which is the program's. Nothing of it allocates
 // or locks after the first message.
@@ -41,7 +42,7 @@ concept receives = requires(T in, std::uint32_t n) {
 template <class T>
 concept moves = requires(T link) {
   { link.progress() } -> std::same_as<bool>;
-  link.stop();
+  { link.done() } -> std::same_as<bool>;
 };
 
 }  // namespace foal::transport
