@@ -36,8 +36,8 @@ struct open_channel {
 };
 
 /// What a run asks of its executor besides advance(): to be called now and then, on the thread that called drive(), and once
-/// more when all workers are done. It does not throw. Evaluations and progress are done there, so a worker may be blocked
-/// until it has been called.
+/// more when all workers are done. It does not throw, except where `open` is not empty: then what it throws has to end the
+/// other processes as well. Evaluations and progress are done there, so a worker may be blocked until it has been called.
 class service {
  public:
   /// f is kept by reference.

@@ -38,11 +38,11 @@ concept receives = requires(T in, std::uint32_t n) {
   in.release(n);
 };
 
-/// A transport between processes: what its ends have in common is kept going by these.
+/// A channel of a transport between processes: what lies in its outbox comes to its inbox by these.
 template <class T>
-concept moves = requires(T link) {
-  { link.progress() } -> std::same_as<bool>;
-  { link.done() } -> std::same_as<bool>;
+concept moves = requires(T end) {
+  { end.progress() } -> std::same_as<bool>;
+  { end.done() } -> std::same_as<bool>;
 };
 
 }  // namespace foal::transport
