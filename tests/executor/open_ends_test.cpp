@@ -45,22 +45,8 @@ struct process {
         ops(t, values, test::source_of(data), memory.host_targets()),
         losses(0, minibatches * c.n, 0, true),
         shared(view) {
-    for (executor::bound_stage& b : memory.stages())
-      for (bool buffer : {false, true})
-        for (auto const& p : buffer ? b.table->buffers : b.table->parameters)
-          if (b.worker >= 0)
-            t.initialise(p, values.seed, t.initialise_value, (buffer ? b.buffers : b.w) + bytes_of(p.type, p.offset));
-    table::phase_table const& phase = t.phases.back();
-    memory.reset_phase(phase);
-    for (executor::bound_stage& b : memory.stages()) b.asynchronous = view.asynchronous;
-    shared.tables = &t;
-    shared.ops = &ops;
-    shared.stages = &memory.stages();
-    shared.bells = &memory.bells();
-    shared.microbatches = c.n;
-    shared.minibatches = minibatches;
-    shared.periods = minibatches + phase.facts.periods_after;
-    shared.losses = &losses;
+    test::begin_last_phase(t, values, memory);
+    test::share(shared, t, values, memory, ops, losses, minibatches);
     std::vector<int> ranks;
     for (int r = first; r < first + count; ++r) ranks.push_back(r);
     workers.emplace_back(shared, view, ranks, 0);
