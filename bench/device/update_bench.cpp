@@ -89,7 +89,7 @@ void measure(bench::outcome& out, std::size_t n, int rounds) {
     return static_cast<double>(n * repeats) * bytes / seconds * 1e-9;
   };
   auto const rates = bench::take_turns(
-      rounds, [&] { return bandwidth(32, [&] { functions.update(call); }); },
+      rounds, [&] { return bandwidth(32, [&] { functions.optimizer[0].update(call); }); },
       [&] {
         return bandwidth(32, [&] {
           host.map(n, scale{8}, g.data, g.data);

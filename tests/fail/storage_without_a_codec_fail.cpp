@@ -1,4 +1,4 @@
-// expected-error: cannot store activations as this policy (Storage) says, because it names no codec
+// expected-error: cannot store activations as this policy .Storage. says, because it names no codec
 // A policy that says that it converts, and not how.
 #include "net.hpp"
 

@@ -1,4 +1,4 @@
-// expected-error: cannot send activations as this policy (Wire) says, because it names no codec
+// expected-error: cannot send activations as this policy .Wire. says, because it names no codec
 // A policy that says that it converts, and not how.
 #include "net.hpp"
 

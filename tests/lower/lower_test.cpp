@@ -61,7 +61,7 @@ TEST_CASE("A run's tables hold its model, policies and phases", "[lower]") {
   auto const t = run.tables(4, 2);
   CHECK(t.model_name == "lowering::net");
   CHECK(t.stages.size() == 4);  // batch norm has weights: a stage of its own
-  CHECK(t.types.weights == element::float64);
+  CHECK(t.types.weights == foal::element::float64);
   CHECK(t.rank_of == std::vector<int>{0, 1, 2, 3});
   CHECK(t.policies.optimizer_states == 1);
   CHECK(t.policies.delay_states == 1);

@@ -62,7 +62,7 @@ void add_roles(report::fingerprint& to, Config const& values, type_list<Roles...
   (add_items(to, role_row<Roles>::name, value_of<Types, Roles>(values)), ...);
 }
 
-/// Not in it: the number of workers, of evaluations and what is measured beside the training.
+/// Not in it: the number of workers, of evaluations and diagnostics.
 template <class Types, class Config>
 report::fingerprint fingerprint_of_trainer(table::run_tables const& tables, Config const& values) {
   report::fingerprint f;
