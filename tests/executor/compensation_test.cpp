@@ -38,6 +38,30 @@ struct halving {
   }
 };
 
+/// Predicts that weights stay as they are, of what B reads.
+struct no_change {
+  using role = foal::role::delay;
+  static constexpr char const* name = "no change";
+  static constexpr int states = 1;
+
+  template <class S>
+  struct same {
+    S operator()(S w, S const&) const { return w; }
+  };
+  template <class S>
+  same<S> forward_weight(delay::moment) const {
+    return {};
+  }
+};
+
+template <class Delay>
+std::vector<double> with_old_versions() {
+  trainer<test::mlp<3>, loss::cross_entropy, schedule::async_1f1b, scalar<double>, Delay, versions::injected> t(
+      {.microbatch_size = 2, .lr = {.rate = 0.25}, .versions = {.delays = {12, 8, 6}}});
+  t.run(test::stream{.samples = 2}, {.minibatches = 12});
+  return t.all_weights();
+}
+
 template <class Schedule, class... Policies>
 std::vector<std::vector<double>> first_update(double rate) {
   trainer<test::mlp<3>, loss::cross_entropy, Schedule, scalar<double>, Policies...> t(
@@ -76,4 +100,8 @@ TEST_CASE("a policy that needs a lag has no state where there is none") {
   };
   CHECK(stages_with_states(t) == 2);  // F and B of the last stage read one version
   CHECK(stages_with_states(all) == 3);
+}
+
+TEST_CASE("where F reads old versions, a policy that predicts leaves what it does not act on at these versions") {
+  CHECK(with_old_versions<no_change>() == with_old_versions<delay::none>());
 }

@@ -15,15 +15,21 @@ class stage_weights {
     return {static_cast<std::byte*>(b.history.at(v)), b.history_packed};
   }
 
+  /// What F, or R, of a microbatch reads before a delay policy changes it.
+  weight_set read_version(bound_stage const& b, std::uint32_t m, bool again) const {
+    if (again) return b.kept.recompute ? version(b, b.recompute_version(m)) : weight_set{b.w, false};
+    return b.kept.forward ? version(b, b.forward_version(m)) : weight_set{b.w, false};
+  }
+
   weight_set forward_weights(bound_stage& b, std::uint32_t m) const {
-    weight_set const read = b.kept.forward ? version(b, b.forward_version(m)) : weight_set{b.w, false};
+    weight_set const read = read_version(b, m, false);
     return predicts(b) ? changed_weights(b, read, t_.policies.forward_weight, b.moment()) : read;
   }
 
   /// Where R reads a newer version than F has, the saved activations are that one's: tau_recomp < tau_fwd. A policy that
   /// corrects B's weights corrects these by their own lag.
   weight_set recompute_weights(bound_stage& b, std::uint32_t m) const {
-    weight_set const read = b.kept.recompute ? version(b, b.recompute_version(m)) : weight_set{b.w, false};
+    weight_set const read = read_version(b, m, true);
     bool const corrects = t_.policies.backward_weight != nullptr && b.facts.tau_fwd > b.facts.tau_recomp &&
                           b.compensates(t_.policies.delay_states);
     if (!corrects) return read;
@@ -92,7 +98,7 @@ class stage_weights {
       if (void* const lent = borrowed_version(b, parameter, m, &schedule::version_read::recompute); lent != nullptr)
         return lent;
     if (p.kind == table::ownership::borrowed) return b.w + bytes_of(p.type, p.offset);
-    if (w.base == b.predicted && !b.delay_acts_on(p)) return b.w + bytes_of(p.type, p.offset);
+    if (w.base == b.predicted && !b.delay_acts_on(p)) return b.in_set(read_version(b, m, again), p);
     return b.in_set(w, p);
   }
 
