@@ -215,6 +215,7 @@ set(foal_tests
     schedule/proof/replay
     schedule/proof/units
     schedule/proof/versions
+    schedule/rules/folded
     schedule/rules/forward_only
     schedule/rules/frozen
     schedule/rules/global_norm

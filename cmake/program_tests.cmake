@@ -40,13 +40,31 @@ foal_program_test(wires "int8, of both +[0-9]" --epochs 1 --seeds 1)
 
 # Both MPIs of Debian; Open MPI wants to be told where the user is root, and where processes share a core.
 if(TARGET processes)
+  set(mpi_environment OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1)
   foreach(count IN ITEMS 1 2 4)
     add_test(NAME program/processes_${count}
              COMMAND "${MPIEXEC_EXECUTABLE}" ${MPIEXEC_NUMPROC_FLAG} ${count} "$<TARGET_FILE:processes>")
     set_tests_properties(program/processes_${count} PROPERTIES LABELS program TIMEOUT 120 PROCESSORS ${count}
       FAIL_REGULAR_EXPRESSION "OTHER BITS"
-      ENVIRONMENT "OMPI_ALLOW_RUN_AS_ROOT=1;OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1;OMPI_MCA_rmaps_base_oversubscribe=1")
+      ENVIRONMENT "${mpi_environment}")
   endforeach()
+
+  foal_add_program(processes_end "${CMAKE_CURRENT_SOURCE_DIR}/program/processes_end.cpp")
+  target_link_libraries(processes_end PRIVATE foal::mpi)
+  # What one of two processes throws ends both, and with its sentence: none waits for the other until the time is up.
+  function(foal_processes_test case expected)
+    add_test(NAME program/processes_end_${case}
+             COMMAND "${MPIEXEC_EXECUTABLE}" ${MPIEXEC_NUMPROC_FLAG} 2 "$<TARGET_FILE:processes_end>" ${case} ${ARGN})
+    set_tests_properties(program/processes_end_${case} PROPERTIES LABELS program TIMEOUT 60 PROCESSORS 2
+      PASS_REGULAR_EXPRESSION "${expected}" ENVIRONMENT "${mpi_environment}")
+  endfunction()
+  foal_processes_test(tick "the tick of process 0 has thrown")
+  foal_processes_test(watch "who watches stage 0 has thrown")
+  foal_processes_test(refused "cannot go on, because process 0 refuses")
+  foal_processes_test(norm "cannot clip by the norm of all stages in several processes")
+  foal_processes_test(metrics "36 microbatches, 3 lines.*36 microbatches, 3 lines"
+                      "${CMAKE_CURRENT_BINARY_DIR}/processes_end.jsonl")
+  set_tests_properties(program/processes_end_metrics PROPERTIES FAIL_REGULAR_EXPRESSION "WAITS")
 endif()
 
 foal_refusal_test(compare target "use --target nan, because it takes a number above 0 and up to 100" --target nan)

@@ -12,6 +12,11 @@ struct weight_prediction {
   static constexpr foal::delay::scope states_of = foal::delay::scope::all;  // biases too: F reads them
   double memory = 0.9;
 
+  template <class F>
+  constexpr void numbers(F&& f) const {
+    f("memory", memory);
+  }
+
   // Each is asked once per op and gives a functor, which the device runs over all elements: U stays one pass.
   template <class S>
   struct ahead {

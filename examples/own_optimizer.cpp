@@ -47,8 +47,8 @@ void show(foal::data::dataset const& digits) {
   foal::trainer<net, foal::loss::cross_entropy, foal::schedule::pipemare, Optimizer, foal::delay::discrepancy_correction> t(
       {.microbatches = 4, .workers = 2, .lr = {.rate = 0.002}});
   auto const result = t.fit(digits.train, {.epochs = 5, .evaluate = digits.test, .quiet = true});
-  std::printf("%-16s %6lld bytes of state, %.1f %% of the test digits\n", Optimizer::name, t.facts().bytes[foal::category::optimizer],
-              100 * result.accuracy());
+  std::printf("%-16s %6lld bytes of state, %.1f %% of the test digits\n", Optimizer::name,
+              t.facts().bytes[foal::category::optimizer], 100 * result.accuracy());
 }
 
 int main() {

@@ -73,6 +73,7 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
     bool quiet = false;   ///< no progress on stderr
     std::string label{};  ///< in front of the progress
     /// Path of a JSON-lines file, one line an epoch. A trainer's first fit that names it begins it anew, later ones go on.
+    /// Of several processes the one that hosts the last stage writes it.
     std::string metrics{};
     bool append_metrics = false;  ///< the first fit goes on, too, behind the lines of an earlier run
     /// What is called, and what looks on, while the fit is at work; the rest of it, which the fit decides, stays as it is.
@@ -140,7 +141,8 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
       epochs = per_epoch > 0 ? (least + per_epoch - 1) / per_epoch : 1;
       request.evaluate_every = epochs * per_epoch;
     }
-    detail::fit_teller teller(logs_, options.metrics, options.append_metrics,
+    bool const losses_here = engine_.stages().back().worker >= 0;  // of several processes one writes metrics
+    detail::fit_teller teller(logs_, losses_here ? options.metrics : std::string(), options.append_metrics,
                               {&tables_, warmup_minibatches(), epochs_, updates(), per_epoch, options.epochs,
                                request.evaluate_every, per_epoch * minibatch_samples(), seconds_},
                               values_.microbatch_size, {.label = options.label, .quiet = options.quiet});
@@ -193,7 +195,7 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
   /// What is known before the run: stages, delays, bytes, utilisation, settings, warnings.
   report::facts facts() const { return detail::facts_of_trainer<types>(tables_, engine_, values_, warmup_minibatches()); }
 
-  /// What makes this run this run, for whoever compares two (report::require_same).
+  /// What makes this run this run; report::require_same compares two.
   report::fingerprint fingerprint() const { return detail::fingerprint_of_trainer<types>(tables_, values_); }
 
   table::run_tables const& tables() const { return tables_; }

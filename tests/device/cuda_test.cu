@@ -258,7 +258,7 @@ void update_and_extrapolate(Device& device, std::size_t n, S* w, S* g, S* first,
   c.rate = 0.1;
   c.update = 3;
   c.moment = {5, 0, 5, 0.1, 2};
-  f.update(c);
+  f.optimizer[0].update(c);
   foal::table::weight_call r;
   r.device = &device;
   r.delay = &policy;

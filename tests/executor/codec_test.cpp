@@ -22,22 +22,11 @@ using namespace foal;
 using namespace foal::test;
 
 template <class Schedule, class... More>
-using run = trainer<net<3>, loss::cross_entropy, Schedule, optim::momentum, More...>;
-
-template <class Run>
-std::vector<float> trained(int workers) {
-  Run t({.microbatch_size = 3, .microbatches = 4, .workers = workers, .lr = {.rate = 0.05F}});
-  stream const data{.samples = 3};
-  REQUIRE_FALSE(t.run(data, {.minibatches = 8}).diverged);
-  return everything(t);
-}
-
-template <class Schedule, class... More>
 std::vector<float> check_workers() {
-  using coded = run<Schedule, More...>;
-  auto const one = trained<coded>(1);
-  CHECK(trained<coded>(std::min(3, coded::most_ranks)) == one);
-  CHECK(distance(trained<run<Schedule>>(1), one) > 1e-6);
+  using coded = small_run<Schedule, More...>;
+  auto const one = trained_by<coded>(1);
+  CHECK(trained_by<coded>(std::min(3, coded::most_ranks)) == one);
+  CHECK(distance(trained_by<small_run<Schedule>>(1), one) > 1e-6);
   return one;
 }
 
@@ -102,26 +91,27 @@ TEST_CASE("Codecs give the same bits on any number of workers, beside each other
   using kept = storage::coded<fixed_point>;
   using sent = wire::coded<steps<float>>;
   auto const gpipe = check_workers<schedule::gpipe, kept, sent>();
-  CHECK(trained<run<schedule::sequential, kept, sent>>(1) == gpipe);
-  CHECK(trained<run<schedule::recomputed<schedule::gpipe>, kept, sent>>(2) == gpipe);
+  CHECK(trained_by<small_run<schedule::sequential, kept, sent>>(1) == gpipe);
+  CHECK(trained_by<small_run<schedule::recomputed<schedule::gpipe>, kept, sent>>(2) == gpipe);
   check_workers<schedule::pipemare, sent>();
   check_workers<schedule::pipemare, kept, wire::int8>();
   check_workers<schedule::async_1f1b, storage::bfloat16, sent>();
   auto const thick = check_workers<schedule::gpipe, kept, sent, accumulate::thick>();
-  CHECK(trained<run<weights_apart, kept, sent>>(1) == thick);
+  CHECK(trained_by<small_run<weights_apart, kept, sent>>(1) == thick);
 }
 
 TEST_CASE("Built-in codecs go on storage and on wires alike", "[codec]") {
-  CHECK(trained<run<schedule::gpipe, storage::coded<codec::bfloat16>>>(1) ==
-        trained<run<schedule::gpipe, storage::bfloat16>>(1));
-  CHECK(trained<run<schedule::gpipe, wire::coded<codec::int8>>>(1) == trained<run<schedule::gpipe, wire::int8>>(1));
+  CHECK(trained_by<small_run<schedule::gpipe, storage::coded<codec::bfloat16>>>(1) ==
+        trained_by<small_run<schedule::gpipe, storage::bfloat16>>(1));
+  CHECK(trained_by<small_run<schedule::gpipe, wire::coded<codec::int8>>>(1) ==
+        trained_by<small_run<schedule::gpipe, wire::int8>>(1));
   check_workers<schedule::pipemare, wire::coded<codec::bfloat16>>();
   check_workers<schedule::pipemare, storage::coded<codec::int8>>();
 }
 
 TEST_CASE("A scalar that no built-in codec takes has a user's", "[codec]") {
-  using doubles = run<schedule::gpipe, scalar<double>, storage::coded<fixed_point>, wire::coded<steps<double>>>;
-  using exact = run<schedule::gpipe, scalar<double>>;
+  using doubles = small_run<schedule::gpipe, scalar<double>, storage::coded<fixed_point>, wire::coded<steps<double>>>;
+  using exact = small_run<schedule::gpipe, scalar<double>>;
   auto const losses = [](auto t) {
     t->run(stream{.samples = 3}, {.minibatches = 8});
     return t->all_weights();
@@ -149,7 +139,7 @@ TEST_CASE("Texts of several lengths go through wires of rows", "[codec]") {
 }
 
 TEST_CASE("Errors are fed back by codecs that take them, and refused for others", "[codec]") {
-  using fixed = run<schedule::gpipe, wire::coded<fixed_point>>;
+  using fixed = small_run<schedule::gpipe, wire::coded<fixed_point>>;
   auto const with = [](bool forward, bool backward) {
     typename fixed::config c{.microbatch_size = 3, .microbatches = 4, .lr = {.rate = 0.05F}};
     c.wire.feedback_forward = forward;
@@ -161,7 +151,7 @@ TEST_CASE("Errors are fed back by codecs that take them, and refused for others"
   auto const none = with(false, false);
   CHECK(with(true, false) != none);
   CHECK(with(false, true) != none);
-  using rows = run<schedule::gpipe, wire::coded<steps<float>>>;
+  using rows = small_run<schedule::gpipe, wire::coded<steps<float>>>;
   CHECK_THROWS_WITH(rows({.wire = {.feedback_backward = true}}),
                     Catch::Matchers::Contains("cannot feed back what the codec steps loses, because its encode takes no"));
 }

@@ -1,5 +1,6 @@
 // Stages in separate memories, as in separate processes, with nothing between them but messages: the bits of one memory.
 #include <foal/executor/open_ends.hpp>
+#include <foal/schedule/rules/global_norm.hpp>
 #include <foal/schedule/rules/recompute.hpp>
 
 #include <catch2/catch.hpp>
@@ -44,22 +45,8 @@ struct process {
         ops(t, values, test::source_of(data), memory.host_targets()),
         losses(0, minibatches * c.n, 0, true),
         shared(view) {
-    for (executor::bound_stage& b : memory.stages())
-      for (bool buffer : {false, true})
-        for (auto const& p : buffer ? b.table->buffers : b.table->parameters)
-          if (b.worker >= 0)
-            t.initialise(p, values.seed, t.initialise_value, (buffer ? b.buffers : b.w) + bytes_of(p.type, p.offset));
-    table::phase_table const& phase = t.phases.back();
-    memory.reset_phase(phase);
-    for (executor::bound_stage& b : memory.stages()) b.asynchronous = view.asynchronous;
-    shared.tables = &t;
-    shared.ops = &ops;
-    shared.stages = &memory.stages();
-    shared.bells = &memory.bells();
-    shared.microbatches = c.n;
-    shared.minibatches = minibatches;
-    shared.periods = minibatches + phase.facts.periods_after;
-    shared.losses = &losses;
+    test::begin_last_phase(t, values, memory);
+    test::share(shared, t, values, memory, ops, losses, minibatches);
     std::vector<int> ranks;
     for (int r = first; r < first + count; ++r) ranks.push_back(r);
     workers.emplace_back(shared, view, ranks, 0);
@@ -190,4 +177,41 @@ TEST_CASE("weights that two processes would share are refused with a sentence") 
   CHECK_THROWS_WITH(process(c, {}, 0, 2, 1),
                     Catch::Contains("cannot share weights of stage 1 with stage 3, because another") &&
                         Catch::Contains("let one process host both"));
+}
+
+TEST_CASE("the edges of the global norm are no channels, and do not take their place") {
+  for (bool normed : {false, true}) {
+    INFO(normed);
+    schedule::program own = schedule::generate(schedule::gpipe{}, {4, 4, 2});
+    if (normed) own = schedule::with_global_norm(std::move(own));
+    process const first({4, 1, false, 0, 1, 2}, own, 0, 2, 1);
+    REQUIRE(first.ends.size() == 2);
+    CHECK((first.ends[0].id == transport::channel_id{2, 0, transport::channel_kind::activation}));
+    CHECK((first.ends[1].id == transport::channel_id{2, 0, transport::channel_kind::gradient}));
+    CHECK(first.ends[0].sends);
+    CHECK_FALSE(first.ends[1].sends);
+  }
+}
+
+TEST_CASE("a norm over the stages of several processes is refused with a sentence") {
+  choice const c{4, 1, false, 0, 1, 2};
+  table::run_tables const t =
+      test::tables_of(c, schedule::with_global_norm(schedule::generate(schedule::gpipe{}, {4, 4, 2})));
+  table::run_values const values{test::bit_samples, c.n, 1, 5, false, 64, false};
+  int const other = executor::hosted_by(1);
+  CHECK_THROWS_WITH(executor::engine(t, values, executor::driver_of<executor::threads>(), {0, 0, other, other}),
+                    Catch::Contains("cannot clip by the norm of all stages in several processes") &&
+                        Catch::Contains("use clip::per_stage"));
+  CHECK_NOTHROW(executor::engine(t, values, executor::driver_of<executor::threads>(), {0, 0, 0, 0}));
+}
+
+TEST_CASE("progress is counted by the last stage that a process hosts") {
+  choice const c{4, 1, false, 0, 1, 2};
+  process first(c, {}, 0, 2, 1);
+  first.shared.serve(first.memory.stages(), false);
+  CHECK(first.shared.last_hosted == 1);
+  while (first.workers[0].advance() == executor::progress::ran) {
+  }
+  CHECK(first.shared.microbatches_done.load() > 0);
+  CHECK(first.losses.count() == 0);
 }

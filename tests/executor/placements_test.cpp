@@ -71,10 +71,11 @@ TEST_CASE("Delays are those of the schedule, not of the placement, and a warm-up
   using plain = run<schedule::pipemare, delay::discrepancy_correction, warmup::synchronous>;
   using folded = run<schedule::folded<schedule::pipemare>, delay::discrepancy_correction, warmup::synchronous>;
   auto const reference = trained<plain>({.warmup = {.minibatches = 5}}, 4, 1);
-  for (schedule::placement const p : {schedule::loop, schedule::vee}) {
-    INFO(p.name);
-    CHECK(on_any_workers<folded>({.warmup = {.minibatches = 5}, .schedule = {.placed = p}}, 2) == reference);
-  }
+  for (schedule::placement const p : {schedule::loop, schedule::vee})
+    for (int ranks : {0, 1, 2}) {  // 0: one for every stage, the default
+      INFO(p.name << " on " << ranks << " ranks");
+      CHECK(on_any_workers<folded>({.warmup = {.minibatches = 5}, .schedule = {.placed = p}}, ranks) == reference);
+    }
 }
 
 TEST_CASE("Frozen and recomputed stages on a V, after a warm-up", "[executor]") {

@@ -35,22 +35,11 @@ std::vector<float> rounded(std::vector<float> v) {
 }
 
 template <class Schedule, class... More>
-using run = trainer<net<3>, loss::cross_entropy, Schedule, optim::momentum, More...>;
-
-template <class Run>
-std::vector<float> trained(int workers) {
-  Run t({.microbatch_size = 3, .microbatches = 4, .workers = workers, .lr = {.rate = 0.05F}});
-  stream const data{.samples = 3};
-  REQUIRE_FALSE(t.run(data, {.minibatches = 10}).diverged);
-  return everything(t);
-}
-
-template <class Schedule, class... More>
 std::vector<float> check_workers() {
-  using stored = run<Schedule, half, More...>;
-  auto const one = trained<stored>(1);
-  for (int workers : {2, 3, stored::most_ranks}) CHECK(trained<stored>(std::min(workers, stored::most_ranks)) == one);
-  double const far = distance(trained<run<Schedule, More...>>(1), one);
+  using stored = small_run<Schedule, half, More...>;
+  auto const one = trained_by<stored>(1);
+  for (int workers : {2, 3, stored::most_ranks}) CHECK(trained_by<stored>(std::min(workers, stored::most_ranks)) == one);
+  double const far = distance(trained_by<small_run<Schedule, More...>>(1), one);
   CHECK(far > 1e-6);  // something was rounded
   CHECK(far < 0.1);   // statistics of three samples amplify it
   return one;
@@ -83,21 +72,22 @@ TEST_CASE("Training on stored activations gives the same bits on any number of w
   check_workers<schedule::pipemare>();
   check_workers<schedule::async_1f1b, versions::stash>();
   check_workers<schedule::pipemare, delay::discrepancy_correction>();
-  CHECK(trained<run<schedule::sequential, half>>(1) == gpipe);
+  CHECK(trained_by<small_run<schedule::sequential, half>>(1) == gpipe);
 }
 
 TEST_CASE("What is recomputed is rounded as what was saved", "[storage]") {
-  CHECK(trained<run<schedule::recomputed<schedule::gpipe>, half>>(2) == trained<run<schedule::gpipe, half>>(1));
+  CHECK(trained_by<small_run<schedule::recomputed<schedule::gpipe>, half>>(2) ==
+        trained_by<small_run<schedule::gpipe, half>>(1));
   check_workers<schedule::recomputed<schedule::pipemare>, delay::discrepancy_correction>();
 }
 
 TEST_CASE("Weight gradients of a minibatch are taken microbatch by microbatch, with the sums of W as an op of its own",
           "[storage]") {
   auto const thick = check_workers<schedule::gpipe, accumulate::thick>();
-  CHECK(trained<run<weights_apart, half>>(1) == thick);
+  CHECK(trained_by<small_run<weights_apart, half>>(1) == thick);
   // W then reads output gradients that have been stored.
-  CHECK(distance(trained<run<schedule::gpipe, half>>(1), thick) < 0.01);
-  CHECK(distance(trained<run<schedule::gpipe, half>>(1), thick) > 0);
+  CHECK(distance(trained_by<small_run<schedule::gpipe, half>>(1), thick) < 0.01);
+  CHECK(distance(trained_by<small_run<schedule::gpipe, half>>(1), thick) > 0);
   check_workers<schedule::pipemare, accumulate::thick>();
 }
 

@@ -282,6 +282,32 @@ std::vector<std::byte> state_of(table::run_tables const& t, Stages const& stages
   return all;
 }
 
+/// Initial weights and statistics of the units that are hosted, and the last phase at its start.
+inline void begin_last_phase(table::run_tables const& t, table::run_values const& values, executor::run_memory& memory) {
+  for (executor::bound_stage& b : memory.stages())
+    for (bool buffer : {false, true})
+      for (auto const& p : buffer ? b.table->buffers : b.table->parameters)
+        if (b.worker >= 0)
+          t.initialise(p, values.seed, t.initialise_value, (buffer ? b.buffers : b.w) + bytes_of(p.type, p.offset));
+  schedule::program program = t.phases.back().program;
+  memory.reset_phase(t.phases.back());
+  for (executor::bound_stage& b : memory.stages()) b.asynchronous = program.view().asynchronous;
+}
+
+/// What workers of the last phase need to be told, without a watch. Everything must outlive `shared`.
+inline void share(executor::phase_state& shared, table::run_tables const& t, table::run_values const& values,
+                  executor::run_memory& memory, executor::stage_ops const& ops, executor::run_losses& losses,
+                  long long minibatches) {
+  shared.tables = &t;
+  shared.ops = &ops;
+  shared.stages = &memory.stages();
+  shared.bells = &memory.bells();
+  shared.microbatches = values.microbatches;
+  shared.minibatches = minibatches;
+  shared.periods = minibatches + t.phases.back().facts.periods_after;
+  shared.losses = &losses;
+}
+
 inline constexpr int bit_samples = 3;
 
 /// Trains a choice on an executor and gives everything that it left behind.

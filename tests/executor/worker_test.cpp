@@ -19,29 +19,16 @@ struct shuffled_workers {
     table::run_tables const t = test::tables_of(c);
     table::run_values const values{test::bit_samples, c.n, count, 5, false, 64, false};
     executor::run_memory memory(t, values, test::shares(t.ranks, count));
-    for (executor::bound_stage& b : memory.stages())
-      for (bool buffer : {false, true})
-        for (auto const& p : buffer ? b.table->buffers : b.table->parameters)
-          t.initialise(p, values.seed, t.initialise_value, (buffer ? b.buffers : b.w) + bytes_of(p.type, p.offset));
-    table::phase_table const& phase = t.phases.back();
-    schedule::program program = phase.program;
+    test::begin_last_phase(t, values, memory);
+    schedule::program program = t.phases.back().program;
     schedule::program_view const view = program.view();
-    memory.reset_phase(phase);
-    for (executor::bound_stage& b : memory.stages()) b.asynchronous = view.asynchronous;
     test::stream const data = test::data_of(c, test::bit_samples);
     executor::stage_ops const ops(t, values, test::source_of(data), memory.host_targets());
     executor::run_losses losses(0, minibatches * c.n, 0, true);
     test::recorder seen(c.net);
     seen.scalar_bytes = sizeof(float);
     executor::phase_state shared(view);
-    shared.tables = &t;
-    shared.ops = &ops;
-    shared.stages = &memory.stages();
-    shared.bells = &memory.bells();
-    shared.microbatches = c.n;
-    shared.minibatches = minibatches;
-    shared.periods = minibatches + phase.facts.periods_after;
-    shared.losses = &losses;
+    test::share(shared, t, values, memory, ops, losses, minibatches);
     shared.watch = seen.observer();
     std::vector<executor::worker> workers;
     for (int w = 0; w < count; ++w) {

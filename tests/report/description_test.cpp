@@ -17,6 +17,7 @@
 #include <foal/policy/optim/sgd.hpp>
 #include <foal/policy/warmup.hpp>
 #include <foal/policy/wire.hpp>
+#include <foal/schedule/rules/folded.hpp>
 #include <foal/schedule/rules/frozen.hpp>
 #include <foal/schedule/rules/injected.hpp>
 #include <foal/schedule/rules/pipemare.hpp>
@@ -113,6 +114,7 @@ TEST_CASE("no built-in policy leaves a number out", "[report]") {
   lists_all<initialisation::he>();
   lists_all<schedule::injected>();
   lists_all<schedule::frozen<schedule::pipemare>>();
+  lists_all<schedule::folded<schedule::pipemare>>();
   lists_all<schedule::recomputed<schedule::pipemare>>();
 }
 

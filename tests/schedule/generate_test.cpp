@@ -11,6 +11,8 @@
 #include <foal/schedule/rules/pipemare.hpp>
 #include <foal/schedule/rules/sequential.hpp>
 
+#include "tests/support/schedules.hpp"
+
 using namespace foal::schedule;
 
 static_assert(generator<sequential> && generator<gpipe> && generator<one_f_one_b> && generator<async_1f1b> &&
@@ -29,31 +31,8 @@ constexpr int period(G const& g, extent e) {
   return generate(g, e).period();
 }
 
-// kFkB (Ada-Grouper) with k = 2, written as a user would: order only, no slots.
-struct two_f_two_b {
-  static constexpr char const* name = "two_f_two_b";
-  static constexpr bool asynchronous = false;
-
-  template <class Sink>
-  constexpr void emit(extent e, Sink& sink) const {
-    int const groups = e.microbatches / 2;
-    for (int s = 0; s < e.stages; ++s) {
-      int const fill = e.stages - 1 - s < groups ? e.stages - 1 - s : groups;
-      auto const pair = [&](op_kind kind, int group) {
-        for (int m = 2 * group; m < 2 * group + 2; ++m) sink(s, op{.kind = kind, .stage = s, .microbatch = m});
-      };
-      for (int g = 0; g < fill; ++g) pair(op_kind::F, g);
-      for (int g = 0; g < groups; ++g) {
-        if (g + fill < groups) pair(op_kind::F, g + fill);
-        pair(op_kind::BW, g);
-      }
-      sink(s, op{.kind = op_kind::U, .stage = s, .microbatch = e.microbatches - 1});
-    }
-  }
-};
-
-static_assert(generator<two_f_two_b>);
-static_assert(proof(two_f_two_b{}, {4, 4, 8}));
+static_assert(generator<foal::test::two_f_two_b>);
+static_assert(proof(foal::test::two_f_two_b{}, {4, 4, 8}));
 
 // An asynchronous schedule by its order alone; it gets slots and a period.
 template <class Base>

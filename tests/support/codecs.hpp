@@ -1,6 +1,7 @@
 // Codecs of a user, one of each form, for tests: what they lose is known exactly.
 #pragma once
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstddef>
@@ -37,7 +38,8 @@ struct steps {
     for (std::size_t r = 0; r < of.count; ++r, x += of.size, code += bytes(of.size)) {
       std::memcpy(code, x, sizeof(S));
       for (std::size_t i = 0; i < of.size; ++i)
-        code[sizeof(S) + i] = static_cast<std::byte>(static_cast<std::int8_t>(std::nearbyint((x[i] - x[0]) / step)));
+        code[sizeof(S) + i] = static_cast<std::byte>(
+            static_cast<std::int8_t>(std::clamp(std::nearbyint((x[i] - x[0]) / step), S(-127), S(127))));
     }
   }
   void decode(codec::rows of, std::byte const* code, S* x) const {

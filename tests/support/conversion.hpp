@@ -17,6 +17,7 @@
 #include <foal/layer/relu.hpp>
 #include <foal/layer/tanh.hpp>
 #include <foal/policy/optim/adam.hpp>
+#include <foal/policy/optim/momentum.hpp>
 #include <foal/predictor.hpp>
 #include <foal/schedule/rules/pipemare.hpp>
 #include <foal/schedule/rules/sequential.hpp>
@@ -72,6 +73,18 @@ std::vector<float> everything(Trainer const& t) {
   auto const statistics = t.statistics(1, 0);
   all.insert(all.end(), statistics.begin(), statistics.end());
   return all;
+}
+
+template <class Schedule, class... More>
+using small_run = trainer<net<3>, loss::cross_entropy, Schedule, optim::momentum, More...>;
+
+/// What a run of ten minibatches leaves.
+template <class Run>
+std::vector<float> trained_by(int workers) {
+  Run t({.microbatch_size = 3, .microbatches = 4, .workers = workers, .lr = {.rate = 0.05F}});
+  stream const data{.samples = 3};
+  REQUIRE_FALSE(t.run(data, {.minibatches = 10}).diverged);
+  return everything(t);
 }
 
 /// |a - b| / |a|

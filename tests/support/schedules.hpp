@@ -9,6 +9,29 @@
 
 namespace foal::test {
 
+/// kFkB (Ada-Grouper) with k = 2, written as a user would: order only, no slots. Needs an even N, and a rank for each stage.
+struct two_f_two_b {
+  static constexpr char const* name = "two_f_two_b";
+  static constexpr bool asynchronous = false;
+
+  template <class Sink>
+  constexpr void emit(schedule::extent e, Sink& sink) const {
+    int const groups = e.microbatches / 2;
+    for (int s = 0; s < e.stages; ++s) {
+      int const fill = e.stages - 1 - s < groups ? e.stages - 1 - s : groups;
+      auto const pair = [&](schedule::op_kind kind, int group) {
+        for (int m = 2 * group; m < 2 * group + 2; ++m) sink(s, schedule::op{.kind = kind, .stage = s, .microbatch = m});
+      };
+      for (int g = 0; g < fill; ++g) pair(schedule::op_kind::F, g);
+      for (int g = 0; g < groups; ++g) {
+        if (g + fill < groups) pair(schedule::op_kind::F, g + fill);
+        pair(schedule::op_kind::BW, g);
+      }
+      sink(s, schedule::op{.kind = schedule::op_kind::U, .stage = s, .microbatch = e.microbatches - 1});
+    }
+  }
+};
+
 /// 1F1B whose W is an op of its own, `late` microbatches after its B (rank r delays by up to its fill).
 struct late_weights {
   static constexpr char const* name = "late_weights";

@@ -1,12 +1,48 @@
 // The ends of channels that an op has: by what the schedule says that it waits for, and that others wait for.
 #pragma once
 
+#include <algorithm>
+#include <optional>
 #include <vector>
 
 #include <foal/executor/bound_stage.hpp>
 #include <foal/schedule/edges.hpp>
+#include <foal/transport/open_end.hpp>
 
 namespace foal::executor {
+
+/// What an edge travels on. On none: own, by the order of a list; norm, which is no message (gradient_norm); sum and tied.
+constexpr std::optional<transport::channel_kind> channel_of(schedule::edge via) {
+  switch (via) {
+    case schedule::edge::activation:
+      return transport::channel_kind::activation;
+    case schedule::edge::gradient:
+      return transport::channel_kind::gradient;
+    case schedule::edge::rebuilt:
+      return transport::channel_kind::rebuilt;
+    default:
+      return std::nullopt;
+  }
+}
+
+/// The ends that a unit has of its channels of a kind, with what it has taken and sent.
+struct kind_ends {
+  transport::inbox& in;
+  std::uint32_t& taken;
+  transport::outbox& out;
+  std::uint32_t& sent;
+};
+inline kind_ends ends_of(bound_stage& unit, transport::channel_kind kind) {
+  message_counts& n = unit.messages;
+  switch (kind) {
+    case transport::channel_kind::gradient:
+      return {unit.gradient_in, n.gradient_in, unit.gradient_out, n.gradient_out};
+    case transport::channel_kind::rebuilt:
+      return {unit.again_in, n.again_in, unit.again_out, n.again_out};
+    default:
+      return {unit.wire_in, n.wire_in, unit.wire_out, n.wire_out};
+  }
+}
 
 /// Of one op of a program's body; null: it takes nothing over a channel, or sends nothing.
 struct channel_ends {
@@ -27,31 +63,41 @@ struct channel_ends {
 /// Of all ops of a program. The schedule's rule of dependencies is asked; there is no other.
 class op_ends {
  public:
-  explicit op_ends(schedule::program_view v) : rule_(v), size_(v.size), sends_(kinds * std::size_t(units(v.size)), own) {
+  explicit op_ends(schedule::program_view v) : rule_(v), size_(v.size), sends_(kinds * std::size_t(units(v.size))) {
     for (schedule::op const& o : v.ops)
       rule_.for_each_crossing_input(o, [&](schedule::input const& in) {
-        if (in.via != schedule::edge::norm) sends_[place(in.kind, in.stage, in.replica)] = in.via;  // that is no wire
+        if (auto const kind = channel_of(in.via))
+          sends_[place(in.kind, in.stage, in.replica)] = sent{*kind, in.stage, o.stage, in.replica};
       });
   }
+
+  /// A channel, from whom it comes and to whom it goes.
+  struct sent {
+    transport::channel_kind kind;
+    int from, to, replica;
+
+    /// Of the wire between the two.
+    transport::channel_id id() const { return {std::max(from, to), replica, kind}; }
+  };
+  /// Over what the output of an op goes; nothing: over no channel.
+  std::optional<sent> const& output(schedule::op const& o) const { return sends_[place(o.kind, o.stage, o.replica)]; }
 
   channel_ends of(bound_stage& unit, schedule::op const& o) const {
     channel_ends ends;
     rule_.for_each_crossing_input(o, [&](schedule::input const& in) {
-      message_counts& n = unit.messages;
-      if (in.via == schedule::edge::activation) ends.in = &unit.wire_in, ends.taken = &n.wire_in;
-      if (in.via == schedule::edge::gradient) ends.in = &unit.gradient_in, ends.taken = &n.gradient_in;
-      if (in.via == schedule::edge::rebuilt) ends.in = &unit.again_in, ends.taken = &n.again_in;
+      if (auto const kind = channel_of(in.via)) {
+        kind_ends const e = ends_of(unit, *kind);
+        ends.in = &e.in, ends.taken = &e.taken;
+      }
     });
-    message_counts& n = unit.messages;
-    schedule::edge const via = sends_[place(o.kind, o.stage, o.replica)];
-    if (via == schedule::edge::activation) ends.out = &unit.wire_out, ends.sent = &n.wire_out;
-    if (via == schedule::edge::gradient) ends.out = &unit.gradient_out, ends.sent = &n.gradient_out;
-    if (via == schedule::edge::rebuilt) ends.out = &unit.again_out, ends.sent = &n.again_out;
+    if (auto const& s = output(o)) {
+      kind_ends const e = ends_of(unit, s->kind);
+      ends.out = &e.out, ends.sent = &e.sent;
+    }
     return ends;
   }
 
  private:
-  static constexpr schedule::edge own = schedule::edge::own;
   static constexpr std::size_t kinds = 8;
 
   std::size_t place(schedule::op_kind kind, int stage, int replica) const {
@@ -61,7 +107,7 @@ class op_ends {
 
   schedule::dependencies rule_;
   schedule::extent size_;
-  std::vector<schedule::edge> sends_;  // by unit and kind: over what its output goes
+  std::vector<std::optional<sent>> sends_;  // by unit and kind
 };
 
 }  // namespace foal::executor

@@ -111,10 +111,11 @@ void for_each_slot(placed_array const& a, done_ops const& done, F f) {
 /// Refuses a cut that is another run's. Changes nothing.
 inline void check_cut(run_cut const& from, std::size_t stages, std::vector<placed_array> const& arrays,
                       report::fingerprint const& here) {
-  require(from.units.size() == stages && from.arrays.size() == arrays.size(), "cannot go on from a cut of ",
-          from.units.size(), " stages and ", from.arrays.size(), " arrays, because this run has ", stages, " and ",
-          arrays.size(), "; make it with the same model, schedule and policies");
+  require(from.units.size() == stages, "cannot go on from a cut of ", from.units.size(), " stages, because this run has ",
+          stages, "; make it with the same model");
   report::require_same(here, from.of, "go on from this cut");
+  require(from.arrays.size() == arrays.size(), "cannot go on from a cut of ", from.arrays.size(),
+          " arrays, because this run has ", arrays.size(), "; copy the cut whole");
   for (std::size_t i = 0; i < arrays.size(); ++i) {
     array const& a = arrays[i].what;
     saved_array const& saved = from.arrays[i];

@@ -36,16 +36,16 @@ struct open_channel {
 };
 
 /// What a run asks of its executor besides advance(): to be called now and then, on the thread that called drive(), and once
-/// more when all workers are done. It does not throw. Evaluations and progress are done there, so a worker may be blocked
-/// until it has been called.
+/// more when all workers are done. It does not throw, except where `open` is not empty: then what it throws has to end the
+/// other processes as well. Evaluations and progress are done there, so a worker may be blocked until it has been called.
 class service {
  public:
   /// f is kept by reference.
   template <class F>
-  service(F& f, bool pin, disturbance const& disturb, std::vector<open_channel> const& open)
+  service(F& f, bool pin, disturbance const& between, std::vector<open_channel> const& channels)
       : pins(pin),
-        open(open),
-        disturb(disturb),
+        open(channels),
+        disturb(between),
         self_(const_cast<void*>(static_cast<void const*>(&f))),
         call_([](void* self) { (*static_cast<F*>(self))(); }) {}
   void operator()() const { call_(self_); }
@@ -53,7 +53,7 @@ class service {
   bool pins;  ///< worker i is wanted on CPU i
   /// To other processes: the executor brings their messages. Empty where this process hosts all ranks.
   std::vector<open_channel> const& open;
-  disturbance const& disturb;  ///< to be called after an op of a worker
+  disturbance const& disturb;  ///< to be called after an op of a worker; `threads` alone does so, and pins
 
  private:
   void* self_;

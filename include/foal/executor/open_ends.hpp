@@ -5,9 +5,9 @@
 #include <map>
 #include <vector>
 
+#include <foal/executor/channel_ends.hpp>
 #include <foal/executor/drive.hpp>
 #include <foal/executor/memory.hpp>
-#include <foal/schedule/edges.hpp>
 #include <foal/transport/open_end.hpp>
 
 namespace foal::executor {
@@ -15,40 +15,31 @@ namespace foal::executor {
 /// In the order of their ids, which is the same in the other process. Needs memory in the phase (enter_phase), with channels
 /// that hold nothing.
 inline std::vector<transport::open_end> open_ends(run_memory& memory, schedule::program_view v, long long minibatches) {
-  using transport::channel_kind;
-  std::map<transport::channel_id, std::vector<int>> messages;  // in the order of the senders' lists
-  schedule::dependencies const rule(v);
-  std::map<std::pair<int, int>, schedule::edge> sends;  // by kind and stage
-  auto const one = [](schedule::op_kind k) {
-    return static_cast<int>(k == schedule::op_kind::BW ? schedule::op_kind::B : k);
+  struct path {
+    int from = 0, to = 0;
+    std::vector<int> body;  // in the order of the sender's list
   };
-  for (schedule::op const& o : v.ops)
-    rule.for_each_crossing_input(o, [&](schedule::input const& in) { sends[{one(in.kind), in.stage}] = in.via; });
+  std::map<transport::channel_id, path> messages;
+  op_ends const rule(v);
   for (int r = 0; r < v.size.ranks; ++r)
-    for (schedule::op const& o : v.rank(r)) {
-      auto const found = sends.find({one(o.kind), o.stage});
-      if (found == sends.end()) continue;
-      if (found->second == schedule::edge::activation)
-        messages[{o.stage + 1, 0, channel_kind::activation}].push_back(o.microbatch);
-      if (found->second == schedule::edge::rebuilt)
-        messages[{o.stage + 1, 0, channel_kind::rebuilt}].push_back(o.microbatch);
-      if (found->second == schedule::edge::gradient) messages[{o.stage, 0, channel_kind::gradient}].push_back(o.microbatch);
-    }
+    for (schedule::op const& o : v.rank(r))
+      if (auto const& sent = rule.output(o)) {
+        path& p = messages[sent->id()];
+        p.from = sent->from;
+        p.to = sent->to;
+        p.body.push_back(o.microbatch);
+      }
   std::vector<transport::open_end> ends;
-  for (auto const& [id, body] : messages) {
-    bound_stage &below = memory.stages()[static_cast<std::size_t>(id.wire) - 1],
-                &above = memory.stages()[static_cast<std::size_t>(id.wire)];
-    bool const here_below = below.worker >= 0, here_above = above.worker >= 0;
-    if (here_below == here_above) continue;
-    bool const up = id.kind != channel_kind::gradient;
-    transport::outbox& out = id.kind == channel_kind::activation ? below.wire_out
-                             : up                                ? below.again_out
-                                                                 : above.gradient_out;
-    transport::inbox& in = id.kind == channel_kind::activation ? above.wire_in : up ? above.again_in : below.gradient_in;
-    transport::open_end end{
-        id,  up ? here_below : here_above, in,
-        out, memory.entries(id),           {body, v.size.microbatches, minibatches * v.size.microbatches}};
-    ends.push_back(std::move(end));
+  for (auto const& [id, p] : messages) {
+    bound_stage &from = memory.stages()[static_cast<std::size_t>(p.from)],
+                &to = memory.stages()[static_cast<std::size_t>(p.to)];
+    if ((from.worker >= 0) == (to.worker >= 0)) continue;
+    ends.push_back({.id = id,
+                    .sends = from.worker >= 0,
+                    .out = ends_of(to, id.kind).in,
+                    .in = ends_of(from, id.kind).out,
+                    .entries = memory.entries(id),
+                    .order = {p.body, v.size.microbatches, minibatches * v.size.microbatches}});
   }
   return ends;
 }

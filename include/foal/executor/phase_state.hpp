@@ -30,6 +30,8 @@ struct phase_state : op_order {
   /// The units as they begin the phase, or go on with it.
   void serve(std::vector<bound_stage>& units, bool global_norm) {
     stages = &units;
+    for (bound_stage const& b : units)
+      if (b.worker >= 0) last_hosted = b.number;
     if (global_norm) norm.begin(units);
   }
 
@@ -37,6 +39,7 @@ struct phase_state : op_order {
   stage_ops const* ops = nullptr;
   std::vector<bound_stage>* stages = nullptr;
   std::vector<transport::bell>* bells = nullptr;
+  int last_hosted = -1;            ///< stage whose F counts for progress: the last one but where other processes have it
   int microbatches = 1;            ///< N
   long long minibatches = 0;       ///< of this phase
   long long periods = 0;           ///< minibatches + what drains
@@ -64,7 +67,7 @@ struct phase_state : op_order {
   std::atomic<long long> stop_at{std::numeric_limits<long long>::max()};
   /// Minibatches that have been begun, or whose first op asks whether it may.
   alignas(alignment) std::atomic<long long> begun{0};
-  alignas(alignment) std::atomic<long long> microbatches_done{0};  ///< at the last stage, for progress
+  alignas(alignment) std::atomic<long long> microbatches_done{0};  ///< at last_hosted
 
   void stop(long long at) { reduce(stop_at, at); }
 

@@ -278,14 +278,14 @@ class worker {
       fail(key);
       return;
     }
-    if (b.number + 1 == static_cast<int>(shared_.stages->size())) {
-      if (shared_.losses != nullptr) shared_.losses->add(p.global, loss);
+    bool const last = b.number + 1 == static_cast<int>(shared_.stages->size());
+    if (last && shared_.losses != nullptr) shared_.losses->add(p.global, loss);
+    if (b.number == shared_.last_hosted)
       shared_.microbatches_done.store(static_cast<long long>(p.microbatch) + 1, std::memory_order_relaxed);
-      if (!std::isfinite(loss.sum)) {
-        failure_ = divergence{b.updates, b.number, "loss"};
-        fail(key);
-        return;
-      }
+    if (last && !std::isfinite(loss.sum)) {
+      failure_ = divergence{b.updates, b.number, "loss"};
+      fail(key);
+      return;
     }
     e.ends.pass();
     if (!b.begins_segment()) pass_wire(b, p.microbatch);

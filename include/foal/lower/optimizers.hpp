@@ -84,12 +84,13 @@ struct elementwise_thunks : update_bound<S, Optimizer, Delay> {
     fused_update<S, optimize_type, typename delays::gradient_type, typename delays::after_type, delays::with_gradient,
                  delays::with_after>
         f;
+    // Counted here: nvcc lets a function of the device call no constexpr one of the host.
+    using delayed_states = std::make_index_sequence<static_cast<std::size_t>(Compensate ? delayed : 0)>;
+    using seen_states = std::make_index_sequence<static_cast<std::size_t>(Compensate ? delay::sees<Delay>() : 0)>;
 
     template <class... States>
     FOAL_HOST_DEVICE void operator()(S& w, S& g, States&... states) const {
-      f.run(std::make_index_sequence<static_cast<std::size_t>(own)>{},
-            std::make_index_sequence<static_cast<std::size_t>(Compensate ? delayed : 0)>{},
-            std::make_index_sequence<static_cast<std::size_t>(Compensate ? delay::sees<Delay>() : 0)>{}, w, g, states...);
+      f.run(std::make_index_sequence<static_cast<std::size_t>(own)>{}, delayed_states{}, seen_states{}, w, g, states...);
     }
   };
 

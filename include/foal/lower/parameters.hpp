@@ -7,7 +7,11 @@
 #include <foal/model/description.hpp>
 #include <foal/table/stage_table.hpp>
 
-namespace foal::lower::detail {
+namespace foal::lower {
+
+using namespace table;
+
+namespace detail {
 
 /// Where a layer's parameters are.
 struct layer_parameters {
@@ -64,4 +68,6 @@ inline void place_parameters(stage_table& t, int number) {
   }
 }
 
-}  // namespace foal::lower::detail
+}  // namespace detail
+
+}  // namespace foal::lower

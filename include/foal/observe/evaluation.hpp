@@ -186,7 +186,8 @@ class evaluator {
   }
 
   void forward(table::stage_table const& t, std::size_t s, int n, std::vector<void*> const& tensor) {
-    table::layer_call c;
+    table::layer_call one;
+    table::layer_call& c = one;
     auto const call_of = [&](table::layer_row const& l, int) -> table::layer_call& {
       c = {};
       c.device = device_.get();

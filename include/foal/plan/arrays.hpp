@@ -145,11 +145,13 @@ inline void add_rings(std::vector<array>& to, run_plan const& plan, table::run_t
     table::wire_entry const* const above = last ? nullptr : &t.stages[s + 1].wire_in[e];
     if (above != nullptr && !above->gradient) continue;
     until const needed = last ? loss->last : above->gradient_last;
+    slot_end filled{op::forward, unit};  // nvcc 13 breaks down at a choice of two of them within braces
+    if (!last) filled = {op::backward, unit + 1};
     to.push_back({{unit, array_purpose::gradient, static_cast<int>(e)},
                   p.gradients[e],
                   last ? plan.tensor_bytes(*loss) : plan.wire_bytes(*above),
                   p.gradient_slots[e],
-                  last ? slot_end{op::forward, unit} : slot_end{op::backward, unit + 1},
+                  filled,
                   {needed == until::W ? op::end : op::backward, unit},
                   last ? stored_as(t, *loss) : stored_as(t, *above)});
   }

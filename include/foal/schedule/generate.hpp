@@ -48,10 +48,18 @@ constexpr int ranks_for(int stages) {
     return stages;
 }
 
+namespace detail {
+
+template <class G>
+concept says_proved_later = requires { requires G::proved_at_construction; };
+template <class G>
+concept base_says_proved_later = requires(G const& g) { requires says_proved_later<std::remove_cvref_t<decltype(g.base)>>; };
+
+}  // namespace detail
+
 /// The compiler leaves the proof to the construction of what uses the schedule.
 template <class G>
-concept proved_later = requires { requires G::proved_at_construction; } ||
-                       requires(G const& g) { requires std::remove_cvref_t<decltype(g.base)>::proved_at_construction; };
+concept proved_later = detail::says_proved_later<G> || detail::base_says_proved_later<G>;
 
 /// Gives the ops of a synchronous program the earliest slots there are: one op a slot and rank, U in the slot of the op
 /// before it, in the next lane. A program that has slots, is asynchronous, or cannot run is left as it is: prove() says why.

@@ -236,7 +236,7 @@ class engine : public run_weights {
           teller.sums();
           teller.progress(before + shared.microbatches_done.load(std::memory_order_relaxed), ops);
         } catch (...) {
-          calls = false;
+          if (calls = false; !memory_.whole()) throw;  // ends the other processes
           if (beside_ == nullptr) beside_ = std::current_exception();
           shared.cut_now();
         }

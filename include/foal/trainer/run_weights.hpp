@@ -65,6 +65,10 @@ class run_weights {
     require(memory_.whole() || !(v_.evaluation || v_.diagnostics.every != 0),
             "cannot evaluate or take diagnostics in this process, because other processes host some of the stages; give "
             ".evaluation = false, and leave .diagnostics out");
+    for (table::phase_table const& phase : t_.phases)
+      require(memory_.whole() || !schedule::program(phase.program).view().global_norm,
+              "cannot clip by the norm of all stages in several processes, because no process has the gradients of all and "
+              "parts of the norm are not sent between them; use clip::per_stage, or train in one process");
     if (v_.evaluation) evaluator_ = std::make_unique<evaluator>(t_, v_);
     initialise();
   }

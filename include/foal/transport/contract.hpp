@@ -11,7 +11,8 @@
 //   release(m)  of what is kept longer, microbatches before m are through
 // Whoever drives workers:
 //   progress()  brings on what can be brought without waiting; true: something was. Not for transport::local
-//   stop()      the run ends here: nobody waits for a message any more. In one process workers see it by themselves
+//   done()      all messages of the phase are through
+// Nothing of a transport ends a run: in one process workers see it by themselves, between processes the executor ends all.
 //
 // A message carries no number: who sends and who takes have the same order, which is the program's. Nothing of it allocates
 // or locks after the first message.
@@ -37,11 +38,11 @@ concept receives = requires(T in, std::uint32_t n) {
   in.release(n);
 };
 
-/// A transport between processes: what its ends have in common is kept going by these.
+/// A channel of a transport between processes: what lies in its outbox comes to its inbox by these.
 template <class T>
-concept moves = requires(T link) {
-  { link.progress() } -> std::same_as<bool>;
-  link.stop();
+concept moves = requires(T end) {
+  { end.progress() } -> std::same_as<bool>;
+  { end.done() } -> std::same_as<bool>;
 };
 
 }  // namespace foal::transport

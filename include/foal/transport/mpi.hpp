@@ -99,6 +99,6 @@ class mpi_channel {
   bool active_ = false, here_ = false;  ///< a message is on its way; one is here, and there was no room for it
   std::uint32_t count_ = 0;
 };
-static_assert(sends<outbox> && receives<inbox>);
+static_assert(sends<outbox> && receives<inbox> && moves<mpi_channel>);
 
 }  // namespace foal::transport

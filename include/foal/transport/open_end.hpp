@@ -36,9 +36,10 @@ class message_order {
   /// body: those of one period, relative to it. total: microbatches of the phase.
   message_order(std::vector<int> body, int microbatches, long long total)
       : body_(std::move(body)), microbatches_(microbatches), total_(total) {
+    for (int const m : body_) last_period_ = std::max(last_period_, (total_ - 1 - m) / microbatches_);
     skip();
   }
-  bool done() const { return period_ > last_period() || body_.empty(); }
+  bool done() const { return period_ > last_period_ || body_.empty(); }
   std::uint32_t microbatch() const { return static_cast<std::uint32_t>(now()); }
   void next() {
     ++at_;
@@ -47,11 +48,6 @@ class message_order {
 
  private:
   long long now() const { return period_ * microbatches_ + body_[at_]; }
-  long long last_period() const {
-    long long last = 0;
-    for (int const m : body_) last = std::max(last, (total_ - 1 - m) / microbatches_);
-    return last;
-  }
   void skip() {
     for (; !done(); at_ = 0, ++period_)
       for (; at_ < body_.size(); ++at_)
@@ -60,7 +56,7 @@ class message_order {
 
   std::vector<int> body_;
   int microbatches_;
-  long long total_, period_ = 0;
+  long long total_, last_period_ = 0, period_ = 0;
   std::size_t at_ = 0;
 };
 

@@ -9,6 +9,8 @@
 #include <foal/schedule/rules/pipemare.hpp>
 #include <foal/schedule/rules/sequential.hpp>
 
+#include "tests/support/schedules.hpp"
+
 using namespace foal::schedule;
 
 namespace {
@@ -22,29 +24,6 @@ template <class G>
 constexpr verdict bounded(G const& g, extent e, int room) {
   return run_bounded(generate(g, e).view(), room);
 }
-
-// kFkB with k = 2.
-struct two_f_two_b {
-  static constexpr char const* name = "two_f_two_b";
-  static constexpr bool asynchronous = false;
-
-  template <class Sink>
-  constexpr void emit(extent e, Sink& sink) const {
-    int const groups = e.microbatches / 2;
-    for (int s = 0; s < e.stages; ++s) {
-      int const fill = e.stages - 1 - s < groups ? e.stages - 1 - s : groups;
-      auto const pair = [&](op_kind kind, int group) {
-        for (int m = 2 * group; m < 2 * group + 2; ++m) sink(s, op{.kind = kind, .stage = s, .microbatch = m});
-      };
-      for (int g = 0; g < fill; ++g) pair(op_kind::F, g);
-      for (int g = 0; g < groups; ++g) {
-        if (g + fill < groups) pair(op_kind::F, g + fill);
-        pair(op_kind::BW, g);
-      }
-      sink(s, op{.kind = op_kind::U, .stage = s, .microbatch = e.microbatches - 1});
-    }
-  }
-};
 
 // Three stages on two ranks, 0 and 2 on rank 0: rank 1 sends rank 0 activations and gradients. `crossed`: it sends a
 // gradient before the activation that rank 0 wants first, so one FIFO for both can never be in order.
@@ -77,7 +56,8 @@ static_assert(bounded(one_f_one_b{}, {4, 4, 8}, 1));
 
 static_assert(capacity(gpipe{}, {4, 4, 8}) == 0 && capacity(sequential{}, {4, 4, 8}) == 0);
 static_assert(capacity(one_f_one_b{}, {4, 4, 8}) == 1 && capacity(one_f_one_b{}, {4, 4, 8}, merge::pair_direction) == 1);
-static_assert(capacity(two_f_two_b{}, {4, 4, 8}) == 2 && capacity(two_f_two_b{}, {4, 4, 8}, merge::pair_direction) == 2);
+static_assert(capacity(foal::test::two_f_two_b{}, {4, 4, 8}) == 2 &&
+              capacity(foal::test::two_f_two_b{}, {4, 4, 8}, merge::pair_direction) == 2);
 static_assert(capacity(async_1f1b{}, {4, 4, 2}) == 1 && capacity(pipemare{}, {4, 4, 2}) == 1);
 static_assert(capacity(pipemare{}, {1, 1, 2}) == 0);
 

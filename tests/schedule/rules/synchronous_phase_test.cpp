@@ -44,6 +44,18 @@ TEST_CASE("the phase is one_f_one_b where stages are placed in order", "[schedul
   }
 }
 
+TEST_CASE("a placement that puts stages in order is left in its program", "[schedule]") {
+  for (placement const placed : {loop, vee})
+    for (int ranks : {1, 4}) {
+      INFO(placed.name << " on " << ranks << " ranks");
+      extent const e{.stages = 4, .ranks = ranks, .microbatches = 3, .placed = placed};
+      program p = generate(folded<pipemare>{.placed = placed}, e), phase = synchronous_phase(p.view());
+      CHECK(text(prove(phase.view())) == text(verdict{}));
+      CHECK(phase.view().size == p.view().size);
+      CHECK(ranks_of(phase.view()) == ranks_of(p.view()));
+    }
+}
+
 TEST_CASE("every stage stays on its rank, whatever the placement", "[schedule]") {
   program swapped = renamed({4, 4, 3}, {0, 2, 1, 3});
   REQUIRE(text(prove(swapped.view())) == text(verdict{}));

@@ -63,6 +63,14 @@ inline void check_adam(std::string_view policy, double beta1, double beta2, doub
   check_weight_decay(policy, weight_decay);
 }
 
+template <class P, class F>
+constexpr void numbers_of_adam(P const& p, F& f) {
+  f("beta1", p.beta1);
+  f("beta2", p.beta2);
+  f("eps", p.eps);
+  f("weight_decay", p.weight_decay);
+}
+
 }  // namespace detail
 
 struct adam {
@@ -74,10 +82,7 @@ struct adam {
 
   template <class F>
   constexpr void numbers(F&& f) const {
-    f("beta1", beta1);
-    f("beta2", beta2);
-    f("eps", eps);
-    f("weight_decay", weight_decay);
+    detail::numbers_of_adam(*this, f);
   }
   template <class S>
   detail::adam_step<S> prepare(double rate, long long t) const {
@@ -99,10 +104,7 @@ struct adamw {
 
   template <class F>
   constexpr void numbers(F&& f) const {
-    f("beta1", beta1);
-    f("beta2", beta2);
-    f("eps", eps);
-    f("weight_decay", weight_decay);
+    detail::numbers_of_adam(*this, f);
   }
   template <class S>
   detail::adam_step<S> prepare(double rate, long long t) const {

@@ -47,12 +47,12 @@ constexpr clocked clock(program_view v, dependencies const& rule) {
   if (v.size.replicas > 1 && done_g.empty()) done_g.assign(static_cast<std::size_t>(rule.closing_cells()), -1);
   int* const tables[] = {done_f.data(), done_b.data(), done_w.data(), done_b.data(), done_r.data(), nullptr, done_g.data()};
   auto const all = static_cast<std::size_t>(ranks);
-  int_table next(all, 0), free_at(all, 0), string(all, -1), todo(all, 0);
+  int_table next(all, 0), free_at(all, 0), waiters(all, -1), awake(all, 0);
   int* const slots = c.slot.data();
   int* const position = next.data();
   int* const free_slot = free_at.data();
-  int* const behind = string.data();
-  int* const work = todo.data();
+  int* const behind = waiters.data();
+  int* const work = awake.data();
   int const* const begin = v.begin.data();
   bool const together = v.global_norm || v.size.replicas > 1;  // U's wait for other units
   int waiting = ranks;

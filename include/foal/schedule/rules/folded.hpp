@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -15,6 +16,7 @@ namespace foal::schedule {
 /// `rank_of`: of each stage, 0 to size.ranks - 1. Needs a program that prove() accepts, of one replica; throws its sentence
 /// otherwise.
 constexpr program fold(program unfolded, extent size, std::vector<int> const& rank_of) {
+  time(unfolded);  // lists alone are merged by slots as well
   program_view const v = unfolded.view();
   if (verdict const bad = prove(v); !bad) throw error(text(bad));
   std::vector<std::pair<op, int>> all;
@@ -53,6 +55,18 @@ struct folded {
 
   Base base{};
   placement placed = loop;
+
+  template <class F>
+  constexpr void numbers(F&& f) const {
+    f("base", base);
+    f("placed", std::string_view(placed.name));
+  }
+
+  constexpr void merge(int& microbatch_size, int& microbatches)
+    requires requires(Base b, int n) { b.merge(n, n); }
+  {
+    base.merge(microbatch_size, microbatches);
+  }
 
   constexpr program build(extent e) const {
     if (e.replicas != 1)

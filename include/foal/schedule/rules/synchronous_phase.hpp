@@ -22,7 +22,7 @@ constexpr program synchronous_phase(program_view v) {
     throw error(sentence("cannot put a synchronous phase before a program of ", v.size.replicas, " replicas and ",
                          v.size.segments, " segments, because it is one_f_one_b on one of each; leave it out"));
   std::vector<int> const ranks = ranks_of(v);
-  bool in_order = true;
+  bool in_order = v.size.placed == contiguous;
   for (int s = 0; s < v.size.stages; ++s)
     in_order = in_order && ranks[static_cast<std::size_t>(s)] == contiguous_rank(v.size, s);
   program phase = in_order
