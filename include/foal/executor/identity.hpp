@@ -55,19 +55,26 @@ inline std::string digest_of(schedule::version_reads const& reads) {
   return d.text();
 }
 
+/// The first items of every run's identity. values: anything with microbatches, microbatch_size and seed.
+template <class Values>
+report::fingerprint model_and_sizes(table::run_tables const& t, Values const& values) {
+  return {.items = {{"model", t.model_name},
+                    {"model's layers", digest_of(t.stages)},
+                    {"stages", report::shortest(t.stages.size())},
+                    {"ranks", report::shortest(t.ranks)},
+                    {"microbatches", report::shortest(values.microbatches)},
+                    {"microbatch_size", report::shortest(values.microbatch_size)},
+                    {"seed", report::shortest(values.seed)}}};
+}
+
 /// Of no more than tables know: not the numbers of policies, which are functions here. Not in it: the number of workers, and
 /// what is looked at beside the training.
 inline report::fingerprint identity_of(table::run_tables const& t, table::run_values const& v) {
-  report::fingerprint f;
-  f.items = {{"model", t.model_name},
-             {"model's layers", digest_of(t.stages)},
-             {"microbatches", report::shortest(v.microbatches)},
-             {"microbatch_size", report::shortest(v.microbatch_size)},
-             {"seed", report::shortest(v.seed)},
-             {"optimizer", std::string(t.policies.optimizer_name)},
-             {"delay", std::string(t.policies.delay_name)},
-             {"clipping over", report::shortest(static_cast<int>(t.clip.over))},
-             {"weight gradients", t.thick ? "once a minibatch" : "of each microbatch"}};
+  report::fingerprint f = model_and_sizes(t, v);
+  f.items.emplace_back("optimizer", t.policies.optimizer_name);
+  f.items.emplace_back("delay", t.policies.delay_name);
+  f.items.emplace_back("clipping over", report::shortest(static_cast<int>(t.clip.over)));
+  f.items.emplace_back("weight gradients", t.thick ? "once a minibatch" : "of each microbatch");
   for (table::phase_table const& phase : t.phases) {
     f.items.emplace_back("program of " + phase.name, digest_of(phase.program));
     f.items.emplace_back("versions in " + phase.name, digest_of(phase.reads));

@@ -34,14 +34,7 @@ void add_roles(report::fingerprint& to, Config const& values, type_list<Roles...
 /// Not in it: executor and workers, evaluations, hook, and what is measured beside the training.
 template <class Types, class Config>
 report::fingerprint fingerprint_of_trainer(table::run_tables const& tables, Config const& values) {
-  report::fingerprint f;
-  f.items = {{"model", tables.model_name},
-             {"model's layers", executor::digest_of(tables.stages)},
-             {"stages", report::shortest(tables.stages.size())},
-             {"ranks", report::shortest(tables.ranks)},
-             {"microbatches", report::shortest(values.microbatches)},
-             {"microbatch_size", report::shortest(values.microbatch_size)},
-             {"seed", report::shortest(values.seed)}};
+  report::fingerprint f = executor::model_and_sizes(tables, values);
   add_items(f, "schedule", values.schedule);
   f.unknown.clear();  // all that a schedule does is in its programs
   for (table::phase_table const& phase : tables.phases)
