@@ -2,7 +2,6 @@
 #pragma once
 
 #include <string>
-#include <type_traits>
 
 #include <foal/core/type_name.hpp>
 #include <foal/executor/identity.hpp>
@@ -23,12 +22,14 @@ void add_items(report::fingerprint& to, std::string const& role, P const& p) {
   for (std::string const& s : d.silent) to.unknown.push_back(role + (s.empty() ? "" : ".") + s);
 }
 
+template <class Types, class Role, class Config>
+void add_role(report::fingerprint& to, Config const& values) {
+  if constexpr (role_row<Role>::makes_bits) add_items(to, role_row<Role>::name, value_of<Types, Role>(values));
+}
+
 template <class Types, class Config, class... Roles>
 void add_roles(report::fingerprint& to, Config const& values, type_list<Roles...>) {
-  auto const add = [&]<class Role>(std::type_identity<Role>) {
-    if constexpr (role_row<Role>::makes_bits) add_items(to, role_row<Role>::name, value_of<Types, Role>(values));
-  };
-  (add(std::type_identity<Roles>{}), ...);
+  (add_role<Types, Roles>(to, values), ...);
 }
 
 /// Not in it: executor and workers, evaluations, hook, and what is measured beside the training.
