@@ -376,7 +376,9 @@ TEST_CASE("a loss that is not finite stops the run, at the same op for any numbe
     CHECK(result.diverged->update == 20);
     CHECK(result.diverged->text().find("after update 20") != std::string::npos);
     CHECK(t.updates() == t.engine().stages()[0].updates);  // the first stage is the last to update
-    CHECK((t.updates() >= 15 && t.updates() < 20));
+    // Update 20 is of minibatch 19, whose gradients the last stage sent before: a quick first stage still makes it.
+    CHECK(t.updates() >= 15);
+    CHECK(t.updates() <= 20);
     CHECK_THROWS_WITH(t.run(data, {.minibatches = 1}), Catch::Contains("make a new trainer"));
   }
 }

@@ -1,4 +1,5 @@
 // expected-error: cannot use this policy as an optimizer, because it lacks a member
+// expected-lines: 36
 // An optimizer that does not make the functor of an update.
 #include "net.hpp"
 

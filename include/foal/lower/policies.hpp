@@ -1,6 +1,7 @@
 // The delay policy of a trainer as functions of weights and gradients, and its clipping.
 #pragma once
 
+#include <foal/core/type_name.hpp>
 #include <foal/lower/optimizers.hpp>
 
 namespace foal::lower {
@@ -85,6 +86,8 @@ constexpr policy_functions policies_of() {
     if constexpr (delay::corrects_backward<Delay, S>) f.backward_weight = &t::backward_weight;
     if constexpr (delay::changes_microbatches<Delay, S>) f.microbatch_gradient = &t::microbatch_gradient;
   }
+  f.optimizer_name = type_name<Optimizer>();
+  f.delay_name = type_name<Delay>();
   f.optimizer_states = Optimizer::states;
   f.delay_states = Delay::states;
   f.delay_sees = delay::sees<Delay>();

@@ -117,6 +117,9 @@ struct line_chart {
     });
   }
 
+  /// How many ticks have room; one in a picture whose size is refused later, which may be no number.
+  static int ticks_in(double pixels, double each) { return pixels > 0 ? static_cast<int>(std::min(pixels / each, 1e3)) : 1; }
+
   frame fit() const {
     frame f;
     double constexpr infinite = std::numeric_limits<double>::infinity();
@@ -152,12 +155,12 @@ struct line_chart {
     f.top = below_legend + 8;
     f.bottom = height - 46;
     f.y_ticks = logarithmic ? logarithmic_ticks(std::pow(10, f.y_min), std::pow(10, f.y_max))
-                            : linear_ticks(f.y_min, f.y_max, static_cast<int>((f.bottom - f.top) / 48));
+                            : linear_ticks(f.y_min, f.y_max, ticks_in(f.bottom - f.top, 48));
     double widest = 0;
     for (auto const& label : f.y_ticks.label) widest = std::max(widest, text_width(label));
     f.left = 14 + (y_label.empty() ? 0 : 18) + widest + 8;
     f.right = width - 18;
-    f.x_ticks = linear_ticks(f.x_min, f.x_max, static_cast<int>((f.right - f.left) / 70), whole);
+    f.x_ticks = linear_ticks(f.x_min, f.x_max, ticks_in(f.right - f.left, 70), whole);
     return f;
   }
 

@@ -59,8 +59,11 @@ concept chooses = has_states<O> && requires(O const o, parameter_view const& p) 
   { o.choose(p) } -> std::same_as<int>;
 };
 
+/// One value, so that a refusal speaks of what makes an optimizer elementwise alone.
 template <class O>
-concept optimizer = elementwise<O> || takes_parameters<O> || chooses<O>;
+inline constexpr bool takes_or_chooses = takes_parameters<O> || chooses<O>;
+template <class O>
+concept optimizer = takes_or_chooses<O> || elementwise<O>;
 
 namespace detail {
 
