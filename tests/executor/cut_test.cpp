@@ -67,8 +67,8 @@ class piece {
     executor::run_result const r = resumes ? engine_.resume(request) : engine_.run(request, warmup);
     if (r.diverged) throw error(r.diverged->text());
     for (auto const& l : r.losses) to.losses.push_back(l.sum);
-    if (tables_.replicas > 1 && !r.paused)
-      for (auto const& l : r.sums) to.last_sum = l.sum;
+    if (tables_.replicas > 1)
+      for (auto const& l : r.sums) to.last_sum = l.sum;  // of the run's last stretch, by whichever piece completes it
     for (auto const& e : r.evaluations) to.evaluations.push_back(e.loss);
     to.state = test::state_of(tables_, engine_.stages());
     return r.paused;
