@@ -128,8 +128,6 @@ struct left {
 
 left run_of(ordered const& of, int workers, executor::driver by, failures const& fail) {
   table::run_tables t = test::tables_of(of.what, of.own);
-  schedule::program program = t.phases.back().program;
-  t.rank_of = schedule::ranks_of(program.view());
   thrower<0>::stand_in(t.stages[static_cast<std::size_t>(fail.stage[0])], fail.calls[0]);
   thrower<1>::stand_in(t.stages[static_cast<std::size_t>(fail.stage[1])], fail.calls[1]);
   executor::engine engine(t, {test::bit_samples, of.what.n, workers, 5, false, 64, false}, by,

@@ -150,6 +150,12 @@ std::vector<pausing> cases() {
   all.push_back({{9, 1, false, 0, 1, 2, 3, false, false, true}, {}, 2});
   all.push_back(
       {{9, 1, false, 0, 1, 2, 0, false, true}, schedule::with_global_norm(schedule::generate(schedule::gpipe{}, nine)), 2});
+  schedule::extent const loop{.stages = 4, .ranks = 2, .microbatches = 2, .placed = schedule::loop},
+      vee{.stages = 4, .ranks = 2, .microbatches = 2, .placed = schedule::vee};
+  all.push_back({{4, 1, false, 0, 1, 2, 2}, schedule::generate(test::interleaved{}, loop), 3});
+  all.push_back({{4, 3, true, 0, 3, 2, 2},
+                 schedule::generate(schedule::folded<schedule::async_1f1b>{.placed = schedule::vee}, vee),
+                 4});
   for (int n : {3, 4})  // uneven shares and even ones
     all.push_back({{4, 0, false, 0, 3, n}, schedule::generate(test::two_way{}, test::both_ways(4, 4, n)), 3});
   all.push_back({{9, 0, false, 0, 1, 2, 3}, schedule::generate(test::two_way{}, test::both_ways(9, 3, 2)), 2});

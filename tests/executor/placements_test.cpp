@@ -6,6 +6,7 @@
 #include <foal/policy/delay/discrepancy_correction.hpp>
 #include <foal/policy/optim/momentum.hpp>
 #include <foal/policy/warmup.hpp>
+#include <foal/schedule/rules/async_1f1b.hpp>
 #include <foal/schedule/rules/folded.hpp>
 #include <foal/schedule/rules/frozen.hpp>
 #include <foal/schedule/rules/one_f_one_b.hpp>
@@ -16,6 +17,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "tests/executor/support.hpp"
 #include "tests/support/nets.hpp"
 #include "tests/support/schedules.hpp"
 
@@ -54,6 +56,58 @@ std::vector<float> on_any_workers(typename Trainer::config const& c, int ranks) 
   return one;
 }
 
+/// Four stages on a placement, with a synchronous and an asynchronous program.
+struct on_placement {
+  std::string text;
+  int ranks = 4;
+  schedule::program flushed, live;
+};
+
+template <class Base>
+schedule::program on(schedule::placement placed, schedule::extent e) {
+  e.placed = placed;
+  return schedule::generate(schedule::folded<Base>{.placed = placed}, e);
+}
+
+constexpr int n_of_matrix = 4;
+
+std::vector<on_placement> one_replica() {
+  std::vector<on_placement> all;
+  schedule::extent const four{4, 4, n_of_matrix}, two{4, 2, n_of_matrix};
+  all.push_back({"contiguous", 4, test::program_of(2, four), test::program_of(3, four)});
+  for (schedule::placement const placed : {schedule::contiguous, schedule::loop, schedule::vee})
+    all.push_back({placed.name, 2, on<schedule::one_f_one_b>(placed, two), on<schedule::async_1f1b>(placed, two)});
+  schedule::extent loop = two;
+  loop.placed = schedule::loop;
+  all[2].flushed = schedule::generate(test::interleaved{}, loop);
+  return all;
+}
+
+std::vector<on_placement> two_replicas() {
+  std::vector<on_placement> all;
+  for (int ranks : {4, 3, 2, 1}) {
+    schedule::extent const e = test::both_ways(4, ranks, n_of_matrix);
+    all.push_back(
+        {"bidirectional", ranks, schedule::generate(test::two_way{}, e), schedule::generate(test::two_way_live{}, e)});
+  }
+  return all;
+}
+
+/// Trains the program of every placement with a rule of versions, on every number of workers, and gives what all leave.
+test::traces on_all(std::vector<on_placement> const& placements, test::choice c, bool asynchronous) {
+  std::vector<test::traces> all;
+  for (on_placement const& p : placements)
+    for (int workers = 1; workers <= p.ranks; ++workers)
+      for (bool threaded : {false, true}) {
+        if (workers > 1 && !threaded) continue;  // single_thread is one worker
+        c.ranks = p.ranks;
+        all.push_back(test::train(c, workers, threaded, 5, {}, asynchronous ? p.live : p.flushed));
+        INFO(p.text << " on " << p.ranks << " ranks, " << workers << " workers, threads " << threaded << "  " << c.text());
+        CHECK(all.back() == all.front());
+      }
+  return all.front();
+}
+
 }  // namespace
 
 TEST_CASE("Synchronous schedules train to the same bits on every placement", "[executor]") {
@@ -83,4 +137,26 @@ TEST_CASE("Frozen and recomputed stages on a V, after a warm-up", "[executor]") 
   typename changed::config c{.warmup = {.minibatches = 5}};
   c.schedule = {.base = {.base = {.placed = schedule::vee}, .segment = 2}, .trainable_from = 0, .stages = {1}};
   on_any_workers<changed>(c, 2);
+}
+
+TEST_CASE("Placements, rules of versions, workers and executors: the same bits", "[executor]") {
+  // of synchronous programs: live, flush, injected; of asynchronous ones: live with T2, stash, two versions, vertical sync
+  test::choice const base{.optimizer = 3, .n = n_of_matrix}, t2{.delay = 1, .optimizer = 1, .n = n_of_matrix};
+  test::choice flush = base, injected = base, stash = base, buffered = base, synchronised = base;
+  buffered.rule = 1, synchronised.rule = 2, injected.rule = 3, flush.rule = 4;
+  stash.stash = true;
+  for (bool replicated : {false, true}) {
+    auto const placements = replicated ? two_replicas() : one_replica();
+    INFO("replicas " << 1 + replicated);
+    auto const newest = on_all(placements, base, false), late = on_all(placements, injected, false);
+    CHECK(on_all(placements, flush, false) == newest);
+    CHECK_FALSE(late == newest);
+    auto const kept = on_all(placements, stash, true), one_late = on_all(placements, buffered, true),
+               entered = on_all(placements, synchronised, true);
+    CHECK_FALSE(on_all(placements, t2, true) == kept);
+    // Every F of two_way_live reads weights that are one update old, as two versions would have it; in one direction
+    // stages have a delay each.
+    CHECK((one_late == kept) == replicated);
+    CHECK((entered == kept) == replicated);
+  }
 }

@@ -91,7 +91,7 @@ struct choice {
   int n = 2;
   int ranks = 0;  ///< 0: one per stage
   bool t3 = false, clip = false, thick = false;
-  int rule = 0;  ///< of versions: live or stash, double_buffered, vertical_sync, injected
+  int rule = 0;  ///< of versions: live or stash, double_buffered, vertical_sync, injected, flush
 
   bool asynchronous() const { return schedule >= 3; }
   std::string text() const {
@@ -228,10 +228,8 @@ inline table::run_tables tables_of(choice const& c, schedule::program own = {}) 
   if (c.clip) t.clip = together ? lower::clip_of<clip::global_norm>() : lower::clip_of<clip::per_stage>();
   t.clip_value = together ? static_cast<void const*>(&p.clipped_together) : &p.clipped;
   t.phases.clear();
-  if (of.replicas > 1) {
-    t.replicas = of.replicas;
-    t.rank_of = schedule::ranks_of(own.view());
-  }
+  t.replicas = of.replicas;
+  if (given) t.rank_of = schedule::ranks_of(own.view());
   if (c.t3)
     t.phases.push_back(
         lower::detail::make_phase("warm-up", schedule::generate(schedule::one_f_one_b{}, e), versions::flush{}, c.thick));
@@ -240,6 +238,7 @@ inline table::run_tables tables_of(choice const& c, schedule::program own = {}) 
   t.phases.push_back(c.rule == 1   ? phase(versions::double_buffered{})
                      : c.rule == 2 ? phase(versions::vertical_sync{})
                      : c.rule == 3 ? phase(injected_delays(c.net))
+                     : c.rule == 4 ? phase(versions::flush{})
                      : c.stash     ? phase(versions::stash{})
                                    : phase(versions::live{}));
   return t;

@@ -21,6 +21,11 @@ class shares {
       index_.push_back(static_cast<int>(of.size()));
       of.push_back(j);
     }
+    if (rule.closing_cells() == units(v.size)) return;
+    consumed_.assign(static_cast<std::size_t>(units(v.size) * microbatches_), 0);
+    for (int u = 0; u < units(v.size); ++u)
+      for (int const j : positions(replica_of(v.size, u))) ++consumed_[at(u, rule.closing(u, j))];
+    stages_ = v.size.stages;
   }
 
   /// The positions in a minibatch of a replica's microbatches, ascending.
@@ -33,10 +38,23 @@ class shares {
     return period * of(o.replica) + index_[static_cast<std::size_t>(position)];
   }
 
+  /// How many microbatches of its unit a U consumes: all of a minibatch, unless the unit has several U's.
+  int consumed(op const& u) const {
+    if (consumed_.empty()) return of(u.replica);
+    return consumed_[at(u.replica * stages_ + u.stage, floor_mod(u.microbatch, microbatches_))];
+  }
+  /// It is the unit's last U of a minibatch.
+  bool ends_minibatch(op const& u) const {
+    return consumed_.empty() || floor_mod(u.microbatch, microbatches_) == microbatches_ - 1;
+  }
+
  private:
-  int microbatches_ = 1;
+  std::size_t at(int unit, int position) const { return static_cast<std::size_t>(unit * microbatches_ + position); }
+
+  int microbatches_ = 1, stages_ = 1;
   std::vector<std::vector<int>> positions_;  // by replica
   std::vector<int> index_;                   // by position
+  std::vector<int> consumed_;                // by unit and position, where some unit has several U's
 };
 
 }  // namespace foal::schedule

@@ -10,8 +10,8 @@
 
 namespace foal::schedule {
 
-/// The program with no B, W, U or R for the stages below `lowest`, nor W and U for the stages in `frozen`, whose BW becomes
-/// B. Where `frozen` has the lowest stages that are left, they lose their B as well. What is left of a segment of recomputed
+/// The program with no B, W, G, U or R for the stages below `lowest`, nor W, G and U for the stages in `frozen`, whose BW
+/// becomes B. Where `frozen` has the lowest stages that are left, they lose their B as well. What is left of a segment of recomputed
 /// stages begins at the lowest stage with a backward. A synchronous program is clocked anew; an asynchronous one keeps its
 /// slots, so that what is trained keeps its delays.
 ///
@@ -47,7 +47,8 @@ constexpr program without_backward_below(program base, int lowest, std::vector<i
     for (op o : v.rank(r)) {
       gradients const want = wants[static_cast<std::size_t>(o.stage)];
       if (o.kind != op_kind::F && want == gradients::none) continue;
-      if ((o.kind == op_kind::W || o.kind == op_kind::U) && want != gradients::both) continue;
+      bool const updates = o.kind == op_kind::W || o.kind == op_kind::G || o.kind == op_kind::U;
+      if (updates && want != gradients::both) continue;
       if (o.kind == op_kind::BW && want == gradients::input) o.kind = op_kind::B;
       if (!v.asynchronous) o.slot = -1, o.lane = 0;
       out(r, o);
