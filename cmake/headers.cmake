@@ -226,6 +226,7 @@ set(foal_headers
     foal/table/hook.hpp
     foal/table/run_tables.hpp
     foal/table/run_values.hpp
+    foal/table/runnable.hpp
     foal/table/stage_table.hpp
     foal/lower/arguments.hpp
     foal/lower/checks.hpp
@@ -243,7 +244,6 @@ set(foal_headers
     foal/lower/policy_values.hpp
     foal/lower/proofs.hpp
     foal/lower/ragged.hpp
-    foal/lower/runnable.hpp
     foal/lower/stage.hpp
     foal/lower/stage_builder.hpp
     foal/lower/storage.hpp

@@ -126,6 +126,8 @@ set(foal_tests
     executor/placements
     executor/recompute
     executor/replicas
+    executor/run_losses
+    executor/several_updates
     executor/storage
     executor/thick
     executor/tied
@@ -155,7 +157,6 @@ set(foal_tests
     lower/policies
     lower/policy_numbers
     lower/ragged
-    lower/runnable
     lower/stage
     lower/storage
     lower/wire
@@ -222,12 +223,14 @@ set(foal_tests
     schedule/rules/global_norm
     schedule/rules/recompute
     schedule/rules/synchronous_phase
+    schedule/shares
     sequence_trainer
     sweep/results
     sweep/setting
     sweep/teacher
     sweep/train
     t3/epochs
+    table/runnable
     tensor/element
     tensor/plan
     tensor/shape
@@ -248,6 +251,7 @@ set(foal_tests
     trainer/epoch_log
     trainer/fingerprint
     trainer/run_request
+    trainer/user_programs
     trainer/versions
     transport/local
     utilisation/resnet50_sizes

@@ -10,7 +10,7 @@ set(foal_test_programs
     "device: device"
     "executor 2: device/timed executor plan transport"
     "layer: layer model"
-    "lower: lower"
+    "lower: lower table"
     "policy: policy"
     "report: report text"
     "schedule 2: schedule"

@@ -150,22 +150,3 @@ TEST_CASE("Tied weights refuse a schedule whose backwards mix two minibatches", 
   using separate = run<plain, late_update>;
   CHECK_NOTHROW(separate({.microbatch_size = 2, .microbatches = 1, .lr = {.rate = 0.1F}}));
 }
-
-TEST_CASE("Programs that are proved and drawn but not run are refused with a sentence", "[executor]") {
-  table::phase_table phase;
-  phase.name = "many";
-  phase.program = schedule::program({.stages = 2, .ranks = 2, .microbatches = 2, .replicas = 2}, 4, false);
-  table::run_tables tables;
-  tables.stages.resize(2);
-  tables.phases.push_back(phase);
-  CHECK_THROWS_WITH(executor::check_replicas(tables),
-                    Catch::Contains("cannot run many with 2 replicas, because the run has 1"));
-  phase.program = schedule::program({.stages = 2, .ranks = 2, .microbatches = 2, .segments = 3}, 4, false);
-  CHECK_THROWS_WITH(executor::check_program(phase), Catch::Contains("microbatches in 3 segments"));
-  phase.program = schedule::program({.stages = 2, .ranks = 1, .microbatches = 2}, 4, true);
-  for (int m = 0; m < 2; ++m) phase.program(0, op{.kind = op_kind::U, .stage = 1, .microbatch = m});
-  CHECK_THROWS_WITH(executor::check_program(phase), Catch::Contains("stage 1 has several updates in a period"));
-  phase.program = schedule::program({.stages = 2, .ranks = 1, .microbatches = 2}, 4, true);
-  phase.program(0, op{.kind = op_kind::G, .stage = 1});
-  CHECK_THROWS_WITH(executor::check_program(phase), Catch::Contains("it has G of stage 1"));
-}

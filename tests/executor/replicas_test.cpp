@@ -239,10 +239,10 @@ TEST_CASE("Weights are read from replica 0 and set in all", "[executor]") {
 TEST_CASE("What replicas cannot do is refused with a sentence", "[executor]") {
   table::run_tables t = tables_of(1, 4, 2);
   t.stages[1].loans.push_back({});
-  CHECK_THROWS_WITH(executor::check_replicas(t), Catch::Contains("cannot train 2 replicas with tied weights of stage 1"));
+  CHECK_THROWS_WITH(table::check_runnable(t), Catch::Contains("cannot train tied weights of stage 1 with 2 replicas"));
   table::run_tables other = tables_of(0, 4, 2);
   other.replicas = 2;
-  CHECK_THROWS_WITH(executor::check_replicas(other), Catch::Contains("with 1 replicas, because the run has 2"));
+  CHECK_THROWS_WITH(table::check_runnable(other), Catch::Contains("with 1 replicas, because the run has 2"));
   piece p(1, 4, 2, 1);
   executor::run_request request;
   request.minibatches = 2;

@@ -118,6 +118,7 @@ struct two_way {
   static constexpr char const* name = "two_way";
   static constexpr bool asynchronous = false;
   static constexpr schedule::placement placed = schedule::bidirectional;
+  static constexpr bool proved_at_construction = true;  ///< not for N = 1, which leaves a replica without microbatches
   static constexpr int replicas = 2;
 
   template <class Sink>
@@ -173,6 +174,7 @@ constexpr schedule::extent both_ways(int stages, int ranks, int microbatches = 4
 struct often {
   static constexpr char const* name = "often";
   static constexpr bool asynchronous = true;
+  static constexpr bool proved_at_construction = true;  ///< not for any N
   int every = 2;
 
   static constexpr int period(schedule::extent e) { return 2 * e.microbatches; }

@@ -114,6 +114,7 @@ struct unit_memory {
 struct unit_phase {
   schedule::stage_facts facts{};     ///< share: microbatches of a minibatch that run through the unit, by which it counts
   std::span<int const> positions{};  ///< of these in the minibatch; empty where that is all
+  int summed = 1;                    ///< microbatches in the gradient that the next U consumes
   version_reader versions{};
   schedule::kept_versions kept{};
   int copies = 0;            ///< of old versions that U makes

@@ -5,7 +5,7 @@
 #include <limits>
 #include <vector>
 
-#include <foal/schedule/op.hpp>
+#include <foal/schedule/shares.hpp>
 #include <foal/table/run_tables.hpp>
 
 namespace foal::executor {
@@ -28,12 +28,13 @@ inline bool copied_by_forward(table::run_tables const& t, schedule::program_view
 template <class CopiedByForward>
 copy_distance distance_of_copies(schedule::program_view view, CopiedByForward copied_by_forward) {
   int const n = view.size.microbatches;
+  schedule::shares const shares(view);
   int first = std::numeric_limits<int>::max(), last = std::numeric_limits<int>::min(), enters = first;
   for (schedule::op const& o : view.ops) {
     int const minibatch = schedule::floor_div(o.microbatch, n);
     int const slot = o.slot - view.period * minibatch;
     if (o.kind == schedule::op_kind::F && o.stage == 0) enters = std::min(enters, slot);
-    bool const copies = o.kind == schedule::op_kind::U ||
+    bool const copies = (o.kind == schedule::op_kind::U && shares.ends_minibatch(o)) ||
                         (o.kind == schedule::op_kind::F && copied_by_forward(o.stage, o.microbatch - minibatch * n));
     if (!copies) continue;
     first = std::min(first, slot);
@@ -47,6 +48,23 @@ copy_distance distance_of_copies(schedule::program_view view, CopiedByForward co
 inline std::vector<int> shares_of(table::run_tables const& t) {
   std::vector<int> all;
   for (std::size_t u = 0; u < t.units(); u += t.stages.size()) all.push_back(t.phases.back().facts.stage[u].share);
+  return all;
+}
+
+/// Losses come in the order of their microbatches, whatever the number of workers.
+inline bool losses_in_order(table::run_tables const& t) {
+  bool all = t.replicas == 1;
+  for (table::phase_table const& phase : t.phases) {
+    schedule::program program = phase.program;
+    int before = 0;
+    bool first = true;
+    for (schedule::op const& o : program.view().ops) {
+      if (o.kind != schedule::op_kind::F || o.stage + 1 != static_cast<int>(t.stages.size())) continue;
+      all = all && (first || o.microbatch == before + 1);
+      before = o.microbatch;
+      first = false;
+    }
+  }
   return all;
 }
 

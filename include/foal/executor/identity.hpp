@@ -62,6 +62,7 @@ report::fingerprint model_and_sizes(table::run_tables const& t, Values const& va
                     {"model's layers", digest_of(t.stages)},
                     {"stages", report::shortest(t.stages.size())},
                     {"ranks", report::shortest(t.ranks)},
+                    {"replicas", report::shortest(t.replicas)},
                     {"microbatches", report::shortest(values.microbatches)},
                     {"microbatch_size", report::shortest(values.microbatch_size)},
                     {"seed", report::shortest(values.seed)}}};

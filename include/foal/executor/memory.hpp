@@ -105,6 +105,7 @@ class run_memory {
       for (other_replica& r : b.others) r.in.seen = 0;
       b.weighed = b.refused = -1;
       b.facts = phase.facts.stage[s];
+      b.summed = values_.microbatches;
       auto const stage = static_cast<std::size_t>(b.number);
       b.versions = {phase.reads.stage(b.number), phase.reads.updates[stage]};
       if (tables_.replicas > 1) b.versions.offsets = own_reads_[s], b.positions = positions_[s];

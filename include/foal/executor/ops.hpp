@@ -175,7 +175,7 @@ class stage_ops : public stage_weights {
     double const bound = t_.device.magnitude_bound(b.device, n, b.g);
     if (!std::isfinite(bound)) return find_non_finite(b);
 
-    double const divide = v_.microbatches;
+    double const divide = b.summed;
     double scale = 1;
     if (t_.clip.scale != nullptr) {
       double const squares = of_model ? squares_of_model : t_.device.sum_of_squares(b.device, n, b.g);

@@ -51,9 +51,10 @@ struct phase_state : op_order {
   gradient_norm norm;  ///< of the whole model, where that clips
   bool gives = false;  ///< a gradient that is complete is for other units as well
 
-  /// Evaluations: after updates evaluate_from + evaluate_every, + 2 evaluate_every, ... of each stage (0: none).
+  /// Evaluations: when minibatch evaluate_from + evaluate_every, + 2 evaluate_every, ... has had its last U, at each stage
+  /// (0: none).
   long long evaluate_every = 0, evaluate_from = 0;
-  void (*copy_for_evaluation)(void* self, bound_stage& stage, long long update) = nullptr;
+  void (*copy_for_evaluation)(void* self, bound_stage& stage, long long minibatches) = nullptr;
   void* evaluation_self = nullptr;
   std::atomic<long long>* evaluations_done = nullptr;  ///< how many evaluations have been run since the run began
   std::atomic<long long>* copies_made = nullptr;       ///< stage copies since the run began

@@ -15,13 +15,21 @@
 
 namespace foal::executor {
 
-/// What the last stage of a replica had added when a run paused.
-struct losses_so_far {
-  long long count = 0;                  ///< microbatches
-  std::vector<loss::loss_result> open;  ///< its sums of the stretches that are not complete in all replicas
+/// The losses of a stretch that have been added, which may be fewer than it has microbatches.
+struct partial_sum {
+  loss::loss_result sum{};
+  long long count = 0;  ///< microbatches
 };
 
-/// The worker of a last stage adds, in the order of its program, while another thread may read the sums that are complete.
+/// What the last stage of a replica had added when a run paused.
+struct losses_so_far {
+  long long count = 0;            ///< microbatches
+  long long complete = 0;         ///< stretches that are complete in all replicas
+  std::vector<partial_sum> open;  ///< those behind them that have begun, in this one
+};
+
+/// The worker of a last stage adds, in the order of its program, while another thread may read the sums that are complete. A
+/// microbatch may come before some of an earlier stretch: programs say in what order they run.
 /// Replicas add at the same time, each to sums of its own, and these are added in the order of replicas. Takes as much
 /// memory as there are stretches that have begun, however many microbatches there are.
 class run_losses {
@@ -34,25 +42,21 @@ class run_losses {
       : stretch_(stretch > 0 ? stretch : std::max(microbatches, 1LL)), parts_(shares.size()) {
     int const all = std::accumulate(shares.begin(), shares.end(), 0);
     long long added = 0;
-    for (std::size_t r = 0; r < parts_.size(); ++r) {
-      part& p = parts_[r];
-      p.stretch = std::max(stretch_ * shares[r] / all, 1LL);
-      p.count = done.empty() ? 0 : done[r].count;
-      added += p.count;
-      before_ = r == 0 ? p.count / p.stretch : std::min(before_, p.count / p.stretch);
-    }
+    for (losses_so_far const& before : done) added += before.count;
+    before_ = done.empty() ? 0 : done.front().complete;
     first_ = first_microbatch + before_ * stretch_;
     first_each_ = first_microbatch + added;
     auto const count = static_cast<std::size_t>(each ? microbatches - added : 0);
     with_memory("keep the loss of every microbatch", count * sizeof(loss::loss_result), [&] { each_.resize(count); });
-    with_memory("keep the losses of a run", parts_.size() * least * sizeof(loss::loss_result), [&] {
+    with_memory("keep the losses of a run", parts_.size() * least * sizeof(partial_sum), [&] {
       for (std::size_t r = 0; r < parts_.size(); ++r) {
         part& p = parts_[r];
-        p.before = before_ * p.stretch;
-        p.count -= p.before;
+        p.stretch = std::max(stretch_ * shares[r] / all, 1LL);
         p.at(0) = {};
-        for (std::size_t i = 0; !done.empty() && i < done[r].open.size(); ++i) p.at(p.begun++) = done[r].open[i];
-        p.complete = p.count / p.stretch;
+        if (done.empty()) continue;
+        p.count = done[r].count;
+        for (partial_sum const& open : done[r].open) p.at(p.begun++) = open;
+        p.look();
       }
     });
   }
@@ -62,10 +66,11 @@ class run_losses {
     auto const own = static_cast<std::size_t>(microbatch - first_each_);  // beyond all of them where it is below 0
     if (own < each_.size()) each_[own] = loss;
     part& p = parts_[static_cast<std::size_t>(replica)];
-    add_to(p.at(i), loss);
+    partial_sum& to = p.at(i);
+    add_to(to.sum, loss);
     p.begun = std::max(p.begun, i + 1);
     ++p.count;
-    if (p.count % p.stretch == 0) p.complete.store(p.count / p.stretch, std::memory_order_release);
+    if (++to.count == p.stretch) p.look();
   }
 
   /// Stretches that were complete before a pause: they come before stretch 0.
@@ -78,8 +83,8 @@ class run_losses {
   }
   /// Of stretch i, which is complete, or has begun and nobody adds any more.
   loss::loss_result sum(long long i) const {
-    loss::loss_result sum = parts_.front().sum(static_cast<std::size_t>(i));
-    for (std::size_t r = 1; r < parts_.size(); ++r) add_to(sum, parts_[r].sum(static_cast<std::size_t>(i)));
+    loss::loss_result sum = parts_.front().partial(static_cast<std::size_t>(i)).sum;
+    for (std::size_t r = 1; r < parts_.size(); ++r) add_to(sum, parts_[r].partial(static_cast<std::size_t>(i)).sum);
     return sum;
   }
 
@@ -87,7 +92,7 @@ class run_losses {
   /// Microbatches of the run that have been added, before a pause too.
   long long count() const {
     long long all = 0;
-    for (part const& p : parts_) all += p.before + p.count;
+    for (part const& p : parts_) all += p.count;
     return all;
   }
   /// By replica: for a run that pauses.
@@ -95,8 +100,9 @@ class run_losses {
     std::vector<losses_so_far> all;
     for (part const& p : parts_) {
       losses_so_far& now = all.emplace_back();
-      now.count = p.before + p.count;
-      for (auto i = static_cast<std::size_t>(complete()); i < p.begun; ++i) now.open.push_back(p.sum(i));
+      now.count = p.count;
+      now.complete = before_ + complete();
+      for (auto i = static_cast<std::size_t>(complete()); i < p.begun; ++i) now.open.push_back(p.partial(i));
     }
     return all;
   }
@@ -122,20 +128,26 @@ class run_losses {
 
   /// What one replica has added.
   struct alignas(alignment) part {
-    long long stretch = 1;            ///< its microbatches of a stretch
-    long long before = 0, count = 0;  ///< its microbatches before stretch 0, and since
+    long long stretch = 1;  ///< its microbatches of a stretch
+    long long count = 0;    ///< its microbatches, before a pause too
     std::size_t begun = 0;
     std::atomic<long long> complete{0};
-    std::array<std::unique_ptr<loss::loss_result[]>, 32> blocks;
+    std::array<std::unique_ptr<partial_sum[]>, 32> blocks;
 
-    loss::loss_result& at(std::size_t i) {
+    partial_sum& at(std::size_t i) {
       std::size_t const b = level(i);
-      if (blocks[b] == nullptr) blocks[b] = std::make_unique<loss::loss_result[]>(least << b);
+      if (blocks[b] == nullptr) blocks[b] = std::make_unique<partial_sum[]>(least << b);
       return blocks[b][place(i)];
     }
-    loss::loss_result sum(std::size_t i) const {
+    partial_sum partial(std::size_t i) const {
       std::size_t const b = level(i);
-      return blocks[b] == nullptr ? loss::loss_result{} : blocks[b][place(i)];
+      return blocks[b] == nullptr ? partial_sum{} : blocks[b][place(i)];
+    }
+    /// How many stretches from the first one on are complete.
+    void look() {
+      long long done = complete.load(std::memory_order_relaxed);
+      while (partial(static_cast<std::size_t>(done)).count == stretch) ++done;
+      complete.store(done, std::memory_order_release);
     }
   };
 

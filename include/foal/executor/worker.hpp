@@ -33,7 +33,9 @@ class worker {
                          &(*shared.stages)[static_cast<std::size_t>(unit_of(program.size, o.stage, o.replica))],
                          {},
                          shares.own(o),
-                         shares.of(o.replica)});
+                         shares.of(o.replica),
+                         shares.consumed(o),
+                         shares.ends_minibatch(o)});
     for (entry& e : body_) e.ends = ends.of(*e.unit, e.what);
     std::stable_sort(body_.begin(), body_.end(), [](entry const& a, entry const& b) {
       return std::tuple(a.what.slot, a.rank, a.what.lane) < std::tuple(b.what.slot, b.rank, b.what.lane);
@@ -122,6 +124,8 @@ class worker {
     channel_ends ends;
     int own;  ///< its microbatch, and how many a minibatch has, as the unit counts
     int share;
+    int summed;  ///< of U: the microbatches of its gradient, and whether it is the last one of a minibatch
+    bool last;
   };
 
   bool finished() const { return stopped_ || through(); }
@@ -168,7 +172,7 @@ class worker {
     if (e.what.kind == schedule::op_kind::F)
       return !(copies_after(b, p) && copy_pending(b, minibatches_at(p))) && (b.number > 0 || may_begin(p));
     if (e.what.kind == schedule::op_kind::U)
-      return shared_.norm.complete(b.replica, b.version + 1) && !copy_pending(b, b.updates + 1);
+      return shared_.norm.complete(b.replica, b.version + 1) && !(e.last && copy_pending(b, minibatches_at(p)));
     return e.what.kind != schedule::op_kind::G || sums_arrived(b);
   }
   static bool sums_arrived(bound_stage& b) {
@@ -189,16 +193,16 @@ class worker {
     return b.copied_by_forward && p.global % shared_.microbatches == b.facts.last_forward;
   }
   long long minibatches_at(position p) const { return p.global / shared_.microbatches + 1; }
-  bool evaluated_after(long long updates) const {
-    return shared_.evaluate_every != 0 && (updates - shared_.evaluate_from) % shared_.evaluate_every == 0;
+  bool evaluated_after(long long minibatches) const {
+    return shared_.evaluate_every != 0 && (minibatches - shared_.evaluate_from) % shared_.evaluate_every == 0;
   }
-  /// A copy is due after so many updates, and that of the evaluation before is still being read.
-  bool copy_pending(bound_stage const& b, long long updates) const {
-    return evaluated_after(updates) && b.replica == 0 && shared_.evaluations_done->load() < b.evaluations_copied;
+  /// A copy is due after so many minibatches, and that of the evaluation before is still being read.
+  bool copy_pending(bound_stage const& b, long long minibatches) const {
+    return evaluated_after(minibatches) && b.replica == 0 && shared_.evaluations_done->load() < b.evaluations_copied;
   }
-  void copy_for_evaluation(bound_stage& b, long long updates) {
-    if (!evaluated_after(updates) || b.replica != 0) return;  // the other replicas have the same weights
-    shared_.copy_for_evaluation(shared_.evaluation_self, b, updates);
+  void copy_for_evaluation(bound_stage& b, long long minibatches) {
+    if (!evaluated_after(minibatches) || b.replica != 0) return;  // the other replicas have the same weights
+    shared_.copy_for_evaluation(shared_.evaluation_self, b, minibatches);
     ++b.evaluations_copied;
     shared_.copies_made->fetch_add(1);
   }
@@ -237,7 +241,9 @@ class worker {
         weights_done(b, p);
         break;
       case op_kind::U:
+        b.summed = e.summed;
         update(b, key);
+        if (!stopped_ && e.last) copy_for_evaluation(b, minibatches_at(p));
         break;
       case op_kind::G:
         shared_.ops->add_sums(b);
@@ -339,7 +345,6 @@ class worker {
     }
     if (b.beside) keep_beside(std::exchange(b.beside, nullptr));
     if (shared_.watch.after_update != nullptr && b.replica == 0) tell_update(b);
-    copy_for_evaluation(b, b.updates);
   }
 
   /// Activations and gradients of microbatch m are no longer needed.

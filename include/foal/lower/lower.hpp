@@ -16,14 +16,13 @@
 #include <foal/lower/phase.hpp>
 #include <foal/lower/policies.hpp>
 #include <foal/lower/policy_values.hpp>
-#include <foal/lower/runnable.hpp>
 #include <foal/lower/stage.hpp>
 #include <foal/lower/thunks.hpp>
 #include <foal/model/stages.hpp>
 #include <foal/schedule/generate.hpp>
 #include <foal/schedule/rules/frozen.hpp>
 #include <foal/schedule/rules/global_norm.hpp>
-#include <foal/table/run_tables.hpp>
+#include <foal/table/runnable.hpp>
 
 namespace foal::lower {
 
@@ -137,7 +136,7 @@ run_tables lower(Schedule const& schedule, schedule::extent size, Values const& 
   auto const& d = Net::description;
   schedule::program program = schedule::generate(schedule, size);
   if (schedule::verdict const bad = schedule::well_formed(program.view()); !bad) throw error(schedule::text(bad));
-  check_runnable(program.view());
+  table::check_runnable(program.view(), Schedule::name);
   require(program.size() == size, "cannot train ", size.stages, " stages on ", size.ranks, " ranks with ", size.microbatches,
           " microbatches, because the schedule ", Schedule::name, " built a program for ", program.size().stages, ", ",
           program.size().ranks, " and ", program.size().microbatches, "; build what build() is asked for");

@@ -25,7 +25,7 @@ class hook_probe : public probe {
   memory_plan const& plan() const { return memory_.plan(); }
 
   void before_update(bound_stage const& b) override {
-    t_.hook.mean(static_cast<std::size_t>(b.table->trained_elements), b.g, divide_, gradient(b));
+    t_.hook.mean(static_cast<std::size_t>(b.table->trained_elements), b.g, static_cast<double>(b.summed), gradient(b));
   }
 
   void after_update(bound_stage const& b, double rate) override {
@@ -43,16 +43,12 @@ class hook_probe : public probe {
     t_.hook.after_update(t_.hook_value, c);
   }
 
-  /// N: what the sum of a minibatch is divided by.
-  void divide_by(int microbatches) { divide_ = microbatches; }
-
  private:
   std::byte* gradient(bound_stage const& b) const { return memory_.at(gradient_[static_cast<std::size_t>(b.worker)]); }
 
   table::run_tables const& t_;
   probe_memory memory_;
   std::vector<std::size_t> gradient_;  ///< by worker
-  double divide_ = 1;
 };
 
 }  // namespace foal::executor

@@ -38,9 +38,9 @@ class shares {
     return period * of(o.replica) + index_[static_cast<std::size_t>(position)];
   }
 
-  /// How many microbatches of its unit a U consumes: all of a minibatch, unless the unit has several U's.
+  /// Of how many microbatches the gradient of a U is: of a minibatch, unless the unit has several U's.
   int consumed(op const& u) const {
-    if (consumed_.empty()) return of(u.replica);
+    if (consumed_.empty()) return microbatches_;
     return consumed_[at(u.replica * stages_ + u.stage, floor_mod(u.microbatch, microbatches_))];
   }
   /// It is the unit's last U of a minibatch.

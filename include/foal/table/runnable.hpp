@@ -19,7 +19,8 @@ inline void check_runnable(schedule::program_view v, std::string_view name) {
   std::vector<int> updates(static_cast<std::size_t>(units(v.size)), 0);
   for (schedule::op const& o : v.ops) {
     require((o.kind != op_kind::G || v.size.replicas > 1) && o.kind != op_kind::T, "cannot run ", name, ", because it has ",
-            schedule::name(o.kind), " of stage ", o.stage, ", and a run sums gradients between replicas alone; leave it out");
+            schedule::name(o.kind), " of stage ", o.stage,
+            ", and a run sums gradients between replicas alone; leave it out");
     int& of = updates[static_cast<std::size_t>(unit_of(v.size, o.stage, o.replica))];
     of += o.kind == op_kind::U ? 1 : 0;
     require(of <= 1 || v.size.replicas == 1, "cannot run ", name, " with ", v.size.replicas, " replicas, because stage ",

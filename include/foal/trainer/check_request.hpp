@@ -47,10 +47,10 @@ inline void check_hooks(run_request const& hooks) {
 }
 
 /// Of one that begins or goes on.
-inline void check_losses(run_request const& request, int replicas, bool resumes) {
-  require(replicas == 1 || !request.every_loss || (!request.pause && !resumes),
-          "cannot give every loss of a run that is paused, because the microbatches of ", replicas,
-          " replicas are not through in their order; ask for sums with .loss_every, or for no pause");
+inline void check_losses(run_request const& request, bool in_order, bool resumes) {
+  require(in_order || !request.every_loss || (!request.pause && !resumes),
+          "cannot give every loss of a run that is paused, because its microbatches do not come through in their order; ask "
+          "for sums with .loss_every, or for no pause");
 }
 
 /// Of one that begins or goes on.

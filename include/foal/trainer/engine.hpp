@@ -26,7 +26,6 @@ class engine : public run_weights {
       : run_weights(tables, values, std::move(worker_of)), driver_(by) {
     if (t_.hook.after_update != nullptr) {
       hook_ = std::make_unique<hook_probe>(t_, v_.workers, memory_.stages());
-      hook_->divide_by(v_.microbatches);
       probes_.push_back(hook_.get());
     }
     if (v_.diagnostics.every != 0) {
@@ -142,7 +141,7 @@ class engine : public run_weights {
 
   run_result train(run_state run, run_request const& request, bool resumes) {
     check_traces(request, v_);
-    check_losses(request, t_.replicas, resumes);
+    check_losses(request, losses_in_order(t_), resumes);
     require(!failed_,
             "cannot train on, because this run diverged or was ended by an exception, and its stages stand at "
             "different updates; make a new trainer");
@@ -262,7 +261,7 @@ class engine : public run_weights {
     for (bound_stage& b : memory_.stages()) {
       b.weighed = -1;
       b.asynchronous = last && phase.delayed;
-      b.phase_updates = t_.phases.size() > 1 ? run.warmup : 0;
+      b.phase_updates = t_.phases.size() > 1 ? run.warmup * t_.phases[0].reads.updates_of(b.number) : 0;
     }
     prepare_evaluations(run.evaluate_every, view);
     if (!diagnostics_) return;
@@ -378,8 +377,9 @@ class engine : public run_weights {
     failed_ = !inference;  // which leaves nothing behind
     long long least = std::numeric_limits<long long>::max();
     for (bound_stage const& b : memory_.stages())
-      if (!b.forward_only && !b.input_gradient_only) least = std::min(least, b.updates);
-    if (!inference && least != std::numeric_limits<long long>::max()) updates_ = least;
+      if (!b.forward_only && !b.input_gradient_only)
+        least = std::min(least, b.version / static_cast<long long>(b.versions.updates));
+    if (!inference && least != std::numeric_limits<long long>::max()) updates_ += least;
     if (first->exception()) std::rethrow_exception(first->exception());
     result.diverged = first->failure();
   }

@@ -94,6 +94,10 @@ inline report::facts facts_of(table::run_tables const& t, engine const& e) {
   if (std::string const note = recomputation_note(phase.facts, t.stages.size()); !note.empty()) f.notes.push_back(note);
   if (std::string const note = tied_note(t); !note.empty()) f.notes.push_back(note);
   if (t.replicas > 1) f.notes.push_back(replica_note(t));
+  if (int const most = table::most_updates(t); most > 1)
+    f.notes.push_back(sentence("a stage has up to ", most,
+                               " updates in a minibatch, each with the microbatches since the one before; learning rates "
+                               "count these, and everything else counts minibatches"));
   f.notes.push_back(report::worker_note(f.stages, f.ranks, f.workers, f.asynchronous));
   return f;
 }

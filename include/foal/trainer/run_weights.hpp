@@ -7,6 +7,7 @@
 
 #include <foal/executor/check_values.hpp>
 #include <foal/observe/evaluation.hpp>
+#include <foal/table/runnable.hpp>
 #include <foal/trainer/usage.hpp>
 
 namespace foal::executor {
@@ -68,6 +69,11 @@ class run_weights {
     require(memory_.whole() || !(v_.evaluation || v_.diagnostics.every != 0),
             "cannot evaluate or take diagnostics in this process, because other processes host some of the stages; give "
             ".evaluation = false, and leave .diagnostics out");
+    require(
+        v_.diagnostics.every == 0 || table::most_updates(t_) == 1, "cannot take diagnostics of a run with ",
+        table::most_updates(t_),
+        " updates of a stage in a minibatch, because they compare gradients of whole minibatches; leave .diagnostics out, "
+        "or use a schedule of 1 update");
     for (table::phase_table const& phase : t_.phases)
       require(memory_.whole() || !schedule::program(phase.program).view().global_norm,
               "cannot clip by the norm of all stages in several processes, because no process has the gradients of all and "
@@ -78,8 +84,7 @@ class run_weights {
   ~run_weights() = default;
 
   static table::run_tables const& checked(table::run_tables const& t) {
-    for (table::phase_table const& phase : t.phases) check_program(phase);
-    check_replicas(t);
+    table::check_runnable(t);
     return t;
   }
 

@@ -13,6 +13,8 @@
 #include <foal/schedule/rules/recompute.hpp>
 #include <foal/schedule/rules/sequential.hpp>
 
+#include "tests/support/schedules.hpp"
+
 using namespace foal::schedule;
 
 static_assert(generator<frozen<pipemare>> && std::string_view(frozen<pipemare>::name) == "pipemare_frozen");
@@ -140,4 +142,16 @@ TEST_CASE("what cannot be frozen is refused with a sentence") {
   CHECK_THROWS_WITH(without_backward_below(base(), -1), Catch::Contains("cannot train from stage -1 up"));
   CHECK_THROWS_WITH(without_backward_below(base(), 1, {1, 2}), Catch::Contains("2 of 3 stages frozen"));
   CHECK_THROWS_WITH(without_backward_below(base(), 0, {3}), Catch::Contains("cannot freeze stage 3"));
+}
+
+TEST_CASE("of replicas a frozen stage sums nothing either") {
+  program p = without_backward_below(generate(foal::test::two_way{}, foal::test::both_ways(4, 4)), 0, {2});
+  CHECK(text(prove(p.view())) == text(verdict{}));
+  int sums = 0;
+  for (op const& o : p.view().ops) {
+    if (o.kind != op_kind::G) continue;
+    CHECK(o.stage != 2);
+    ++sums;
+  }
+  CHECK(sums == 2 * 3);
 }

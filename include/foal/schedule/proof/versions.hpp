@@ -91,6 +91,7 @@ struct version_reads {
   bool one_version = false;
   bool delayed = false;  ///< some F reads a version that is not the one its minibatch will change
 
+  constexpr int updates_of(int s) const { return updates[static_cast<std::size_t>(s)]; }
   constexpr version_read const& at(int s, int j) const { return offset[static_cast<std::size_t>(s * microbatches + j)]; }
   constexpr std::span<version_read const> stage(int s) const {
     auto const n = static_cast<std::size_t>(microbatches);

@@ -1,0 +1,106 @@
+// What a trainer makes of a user's programs with replicas, and with several updates of a stage in a minibatch.
+#include <foal/layer/loss/cross_entropy.hpp>
+#include <foal/policy/optim/momentum.hpp>
+#include <foal/policy/warmup.hpp>
+#include <foal/schedule/rules/async_1f1b.hpp>
+#include <foal/trainer.hpp>
+
+#include <catch2/catch.hpp>
+
+#include "tests/support/nets.hpp"
+#include "tests/support/schedules.hpp"
+
+namespace {
+
+using namespace foal;
+using net = test::mlp<4>;
+
+template <class Schedule, class... More>
+using run = trainer<net, loss::cross_entropy, Schedule, optim::momentum, More...>;
+
+template <class Trainer>
+typename Trainer::config config_of(int microbatches, int workers) {
+  typename Trainer::config c;
+  c.microbatch_size = 2;
+  c.microbatches = microbatches;
+  c.workers = workers;
+  c.lr = {.rate = 0.1F};
+  return c;
+}
+
+/// Weights, losses, and losses of evaluations on the way and afterwards.
+template <class Trainer>
+std::vector<double> trained(typename Trainer::config const& c, long long minibatches, long long evaluate_every) {
+  Trainer t(c);
+  test::first_samples const held_out{};
+  auto const evaluation = executor::any_source<float, std::int32_t>(held_out);
+  executor::run_request request;
+  request.minibatches = minibatches;
+  request.loss_every = evaluate_every;
+  request.evaluate_every = evaluate_every;
+  request.evaluation = evaluation.functions;
+  auto const r = t.run(test::stream{.samples = 2}, request);
+  REQUIRE(r.evaluations.size() == static_cast<std::size_t>(minibatches / evaluate_every));
+  std::vector<double> all;
+  for (float const w : t.all_weights()) all.push_back(static_cast<double>(w));
+  for (auto const& s : r.sums) all.push_back(s.sum);
+  for (auto const& e : r.evaluations) all.push_back(e.loss);
+  all.push_back(t.evaluate(held_out).loss);
+  CHECK(all.back() == r.evaluations.back().loss);
+  return all;
+}
+
+}  // namespace
+
+TEST_CASE("A trainer trains and evaluates replicas on any number of workers", "[trainer]") {
+  using both = run<test::two_way>;
+  auto const one = trained<both>(config_of<both>(4, 1), 12, 3);
+  for (int workers : {2, 4}) CHECK(trained<both>(config_of<both>(4, workers), 12, 3) == one);
+  both t(config_of<both>(4, 2));
+  auto const fitted = t.fit(test::first_samples{}, {.epochs = 2, .quiet = true});
+  CHECK(fitted.updates == 6);
+  CHECK_FALSE(fitted.diverged);
+}
+
+TEST_CASE("A trainer says that it has replicas", "[trainer]") {
+  using both = run<test::two_way>;
+  using in_turn = run<schedule::async_1f1b>;
+  both const t(config_of<both>(4, 1));
+  CHECK_THAT(t.facts().text(), Catch::Contains("every stage has 2 replicas with the same weights"));
+  CHECK_THAT(report::difference(t.fingerprint(), in_turn(config_of<in_turn>(4, 1)).fingerprint()),
+             Catch::Contains("replicas is 2 here and 1 there"));
+  CHECK_THROWS_WITH(both(config_of<both>(1, 1)), Catch::Contains("cannot run two_way with 2 replicas and 1 microbatches") &&
+                                                     Catch::Contains("replica 1"));
+}
+
+TEST_CASE("The synchronous warm-up refuses replicas with a sentence", "[trainer]") {
+  using warmed = run<test::two_way_live, warmup::synchronous>;
+  auto c = config_of<warmed>(4, 1);
+  c.warmup = {.minibatches = 3};
+  CHECK_THROWS_WITH(warmed(c), Catch::Contains("cannot put a synchronous phase before a program of 2 replicas"));
+}
+
+TEST_CASE("A trainer with several updates in a minibatch counts minibatches, and evaluates after whole ones", "[trainer]") {
+  using paci = run<test::often>;
+  using plain = run<schedule::async_1f1b>;
+  auto const often = trained<paci>(config_of<paci>(4, 2), 12, 3);
+  CHECK(trained<paci>(config_of<paci>(4, 1), 12, 3) == often);
+  CHECK(trained<plain>(config_of<plain>(2, 1), 24, 6) == often);
+  paci t(config_of<paci>(4, 1));
+  CHECK_THAT(t.facts().text(), Catch::Contains("a stage has up to 2 updates in a minibatch"));
+  t.run(test::stream{.samples = 2}, {.minibatches = 3});
+  CHECK(t.updates() == 3);
+  auto c = config_of<paci>(4, 1);
+  c.diagnostics = {.every = 1};
+  CHECK_THROWS_WITH(paci(c), Catch::Contains("cannot take diagnostics of a run with 2 updates"));
+}
+
+TEST_CASE("T3 before a program with several updates has one a minibatch", "[trainer]") {
+  using paci = run<test::often, warmup::synchronous>;
+  auto const of = [](int workers) {
+    auto c = config_of<paci>(4, workers);
+    c.warmup = {.minibatches = 4};
+    return trained<paci>(c, 8, 2);
+  };
+  CHECK(of(1) == of(3));
+}
