@@ -112,6 +112,7 @@ set(foal_headers
     foal/schedule/rules/unit.hpp
     foal/schedule/rules/wrap.hpp
     foal/schedule/segments.hpp
+    foal/schedule/shares.hpp
     foal/schedule/unroll.hpp
     foal/text/alphabet.hpp
     foal/text/bleu.hpp
