@@ -183,6 +183,7 @@ set(foal_tests
     policy/optim/grouped
     policy/optim/muon
     policy/optim/optim
+    policy/state
     policy/versions
     policy/warmup
     predictor
@@ -247,6 +248,7 @@ set(foal_tests
     text/vocabulary
     text/words
     trainer
+    trainer/cut
     trainer/engine
     trainer/epoch_log
     trainer/fingerprint
@@ -303,6 +305,7 @@ set(foal_fail_tests
     optimizer_of_other_states
     optimizer_step_of_another_signature
     optimizer_without_prepare
+    policy_hides_state
     policy_of_no_known_role
     policy_without_role
     prediction_beside_a_stash
