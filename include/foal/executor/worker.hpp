@@ -172,7 +172,8 @@ class worker {
     if (e.what.kind == schedule::op_kind::F)
       return !(copies_after(b, p) && copy_pending(b, minibatches_at(p))) && (b.number > 0 || may_begin(p));
     if (e.what.kind == schedule::op_kind::U)
-      return shared_.norm.complete(b.replica, b.version + 1) && !(e.last && copy_pending(b, minibatches_at(p)));
+      return shared_.norm.complete(b.replica, b.version + 1) &&
+             !(copies_after_update(e) && copy_pending(b, minibatches_at(p)));
     return e.what.kind != schedule::op_kind::G || sums_arrived(b);
   }
   static bool sums_arrived(bound_stage& b) {
@@ -192,6 +193,7 @@ class worker {
   bool copies_after(bound_stage const& b, position p) const {
     return b.copied_by_forward && p.global % shared_.microbatches == b.facts.last_forward;
   }
+  bool copies_after_update(entry const& e) const { return e.last && shared_.evaluate_every != 0; }
   long long minibatches_at(position p) const { return p.global / shared_.microbatches + 1; }
   bool evaluated_after(long long minibatches) const {
     return shared_.evaluate_every != 0 && (minibatches - shared_.evaluate_from) % shared_.evaluate_every == 0;
@@ -243,7 +245,7 @@ class worker {
       case op_kind::U:
         b.summed = e.summed;
         update(b, key);
-        if (!stopped_ && e.last) copy_for_evaluation(b, minibatches_at(p));
+        if (!stopped_ && copies_after_update(e)) copy_for_evaluation(b, minibatches_at(p));
         break;
       case op_kind::G:
         shared_.ops->add_sums(b);

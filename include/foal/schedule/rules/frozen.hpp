@@ -11,9 +11,9 @@
 namespace foal::schedule {
 
 /// The program with no B, W, G, U or R for the stages below `lowest`, nor W, G and U for the stages in `frozen`, whose BW
-/// becomes B. Where `frozen` has the lowest stages that are left, they lose their B as well. What is left of a segment of recomputed
-/// stages begins at the lowest stage with a backward. A synchronous program is clocked anew; an asynchronous one keeps its
-/// slots, so that what is trained keeps its delays.
+/// becomes B. Where `frozen` has the lowest stages that are left, they lose their B as well. What is left of a segment of
+/// recomputed stages begins at the lowest stage with a backward. A synchronous program is clocked anew; an asynchronous one
+/// keeps its slots, so that what is trained keeps its delays.
 ///
 /// Needs a program that is not for inference. Throws a sentence where a stage does not exist or no stage is left to train.
 constexpr program without_backward_below(program base, int lowest, std::vector<int> const& frozen = {}) {
