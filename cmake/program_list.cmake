@@ -12,6 +12,7 @@ set(foal_examples
     own_optimizer
     own_recurrent
     own_schedule
+    own_transport
     parity
     processes
     quickstart
@@ -250,7 +251,10 @@ set(foal_tests
     trainer/fingerprint
     trainer/run_request
     trainer/versions
+    transport/agree
     transport/local
+    transport/message_end
+    transport/open_end
     utilisation/resnet50_sizes
     zoo/resnet
     zoo/transformer
@@ -314,6 +318,7 @@ set(foal_fail_tests
     storage_of_doubles
     storage_without_a_codec
     tied_and_frozen
+    transport_without_exchange
     two_losses
     two_optimizers
     unknown_option

@@ -9,7 +9,6 @@
 //   foal/layer/check_gradient.hpp                        the gradients of a layer of one's own
 //   foal/device/{contract,timed}.hpp                     what a device offers; a device that waits instead of computing
 //   foal/executor/processes.hpp                          training in several processes, over a transport
-//   foal/transport/message_end.hpp                       what a transport between processes has to move
 //   foal/executor/open_ends.hpp                          the channels of a run into another process
 //   foal/report/{html,chart,bar_chart,directory,trace_json,trace_svg}.hpp   pages and pictures of runs
 //   foal/report/{metrics,rows,statistics}.hpp            what runs have written, read and summed up

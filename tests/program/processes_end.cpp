@@ -32,7 +32,7 @@ using trained = trained_net<net, Policies...>;
 
 /// The weights of its first stage are those of its last one.
 using shared = tied<struct both_ends, linear<16>>;
-struct ring : stages<input<16>, shared, foal::tanh, linear<16>, foal::tanh, shared> {};
+struct ring : stages<input<16>, shared, foal::tanh, repeat<2, linear<16>, foal::tanh>, shared> {};
 
 template <class Trainer>
 typename Trainer::config values() {

@@ -8,6 +8,7 @@
 
 #include <foal/executor/drive.hpp>
 #include <foal/transport/agree.hpp>
+#include <foal/transport/message_end.hpp>
 
 namespace foal::executor {
 
