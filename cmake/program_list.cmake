@@ -37,6 +37,8 @@ set(foal_example_parts
     parity/net3_float64
     parity/net7_float32
     parity/net7_float64
+    parity/with_mpi
+    parity/without_mpi
     resnet/resnet20_cifar
     resnet/resnet20_digits
     resnet/resnet50_cifar
@@ -187,6 +189,7 @@ set(foal_tests
     policy/warmup
     predictor
     program/parity
+    program/processes
     program/resnet
     program/translate
     recompute/saved

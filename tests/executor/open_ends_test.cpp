@@ -199,8 +199,8 @@ TEST_CASE("processes have the memory of one with as many workers, and one slot o
 
 TEST_CASE("a sender whose microbatches leave out of their order keeps the slots that this takes") {
   schedule::extent const four{4, 4, 2};
-  schedule::program const plain = schedule::generate(schedule::gpipe{}, four),
-                          turned = schedule::generate(test::last_in_first_out{}, four);
+  schedule::program plain = schedule::generate(schedule::gpipe{}, four),
+                    turned = schedule::generate(test::last_in_first_out{}, four);
   using schedule::op_kind;
   for (int stage = 0; stage < 4; ++stage) {
     for (op_kind const kind : {op_kind::F, op_kind::B}) CHECK(executor::in_order(plain.view(), stage, kind));
