@@ -112,6 +112,7 @@ set(foal_headers
     foal/schedule/rules/unit.hpp
     foal/schedule/rules/wrap.hpp
     foal/schedule/segments.hpp
+    foal/schedule/shares.hpp
     foal/schedule/unroll.hpp
     foal/text/alphabet.hpp
     foal/text/bleu.hpp
@@ -255,6 +256,7 @@ set(foal_headers
 
     foal/plan/arrays.hpp
     foal/plan/check_sizes.hpp
+    foal/plan/elsewhere.hpp
     foal/plan/forms.hpp
     foal/plan/inputs.hpp
     foal/plan/lent.hpp

@@ -128,6 +128,7 @@ set(foal_tests
     executor/phases
     executor/placements
     executor/recompute
+    executor/replicas
     executor/storage
     executor/thick
     executor/tied

@@ -32,6 +32,11 @@ struct maybe_rescheduled {
   foal::lr::reschedule<foal::lr::constant> t1{};
 
   double at(foal::lr::moment m) const { return on ? t1.at(m) : t1.base.at(m); }
+  template <class F>
+  constexpr void numbers(F&& f) const {
+    f("on", on);
+    f("T1", t1);
+  }
 };
 
 /// The rules under which B reads what its F read, chosen at run time for the same reason.

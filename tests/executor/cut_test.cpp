@@ -30,6 +30,7 @@ struct pausing {
 struct outcome {
   std::vector<std::byte> state;
   std::vector<double> losses, evaluations;
+  double last_sum = 0;
   bool operator==(outcome const&) const = default;
 };
 
@@ -47,7 +48,7 @@ class piece {
   bool run(outcome& to, std::optional<executor::run_place> pause, bool resumes = false) {
     executor::run_request request;
     request.minibatches = of_.minibatches;
-    request.every_loss = true;
+    request.every_loss = tables_.replicas == 1;  // else the microbatches before a pause are not the first ones
     request.loss_every = 2;
     request.source = test::source_of(data_);
     request.pause = pause;
@@ -66,6 +67,8 @@ class piece {
     executor::run_result const r = resumes ? engine_.resume(request) : engine_.run(request, warmup);
     if (r.diverged) throw error(r.diverged->text());
     for (auto const& l : r.losses) to.losses.push_back(l.sum);
+    if (tables_.replicas > 1)
+      for (auto const& l : r.sums) to.last_sum = l.sum;  // of the run's last stretch, by whichever piece completes it
     for (auto const& e : r.evaluations) to.evaluations.push_back(e.loss);
     to.state = test::state_of(tables_, engine_.stages());
     return r.paused;
@@ -147,6 +150,17 @@ std::vector<pausing> cases() {
   all.push_back({{9, 1, false, 0, 1, 2, 3, false, false, true}, {}, 2});
   all.push_back(
       {{9, 1, false, 0, 1, 2, 0, false, true}, schedule::with_global_norm(schedule::generate(schedule::gpipe{}, nine)), 2});
+  for (int n : {3, 4})  // uneven shares and even ones
+    all.push_back({{4, 0, false, 0, 3, n}, schedule::generate(test::two_way{}, test::both_ways(4, 4, n)), 3});
+  all.push_back({{9, 0, false, 0, 1, 2, 3}, schedule::generate(test::two_way{}, test::both_ways(9, 3, 2)), 2});
+  all.push_back({{4, 0, false, 0, 3, 2}, schedule::generate(test::two_way{}, test::both_ways(4, 4, 2)), 4, 2});
+  all.push_back(
+      {{4, 0, false, 0, 3, 4, 0, false, false, true}, schedule::generate(test::two_way{}, test::both_ways(4, 4)), 2});
+  all.push_back({{4, 0, false, 0, 3, 4, 0, false, true},
+                 schedule::with_global_norm(schedule::generate(test::two_way{}, test::both_ways(4, 4))),
+                 2});
+  all.push_back({{4, 3, false, 1, 1, 4}, schedule::generate(test::two_way_live{}, test::both_ways(4, 4)), 3});
+  all.push_back({{4, 3, true, 0, 3, 3}, schedule::generate(test::two_way_live{}, test::both_ways(4, 4, 3)), 3});
   return all;
 }
 
@@ -179,7 +193,7 @@ TEST_CASE("a run paused before each of its ops in turn leaves the bits of the ru
 
 // Under a sanitizer, which sees as much in a part of them, every so many.
 #if defined(FOAL_TEST_SANITIZED)
-constexpr int every_cut = 13;
+constexpr int every_cut = 37;
 #else
 constexpr int every_cut = 1;
 #endif

@@ -12,6 +12,7 @@
 #include <foal/executor/tied.hpp>
 #include <foal/plan/arrays.hpp>
 #include <foal/plan/run_plan.hpp>
+#include <foal/schedule/shares.hpp>
 #include <foal/transport/open_end.hpp>
 
 namespace foal::executor {
@@ -24,11 +25,13 @@ class run_memory {
       : tables_(tables),
         values_(values),
         plan_(tables, values, std::move(worker_of)),
-        stages_(tables.stages.size()),
-        numbers_(tables.stages.size()),
-        wires_(tables.stages.size()),
-        lengths_(tables.stages.size()),
-        tensor_rings_(tables.stages.size()),
+        stages_(tables.units()),
+        numbers_(tables.units()),
+        wires_(tables.units()),
+        sums_(tables.replicas > 1 ? tables.units() * static_cast<std::size_t>(tables.replicas) : 0),
+        lengths_(tables.units()),
+        ahead_(static_cast<std::size_t>(tables.replicas)),
+        tensor_rings_(tables.units()),
         bells_(static_cast<std::size_t>(values.workers)) {
     with_memory("make this run", plan().bytes(), [this] {
       allocate();
@@ -39,6 +42,7 @@ class run_memory {
   run_memory& operator=(run_memory const&) = delete;
 
   memory_plan const& plan() const { return plan_.memory(); }
+  /// Of all units: first those of replica 0, which a stage's number names.
   std::vector<bound_stage>& stages() { return stages_; }
   std::vector<bound_stage> const& stages() const { return stages_; }
   std::vector<transport::bell>& bells() { return bells_; }
@@ -60,15 +64,15 @@ class run_memory {
   }
   /// The entries of a wire, as they lie here, and beside them the lengths of its microbatches.
   std::vector<transport::entry_slots> entries(transport::channel_id id) const {
-    auto const s = static_cast<std::size_t>(id.wire);
+    std::size_t const s = static_cast<std::size_t>(id.replica) * tables_.stages.size() + static_cast<std::size_t>(id.wire);
     bool const back = id.kind == transport::channel_kind::gradient;
     auto const& rings = back                                          ? rings_->gradients[s - 1]
                         : id.kind == transport::channel_kind::rebuilt ? rings_->rebuilt[s]
                                                                       : rings_->activations[s];
     std::vector<transport::entry_slots> all;
     for (std::size_t e = 0; e < rings.size(); ++e)
-      if (rings[e].count > 0 && (!back || tables_.stages[s].wire_in[e].gradient))
-        all.push_back({rings[e].base, rings[e].stride, plan_.wire_bytes(tables_.stages[s].wire_in[e]), rings[e].count});
+      if (rings[e].count > 0 && (!back || tables_.of_unit(s).wire_in[e].gradient))
+        all.push_back({rings[e].base, rings[e].stride, plan_.wire_bytes(tables_.of_unit(s).wire_in[e]), rings[e].count});
     if (id.kind != transport::channel_kind::activation || lengths_[s].empty()) return all;
     std::size_t const one = microbatch_lengths::size(values_.microbatch_size) * sizeof(int);
     auto* const base = reinterpret_cast<std::byte*>(stages_[s].lengths_in.numbers);
@@ -92,20 +96,25 @@ class run_memory {
   /// The units' part in a phase at whose start, or in whose midst, they are; channels are empty.
   void enter_phase(table::phase_table const& phase) {
     for (auto& c : wires_) c.reset();
+    for (auto& c : sums_) c.reset();
+    share_out(phase);
     for (std::size_t s = 0; s < stages_.size(); ++s) {
       bound_stage& b = stages_[s];
       for (transport::inbox* i : {&b.wire_in, &b.gradient_in, &b.again_in}) i->seen = 0;
       for (transport::outbox* o : {&b.wire_out, &b.gradient_out, &b.again_out}) o->seen_read = o->seen_released = 0;
+      for (other_replica& r : b.others) r.in.seen = 0;
       b.weighed = b.refused = -1;
       b.facts = phase.facts.stage[s];
-      b.versions = {phase.reads.stage(static_cast<int>(s)), phase.reads.updates[s]};
-      b.kept = phase.reads.kept[s];
+      auto const stage = static_cast<std::size_t>(b.number);
+      b.versions = {phase.reads.stage(b.number), phase.reads.updates[stage]};
+      if (tables_.replicas > 1) b.versions.offsets = own_reads_[s], b.positions = positions_[s];
+      b.kept = phase.reads.kept[stage];
       b.copies = b.kept.copies_of(tables_.policies.microbatch_gradient != nullptr);
       b.one_version = phase.reads.one_version;
-      b.input_gradient_only = phase.wanted(static_cast<int>(s)) == schedule::gradients::input;
-      b.forward_only = phase.wanted(static_cast<int>(s)) == schedule::gradients::none;
-      bool const sends = s + 1 < stages_.size() && phase.facts.stage[s + 1].head >= 0 &&
-                         phase.facts.stage[s + 1].head <= static_cast<int>(s);
+      b.input_gradient_only = phase.wanted(b.number) == schedule::gradients::input;
+      b.forward_only = phase.wanted(b.number) == schedule::gradients::none;
+      bool const sends =
+          !tables_.is_last(s) && phase.facts.stage[s + 1].head >= 0 && phase.facts.stage[s + 1].head <= b.number;
       b.again_in.through = b.continues_segment() ? &wires_[s].again : nullptr;
       b.again_out.through = sends ? &wires_[s + 1].again : nullptr;
       bind_places(b, sends);
@@ -115,6 +124,7 @@ class run_memory {
   /// Channels as the units' counts say: after these have been set.
   void restore_channels() {
     for (std::size_t s = 1; s < stages_.size(); ++s) {
+      if (tables_.is_first(s)) continue;
       bound_stage const &below = stages_[s - 1], &above = stages_[s];
       auto const set = [](transport::channel& c, std::uint32_t sent, std::uint32_t read, std::uint32_t released) {
         c.produced.value = sent;
@@ -126,9 +136,25 @@ class run_memory {
       set(wires_[s].gradient, above.messages.gradient_out, below.passed(passage::returned), below.passed(passage::freed));
       set(wires_[s].again, below.messages.again_out, above.passed(passage::rebuilt), above.passed(passage::freed));
     }
+    for (bound_stage& b : stages_)
+      for (other_replica& r : b.others) r.out.through->produced.value = b.messages.sum_out;
   }
 
  private:
+  /// What each unit knows of its part of a minibatch.
+  void share_out(table::phase_table const& phase) {
+    if (tables_.replicas == 1) return;
+    schedule::program program = phase.program;
+    schedule::shares const shares(program.view());
+    positions_.resize(stages_.size());
+    own_reads_.resize(stages_.size());
+    for (std::size_t u = 0; u < stages_.size(); ++u) {
+      positions_[u] = shares.positions(stages_[u].replica);
+      own_reads_[u].clear();
+      for (int const j : positions_[u]) own_reads_[u].push_back(phase.reads.at(stages_[u].number, j));
+    }
+  }
+
   /// The rings that one tensor has: as ever; in the ring between R and R; for nobody.
   struct tensor_rings {
     ring plain, rebuilt, transient;
@@ -143,9 +169,11 @@ class run_memory {
       tables_.device.zero(devices_.back().get(), arenas_.back().get(), n);
     }
     if (!tables_.device.host_memory) {
-      host_input_.resize(plan_.input_bytes() + alignment);
-      host_targets_.resize(plan_.target_bytes() * static_cast<std::size_t>(target_slots(tables_, values_)) + alignment);
-      host_staging_.resize(plan_.largest_input() + alignment);
+      auto const all = static_cast<std::size_t>(tables_.replicas);
+      host_input_.resize(all * padded(plan_.input_bytes()) + alignment);
+      host_targets_.resize(all * plan_.target_bytes() * static_cast<std::size_t>(target_slots(tables_, values_)) +
+                           alignment);
+      host_staging_.resize(all * padded(plan_.largest_input()) + alignment);
     }
   }
 
@@ -163,10 +191,12 @@ class run_memory {
     rings_ = std::make_unique<wire_rings>(tables_, plan_, [this](planned_ring const& p) { return at(p); });
     for (std::size_t s = 0; s < stages_.size(); ++s) {
       bound_stage& b = stages_[s];
-      b.table = &tables_.stages[s];
-      b.number = b.unit = static_cast<int>(s);
+      b.table = &tables_.of_unit(s);
+      b.unit = static_cast<int>(s);
+      b.number = static_cast<int>(tables_.stage_of(s));
+      b.replica = static_cast<int>(s / tables_.stages.size());
       b.rank = tables_.rank_of[s];
-      b.worker = plan_.worker_of_stage(s);
+      b.worker = plan_.worker_of_unit(s);
       if (!plan_.hosts(s)) continue;
       b.device = devices_[static_cast<std::size_t>(b.worker)].get();
       bind_arrays(b);
@@ -176,14 +206,16 @@ class run_memory {
       prepare_calls(b, tables_, values_);
     }
     for (std::size_t s = 0; s < stages_.size(); ++s) {
-      for (table::loan const& l : tables_.stages[s].loans)
+      for (table::loan const& l : tables_.of_unit(s).loans)
         require(plan_.together(s, static_cast<std::size_t>(l.stage)), "cannot share weights of stage ", s, " with stage ",
                 l.stage, ", because another process hosts one of them; let one process host both");
       if (!plan_.hosts(s)) continue;
-      bind_lent(tables_, stages_, s, [&](std::size_t i) { return at(plan_.stage(s).lent[i]); });
+      if (!tables_.of_unit(s).loans.empty())
+        bind_lent(tables_, stages_, s, [&](std::size_t i) { return at(plan_.unit(s).lent[i]); });
       stages_[s].borrowed_version = numbers_[s].borrowed();
     }
     for (std::size_t s = 1; s < stages_.size(); ++s) {
+      if (tables_.is_first(s)) continue;
       bound_stage &below = stages_[s - 1], &above = stages_[s];
       if (!plan_.hosts(s - 1) && !plan_.hosts(s)) continue;
       connect(*rings_, below, above, wires_[s], bell_of(below), bell_of(above));
@@ -191,6 +223,35 @@ class run_memory {
       auto const slots = std::max(below.wire_out.transit_slots, below.wire_out.kept_slots);
       lengths_[s].assign(slots * microbatch_lengths::size(values_.microbatch_size), 0);
       above.lengths_in = below.lengths_out = {lengths_[s].data(), values_.microbatch_size, slots};
+    }
+    bind_sums();
+  }
+
+  /// Every unit's sums go to the same stage of every other replica.
+  void bind_sums() {
+    auto const stages = tables_.stages.size(), replicas = static_cast<std::size_t>(tables_.replicas);
+    for (std::size_t u = 0; replicas > 1 && u < stages_.size(); ++u) {
+      require(
+          plan_.hosts(u), "cannot spread ", replicas,
+          " replicas over processes, because their gradients are summed in the memory of one; train them in one process");
+      if (plan_.unit(u).sums.empty()) continue;
+      bound_stage& b = stages_[u];
+      auto const mine = static_cast<std::size_t>(b.replica);
+      std::size_t const bytes = padded(bytes_of(tables_.types.gradients, b.table->trained_elements));
+      auto const arrives = [&](std::size_t unit, std::size_t from) {  // of a replica, at a unit of another one
+        std::size_t const i = from < unit / stages ? from : from - 1;
+        return ring{at(plan_.unit(unit).sums[i]), bytes, sum_slots};
+      };
+      for (std::size_t k = 0; k < replicas; ++k) {
+        if (k == mine) continue;
+        std::size_t const other = k * stages + static_cast<std::size_t>(b.number);
+        other_replica& r = b.others.emplace_back();
+        r.from = arrives(u, k);
+        r.to = arrives(other, mine);
+        r.in.through = &sums_[u * replicas + k];
+        r.in.sender = r.out.receiver = &bell_of(stages_[other]);
+        r.out.through = &sums_[other * replicas + mine];
+      }
     }
   }
 
@@ -200,7 +261,7 @@ class run_memory {
 
   /// What a unit has for the whole run.
   void bind_arrays(bound_stage& b) const {
-    stage_plan const& p = plan_.stage(static_cast<std::size_t>(b.number));
+    unit_plan const& p = plan_.unit(static_cast<std::size_t>(b.unit));
     b.w = at(p.w);
     b.g = at(p.g);
     b.buffers = at(p.buffers);
@@ -224,12 +285,13 @@ class run_memory {
     b.extrapolated = at(plan_.extrapolated(w));
     b.trial = at(plan_.temporary(w));
     if (tables_.policies.microbatch_gradient != nullptr) b.microbatch = at(plan_.microbatch(w));
-    bool const host = tables_.device.host_memory, first = b.number == 0, last = &b == &stages_.back();
-    if (first) b.staging = host ? at(plan_.stage(0).staging) : aligned(host_staging_);
-    if (first && !host) b.host_input = aligned(host_input_);
+    auto const u = static_cast<std::size_t>(b.unit), replica = static_cast<std::size_t>(b.replica);
+    bool const host = tables_.device.host_memory, first = tables_.is_first(u), last = tables_.is_last(u);
+    if (first)
+      b.staging = host ? at(plan_.unit(u).staging) : aligned(host_staging_) + replica * padded(plan_.largest_input());
+    if (first && !host) b.host_input = aligned(host_input_) + replica * padded(plan_.input_bytes());
     if (!last) return;
-    b.targets = {at(plan_.stage(stages_.size() - 1).targets), 0, 1};
-    if (!host && !first) b.host_input = aligned(host_targets_);
+    b.targets = {at(plan_.unit(u).targets), 0, 1};
     if (!host) host_target_ = aligned(host_targets_);
   }
 
@@ -240,7 +302,7 @@ class run_memory {
 
   /// What a unit counts.
   void bind_numbers(bound_stage& b) {
-    auto const s = static_cast<std::size_t>(b.number);
+    auto const s = static_cast<std::size_t>(b.unit);
     unit_numbers::sizes n;
     n.in_flight = in_flight(s);
     n.window = static_cast<std::size_t>(plan_.over_phases([&](table::phase_table const& ph) {
@@ -255,16 +317,17 @@ class run_memory {
       b.done[static_cast<std::size_t>(p)] = numbers_[s].done(p);
     if (!plan_.lengths_differ()) return;
     b.lengths = {numbers_[s].lengths().data(), values_.microbatch_size, static_cast<std::uint32_t>(n.in_flight)};
-    if (&b != &stages_.back() || tables_.loss.count == nullptr) return;
-    ahead_.assign(n.lengths, 0);
-    b.ahead = {ahead_.data(), values_.microbatch_size, 1};
+    if (!tables_.is_last(s) || tables_.loss.count == nullptr) return;
+    std::vector<int>& ahead = ahead_[static_cast<std::size_t>(b.replica)];
+    ahead.assign(n.lengths, 0);
+    b.ahead = {ahead.data(), values_.microbatch_size, 1};
   }
 
   /// The rings that each of a unit's tensors has, whatever the phase.
   void bind_tensors(bound_stage const& b, wire_rings const& rings) {
     using table::place;
-    auto const s = static_cast<std::size_t>(b.number);
-    stage_plan const& p = plan_.stage(s);
+    auto const s = static_cast<std::size_t>(b.unit);
+    unit_plan const& p = plan_.unit(s);
     std::byte* const temporaries = at(plan_.temporary(static_cast<std::size_t>(b.worker)));
     for (std::size_t x = 0; x < b.table->tensors.size(); ++x) {
       table::tensor const& y = b.table->tensors[x];
@@ -285,7 +348,7 @@ class run_memory {
 
   /// Where the tensors of a stage are for its ops in the phase that begins.
   void bind_places(bound_stage& b, bool sends) {
-    auto const s = static_cast<std::size_t>(b.number);
+    auto const s = static_cast<std::size_t>(b.unit);
     bool const again = b.facts.head >= 0;
     b.tensors.clear();
     b.forward_tensors.clear();
@@ -306,9 +369,12 @@ class run_memory {
   run_plan plan_;
   std::vector<bound_stage> stages_;
   std::vector<unit_numbers> numbers_;
-  std::vector<wire_channels> wires_;       ///< [s]: between s - 1 and s
-  std::vector<std::vector<int>> lengths_;  ///< [s]: beside the wire between s - 1 and s
-  std::vector<int> ahead_;
+  std::vector<wire_channels> wires_;         ///< [u]: between units u - 1 and u of one replica
+  std::vector<transport::channel> sums_;     ///< [u * replicas + k]: of gradients, from replica k to unit u
+  std::vector<std::vector<int>> lengths_;    ///< [u]: beside the wire between u - 1 and u
+  std::vector<std::vector<int>> ahead_;      ///< by replica
+  std::vector<std::vector<int>> positions_;  ///< by unit, where there are replicas: of its microbatches
+  std::vector<std::vector<schedule::version_read>> own_reads_;
   std::vector<std::vector<tensor_rings>> tensor_rings_;  ///< of each stage's tensors
   std::vector<transport::bell> bells_;
   transport::bell elsewhere_;  ///< of who brings messages to other processes
