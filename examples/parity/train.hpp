@@ -37,6 +37,10 @@ struct maybe_rescheduled {
     f("on", on);
     f("T1", t1);
   }
+  template <class F>
+  constexpr void state(F&& f) {
+    f("T1", t1);
+  }
 };
 
 /// The rules under which B reads what its F read, chosen at run time for the same reason.
