@@ -129,8 +129,10 @@ set(foal_headers
     foal/text/vocabulary.hpp
     foal/text/words.hpp
 
+    foal/transport/agree.hpp
     foal/transport/contract.hpp
     foal/transport/local.hpp
+    foal/transport/message_end.hpp
     foal/transport/open_end.hpp
     foal/data/augment.hpp
     foal/data/batches.hpp
@@ -254,6 +256,7 @@ set(foal_headers
 
     foal/plan/arrays.hpp
     foal/plan/check_sizes.hpp
+    foal/plan/elsewhere.hpp
     foal/plan/forms.hpp
     foal/plan/inputs.hpp
     foal/plan/lent.hpp
@@ -284,6 +287,7 @@ set(foal_headers
     foal/executor/phase_state.hpp
     foal/executor/pin.hpp
     foal/executor/probe.hpp
+    foal/executor/processes.hpp
     foal/executor/rings.hpp
     foal/executor/run_losses.hpp
     foal/executor/stall_watch.hpp
@@ -338,7 +342,6 @@ set(foal_headers
 set(foal_ranges_headers foal/data/views.hpp)
 set(foal_gzip_headers foal/data/gzip.hpp)
 set(foal_mpi_headers
-    foal/executor/processes.hpp
     foal/mpi.hpp
     foal/transport/mpi.hpp)
 set(foal_onednn_headers

@@ -12,6 +12,7 @@ set(foal_examples
     own_optimizer
     own_recurrent
     own_schedule
+    own_transport
     parity
     processes
     quickstart
@@ -36,6 +37,8 @@ set(foal_example_parts
     parity/net3_float64
     parity/net7_float32
     parity/net7_float64
+    parity/with_mpi
+    parity/without_mpi
     resnet/resnet20_cifar
     resnet/resnet20_digits
     resnet/resnet50_cifar
@@ -188,6 +191,7 @@ set(foal_tests
     policy/warmup
     predictor
     program/parity
+    program/processes
     program/resnet
     program/translate
     recompute/saved
@@ -255,7 +259,10 @@ set(foal_tests
     trainer/run_request
     trainer/user_programs
     trainer/versions
+    transport/agree
     transport/local
+    transport/message_end
+    transport/open_end
     utilisation/resnet50_sizes
     zoo/resnet
     zoo/transformer
@@ -319,6 +326,7 @@ set(foal_fail_tests
     storage_of_doubles
     storage_without_a_codec
     tied_and_frozen
+    transport_without_exchange
     two_losses
     two_optimizers
     unknown_option

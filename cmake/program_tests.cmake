@@ -26,6 +26,7 @@ foal_program_test(own_device "sums in double: +${most_are_right}.*differ by at m
 foal_program_test(own_layer "swish .*${most_are_right} of the test digits right")
 foal_program_test(own_recurrent "gradients right, and ${most_are_right} of the test digits")
 foal_program_test(own_schedule "${most_are_right}.*: the same bits")
+foal_program_test(own_transport "[1-9][0-9]+ messages between two processes: the bits of one thread")
 foal_program_test(compare "GPipe.*PipeMare.*report: report/index.html" --epochs 1 --seeds 1 --jobs 1 --report report)
 foal_program_test(gpt "perplexity.*int" --data "${PROJECT_SOURCE_DIR}/examples/gpt.cpp" --epochs 1 --microbatch-size 1
                   --prompt int --characters 20)
@@ -51,20 +52,44 @@ if(TARGET processes)
 
   foal_add_program(processes_end "${CMAKE_CURRENT_SOURCE_DIR}/program/processes_end.cpp")
   target_link_libraries(processes_end PRIVATE foal::mpi)
-  # What one of two processes throws ends both, and with its sentence: none waits for the other until the time is up.
-  function(foal_processes_test case expected)
+  # foal_processes_test(CASE COUNT EXPECTED): so many processes fail, and say what matches the regex EXPECTED. What one of
+  # them throws ends all: none waits for the others until the time is up.
+  function(foal_processes_test case count expected)
+    set(command "${MPIEXEC_EXECUTABLE}" ${MPIEXEC_NUMPROC_FLAG} ${count} "$<TARGET_FILE:processes_end>" ${case})
     add_test(NAME program/processes_end_${case}
-             COMMAND "${MPIEXEC_EXECUTABLE}" ${MPIEXEC_NUMPROC_FLAG} 2 "$<TARGET_FILE:processes_end>" ${case} ${ARGN})
-    set_tests_properties(program/processes_end_${case} PROPERTIES LABELS program TIMEOUT 60 PROCESSORS 2
-      PASS_REGULAR_EXPRESSION "${expected}" ENVIRONMENT "${mpi_environment}")
+             COMMAND "${CMAKE_COMMAND}" "-DCOMMAND=${command}" "-DEXPECTED=${expected}"
+                     -P "${PROJECT_SOURCE_DIR}/cmake/processes_test.cmake")
+    set_tests_properties(program/processes_end_${case} PROPERTIES LABELS program TIMEOUT 60 PROCESSORS ${count}
+      ENVIRONMENT "${mpi_environment}")
   endfunction()
-  foal_processes_test(tick "the tick of process 0 has thrown")
-  foal_processes_test(watch "who watches stage 0 has thrown")
-  foal_processes_test(refused "cannot go on, because process 0 refuses")
-  foal_processes_test(norm "cannot clip by the norm of all stages in several processes")
-  foal_processes_test(metrics "36 microbatches, 3 lines.*36 microbatches, 3 lines"
-                      "${CMAKE_CURRENT_BINARY_DIR}/processes_end.jsonl")
-  set_tests_properties(program/processes_end_metrics PROPERTIES FAIL_REGULAR_EXPRESSION "WAITS")
+  # foal_each_refuses_test(CASE COUNT SENTENCE): each of them refuses with it.
+  function(foal_each_refuses_test case count sentence)
+    string(REPEAT "process [0-9]: cannot [^\n]*${sentence}.*" ${count} expected)
+    foal_processes_test(${case} ${count} "${expected}")
+  endfunction()
+
+  foal_processes_test(tick 2 "the tick of process 0 has thrown")
+  foal_processes_test(watch 2 "who watches stage 0 has thrown")
+  foal_processes_test(disturb 2 "who disturbs process 1 has thrown")
+  foal_processes_test(refused 2 "cannot go on, because process 0 refuses")
+  foal_processes_test(made 3 "cannot make a run of 0 microbatches of 4 samples")
+  foal_processes_test(leaves 2 "what comes next is run.. in process 0 and the end of MPI in process 1")
+  foal_each_refuses_test(norm 2 "clip by the norm of all stages in several processes")
+  foal_each_refuses_test(evaluation 2 "evaluate or take diagnostics in this process")
+  foal_each_refuses_test(tied 3 "share weights of stage 0 with stage 2, because another process hosts one of them")
+  foal_each_refuses_test(pin 2 "pin the workers of processes")
+  foal_each_refuses_test(pause 2 "pause this run, because other processes host some of the stages")
+  foal_each_refuses_test(seed 2 "the runs are not the same: seed is 1 in process 0 and 2 in process 1")
+  foal_each_refuses_test(rate 3 "the runs are not the same: learning rate.rate is 0.05 in process 0 and 0.1 in process 2")
+  foal_each_refuses_test(microbatches 2 "the runs are not the same: microbatches is 3 in process 0 and 4 in process 1")
+  foal_each_refuses_test(minibatches 2 "the runs are not the same: minibatches is 4 in process 0 and 5 in process 1")
+
+  add_test(NAME program/processes_end_metrics
+           COMMAND "${MPIEXEC_EXECUTABLE}" ${MPIEXEC_NUMPROC_FLAG} 2 "$<TARGET_FILE:processes_end>" metrics
+                   "${CMAKE_CURRENT_BINARY_DIR}/processes_end.jsonl")
+  set_tests_properties(program/processes_end_metrics PROPERTIES LABELS program TIMEOUT 60 PROCESSORS 2
+    PASS_REGULAR_EXPRESSION "36 microbatches, 3 lines.*36 microbatches, 3 lines" FAIL_REGULAR_EXPRESSION "WAITS"
+    ENVIRONMENT "${mpi_environment}")
 endif()
 
 foal_refusal_test(compare target "use --target nan, because it takes a number above 0 and up to 100" --target nan)

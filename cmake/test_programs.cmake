@@ -29,6 +29,7 @@ set(foal_tests_apart
     lower/lower
     options/arguments
     program/parity
+    program/processes
     program/resnet
     program/translate
     sweep/results

@@ -7,12 +7,13 @@
 
 #include "options/arguments.hpp"
 #include "options/results.hpp"
+#include "parity/executor.hpp"
 #include "parity/problem.hpp"
 
 namespace {
 
 struct arguments {
-  std::string in, out, method, schedule = "pipemare", lag = "mean", type = "float64";
+  std::string in, out, method, schedule = "pipemare", lag = "mean", type = "float64", executor = "threads";
   int net = 3;
   parity::problem run;
 };
@@ -74,6 +75,7 @@ void check(arguments const& o) {
 
 template <class S>
 int write(arguments const& o, parity::record<S> const& r) {
+  if (parity::chosen_executor::place().number > 0) return 0;  // the first one has what all have recorded
   auto const stages = static_cast<long long>(widths(o.net).size()) - 1;
   long long const microbatches = o.run.minibatches * o.run.microbatches;
   options::results written("parity");
@@ -122,6 +124,7 @@ int main(int argc, char** argv) try {
   a.choice("--t2-delay", o.lag, {"mean", "exact"}, "T2's lag")->needs(t2);
   a.whole("--t3-minibatches,--warmup", o.run.warmup, 0, most, "T3: synchronous minibatches at first");
   a.whole("--workers", o.run.workers, 1, most, "threads");
+  a.choice("--executor", o.executor, {"threads", "processes"}, "processes: those that mpirun starts, of --workers each");
   a.choice("--dtype", o.type, {"float32", "float64"}, "element type");
   if (!a.parse(argc, argv)) return 0;
   o.net = net == "3" ? 3 : 7;
@@ -136,6 +139,11 @@ int main(int argc, char** argv) try {
                                                : method::pipemare;
   o.run.timing = o.schedule == "1f1b" ? timing::async_1f1b : o.schedule == "injected" ? timing::injected : timing::pipemare;
   check(o);
+  parity::processes many;
+  if (o.executor == "processes") {
+    many = parity::processes_of_mpi(argc, argv);
+    parity::chosen_executor::many = &many;
+  }
   read_inputs(o);
   return o.net == 3 ? train<parity::net3>(o) : train<parity::net7>(o);
 } catch (std::exception const& e) {

@@ -16,6 +16,7 @@
 #include <foal/schedule/rules/pipemare.hpp>
 #include <foal/trainer.hpp>
 
+#include "executor.hpp"
 #include "problem.hpp"
 
 namespace parity {
@@ -31,6 +32,15 @@ struct maybe_rescheduled {
   foal::lr::reschedule<foal::lr::constant> t1{};
 
   double at(foal::lr::moment m) const { return on ? t1.at(m) : t1.base.at(m); }
+  template <class F>
+  constexpr void numbers(F&& f) const {
+    f("on", on);
+    f("T1", t1);
+  }
+  template <class F>
+  constexpr void state(F&& f) {
+    f("T1", t1);
+  }
 };
 
 /// The rules under which B reads what its F read, chosen at run time for the same reason.
@@ -82,8 +92,8 @@ struct recorder {
 
 template <class Net, class S, class Schedule, class... Policies>
 record<S> train_as(problem const& p, Schedule schedule) {
-  using trainer =
-      foal::trainer<Net, foal::loss::cross_entropy, Schedule, foal::scalar<S>, foal::optim::momentum, Policies...>;
+  using trainer = foal::trainer<Net, foal::loss::cross_entropy, Schedule, foal::scalar<S>, foal::optim::momentum,
+                                chosen_executor, Policies...>;
   typename trainer::config c;
   c.microbatch_size = p.microbatch_size;
   c.microbatches = p.microbatches;
@@ -100,11 +110,14 @@ record<S> train_as(problem const& p, Schedule schedule) {
   if constexpr (requires { c.versions.which; }) c.versions.which = p.method;
   if constexpr (requires { c.delay.decay; }) c.delay = {.decay = p.t2_decay, .exact = p.exact};
   trainer t(std::move(c));
+  std::vector<S> initial;
   for (int s = 0; s < trainer::stages; ++s) {
     auto const& w = p.weight[static_cast<std::size_t>(s)];
     auto const& b = p.bias[static_cast<std::size_t>(s)];
     t.set_weights(s, 0, std::vector<S>(w.begin(), w.end()));
     t.set_weights(s, 1, std::vector<S>(b.begin(), b.end()));
+    for (auto const* const x : {&w, &b})
+      for (double const v : *x) initial.push_back(static_cast<S>(v));
   }
 
   foal::data::memory<double, std::int32_t> const samples(Net::description.input, p.x, p.y);
@@ -118,12 +131,16 @@ record<S> train_as(problem const& p, Schedule schedule) {
     watch.begin.push_back(s == 0 ? 0 : watch.begin.back() + foal::parameter_count<Net>(s - 1));
   watch.to.weights.assign(static_cast<std::size_t>((p.minibatches + 1) * trainer::parameters), unknown);
   watch.to.versions.assign(microbatches * trainer::stages * 2, -1);
-  auto const initial = t.all_weights();
   std::copy(initial.begin(), initial.end(), watch.to.weights.begin());
 
   auto const result = t.run(batches, {.minibatches = p.minibatches, .watch = watch.observe(), .every_loss = true});
-  for (auto const& loss : result.losses)
-    watch.to.loss.push_back(loss.weight > 0 ? loss.sum / loss.weight : std::numeric_limits<double>::quiet_NaN());
+  constexpr double no_loss = std::numeric_limits<double>::quiet_NaN();
+  watch.to.loss.assign(microbatches, no_loss);
+  for (std::size_t m = 0; m < result.losses.size(); ++m)
+    if (auto const& loss = result.losses[m]; loss.weight > 0) watch.to.loss[m] = loss.sum / loss.weight;
+  chosen_executor::fill_in(watch.to.weights, unknown);
+  chosen_executor::fill_in(watch.to.versions, -1);
+  chosen_executor::fill_in(watch.to.loss, no_loss);
   if (result.diverged) watch.to.divergence = result.diverged->text();
   return std::move(watch.to);
 }

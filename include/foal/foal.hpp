@@ -8,7 +8,7 @@
 //   foal/checkpoint/{safetensors,values}.hpp             files of weights, and of samples
 //   foal/layer/check_gradient.hpp                        the gradients of a layer of one's own
 //   foal/device/{contract,timed}.hpp                     what a device offers; a device that waits instead of computing
-//   foal/transport/contract.hpp                          what a transport offers
+//   foal/executor/processes.hpp                          training in several processes, over a transport
 //   foal/executor/open_ends.hpp                          the channels of a run into another process
 //   foal/report/{html,chart,bar_chart,directory,trace_json,trace_svg}.hpp   pages and pictures of runs
 //   foal/report/{metrics,rows,statistics}.hpp            what runs have written, read and summed up

@@ -3,3 +3,12 @@
 
 #include <foal/executor/processes.hpp>
 #include <foal/transport/mpi.hpp>
+
+namespace foal::executor {
+
+using transport::mpi_session;
+
+/// The processes that mpirun has started.
+using processes = processes_over<transport::mpi>;
+
+}  // namespace foal::executor

@@ -119,3 +119,55 @@ TEST_CASE("the bits that are compared do depend on the choice") {
   for (choice const& c : some) losses.insert(test::train(c, 1, false, minibatches).losses);
   CHECK(losses.size() == some.size());
 }
+
+TEST_CASE("one thread calls who disturbs it after each op, too, and what that throws comes out") {
+  choice const c{4, 4, false, 0, 1, 2};
+  long long called = 0;
+  test::train(c, 1, false, 4, {&called, [](void* self, int worker, long long ops) {
+                                 auto& n = *static_cast<long long*>(self);
+                                 CHECK(worker == 0);
+                                 CHECK(ops == ++n);
+                               }});
+  CHECK(called > 4 * 2 * 2 * 4);
+  CHECK_THROWS_WITH(test::train(c, 1, false, 4, {nullptr, [](void*, int, long long) { throw error("disturbed"); }}),
+                    "disturbed");
+}
+
+TEST_CASE("a CPU is one of those that there are, also where the system does not know how many") {
+  CHECK(executor::cpu_of(5, 4) == 1);
+  CHECK(executor::cpu_of(5, 0) == 0);
+}
+
+#if defined(__linux__)
+TEST_CASE("one thread runs pinned, and its caller is where it was afterwards") {
+  auto const cpus = [] {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    REQUIRE(pthread_getaffinity_np(pthread_self(), sizeof set, &set) == 0);
+    return CPU_COUNT(&set);
+  };
+  int const before = cpus();
+  {
+    executor::pinned const one(0);
+    CHECK(cpus() == 1);
+  }
+  CHECK(cpus() == before);
+  static int inside;
+  choice const c{4, 1, false, 0, 1, 2};
+  table::run_tables const t = test::tables_of(c);
+  executor::engine engine(t, {test::bit_samples, c.n, 1, 5, false, 64, true}, test::driver(false), test::shares(t.ranks, 1));
+  test::stream const data = test::data_of(c, test::bit_samples);
+  executor::run_request request;
+  request.minibatches = 1;
+  request.source = test::source_of(data);
+  request.disturb.between = [](void*, int, long long) {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    pthread_getaffinity_np(pthread_self(), sizeof set, &set);
+    inside = CPU_COUNT(&set);
+  };
+  engine.run(request, 0);
+  CHECK(inside == 1);
+  CHECK(cpus() == before);
+}
+#endif

@@ -172,11 +172,54 @@ TEST_CASE("a process has memory for the stages that it hosts, and for what it se
   CHECK_FALSE(first.ends[1].sends);
 }
 
+TEST_CASE("processes have the memory of one with as many workers, and one slot of each entry that leaves one") {
+  for (choice const& c : {choice{4, 1, false, 0, 1, 3}, choice{4, 4, false, 1, 3, 2}, choice{4, 3, true, 0, 1, 2},
+                          choice{9, 4, false, 1, 1, 2}, choice{9, 1, false, 0, 1, 4}}) {
+    INFO(c.text());
+    table::run_tables const t = test::tables_of(c);
+    auto const bytes = [&](int workers, std::vector<int> of) {
+      table::run_values const values{test::bit_samples, c.n, workers, 5, false, 64, false};
+      return executor::run_plan(t, values, std::move(of)).memory().bytes();
+    };
+    for (int border = 1; border < t.ranks; ++border) {
+      INFO("from rank " << border << " on another one");
+      std::vector<int> one, first, second;
+      for (int r = 0; r < t.ranks; ++r) {
+        one.push_back(r < border ? 0 : 1);
+        first.push_back(r < border ? 0 : executor::hosted_by(1));
+        second.push_back(r < border ? executor::hosted_by(0) : 0);
+      }
+      std::size_t sent = 0;
+      for (table::wire_entry const& e : t.stages[static_cast<std::size_t>(border)].wire_in)
+        sent += padded(e.bytes(test::bit_samples)) * (e.gradient ? 2 : 1);
+      CHECK(bytes(1, first) + bytes(1, second) == bytes(2, one) + sent);
+    }
+  }
+}
+
+TEST_CASE("a sender whose microbatches leave out of their order keeps the slots that this takes") {
+  schedule::extent const four{4, 4, 2};
+  schedule::program plain = schedule::generate(schedule::gpipe{}, four),
+                    turned = schedule::generate(test::last_in_first_out{}, four);
+  using schedule::op_kind;
+  for (int stage = 0; stage < 4; ++stage) {
+    for (op_kind const kind : {op_kind::F, op_kind::B}) CHECK(executor::in_order(plain.view(), stage, kind));
+    CHECK(executor::in_order(turned.view(), stage, op_kind::F));
+    CHECK_FALSE(executor::in_order(turned.view(), stage, op_kind::B));
+  }
+}
+
 TEST_CASE("weights that two processes would share are refused with a sentence") {
   choice const c{6, 4, false, 1, 1, 2};
   CHECK_THROWS_WITH(process(c, {}, 0, 2, 1),
                     Catch::Contains("cannot share weights of stage 1 with stage 3, because another") &&
                         Catch::Contains("let one process host both"));
+  table::run_tables const t = test::tables_of(c);
+  std::vector<int> middle(6, executor::hosted_by(0));
+  middle[2] = 0;
+  middle[3] = middle[4] = middle[5] = executor::hosted_by(2);
+  CHECK_THROWS_WITH(executor::run_memory(t, {test::bit_samples, c.n, 1, 5, false, 64, false}, middle),
+                    Catch::Contains("cannot share weights of stage 1 with stage 3, because another"));
 }
 
 TEST_CASE("the edges of the global norm are no channels, and do not take their place") {

@@ -1,5 +1,6 @@
 // The passing twin of every *_fail.cpp: what they get wrong, done right. It must compile with the flags they fail with.
 #include <foal/checkpoint/safetensors.hpp>
+#include <foal/executor/processes.hpp>
 #include <foal/layer/relu.hpp>
 #include <foal/policy/delay/chain.hpp>
 #include <foal/policy/optim/averaged.hpp>
@@ -31,6 +32,18 @@ struct halved_gradient {
     return [](S g, S) { return g / 2; };
   }
 };
+
+struct one_process {
+  static foal::executor::process_place place() { return {}; }
+  static std::vector<std::string> exchange(std::string const& mine) { return {mine}; }
+  static void end_all(std::string const&) {}
+  struct channel {
+    channel(one_process&, foal::transport::open_end, int) {}
+    bool progress() { return false; }
+    bool done() const { return true; }
+  };
+};
+static_assert(foal::executor::drives<foal::executor::processes_over<one_process>>);
 
 struct tied_tag {};
 struct both_frozen

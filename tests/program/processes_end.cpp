@@ -1,5 +1,5 @@
-// What one of two processes throws ends both, with its sentence: mpirun -n 2 ./processes_end tick|watch|refused|norm.
-// `metrics`: one of them writes the metrics, and none says that it waits.
+// What one of several processes throws ends all, with its sentence, and what all refuse each of them says:
+// mpirun -n 2 ./processes_end CASE. `metrics`: one of them writes the metrics, and none says that it waits.
 #include <foal/mpi.hpp>
 
 #include <foal/foal.hpp>
@@ -13,7 +13,7 @@ namespace {
 
 using namespace foal;
 
-struct net : stages<input<16>, linear<24>, foal::tanh, linear<4>> {};
+struct net : stages<input<16>, repeat<2, linear<24>, foal::tanh>, linear<4>> {};
 
 struct samples {
   long long minibatches_per_epoch() const { return 4; }
@@ -25,12 +25,18 @@ struct samples {
   }
 };
 
+template <class Net, class... Policies>
+using trained_net = trainer<Net, loss::cross_entropy, schedule::gpipe, optim::momentum, executor::processes, Policies...>;
 template <class... Policies>
-using trained = trainer<net, loss::cross_entropy, schedule::gpipe, optim::momentum, executor::processes, Policies...>;
+using trained = trained_net<net, Policies...>;
 
-template <class... Policies>
-typename trained<Policies...>::config values() {
-  typename trained<Policies...>::config c;
+/// The weights of its first stage are those of its last one.
+using shared = tied<struct both_ends, linear<16>>;
+struct ring : stages<input<16>, shared, foal::tanh, repeat<2, linear<16>, foal::tanh>, shared> {};
+
+template <class Trainer>
+typename Trainer::config values() {
+  typename Trainer::config c;
   c.microbatch_size = 4;
   c.microbatches = 3;
   c.lr.rate = 0.05;
@@ -38,24 +44,54 @@ typename trained<Policies...>::config values() {
   return c;
 }
 
-void end(std::string const& how, executor::process_place here) {
-  if (how == "norm") trained<clip::global_norm>{values<clip::global_norm>()};
-  trained<> t(values());
+/// What one process does another way than process 0.
+void train_otherwise(std::string const& how, executor::process_place here) {
+  bool const last = here.number + 1 == here.count;
+  auto c = values<trained<>>();
+  if (how == "seed" && last) c.seed = 2;
+  if (how == "rate" && last) c.lr.rate = 0.1;
+  if (how == "microbatches" && last) c.microbatches = 4;
+  if (how == "made" && here.number == 1) c.microbatches = 0;
+  c.evaluation = how == "evaluation";
+  c.pin = how == "pin";
+  trained<> t(c);
   if (how == "refused" && here.number == 0) throw error("cannot go on, because process 0 refuses; leave it");
-  executor::run_request request{.minibatches = 1000000};
-  if (how == "tick")
-    request.tick = [&](long long) {
-      if (here.number == 0) throw error("the tick of process 0 has thrown");
-    };
+  if (how == "leaves" && last) return;
+  executor::run_request request{.minibatches = how == "minibatches" && last ? 5 : 4};
+  if (how == "pause") request.pause = executor::run_place{};
+  request.tick = [&](long long) {
+    if (how == "tick" && here.number == 0) throw error("the tick of process 0 has thrown");
+  };
   if (how == "watch")
     request.watch.after_update = [](void*, executor::bound_stage const& b) {
       if (b.number == 0) throw error("who watches stage 0 has thrown");
     };
+  if (how == "disturb" && last)
+    request.disturb.between = [](void*, int, long long ops) {
+      if (ops == 3) throw error("who disturbs process 1 has thrown");
+    };
   t.run(samples{}, request);
 }
 
+/// What all refuse is thrown in each, which says so before one of them ends the others.
+int refused(std::string const& how, executor::process_place here) try {
+  if (how == "norm")
+    trained<clip::global_norm>{values<trained<clip::global_norm>>()};
+  else if (how == "tied")
+    trained_net<ring>{values<trained_net<ring>>()};
+  else
+    train_otherwise(how, here);
+  return 0;
+} catch (error const& e) {
+  for (char const* const one : {"tick", "watch", "disturb", "refused", "made", "leaves"})
+    if (how == one) throw;
+  std::printf("process %d: %s\n", here.number, e.what());
+  std::fflush(stdout);
+  return 1;
+}
+
 void write_metrics(std::string const& path, executor::process_place here) {
-  trained<> t(values());
+  trained<> t(values<trained<>>());
   long long told = 0;
   executor::run_request hooks{.waits = [](std::string const& what, double) { std::printf("WAITS for %s\n", what.c_str()); },
                               .patience = 1};
@@ -74,10 +110,8 @@ int main(int argc, char** argv) try {
   executor::mpi_session const session(argc, argv);
   executor::process_place const here = executor::processes::place();
   std::string const how = argc > 1 ? argv[1] : "";
-  if (how == "metrics")
-    write_metrics(argv[2], here);
-  else
-    end(how, here);
+  if (how != "metrics") return refused(how, here);
+  write_metrics(argv[2], here);
   return 0;
 } catch (std::exception const& e) {
   std::fprintf(stderr, "%s\n", e.what());

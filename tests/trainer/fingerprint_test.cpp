@@ -138,3 +138,13 @@ TEST_CASE("programs of equal lists in other slots, lanes or periods are others",
   std::set<std::string> digests;
   for (schedule::program const& p : {timed, later, beside, longer}) CHECK(digests.insert(executor::digest_of(p)).second);
 }
+
+TEST_CASE("a fingerprint comes whole out of a text, and a text that is cut is refused", "[trainer]") {
+  report::fingerprint const sent{.items = {{"model", "net"}, {"label", ""}, {"rate", "0.1"}}, .unknown = {"delay", "hook"}};
+  std::string const text = report::packed(sent);
+  report::fingerprint const got = report::unpacked(text);
+  CHECK(got.items == sent.items);
+  CHECK(got.unknown == sent.unknown);
+  CHECK(report::packed({}) == report::packed(report::unpacked(report::packed({}))));
+  CHECK_THROWS_WITH(report::unpacked(text.substr(0, 7)), Catch::Contains("cannot read a fingerprint"));
+}

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <concepts>
 #include <exception>
+#include <optional>
 #include <span>
 #include <thread>
 #include <vector>
@@ -14,7 +15,7 @@
 #include <foal/core/spin_pause.hpp>
 #include <foal/executor/pin.hpp>
 #include <foal/executor/worker.hpp>
-#include <foal/transport/open_end.hpp>
+#include <foal/transport/contract.hpp>
 
 namespace foal::executor {
 
@@ -24,10 +25,7 @@ struct disturbance {
   void (*between)(void* self, int worker, long long ops) = nullptr;
 };
 
-/// Where an executor's process is among those that train together.
-struct process_place {
-  int number = 0, count = 1;
-};
+using transport::process_place;
 
 /// A channel whose other end a process hosts.
 struct open_channel {
@@ -50,15 +48,25 @@ class service {
         call_([](void* self) { (*static_cast<F*>(self))(); }) {}
   void operator()() const { call_(self_); }
 
-  bool pins;  ///< worker i is wanted on CPU i
+  bool pins;  ///< worker i is wanted on CPU i; an executor that cannot do that says so
   /// To other processes: the executor brings their messages. Empty where this process hosts all ranks.
   std::vector<open_channel> const& open;
-  disturbance const& disturb;  ///< to be called after an op of a worker; `threads` alone does so, and pins
+  disturbance const& disturb;  ///< to be called after an op of a worker: disturb_after()
 
  private:
   void* self_;
   void (*call_)(void* self);
 };
+
+/// The worker has run an op, its ops-th.
+inline void disturb_after(worker& w, disturbance const& by, long long ops) {
+  if (by.between == nullptr) return;
+  try {
+    by.between(by.self, w.number(), ops);
+  } catch (...) {
+    w.keep_beside(std::current_exception());
+  }
+}
 
 /// An executor drives all workers to their end: until advance() of each gives progress::done. Any order, any threads, but
 /// one thread at a time for one worker. `threaded`: it takes more than one worker. Threads that run ops flush denormals
@@ -94,9 +102,12 @@ struct single_thread {
   /// The one worker hosts every rank, so nothing can be blocked except by an evaluation, which `run` does.
   static void drive(std::span<worker> workers, service const& run) {
     flushed_denormals const flushed;
+    std::optional<pinned> pin;
+    if (run.pins) pin.emplace(0);
     worker& w = workers.front();
-    for (;;) {
+    for (long long ops = 0;;) {
       progress const p = w.advance();
+      if (p == progress::ran) disturb_after(w, run.disturb, ++ops);
       run();
       if (p == progress::done) return;
       if (p == progress::blocked && !w.could_advance())
@@ -117,11 +128,7 @@ inline void drive_thread(worker& w, disturbance const& disturb) {
     if (p == progress::done) return;
     if (p == progress::ran) {
       idle = 0;
-      if (disturb.between != nullptr) try {
-          disturb.between(disturb.self, w.number(), ++ops);
-        } catch (...) {
-          w.keep_beside(std::current_exception());
-        }
+      disturb_after(w, disturb, ++ops);
       continue;
     }
     if (++idle <= spins) {

@@ -208,8 +208,8 @@ class run_memory {
     }
     for (std::size_t s = 0; s < stages_.size(); ++s) {
       for (table::loan const& l : tables_.of_unit(s).loans)
-        require(plan_.hosts(s) == plan_.hosts(static_cast<std::size_t>(l.stage)), "cannot share weights of stage ", s,
-                " with stage ", l.stage, ", because another process hosts one of them; let one process host both");
+        require(plan_.together(s, static_cast<std::size_t>(l.stage)), "cannot share weights of stage ", s, " with stage ",
+                l.stage, ", because another process hosts one of them; let one process host both");
       if (!plan_.hosts(s)) continue;
       if (!tables_.of_unit(s).loans.empty())
         bind_lent(tables_, stages_, s, [&](std::size_t i) { return at(plan_.unit(s).lent[i]); });

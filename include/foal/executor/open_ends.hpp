@@ -32,12 +32,15 @@ inline std::vector<transport::open_end> open_ends(run_memory& memory, schedule::
         p.body.push_back(shares.own(o));
       }
   std::vector<transport::open_end> ends;
+  int number = -1;
   for (auto const& [id, p] : messages) {
+    ++number;
     bound_stage &from = memory.stages()[static_cast<std::size_t>(p.from)],
                 &to = memory.stages()[static_cast<std::size_t>(p.to)];
     if ((from.worker >= 0) == (to.worker >= 0)) continue;
     int const share = shares.of(id.replica);
     ends.push_back({.id = id,
+                    .number = number,
                     .sends = from.worker >= 0,
                     .out = ends_of(to, id.kind).in,
                     .in = ends_of(from, id.kind).out,

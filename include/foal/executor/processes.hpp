@@ -1,108 +1,92 @@
-// One process for some of the ranks, and MPI between them. Needs <mpi.h>.
+// One process for some of the ranks, and a transport between them.
 #pragma once
 
-#include <cstdio>
-#include <cstdlib>
 #include <exception>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include <foal/executor/drive.hpp>
-#include <foal/transport/mpi.hpp>
+#include <foal/transport/agree.hpp>
+#include <foal/transport/message_end.hpp>
 
 namespace foal::executor {
 
-/// MPI from here to the end of a program's main(), unless the program has begun it itself. Where an exception leaves it the
-/// other processes may be waiting for this one: once main() has said why, all are ended.
-class mpi_session {
- public:
-  mpi_session(int& argc, char**& argv) : thrown_(std::uncaught_exceptions()) {
-    int begun = 0;
-    MPI_Initialized(&begun);
-    ends_ = begun == 0;
-    int given = 0;
-    if (ends_) MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &given);
-  }
-  mpi_session(mpi_session const&) = delete;
-  mpi_session& operator=(mpi_session const&) = delete;
-  ~mpi_session() {
-    if (!ends_) return;
-    if (std::uncaught_exceptions() > thrown_)
-      std::atexit([] { MPI_Abort(MPI_COMM_WORLD, 1); });
-    else
-      MPI_Finalize();
-  }
+namespace detail {
 
- private:
-  int thrown_;
-  bool ends_ = false;
+template <class Transport>
+struct channel_of {
+  using type = void;
 };
+template <transport::connects Transport>
+struct channel_of<Transport> {
+  using type = typename Transport::channel;
+};
+
+}  // namespace detail
 
 /// Ranks are spread over the workers of all processes; each process has memory for the stages of its own alone, and its
 /// thread advances its workers and brings messages on, in turn. The bits are single_thread's. Needs that all processes make
-/// the same trainers and the same runs, which nothing compares; without evaluations, diagnostics, pauses, a global norm, or
-/// weights tied across processes. What one of several throws ends all, with its sentence: what an op, a callback or a hook
-/// throws at once, a refusal when it leaves the mpi_session; so does a divergence.
-struct processes {
+/// the same trainers and the same runs: they compare the fingerprints of trainer::run() and resume() before the first op,
+/// and a difference is one sentence in each. Without evaluations, diagnostics, pauses, .pin, a global norm, or weights tied
+/// across processes. What one of several throws ends all, with its sentence: what an op, a callback or a hook throws at
+/// once, a refusal when it leaves main(); so does a divergence.
+template <class Transport>
+struct processes_over {
   using role = foal::role::executor;
   static constexpr char const* name = "processes";
   static constexpr bool threaded = true;
 
-  static process_place place() {
-    int begun = 0;
-    MPI_Initialized(&begun);
-    require(begun != 0,
-            "cannot find the other processes, because MPI has not been begun; make a foal::executor::mpi_session at "
-            "the top of main(), and start the program with mpirun");
-    process_place here;
-    MPI_Comm_rank(MPI_COMM_WORLD, &here.number);
-    MPI_Comm_size(MPI_COMM_WORLD, &here.count);
-    return here;
-  }
+  static_assert(
+      transport::connects<Transport>,
+      "foal: cannot join processes over this transport, because it lacks place(), exchange(text), end_all(text), a "
+      "channel of (transport&, open_end, int) with progress() and done(), or a constructor without arguments; "
+      "give it all of foal/transport/contract.hpp");
+
+  static process_place place() { return Transport::place(); }
+
+  /// All processes call it before they do the same.
+  static void agree(report::fingerprint const& mine) { transport::agree<Transport>(mine, "train together"); }
 
   static void drive(std::span<worker> workers, service const& run) {
+    require(!run.pins,
+            "cannot pin the workers of processes, because who starts these knows which machine each is on; let mpirun bind "
+            "them (--bind-to core), and leave .pin out");
     flushed_denormals const flushed;
     bool const alone = place().count == 1;
-    own_messages const own;
-    channels all;
+    Transport all;
+    channels open;
+    std::vector<long long> ops(workers.size());
     try {
-      for (open_channel const& c : run.open)
-        all.push_back(std::make_unique<transport::mpi_channel>(c.end, c.process, own.comm));
-      while (turn(workers, all, alone, run)) {
+      for (open_channel const& c : run.open) open.push_back(std::make_unique<channel>(all, c.end, c.process));
+      while (turn(workers, ops, open, alone, run)) {
       }
       run();
     } catch (...) {
       if (alone) throw;
-      end_all(text_of(std::current_exception()));
+      Transport::end_all(text_of(std::current_exception()));
     }
   }
 
  private:
-  using channels = std::vector<std::unique_ptr<transport::mpi_channel>>;
-
-  /// Apart from the messages that the program sends itself.
-  struct own_messages {
-    MPI_Comm comm = MPI_COMM_NULL;
-    own_messages() { MPI_Comm_dup(MPI_COMM_WORLD, &comm); }
-    own_messages(own_messages const&) = delete;
-    own_messages& operator=(own_messages const&) = delete;
-    ~own_messages() { MPI_Comm_free(&comm); }
-  };
+  using channel = typename detail::channel_of<Transport>::type;
+  using channels = std::vector<std::unique_ptr<channel>>;
 
   /// Gives whether there is more to do.
-  static bool turn(std::span<worker> workers, channels& all, bool alone, service const& run) {
+  static bool turn(std::span<worker> workers, std::vector<long long>& ops, channels& open, bool alone, service const& run) {
     bool going = false, moved = false;
-    for (worker& w : workers) {
+    for (std::size_t i = 0; i < workers.size(); ++i) {
+      worker& w = workers[i];
       progress const p = w.advance();
+      if (p == progress::ran) disturb_after(w, run.disturb, ++ops[i]);
       moved = moved || p == progress::ran;
       going = going || p != progress::done;
       if (alone) continue;
-      if (w.failure()) end_all(w.failure()->text());
-      if (w.exception()) end_all(text_of(w.exception()));
-      if (w.beside()) end_all(text_of(w.beside()));  // the others do not know of the end that the phase now has
+      if (w.failure()) Transport::end_all(w.failure()->text());
+      if (w.exception()) Transport::end_all(text_of(w.exception()));
+      if (w.beside()) Transport::end_all(text_of(w.beside()));  // the others do not know of the end that the phase now has
     }
-    for (auto& c : all) {
+    for (auto& c : open) {
       moved = c->progress() || moved;
       going = going || !c->done();
     }
@@ -119,11 +103,6 @@ struct processes {
     } catch (...) {
       return "something that is no std::exception has been thrown";
     }
-  }
-  [[noreturn]] static void end_all(std::string const& why) {
-    std::fputs((why + "\n").c_str(), stderr);
-    MPI_Abort(MPI_COMM_WORLD, 1);
-    std::abort();
   }
 };
 

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include <foal/plan/check_sizes.hpp>
+#include <foal/plan/elsewhere.hpp>
 #include <foal/plan/forms.hpp>
 #include <foal/plan/inputs.hpp>
 #include <foal/plan/lent.hpp>
@@ -40,10 +41,6 @@ struct unit_plan {
 /// has summed k + 1, so the other one has sent k + 1, after its own update k.
 inline constexpr std::uint32_t sum_slots = 2;
 
-/// In a list of workers, the mark of a rank that a process hosts which is not this one, and which process that is.
-constexpr int hosted_by(int process) { return -1 - process; }
-constexpr int elsewhere(int mark) { return -1 - mark; }
-
 /// The plan of a run, and the sizes that go with it. Allocates nothing.
 class run_plan {
  public:
@@ -65,6 +62,10 @@ class run_plan {
   int worker_of_rank(int rank) const { return worker_of_[static_cast<std::size_t>(rank)]; }
   /// Whether the unit's memory is here.
   bool hosts(std::size_t u) const { return worker_of_unit(u) >= 0; }
+  /// Whether one process hosts both, this one or another: the same answer in all.
+  bool together(std::size_t u, std::size_t other) const {
+    return (hosts(u) && hosts(other)) || worker_of_unit(u) == worker_of_unit(other);
+  }
   int worker_of_unit(std::size_t u) const { return worker_of_[static_cast<std::size_t>(tables_.rank_of[u])]; }
   template <class F>
   int over_phases(F f) const {
@@ -210,6 +211,17 @@ class run_plan {
     return hosts(to) ? worker_of_unit(to) : worker_of_unit(from);
   }
 
+  /// Slots of a ring at the receiver, or, where another process hosts that, at the sender: there a message leaves its slot
+  /// at once, and only those that leave out of their order have to wait for each other.
+  int slots_at(std::size_t to, std::size_t from, schedule::op_kind sends, int needed) const {
+    return hosts(to) || over_phases([&](table::phase_table const& ph) {
+                          schedule::program program = ph.program;
+                          return in_order(program.view(), static_cast<int>(from), sends) ? 0 : 1;
+                        }) > 0
+               ? needed
+               : 1;
+  }
+
   // What B or W needs of a wire is a saved activation of the receiving stage; the slot in which it travels is the wire's.
   void plan_wires(std::size_t s, unit_plan& p) {
     using schedule::op_kind;
@@ -224,8 +236,8 @@ class run_plan {
                            auto const& f = ph.facts.stage[s];
                            return kept ? f.wire_kept : std::max(f.wire_transit, f.wire_recompute);
                          });
-      int const slots = slots_until(s, e.last, needed);
-      int const saved = over_phases([&](table::phase_table const& ph) {
+      int const slots = slots_at(s, s - 1, op_kind::F, slots_until(s, e.last, needed));
+      int const saved = !hosts(s) ? 0 : over_phases([&](table::phase_table const& ph) {
         auto const& f = ph.facts.stage[s];
         if (f.head == number) return kept ? f.in_flight : f.wire_recompute;
         return kept && f.head < 0 ? f.saved_peak : 0;
@@ -239,11 +251,11 @@ class run_plan {
         auto const& f = ph.facts.stage[s];
         return kept ? f.recompute_kept : f.recompute_transit;
       });
-      int const rebuilt = kept ? over_phases([&](table::phase_table const& ph) {
+      int const rebuilt = kept && hosts(s) ? over_phases([&](table::phase_table const& ph) {
         return ph.facts.stage[s].recompute_kept > 0 ? ph.facts.stage[s].saved_peak : 0;
       })
-                               : 0;
-      int const again_slots = again > 0 ? slots_until(s, e.last, again + slack(s)) : 0;
+                                           : 0;
+      int const again_slots = again > 0 ? slots_at(s, s - 1, op_kind::R, slots_until(s, e.last, again + slack(s))) : 0;
       p.again.push_back(!kept && within(s, again_slots)
                             ? share(worker, {op_kind::R, unit - 1}, {op_kind::R, unit}, one)
                             : plan_ring("activations recomputed by the stage before", worker, s,
@@ -258,11 +270,11 @@ class run_plan {
     using schedule::op_kind;
     int const unit = static_cast<int>(s), worker = worker_of_wire(s - 1, s);
     std::size_t const one = wire_bytes(e);
-    int const back =
-        slots_until(s - 1, e.gradient_last, slack(s) + over_phases([&](table::phase_table const& ph) {
-                                              auto const& f = ph.facts.stage[s - 1];
-                                              return e.gradient_last == until::W ? f.gradient_kept : f.gradient_transit;
-                                            }));
+    int const needed = slack(s) + over_phases([&](table::phase_table const& ph) {
+                         auto const& f = ph.facts.stage[s - 1];
+                         return e.gradient_last == until::W ? f.gradient_kept : f.gradient_transit;
+                       });
+    int const back = slots_at(s - 1, s, op_kind::B, slots_until(s - 1, e.gradient_last, needed));
     unit_[s - 1].gradients.push_back(e.gradient && e.gradient_last != until::W && within(s, back)
                                          ? share(worker, {op_kind::B, unit}, {op_kind::B, unit - 1}, one)
                                          : plan_ring("gradients from the stage after", worker, s - 1,

@@ -58,18 +58,52 @@ struct fingerprint {
   }
 };
 
+/// As one text, for another process; unpacked() is its inverse.
+inline std::string packed(fingerprint const& f) {
+  std::string text;
+  auto const add = [&text](std::string_view x) { text.append(x) += '\0'; };
+  for (auto const& [name, value] : f.items) {
+    add(name);
+    add(value);
+  }
+  add({});  // no item has no name
+  for (std::string const& name : f.unknown) add(name);
+  return text;
+}
+inline fingerprint unpacked(std::string_view text) {
+  fingerprint f;
+  auto const next = [&text] {
+    std::size_t const end = text.find('\0');
+    require(end != std::string_view::npos, "cannot read a fingerprint, because its text ends too early; send it whole");
+    std::string const part(text.substr(0, end));
+    text.remove_prefix(end + 1);
+    return part;
+  };
+  for (std::string name = next(); !name.empty(); name = next()) {
+    std::string value = next();
+    f.items.emplace_back(std::move(name), std::move(value));
+  }
+  while (!text.empty()) f.unknown.push_back(next());
+  return f;
+}
+
+/// What a sentence calls the two that are compared.
+struct two_places {
+  std::string first = "here", other = "there";
+};
+
 /// "optimizer.beta1 is 0.9 here and 0.95 there": the first item that differs; empty if none does.
-inline std::string difference(fingerprint const& here, fingerprint const& there) {
+inline std::string difference(fingerprint const& here, fingerprint const& there, two_places const& at = {}) {
   auto const find = [](fingerprint const& in, std::string const& name) {
     return std::find_if(in.items.begin(), in.items.end(), [&](auto const& item) { return item.first == name; });
   };
   for (auto const& [name, value] : here.items) {
     auto const other = find(there, name);
-    if (other == there.items.end()) return name + " is " + value + " here and is not there";
-    if (other->second != value) return name + " is " + value + " here and " + other->second + " there";
+    if (other == there.items.end()) return name + " is " + value + " " + at.first + " and is not " + at.other;
+    if (other->second != value) return name + " is " + value + " " + at.first + " and " + other->second + " " + at.other;
   }
   for (auto const& [name, value] : there.items)
-    if (find(here, name) == here.items.end()) return name + " is " + value + " there and is not here";
+    if (find(here, name) == here.items.end()) return name + " is " + value + " " + at.other + " and is not " + at.first;
   return {};
 }
 
@@ -79,8 +113,9 @@ inline bool operator==(fingerprint const& a, fingerprint const& b) {
 }
 
 /// Throws foal::error unless both are known to be those of one run. what: what they are to do, for the sentence.
-inline void require_same(fingerprint const& mine, fingerprint const& other, std::string_view what) {
-  std::string const differs = difference(mine, other);
+inline void require_same(fingerprint const& mine, fingerprint const& other, std::string_view what,
+                         two_places const& at = {}) {
+  std::string const differs = difference(mine, other, at);
   require(differs.empty(), "cannot ", what, ", because the runs are not the same: ", differs,
           "; build and set up both alike");
   for (fingerprint const* const f : {&mine, &other})

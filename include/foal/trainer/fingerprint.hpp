@@ -9,6 +9,7 @@
 #include <foal/report/description.hpp>
 #include <foal/report/fingerprint.hpp>
 #include <foal/table/run_tables.hpp>
+#include <foal/trainer/cut.hpp>
 #include <foal/trainer/roles.hpp>
 
 namespace foal::detail {
@@ -44,6 +45,19 @@ report::fingerprint fingerprint_of_trainer(table::run_tables const& tables, Conf
   add_roles<Types>(f, values, all_roles{});
   add_items(f, "device's values", values.device);
   f.items.emplace_back("build", report::build_of_this_file());
+  return f;
+}
+
+/// Of what several processes are about to do together: the trainer's, and what all of them must have in common besides.
+template <class Config>
+report::fingerprint fingerprint_of_call(char const* call, report::fingerprint trainer, Config& values, long long minibatches,
+                                        long long updates) {
+  report::fingerprint f{.items = {{"what comes next", call}}, .unknown = std::move(trainer.unknown)};
+  f.items.insert(f.items.end(), trainer.items.begin(), trainer.items.end());
+  f.items.emplace_back("workers", report::shortest(values.workers));
+  f.items.emplace_back("updates before", report::shortest(updates));
+  f.items.emplace_back("minibatches", report::shortest(minibatches));
+  for (auto const& [name, known] : state_of_policies(values)) f.items.emplace_back(name, known);
   return f;
 }
 

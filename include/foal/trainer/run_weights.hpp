@@ -26,6 +26,9 @@ class run_weights {
   /// That every stage has had, before the run at work; in a callback of an evaluation, those of what was evaluated.
   long long updates() const { return usage_.answers() ? usage_.update() : updates_.load(); }
 
+  /// Throws foal::error where nobody may begin to work on them now.
+  void check_free(char const* what) const { usage::working const guard(usage_, what); }
+
   /// A parameter (or buffer) of a stage. Throws foal::error where there is none.
   table::parameter_row const& row(int stage, std::size_t which, bool buffer = false) const {
     return row_of(t_, stage, which, buffer);

@@ -12,6 +12,12 @@
 // Whoever drives workers:
 //   progress()  brings on what can be brought without waiting; true: something was. Not for transport::local
 //   done()      all messages of the phase are through
+// executor::processes_over<T>, of a transport T between processes:
+//   place()     which process this is, of how many
+//   T()         the processes have met: each makes one before it opens channels, or exchanges texts
+//   exchange(x) the texts of all, by process; all call it
+//   channel     made of the T, an open_end and the process of its other end; a message_end does all but the way of the bytes
+//   end_all(x)  says x on stderr and ends all processes, with another status than 0
 // Nothing of a transport ends a run: in one process workers see it by themselves, between processes the executor ends all.
 //
 // A message carries no number: who sends and who takes have the same order, which is the program's. Nothing of it allocates
@@ -20,8 +26,10 @@
 
 #include <concepts>
 #include <cstdint>
+#include <string>
+#include <vector>
 
-#include <foal/core/config.hpp>
+#include <foal/transport/open_end.hpp>
 
 namespace foal::transport {
 
@@ -44,5 +52,22 @@ concept moves = requires(T end) {
   { end.progress() } -> std::same_as<bool>;
   { end.done() } -> std::same_as<bool>;
 };
+
+/// Where a process is among those that train together.
+struct process_place {
+  int number = 0, count = 1;
+};
+
+/// A transport between processes.
+template <class T>
+concept connects =
+    std::default_initializable<T> && moves<typename T::channel> &&
+    std::constructible_from<typename T::channel, T&, open_end, int> && requires(T all, std::string const& text) {
+      { T::place() } -> std::same_as<process_place>;
+      { all.exchange(text) } -> std::same_as<std::vector<std::string>>;
+      T::end_all(text);
+    };
+
+static_assert(sends<outbox> && receives<inbox>);
 
 }  // namespace foal::transport

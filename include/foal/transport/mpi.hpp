@@ -3,102 +3,154 @@
 
 #include <mpi.h>
 
-#include <cstring>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
 #include <vector>
 
 #include <foal/core/error.hpp>
-#include <foal/transport/contract.hpp>
-#include <foal/transport/open_end.hpp>
+#include <foal/transport/agree.hpp>
+#include <foal/transport/message_end.hpp>
 
 namespace foal::transport {
 
-/// One channel's messages, from or to one process: a persistent request and room for one message on its way, so that nothing
-/// is allocated after the first one and no process has more than one message of a channel to expect.
-class mpi_channel {
+/// The processes of MPI_COMM_WORLD, apart from the messages that a program sends itself. MPI has to be begun: mpi_session.
+class mpi {
  public:
-  /// peer: the process of the other end.
-  mpi_channel(open_end end, int peer, MPI_Comm comm) : end_(std::move(end)), left_(window(end_)) {
-    std::size_t bytes = 0;
-    for (entry_slots const& e : end_.entries) bytes += e.bytes;
-    message_.resize(bytes);
-    int const tag = end_.id.wire * kinds + static_cast<int>(end_.id.kind), size = static_cast<int>(bytes);
-    require(bytes <= most_bytes, "cannot send messages of ", bytes, " bytes over wire ", end_.id.wire,
-            ", because MPI counts to ", most_bytes, "; use smaller microbatches");
-    if (end_.sends)
-      MPI_Send_init(message_.data(), size, MPI_BYTE, peer, tag, comm, &request_);
-    else
-      MPI_Recv_init(message_.data(), size, MPI_BYTE, peer, tag, comm, &request_);
-  }
-  mpi_channel(mpi_channel const&) = delete;
-  mpi_channel& operator=(mpi_channel const&) = delete;
-  ~mpi_channel() { MPI_Request_free(&request_); }
+  mpi() { MPI_Comm_dup(MPI_COMM_WORLD, &comm_); }
+  mpi(mpi const&) = delete;
+  mpi& operator=(mpi const&) = delete;
+  ~mpi() { MPI_Comm_free(&comm_); }
 
-  /// True: something moved.
-  bool progress() { return end_.sends ? send() : receive(); }
-  /// All messages of the phase are through.
-  bool done() const { return end_.order.done() && !active_; }
-
- private:
-  static constexpr int kinds = 4;
-  static constexpr std::size_t most_bytes = 0x7fffffff;
-
-  static std::uint32_t window(open_end const& e) {
-    std::uint32_t most = 1;
-    for (entry_slots const& x : e.entries) most = std::max(most, x.count);
-    return most;
+  static process_place place() {
+    int begun = 0;
+    MPI_Initialized(&begun);
+    require(begun != 0,
+            "cannot find the other processes, because MPI has not been begun; make a foal::executor::mpi_session at "
+            "the top of main(), and start the program with mpirun");
+    process_place here;
+    MPI_Comm_rank(MPI_COMM_WORLD, &here.number);
+    MPI_Comm_size(MPI_COMM_WORLD, &here.count);
+    return here;
   }
-  bool arrived() {
-    int flag = 0;
-    MPI_Test(&request_, &flag, MPI_STATUS_IGNORE);
-    return flag != 0;
-  }
-  bool send() {
-    if (active_ && !arrived()) return false;
-    bool const was = std::exchange(active_, false);
-    if (end_.order.done() || !end_.out.arrived(count_)) return was;
-    std::uint32_t const m = end_.order.microbatch();
-    std::byte* to = message_.data();
-    for (entry_slots const& e : end_.entries) {
-      std::memcpy(to, e.at(m), e.bytes);
-      to += e.bytes;
+
+  std::vector<std::string> exchange(std::string const& mine) {
+    int const size = static_cast<int>(mine.size());
+    std::vector<int> sizes(static_cast<std::size_t>(place().count)), begin;
+    MPI_Allgather(&size, 1, MPI_INT, sizes.data(), 1, MPI_INT, comm_);
+    int total = 0;
+    for (int const n : sizes) {
+      begin.push_back(total);
+      total += n;
     }
-    std::uint32_t const up_to = left_.pass(m);  // the message has left its slot
-    end_.out.read(up_to);
-    end_.out.release(up_to);
-    MPI_Start(&request_);
-    active_ = true;
-    ++count_;
-    end_.order.next();
-    return true;
+    std::string joined(static_cast<std::size_t>(total), ' ');
+    MPI_Allgatherv(mine.data(), size, MPI_CHAR, joined.data(), sizes.data(), begin.data(), MPI_CHAR, comm_);
+    std::vector<std::string> all;
+    for (std::size_t p = 0; p < sizes.size(); ++p)
+      all.push_back(joined.substr(static_cast<std::size_t>(begin[p]), static_cast<std::size_t>(sizes[p])));
+    return all;
   }
-  bool receive() {
-    if (!here_ && !active_) {
-      if (end_.order.done()) return false;
+
+  [[noreturn]] static void end_all(std::string const& why) {
+    std::fputs((why + "\n").c_str(), stderr);
+    MPI_Abort(MPI_COMM_WORLD, 1);
+    std::abort();
+  }
+
+  /// One channel's messages, from or to one process: a persistent request and room for one message on its way, so that
+  /// nothing is allocated after the first one and no process has more than one message of a channel to expect.
+  class channel {
+   public:
+    /// peer: the process of the other end.
+    channel(mpi& all, open_end end, int peer) : end_(std::move(end)), message_(end_.bytes()) {
+      constexpr std::size_t most = 0x7fffffff;
+      int const size = static_cast<int>(end_.bytes());
+      require(end_.bytes() <= most, "cannot send messages of ", end_.bytes(), " bytes over wire ", end_.id().wire,
+              ", because MPI counts to ", most, "; use smaller microbatches");
+      if (end_.sends())
+        MPI_Send_init(message_.data(), size, MPI_BYTE, peer, end_.number(), all.comm_, &request_);
+      else
+        MPI_Recv_init(message_.data(), size, MPI_BYTE, peer, end_.number(), all.comm_, &request_);
+    }
+    channel(channel const&) = delete;
+    channel& operator=(channel const&) = delete;
+    ~channel() { MPI_Request_free(&request_); }
+
+    bool progress() { return end_.sends() ? send() : receive(); }
+    bool done() const { return end_.done() && !active_; }
+
+   private:
+    bool arrived() {
+      int flag = 0;
+      MPI_Test(&request_, &flag, MPI_STATUS_IGNORE);
+      return flag != 0;
+    }
+    void start() {
       MPI_Start(&request_);
       active_ = true;
     }
-    if (active_ && arrived()) active_ = false, here_ = true;
-    if (!here_) return false;
-    std::uint32_t const m = end_.order.microbatch();
-    if (!end_.in.room(m)) return false;
-    std::byte const* from = message_.data();
-    for (entry_slots const& e : end_.entries) {
-      std::memcpy(e.at(m), from, e.bytes);
-      from += e.bytes;
+    bool send() {
+      if (active_ && !arrived()) return false;
+      bool const was = std::exchange(active_, false);
+      if (!end_.ready()) return was;
+      end_.pass(message_.data());
+      start();
+      return true;
     }
-    here_ = false;
-    end_.in.send(++count_);
-    end_.order.next();
-    return true;
+    bool receive() {
+      if (!here_ && !active_) {
+        if (end_.done()) return false;
+        start();
+      }
+      if (active_ && arrived()) active_ = false, here_ = true;
+      if (!here_ || !end_.ready()) return false;
+      end_.pass(message_.data());
+      here_ = false;
+      return true;
+    }
+
+    message_end end_;
+    std::vector<std::byte> message_;
+    MPI_Request request_ = MPI_REQUEST_NULL;
+    bool active_ = false, here_ = false;  ///< a message is on its way; one is here, and there was no room for it
+  };
+
+ private:
+  MPI_Comm comm_ = MPI_COMM_NULL;
+};
+static_assert(moves<mpi::channel> && connects<mpi>);
+
+/// MPI from here to the end of a program's main(), unless the program has begun it itself. Where an exception leaves it the
+/// other processes may be waiting for this one: once main() has said why, all are ended. So they are where one comes to its
+/// end while others begin a run.
+class mpi_session {
+ public:
+  mpi_session(int& argc, char**& argv) : thrown_(std::uncaught_exceptions()) {
+    int begun = 0;
+    MPI_Initialized(&begun);
+    ends_ = begun == 0;
+    int given = 0;
+    if (ends_) MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &given);
+  }
+  mpi_session(mpi_session const&) = delete;
+  mpi_session& operator=(mpi_session const&) = delete;
+  ~mpi_session() {
+    if (!ends_) return;
+    if (std::uncaught_exceptions() > thrown_) {
+      std::atexit([] { MPI_Abort(MPI_COMM_WORLD, 1); });
+      return;
+    }
+    try {
+      agree<mpi>({.items = {{"what comes next", "the end of MPI"}}}, "end");
+    } catch (std::exception const& others_go_on) {
+      mpi::end_all(others_go_on.what());
+    }
+    MPI_Finalize();
   }
 
-  open_end end_;
-  left_in_order left_;
-  std::vector<std::byte> message_;
-  MPI_Request request_ = MPI_REQUEST_NULL;
-  bool active_ = false, here_ = false;  ///< a message is on its way; one is here, and there was no room for it
-  std::uint32_t count_ = 0;
+ private:
+  int thrown_;
+  bool ends_ = false;
 };
-static_assert(sends<outbox> && receives<inbox> && moves<mpi_channel>);
 
 }  // namespace foal::transport

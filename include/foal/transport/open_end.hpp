@@ -64,6 +64,7 @@ class message_order {
 /// that the missing unit would have.
 struct open_end {
   channel_id id{};
+  int number = 0;  ///< among all channels of the phase, from 0; the same in every process
   bool sends = false;
   inbox out{};
   outbox in{};

@@ -1,0 +1,60 @@
+// What every transport between processes does with an open end: all but the way of the bytes.
+#pragma once
+
+#include <cstring>
+
+#include <foal/transport/open_end.hpp>
+
+namespace foal::transport {
+
+/// The messages of one channel at the end that is here, one after the other.
+class message_end {
+ public:
+  explicit message_end(open_end end) : end_(std::move(end)), left_(window()) {
+    for (entry_slots const& e : end_.entries) bytes_ += e.bytes;
+  }
+
+  channel_id id() const { return end_.id; }
+  int number() const { return end_.number; }
+  bool sends() const { return end_.sends; }
+  std::size_t bytes() const { return bytes_; }  ///< of each message
+
+  /// Whether the next message lies here to be sent, or there is room for the one that has come.
+  bool ready() { return !done() && (end_.sends ? end_.out.arrived(count_) : end_.in.room(end_.order.microbatch())); }
+  /// Copies the next message to bytes(), and gives its slot back; or from them, and hands it over. Needs ready().
+  void pass(std::byte* message) {
+    std::uint32_t const m = end_.order.microbatch();
+    for (entry_slots const& e : end_.entries) {
+      if (end_.sends)
+        std::memcpy(message, e.at(m), e.bytes);
+      else
+        std::memcpy(e.at(m), message, e.bytes);
+      message += e.bytes;
+    }
+    ++count_;
+    if (end_.sends) {
+      std::uint32_t const up_to = left_.pass(m);
+      end_.out.read(up_to);
+      end_.out.release(up_to);
+    } else {
+      end_.in.send(count_);
+    }
+    end_.order.next();
+  }
+  /// All messages of the phase have been passed.
+  bool done() const { return end_.order.done(); }
+
+ private:
+  std::uint32_t window() const {
+    std::uint32_t most = 1;
+    for (entry_slots const& x : end_.entries) most = std::max(most, x.count);
+    return most;
+  }
+
+  open_end end_;
+  left_in_order left_;
+  std::size_t bytes_ = 0;
+  std::uint32_t count_ = 0;
+};
+
+}  // namespace foal::transport
