@@ -2,12 +2,15 @@
 #pragma once
 
 #include <algorithm>
+#include <deque>
 #include <memory>
 #include <span>
 
 #include <foal/executor/arena.hpp>
 #include <foal/executor/calls.hpp>
 #include <foal/executor/minibatch_targets.hpp>
+#include <foal/executor/ordinals.hpp>
+#include <foal/executor/queue_order.hpp>
 #include <foal/executor/rings.hpp>
 #include <foal/executor/tied.hpp>
 #include <foal/plan/arrays.hpp>
@@ -23,6 +26,7 @@ class run_memory {
   run_memory(table::run_tables const& tables, table::run_values const& values, std::vector<int> worker_of)
       : tables_(tables),
         values_(values),
+        ordinals_(ordinals_of_workers(tables, values, worker_of)),
         plan_(tables, values, std::move(worker_of)),
         stages_(tables.stages.size()),
         numbers_(tables.stages.size()),
@@ -30,6 +34,9 @@ class run_memory {
         lengths_(tables.stages.size()),
         tensor_rings_(tables.stages.size()),
         bells_(static_cast<std::size_t>(values.workers)) {
+    require(!tables.device.asynchronous || whole_here(),
+            "cannot run on this device in several processes, because its ops "
+            "are done later than they return and messages between processes do not wait for them; train in one process");
     with_memory("make this run", plan().bytes(), [this] {
       allocate();
       bind();
@@ -42,7 +49,13 @@ class run_memory {
   std::vector<bound_stage>& stages() { return stages_; }
   std::vector<bound_stage> const& stages() const { return stages_; }
   std::vector<transport::bell>& bells() { return bells_; }
-  void* device(int worker) const { return devices_[static_cast<std::size_t>(worker)].get(); }
+  /// What orders the queues of units; nothing where ops are done when they return.
+  queue_order queues() const { return {tables_.device.asynchronous ? &tables_.device : nullptr}; }
+  /// Waits for all that has been called.
+  void synchronise() const {
+    for (owned const& d : devices_)
+      if (d != nullptr) tables_.device.synchronise(d.get());
+  }
   int worker_of_rank(int rank) const { return plan_.worker_of_rank(rank); }
   /// Whether all stages are hosted here.
   bool whole() const {
@@ -129,6 +142,12 @@ class run_memory {
   }
 
  private:
+  bool whole_here() const {
+    for (std::size_t s = 0; s < stages_.size(); ++s)
+      if (!plan_.hosts(s)) return false;
+    return true;
+  }
+
   /// The rings that one tensor has: as ever; in the ring between R and R; for nobody.
   struct tensor_rings {
     ring plain, rebuilt, transient;
@@ -137,10 +156,20 @@ class run_memory {
   void allocate() {
     for (int w = 0; w < values_.workers; ++w) {
       std::size_t const n = std::max<std::size_t>(plan().arena_bytes(w), alignment);
-      arenas_.push_back(allocate_block(tables_.device, n));
+      arenas_.push_back(allocate_block(tables_.device, n, ordinals_[static_cast<std::size_t>(w)]));
       allocated_ += plan().arena_bytes(w);
-      devices_.push_back(make_device(tables_.device, at(plan_.workspace(static_cast<std::size_t>(w)))));
-      tables_.device.zero(devices_.back().get(), arenas_.back().get(), n);
+    }
+    std::vector<bool> zeroed(arenas_.size(), false);
+    for (std::size_t q = 0; q < plan_.queues(); ++q) {
+      int const worker = plan_.worker_of_queue(q);
+      owned& made = devices_.emplace_back(nullptr, nullptr);
+      if (worker < 0) continue;
+      auto const w = static_cast<std::size_t>(worker);
+      made = make_device(tables_.device, at(plan_.workspace(q)), ordinals_[w]);
+      if (zeroed[w]) continue;
+      tables_.device.zero(made.get(), arenas_[w].get(), std::max<std::size_t>(plan().arena_bytes(worker), alignment));
+      tables_.device.synchronise(made.get());  // before the other queues of the worker use it
+      zeroed[w] = true;
     }
     if (!tables_.device.host_memory) {
       host_input_.resize(plan_.input_bytes() + alignment);
@@ -168,9 +197,11 @@ class run_memory {
       b.rank = tables_.rank_of[s];
       b.worker = plan_.worker_of_stage(s);
       if (!plan_.hosts(s)) continue;
-      b.device = devices_[static_cast<std::size_t>(b.worker)].get();
+      b.device = devices_[plan_.queue_of_stage(s)].get();
       bind_arrays(b);
       bind_rooms(b);
+      if (tables_.device.asynchronous)
+        b.later = &later_.emplace_back(tables_, block_of(tables_, s, values_.microbatches), at(plan_.stage(s).block));
       bind_numbers(b);
       bind_tensors(b, *rings_);
       prepare_calls(b, tables_, values_);
@@ -187,6 +218,7 @@ class run_memory {
       bound_stage &below = stages_[s - 1], &above = stages_[s];
       if (!plan_.hosts(s - 1) && !plan_.hosts(s)) continue;
       connect(*rings_, below, above, wires_[s], bell_of(below), bell_of(above));
+      if (tables_.device.asynchronous) bind_events(s, below, above);
       if (!plan_.lengths_differ()) continue;
       auto const slots = std::max(below.wire_out.transit_slots, below.wire_out.kept_slots);
       lengths_[s].assign(slots * microbatch_lengths::size(values_.microbatch_size), 0);
@@ -194,6 +226,15 @@ class run_memory {
     }
   }
 
+  void bind_events(std::size_t s, bound_stage const& below, bound_stage const& above) {
+    wire_channels& w = wires_[s];
+    auto const give = [&](transport::channel& c, transport::outbox const& out) {
+      c.events = &events_.emplace_back(tables_.device, out);
+    };
+    give(w.forward, below.wire_out);
+    give(w.gradient, above.gradient_out);
+    give(w.again, below.again_out);
+  }
   transport::bell& bell_of(bound_stage const& b) {
     return b.worker < 0 ? elsewhere_ : bells_[static_cast<std::size_t>(b.worker)];
   }
@@ -219,11 +260,11 @@ class run_memory {
 
   /// What the worker's units take turns in, and what comes from the source.
   void bind_rooms(bound_stage& b) {
-    auto const w = static_cast<std::size_t>(b.worker);
-    b.predicted = at(plan_.predicted(w));
-    b.extrapolated = at(plan_.extrapolated(w));
-    b.trial = at(plan_.temporary(w));
-    if (tables_.policies.microbatch_gradient != nullptr) b.microbatch = at(plan_.microbatch(w));
+    std::size_t const q = plan_.queue_of_stage(static_cast<std::size_t>(b.number));
+    b.predicted = at(plan_.predicted(q));
+    b.extrapolated = at(plan_.extrapolated(q));
+    b.trial = at(plan_.temporary(q));
+    if (tables_.policies.microbatch_gradient != nullptr) b.microbatch = at(plan_.microbatch(q));
     bool const host = tables_.device.host_memory, first = b.number == 0, last = &b == &stages_.back();
     if (first) b.staging = host ? at(plan_.stage(0).staging) : aligned(host_staging_);
     if (first && !host) b.host_input = aligned(host_input_);
@@ -265,7 +306,7 @@ class run_memory {
     using table::place;
     auto const s = static_cast<std::size_t>(b.number);
     stage_plan const& p = plan_.stage(s);
-    std::byte* const temporaries = at(plan_.temporary(static_cast<std::size_t>(b.worker)));
+    std::byte* const temporaries = at(plan_.temporary(plan_.queue_of_stage(s)));
     for (std::size_t x = 0; x < b.table->tensors.size(); ++x) {
       table::tensor const& y = b.table->tensors[x];
       auto const e = static_cast<std::size_t>(y.wire);
@@ -303,6 +344,7 @@ class run_memory {
 
   table::run_tables const& tables_;
   table::run_values values_;
+  std::vector<int> ordinals_;  ///< by worker
   run_plan plan_;
   std::vector<bound_stage> stages_;
   std::vector<unit_numbers> numbers_;
@@ -313,7 +355,10 @@ class run_memory {
   std::vector<transport::bell> bells_;
   transport::bell elsewhere_;  ///< of who brings messages to other processes
   std::unique_ptr<wire_rings> rings_;
-  std::vector<owned> arenas_, devices_;  ///< by worker
+  std::deque<later> later_;            ///< of units, where the device is asynchronous
+  std::deque<channel_events> events_;  ///< of wires, where the device is asynchronous
+  std::vector<owned> arenas_;          ///< by worker
+  std::vector<owned> devices_;         ///< by queue
   std::vector<std::byte> host_input_, host_targets_, host_staging_;
   std::byte* host_target_ = nullptr;
   std::size_t allocated_ = 0;

@@ -10,6 +10,7 @@
 #include <foal/executor/gradient_norm.hpp>
 #include <foal/executor/op_order.hpp>
 #include <foal/executor/ops.hpp>
+#include <foal/executor/queue_order.hpp>
 #include <foal/executor/run_losses.hpp>
 #include <foal/schedule/op.hpp>
 
@@ -28,8 +29,12 @@ struct phase_state : op_order {
   explicit phase_state(schedule::program_view v) : op_order(v) {}
 
   /// The units as they begin the phase, or go on with it.
-  void serve(std::vector<bound_stage>& units, bool global_norm) {
+  template <class Memory>
+  void serve(Memory& memory, bool global_norm) {
+    std::vector<bound_stage>& units = memory.stages();
     stages = &units;
+    bells = &memory.bells();
+    queues = memory.queues();
     for (bound_stage const& b : units)
       if (b.worker >= 0) last_hosted = b.number;
     if (global_norm) norm.begin(units);
@@ -37,6 +42,7 @@ struct phase_state : op_order {
 
   table::run_tables const* tables = nullptr;
   stage_ops const* ops = nullptr;
+  queue_order queues;  ///< between the units of an asynchronous device
   std::vector<bound_stage>* stages = nullptr;
   std::vector<transport::bell>* bells = nullptr;
   int last_hosted = -1;            ///< stage whose F counts for progress: the last one but where other processes have it
