@@ -271,6 +271,7 @@ set(foal_headers
     foal/executor/drive.hpp
     foal/executor/forward.hpp
     foal/executor/gradient_norm.hpp
+    foal/executor/identity.hpp
     foal/executor/memory.hpp
     foal/executor/microbatch_lengths.hpp
     foal/executor/minibatch_targets.hpp

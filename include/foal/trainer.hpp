@@ -163,10 +163,15 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
   /// Trains for request.minibatches minibatches of anything that executor::source_of() takes.
   template <class Batches>
   executor::run_result run(Batches const& batches, executor::run_request request) {
-    executor::check_microbatch_size(batches, values_.microbatch_size);
-    request.source = executor::source_of<scalar_type, target_type>(batches, request.source.shift);
-    lower::check_ragged<model_type, loss_type>(request.source.sample_lengths != nullptr, tables_.model_name);
+    give_source(request, batches);
     return engine_.run(request, warmup_minibatches());
+  }
+
+  /// Goes on with a run() that paused, on the same samples, to the bits of one that did not (executor::engine::resume()).
+  template <class Batches>
+  executor::run_result resume(Batches const& batches, executor::run_request request) {
+    give_source(request, batches);
+    return engine_.resume(request);
   }
 
   /// Loss and accuracy of the weights as they are.
@@ -221,6 +226,12 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
     }
   };
 
+  template <class Batches>
+  void give_source(executor::run_request& request, Batches const& batches) const {
+    executor::check_microbatch_size(batches, values_.microbatch_size);
+    request.source = executor::source_of<scalar_type, target_type>(batches, request.source.shift);
+    lower::check_ragged<model_type, loss_type>(request.source.sample_lengths != nullptr, tables_.model_name);
+  }
   long long minibatch_samples() const { return static_cast<long long>(values_.microbatch_size) * values_.microbatches; }
   long long warmup_minibatches() const {
     if constexpr (warmup::has_program<policy<role::warmup>>)

@@ -41,7 +41,6 @@ struct halving {
 /// Predicts that weights stay as they are, of what B reads.
 struct no_change {
   using role = foal::role::delay;
-  static constexpr char const* name = "no change";
   static constexpr int states = 1;
 
   template <class S>

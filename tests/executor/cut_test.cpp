@@ -36,11 +36,11 @@ struct outcome {
 /// One engine with its tables and data.
 class piece {
  public:
-  piece(pausing const& of, int workers)
+  piece(pausing const& of, int workers, std::uint64_t seed = 5)
       : of_(of),
         data_(test::data_of(of.what, test::bit_samples)),
         tables_(test::tables_of(of.what, of.own)),
-        engine_(tables_, {test::bit_samples, of.what.n, workers, 5, of.evaluate_every > 0, 2, false},
+        engine_(tables_, {test::bit_samples, of.what.n, workers, seed, of.evaluate_every > 0, 2, false},
                 test::driver(workers > 1), test::shares(tables_.ranks, workers)) {}
 
   /// Gives whether it paused.
@@ -240,4 +240,68 @@ TEST_CASE("what a paused run does not do is refused with a sentence") {
   CHECK_THROWS_WITH(q.engine().restore(cut), Contains("cannot go on from a cut of 4 stages") && Contains("this run has 9"));
   cut.run.at.phase = 1;
   CHECK_THROWS_WITH(p.engine().restore(cut), Contains("cannot go on in phase 1, because this run has 1"));
+}
+
+TEST_CASE("a cut of another run is refused before anything is changed") {
+  using Catch::Matchers::Contains;
+  pausing const of{{4, 4, false, 1, 3, 2}};
+  executor::run_place const early{0, 20}, late{0, 40};
+  outcome all, reference;
+  piece stranger(of, 1, 6);
+  REQUIRE(stranger.run(all, late));
+  executor::run_cut const seeded = stranger.engine().cut();
+  auto const cut_of = [&](choice const& c) {
+    pausing const other{c};
+    piece p(other, 1);
+    outcome ignored;
+    REQUIRE(p.run(ignored, late));
+    return p.engine().cut();
+  };
+  executor::run_cut const more = cut_of({4, 4, false, 1, 3, 3}), other_optimizer = cut_of({4, 4, false, 1, 4, 2}),
+                          other_program = cut_of({4, 3, false, 1, 3, 2});
+
+  piece p(of, 1), undisturbed(of, 1);
+  all = {};
+  REQUIRE(p.run(all, early));
+  REQUIRE(undisturbed.run(reference, early));
+  executor::run_cut own = p.engine().cut();
+  for (auto const& [cut, why] : {std::pair(&seeded, "seed is 5 here and 6 there"),
+                                 {&more, "microbatches is 2 here and 3"},
+                                 {&other_optimizer, "optimizer is "},
+                                 {&other_program, "there"}}) {
+    CHECK_THROWS_WITH(p.engine().restore(*cut), Contains("cannot go on from") && Contains(why));
+    CHECK(p.engine().paused());
+    CHECK(p.engine().updates() == undisturbed.engine().updates());
+    CHECK(test::state_of(p.tables(), p.engine().stages()) == reference.state);
+  }
+  auto& last = own.arrays.back();
+  last.slots.back().bytes.pop_back();
+  CHECK_THROWS_WITH(p.engine().restore(own), Contains(" bytes of '") && Contains("make the run with the same numbers"));
+  own.arrays.front().slots.front().microbatch = 3;
+  CHECK_THROWS_WITH(p.engine().restore(own), Contains("microbatch 3") && Contains("copy the cut whole"));
+  own.arrays.front().slots.clear();
+  CHECK_THROWS_WITH(p.engine().restore(own), Contains("with 0 of '") && Contains("copy the cut whole"));
+  own.arrays.front().id.unit = 2;
+  CHECK_THROWS_WITH(p.engine().restore(own), Contains("whose array 0 is"));
+  REQUIRE_FALSE(p.run(all, {}, true));
+  REQUIRE_FALSE(undisturbed.run(reference, {}, true));
+  CHECK(all == reference);
+}
+
+TEST_CASE("a pause before the place where a run stands is refused, and the run can go on") {
+  using Catch::Matchers::Contains;
+  pausing const of{{4, 4, false, 1, 3, 2}};
+  outcome const reference = in_one_piece(of);
+  outcome all;
+  piece p(of, 1);
+  REQUIRE(p.run(all, executor::run_place{0, 40}));
+  CHECK_THROWS_WITH(p.run(all, executor::run_place{0, 20}, true),
+                    Contains("cannot pause in phase 0 at key 20, because this run stands in phase 0 at key 40"));
+  report::trace none(0, 1);
+  executor::run_request traced;
+  traced.traces = &none;
+  CHECK_THROWS_WITH(p.engine().resume(traced), Contains("cannot trace 1 workers"));
+  REQUIRE(p.run(all, executor::run_place{0, 40}, true));
+  REQUIRE_FALSE(p.run(all, {}, true));
+  CHECK(all == reference);
 }

@@ -28,6 +28,29 @@ report::fingerprint changed(std::function<void(run::config&)> const& change) {
   return run(std::move(c)).fingerprint();
 }
 
+/// Has a number and lists none.
+struct silent {
+  using role = foal::role::delay;
+  static constexpr char const* name = "silent";
+  static constexpr int states = 0;
+  double memory = 0.9;
+
+  template <class S>
+  struct half {
+    S operator()(S g, S) const { return g / 2; }
+  };
+  template <class S>
+  half<S> gradient(delay::moment) const {
+    return {};
+  }
+};
+
+struct looking {
+  using role = foal::role::hook;
+  template <class View>
+  void after_update(View const&) {}
+};
+
 }  // namespace
 
 TEST_CASE("any number of any policy changes the fingerprint, and is named with both values", "[trainer]") {
@@ -84,4 +107,34 @@ TEST_CASE("workers and what is looked at beside are no part of it, model, schedu
              Catch::StartsWith("optimizer is ") && Catch::Contains("adam there"));
   CHECK_THAT(report::difference(one, other_scalar({}).fingerprint()), Catch::StartsWith("scalar is "));
   CHECK_THAT(report::difference(one, other_versions({}).fingerprint()), Catch::StartsWith("versions is "));
+}
+
+TEST_CASE("executor and hook are no part of it, as the bits do not depend on them", "[trainer]") {
+  using threaded = trainer<test::mlp<2>, loss::cross_entropy, schedule::pipemare>;
+  using alone = trainer<test::mlp<2>, loss::cross_entropy, schedule::pipemare, executor::single_thread>;
+  using watched = trainer<test::mlp<2>, loss::cross_entropy, schedule::pipemare, looking>;
+  report::fingerprint const one = threaded({}).fingerprint();
+  CHECK(one == alone({}).fingerprint());
+  CHECK(one == watched({}).fingerprint());
+}
+
+TEST_CASE("a policy that does not list its numbers is not known to be the same", "[trainer]") {
+  using quiet = trainer<test::mlp<2>, loss::cross_entropy, schedule::pipemare, silent>;
+  report::fingerprint const one = quiet({.delay = {.memory = 0.9}}).fingerprint(),
+                            other = quiet({.delay = {.memory = 0.5}}).fingerprint();
+  CHECK(one.unknown == std::vector<std::string>{"delay"});
+  CHECK_FALSE(one == other);
+  CHECK_THROWS_WITH(report::require_same(one, other, "train together"),
+                    Catch::Contains("cannot train together, because nothing says whether the runs are the same") &&
+                        Catch::Contains("the policy of 'delay' has numbers and lists none"));
+}
+
+TEST_CASE("programs of equal lists in other slots, lanes or periods are others", "[trainer]") {
+  schedule::program const timed = schedule::generate(schedule::pipemare{}, {2, 2, 2});
+  schedule::program later = timed, longer = timed, beside = timed;
+  ++later.list(1).back().slot;
+  ++beside.list(1).back().lane;
+  longer.period(timed.period() + 1);
+  std::set<std::string> digests;
+  for (schedule::program const& p : {timed, later, beside, longer}) CHECK(digests.insert(executor::digest_of(p)).second);
 }

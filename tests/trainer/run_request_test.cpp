@@ -95,6 +95,22 @@ long long always(char const* thrown, Change change) {
   return alone;
 }
 
+/// Trained with a pause in its midst, and with none.
+template <class Run>
+void pauses() {
+  test::stream const data{.samples = samples};
+  Run t(values<Run>(2)), reference(values<Run>(1));
+  auto const first = t.run(data, {.minibatches = 6, .pause = executor::run_place{0, 40}});
+  REQUIRE(first.paused);
+  CHECK_THROWS_WITH(t.run(data, {.minibatches = 1}), Catch::Contains("let it go on with resume()"));
+  auto const rest = t.resume(data, {});
+  CHECK_FALSE(rest.paused);
+  CHECK(first.microbatches < rest.microbatches);
+  CHECK(rest.microbatches == 6 * n);
+  reference.run(data, {.minibatches = 6});
+  CHECK(state_of(t) == state_of(reference));
+}
+
 template <class Run>
 long long ended_at(long long evaluation) {
   return always<Run>(nullptr, [&](Run&, executor::run_request& request) {
@@ -257,4 +273,8 @@ TEST_CASE("A run says what it waits for", "[request]") {
     reference.run(data, {.minibatches = 2 * every});
     CHECK(state_of(t) == state_of(reference));
   }
+}
+
+TEST_CASE("a trainer's run that paused goes on to the bits of one that did not") {
+  pauses<run<test::mlp<4>, schedule::pipemare>>();
 }

@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include <foal/executor/identity.hpp>
 #include <foal/executor/memory.hpp>
 #include <foal/executor/op_order.hpp>
 #include <foal/layer/loss/result.hpp>
@@ -44,9 +45,10 @@ struct saved_array {
 
 /// Says nothing of ranks and workers.
 struct run_cut {
+  report::fingerprint of{};  ///< identity_of() the run
   run_state run{};
-  std::vector<unit_state> units;
-  std::vector<saved_array> arrays;
+  std::vector<unit_state> units{};
+  std::vector<saved_array> arrays{};
 };
 
 namespace detail {
@@ -106,6 +108,33 @@ void for_each_slot(placed_array const& a, done_ops const& done, F f) {
     if (done.alive(a.what, m)) f(m, a.base + static_cast<std::size_t>(m % a.what.slots) * a.stride);
 }
 
+/// Refuses a cut that is another run's. Changes nothing.
+inline void check_cut(run_cut const& from, std::size_t stages, std::vector<placed_array> const& arrays,
+                      report::fingerprint const& here) {
+  require(from.units.size() == stages, "cannot go on from a cut of ", from.units.size(), " stages, because this run has ",
+          stages, "; make it with the same model");
+  report::require_same(here, from.of, "go on from this cut");
+  require(from.arrays.size() == arrays.size(), "cannot go on from a cut of ", from.arrays.size(),
+          " arrays, because this run has ", arrays.size(), "; copy the cut whole");
+  for (std::size_t i = 0; i < arrays.size(); ++i) {
+    array const& a = arrays[i].what;
+    saved_array const& saved = from.arrays[i];
+    require(a.id == saved.id, "cannot go on from a cut whose array ", i, " is '", name(saved.id.purpose), "' of stage ",
+            saved.id.unit, ", because here it is '", name(a.id.purpose), "' of stage ", a.id.unit,
+            "; make the run with the same model and schedule");
+    require(a.slots > 0 || saved.slots.size() == 1, "cannot go on from a cut with ", saved.slots.size(), " of '",
+            name(a.id.purpose), "' of stage ", a.id.unit, ", because a run has 1; copy the cut whole");
+    for (saved_slot const& slot : saved.slots) {
+      require(slot.bytes.size() == a.bytes, "cannot go on from a cut with ", slot.bytes.size(), " bytes of '",
+              name(a.id.purpose), "' of stage ", a.id.unit, ", because here these are ", a.bytes,
+              "; make the run with the same numbers");
+      require((slot.microbatch >= 0) == (a.slots > 0), "cannot go on from a cut with microbatch ", slot.microbatch, " of '",
+              name(a.id.purpose), "' of stage ", a.id.unit, ", because here it has ", a.slots,
+              " places for microbatches; copy the cut whole");
+    }
+  }
+}
+
 }  // namespace detail
 
 /// Of units and arrays; needs all workers to stand at the cut.
@@ -132,27 +161,21 @@ inline void copy_out(run_cut& to, run_memory& memory, table::run_tables const& t
 }
 
 /// The other way round, into the memory of a run with the same tables, of any number of workers. Throws foal::error where it
-/// is another run's.
-inline void copy_in(run_cut const& from, run_memory& memory, table::run_tables const& t,
+/// is another run's, as far as identity_of() and the arrays tell, and has changed nothing then.
+inline void copy_in(run_cut const& from, run_memory& memory, table::run_tables const& t, report::fingerprint const& here,
                     detail::copies_of const& evaluated) {
+  require(from.run.at.phase >= 0 && from.run.at.phase < static_cast<int>(t.phases.size()), "cannot go on in phase ",
+          from.run.at.phase, ", because this run has ", t.phases.size(), "; make it with the same warm-up");
   table::phase_table const& phase = t.phases[static_cast<std::size_t>(from.run.at.phase)];
   auto const arrays = detail::place_arrays(memory, phase, evaluated);
-  require(from.units.size() == memory.stages().size() && from.arrays.size() == arrays.size(), "cannot go on from a cut of ",
-          from.units.size(), " stages and ", from.arrays.size(), " arrays, because this run has ", memory.stages().size(),
-          " and ", arrays.size(), "; make it with the same model, schedule and policies");
+  detail::check_cut(from, memory.stages().size(), arrays, here);
   memory.enter_phase(phase);
   for (std::size_t u = 0; u < from.units.size(); ++u) memory.stages()[u].state(from.units[u]);
   memory.restore_channels();
   for (std::size_t i = 0; i < arrays.size(); ++i) {
     detail::placed_array const& a = arrays[i];
-    require(a.what.id == from.arrays[i].id, "cannot go on from a cut whose array ", i, " is '",
-            name(from.arrays[i].id.purpose), "' of stage ", from.arrays[i].id.unit, ", because here it is '",
-            name(a.what.id.purpose), "' of stage ", a.what.id.unit, "; make the run with the same model and schedule");
     void* const device = memory.stages()[static_cast<std::size_t>(a.what.id.unit)].device;
     for (saved_slot const& slot : from.arrays[i].slots) {
-      require(slot.bytes.size() == a.what.bytes, "cannot go on from a cut with ", slot.bytes.size(), " bytes of '",
-              name(a.what.id.purpose), "' of stage ", a.what.id.unit, ", because here these are ", a.what.bytes,
-              "; make the run with the same numbers");
       std::byte* const to =
           a.base + (slot.microbatch < 0 ? 0 : static_cast<std::size_t>(slot.microbatch % a.what.slots) * a.stride);
       if (a.host)

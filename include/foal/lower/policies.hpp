@@ -1,6 +1,7 @@
 // The delay policy of a trainer as functions of weights and gradients, and its clipping.
 #pragma once
 
+#include <foal/core/type_name.hpp>
 #include <foal/lower/optimizers.hpp>
 
 namespace foal::lower {
@@ -108,6 +109,8 @@ constexpr policy_functions policies_of() {
       if constexpr (later) f.gradient_numbers = {sizeof(decltype(t::in_microbatch({}))), &t::write_microbatch};
     }
   }
+  f.optimizer_name = type_name<Optimizer>();
+  f.delay_name = type_name<Delay>();
   f.optimizer_states = Optimizer::states;
   f.delay_states = Delay::states;
   f.delay_sees = delay::sees<Delay>();

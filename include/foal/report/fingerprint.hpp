@@ -40,18 +40,20 @@ class digest {
 /// Items in a fixed order, what matters most first: the model, the schedule, every policy with all its numbers, the scalar
 /// type, the device, the build.
 struct fingerprint {
-  std::vector<std::pair<std::string, std::string>> items;
+  std::vector<std::pair<std::string, std::string>> items{};
+  std::vector<std::string> unknown{};  ///< policies whose numbers may differ unseen, because they list none
 
   std::uint64_t digest() const {
     class digest d;
     for (auto const& [name, value] : items) d(name)(value);
+    for (std::string const& name : unknown) d(name);
     return d.value();
   }
-  bool operator==(fingerprint const&) const = default;
 
   void write(json_writer& json) const {
     json.begin_object();
     for (auto const& [name, value] : items) json.member(name, value);
+    for (std::string const& name : unknown) json.member(name + ".numbers", "not known");
     json.end_object();
   }
 };
@@ -71,11 +73,20 @@ inline std::string difference(fingerprint const& here, fingerprint const& there)
   return {};
 }
 
-/// Throws foal::error unless both are those of one run. here, there: what they are, for the sentence.
+/// Whether both are known to be those of one run.
+inline bool operator==(fingerprint const& a, fingerprint const& b) {
+  return a.unknown.empty() && b.unknown.empty() && difference(a, b).empty();
+}
+
+/// Throws foal::error unless both are known to be those of one run. what: what they are to do, for the sentence.
 inline void require_same(fingerprint const& mine, fingerprint const& other, std::string_view what) {
   std::string const differs = difference(mine, other);
   require(differs.empty(), "cannot ", what, ", because the runs are not the same: ", differs,
           "; build and set up both alike");
+  for (fingerprint const* const f : {&mine, &other})
+    require(f->unknown.empty(), "cannot ", what, ", because nothing says whether the runs are the same: the policy of '",
+            f->unknown.empty() ? "" : f->unknown.front(),
+            "' has numbers and lists none; give it a member numbers(f) that does");
 }
 
 }  // namespace foal::report

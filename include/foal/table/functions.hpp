@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 
 #include <foal/device/loss_sums.hpp>
 #include <foal/layer/loss/result.hpp>
@@ -198,9 +199,10 @@ struct policy_functions {
   call_numbers<weight_call> forward_numbers{}, backward_numbers{};
   call_numbers<gradient_call> gradient_numbers{};
   int optimizer_states = 0, delay_states = 0;
-  int delay_sees = 0;            ///< so many of the optimizer's states
-  bool delay_needs_lag = false;  ///< it acts only where B reads other weights than its F did
-  bool delay_on_all = false;     ///< its states belong to every parameter, not only to those that B reads
+  int delay_sees = 0;                           ///< so many of the optimizer's states
+  bool delay_needs_lag = false;                 ///< it acts only where B reads other weights than its F did
+  bool delay_on_all = false;                    ///< its states belong to every parameter, not only to those that B reads
+  std::string_view optimizer_name, delay_name;  ///< of the types
 };
 
 }  // namespace foal::table

@@ -53,4 +53,14 @@ inline void check_traces(run_request const& request, table::run_values const& v)
           " buffers; make it with one for each");
 }
 
+/// Of one that goes on from a place.
+inline void check_resumed(run_request const& request, table::run_values const& v, run_place at) {
+  check_traces(request, v);
+  if (!request.pause) return;
+  run_place const& to = *request.pause;
+  require(to.phase > at.phase || (to.phase == at.phase && to.key >= at.key), "cannot pause in phase ", to.phase, " at key ",
+          to.key, ", because this run stands in phase ", at.phase, " at key ", at.key,
+          " and does no op twice; give .pause a later place, or leave it out");
+}
+
 }  // namespace foal::executor

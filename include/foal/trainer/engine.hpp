@@ -53,7 +53,8 @@ class engine : public run_weights {
   run_result resume(run_request const& request) {
     usage::working const guard(usage_, "resume");
     require(paused_.has_value(), "cannot resume, because no run is paused; give run() a .pause, or restore() a cut");
-    return guarded([&] { return train(*std::exchange(paused_, std::nullopt), request, true); });
+    check_resumed(request, v_, paused_->at);
+    return guarded([&] { return train(*paused_, request, true); });
   }
   bool paused() const { return paused_.has_value(); }
 
@@ -61,8 +62,7 @@ class engine : public run_weights {
   run_cut cut() {
     usage::working const guard(usage_, "copy a cut");
     require(paused_.has_value(), "cannot copy a cut, because no run is paused; give run() a .pause");
-    run_cut all;
-    all.run = *paused_;
+    run_cut all{.of = identity_of(t_, v_), .run = *paused_};
     table::phase_table const& phase = t_.phases[static_cast<std::size_t>(all.run.at.phase)];
     schedule::program program = phase.program;
     schedule::program_view const view = program.view();
@@ -70,15 +70,14 @@ class engine : public run_weights {
     copy_out(all, memory_, t_, done_ops(phase, view, all.run.at.key, total, t_.thick), copies());
     return all;
   }
-  /// Stands where another engine's run paused: resume() goes on from there. Throws foal::error where that is another run.
+  /// Stands where another engine's run paused: resume() goes on from there. Throws foal::error where that is another run,
+  /// and changes nothing then.
   void restore(run_cut const& from) {
     usage::working const guard(usage_, "restore a cut");
     require(diagnostics_ == nullptr,
             "cannot restore a cut with .diagnostics, because they compare with weights from before it; "
             "leave them out");
-    require(from.run.at.phase >= 0 && from.run.at.phase < static_cast<int>(t_.phases.size()), "cannot go on in phase ",
-            from.run.at.phase, ", because this run has ", t_.phases.size(), "; make it with the same warm-up");
-    copy_in(from, memory_, t_, copies());
+    copy_in(from, memory_, t_, identity_of(t_, v_), copies());
     updates_ = from.run.updates;
     evaluations_done_ = from.run.evaluations_done;
     copies_made_ = from.run.copies_made;
@@ -242,6 +241,7 @@ class engine : public run_weights {
         }
     };
     driven_ = true;
+    paused_.reset();
     try {
       std::vector<open_channel> const open = open_channels(memory_, view, shared.minibatches);
       driver_.drive(workers, service(serve, v_.pin, request.disturb, open));

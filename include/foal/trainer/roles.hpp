@@ -35,6 +35,7 @@ enum class told { always, if_given, elsewhere };
 ///   otherwise<T>     the policy where none is given
 ///   sound<P, T>      a struct whose static_asserts say what P lacks (lower/checks.hpp)
 ///   in(config)       the policy's value; absent: its policies have no numbers
+///   makes_bits       what is trained depends on it, so fingerprints have it
 template <class Role>
 struct role_row;
 
@@ -42,6 +43,7 @@ struct role_row;
 template <class Role, class Otherwise, told Told = told::if_given>
 struct row {
   static constexpr told facts = Told;
+  static constexpr bool makes_bits = true;
   template <class>
   using otherwise = Otherwise;
   template <class, class>
@@ -120,6 +122,7 @@ struct role_row<role::initialisation> : row<role::initialisation, initialisation
 template <>
 struct role_row<role::hook> : row<role::hook, lower::no_hook, told::elsewhere> {
   static constexpr char const* name = "hook";
+  static constexpr bool makes_bits = false;
   template <class P, class T>
   using sound = lower::is_a_hook<P, typename T::scalar_type, typename T::device_type,
                                  lower::detail::uses_host_memory<typename T::device_type>()>;
@@ -128,6 +131,7 @@ struct role_row<role::hook> : row<role::hook, lower::no_hook, told::elsewhere> {
 template <>
 struct role_row<role::executor> : row<role::executor, executor::threads> {
   static constexpr char const* name = "executor";
+  static constexpr bool makes_bits = false;
 };
 template <>
 struct role_row<role::device> : row<role::device, on<device::host>, told::elsewhere> {

@@ -89,7 +89,7 @@ struct run_request {
   report::trace* traces = nullptr;  ///< a buffer per worker
   long long loss_every = 0;         ///< minibatches of one sum of losses; 0: one sum for all
   bool every_loss = false;          ///< keep the loss of each microbatch too: 24 bytes each
-  /// Where the run pauses, all workers before the same op: engine::resume() goes on, to the bits of a run without a pause.
+  /// Where the run pauses, all workers before the same op: resume() goes on, to the bits of a run without a pause.
   std::optional<run_place> pause{};
 };
 
@@ -100,7 +100,7 @@ struct run_result {
   std::vector<evaluation_result> evaluations;
   std::optional<divergence> diverged;
   bool ended = false;                          ///< by a callback, before all minibatches were trained
-  bool paused = false;                         ///< engine::resume() trains the rest; its sums go on with that one's last
+  bool paused = false;                         ///< resume() trains the rest; its sums go on with that one's last
   std::vector<table::diagnostic> diagnostics;  ///< by update, then by stage
   double seconds = 0;                          ///< of training, evaluations on the same thread included
 };

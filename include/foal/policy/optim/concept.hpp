@@ -59,11 +59,11 @@ concept chooses = has_states<O> && requires(O const o, parameter_view const& p) 
   { o.choose(p) } -> std::same_as<int>;
 };
 
-/// Under one name, so that a refusal speaks of the elementwise kind alone.
+/// One value, so that a refusal speaks of what makes an optimizer elementwise alone.
 template <class O>
-inline constexpr bool is_of_another_kind = takes_parameters<O> || chooses<O>;
+inline constexpr bool takes_or_chooses = takes_parameters<O> || chooses<O>;
 template <class O>
-concept optimizer = is_of_another_kind<O> || elementwise<O>;
+concept optimizer = takes_or_chooses<O> || elementwise<O>;
 
 namespace detail {
 
