@@ -201,6 +201,7 @@ set(foal_headers
     foal/policy/optim/muon.hpp
     foal/policy/optim/rule.hpp
     foal/policy/optim/sgd.hpp
+    foal/policy/state.hpp
     foal/policy/storage.hpp
     foal/policy/versions.hpp
     foal/policy/versions/concept.hpp
@@ -314,6 +315,7 @@ set(foal_headers
     foal/zoo/resnet.hpp
     foal/zoo/transformer.hpp
     foal/trainer/check_request.hpp
+    foal/trainer/cut.hpp
     foal/trainer/engine.hpp
     foal/trainer/epoch_log.hpp
     foal/trainer/facts.hpp

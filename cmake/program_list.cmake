@@ -181,6 +181,7 @@ set(foal_tests
     policy/optim/grouped
     policy/optim/muon
     policy/optim/optim
+    policy/state
     policy/versions
     policy/warmup
     predictor
@@ -243,6 +244,7 @@ set(foal_tests
     text/vocabulary
     text/words
     trainer
+    trainer/cut
     trainer/engine
     trainer/epoch_log
     trainer/fingerprint
@@ -298,6 +300,7 @@ set(foal_fail_tests
     optimizer_of_other_states
     optimizer_step_of_another_signature
     optimizer_without_prepare
+    policy_hides_state
     policy_of_no_known_role
     policy_without_role
     prediction_beside_a_stash

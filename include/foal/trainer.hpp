@@ -21,6 +21,7 @@
 #include <foal/lower/wait.hpp>
 #include <foal/lower/wire.hpp>
 #include <foal/model/partition.hpp>
+#include <foal/trainer/cut.hpp>
 #include <foal/trainer/engine.hpp>
 #include <foal/trainer/facts.hpp>
 #include <foal/trainer/fingerprint.hpp>
@@ -172,6 +173,19 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
   executor::run_result resume(Batches const& batches, executor::run_request request) {
     give_source(request, batches);
     return engine_.resume(request);
+  }
+
+  /// What a paused run needs to go on, in this trainer or another one of the same type and numbers.
+  trainer_cut cut() { return {fingerprint(), engine_.cut(), detail::state_of_policies(values_), epochs_}; }
+
+  /// Stands where another trainer's run paused: resume() goes on from there. Throws foal::error where that is another run,
+  /// by its fingerprint, and changes nothing then.
+  void restore(trainer_cut const& from) {
+    report::require_same(fingerprint(), from.of, "go on from this cut");
+    detail::restore_policies(values_, from.policies, false);
+    engine_.restore(from.run);
+    detail::restore_policies(values_, from.policies, true);
+    epochs_ = from.epochs;
   }
 
   /// Loss and accuracy of the weights as they are.

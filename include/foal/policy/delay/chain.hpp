@@ -71,6 +71,11 @@ struct chain {
     f("first", first);
     f("second", second);
   }
+  template <class F>
+  constexpr void state(F&& f) {
+    f("first", first);
+    f("second", second);
+  }
   bool exact_lag() const {
     bool exact = false;
     if constexpr (requires { first.exact_lag(); }) exact = exact || first.exact_lag();

@@ -35,8 +35,16 @@ struct plateau {
     f("cooldown", cooldown);
     f("least", least);
   }
+  /// What it has seen: no part of its settings.
+  template <class F>
+  constexpr void state(F&& f) {
+    f("base", base);
+    f("scale", scale);
+    f("best", best);
+    f("bad", bad);
+    f("cooling", cooling);
+  }
 
-  // What it has seen: no part of its settings.
   double scale = 1;
   double best = std::numeric_limits<double>::infinity();
   int bad = 0, cooling = 0;

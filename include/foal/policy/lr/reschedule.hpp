@@ -26,6 +26,10 @@ struct reschedule {
     f("steps", steps);
     f("floor", floor);
   }
+  template <class F>
+  constexpr void state(F&& f) {
+    f("base", base);
+  }
   double exponent(long long k) const {
     return steps > 0 ? 1 - std::min(static_cast<double>(k) / static_cast<double>(steps), 1.0) : 0.0;
   }

@@ -55,6 +55,10 @@ struct averaged {
     f("base", base);
     f("average_decay", average_decay);
   }
+  template <class F>
+  constexpr void state(F&& f) {
+    f("base", base);
+  }
   /// rule...: of the parameter, where Base has rules (optim::grouped).
   template <class S, class... Rule>
   auto prepare(double rate, long long t, Rule... rule) const {

@@ -39,6 +39,10 @@ struct grouped {
     f("base", base);
     f("groups", groups);
   }
+  template <class F>
+  constexpr void state(F&& f) {
+    f("base", base);
+  }
   parameter_rule rule(parameter_view const& p) const { return groups(p); }
 
   template <class S>
