@@ -7,8 +7,10 @@
 
 #include <foal/foal.hpp>
 
+#include "tests/executor/pausing.hpp"
 #include "tests/support/deferred.hpp"
 #include "tests/support/nets.hpp"
+#include "tests/support/sanitized.hpp"
 
 namespace {
 
@@ -37,13 +39,13 @@ struct trace {
 };
 
 template <class Trainer, class Config>
-trace run(Config const& config, int workers, long long minibatches, int features) {
+trace of_trainer(Config const& config, int workers, long long minibatches, int features) {
   Config own = config;
   own.workers = workers;
   Trainer t(own);
   test::stream const data{.features = features, .samples = own.microbatch_size};
   test::stream const one{.features = features, .samples = 1};
-  shape const in = features == 50 ? shape{3, {5, 5, 2, 1}} : foal::features(features);
+  shape const in = features == 50 ? image(2, 5, 5) : foal::features(features);
   shaped_samples const others{{12, one}, in};
   trace out;
   executor::run_request request{.minibatches = minibatches, .every_loss = true};
@@ -72,13 +74,11 @@ struct compared {
     typename of_queues::config b{.microbatch_size = 2, .microbatches = 2};
     set(a);
     set(b);
-    trace const expected = ::run<of_host>(a, 1, minibatches, features);
-    for (unsigned const delays : {0U, 1U, 2U}) {
-      deferred::delays = delays;
-      for (int workers = 1; workers <= of_host::stages; ++workers) {
-        INFO("workers " << workers << " delays " << delays);
-        CHECK(::run<of_queues>(b, workers, minibatches, features) == expected);
-      }
+    trace const expected = of_trainer<of_host>(a, 1, minibatches, features);
+    for (int workers = 1; workers <= of_host::stages; ++workers) {
+      deferred::delays = static_cast<unsigned>(workers % 3);
+      INFO("workers " << workers);
+      CHECK(of_trainer<of_queues>(b, workers, minibatches, features) == expected);
     }
     deferred::delays = 0;
   }
@@ -86,23 +86,61 @@ struct compared {
 
 }  // namespace
 
-TEST_CASE("synchronous schedules have the host's bits on queues") {
-  auto const plain = [](auto& c) { c.lr.rate = 0.1; };
+// Under a sanitizer, which sees as much in a part of them, every so many.
+#if defined(FOAL_TEST_SANITIZED)
+constexpr int every_case = 5;
+#else
+constexpr int every_case = 1;
+#endif
+
+TEST_CASE("every schedule, versions rule and delay policy has the host's bits on queues, with any number of workers") {
   long long const before = deferred::waits;
-  compared<mlp, schedule::gpipe, optim::momentum>::run(plain);
-  compared<mlp, schedule::one_f_one_b, optim::adam, clip::per_stage>::run([](auto& c) { c.clip.norm = 0.3; });
-  compared<mlp, schedule::gpipe, optim::muon, clip::global_norm>::run([](auto& c) { c.clip.norm = 0.3; });
+  int runs = 0, turn = 0;
+  for (test::pausing const& of : test::pausing_cases()) {
+    if (++turn % every_case != 0) continue;
+    INFO(of.what.text());
+    test::outcome const expected = test::in_one_piece(of);
+    int const ranks = of.what.ranks > 0 ? of.what.ranks : of.what.net;
+    for (int workers = 1; workers <= ranks; ++workers) {
+      deferred::delays = static_cast<unsigned>(runs++ % 3);
+      INFO("workers " << workers << " delays " << deferred::delays);
+      test::outcome found;
+      REQUIRE_FALSE(test::piece<deferred>(of, workers).run(found, {}));
+      CHECK(found == expected);
+    }
+  }
+  deferred::delays = 0;
   CHECK(deferred::waits > before);  // some events were not there yet
 }
 
-TEST_CASE("asynchronous schedules have the host's bits on queues, with delays compensated and recomputed") {
-  compared<mlp, schedule::pipemare, optim::adam>::run([](auto&) {});
-  compared<mlp, schedule::pipemare, optim::momentum, delay::discrepancy_correction, lr::reschedule<lr::constant>,
-           warmup::synchronous>::run([](auto& c) { c.warmup.minibatches = 3; });
-  compared<mlp, schedule::recomputed<schedule::pipemare>, optim::adam, delay::discrepancy_correction>::run([](auto&) {});
+TEST_CASE("a run on queues pauses, goes on, and is cut and restored to the host's bits") {
+  int turn = 0;
+  for (test::pausing const& of : test::pausing_cases()) {
+    if (++turn % (3 * every_case) != 0) continue;
+    INFO(of.what.text());
+    test::outcome const expected = test::in_one_piece(of);
+    auto const places = test::places_of(of);
+    test::outcome all;
+    test::piece<deferred> p(of, 2);
+    bool resumes = false;
+    for (std::size_t i = 0; i < places.size(); i += 5) {
+      REQUIRE(p.run(all, places[i], resumes));
+      resumes = true;
+    }
+    REQUIRE_FALSE(p.run(all, {}, true));
+    CHECK(all == expected);
+    test::outcome parts;
+    test::piece<deferred> first(of, 2), second(of, 1);
+    REQUIRE(first.run(parts, places[places.size() / 2]));
+    second.engine().restore(first.engine().cut());
+    REQUIRE_FALSE(second.run(parts, {}, true));
+    CHECK(parts == expected);
+  }
 }
 
-TEST_CASE("convolutions, batch norms and skips have the host's bits on queues") {
+TEST_CASE("trainers on queues have the host's bits: clipped, fitted, evaluated, with optimizers of their own") {
+  compared<mlp, schedule::one_f_one_b, optim::adam, clip::per_stage>::run([](auto& c) { c.clip.norm = 0.3; });
+  compared<mlp, schedule::gpipe, optim::muon, clip::global_norm>::run([](auto& c) { c.clip.norm = 0.3; });
   compared<maps, schedule::pipemare, optim::momentum, delay::discrepancy_correction>::run([](auto&) {}, 50);
 }
 

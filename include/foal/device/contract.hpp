@@ -79,9 +79,9 @@ concept memory = requires(D d, void* p, void const* c, std::size_t n) {
   d.synchronise();
 };
 
-/// Its ops may be done later than they return.
+/// Its ops may be done later than they return: so it says.
 template <class D>
-concept asynchronous = requires { requires D::asynchronous; };
+concept says_asynchronous = requires { requires D::asynchronous; };
 
 /// A queue that others can wait for.
 template <class D>
@@ -104,6 +104,10 @@ concept queues_scalar =
       d.copy_back(p, block, n);
     };
 
+/// Its ops may be done later than they return, and it has what that takes.
+template <class D>
+concept asynchronous = says_asynchronous<D> && queues_scalar<D, float>;
+
 /// A machine may have several.
 template <class D>
 concept has_ordinals = requires(void* workspace, std::size_t n, int ordinal) {
@@ -115,6 +119,6 @@ concept has_ordinals = requires(void* workspace, std::size_t n, int ordinal) {
 template <class D>
 concept device = memory<D> && requires {
   { D::workspace_bytes } -> std::convertible_to<std::size_t>;
-} && runs_scalar<D, float> && (!asynchronous<D> || queues_scalar<D, float>);
+} && runs_scalar<D, float> && (!says_asynchronous<D> || queues_scalar<D, float>);
 
 }  // namespace foal::device

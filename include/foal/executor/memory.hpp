@@ -57,6 +57,8 @@ class run_memory {
       if (d != nullptr) tables_.device.synchronise(d.get());
   }
   int worker_of_rank(int rank) const { return plan_.worker_of_rank(rank); }
+  /// Which of several devices a worker is on.
+  int ordinal(int worker) const { return ordinals_[static_cast<std::size_t>(worker)]; }
   /// Whether all stages are hosted here.
   bool whole() const {
     return std::all_of(stages_.begin(), stages_.end(), [](bound_stage const& b) { return b.worker >= 0; });

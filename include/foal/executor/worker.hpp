@@ -70,7 +70,6 @@ class worker : public worker_end {
         run(e, m, key);
     } catch (...) {
       fail(std::current_exception(), key);
-      return progress::done;
     }
     if (stopped_) return end();
     ++at_;

@@ -230,7 +230,7 @@ constexpr bool runs = device::ops::serve<Layer, D, S> && runs_forward<Layer, D, 
 
 template <class Layer, class D, class S>
 struct layer_runs {
-  static_assert(detail::device_has_all<Layer, D, S>(typename device::ops::detail::ops_of<Layer>::type{}));
+  static_assert(sizeof(detail::device_has_all<Layer, D, S, typename device::ops::detail::ops_of<Layer>::type>) > 0);
   static_assert(
       runs_forward<Layer, D, S>,
       "foal: cannot run this Layer, because it lacks template <class C, class S = typename C::scalar> static void "

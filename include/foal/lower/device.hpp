@@ -105,10 +105,10 @@ struct device_has {
                 "foal: cannot run this Layer on this Device, because the Device lacks an op of the Kind named here, or has "
                 "it with another signature; add it (include/foal/device/ops.hpp has the Kind's ops), or use another device");
 };
+template <class Layer, class Device, class S, class List>
+struct device_has_all;
 template <class Layer, class Device, class S, class... Kinds>
-constexpr bool device_has_all(type_list<Kinds...>) {
-  return ((sizeof(device_has<Layer, Device, S, Kinds>) > 0) && ... && true);
-}
+struct device_has_all<Layer, Device, S, type_list<Kinds...>> : device_has<Layer, Device, S, Kinds>... {};
 
 // The arguments name the device and the scalar.
 template <class D, class S>
@@ -121,17 +121,20 @@ struct device_is_whole {
   static_assert(device::runs_scalar<D, S>,
                 "foal: cannot train on this device in this scalar, because it lacks map, sum_of_squares or all_finite for "
                 "it (include/foal/device/contract.hpp); add them, or train in the scalar that it has");
-  static_assert(!device::asynchronous<D> || device::queues_scalar<D, S>,
-                "foal: cannot train on this asynchronous device, because it lacks event, record, wait, done, map_from or "
-                "the magnitude_bound that does not wait (include/foal/device/contract.hpp); add them");
+  static_assert(!device::says_asynchronous<D> || device::queues_scalar<D, S>,
+                "foal: cannot train on this asynchronous device, because it lacks event, record, wait, done, finish, "
+                "map_from, copy_back, allocate_host, release_host or the magnitude_bound that does not wait "
+                "(include/foal/device/contract.hpp); add them");
 };
 template <class D, class S>
 constexpr bool is_whole = device::memory<D> && requires { D::workspace_bytes; } && device::runs_scalar<D, S> &&
-                          (!device::asynchronous<D> || device::queues_scalar<D, S>);
+                          (!device::says_asynchronous<D> || device::queues_scalar<D, S>);
 
 template <class D>
 constexpr bool uses_host_memory() {
-  if constexpr (requires { D::host_memory; })
+  if constexpr (device::says_asynchronous<D>)
+    return false;  // what the host would read may not be there yet
+  else if constexpr (requires { D::host_memory; })
     return D::host_memory;
   else
     return true;
@@ -222,7 +225,7 @@ constexpr device_functions device_of() {
 template <class Loss, class D, class S>
 constexpr loss_functions loss_of(shape output) {
   loss_functions f;
-  static_assert(detail::device_has_all<Loss, D, S>(typename device::ops::detail::ops_of<Loss>::type{}));
+  static_assert(sizeof(detail::device_has_all<Loss, D, S, typename device::ops::detail::ops_of<Loss>::type>) > 0);
   if constexpr (device::ops::serve<Loss, D, S>) f.apply = &detail::apply_loss_and_wait<Loss, D, S>;
   if constexpr (detail::applies_later<Loss, D, S>) f.apply_later = &detail::apply_loss_later<Loss, D, S>;
   f.targets = [](shape of) { return Loss::targets(of); };
