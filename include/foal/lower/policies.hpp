@@ -32,11 +32,11 @@ struct delay_thunks {
                                static_cast<S const*>(c.delay_states[A])..., static_cast<S const*>(c.seen[O])...);
   }
   static auto in_forward(weight_call const& c) {
-    auto const f = static_cast<Delay const*>(c.delay)->template forward_weight<S>(c.moment);
+    auto f = static_cast<Delay const*>(c.delay)->template forward_weight<S>(c.moment);
     return read<decltype(f)>{f};
   }
   static auto in_backward(weight_call const& c) {
-    auto const f = static_cast<Delay const*>(c.delay)->template backward_weight<S>(c.moment);
+    auto f = static_cast<Delay const*>(c.delay)->template backward_weight<S>(c.moment);
     return read<decltype(f)>{f};
   }
   static void forward_weight(weight_call const& c) { map_weight(c, in_forward(c), own, seen); }
@@ -63,7 +63,7 @@ struct delay_thunks {
                                static_cast<S const*>(c.delay_states[A])..., static_cast<S const*>(c.seen[O])...);
   }
   static auto in_microbatch(gradient_call const& c) {
-    auto const f = static_cast<Delay const*>(c.delay)->template microbatch_gradient<S>(c.moment);
+    auto f = static_cast<Delay const*>(c.delay)->template microbatch_gradient<S>(c.moment);
     return add<decltype(f)>{f};
   }
   static void microbatch_gradient(gradient_call const& c) {
