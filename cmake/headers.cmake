@@ -113,6 +113,7 @@ set(foal_headers
     foal/schedule/rules/unit.hpp
     foal/schedule/rules/wrap.hpp
     foal/schedule/segments.hpp
+    foal/schedule/shares.hpp
     foal/schedule/unroll.hpp
     foal/text/alphabet.hpp
     foal/text/bleu.hpp
@@ -291,7 +292,9 @@ set(foal_headers
     foal/executor/rings.hpp
     foal/executor/run_losses.hpp
     foal/executor/stall_watch.hpp
+    foal/executor/sum_ends.hpp
     foal/executor/tied.hpp
+    foal/executor/unit_queues.hpp
     foal/executor/unit_state.hpp
     foal/executor/update_check.hpp
     foal/executor/updates.hpp

@@ -127,6 +127,7 @@ set(foal_tests
     executor/placements
     executor/queues
     executor/recompute
+    executor/replicas
     executor/storage
     executor/thick
     executor/tied

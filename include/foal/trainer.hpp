@@ -280,16 +280,15 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
   }
 
   table::run_values run_values() const {
-    return {values_.microbatch_size, values_.microbatches,       values_.workers, values_.seed,
-            values_.evaluation,      values_.evaluation_samples, values_.pin,     values_.diagnostics,
-            values_.ordinals};
+    return {values_.microbatch_size,    values_.microbatches, values_.workers,     values_.seed,    values_.evaluation,
+            values_.evaluation_samples, values_.pin,          values_.diagnostics, values_.ordinals};
   }
 
   /// Ranks are spread over workers so that the busiest has as little work as can be; results do not depend on it.
   std::vector<int> workers_of_ranks() const {
     std::vector<long long> cost(static_cast<std::size_t>(ranks_), 1);
-    for (std::size_t s = 0; s < tables_.stages.size(); ++s)
-      cost[static_cast<std::size_t>(tables_.rank_of[s])] += tables_.stages[s].flops;
+    for (std::size_t u = 0; u < tables_.units(); ++u)
+      cost[static_cast<std::size_t>(tables_.rank_of[u])] += tables_.of_unit(u).flops;
     executor::process_place here;
     if constexpr (requires { policy<role::executor>::place(); }) here = policy<role::executor>::place();
     require(values_.workers * here.count <= ranks_, "cannot spread ", ranks_, " ranks over ", here.count, " processes of ",

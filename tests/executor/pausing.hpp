@@ -27,6 +27,7 @@ struct pausing {
 struct outcome {
   std::vector<std::byte> state;
   std::vector<double> losses, evaluations;
+  double last_sum = 0;
   bool operator==(outcome const&) const = default;
 };
 
@@ -45,7 +46,7 @@ class piece {
   bool run(outcome& to, std::optional<executor::run_place> pause, bool resumes = false) {
     executor::run_request request;
     request.minibatches = of_.minibatches;
-    request.every_loss = true;
+    request.every_loss = tables_.replicas == 1;  // else the microbatches before a pause are not the first ones
     request.loss_every = 2;
     request.source = source_of(data_);
     request.pause = pause;
@@ -64,6 +65,8 @@ class piece {
     executor::run_result const r = resumes ? engine_.resume(request) : engine_.run(request, warmup);
     if (r.diverged) throw error(r.diverged->text());
     for (auto const& l : r.losses) to.losses.push_back(l.sum);
+    if (tables_.replicas > 1)
+      for (auto const& l : r.sums) to.last_sum = l.sum;  // of the run's last stretch, by whichever piece completes it
     for (auto const& e : r.evaluations) to.evaluations.push_back(e.loss);
     to.state = state_of(tables_, engine_.stages());
     return r.paused;
@@ -145,6 +148,16 @@ inline std::vector<pausing> pausing_cases() {
   all.push_back({{9, 1, false, 0, 1, 2, 3, false, false, true}, {}, 2});
   all.push_back(
       {{9, 1, false, 0, 1, 2, 0, false, true}, schedule::with_global_norm(schedule::generate(schedule::gpipe{}, nine)), 2});
+  for (int n : {3, 4})  // uneven shares and even ones
+    all.push_back({{4, 0, false, 0, 3, n}, schedule::generate(two_way{}, both_ways(4, 4, n)), 3});
+  all.push_back({{9, 0, false, 0, 1, 2, 3}, schedule::generate(two_way{}, both_ways(9, 3, 2)), 2});
+  all.push_back({{4, 0, false, 0, 3, 2}, schedule::generate(two_way{}, both_ways(4, 4, 2)), 4, 2});
+  all.push_back({{4, 0, false, 0, 3, 4, 0, false, false, true}, schedule::generate(two_way{}, both_ways(4, 4)), 2});
+  all.push_back({{4, 0, false, 0, 3, 4, 0, false, true},
+                 schedule::with_global_norm(schedule::generate(two_way{}, both_ways(4, 4))),
+                 2});
+  all.push_back({{4, 3, false, 1, 1, 4}, schedule::generate(two_way_live{}, both_ways(4, 4)), 3});
+  all.push_back({{4, 3, true, 0, 3, 3}, schedule::generate(two_way_live{}, both_ways(4, 4, 3)), 3});
   return all;
 }
 

@@ -155,7 +155,11 @@ TEST_CASE("Programs that are proved and drawn but not run are refused with a sen
   table::phase_table phase;
   phase.name = "many";
   phase.program = schedule::program({.stages = 2, .ranks = 2, .microbatches = 2, .replicas = 2}, 4, false);
-  CHECK_THROWS_WITH(executor::check_program(phase), Catch::Contains("cannot run many with 2 replicas of its stages"));
+  table::run_tables tables;
+  tables.stages.resize(2);
+  tables.phases.push_back(phase);
+  CHECK_THROWS_WITH(executor::check_replicas(tables),
+                    Catch::Contains("cannot run many with 2 replicas, because the run has 1"));
   phase.program = schedule::program({.stages = 2, .ranks = 2, .microbatches = 2, .segments = 3}, 4, false);
   CHECK_THROWS_WITH(executor::check_program(phase), Catch::Contains("microbatches in 3 segments"));
   phase.program = schedule::program({.stages = 2, .ranks = 1, .microbatches = 2}, 4, true);

@@ -163,3 +163,12 @@ TEST_CASE("a gradient or a loss that is not finite ends a run on queues with the
   REQUIRE(late.diverged.has_value());
   CHECK(late.diverged->text() == large.diverged->text());
 }
+
+TEST_CASE("queues of several processes are refused, because messages between these wait for no event") {
+  test::choice const c{4, 4};
+  table::run_tables const tables = test::tables_of<deferred>(c);
+  table::run_values const values{test::bit_samples, c.n, 1, 5, false, 64, false};
+  std::vector<int> const worker_of{0, 0, executor::hosted_by(1), executor::hosted_by(1)};
+  CHECK_THROWS_WITH(executor::run_memory(tables, values, worker_of),
+                    Catch::Contains("cannot run on this device in several processes, because its ops are done later"));
+}

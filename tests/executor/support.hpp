@@ -209,6 +209,7 @@ table::run_tables tables_of(choice const& c, schedule::program own = {}) {
   int const ranks = c.ranks > 0 ? c.ranks : c.net;
   schedule::extent const e{c.net, ranks, c.n};
   bool const given = own.size().stages > 1;
+  schedule::extent const of = given ? own.size() : e;
   bool const split = given && lower::detail::splits_weight_gradient(own.view());
   table::run_tables t = c.net == 4   ? lowered<mlp<4>, Device>(e, split, c.thick)
                         : c.net == 6 ? lowered<tied_net, Device>(e, split, c.thick)
@@ -228,6 +229,10 @@ table::run_tables tables_of(choice const& c, schedule::program own = {}) {
   if (c.clip) t.clip = together ? lower::clip_of<clip::global_norm>() : lower::clip_of<clip::per_stage>();
   t.clip_value = together ? static_cast<void const*>(&p.clipped_together) : &p.clipped;
   t.phases.clear();
+  if (of.replicas > 1) {
+    t.replicas = of.replicas;
+    t.rank_of = schedule::ranks_of(own.view());
+  }
   if (c.t3)
     t.phases.push_back(
         lower::detail::make_phase("warm-up", schedule::generate(schedule::one_f_one_b{}, e), versions::flush{}, c.thick));

@@ -23,12 +23,14 @@ void check(Schedule const& g, int stages, int ranks, int microbatches) {
 
 }  // namespace
 
-TEST_CASE("replicas, segments and several updates are refused with a sentence, placements are not", "[lower]") {
+TEST_CASE("segments and several updates are refused with a sentence, placements and replicas are not", "[lower]") {
   CHECK_NOTHROW(check(schedule::folded<schedule::pipemare>{.placed = schedule::vee}, 4, 2, 3));
   CHECK_NOTHROW(check(test::interleaved{}, 4, 2, 2));
   CHECK_NOTHROW(check(often{.every = 4}, 2, 2, 4));
-  CHECK_THROWS_WITH(check(test::two_way{}, 4, 4, 4),
-                    Catch::Contains("cannot train 2 replicas") && Catch::Contains("1 replica"));
+  CHECK_NOTHROW(check(test::two_way{}, 4, 4, 4));
+  schedule::program idle = schedule::generate(test::two_way{}, test::both_ways(4, 4, 1));
+  CHECK_THROWS_WITH(lower::check_runnable(idle.view()),
+                    Catch::Contains("cannot train 2 replicas with 1 microbatches") && Catch::Contains("replica 1"));
   CHECK_THROWS_WITH(check(test::in_segments{}, 2, 2, 2), Catch::Contains("in 2 segments") && Catch::Contains("1 segment"));
   CHECK_THROWS_WITH(check(often{.every = 2}, 2, 2, 4),
                     Catch::Contains("stage 0 with 2 updates in a minibatch of 4 microbatches"));

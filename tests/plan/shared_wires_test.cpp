@@ -58,7 +58,7 @@ int most_in_use(Schedule const& s, int stages, int microbatches) {
     return std::tuple(a.first.slot, a.second, a.first.lane) < std::tuple(b.first.slot, b.second, b.first.lane);
   });
   auto const is = [](schedule::op const& o, shared_wires::end e) {
-    return o.stage == e.stage && (o.kind == e.kind || (e.kind == op_kind::B && schedule::is_backward(o.kind)));
+    return o.stage == e.unit && (o.kind == e.kind || (e.kind == op_kind::B && schedule::is_backward(o.kind)));
   };
   std::multiset<std::pair<std::size_t, long long>> full;  // wire and microbatch
   int most = 0;

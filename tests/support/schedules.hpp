@@ -122,6 +122,12 @@ struct two_way {
 
   template <class Sink>
   constexpr void emit(schedule::extent e, Sink& sink) const {
+    emit_late(e, sink, 0);
+  }
+
+  /// Backward passes, sums and updates are of so many microbatches before.
+  template <class Sink>
+  static constexpr void emit_late(schedule::extent e, Sink& sink, int late) {
     using schedule::op;
     using schedule::op_kind;
     std::vector<op> all;
@@ -130,7 +136,7 @@ struct two_way {
         int const in = m / 2 * 2;
         all.push_back({.kind = op_kind::F, .stage = s, .microbatch = m, .slot = in + s, .replica = m % 2});
         all.push_back(
-            {.kind = op_kind::BW, .stage = s, .microbatch = m, .slot = in + 2 * e.stages - 1 - s, .replica = m % 2});
+            {.kind = op_kind::BW, .stage = s, .microbatch = m - late, .slot = in + 2 * e.stages - 1 - s, .replica = m % 2});
       }
     std::sort(all.begin(), all.end(), [](op const& x, op const& y) {
       if (x.slot != y.slot) return x.slot < y.slot;
@@ -139,13 +145,29 @@ struct two_way {
     for (op_kind const kind : {op_kind::G, op_kind::U})
       for (int s = e.stages - 1; s >= 0; --s)
         for (int k = 0; k < 2; ++k)
-          all.push_back({.kind = kind, .stage = s, .microbatch = e.microbatches - 1, .replica = k});
+          all.push_back({.kind = kind, .stage = s, .microbatch = e.microbatches - 1 - late, .replica = k});
     for (op o : all) {
       o.slot = -1;
       sink(rank_of(e, o.stage, o.replica), o);
     }
   }
 };
+
+/// The same without a flush: forward passes are of the minibatch after the one on its way back.
+struct two_way_live : two_way {
+  static constexpr char const* name = "two_way_live";
+  static constexpr bool asynchronous = true;
+
+  template <class Sink>
+  constexpr void emit(schedule::extent e, Sink& sink) const {
+    emit_late(e, sink, e.microbatches);
+  }
+};
+
+/// What two_way emits for.
+constexpr schedule::extent both_ways(int stages, int ranks, int microbatches = 4) {
+  return {.stages = stages, .ranks = ranks, .microbatches = microbatches, .replicas = 2, .placed = schedule::bidirectional};
+}
 
 /// async_1f1b whose stages update after every `every` microbatches (PACI). N is a multiple of it.
 struct often {

@@ -61,11 +61,19 @@ struct borrowed_parameter {
   tied_channel channel;
 };
 
+/// The same stage of another replica: rooms for the sums of minibatches, of which the k-th has slot k mod count, and the
+/// ends of the channels that say that they are there. Rooms need no release; see sum_slots, in plan/run_plan.hpp.
+struct other_replica {
+  ring from, to;  ///< its sums, here; this unit's, there
+  transport::inbox in;
+  transport::outbox out;
+};
+
 /// What does not change in a phase.
 struct unit_memory {
   table::stage_table const* table = nullptr;
   int number = 0;  ///< of the stage
-  int unit = 0, worker = 0, rank = 0;
+  int replica = 0, unit = 0, worker = 0, rank = 0;
   void* device = nullptr;        ///< the worker's, or the unit's own queue
   class later* later = nullptr;  ///< what its queue leaves to be read late; null: ops are done when they return
 
@@ -90,6 +98,7 @@ struct unit_memory {
   std::vector<ring> forward_tensors;  ///< as F sees them: where R rebuilds the saved activations, F has other places
   std::vector<lent_parameter> lent;
   std::vector<borrowed_parameter> borrowed;
+  std::vector<other_replica> others;  ///< ascending; empty where there is one replica
 
   transport::inbox wire_in, gradient_in, again_in;  ///< forward, backward, from R to R within a segment
   transport::outbox wire_out, gradient_out, again_out;
@@ -105,7 +114,8 @@ struct unit_memory {
 
 /// A unit's part in the phase at work.
 struct unit_phase {
-  schedule::stage_facts facts{};
+  schedule::stage_facts facts{};     ///< share: microbatches of a minibatch that run through the unit, by which it counts
+  std::span<int const> positions{};  ///< of these in the minibatch; empty where that is all
   version_reader versions{};
   schedule::kept_versions kept{};
   int copies = 0;            ///< of old versions that U makes
@@ -129,6 +139,9 @@ struct bound_stage : unit_memory, unit_state, unit_phase {
 
   unit_state const& state() const { return *this; }
   void state(unit_state const& s) { static_cast<unit_state&>(*this) = s; }
+
+  /// Position in a minibatch of the unit's microbatch j of it.
+  int position_of(int j) const { return positions.empty() ? j : positions[static_cast<std::size_t>(j)]; }
 
   /// Microbatch m comes through. Gives true if all before through[p] moved. Needs m - through[p] < done[p].size().
   bool pass(passage p, std::uint32_t m) {

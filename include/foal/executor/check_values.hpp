@@ -25,23 +25,41 @@ inline void check_values(table::run_values const& v, int stages, int ranks, int 
           v.evaluation_samples, " samples at a time; give .evaluation_samples of 1 to ", most, ", or .evaluation = false");
 }
 
-/// A phase's program as far as executors can run it: units are stages, a microbatch is in one piece, and a stage has one U
-/// in a period.
+/// A phase's program as far as executors can run it: a microbatch is in one piece, and a unit has one U in a period.
 inline void check_program(table::phase_table const& phase) {
   schedule::program program = phase.program;
   schedule::program_view const view = program.view();
-  require(view.size.replicas == 1 && view.size.segments == 1, "cannot run ", phase.name, " with ", view.size.replicas,
-          " replicas of its stages and microbatches in ", view.size.segments,
-          " segments, because executors run one of each; draw, prove and analyse it, or give it one");
-  std::vector<int> updates(static_cast<std::size_t>(view.size.stages), 0);
+  require(view.size.segments == 1, "cannot run ", phase.name, " with microbatches in ", view.size.segments,
+          " segments, because executors run one; draw, prove and analyse it, or give it one");
+  std::vector<int> updates(static_cast<std::size_t>(units(view.size)), 0);
   for (schedule::op const& o : view.ops) {
-    require(o.kind != schedule::op_kind::G && o.kind != schedule::op_kind::T, "cannot run ", phase.name, ", because it has ",
-            schedule::name(o.kind), " of stage ", o.stage, ", and executors sum nothing between replicas; leave it out");
-    int& of = updates[static_cast<std::size_t>(o.stage)];
+    require((o.kind != schedule::op_kind::G || view.size.replicas > 1) && o.kind != schedule::op_kind::T, "cannot run ",
+            phase.name, ", because it has ", schedule::name(o.kind), " of stage ", o.stage,
+            ", and executors sum gradients between replicas alone; leave it out");
+    int& of = updates[static_cast<std::size_t>(unit_of(view.size, o.stage, o.replica))];
     of += o.kind == schedule::op_kind::U ? 1 : 0;
     require(of <= 1, "cannot run ", phase.name, ", because stage ", o.stage,
             " has several updates in a period, and executors add up a whole minibatch for one; give it one");
   }
+}
+
+/// What replicas cannot do, and that every phase has the same ones with the same shares of a minibatch.
+inline void check_replicas(table::run_tables const& t) {
+  for (table::phase_table const& phase : t.phases) {
+    require(phase.program.size().replicas == t.replicas && phase.facts.stage.size() == t.units(), "cannot run ", phase.name,
+            " with ", phase.program.size().replicas, " replicas, because the run has ", t.replicas,
+            "; give all phases as many");
+    for (std::size_t u = 0; u < t.units(); ++u)
+      require(phase.facts.stage[u].share == t.phases.back().facts.stage[u].share, "cannot run ", phase.name, ", because ",
+              phase.facts.stage[u].share, " microbatches of a minibatch run through replica ", u / t.stages.size(), " and ",
+              t.phases.back().facts.stage[u].share, " do in ", t.phases.back().name, "; give both the same");
+  }
+  for (std::size_t s = 0; s < t.stages.size() && t.replicas > 1; ++s)
+    require(
+        !t.stages[s].borrows() && t.stages[s].loans.empty(), "cannot train ", t.replicas,
+        " replicas with tied weights of stage ", s,
+        ", because a tied layer adds up its gradient at home, and replicas are summed stage by stage; do not tie, or use "
+        "a schedule of 1 replica");
 }
 
 }  // namespace foal::executor

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <vector>
 
 #include <foal/schedule/op.hpp>
 #include <foal/table/run_tables.hpp>
@@ -17,6 +18,11 @@ struct copy_distance {
   /// So many minibatches after update k may have entered the first stage before every stage has had that update.
   long long after = 0;
 };
+
+/// A stage without U whose statistics move with every F.
+inline bool copied_by_forward(table::run_tables const& t, schedule::program_view view, int stage) {
+  return view.wanted(stage) != schedule::gradients::both && t.stages[static_cast<std::size_t>(stage)].buffer_elements > 0;
+}
 
 /// copied_by_forward(stage, position): it has no U, but is copied by F of that microbatch of a minibatch.
 template <class CopiedByForward>
@@ -37,23 +43,35 @@ copy_distance distance_of_copies(schedule::program_view view, CopiedByForward co
   return {(last - first) / view.period + 1, std::max(0, schedule::floor_div(last - enters, view.period))};
 }
 
+/// How many microbatches of a minibatch run through each replica.
+inline std::vector<int> shares_of(table::run_tables const& t) {
+  std::vector<int> all;
+  for (std::size_t u = 0; u < t.units(); u += t.stages.size()) all.push_back(t.phases.back().facts.stage[u].share);
+  return all;
+}
+
 /// When a worker is in period p of the last program, no minibatch from p + this on has been begun, whatever the number of
 /// workers: each stage is ahead of the next one by at most the slots of the wire between them, and one that a wire between
-/// workers has to spare.
+/// workers has to spare. Of replicas one may be ahead of another by what lies between two of its updates.
 inline long long most_begun(table::run_tables const& t, schedule::program_view view) {
-  int const n = view.size.microbatches;
-  long long slots = 0, early = 0;
-  for (std::size_t s = 1; s < t.stages.size(); ++s) {
+  int const n = view.size.microbatches, least = std::ranges::min(shares_of(t));
+  long long slots = 0, early = 0, late = 0, most_slots = 0;
+  for (std::size_t s = 1; s < t.units(); ++s) {
+    if (t.is_first(s)) slots = 0;
     int most = 0;
     for (table::phase_table const& phase : t.phases) {
       schedule::stage_facts const& f = phase.facts.stage[s];
       most = std::max({most, f.wire_transit, f.wire_kept, f.wire_recompute});
     }
     slots += most + 1 + (t.thick ? n - 1 : 0);
+    most_slots = std::max(most_slots, slots);
   }
-  for (schedule::op const& o : view.ops)
-    early = std::max(early, static_cast<long long>(schedule::floor_div(o.microbatch, n)));
-  return 1 + early + (slots + n - 1) / n;
+  for (schedule::op const& o : view.ops) {
+    long long const period = schedule::floor_div(o.microbatch, n);
+    early = std::max(early, period);
+    late = std::max(late, -period);
+  }
+  return 1 + early + (most_slots + least - 1) / least + (t.replicas > 1 ? 2 + early + late : 0);
 }
 
 }  // namespace foal::executor

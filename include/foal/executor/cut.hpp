@@ -9,7 +9,7 @@
 #include <foal/executor/identity.hpp>
 #include <foal/executor/memory.hpp>
 #include <foal/executor/op_order.hpp>
-#include <foal/layer/loss/result.hpp>
+#include <foal/executor/run_losses.hpp>
 
 namespace foal::executor {
 
@@ -28,9 +28,8 @@ struct run_state {
   long long warmup = 0;          ///< minibatches of the first of two phases
   long long cut = 0;             ///< minibatches of the phase, where it ends early
   long long evaluate_every = 0, evaluations_before = 0, evaluations_done = 0, copies_made = 0;
-  long long loss_every = 0;       ///< minibatches of one sum of losses
-  long long losses = 0;           ///< microbatches of the call whose loss is known
-  loss::loss_result open_loss{};  ///< sum over those of them that are behind the last complete sum
+  long long loss_every = 0;           ///< minibatches of one sum of losses
+  std::vector<losses_so_far> losses;  ///< of the call, by replica; empty: none
 };
 
 /// One slot of an array, or all of one that is no ring (microbatch -1).
@@ -69,12 +68,12 @@ inline std::vector<placed_array> place_arrays(run_memory& memory, table::phase_t
   for (array const& a : memory.arrays(ph)) all.push_back({a, memory.at(a.where), padded(a.bytes), false});
   for (bound_stage& b : memory.stages()) {
     if (b.worker < 0) continue;
-    auto const s = static_cast<std::size_t>(b.number);
+    auto const u = static_cast<std::size_t>(b.unit);
     auto const whole = [&](array_purpose what, std::span<std::byte> bytes) {
       if (!bytes.empty()) all.push_back({{{b.unit, what, 0}, {}, bytes.size(), 0, {}, {}}, bytes.data(), 0, true});
     };
-    whole(array_purpose::numbers, memory.numbers(s).bytes());
-    if (evaluated)
+    whole(array_purpose::numbers, memory.numbers(u).bytes());
+    if (evaluated && b.replica == 0)
       for (bool const statistics : {false, true})
         if (std::span<std::byte> const copy = evaluated(b.number, statistics); !copy.empty())
           all.push_back({{{b.unit, statistics ? array_purpose::evaluated_statistics : array_purpose::evaluated_weights, 0},
@@ -86,14 +85,14 @@ inline std::vector<placed_array> place_arrays(run_memory& memory, table::phase_t
                          copy.data(),
                          0,
                          false});
-    if (s == 0 || b.lengths_in.empty()) continue;
+    if (b.number == 0 || b.lengths_in.empty()) continue;
     std::size_t const one = microbatch_lengths::size(b.lengths_in.samples) * sizeof(int);
     array const lengths{{b.unit, array_purpose::lengths, 0},
                         {},
                         one,
                         static_cast<int>(b.lengths_in.count),
-                        {slot_end::op::forward, b.number - 1},
-                        {slot_end::op::forward, b.number}};
+                        {slot_end::op::forward, b.unit - 1},
+                        {slot_end::op::forward, b.unit}};
     all.push_back({lengths, reinterpret_cast<std::byte*>(b.lengths_in.numbers), one, true});
   }
   return all;

@@ -1,4 +1,5 @@
-// The norm of the whole model's gradient, of which each unit gives its part when its minibatch's gradient is complete.
+// The norm of the whole model's gradient, of which each unit gives its part when its minibatch's gradient is complete: among
+// replicas when it is summed, so that each replica has all of it.
 #pragma once
 
 #include <atomic>
@@ -15,7 +16,8 @@ namespace foal::executor {
 class gradient_norm {
  public:
   /// The parts that units have given: none, or those from before a pause.
-  void begin(std::vector<bound_stage> const& units) {
+  void begin(std::vector<bound_stage> const& units, std::size_t stages) {
+    stages_ = stages;
     parts_ = std::vector<part>(units.size());
     for (std::size_t u = 0; u < units.size(); ++u) {
       bound_stage const& b = units[u];
@@ -32,15 +34,15 @@ class gradient_norm {
     p.squares = squares;
     p.given.store(count, std::memory_order_release);
   }
-  /// Whether all units have given so many parts. Always, where the norm is not asked for.
-  bool complete(std::uint32_t count) const {
-    for (part const& p : parts_)
+  /// Whether all units of a replica have given so many parts. Always, where the norm is not asked for.
+  bool complete(int replica, std::uint32_t count) const {
+    for (part const& p : parts_of(replica))
       if (p.updates && p.given.load(std::memory_order_acquire) < count) return false;
     return true;
   }
-  double squares() const {
+  double squares(int replica) const {
     double sum = 0;
-    for (part const& p : parts_)
+    for (part const& p : parts_of(replica))
       if (p.updates) sum += p.squares;
     return sum;
   }
@@ -51,6 +53,12 @@ class gradient_norm {
     bool updates = true;
     double squares = 0;
   };
+  std::span<part const> parts_of(int replica) const {
+    return std::span(parts_).subspan(parts_.empty() ? 0 : static_cast<std::size_t>(replica) * stages_,
+                                     parts_.empty() ? 0 : stages_);
+  }
+
+  std::size_t stages_ = 0;
   std::vector<part> parts_;
 };
 

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <algorithm>
-#include <deque>
 #include <memory>
 #include <span>
 
@@ -10,11 +9,13 @@
 #include <foal/executor/calls.hpp>
 #include <foal/executor/minibatch_targets.hpp>
 #include <foal/executor/ordinals.hpp>
-#include <foal/executor/queue_order.hpp>
 #include <foal/executor/rings.hpp>
+#include <foal/executor/sum_ends.hpp>
 #include <foal/executor/tied.hpp>
+#include <foal/executor/unit_queues.hpp>
 #include <foal/plan/arrays.hpp>
 #include <foal/plan/run_plan.hpp>
+#include <foal/schedule/shares.hpp>
 #include <foal/transport/open_end.hpp>
 
 namespace foal::executor {
@@ -28,15 +29,15 @@ class run_memory {
         values_(values),
         ordinals_(ordinals_of_workers(tables, values, worker_of)),
         plan_(tables, values, std::move(worker_of)),
-        stages_(tables.stages.size()),
-        numbers_(tables.stages.size()),
-        wires_(tables.stages.size()),
-        lengths_(tables.stages.size()),
-        tensor_rings_(tables.stages.size()),
-        bells_(static_cast<std::size_t>(values.workers)) {
-    require(!tables.device.asynchronous || whole_here(),
-            "cannot run on this device in several processes, because its ops "
-            "are done later than they return and messages between processes do not wait for them; train in one process");
+        stages_(tables.units()),
+        numbers_(tables.units()),
+        wires_(tables.units()),
+        sums_(tables.replicas > 1 ? tables.units() * static_cast<std::size_t>(tables.replicas) : 0),
+        lengths_(tables.units()),
+        ahead_(static_cast<std::size_t>(tables.replicas)),
+        tensor_rings_(tables.units()),
+        bells_(static_cast<std::size_t>(values.workers)),
+        queues_(tables) {
     with_memory("make this run", plan().bytes(), [this] {
       allocate();
       bind();
@@ -46,16 +47,11 @@ class run_memory {
   run_memory& operator=(run_memory const&) = delete;
 
   memory_plan const& plan() const { return plan_.memory(); }
+  /// Of all units: first those of replica 0, which a stage's number names.
   std::vector<bound_stage>& stages() { return stages_; }
   std::vector<bound_stage> const& stages() const { return stages_; }
   std::vector<transport::bell>& bells() { return bells_; }
-  /// What orders the queues of units; nothing where ops are done when they return.
-  queue_order queues() const { return {tables_.device.asynchronous ? &tables_.device : nullptr}; }
-  /// Waits for all that has been called.
-  void synchronise() const {
-    for (owned const& d : devices_)
-      if (d != nullptr) tables_.device.synchronise(d.get());
-  }
+  unit_queues const& queues() const { return queues_; }
   int worker_of_rank(int rank) const { return plan_.worker_of_rank(rank); }
   /// Which of several devices a worker is on.
   int ordinal(int worker) const { return ordinals_[static_cast<std::size_t>(worker)]; }
@@ -75,15 +71,15 @@ class run_memory {
   }
   /// The entries of a wire, as they lie here, and beside them the lengths of its microbatches.
   std::vector<transport::entry_slots> entries(transport::channel_id id) const {
-    auto const s = static_cast<std::size_t>(id.wire);
+    std::size_t const s = static_cast<std::size_t>(id.replica) * tables_.stages.size() + static_cast<std::size_t>(id.wire);
     bool const back = id.kind == transport::channel_kind::gradient;
     auto const& rings = back                                          ? rings_->gradients[s - 1]
                         : id.kind == transport::channel_kind::rebuilt ? rings_->rebuilt[s]
                                                                       : rings_->activations[s];
     std::vector<transport::entry_slots> all;
     for (std::size_t e = 0; e < rings.size(); ++e)
-      if (rings[e].count > 0 && (!back || tables_.stages[s].wire_in[e].gradient))
-        all.push_back({rings[e].base, rings[e].stride, plan_.wire_bytes(tables_.stages[s].wire_in[e]), rings[e].count});
+      if (rings[e].count > 0 && (!back || tables_.of_unit(s).wire_in[e].gradient))
+        all.push_back({rings[e].base, rings[e].stride, plan_.wire_bytes(tables_.of_unit(s).wire_in[e]), rings[e].count});
     if (id.kind != transport::channel_kind::activation || lengths_[s].empty()) return all;
     std::size_t const one = microbatch_lengths::size(values_.microbatch_size) * sizeof(int);
     auto* const base = reinterpret_cast<std::byte*>(stages_[s].lengths_in.numbers);
@@ -107,20 +103,25 @@ class run_memory {
   /// The units' part in a phase at whose start, or in whose midst, they are; channels are empty.
   void enter_phase(table::phase_table const& phase) {
     for (auto& c : wires_) c.reset();
+    for (auto& c : sums_) c.reset();
+    share_out(phase);
     for (std::size_t s = 0; s < stages_.size(); ++s) {
       bound_stage& b = stages_[s];
       for (transport::inbox* i : {&b.wire_in, &b.gradient_in, &b.again_in}) i->seen = 0;
       for (transport::outbox* o : {&b.wire_out, &b.gradient_out, &b.again_out}) o->seen_read = o->seen_released = 0;
+      for (other_replica& r : b.others) r.in.seen = 0;
       b.weighed = b.refused = -1;
       b.facts = phase.facts.stage[s];
-      b.versions = {phase.reads.stage(static_cast<int>(s)), phase.reads.updates[s]};
-      b.kept = phase.reads.kept[s];
+      auto const stage = static_cast<std::size_t>(b.number);
+      b.versions = {phase.reads.stage(b.number), phase.reads.updates[stage]};
+      if (tables_.replicas > 1) b.versions.offsets = own_reads_[s], b.positions = positions_[s];
+      b.kept = phase.reads.kept[stage];
       b.copies = b.kept.copies_of(tables_.policies.microbatch_gradient != nullptr);
       b.one_version = phase.reads.one_version;
-      b.input_gradient_only = phase.wanted(static_cast<int>(s)) == schedule::gradients::input;
-      b.forward_only = phase.wanted(static_cast<int>(s)) == schedule::gradients::none;
-      bool const sends = s + 1 < stages_.size() && phase.facts.stage[s + 1].head >= 0 &&
-                         phase.facts.stage[s + 1].head <= static_cast<int>(s);
+      b.input_gradient_only = phase.wanted(b.number) == schedule::gradients::input;
+      b.forward_only = phase.wanted(b.number) == schedule::gradients::none;
+      bool const sends =
+          !tables_.is_last(s) && phase.facts.stage[s + 1].head >= 0 && phase.facts.stage[s + 1].head <= b.number;
       b.again_in.through = b.continues_segment() ? &wires_[s].again : nullptr;
       b.again_out.through = sends ? &wires_[s + 1].again : nullptr;
       bind_places(b, sends);
@@ -130,6 +131,7 @@ class run_memory {
   /// Channels as the units' counts say: after these have been set.
   void restore_channels() {
     for (std::size_t s = 1; s < stages_.size(); ++s) {
+      if (tables_.is_first(s)) continue;
       bound_stage const &below = stages_[s - 1], &above = stages_[s];
       auto const set = [](transport::channel& c, std::uint32_t sent, std::uint32_t read, std::uint32_t released) {
         c.produced.value = sent;
@@ -141,13 +143,23 @@ class run_memory {
       set(wires_[s].gradient, above.messages.gradient_out, below.passed(passage::returned), below.passed(passage::freed));
       set(wires_[s].again, below.messages.again_out, above.passed(passage::rebuilt), above.passed(passage::freed));
     }
+    for (bound_stage& b : stages_)
+      for (other_replica& r : b.others) r.out.through->produced.value = b.messages.sum_out;
   }
 
  private:
-  bool whole_here() const {
-    for (std::size_t s = 0; s < stages_.size(); ++s)
-      if (!plan_.hosts(s)) return false;
-    return true;
+  /// What each unit knows of its part of a minibatch.
+  void share_out(table::phase_table const& phase) {
+    if (tables_.replicas == 1) return;
+    schedule::program program = phase.program;
+    schedule::shares const shares(program.view());
+    positions_.resize(stages_.size());
+    own_reads_.resize(stages_.size());
+    for (std::size_t u = 0; u < stages_.size(); ++u) {
+      positions_[u] = shares.positions(stages_[u].replica);
+      own_reads_[u].clear();
+      for (int const j : positions_[u]) own_reads_[u].push_back(phase.reads.at(stages_[u].number, j));
+    }
   }
 
   /// The rings that one tensor has: as ever; in the ring between R and R; for nobody.
@@ -161,22 +173,13 @@ class run_memory {
       arenas_.push_back(allocate_block(tables_.device, n, ordinals_[static_cast<std::size_t>(w)]));
       allocated_ += plan().arena_bytes(w);
     }
-    std::vector<bool> zeroed(arenas_.size(), false);
-    for (std::size_t q = 0; q < plan_.queues(); ++q) {
-      int const worker = plan_.worker_of_queue(q);
-      owned& made = devices_.emplace_back(nullptr, nullptr);
-      if (worker < 0) continue;
-      auto const w = static_cast<std::size_t>(worker);
-      made = make_device(tables_.device, at(plan_.workspace(q)), ordinals_[w]);
-      if (zeroed[w]) continue;
-      tables_.device.zero(made.get(), arenas_[w].get(), std::max<std::size_t>(plan().arena_bytes(worker), alignment));
-      tables_.device.synchronise(made.get());  // before the other queues of the worker use it
-      zeroed[w] = true;
-    }
+    queues_.make(plan_, ordinals_, arenas_, [this](std::size_t entry) { return at(entry); });
     if (!tables_.device.host_memory) {
-      host_input_.resize(plan_.input_bytes() + alignment);
-      host_targets_.resize(plan_.target_bytes() * static_cast<std::size_t>(target_slots(tables_, values_)) + alignment);
-      host_staging_.resize(plan_.largest_input() + alignment);
+      auto const all = static_cast<std::size_t>(tables_.replicas);
+      host_input_.resize(all * padded(plan_.input_bytes()) + alignment);
+      host_targets_.resize(all * plan_.target_bytes() * static_cast<std::size_t>(target_slots(tables_, values_)) +
+                           alignment);
+      host_staging_.resize(all * padded(plan_.largest_input()) + alignment);
     }
   }
 
@@ -194,56 +197,54 @@ class run_memory {
     rings_ = std::make_unique<wire_rings>(tables_, plan_, [this](planned_ring const& p) { return at(p); });
     for (std::size_t s = 0; s < stages_.size(); ++s) {
       bound_stage& b = stages_[s];
-      b.table = &tables_.stages[s];
-      b.number = b.unit = static_cast<int>(s);
+      b.table = &tables_.of_unit(s);
+      b.unit = static_cast<int>(s);
+      b.number = static_cast<int>(tables_.stage_of(s));
+      b.replica = static_cast<int>(s / tables_.stages.size());
       b.rank = tables_.rank_of[s];
-      b.worker = plan_.worker_of_stage(s);
+      b.worker = plan_.worker_of_unit(s);
       if (!plan_.hosts(s)) continue;
-      b.device = devices_[plan_.queue_of_stage(s)].get();
+      b.device = queues_.of(plan_.queue_of_unit(s));
       bind_arrays(b);
       bind_rooms(b);
-      if (tables_.device.asynchronous)
-        b.later = &later_.emplace_back(tables_, block_of(tables_, s, values_.microbatches), at(plan_.stage(s).block));
+      queues_.give_later(b, values_.microbatches, at(plan_.unit(s).block));
       bind_numbers(b);
       bind_tensors(b, *rings_);
       prepare_calls(b, tables_, values_);
     }
     for (std::size_t s = 0; s < stages_.size(); ++s) {
-      for (table::loan const& l : tables_.stages[s].loans)
+      for (table::loan const& l : tables_.of_unit(s).loans)
         require(plan_.hosts(s) == plan_.hosts(static_cast<std::size_t>(l.stage)), "cannot share weights of stage ", s,
                 " with stage ", l.stage, ", because another process hosts one of them; let one process host both");
       if (!plan_.hosts(s)) continue;
-      bind_lent(tables_, stages_, s, [&](std::size_t i) { return at(plan_.stage(s).lent[i]); });
+      if (!tables_.of_unit(s).loans.empty())
+        bind_lent(tables_, stages_, s, [&](std::size_t i) { return at(plan_.unit(s).lent[i]); });
       stages_[s].borrowed_version = numbers_[s].borrowed();
     }
     for (std::size_t s = 1; s < stages_.size(); ++s) {
+      if (tables_.is_first(s)) continue;
       bound_stage &below = stages_[s - 1], &above = stages_[s];
       if (!plan_.hosts(s - 1) && !plan_.hosts(s)) continue;
       connect(*rings_, below, above, wires_[s], bell_of(below), bell_of(above));
-      if (tables_.device.asynchronous) bind_events(s, below, above);
+      queues_.give_events(wires_[s], below, above);
       if (!plan_.lengths_differ()) continue;
       auto const slots = std::max(below.wire_out.transit_slots, below.wire_out.kept_slots);
       lengths_[s].assign(slots * microbatch_lengths::size(values_.microbatch_size), 0);
       above.lengths_in = below.lengths_out = {lengths_[s].data(), values_.microbatch_size, slots};
     }
+    bind_sums(
+        tables_, plan_, stages_, sums_, [this](std::size_t entry) { return at(entry); },
+        [this](bound_stage const& b) -> transport::bell& { return bell_of(b); });
+    for (transport::channel& c : sums_) queues_.give_events(c, sum_slots);
   }
 
-  void bind_events(std::size_t s, bound_stage const& below, bound_stage const& above) {
-    wire_channels& w = wires_[s];
-    auto const give = [&](transport::channel& c, transport::outbox const& out) {
-      c.events = &events_.emplace_back(tables_.device, out);
-    };
-    give(w.forward, below.wire_out);
-    give(w.gradient, above.gradient_out);
-    give(w.again, below.again_out);
-  }
   transport::bell& bell_of(bound_stage const& b) {
     return b.worker < 0 ? elsewhere_ : bells_[static_cast<std::size_t>(b.worker)];
   }
 
   /// What a unit has for the whole run.
   void bind_arrays(bound_stage& b) const {
-    stage_plan const& p = plan_.stage(static_cast<std::size_t>(b.number));
+    unit_plan const& p = plan_.unit(static_cast<std::size_t>(b.unit));
     b.w = at(p.w);
     b.g = at(p.g);
     b.buffers = at(p.buffers);
@@ -262,17 +263,18 @@ class run_memory {
 
   /// What the worker's units take turns in, and what comes from the source.
   void bind_rooms(bound_stage& b) {
-    std::size_t const q = plan_.queue_of_stage(static_cast<std::size_t>(b.number));
+    auto const u = static_cast<std::size_t>(b.unit), replica = static_cast<std::size_t>(b.replica);
+    std::size_t const q = plan_.queue_of_unit(u);
     b.predicted = at(plan_.predicted(q));
     b.extrapolated = at(plan_.extrapolated(q));
     b.trial = at(plan_.temporary(q));
     if (tables_.policies.microbatch_gradient != nullptr) b.microbatch = at(plan_.microbatch(q));
-    bool const host = tables_.device.host_memory, first = b.number == 0, last = &b == &stages_.back();
-    if (first) b.staging = host ? at(plan_.stage(0).staging) : aligned(host_staging_);
-    if (first && !host) b.host_input = aligned(host_input_);
+    bool const host = tables_.device.host_memory, first = tables_.is_first(u), last = tables_.is_last(u);
+    if (first)
+      b.staging = host ? at(plan_.unit(u).staging) : aligned(host_staging_) + replica * padded(plan_.largest_input());
+    if (first && !host) b.host_input = aligned(host_input_) + replica * padded(plan_.input_bytes());
     if (!last) return;
-    b.targets = {at(plan_.stage(stages_.size() - 1).targets), 0, 1};
-    if (!host && !first) b.host_input = aligned(host_targets_);
+    b.targets = {at(plan_.unit(u).targets), 0, 1};
     if (!host) host_target_ = aligned(host_targets_);
   }
 
@@ -283,7 +285,7 @@ class run_memory {
 
   /// What a unit counts.
   void bind_numbers(bound_stage& b) {
-    auto const s = static_cast<std::size_t>(b.number);
+    auto const s = static_cast<std::size_t>(b.unit);
     unit_numbers::sizes n;
     n.in_flight = in_flight(s);
     n.window = static_cast<std::size_t>(plan_.over_phases([&](table::phase_table const& ph) {
@@ -298,17 +300,18 @@ class run_memory {
       b.done[static_cast<std::size_t>(p)] = numbers_[s].done(p);
     if (!plan_.lengths_differ()) return;
     b.lengths = {numbers_[s].lengths().data(), values_.microbatch_size, static_cast<std::uint32_t>(n.in_flight)};
-    if (&b != &stages_.back() || tables_.loss.count == nullptr) return;
-    ahead_.assign(n.lengths, 0);
-    b.ahead = {ahead_.data(), values_.microbatch_size, 1};
+    if (!tables_.is_last(s) || tables_.loss.count == nullptr) return;
+    std::vector<int>& ahead = ahead_[static_cast<std::size_t>(b.replica)];
+    ahead.assign(n.lengths, 0);
+    b.ahead = {ahead.data(), values_.microbatch_size, 1};
   }
 
   /// The rings that each of a unit's tensors has, whatever the phase.
   void bind_tensors(bound_stage const& b, wire_rings const& rings) {
     using table::place;
-    auto const s = static_cast<std::size_t>(b.number);
-    stage_plan const& p = plan_.stage(s);
-    std::byte* const temporaries = at(plan_.temporary(plan_.queue_of_stage(s)));
+    auto const s = static_cast<std::size_t>(b.unit);
+    unit_plan const& p = plan_.unit(s);
+    std::byte* const temporaries = at(plan_.temporary(plan_.queue_of_unit(s)));
     for (std::size_t x = 0; x < b.table->tensors.size(); ++x) {
       table::tensor const& y = b.table->tensors[x];
       auto const e = static_cast<std::size_t>(y.wire);
@@ -328,7 +331,7 @@ class run_memory {
 
   /// Where the tensors of a stage are for its ops in the phase that begins.
   void bind_places(bound_stage& b, bool sends) {
-    auto const s = static_cast<std::size_t>(b.number);
+    auto const s = static_cast<std::size_t>(b.unit);
     bool const again = b.facts.head >= 0;
     b.tensors.clear();
     b.forward_tensors.clear();
@@ -350,17 +353,18 @@ class run_memory {
   run_plan plan_;
   std::vector<bound_stage> stages_;
   std::vector<unit_numbers> numbers_;
-  std::vector<wire_channels> wires_;       ///< [s]: between s - 1 and s
-  std::vector<std::vector<int>> lengths_;  ///< [s]: beside the wire between s - 1 and s
-  std::vector<int> ahead_;
+  std::vector<wire_channels> wires_;         ///< [u]: between units u - 1 and u of one replica
+  std::vector<transport::channel> sums_;     ///< [u * replicas + k]: of gradients, from replica k to unit u
+  std::vector<std::vector<int>> lengths_;    ///< [u]: beside the wire between u - 1 and u
+  std::vector<std::vector<int>> ahead_;      ///< by replica
+  std::vector<std::vector<int>> positions_;  ///< by unit, where there are replicas: of its microbatches
+  std::vector<std::vector<schedule::version_read>> own_reads_;
   std::vector<std::vector<tensor_rings>> tensor_rings_;  ///< of each stage's tensors
   std::vector<transport::bell> bells_;
   transport::bell elsewhere_;  ///< of who brings messages to other processes
   std::unique_ptr<wire_rings> rings_;
-  std::deque<later> later_;            ///< of units, where the device is asynchronous
-  std::deque<channel_events> events_;  ///< of wires, where the device is asynchronous
-  std::vector<owned> arenas_;          ///< by worker
-  std::vector<owned> devices_;         ///< by queue
+  std::vector<owned> arenas_;  ///< by worker
+  unit_queues queues_;
   std::vector<std::byte> host_input_, host_targets_, host_staging_;
   std::byte* host_target_ = nullptr;
   std::size_t allocated_ = 0;

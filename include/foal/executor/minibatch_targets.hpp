@@ -11,7 +11,7 @@ namespace foal::executor {
 
 /// One microbatch in the run.
 struct position {
-  std::uint32_t microbatch = 0;  ///< in the phase; picks the slots of rings
+  std::uint32_t microbatch = 0;  ///< in the phase, as the unit counts; picks the slots of rings
   long long global = 0;          ///< in the run; picks samples and random numbers
 };
 
@@ -55,7 +55,12 @@ class minibatch_targets {
            t_.loss.target_bytes;
   }
   std::byte* host_place(bound_stage const& b, std::uint32_t j) const {
-    return (t_.device.host_memory ? b.targets.base : host_) + j * bytes();
+    return (t_.device.host_memory ? b.targets.base : host_ + first_of(b.replica)) + j * bytes();
+  }
+
+  /// Each replica's last stage has room of its own.
+  std::size_t first_of(int replica) const {
+    return static_cast<std::size_t>(replica) * static_cast<std::size_t>(target_slots(t_, v_)) * bytes();
   }
 
   void load_minibatch(bound_stage& b, long long minibatch) const {

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include <foal/plan/arrays.hpp>
-#include <foal/schedule/program.hpp>
+#include <foal/schedule/shares.hpp>
 
 namespace foal::executor {
 
@@ -26,18 +26,21 @@ struct op_order {
   long long keys_of_period() const { return static_cast<long long>(period) * ranks * lanes; }
 };
 
-/// What is done when every op with a key below `key` is, and no other.
+/// What is done when every op with a key below `key` is, and no other. Microbatches are counted as their units do.
 class done_ops {
  public:
-  /// total: microbatches of the phase. thick: W takes a minibatch at once, with its last one.
-  done_ops(table::phase_table const& phase, schedule::program_view v, long long key, long long total, bool thick)
-      : order_(v), n_(v.size.microbatches), key_(key), total_(total), thick_(thick) {
+  /// minibatches: of the phase. thick: W takes a minibatch at once, with its last one.
+  done_ops(table::phase_table const& phase, schedule::program_view v, long long key, long long minibatches, bool thick)
+      : order_(v), row_(v.size.microbatches), key_(key), minibatches_(minibatches), thick_(thick) {
     using schedule::op_kind;
-    ops_.resize(static_cast<std::size_t>(v.size.stages) * kinds * static_cast<std::size_t>(n_));
+    schedule::shares const shares(v);
+    for (int u = 0; u < units(v.size); ++u) share_.push_back(shares.of(replica_of(v.size, u)));
+    ops_.resize(share_.size() * kinds * static_cast<std::size_t>(row_));
     for (int r = 0; r < v.size.ranks; ++r)
       for (schedule::op const& o : v.rank(r)) {
         auto const add = [&](slot_end::op what) {
-          at({what, o.stage}, schedule::floor_mod(o.microbatch, n_)) = {o, r, true};
+          int const unit = unit_of(v.size, o.stage, o.replica), own = shares.own(o);
+          at({what, unit}, schedule::floor_mod(own, shares.of(o.replica))) = {o, r, own, true};
         };
         schedule::gradients const wanted = phase.wanted(o.stage);
         bool const back = schedule::is_backward(o.kind);
@@ -53,20 +56,22 @@ class done_ops {
 
   bool operator()(slot_end e, long long m) const {
     if (!thick_ || e.what != slot_end::op::end) return has_been(e, m);
-    long long const first = m / n_ * n_;
-    for (int j = 0; j < n_; ++j)
+    int const n = share(e);
+    long long const first = m / n * n;
+    for (int j = 0; j < n; ++j)
       if (!has_been(e, first + j)) return false;
     return true;
   }
   /// One more than the last microbatch that is through an op; 0: none is.
   long long after_last(slot_end e) const {
     long long last = -1;
-    for (int j = 0; j < n_; ++j) {
+    int const n = share(e);
+    for (int j = 0; j < n; ++j) {
       listed const& o = at(e, j);
       long long const first = o.there ? order_.key(0, o.what, o.rank) : key_;
       if (first >= key_) continue;
-      long long m = (key_ - 1 - first) / order_.keys_of_period() * n_ + o.what.microbatch;
-      while (m >= total_) m -= n_;
+      long long m = (key_ - 1 - first) / order_.keys_of_period() * n + o.own;
+      while (m >= minibatches_ * n) m -= n;
       last = std::max(last, m);
     }
     return last + 1;
@@ -79,25 +84,29 @@ class done_ops {
   struct listed {
     schedule::op what{};
     int rank = 0;
+    int own = 0;  ///< its microbatch as the unit counts
     bool there = false;
   };
 
   bool exists(slot_end e) const { return at(e, 0).there; }
   bool has_been(slot_end e, long long m) const {
-    listed const& o = at(e, static_cast<int>(m % n_));
-    return o.there && m >= 0 && m < total_ && order_.key((m - o.what.microbatch) / n_, o.what, o.rank) < key_;
+    int const n = share(e);
+    listed const& o = at(e, static_cast<int>(m % n));
+    return o.there && m >= 0 && m < minibatches_ * n && order_.key((m - o.own) / n, o.what, o.rank) < key_;
   }
+  int share(slot_end e) const { return share_[static_cast<std::size_t>(e.unit)]; }
   std::size_t place(slot_end e, int j) const {
-    return (static_cast<std::size_t>(e.stage) * kinds + static_cast<std::size_t>(e.what)) * static_cast<std::size_t>(n_) +
+    return (static_cast<std::size_t>(e.unit) * kinds + static_cast<std::size_t>(e.what)) * static_cast<std::size_t>(row_) +
            static_cast<std::size_t>(j);
   }
   listed& at(slot_end e, int j) { return ops_[place(e, j)]; }
   listed const& at(slot_end e, int j) const { return ops_[place(e, j)]; }
 
   op_order order_;
-  int n_;
-  long long key_, total_;
+  int row_;
+  long long key_, minibatches_;
   bool thick_;
+  std::vector<int> share_;  // of each unit: microbatches of a minibatch
   std::vector<listed> ops_;
 };
 

@@ -8,6 +8,7 @@
 #include <foal/executor/channel_ends.hpp>
 #include <foal/executor/drive.hpp>
 #include <foal/executor/memory.hpp>
+#include <foal/schedule/shares.hpp>
 #include <foal/transport/open_end.hpp>
 
 namespace foal::executor {
@@ -16,30 +17,32 @@ namespace foal::executor {
 /// that hold nothing.
 inline std::vector<transport::open_end> open_ends(run_memory& memory, schedule::program_view v, long long minibatches) {
   struct path {
-    int from = 0, to = 0;
+    int from = 0, to = 0;   // units
     std::vector<int> body;  // in the order of the sender's list
   };
   std::map<transport::channel_id, path> messages;
   op_ends const rule(v);
+  schedule::shares const shares(v);
   for (int r = 0; r < v.size.ranks; ++r)
     for (schedule::op const& o : v.rank(r))
       if (auto const& sent = rule.output(o)) {
         path& p = messages[sent->id()];
-        p.from = sent->from;
-        p.to = sent->to;
-        p.body.push_back(o.microbatch);
+        p.from = unit_of(v.size, sent->from, sent->replica);
+        p.to = unit_of(v.size, sent->to, sent->replica);
+        p.body.push_back(shares.own(o));
       }
   std::vector<transport::open_end> ends;
   for (auto const& [id, p] : messages) {
     bound_stage &from = memory.stages()[static_cast<std::size_t>(p.from)],
                 &to = memory.stages()[static_cast<std::size_t>(p.to)];
     if ((from.worker >= 0) == (to.worker >= 0)) continue;
+    int const share = shares.of(id.replica);
     ends.push_back({.id = id,
                     .sends = from.worker >= 0,
                     .out = ends_of(to, id.kind).in,
                     .in = ends_of(from, id.kind).out,
                     .entries = memory.entries(id),
-                    .order = {p.body, v.size.microbatches, minibatches * v.size.microbatches}});
+                    .order = {p.body, share, minibatches * share}});
   }
   return ends;
 }
@@ -49,8 +52,8 @@ inline std::vector<open_channel> open_channels(run_memory& memory, schedule::pro
   std::vector<open_channel> all;
   if (memory.whole()) return all;
   for (transport::open_end& end : open_ends(memory, v, minibatches)) {
-    int const below = memory.stages()[static_cast<std::size_t>(end.id.wire) - 1].worker,
-              above = memory.stages()[static_cast<std::size_t>(end.id.wire)].worker;
+    auto const unit = static_cast<std::size_t>(unit_of(v.size, end.id.wire, end.id.replica));
+    int const below = memory.stages()[unit - 1].worker, above = memory.stages()[unit].worker;
     all.push_back({std::move(end), elsewhere(std::min(below, above))});
   }
   return all;

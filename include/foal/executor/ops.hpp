@@ -10,6 +10,7 @@
 #include <foal/executor/forward.hpp>
 #include <foal/executor/minibatch_targets.hpp>
 #include <foal/executor/moves.hpp>
+#include <foal/executor/queue_order.hpp>
 #include <foal/executor/updates.hpp>
 
 namespace foal::executor {
@@ -21,7 +22,8 @@ class stage_ops : public stage_updates {
       : stage_updates(tables, values, std::move(watching)),
         source_(source),
         targets_(tables, values, source, host_targets),
-        longest_(longest_of(tables)) {}
+        longest_(longest_of(tables)),
+        order_{tables.device.asynchronous ? &tables.device : nullptr} {}
 
   /// The microbatch whose data the source is about to give; -1: none. Any thread may ask, for messages.
   long long awaited() const {
@@ -78,9 +80,9 @@ class stage_ops : public stage_updates {
       if (s.x >= 0) l.call.backward_input(c);
     }
     if (alone) add_microbatch(b, p.microbatch);
-    if (++b.backwards < v_.microbatches) return;
+    if (++b.backwards < b.facts.share) return;
     b.backwards = 0;
-    return_borrowed(t_, b, p.microbatch / static_cast<std::uint32_t>(v_.microbatches));
+    return_borrowed(t_, b, p.microbatch / static_cast<std::uint32_t>(b.facts.share));
   }
 
   /// W, where it is an op of its own.
@@ -88,23 +90,56 @@ class stage_ops : public stage_updates {
     if (!waited(b, schedule::op_kind::W)) weight_steps(b, p);
   }
 
-  /// W of the minibatch that begins with `first`, at once where its arrays lie one after the other.
+  /// W of the unit's part of the minibatch that begins with `first`, at once where its arrays lie one after the other.
   void backward_weight_together(bound_stage& b, position first) const {
     if (waited(b, schedule::op_kind::W)) return;
     if (b.table->coded) {  // there is one decoded copy, of one microbatch
-      for (int j = 0; j < v_.microbatches; ++j)
-        weight_steps(b, {first.microbatch + static_cast<std::uint32_t>(j), first.global + j});
+      for (int j = 0; j < b.facts.share; ++j)
+        weight_steps(b, {first.microbatch + static_cast<std::uint32_t>(j), first.global + b.position_of(j)});
       return;
     }
     for (table::step const& s : b.table->backward_weight) {
       table::layer_row const& l = b.table->layers[static_cast<std::size_t>(s.layer)];
       bool const together = lies_together(b, l, s);
-      for (int j = 0; j < (together ? 1 : v_.microbatches); ++j) {
+      for (int j = 0; j < (together ? 1 : b.facts.share); ++j) {
         table::layer_call c =  // a copy: its samples may be those of all microbatches
-            backward_call(b, l, s, {first.microbatch + static_cast<std::uint32_t>(j), first.global + j});
-        if (together) c.samples *= v_.microbatches;
+            backward_call(b, l, s, {first.microbatch + static_cast<std::uint32_t>(j), first.global + b.position_of(j)});
+        if (together) c.samples *= b.facts.share;
         l.call.backward_weight(c);
       }
+    }
+  }
+
+  /// With the last W of a minibatch: the unit's sum sets out to the other replicas.
+  void send_sum(bound_stage& b) const {
+    std::size_t const bytes = bytes_of(t_.types.gradients, b.table->trained_elements);
+    if (t_.wait == nullptr) {
+      for (other_replica& r : b.others) t_.device.copy(b.device, r.to.at(b.messages.sum_out), b.g, bytes);
+      if (order_)
+        for (other_replica const& r : b.others) order_.sum_sent(b, r.out, b.messages.sum_out);
+      else
+        t_.device.synchronise(b.device);
+    }
+    ++b.messages.sum_out;
+    for (other_replica& r : b.others) r.out.send(b.messages.sum_out);
+  }
+
+  /// G: the sums of all replicas in the order of their numbers, the same bits in each of them.
+  void add_sums(bound_stage& b) const {
+    std::uint32_t const k = b.messages.sum_in++;
+    if (waited(b, schedule::op_kind::G)) return;
+    if (order_)
+      for (other_replica const& r : b.others) order_.before_sum(b, r.in, k);
+    auto const n = static_cast<std::size_t>(b.table->trained_elements);
+    auto const sum_of = [&](int replica) -> void* {
+      if (replica == b.replica) return b.g;
+      return b.others[static_cast<std::size_t>(replica < b.replica ? replica : replica - 1)].from.at(k);
+    };
+    void* sum = sum_of(0);  // in the rooms of those before until it comes to this one's
+    for (int r = 1; r <= static_cast<int>(b.others.size()); ++r) {
+      void* const to = r < b.replica ? sum : b.g;
+      t_.device.add(b.device, n, to, to == sum ? sum_of(r) : sum, to);
+      sum = to;
     }
   }
 
@@ -261,6 +296,7 @@ class stage_ops : public stage_updates {
   table::source_functions source_;
   minibatch_targets targets_;
   lengths_of_axes longest_;
+  queue_order order_;  ///< between replicas
   mutable std::atomic<long long> awaited_inputs_{-1}, awaited_targets_{-1};
 };
 

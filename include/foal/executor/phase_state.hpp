@@ -16,11 +16,12 @@
 
 namespace foal::executor {
 
-/// Called after each U, by the stage's worker; weights are the stage's, in the layout of its parameters. Must not block.
+/// Called after each U of replica 0, by the stage's worker; weights are the stage's, in the layout of its parameters. Must
+/// not block.
 struct observer {
   void* self = nullptr;
   void (*after_update)(void* self, bound_stage const& stage) = nullptr;
-  /// Weight versions that F and B of a microbatch read.
+  /// Weight versions that F and B of a microbatch read (of one that runs through replica 0).
   void (*versions)(void* self, int stage, long long microbatch, long long forward, long long backward) = nullptr;
 };
 
@@ -28,16 +29,17 @@ struct observer {
 struct phase_state : op_order {
   explicit phase_state(schedule::program_view v) : op_order(v) {}
 
-  /// The units as they begin the phase, or go on with it.
+  /// The units as they begin the phase, or go on with it. Needs tables.
   template <class Memory>
   void serve(Memory& memory, bool global_norm) {
     std::vector<bound_stage>& units = memory.stages();
     stages = &units;
     bells = &memory.bells();
-    queues = memory.queues();
+    queues = memory.queues().order();
     for (bound_stage const& b : units)
-      if (b.worker >= 0) last_hosted = b.number;
-    if (global_norm) norm.begin(units);
+      if (b.worker >= 0) last_hosted = std::max(last_hosted, b.number);
+    if (global_norm) norm.begin(units, tables->stages.size());
+    gives = global_norm || tables->replicas > 1;
   }
 
   table::run_tables const* tables = nullptr;
@@ -53,6 +55,7 @@ struct phase_state : op_order {
   run_losses* losses = nullptr;
   observer watch{};
   gradient_norm norm;  ///< of the whole model, where that clips
+  bool gives = false;  ///< a gradient that is complete is for other units as well
 
   /// Evaluations: after updates evaluate_from + evaluate_every, + 2 evaluate_every, ... of each stage (0: none).
   long long evaluate_every = 0, evaluate_from = 0;
@@ -71,11 +74,17 @@ struct phase_state : op_order {
   long long from_key = 0;  ///< ops before it have been done before a pause
   /// Key of the first op that failed, or of the place where the run pauses.
   std::atomic<long long> stop_at{std::numeric_limits<long long>::max()};
-  /// Minibatches that have been begun, or whose first op asks whether it may.
+  /// Minibatches that have been begun, or whose first op asks whether it may; see begin().
   alignas(alignment) std::atomic<long long> begun{0};
-  alignas(alignment) std::atomic<long long> microbatches_done{0};  ///< at last_hosted
+  alignas(alignment) std::atomic<long long> microbatches_done{0};  ///< at last_hosted, of all replicas
 
   void stop(long long at) { reduce(stop_at, at); }
+  /// Says that a minibatch is about to be begun, the `count`-th of the phase at most. Replicas do so at the same time.
+  void begin(long long count) {
+    long long before = begun.load(std::memory_order_relaxed);
+    while (before < count && !begun.compare_exchange_weak(before, count)) {
+    }
+  }
 
   /// Minibatches of the phase, as far as is known.
   long long through() const { return std::min(minibatches, cut.load()); }

@@ -33,6 +33,8 @@ struct channel_events {
   channel_events() = default;
   channel_events(table::device_functions const& d, transport::outbox const& out)
       : sent(d, std::max(out.transit_slots, out.kept_slots)), read(d, out.transit_slots), released(d, out.kept_slots) {}
+  /// Of messages whose slots nobody gives back.
+  channel_events(table::device_functions const& d, std::uint32_t slots) : sent(d, slots) {}
 };
 
 /// What an op's queue waits for before it, and what is recorded after it. The counters of channels then count what has been
@@ -62,6 +64,14 @@ struct queue_order {
   }
   void released(bound_stage const& b, transport::inbox const& in, std::uint32_t up_to) const {
     if (in.kept) record_from(b, events(*in.through).released, in.through->released, up_to);
+  }
+
+  /// After the sum of minibatch k has been called for another replica, and before it is read there.
+  void sum_sent(bound_stage const& b, transport::outbox const& out, std::uint32_t k) const {
+    record(b, events(*out.through).sent, k);
+  }
+  void before_sum(bound_stage const& b, transport::inbox const& in, std::uint32_t k) const {
+    wait(b, events(*in.through).sent, k);
   }
 
  private:

@@ -9,7 +9,7 @@
 
 namespace foal::executor {
 
-/// By stage, then by entry of the wire; of wires that pass here alone.
+/// By unit, then by entry of the wire; of wires that pass here alone.
 struct wire_rings {
   std::vector<std::vector<ring>> activations;  ///< into the stage, from F
   std::vector<std::vector<ring>> rebuilt;      ///< into it, from R
@@ -18,23 +18,23 @@ struct wire_rings {
   /// at(place): where a planned ring lies.
   template <class At>
   wire_rings(table::run_tables const& t, run_plan const& plan, At at)
-      : activations(t.stages.size() + 1), rebuilt(t.stages.size() + 1), gradients(t.stages.size()) {
+      : activations(t.units() + 1), rebuilt(t.units() + 1), gradients(t.units()) {
     auto const make = [&](planned_ring const& p, std::size_t bytes, int slots) {
       return ring{at(p), padded(bytes), static_cast<std::uint32_t>(slots)};
     };
-    for (std::size_t s = 0; s < t.stages.size(); ++s) {
-      table::stage_table const& stage = t.stages[s];
-      stage_plan const& p = plan.stage(s);
+    for (std::size_t s = 0; s < t.units(); ++s) {
+      table::stage_table const& stage = t.of_unit(s);
+      unit_plan const& p = plan.unit(s);
       for (std::size_t e = 0; e < p.wires.size(); ++e) {
         std::size_t const bytes = plan.wire_bytes(stage.wire_in[e]);
         rebuilt[s].push_back(make(p.again[e], bytes, p.again_slots[e]));
         activations[s].push_back(make(p.wires[e], bytes, p.wire_slots[e]));
       }
-      bool const last = s + 1 == t.stages.size();
+      bool const last = t.is_last(s);
       for (std::size_t e = 0; e < p.gradients.size(); ++e) {
         std::size_t const bytes =
             last ? plan.tensor_bytes(stage.tensors[static_cast<std::size_t>(stage.loss_gradient_tensor)])
-                 : plan.wire_bytes(t.stages[s + 1].wire_in[e]);
+                 : plan.wire_bytes(t.of_unit(s + 1).wire_in[e]);
         gradients[s].push_back(make(p.gradients[e], bytes, p.gradient_slots[e]));
       }
     }
@@ -66,7 +66,7 @@ struct channel_slots {
 /// Connects a stage (below) with the next one: their channels, whose bells are those of the workers at the other end.
 inline void connect(wire_rings const& rings, bound_stage& below, bound_stage& above, wire_channels& wire,
                     transport::bell& of_below, transport::bell& of_above) {
-  auto const s = static_cast<std::size_t>(above.number);
+  auto const s = static_cast<std::size_t>(above.unit);
   channel_slots down, up, again;
   for (std::size_t e = 0; e < rings.activations[s].size(); ++e) {
     table::wire_entry const& x = above.table->wire_in[e];

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <bit>
 #include <memory>
+#include <numeric>
 #include <utility>
 #include <vector>
 
@@ -14,58 +15,96 @@
 
 namespace foal::executor {
 
-/// The worker of the last stage adds, in the order of its program, while another thread may read the sums that are complete.
-/// Takes as much memory as there are stretches that have begun, however many microbatches there are.
+/// What the last stage of a replica had added when a run paused.
+struct losses_so_far {
+  long long count = 0;                  ///< microbatches
+  std::vector<loss::loss_result> open;  ///< its sums of the stretches that are not complete in all replicas
+};
+
+/// The worker of a last stage adds, in the order of its program, while another thread may read the sums that are complete.
+/// Replicas add at the same time, each to sums of its own, and these are added in the order of replicas. Takes as much
+/// memory as there are stretches that have begun, however many microbatches there are.
 class run_losses {
  public:
-  /// `stretch`: microbatches, 0 for one stretch. `each`: keep the loss of each of the `microbatches` too. In a run that goes
-  /// on after a pause, `done` of them are not added any more; `open` is the sum of those in a stretch with others.
-  run_losses(long long first_microbatch, long long microbatches, long long stretch, bool each, long long done = 0,
-             loss::loss_result const& open = {})
-      : stretch_(stretch > 0 ? stretch : std::max(microbatches, 1LL)),
-        before_(done / stretch_),
-        first_(first_microbatch + before_ * stretch_),
-        first_each_(first_microbatch + done),
-        count_(done % stretch_) {
-    auto const count = static_cast<std::size_t>(each ? microbatches - done : 0);
+  /// `stretch`: microbatches, 0 for one stretch. `each`: keep the loss of each of the `microbatches` too. `done`: by
+  /// replica, in a run that goes on after a pause, what is not added any more (with `each` for one replica alone). `shares`:
+  /// microbatches of a minibatch that each replica has.
+  run_losses(long long first_microbatch, long long microbatches, long long stretch, bool each,
+             std::vector<losses_so_far> const& done = {}, std::vector<int> const& shares = {1})
+      : stretch_(stretch > 0 ? stretch : std::max(microbatches, 1LL)), parts_(shares.size()) {
+    int const all = std::accumulate(shares.begin(), shares.end(), 0);
+    long long added = 0;
+    for (std::size_t r = 0; r < parts_.size(); ++r) {
+      part& p = parts_[r];
+      p.stretch = std::max(stretch_ * shares[r] / all, 1LL);
+      p.count = done.empty() ? 0 : done[r].count;
+      added += p.count;
+      before_ = r == 0 ? p.count / p.stretch : std::min(before_, p.count / p.stretch);
+    }
+    first_ = first_microbatch + before_ * stretch_;
+    first_each_ = first_microbatch + added;
+    auto const count = static_cast<std::size_t>(each ? microbatches - added : 0);
     with_memory("keep the loss of every microbatch", count * sizeof(loss::loss_result), [&] { each_.resize(count); });
-    with_memory("keep the losses of a run", least * sizeof(loss::loss_result), [&] { block(0)[0] = open; });
-    begun_ = count_ > 0 ? 1 : 0;
+    with_memory("keep the losses of a run", parts_.size() * least * sizeof(loss::loss_result), [&] {
+      for (std::size_t r = 0; r < parts_.size(); ++r) {
+        part& p = parts_[r];
+        p.before = before_ * p.stretch;
+        p.count -= p.before;
+        p.at(0) = {};
+        for (std::size_t i = 0; !done.empty() && i < done[r].open.size(); ++i) p.at(p.begun++) = done[r].open[i];
+        p.complete = p.count / p.stretch;
+      }
+    });
   }
 
-  void add(long long microbatch, loss::loss_result const& loss) {
-    auto const i = static_cast<std::size_t>(microbatch - first_), stretch = static_cast<std::size_t>(stretch_);
+  void add(long long microbatch, loss::loss_result const& loss, int replica = 0) {
+    auto const i = static_cast<std::size_t>(microbatch - first_) / static_cast<std::size_t>(stretch_);
     auto const own = static_cast<std::size_t>(microbatch - first_each_);  // beyond all of them where it is below 0
     if (own < each_.size()) each_[own] = loss;
-    loss::loss_result& sum = block(i / stretch)[place(i / stretch)];
-    sum.sum += loss.sum;
-    sum.weight += loss.weight;
-    sum.correct += loss.correct;
-    begun_ = std::max(begun_, i / stretch + 1);
-    ++count_;
-    if (count_ % stretch_ == 0) complete_.store(count_ / stretch_, std::memory_order_release);
+    part& p = parts_[static_cast<std::size_t>(replica)];
+    add_to(p.at(i), loss);
+    p.begun = std::max(p.begun, i + 1);
+    ++p.count;
+    if (p.count % p.stretch == 0) p.complete.store(p.count / p.stretch, std::memory_order_release);
   }
 
   /// Stretches that were complete before a pause: they come before stretch 0.
   long long before() const { return before_; }
   /// Stretches of which every microbatch has been added.
-  long long complete() const { return complete_.load(std::memory_order_acquire); }
+  long long complete() const {
+    long long of_all = parts_.front().complete.load(std::memory_order_acquire);
+    for (part const& p : parts_) of_all = std::min(of_all, p.complete.load(std::memory_order_acquire));
+    return of_all;
+  }
   /// Of stretch i, which is complete, or has begun and nobody adds any more.
-  loss::loss_result const& sum(long long i) const {
-    auto const at = static_cast<std::size_t>(i);
-    return blocks_[level(at)][place(at)];
+  loss::loss_result sum(long long i) const {
+    loss::loss_result sum = parts_.front().sum(static_cast<std::size_t>(i));
+    for (std::size_t r = 1; r < parts_.size(); ++r) add_to(sum, parts_[r].sum(static_cast<std::size_t>(i)));
+    return sum;
   }
 
   // What follows is for when the run is done.
   /// Microbatches of the run that have been added, before a pause too.
-  long long count() const { return before_ * stretch_ + count_; }
-  /// Of the stretch that is not complete.
-  loss::loss_result open() const { return count_ % stretch_ == 0 ? loss::loss_result{} : sum(count_ / stretch_); }
-  std::size_t sum_bytes() const { return begun_ * sizeof(loss::loss_result); }
+  long long count() const {
+    long long all = 0;
+    for (part const& p : parts_) all += p.before + p.count;
+    return all;
+  }
+  /// By replica: for a run that pauses.
+  std::vector<losses_so_far> so_far() const {
+    std::vector<losses_so_far> all;
+    for (part const& p : parts_) {
+      losses_so_far& now = all.emplace_back();
+      now.count = p.before + p.count;
+      for (auto i = static_cast<std::size_t>(complete()); i < p.begun; ++i) now.open.push_back(p.sum(i));
+    }
+    return all;
+  }
+  std::size_t sum_bytes() const { return begun() * sizeof(loss::loss_result); }
   std::vector<loss::loss_result> sums() const {
     std::vector<loss::loss_result> all;
-    all.reserve(begun_);
-    for (std::size_t i = 0; i < begun_; ++i) all.push_back(sum(static_cast<long long>(i)));
+    all.reserve(begun());
+    for (std::size_t i = 0; i < begun(); ++i) all.push_back(sum(static_cast<long long>(i)));
     return all;
   }
   std::vector<loss::loss_result> take_each() { return std::move(each_); }
@@ -75,16 +114,39 @@ class run_losses {
   static constexpr std::size_t least = 1024;
   static std::size_t level(std::size_t i) { return static_cast<std::size_t>(std::bit_width(i / least + 1)) - 1; }
   static std::size_t place(std::size_t i) { return i - ((std::size_t{1} << level(i)) - 1) * least; }
-  loss::loss_result* block(std::size_t i) {
-    std::size_t const b = level(i);
-    if (blocks_[b] == nullptr) blocks_[b] = std::make_unique<loss::loss_result[]>(least << b);
-    return blocks_[b].get();
+  static void add_to(loss::loss_result& sum, loss::loss_result const& loss) {
+    sum.sum += loss.sum;
+    sum.weight += loss.weight;
+    sum.correct += loss.correct;
   }
 
-  long long stretch_, before_, first_, first_each_, count_;
-  std::size_t begun_ = 0;
-  std::atomic<long long> complete_{0};
-  std::array<std::unique_ptr<loss::loss_result[]>, 32> blocks_;
+  /// What one replica has added.
+  struct alignas(alignment) part {
+    long long stretch = 1;            ///< its microbatches of a stretch
+    long long before = 0, count = 0;  ///< its microbatches before stretch 0, and since
+    std::size_t begun = 0;
+    std::atomic<long long> complete{0};
+    std::array<std::unique_ptr<loss::loss_result[]>, 32> blocks;
+
+    loss::loss_result& at(std::size_t i) {
+      std::size_t const b = level(i);
+      if (blocks[b] == nullptr) blocks[b] = std::make_unique<loss::loss_result[]>(least << b);
+      return blocks[b][place(i)];
+    }
+    loss::loss_result sum(std::size_t i) const {
+      std::size_t const b = level(i);
+      return blocks[b] == nullptr ? loss::loss_result{} : blocks[b][place(i)];
+    }
+  };
+
+  std::size_t begun() const {
+    std::size_t most = 0;
+    for (part const& p : parts_) most = std::max(most, p.begun);
+    return most;
+  }
+
+  long long stretch_, before_ = 0, first_ = 0, first_each_ = 0;
+  std::vector<part> parts_;  ///< by replica
   std::vector<loss::loss_result> each_;
 };
 

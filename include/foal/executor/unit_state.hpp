@@ -23,6 +23,7 @@ struct message_counts {
   std::uint32_t wire_in = 0, wire_out = 0;          ///< forward
   std::uint32_t gradient_in = 0, gradient_out = 0;  ///< backward
   std::uint32_t again_in = 0, again_out = 0;        ///< from R to R within a segment of recomputed stages
+  std::uint32_t sum_in = 0, sum_out = 0;            ///< of gradients, from and to each of the other replicas
 };
 
 /// Only the unit's worker touches it. Everything that a phase begins anew is zero in a new one.

@@ -17,7 +17,8 @@ namespace foal::executor {
 
 class stage_updates : public stage_weights {
  public:
-  /// With the last W of a minibatch, where the norm of the whole model clips: the unit's part of it.
+  /// With the last W of a minibatch (among replicas, with G), where the norm of the whole model clips: the unit's part of
+  /// it.
   void give_squares(bound_stage& b) const {
     ++b.gradients_given;
     if (t_.wait != nullptr) return;
@@ -150,6 +151,7 @@ class stage_updates : public stage_weights {
   /// Probes are not the training: what one throws is kept, and the op goes on.
   template <class Look>
   void show(bound_stage& b, Look look) const {
+    if (b.replica != 0) return;  // they are of the model, which all replicas have
     for (probe* const to : watching_) try {
         look(*to);
       } catch (...) {

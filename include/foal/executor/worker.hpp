@@ -14,7 +14,7 @@
 #include <foal/executor/phase_state.hpp>
 #include <foal/executor/worker_end.hpp>
 #include <foal/report/trace.hpp>
-#include <foal/schedule/op.hpp>
+#include <foal/schedule/shares.hpp>
 
 namespace foal::executor {
 
@@ -26,9 +26,15 @@ class worker : public worker_end {
   worker(phase_state& shared, schedule::program_view program, std::vector<int> const& ranks, int number)
       : worker_end(shared), shared_(shared), number_(number) {
     op_ends const ends(program);
+    schedule::shares const shares(program);
     for (int r : ranks)
       for (schedule::op const& o : program.rank(r))
-        body_.push_back({o, r, &(*shared.stages)[static_cast<std::size_t>(o.stage)], {}});
+        body_.push_back({o,
+                         r,
+                         &(*shared.stages)[static_cast<std::size_t>(unit_of(program.size, o.stage, o.replica))],
+                         {},
+                         shares.own(o),
+                         shares.of(o.replica)});
     for (entry& e : body_) e.ends = ends.of(*e.unit, e.what);
     std::stable_sort(body_.begin(), body_.end(), [](entry const& a, entry const& b) {
       return std::tuple(a.what.slot, a.rank, a.what.lane) < std::tuple(b.what.slot, b.rank, b.what.lane);
@@ -56,8 +62,8 @@ class worker : public worker_end {
       stopped_ = true;
       return end();
     }
-    auto const m = static_cast<std::uint32_t>(microbatch());
-    bool const can = ready(e, m);
+    position const p = now();
+    bool const can = ready(e, p);
     if (cut_off()) {  // looked at last: what made the op ready comes after the cut that forbids it
       skip();
       return advance();
@@ -65,9 +71,9 @@ class worker : public worker_end {
     if (!can) return progress::blocked;
     try {
       if (trace_ != nullptr)
-        traced(e, m, key);
+        traced(e, p, key);
       else
-        run(e, m, key);
+        run(e, p, key);
     } catch (...) {
       fail(std::current_exception(), key);
     }
@@ -82,7 +88,7 @@ class worker : public worker_end {
     if (finished()) return true;
     entry const& e = body_[at_];
     if (shared_.key(period_, e.what, e.rank) >= shared_.stop_at.load() || cut_off()) return true;
-    return ready(e, static_cast<std::uint32_t>(microbatch()));
+    return ready(e, now());
   }
 
   /// Something beside the training has thrown: it is kept, and the phase ends at a place that the program gives.
@@ -104,6 +110,8 @@ class worker : public worker_end {
     int rank;
     bound_stage* unit;
     channel_ends ends;
+    int own;  ///< its microbatch, and how many a minibatch has, as the unit counts
+    int share;
   };
 
   bool finished() const { return stopped_ || through(); }
@@ -121,21 +129,6 @@ class worker : public worker_end {
     }
     return progress::done;
   }
-  /// Losses of the last stage that are there by now; all: those that are still to come too.
-  void hear_losses(bound_stage& b, bool all) {
-    if (!shared_.ops->gives_loss_later(b)) return;
-    while (auto const told = b.later->next_loss(all || b.later->full())) {
-      if (failed_key() <= told->of.key) continue;  // no more is told behind a failure
-      if (shared_.losses != nullptr) shared_.losses->add(told->of.microbatch, told->result);
-      if (!std::isfinite(told->result.sum)) diverge({told->of.updates, b.number, "loss"}, told->of.key);
-    }
-  }
-  /// Whether U has written, where it is read late. False: the run ends there.
-  bool settle(bound_stage& b) {
-    std::string what = shared_.ops->settle(b);
-    if (!what.empty()) diverge({b.updates, b.number, std::move(what)}, b.later->key);
-    return what.empty() && !stopped_;
-  }
   /// Looks at the cut; what follows from it is computed when it has changed.
   bool cut_off() {
     if (long long const now = shared_.cut.load(); now != cut_seen_) see_cut(now);
@@ -148,6 +141,11 @@ class worker : public worker_end {
     periods_ = shared_.periods - (shared_.minibatches - through);
   }
   long long microbatch() const { return period_ * shared_.microbatches + body_[at_].what.microbatch; }
+
+  position now() const {
+    entry const& e = body_[at_];
+    return {static_cast<std::uint32_t>(period_ * e.share + e.own), shared_.first_microbatch + microbatch()};
+  }
 
   /// To the first op that is not before a key.
   void go_to(long long key) {
@@ -168,54 +166,60 @@ class worker : public worker_end {
   }
 
   /// Whether the op may run: what it waits for has come, there is room for what it sends, and no evaluation is in its way.
-  bool ready(entry const& e, std::uint32_t m) {
+  bool ready(entry const& e, position p) {
     bound_stage& b = *e.unit;
-    if (!e.ends.arrived() || !e.ends.room(m)) return false;
-    if (e.what.kind == schedule::op_kind::U) return shared_.norm.complete(b.version + 1) && !copy_pending(b, b.updates + 1);
-    if (e.what.kind != schedule::op_kind::F) return true;
-    return !(copies_after(b, m) && copy_pending(b, minibatches_at(m))) && (b.number > 0 || may_begin(m));
+    if (!e.ends.arrived() || !e.ends.room(p.microbatch)) return false;
+    if (e.what.kind == schedule::op_kind::F)
+      return !(copies_after(b, p) && copy_pending(b, minibatches_at(p))) && (b.number > 0 || may_begin(p));
+    if (e.what.kind == schedule::op_kind::U)
+      return shared_.norm.complete(b.replica, b.version + 1) && !copy_pending(b, b.updates + 1);
+    return e.what.kind != schedule::op_kind::G || sums_arrived(b);
+  }
+  static bool sums_arrived(bound_stage& b) {
+    for (other_replica& r : b.others)
+      if (!r.in.arrived(b.messages.sum_in)) return false;
+    return true;
   }
 
-  /// Whether microbatch m may enter the first stage. It says that it is about to before it looks, as cut_now() needs.
-  bool may_begin(std::uint32_t m) {
-    long long const minibatches = static_cast<long long>(m / static_cast<std::uint32_t>(shared_.microbatches)) + 1;
-    if (shared_.begun.load(std::memory_order_relaxed) < minibatches) shared_.begun.store(minibatches);
+  /// Whether a microbatch may enter the first stage. It says that it is about to before it looks, as cut_now() needs.
+  bool may_begin(position p) {
+    auto const m = static_cast<std::uint32_t>(p.global - shared_.first_microbatch);
+    shared_.begin(static_cast<long long>(m / static_cast<std::uint32_t>(shared_.microbatches)) + 1);
     return static_cast<long long>(m) < shared_.admitted.load();
   }
 
   /// A stage without U whose statistics move is copied for evaluations by the F that is the last of a minibatch to run.
-  bool copies_after(bound_stage const& b, std::uint32_t m) const {
-    return b.copied_by_forward &&
-           m % static_cast<std::uint32_t>(shared_.microbatches) == static_cast<std::uint32_t>(b.facts.last_forward);
+  bool copies_after(bound_stage const& b, position p) const {
+    return b.copied_by_forward && p.global % shared_.microbatches == b.facts.last_forward;
   }
-  long long minibatches_at(std::uint32_t m) const { return (shared_.first_microbatch + m) / shared_.microbatches + 1; }
+  long long minibatches_at(position p) const { return p.global / shared_.microbatches + 1; }
   bool evaluated_after(long long updates) const {
     return shared_.evaluate_every != 0 && (updates - shared_.evaluate_from) % shared_.evaluate_every == 0;
   }
   /// A copy is due after so many updates, and that of the evaluation before is still being read.
   bool copy_pending(bound_stage const& b, long long updates) const {
-    return evaluated_after(updates) && shared_.evaluations_done->load() < b.evaluations_copied;
+    return evaluated_after(updates) && b.replica == 0 && shared_.evaluations_done->load() < b.evaluations_copied;
   }
   void copy_for_evaluation(bound_stage& b, long long updates) {
-    if (!evaluated_after(updates)) return;
+    if (!evaluated_after(updates) || b.replica != 0) return;  // the other replicas have the same weights
     shared_.copy_for_evaluation(shared_.evaluation_self, b, updates);
     ++b.evaluations_copied;
     shared_.copies_made->fetch_add(1);
   }
 
-  void run(entry const& e, std::uint32_t m, long long key) {
+  void run(entry const& e, position p, long long key) {
     using schedule::op_kind;
     bound_stage& b = *e.unit;
-    position const p{m, shared_.first_microbatch + m};
+    std::uint32_t const m = p.microbatch;
     if (shared_.queues) shared_.queues.before(b, e.ends, m);
     switch (e.what.kind) {
       case op_kind::F:
         forward(e, p, key);
-        if (!stopped_ && copies_after(b, m)) copy_for_evaluation(b, minibatches_at(m));
+        if (!stopped_ && copies_after(b, p)) copy_for_evaluation(b, minibatches_at(p));
         break;
       case op_kind::BW:
       case op_kind::B:
-        if (shared_.watch.versions != nullptr) tell_versions(b, p);
+        if (shared_.watch.versions != nullptr && b.replica == 0) tell_versions(b, p);
         shared_.ops->backward(b, p, e.what.kind == op_kind::BW);
         if (b.beside) keep_beside(std::exchange(b.beside, nullptr));
         pass(e);
@@ -240,6 +244,10 @@ class worker : public worker_end {
       case op_kind::U:
         update(b, key);
         break;
+      case op_kind::G:
+        shared_.ops->add_sums(b);
+        if (shared_.norm.used()) give_norm(b);
+        break;
       default:
         break;
     }
@@ -249,24 +257,29 @@ class worker : public worker_end {
   void weights_done(bound_stage& b, position p) {
     if (!shared_.tables->thick) {
       release(b, p.microbatch);
-      return give_norm(b);
+      return give(b);
     }
-    if (++b.accumulated < shared_.microbatches) return;
+    if (++b.accumulated < b.facts.share) return;
     b.accumulated = 0;
-    auto const n = static_cast<std::uint32_t>(shared_.microbatches);
+    auto const n = static_cast<std::uint32_t>(b.facts.share);
     std::uint32_t const first = p.microbatch / n * n;
-    shared_.ops->backward_weight_together(b, {first, shared_.first_microbatch + first});
+    shared_.ops->backward_weight_together(b, {first, p.global / shared_.microbatches * shared_.microbatches});
     for (std::uint32_t j = 0; j < n; ++j) release(b, first + j);
-    give_norm(b);
+    give(b);
   }
 
-  /// With the last W of a minibatch the unit's part of the whole model's norm, for which all its U wait.
-  void give_norm(bound_stage& b) const {
-    if (!shared_.norm.used()) return;
-    auto const next = static_cast<std::uint32_t>(shared_.microbatches) * (b.version + 1);
+  /// With the last W of a minibatch: the gradient for the other replicas, or the unit's part of the whole model's norm.
+  void give(bound_stage& b) const {
+    if (!shared_.gives) return;
+    auto const next = static_cast<std::uint32_t>(b.facts.share) * (b.version + 1);
     if (b.passed(passage::freed) < next) return;
+    if (b.others.empty()) return give_norm(b);
+    shared_.ops->send_sum(b);
+  }
+  /// All U of the replica wait for it.
+  void give_norm(bound_stage& b) const {
     shared_.ops->give_squares(b);
-    shared_.norm.give(b.number, b.gradients_given, b.squares);
+    shared_.norm.give(b.unit, b.gradients_given, b.squares);
     shared_.ring();
   }
 
@@ -299,10 +312,14 @@ class worker : public worker_end {
     if (b.refused >= 0)
       return diverge({b.updates, b.number, b.table->buffers[static_cast<std::size_t>(b.refused)].name}, key);
     if (told_later) b.later->give_loss(b.device, {p.global, key, b.updates});
-    bool const last = !told_later && b.number + 1 == static_cast<int>(shared_.stages->size());
-    if (last && shared_.losses != nullptr) shared_.losses->add(p.global, loss);
-    if (b.number == shared_.last_hosted)
-      shared_.microbatches_done.store(static_cast<long long>(p.microbatch) + 1, std::memory_order_relaxed);
+    bool const last = !told_later && b.number + 1 == static_cast<int>(shared_.tables->stages.size());
+    if (last && shared_.losses != nullptr) shared_.losses->add(p.global, loss, b.replica);
+    if (b.number == shared_.last_hosted) {
+      if (b.positions.empty())
+        shared_.microbatches_done.store(static_cast<long long>(p.microbatch) + 1, std::memory_order_relaxed);
+      else
+        shared_.microbatches_done.fetch_add(1, std::memory_order_relaxed);
+    }
     if (last && !std::isfinite(loss.sum)) return diverge({b.updates, b.number, "loss"}, key);
     pass(e);
     if (!b.begins_segment()) pass_wire(b, p.microbatch);
@@ -332,15 +349,15 @@ class worker : public worker_end {
 
   void update(bound_stage& b, long long key) {
     if (b.later != nullptr && !settle(b)) return;
-    if (std::string what = shared_.ops->update(b, shared_.norm.squares()); !what.empty())
+    if (std::string what = shared_.ops->update(b, shared_.norm.squares(b.replica)); !what.empty())
       return diverge({b.updates, b.number, std::move(what)}, key);
     if (b.beside) keep_beside(std::exchange(b.beside, nullptr));
+    bool const watched = shared_.watch.after_update != nullptr && b.replica == 0;
     if (b.later != nullptr) {
       b.later->key = key;
-      bool const looked_at = shared_.watch.after_update != nullptr || evaluated_after(b.updates);
-      if (looked_at && !settle(b)) return;
+      if ((watched || evaluated_after(b.updates)) && !settle(b)) return;
     }
-    if (shared_.watch.after_update != nullptr) tell_update(b);
+    if (watched) tell_update(b);
     copy_for_evaluation(b, b.updates);
   }
 
@@ -351,16 +368,16 @@ class worker : public worker_end {
     release(b, b.gradient_in, b.passed(passage::freed));
   }
 
-  void traced(entry const& e, std::uint32_t m, long long key) {
-    auto const now = [] {
+  void traced(entry const& e, position p, long long key) {
+    auto const clock = [] {
       return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
           .count();
     };
     long long const version = e.unit->updates;
-    long long const begin = now();
-    run(e, m, key);
-    trace_->add({number_, e.rank, e.what.stage, e.what.lane, schedule::name(e.what.kind), shared_.first_microbatch + m,
-                 begin, now(), version});
+    long long const begin = clock();
+    run(e, p, key);
+    trace_->add(
+        {number_, e.rank, e.what.stage, e.what.lane, schedule::name(e.what.kind), p.global, begin, clock(), version});
   }
 
   phase_state& shared_;

@@ -1,6 +1,7 @@
 // How a worker comes to its end before the program does: what failed, and at which op.
 #pragma once
 
+#include <cmath>
 #include <exception>
 #include <limits>
 #include <optional>
@@ -59,6 +60,22 @@ class worker_end {
     if (beside_) return;
     beside_ = std::move(thrown);
     beside_key_ = key;
+  }
+
+  /// Losses of the last stage that are there by now; all: those that are still to come too.
+  void hear_losses(bound_stage& b, bool all) {
+    if (!ended_.ops->gives_loss_later(b)) return;
+    while (auto const told = b.later->next_loss(all || b.later->full())) {
+      if (failed_key() <= told->of.key) continue;  // no more is told behind a failure
+      if (ended_.losses != nullptr) ended_.losses->add(told->of.microbatch, told->result, b.replica);
+      if (!std::isfinite(told->result.sum)) diverge({told->of.updates, b.number, "loss"}, told->of.key);
+    }
+  }
+  /// Whether U has written, where it is read late. False: the run ends there.
+  bool settle(bound_stage& b) {
+    std::string what = ended_.ops->settle(b);
+    if (!what.empty()) diverge({b.updates, b.number, std::move(what)}, b.later->key);
+    return what.empty() && !stopped_;
   }
 
   bool stopped_ = false;

@@ -88,9 +88,10 @@ void add_warmup(run_tables& t, Warmup const& warmup, schedule::program_view main
             main.size.ranks, " comes before the schedule; make it from the program that program() is given");
     for (int r = 0; r < view.size.ranks; ++r)
       for (schedule::op const& o : view.rank(r))
-        require(t.rank_of[static_cast<std::size_t>(o.stage)] == r, "cannot warm up with ", Warmup::name,
-                ", because its program has stage ", o.stage, " on rank ", r, " and the schedule has it on rank ",
-                t.rank_of[static_cast<std::size_t>(o.stage)], "; leave every stage where it is");
+        require(
+            t.rank_of[static_cast<std::size_t>(unit_of(view.size, o.stage, o.replica))] == r, "cannot warm up with ",
+            Warmup::name, ", because its program has stage ", o.stage, " on rank ", r, " and the schedule has it on rank ",
+            t.rank_of[static_cast<std::size_t>(unit_of(view.size, o.stage, o.replica))], "; leave every stage where it is");
     char const* name = Warmup::name;
     if constexpr (requires { Warmup::phase; }) name = Warmup::phase;
     t.phases.push_back(make_phase(name, std::move(program), versions::flush{}, thick));
@@ -147,9 +148,8 @@ run_tables lower(Schedule const& schedule, schedule::extent size, Values const& 
   bool const split = thick || detail::splits_weight_gradient(program.view());
   t.thick = thick;
   t.ranks = size.ranks;
-  t.rank_of.assign(static_cast<std::size_t>(size.stages), 0);
-  for (int r = 0; r < size.ranks; ++r)
-    for (schedule::op const& o : program.view().rank(r)) t.rank_of[static_cast<std::size_t>(o.stage)] = r;
+  t.replicas = size.replicas;
+  t.rank_of = schedule::ranks_of(program.view());
   detail::add_warmup(t, values.template of<role::warmup>(), program.view(), thick);
   using Rule = policy_in<Values, role::versions>;
   if constexpr (versions::rule<Rule>)  // else the check has refused it, in one sentence

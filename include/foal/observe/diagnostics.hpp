@@ -55,6 +55,7 @@ class diagnostics : public probe {
     source_ = source;
     captured_ = updating_ = 0;
     for (bound_stage const& b : stages) {
+      if (b.replica != 0) continue;  // probes are shown that one alone
       state& s = of(b);
       keep(b);
       s.updates = !b.forward_only && !b.input_gradient_only;

@@ -51,7 +51,8 @@ class fresh_gradient {
         schedule::sequential::name,
         schedule::generate(schedule::sequential{}, schedule::extent{stages, 1, values.microbatches}), versions::flush{}));
     t.ranks = 1;
-    t.rank_of.assign(t.rank_of.size(), 0);
+    t.replicas = 1;
+    t.rank_of.assign(t.stages.size(), 0);
     t.policies = {};
     t.compensates = false;
     t.thick = false;

@@ -11,7 +11,8 @@ namespace foal::executor {
 
 /// What an array of a unit is for. activation, rebuilt: wires into the unit, from F and from R of the stage before;
 /// gradient: the wire back into it; saved: from F (or R) to B or W; error: what coded wires have lost; tied: of what it
-/// lends.
+/// lends; replica_sum: gradients that have come from another
+/// replica.
 enum class array_purpose : std::uint8_t {
   weights,
   gradients,
@@ -29,7 +30,8 @@ enum class array_purpose : std::uint8_t {
   numbers,
   lengths,
   evaluated_weights,
-  evaluated_statistics
+  evaluated_statistics,
+  replica_sum
 };
 
 constexpr char const* name(array_purpose p) {
@@ -49,7 +51,8 @@ constexpr char const* name(array_purpose p) {
                                    "numbers",
                                    "lengths",
                                    "weights for evaluation",
-                                   "statistics for evaluation"};
+                                   "statistics for evaluation",
+                                   "gradients of another replica"};
   return names[static_cast<int>(p)];
 }
 
@@ -65,7 +68,7 @@ struct array_id {
 /// last op on a microbatch, W, BW, a frozen stage's B, or F where there is no other.
 struct slot_end {
   enum class op : std::uint8_t { forward, rebuild, backward, end } what = op::forward;
-  int stage = 0;
+  int unit = 0;
 };
 
 /// One array in memory, or a ring of slots of which microbatch m has slot m mod slots.
@@ -84,9 +87,9 @@ inline planned_ring own(std::size_t entry) { return {entry, false, 0}; }
 
 /// Arrays of which all counts at any time.
 inline void add_whole(std::vector<array>& to, run_plan const& plan, table::run_tables const& t, std::size_t s) {
-  stage_plan const& p = plan.stage(s);
+  unit_plan const& p = plan.unit(s);
   int const unit = static_cast<int>(s);
-  table::stage_table const& stage = t.stages[s];
+  table::stage_table const& stage = t.of_unit(s);
   auto const add = [&](array_purpose what, int entry, std::size_t number, std::size_t bytes) {
     if (bytes > 0) to.push_back({{unit, what, entry}, own(number), bytes, 0, {}, {}, plan.memory()[number].type});
   };
@@ -105,23 +108,25 @@ inline void add_whole(std::vector<array>& to, run_plan const& plan, table::run_t
   for (std::size_t i = 0; i < p.lent.size(); ++i)
     add(i % 2 == 0 ? array_purpose::tied_weights : array_purpose::tied_gradients, static_cast<int>(i / 2), p.lent[i],
         plan.memory()[p.lent[i]].bytes);
+  for (std::size_t i = 0; i < p.sums.size(); ++i)
+    add(array_purpose::replica_sum, static_cast<int>(i), p.sums[i], plan.memory()[p.sums[i]].bytes);
 }
 
 /// Rings, whose slots count from the op that fills them to the last one that reads them.
 inline void add_rings(std::vector<array>& to, run_plan const& plan, table::run_tables const& t, table::phase_table const& ph,
                       std::size_t s) {
   using op = slot_end::op;
-  stage_plan const& p = plan.stage(s);
-  int const unit = static_cast<int>(s), below = s > 0 ? unit - 1 : 0;
-  table::stage_table const& stage = t.stages[s];
+  unit_plan const& p = plan.unit(s);
+  int const unit = static_cast<int>(s), number = static_cast<int>(t.stage_of(s)), below = number > 0 ? unit - 1 : unit;
+  table::stage_table const& stage = t.of_unit(s);
   schedule::stage_facts const& f = ph.facts.stage[s];
-  bool const continues = f.head >= 0 && f.head < unit;
-  bool const once = continues || ph.wanted(unit) == schedule::gradients::none;
+  bool const continues = f.head >= 0 && f.head < number;
+  bool const once = continues || ph.wanted(number) == schedule::gradients::none;
   for (std::size_t e = 0; e < stage.wire_in.size(); ++e) {
     table::wire_entry const& x = stage.wire_in[e];
     int const entry = static_cast<int>(e);
     bool const kept = x.last != until::forward;
-    op const last = kept && !once ? op::end : f.head == unit ? op::rebuild : op::forward;
+    op const last = kept && !once ? op::end : f.head == number ? op::rebuild : op::forward;
     std::size_t const bytes = plan.wire_bytes(x);
     to.push_back({{unit, array_purpose::activation, entry},
                   p.wires[e],
@@ -139,10 +144,10 @@ inline void add_rings(std::vector<array>& to, run_plan const& plan, table::run_t
                     {kept ? op::end : op::rebuild, unit},
                     stored_as(t, x)});
   }
-  bool const last = s + 1 == t.stages.size();
+  bool const last = t.is_last(s);
   for (std::size_t e = 0; e < p.gradients.size(); ++e) {
     table::tensor const* const loss = last ? &stage.tensors[static_cast<std::size_t>(stage.loss_gradient_tensor)] : nullptr;
-    table::wire_entry const* const above = last ? nullptr : &t.stages[s + 1].wire_in[e];
+    table::wire_entry const* const above = last ? nullptr : &t.of_unit(s + 1).wire_in[e];
     if (above != nullptr && !above->gradient) continue;
     until const needed = last ? loss->last : above->gradient_last;
     slot_end filled{op::forward, unit};  // nvcc 13 breaks down at a choice of two of them within braces
@@ -173,7 +178,7 @@ inline void add_rings(std::vector<array>& to, run_plan const& plan, table::run_t
 /// Of all units that the plan has memory for, in the order of their ids; filled and read are those of a phase.
 inline std::vector<array> arrays_of(run_plan const& plan, table::run_tables const& t, table::phase_table const& phase) {
   std::vector<array> all;
-  for (std::size_t s = 0; s < t.stages.size(); ++s) {
+  for (std::size_t s = 0; s < t.units(); ++s) {
     if (!plan.hosts(s)) continue;
     detail::add_whole(all, plan, t, s);
     detail::add_rings(all, plan, t, phase, s);

@@ -21,8 +21,8 @@ struct planned_ring {
   std::size_t number = 0;  ///< in shared_wires
 };
 
-/// Numbers, in the plan, of one stage's buffers, and what else is decided about them.
-struct stage_plan {
+/// Numbers, in the plan, of one unit's buffers, and what else is decided about them.
+struct unit_plan {
   std::size_t w = 0, g = 0, buffers = 0, history = 0, staging = 0, targets = 0;
   std::size_t block = 0;  ///< where the device is asynchronous
   std::size_t states[table::most_states]{}, delay_states[table::most_states]{};
@@ -33,9 +33,14 @@ struct stage_plan {
   std::vector<std::size_t> kept;       ///< by tensor number, only for place::kept
   std::vector<std::size_t> error;      ///< the same for place::error
   std::vector<std::size_t> lent;       ///< by loan: versions and gradients, in this order
+  std::vector<std::size_t> sums;       ///< by other replica, ascending: where its gradients arrive
   std::vector<std::size_t> temporary;  ///< offsets within the worker's temporaries, by tensor number
   std::vector<std::size_t> transient;  ///< the same of what F keeps, or R sends on, for nobody
 };
+
+/// Slots in which a replica's gradients arrive at another one. Two are always enough: who sends the sum of minibatch k + 2
+/// has summed k + 1, so the other one has sent k + 1, after its own update k.
+inline constexpr std::uint32_t sum_slots = 2;
 
 /// In a list of workers, the mark of a rank that a process hosts which is not this one, and which process that is.
 constexpr int hosted_by(int process) { return -1 - process; }
@@ -52,18 +57,17 @@ class run_plan {
         plan_(values.workers),
         shared_(tables_, worker_of_, values.workers, values.microbatches) {
     // What a program holds at once: a minibatch, what is on its way, and once more for what W waits for.
-    check_sizes(tables_, values_.microbatch_size,
-                4LL * values_.microbatches + 8LL * static_cast<long long>(tables_.stages.size()),
+    check_sizes(tables_, values_.microbatch_size, 4LL * values_.microbatches + 8LL * static_cast<long long>(tables_.units()),
                 ".microbatch_size or .microbatches");
     make_plan();
   }
 
   memory_plan const& memory() const { return plan_; }
-  stage_plan const& stage(std::size_t s) const { return stage_[s]; }
+  unit_plan const& unit(std::size_t u) const { return unit_[u]; }
   int worker_of_rank(int rank) const { return worker_of_[static_cast<std::size_t>(rank)]; }
   /// Whether the unit's memory is here.
-  bool hosts(std::size_t s) const { return worker_of_stage(s) >= 0; }
-  int worker_of_stage(std::size_t s) const { return worker_of_[static_cast<std::size_t>(tables_.rank_of[s])]; }
+  bool hosts(std::size_t u) const { return worker_of_unit(u) >= 0; }
+  int worker_of_unit(std::size_t u) const { return worker_of_[static_cast<std::size_t>(tables_.rank_of[u])]; }
   template <class F>
   int over_phases(F f) const {
     int most = 0;
@@ -75,7 +79,7 @@ class run_plan {
   /// Of one array of a delay policy that has arrays.
   std::size_t delay_state_bytes(std::size_t s) const {
     return bytes_of(tables_.types.delay,
-                    stage_[s].delay_packed ? tables_.stages[s].backward_elements : tables_.stages[s].trained_elements);
+                    unit_[s].delay_packed ? tables_.of_unit(s).backward_elements : tables_.of_unit(s).trained_elements);
   }
   std::size_t weight_bytes(long long elements) const { return bytes_of(tables_.types.weights, elements); }
   std::size_t tensor_bytes(table::tensor const& x) const { return x.bytes(values_.microbatch_size); }
@@ -93,12 +97,12 @@ class run_plan {
   int kept_slots(std::size_t s, table::tensor const& x) const {
     return over_phases([&](table::phase_table const& ph) {
       auto const& f = ph.facts.stage[s];
-      return slots_until(x.last, x.last == until::W ? f.saved_peak : f.saved_peak_b);
+      return slots_until(s, x.last, x.last == until::W ? f.saved_peak : f.saved_peak_b);
     });
   }
   /// Where W takes a minibatch at once, the slots of its microbatches must be neighbours.
-  int slots_until(until last, int needed) const {
-    int const n = values_.microbatches;
+  int slots_until(std::size_t s, until last, int needed) const {
+    int const n = tables_.phases.back().facts.stage[s].share;
     return tables_.thick && last == until::W ? (needed + n - 1) / n * n : needed;
   }
 
@@ -109,13 +113,11 @@ class run_plan {
   }
 
   /// Queues of ops: what is done in one is done in its order. One for each worker, or, where ops are done later than they
-  /// return, for each stage.
-  std::size_t queues() const { return asynchronous() ? stage_.size() : static_cast<std::size_t>(values_.workers); }
-  std::size_t queue_of_stage(std::size_t s) const {
-    return asynchronous() ? s : static_cast<std::size_t>(worker_of_stage(s));
-  }
+  /// return, for each unit.
+  std::size_t queues() const { return asynchronous() ? tables_.units() : static_cast<std::size_t>(values_.workers); }
+  std::size_t queue_of_unit(std::size_t u) const { return asynchronous() ? u : static_cast<std::size_t>(worker_of_unit(u)); }
   /// The worker that calls a queue; negative: it is not here.
-  int worker_of_queue(std::size_t q) const { return asynchronous() ? worker_of_stage(q) : static_cast<int>(q); }
+  int worker_of_queue(std::size_t q) const { return asynchronous() ? worker_of_unit(q) : static_cast<int>(q); }
 
   // Of each queue.
   std::size_t temporary(std::size_t queue) const { return temporary_[queue]; }
@@ -128,17 +130,17 @@ class run_plan {
   bool asynchronous() const { return tables_.device.asynchronous; }
 
   void make_plan() {
-    stage_.resize(tables_.stages.size());
+    unit_.resize(tables_.units());
     std::vector<std::size_t> temporary(queues(), 0), predicted(temporary), extrapolated(temporary), microbatch(temporary);
-    for (std::size_t s = 0; s < stage_.size(); ++s) {
-      table::stage_table const& t = tables_.stages[s];
-      stage_plan& p = stage_[s];
+    for (std::size_t s = 0; s < unit_.size(); ++s) {
+      table::stage_table const& t = tables_.of_unit(s);
+      unit_plan& p = unit_[s];
       if (!hosts(s)) {
         plan_wires(s, p);
         continue;
       }
-      int const worker = worker_of_stage(s), number = static_cast<int>(s);
-      std::size_t const i = queue_of_stage(s);
+      int const worker = worker_of_unit(s), number = static_cast<int>(tables_.stage_of(s));
+      std::size_t const i = queue_of_unit(s);
       auto const add = [&](char const* what, category c, element type, long long n) {
         return plan_.add(what, c, worker, number, bytes_of(type, n), type);
       };
@@ -153,18 +155,18 @@ class run_plan {
 
       if (asynchronous())
         p.block = plan_.add("numbers of ops", category::temporaries, worker, number,
-                            block_of(tables_, s, values_.microbatches).bytes);
+                            block_of(tables_, tables_.stage_of(s), values_.microbatches).bytes);
 
       auto const& last = tables_.phases.back().facts.stage[s];
       bool const again = last.head >= 0;
       bool const packed = !tables_.policies.delay_on_all && !again;  // R reads every parameter
       p.delay_packed = packed;
-      p.delay_acts = delay_acts(tables_, s);
+      p.delay_acts = delay_acts(tables_, tables_.stage_of(s));
       p.has_delay_states = tables_.policies.delay_states > 0 && p.delay_acts && delay_state_bytes(s) > 0;
       for (int k = 0; k < tables_.policies.delay_states; ++k)
         p.delay_states[k] = plan_.add("delay state", category::delta, worker, number,
                                       p.has_delay_states ? delay_state_bytes(s) : 0, types.delay);
-      for (table::form const& f : forms_of(tables_, s)) {
+      for (table::form const& f : forms_of(tables_, tables_.stage_of(s))) {
         std::size_t& room = (f.what == table::form::kind::predicted ? predicted : extrapolated)[i];
         room = std::max(room, f.bytes());
       }
@@ -174,7 +176,7 @@ class run_plan {
       // Of B's old versions only what it reads is kept; F and R read everything.
       p.history_packed = !then;
       p.history_slots = over_phases([&](table::phase_table const& ph) {
-        schedule::kept_versions const& kept = ph.reads.kept[s];
+        schedule::kept_versions const& kept = ph.reads.kept[tables_.stage_of(s)];
         p.history_packed = p.history_packed && !kept.forward && !kept.recompute;
         return kept.copies_of(then);
       });
@@ -182,20 +184,23 @@ class run_plan {
                       p.history_slots * (p.history_packed ? t.backward_elements : t.weight_elements));
 
       plan_wires(s, p);
-      if (s + 1 == stage_.size()) plan_loss(s, p, worker);
+      if (tables_.is_last(s)) plan_loss(s, p, worker);
       plan_kept(s, p, worker);
-      p.lent = plan_lent(tables_, plan_, s, worker);
-      if (s + 1 == stage_.size()) {
+      p.lent = plan_lent(tables_, plan_, tables_.stage_of(s), worker);
+      for (int other = 1; trains && other < tables_.replicas; ++other)
+        p.sums.push_back(plan_.add("gradients of another replica", category::wires, worker, number,
+                                   sum_slots * padded(bytes_of(types.gradients, t.trained_elements)), types.gradients));
+      if (tables_.is_last(s)) {
         int const slots = tables_.device.host_memory ? target_slots(tables_, values_) : 1;
         p.targets = plan_.add("targets", category::wires, worker, number, target_bytes() * static_cast<std::size_t>(slots));
       }
-      if (s == 0)
+      if (tables_.is_first(s))
         p.staging = plan_.add("one input sample", category::temporaries, worker, number, largest_input(), types.activations);
       temporary[i] = std::max(temporary[i], add_transient(s, pack_temporaries(t, p.temporary)));
       if (trains) temporary[i] = std::max(temporary[i], update_bytes(tables_, t));
     }
     for (std::size_t i = 0; i < queues(); ++i) {
-      int const w = worker_of_queue(i), s = asynchronous() ? static_cast<int>(i) : -1;
+      int const w = worker_of_queue(i), s = asynchronous() ? static_cast<int>(tables_.stage_of(i)) : -1;
       auto const add = [&](char const* what, category c, std::size_t bytes, element type) {
         return w < 0 ? 0 : plan_.add(what, c, w, s, bytes, type);
       };
@@ -213,29 +218,30 @@ class run_plan {
   /// Slots that the wire into a stage has beyond what the program needs. The program counts in slots of equal length; in
   /// time a backward lasts longer than the forward beside it, and with not one slot to spare between two workers each waits
   /// in every period for the other to give its slot back.
-  int slack(std::size_t s) const { return s > 0 && !same_queue(s - 1, s) ? 1 : 0; }
-  bool same_queue(std::size_t s, std::size_t t) const { return !asynchronous() && worker_of_stage(s) == worker_of_stage(t); }
+  int slack(std::size_t s) const { return !tables_.is_first(s) && !same_queue(s - 1, s) ? 1 : 0; }
+  bool same_queue(std::size_t s, std::size_t t) const { return !asynchronous() && worker_of_unit(s) == worker_of_unit(t); }
 
   /// The worker in whose memory a wire into stage `to` lies: the receiver's, or, where another process hosts that, the
   /// sender's, which keeps there what is to be sent. -1: it does not pass here.
   int worker_of_wire(std::size_t to, std::size_t from) const {
-    return hosts(to) ? worker_of_stage(to) : worker_of_stage(from);
+    return hosts(to) ? worker_of_unit(to) : worker_of_unit(from);
   }
 
   // What B or W needs of a wire is a saved activation of the receiving stage; the slot in which it travels is the wire's.
-  void plan_wires(std::size_t s, stage_plan& p) {
+  void plan_wires(std::size_t s, unit_plan& p) {
     using schedule::op_kind;
-    bool const first = s == 0;
-    int const number = static_cast<int>(s), worker = worker_of_wire(s, first ? s : s - 1);
+    bool const first = tables_.is_first(s);
+    int const unit = static_cast<int>(s), number = static_cast<int>(tables_.stage_of(s)),
+              worker = worker_of_wire(s, first ? s : s - 1);
     if (worker < 0) return;
-    for (table::wire_entry const& e : tables_.stages[s].wire_in) {
+    for (table::wire_entry const& e : tables_.of_unit(s).wire_in) {
       std::size_t const one = wire_bytes(e);
       bool const kept = e.last != until::forward;
       int const needed = slack(s) + over_phases([&](table::phase_table const& ph) {
                            auto const& f = ph.facts.stage[s];
                            return kept ? f.wire_kept : std::max(f.wire_transit, f.wire_recompute);
                          });
-      int const slots = slots_until(e.last, needed);
+      int const slots = slots_until(s, e.last, needed);
       int const saved = over_phases([&](table::phase_table const& ph) {
         auto const& f = ph.facts.stage[s];
         if (f.head == number) return kept ? f.in_flight : f.wire_recompute;
@@ -243,7 +249,7 @@ class run_plan {
       });
       char const* const what = e.entry == 0 ? "activations from the stage before" : "skip from the stage before";
       p.wires.push_back(!first && !kept && saved == 0 && within(s, slots)
-                            ? share(worker, {op_kind::F, number - 1}, {op_kind::F, number}, one)
+                            ? share(worker, {op_kind::F, unit - 1}, {op_kind::F, unit}, one)
                             : plan_ring(what, worker, s, {one, slots, std::min(saved, slots), stored_as(tables_, e)}));
       p.wire_slots.push_back(slots);
       int const again = over_phases([&](table::phase_table const& ph) {
@@ -254,9 +260,9 @@ class run_plan {
         return ph.facts.stage[s].recompute_kept > 0 ? ph.facts.stage[s].saved_peak : 0;
       })
                                : 0;
-      int const again_slots = again > 0 ? slots_until(e.last, again + slack(s)) : 0;
+      int const again_slots = again > 0 ? slots_until(s, e.last, again + slack(s)) : 0;
       p.again.push_back(!kept && within(s, again_slots)
-                            ? share(worker, {op_kind::R, number - 1}, {op_kind::R, number}, one)
+                            ? share(worker, {op_kind::R, unit - 1}, {op_kind::R, unit}, one)
                             : plan_ring("activations recomputed by the stage before", worker, s,
                                         {one, again_slots, std::min(rebuilt, again_slots), stored_as(tables_, e)}));
       p.again_slots.push_back(again_slots);
@@ -267,38 +273,38 @@ class run_plan {
   /// The gradient of an entry of the wire into a stage lies with the stage that receives it: the one before.
   void plan_gradient(std::size_t s, table::wire_entry const& e) {
     using schedule::op_kind;
-    int const number = static_cast<int>(s), worker = worker_of_wire(s - 1, s);
+    int const unit = static_cast<int>(s), worker = worker_of_wire(s - 1, s);
     std::size_t const one = wire_bytes(e);
     int const back =
-        slots_until(e.gradient_last, slack(s) + over_phases([&](table::phase_table const& ph) {
-                                       auto const& f = ph.facts.stage[s - 1];
-                                       return e.gradient_last == until::W ? f.gradient_kept : f.gradient_transit;
-                                     }));
-    stage_[s - 1].gradients.push_back(e.gradient && e.gradient_last != until::W && within(s, back)
-                                          ? share(worker, {op_kind::B, number}, {op_kind::B, number - 1}, one)
-                                          : plan_ring("gradients from the stage after", worker, s - 1,
-                                                      {e.gradient ? one : 0, back, 0, stored_as(tables_, e)}));
-    stage_[s - 1].gradient_slots.push_back(back);
+        slots_until(s - 1, e.gradient_last, slack(s) + over_phases([&](table::phase_table const& ph) {
+                                              auto const& f = ph.facts.stage[s - 1];
+                                              return e.gradient_last == until::W ? f.gradient_kept : f.gradient_transit;
+                                            }));
+    unit_[s - 1].gradients.push_back(e.gradient && e.gradient_last != until::W && within(s, back)
+                                         ? share(worker, {op_kind::B, unit}, {op_kind::B, unit - 1}, one)
+                                         : plan_ring("gradients from the stage after", worker, s - 1,
+                                                     {e.gradient ? one : 0, back, 0, stored_as(tables_, e)}));
+    unit_[s - 1].gradient_slots.push_back(back);
   }
 
-  void plan_loss(std::size_t s, stage_plan& p, int worker) {
+  void plan_loss(std::size_t s, unit_plan& p, int worker) {
     using schedule::op_kind;
-    int const number = static_cast<int>(s);
-    table::stage_table const& t = tables_.stages[s];
+    int const unit = static_cast<int>(s);
+    table::stage_table const& t = tables_.of_unit(s);
     auto const& loss = t.tensors[static_cast<std::size_t>(t.loss_gradient_tensor)];
-    int const slots = slots_until(loss.last, over_phases([&](table::phase_table const& ph) {
+    int const slots = slots_until(s, loss.last, over_phases([&](table::phase_table const& ph) {
                                     auto const& f = ph.facts.stage[s];
                                     return loss.last == until::W ? f.gradient_kept : f.gradient_transit;
                                   }));
     p.gradients.push_back(
         loss.last != until::W && slots == 1 && !asynchronous()
-            ? share(worker, {op_kind::F, number}, {op_kind::B, number}, tensor_bytes(loss))
+            ? share(worker, {op_kind::F, unit}, {op_kind::B, unit}, tensor_bytes(loss))
             : plan_ring("gradient of the loss", worker, s, {tensor_bytes(loss), slots, 0, stored_as(tables_, loss)}));
     p.gradient_slots.push_back(slots);
   }
 
   /// The wire into a stage holds one microbatch, and one queue writes and reads it.
-  bool within(std::size_t s, int slots) const { return slots == 1 && s > 0 && same_queue(s - 1, s); }
+  bool within(std::size_t s, int slots) const { return slots == 1 && !tables_.is_first(s) && same_queue(s - 1, s); }
   planned_ring share(int worker, shared_wires::end from, shared_wires::end to, std::size_t bytes) {
     return {0, true, shared_.add(worker, from, to, bytes)};
   }
@@ -309,8 +315,8 @@ class run_plan {
     int slots = 0, saved = 0;
     element type = element::bytes;
   };
-  planned_ring plan_ring(char const* what, int worker, std::size_t stage, ring_size const& r) {
-    int const number = static_cast<int>(stage);
+  planned_ring plan_ring(char const* what, int worker, std::size_t unit, ring_size const& r) {
+    int const number = static_cast<int>(tables_.stage_of(unit));
     auto const add = [&](category c, int slots) {
       return plan_.add(what, c, worker, number, static_cast<std::size_t>(slots) * padded(r.one), r.type);
     };
@@ -319,17 +325,17 @@ class run_plan {
     return {id, false, 0};
   }
 
-  void plan_kept(std::size_t s, stage_plan& p, int worker) {
-    table::stage_table const& t = tables_.stages[s];
+  void plan_kept(std::size_t s, unit_plan& p, int worker) {
+    int const number = static_cast<int>(tables_.stage_of(s));
+    table::stage_table const& t = tables_.of_unit(s);
     p.kept.assign(t.tensors.size(), 0);
     p.error.assign(t.tensors.size(), 0);
     for (std::size_t x = 0; x < t.tensors.size(); ++x) {
       if (t.tensors[x].where == table::place::error)
-        p.error[x] =
-            plan_.add(t.tensors[x].backward ? "errors of gradients sent" : "errors of activations sent", category::feedback,
-                      worker, static_cast<int>(s), tensor_bytes(t.tensors[x]), t.tensors[x].type);
+        p.error[x] = plan_.add(t.tensors[x].backward ? "errors of gradients sent" : "errors of activations sent",
+                               category::feedback, worker, number, tensor_bytes(t.tensors[x]), t.tensors[x].type);
       if (t.tensors[x].where != table::place::kept) continue;
-      p.kept[x] = plan_.add("saved activations", category::saved, worker, static_cast<int>(s),
+      p.kept[x] = plan_.add("saved activations", category::saved, worker, number,
                             padded(tensor_bytes(t.tensors[x])) * static_cast<std::size_t>(kept_slots(s, t.tensors[x])),
                             stored_as(tables_, t.tensors[x]));
     }
@@ -357,20 +363,23 @@ class run_plan {
   /// Below the temporaries of a stage whose F keeps nothing in some phase (it is recomputed, or has no backward): what F
   /// writes all the same, and what R at the end of a segment sends to nobody. Gives the size of the whole.
   std::size_t add_transient(std::size_t s, std::size_t region) {
-    table::stage_table const& t = tables_.stages[s];
-    stage_[s].transient.assign(t.tensors.size(), 0);
+    table::stage_table const& t = tables_.of_unit(s);
+    unit_[s].transient.assign(t.tensors.size(), 0);
     if (!keeps_nothing(s)) return region;
     for (std::size_t x = 0; x < t.tensors.size(); ++x) {
       table::place const where = t.tensors[x].where;
       if (t.tensors[x].backward || (where != table::place::kept && where != table::place::wire_out)) continue;
-      stage_[s].transient[x] = region;
+      unit_[s].transient[x] = region;
       region += padded(tensor_bytes(t.tensors[x]));
     }
     return region;
   }
   bool keeps_nothing(std::size_t s) const {
     return over_phases([&](table::phase_table const& ph) {
-             return ph.facts.stage[s].head >= 0 || ph.wanted(static_cast<int>(s)) == schedule::gradients::none ? 1 : 0;
+             return ph.facts.stage[s].head >= 0 ||
+                            ph.wanted(static_cast<int>(tables_.stage_of(s))) == schedule::gradients::none
+                        ? 1
+                        : 0;
            }) > 0;
   }
 
@@ -379,7 +388,7 @@ class run_plan {
   std::vector<int> worker_of_;
   memory_plan plan_;
   shared_wires shared_;
-  std::vector<stage_plan> stage_;
+  std::vector<unit_plan> unit_;
   std::vector<std::size_t> temporary_, workspace_, predicted_, extrapolated_, microbatch_, wires_;
 };
 

@@ -14,15 +14,15 @@ namespace foal::executor {
 /// ring of one slot between two of its ops it is known at which places of that order the slot is in use.
 class shared_wires {
  public:
-  /// An end of a ring: the ops of one kind (B stands for BW too) of one stage.
+  /// An end of a ring: the ops of one kind (B stands for BW too) of one unit.
   struct end {
     schedule::op_kind kind = schedule::op_kind::F;
-    int stage = 0;
+    int unit = 0;
   };
 
   /// worker_of: of each rank; below 0: another process's.
   shared_wires(table::run_tables const& tables, std::vector<int> const& worker_of, int workers, int microbatches)
-      : microbatches_(microbatches) {
+      : microbatches_(microbatches), stages_(static_cast<int>(tables.stages.size())) {
     for (table::phase_table const& phase : tables.phases) {
       schedule::program program = phase.program;
       schedule::program_view const view = program.view();
@@ -92,8 +92,9 @@ class shared_wires {
       if (a.used[i] && b.used[i]) return true;
     return false;
   }
-  static bool is(schedule::op const& o, end e) {
-    return o.stage == e.stage && (o.kind == e.kind || (e.kind == schedule::op_kind::B && schedule::is_backward(o.kind)));
+  bool is(schedule::op const& o, end e) const {
+    return o.replica * stages_ + o.stage == e.unit &&
+           (o.kind == e.kind || (e.kind == schedule::op_kind::B && schedule::is_backward(o.kind)));
   }
 
   void mark(std::vector<listed> const& list, end from, end to, std::vector<bool>& used) const {
@@ -118,7 +119,7 @@ class shared_wires {
     }
   }
 
-  int microbatches_;
+  int microbatches_, stages_;
   std::vector<std::vector<std::vector<listed>>> phases_;  // [phase][worker]: its ops in order
   std::vector<buffer> buffers_;
 };

@@ -66,7 +66,16 @@ struct run_tables {
   void* hook_value = nullptr;
   std::vector<phase_table> phases;  ///< in the order of a run; the last one is the schedule itself
   int ranks = 1;
-  std::vector<int> rank_of;  ///< of each stage
+  int replicas = 1;          ///< of every stage, which share its table
+  std::vector<int> rank_of;  ///< of each unit
+
+  // A unit is a stage of a replica: unit replica * stages + stage.
+  std::size_t units() const { return stages.size() * static_cast<std::size_t>(replicas); }
+  std::size_t stage_of(std::size_t unit) const { return unit % stages.size(); }
+  stage_table const& of_unit(std::size_t unit) const { return stages[stage_of(unit)]; }
+  /// Whether a wire comes into the unit's stage, and whether one leaves it.
+  bool is_first(std::size_t unit) const { return stage_of(unit) == 0; }
+  bool is_last(std::size_t unit) const { return stage_of(unit) + 1 == stages.size(); }
 };
 
 /// What the elements of a kept or sent array are in memory.

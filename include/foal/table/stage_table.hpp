@@ -42,8 +42,8 @@ struct layer_call {
   void* read_gradient[most_reads]{};
   shape read_shape[most_reads]{};
   sample_bounds bounds{}, read_bounds[most_reads]{};
-  int* refused = nullptr;  ///< takes the number, in the stage, of a statistic that would not be finite
-  int first_buffer = 0;    ///< number, in the stage, of the layer's first
+  int* refused = nullptr;                       ///< takes the number, in the stage, of a statistic that would not be finite
+  int first_buffer = 0;                         ///< number, in the stage, of the layer's first
   std::uint64_t const* first_sample = nullptr;  ///< on an asynchronous device, in its memory, in place of random.sample
 };
 

@@ -47,6 +47,13 @@ inline void check_hooks(run_request const& hooks) {
 }
 
 /// Of one that begins or goes on.
+inline void check_losses(run_request const& request, int replicas, bool resumes) {
+  require(replicas == 1 || !request.every_loss || (!request.pause && !resumes),
+          "cannot give every loss of a run that is paused, because the microbatches of ", replicas,
+          " replicas are not through in their order; ask for sums with .loss_every, or for no pause");
+}
+
+/// Of one that begins or goes on.
 inline void check_traces(run_request const& request, table::run_values const& v) {
   require(request.traces == nullptr || request.traces->workers() >= v.workers, "cannot trace ", v.workers,
           " workers, because the trace has ", request.traces == nullptr ? 0 : request.traces->workers(),

@@ -66,8 +66,8 @@ class engine : public run_weights {
     table::phase_table const& phase = t_.phases[static_cast<std::size_t>(all.run.at.phase)];
     schedule::program program = phase.program;
     schedule::program_view const view = program.view();
-    long long const total = std::min(minibatches_of(all.run), all.run.cut) * v_.microbatches;
-    copy_out(all, memory_, t_, done_ops(phase, view, all.run.at.key, total, t_.thick), copies());
+    long long const through = std::min(minibatches_of(all.run), all.run.cut);
+    copy_out(all, memory_, t_, done_ops(phase, view, all.run.at.key, through, t_.thick), copies());
     return all;
   }
   /// Stands where another engine's run paused: resume() goes on from there. Throws foal::error where that is another run,
@@ -100,7 +100,7 @@ class engine : public run_weights {
             "evaluate when it is done");
     require(evaluator_ != nullptr, "cannot evaluate, because the run was made with .evaluation = false; make it with true");
     if (state >= 0) check_average();
-    for (bound_stage& b : memory_.stages()) evaluator_->copy(b, state);
+    for (std::size_t s = 0; s < t_.stages.size(); ++s) evaluator_->copy(memory_.stages()[s], state);
     evaluation_result const result = evaluator_->run(source, updates_);
     if (!evaluator_->misfit().empty()) throw error(evaluator_->misfit());
     return result;
@@ -115,7 +115,7 @@ class engine : public run_weights {
       return f();
     } catch (std::bad_alloc const&) {
       if (driven_) throw;  // by the source, or by a callback
-      std::size_t const ops = t_.stages.size() * (3 * static_cast<std::size_t>(v_.microbatches) + 1);
+      std::size_t const ops = t_.units() * (3 * static_cast<std::size_t>(v_.microbatches) + 1);
       throw error(sentence("cannot begin to train, because the system has not enough memory left for the lists of ops of ",
                            v_.workers, " workers, about ", ops * sizeof(schedule::op),
                            " bytes; end other programs, or use fewer microbatches"));
@@ -142,14 +142,16 @@ class engine : public run_weights {
 
   run_result train(run_state run, run_request const& request, bool resumes) {
     check_traces(request, v_);
+    check_losses(request, t_.replicas, resumes);
     require(!failed_,
             "cannot train on, because this run diverged or was ended by an exception, and its stages stand at "
             "different updates; make a new trainer");
     auto const begin = std::chrono::steady_clock::now();
-    long long const n = v_.microbatches, before = run.losses;
+    long long const n = v_.microbatches;
+    run_losses losses(run.begin * n, (run.end - run.begin) * n, run.loss_every * n, request.every_loss, run.losses,
+                      shares_of(t_));
+    long long const before = losses.count();
     run_result result;
-    run_losses losses(run.begin * n, (run.end - run.begin) * n, run.loss_every * n, request.every_loss, before,
-                      run.open_loss);
     run_teller teller(request, losses);
     beside_ = nullptr;
     while (updates_ < run.end && !result.diverged && !result.ended && !result.paused && beside_ == nullptr) {
@@ -157,8 +159,7 @@ class engine : public run_weights {
       run_phase(run, request, std::exchange(resumes, false), result, losses, teller);
     }
     if (result.paused) {
-      run.losses = losses.count();
-      run.open_loss = losses.open();
+      run.losses = losses.so_far();
       paused_ = run;
     }
     if (beside_ != nullptr) std::rethrow_exception(std::exchange(beside_, nullptr));
@@ -181,7 +182,8 @@ class engine : public run_weights {
 
   copy_distance distance(table::phase_table const& phase, schedule::program_view view) const {
     return distance_of_copies(view, [&](int stage, int position) {
-      return copied_by_forward(view, stage) && position == phase.facts.stage[static_cast<std::size_t>(stage)].last_forward;
+      return copied_by_forward(t_, view, stage) &&
+             position == phase.facts.stage[static_cast<std::size_t>(stage)].last_forward;
     });
   }
 
@@ -225,7 +227,6 @@ class engine : public run_weights {
     shared.evaluation_self = this;
     shared.evaluations_done = &evaluations_done_;
     shared.copies_made = &copies_made_;
-
     std::vector<worker> workers = make_workers(request, shared, view);
     bool calls = true;  // until one throws
     long long const before = shared.first_microbatch - run.begin * v_.microbatches;
@@ -249,7 +250,7 @@ class engine : public run_weights {
       for (worker const& w : workers) failed_ = failed_ || w.moved();
       throw;
     }
-    memory_.synchronise();
+    memory_.queues().synchronise();
     finish(run, workers, shared, result);
   }
 
@@ -272,10 +273,13 @@ class engine : public run_weights {
   void go_on(run_state const& run, table::phase_table const& phase, schedule::program_view view, phase_state& shared) const {
     shared.from_key = run.at.key;
     shared.cut = run.cut;
-    done_ops const done(phase, view, run.at.key, shared.through() * v_.microbatches, t_.thick);
-    long long const entered = done.after_last({slot_end::op::forward, 0});
-    shared.begun = (entered + v_.microbatches - 1) / v_.microbatches;
-    shared.microbatches_done = done.after_last({slot_end::op::forward, static_cast<int>(t_.stages.size()) - 1});
+    done_ops const done(phase, view, run.at.key, shared.through(), t_.thick);
+    for (std::size_t u = 0; u < t_.units(); ++u) {
+      long long const entered = done.after_last({slot_end::op::forward, static_cast<int>(u)}),
+                      n = phase.facts.stage[u].share;
+      if (t_.is_first(u)) shared.begin((entered + n - 1) / n);
+      if (t_.is_last(u)) shared.microbatches_done += entered;
+    }
   }
   std::vector<worker> make_workers(run_request const& request, phase_state& shared, schedule::program_view view) const {
     std::vector<worker> workers;
@@ -300,16 +304,12 @@ class engine : public run_weights {
     shared.admitted = std::max(minibatches, 0LL) * v_.microbatches;
   }
 
-  /// A stage without U whose statistics move with every F.
-  bool copied_by_forward(schedule::program_view view, int stage) const {
-    return view.wanted(stage) != schedule::gradients::both && t_.stages[static_cast<std::size_t>(stage)].buffer_elements > 0;
-  }
-
   /// Stages in which nothing changes are copied here.
   void prepare_evaluations(long long every, schedule::program_view view) {
     changing_stages_ = 0;
     for (bound_stage& b : memory_.stages()) {
-      b.copied_by_forward = copied_by_forward(view, b.number);
+      b.copied_by_forward = b.replica == 0 && copied_by_forward(t_, view, b.number);
+      if (b.replica != 0) continue;
       if (b.copied_by_forward || view.wanted(b.number) == schedule::gradients::both)
         ++changing_stages_;
       else if (every != 0)

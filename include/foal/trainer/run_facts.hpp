@@ -19,11 +19,11 @@ inline report::byte_facts bytes_of(memory_plan const& plan, memory_plan const* e
 }
 
 /// Which stages are recomputed, and how stale R's weights are; empty if none is.
-inline std::string recomputation_note(schedule::analysis const& facts) {
+inline std::string recomputation_note(schedule::analysis const& facts, std::size_t stages) {
   std::string heads;
   int recomputed = 0;
   double late = 0;
-  for (std::size_t s = 0; s < facts.stage.size(); ++s) {
+  for (std::size_t s = 0; s < stages; ++s) {
     schedule::stage_facts const& x = facts.stage[s];
     if (x.head < 0) continue;
     ++recomputed;
@@ -55,6 +55,13 @@ inline std::string ordinals_note(table::run_tables const& t, run_memory const& m
   for (int w = 0; w < workers; ++w)
     text += sentence(w == 0 ? "" : ", ", "worker ", w, w == 0 ? " is on number " : " on number ", memory.ordinal(w));
   return text;
+}
+
+/// What the bytes of a run with replicas are of.
+inline std::string replica_note(table::run_tables const& t) {
+  return sentence("every stage has ", t.replicas,
+                  " replicas with the same weights, and bytes are those of all of them; ranks ",
+                  "of stages, delays and saved activations are those of replica 0");
 }
 
 /// Everything that tables and plan tell; the caller adds settings, notes and warnings.
@@ -94,8 +101,9 @@ inline report::facts facts_of(table::run_tables const& t, engine const& e) {
     f.stage.push_back(r);
   }
   f.utilisation = schedule::steady_utilisation(view);
-  if (std::string const note = recomputation_note(phase.facts); !note.empty()) f.notes.push_back(note);
+  if (std::string const note = recomputation_note(phase.facts, t.stages.size()); !note.empty()) f.notes.push_back(note);
   if (std::string const note = tied_note(t); !note.empty()) f.notes.push_back(note);
+  if (t.replicas > 1) f.notes.push_back(replica_note(t));
   f.notes.push_back(report::worker_note(f.stages, f.ranks, f.workers, f.asynchronous));
   if (std::string const note = ordinals_note(t, e.memory(), f.workers); !note.empty()) f.notes.push_back(note);
   return f;

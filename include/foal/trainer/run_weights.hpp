@@ -11,7 +11,8 @@
 
 namespace foal::executor {
 
-/// The memory of a run, with the copies that its evaluations need.
+/// The memory of a run, with the copies that its evaluations need. Weights are read from replica 0 and set in all: they have
+/// the same ones. Statistics are each replica's own, of the microbatches that run through it.
 class run_weights {
  public:
   run_weights(run_weights const&) = delete;
@@ -54,8 +55,10 @@ class run_weights {
   void write(int stage, table::parameter_row const& p, void const* from, bool buffer = false) {
     usage::working const guard(usage_, "set weights");
     kept_at const at = where_is(stage, p, p.type);
-    if (at.stage->worker < 0) return;
-    t_.device.copy_in(at.stage->device, (buffer ? at.stage->buffers : at.stage->w) + at.offset, from, at.bytes);
+    for (auto u = static_cast<std::size_t>(at.stage->number); u < t_.units(); u += t_.stages.size()) {
+      bound_stage const& b = memory_.stages()[u];
+      if (b.worker >= 0) t_.device.copy_in(b.device, (buffer ? b.buffers : b.w) + at.offset, from, at.bytes);
+    }
   }
 
  protected:
@@ -76,6 +79,7 @@ class run_weights {
 
   static table::run_tables const& checked(table::run_tables const& t) {
     for (table::phase_table const& phase : t.phases) check_program(phase);
+    check_replicas(t);
     return t;
   }
 
@@ -100,7 +104,7 @@ class run_weights {
   void initialise() {
     std::vector<std::byte> host;
     for (bound_stage& b : memory_.stages()) {
-      if (b.worker < 0) continue;
+      if (b.worker < 0 || (memory_.whole() && b.replica != 0)) continue;
       for (bool buffer : {false, true})
         for (table::parameter_row const& p : buffer ? b.table->buffers : b.table->parameters) {
           if (p.home_stage >= 0) continue;
