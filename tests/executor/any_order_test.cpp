@@ -152,7 +152,7 @@ left run_of(ordered const& of, int workers, executor::driver by, failures const&
 
 // A sanitizer multiplies the time of each, and sees as much in a part of them.
 #if defined(FOAL_TEST_SANITIZED)
-constexpr unsigned orders = 500;
+constexpr unsigned orders = 150;
 #else
 constexpr unsigned orders = 10000;
 #endif

@@ -48,7 +48,7 @@ TEST_CASE("a run paused before each of its ops in turn leaves the bits of the ru
 
 // Under a sanitizer, which sees as much in a part of them, every so many.
 #if defined(FOAL_TEST_SANITIZED)
-constexpr int every_cut = 13;
+constexpr int every_cut = 37;
 #else
 constexpr int every_cut = 1;
 #endif
