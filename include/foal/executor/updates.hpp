@@ -69,7 +69,9 @@ class stage_updates : public stage_weights {
     }
     --b.version;
     --b.updates;
-    return std::isfinite(bound) ? "bound of what would be written" : find_non_finite(b);
+    if (!std::isfinite(bound)) return find_non_finite(b);
+    return sentence("size of what U would write (the gradient may reach ", bound, ", and up to ", b.later->most,
+                    " is known to be safe)");
   }
 
  protected:
