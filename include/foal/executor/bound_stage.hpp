@@ -100,8 +100,8 @@ struct unit_memory {
   std::vector<borrowed_parameter> borrowed;
   std::vector<other_replica> others;  ///< ascending; empty where there is one replica
 
-  transport::inbox wire_in, gradient_in, again_in;  ///< forward, backward, from R to R within a segment
-  transport::outbox wire_out, gradient_out, again_out;
+  transport::inbox wire_in, gradient_in, rebuilt_in;  ///< forward, backward, from R to R within a segment
+  transport::outbox wire_out, gradient_out, rebuilt_out;
 
   // Lengths travel beside a wire, in as many slots as it has. Empty where no axis has a length of its own.
   lengths_ring lengths_in, lengths_out;

@@ -107,8 +107,8 @@ class run_memory {
     share_out(phase);
     for (std::size_t s = 0; s < stages_.size(); ++s) {
       bound_stage& b = stages_[s];
-      for (transport::inbox* i : {&b.wire_in, &b.gradient_in, &b.again_in}) i->seen = 0;
-      for (transport::outbox* o : {&b.wire_out, &b.gradient_out, &b.again_out}) o->seen_read = o->seen_released = 0;
+      for (transport::inbox* i : {&b.wire_in, &b.gradient_in, &b.rebuilt_in}) i->seen = 0;
+      for (transport::outbox* o : {&b.wire_out, &b.gradient_out, &b.rebuilt_out}) o->seen_read = o->seen_released = 0;
       for (other_replica& r : b.others) r.in.seen = 0;
       b.weighed = b.refused = -1;
       b.facts = phase.facts.stage[s];
@@ -123,8 +123,8 @@ class run_memory {
       b.forward_only = phase.wanted(b.number) == schedule::gradients::none;
       bool const sends =
           !tables_.is_last(s) && phase.facts.stage[s + 1].head >= 0 && phase.facts.stage[s + 1].head <= b.number;
-      b.again_in.through = b.continues_segment() ? &wires_[s].again : nullptr;
-      b.again_out.through = sends ? &wires_[s + 1].again : nullptr;
+      b.rebuilt_in.through = b.continues_segment() ? &wires_[s].rebuilt : nullptr;
+      b.rebuilt_out.through = sends ? &wires_[s + 1].rebuilt : nullptr;
       bind_places(b, sends);
       lend_in_phase(tables_, stages_, b);
     }
@@ -142,7 +142,7 @@ class run_memory {
       set(wires_[s].forward, below.messages.wire_out, above.passed(passage::forwarded),
           above.passed(above.reads_wire_once() ? passage::forwarded : passage::freed));
       set(wires_[s].gradient, above.messages.gradient_out, below.passed(passage::returned), below.passed(passage::freed));
-      set(wires_[s].again, below.messages.again_out, above.passed(passage::rebuilt), above.passed(passage::freed));
+      set(wires_[s].rebuilt, below.messages.rebuilt_out, above.passed(passage::rebuilt), above.passed(passage::freed));
     }
     for (bound_stage& b : stages_)
       for (other_replica& r : b.others) r.out.through->produced.value = b.messages.sum_out;
@@ -333,17 +333,17 @@ class run_memory {
   /// Where the tensors of a stage are for its ops in the phase that begins.
   void bind_places(bound_stage& b, bool sends) {
     auto const s = static_cast<std::size_t>(b.unit);
-    bool const again = b.facts.head >= 0;
+    bool const recomputed = b.facts.head >= 0;
     b.tensors.clear();
     b.forward_tensors.clear();
     for (std::size_t x = 0; x < tensor_rings_[s].size(); ++x) {
       tensor_rings const& at_once = tensor_rings_[s][x];
       table::place const where = b.table->tensors[x].where;
-      bool const rebuilt =
-          again && ((where == table::place::wire_in && b.continues_segment()) || (where == table::place::wire_out && sends));
-      bool const unread = again && where == table::place::wire_out && !sends;
+      bool const rebuilt = recomputed && ((where == table::place::wire_in && b.continues_segment()) ||
+                                          (where == table::place::wire_out && sends));
+      bool const unread = recomputed && where == table::place::wire_out && !sends;
       b.tensors.push_back(rebuilt ? at_once.rebuilt : unread ? at_once.transient : at_once.plain);
-      bool const dropped = (again || b.forward_only) && where == table::place::kept;
+      bool const dropped = (recomputed || b.forward_only) && where == table::place::kept;
       b.forward_tensors.push_back(dropped ? at_once.transient : at_once.plain);
     }
   }

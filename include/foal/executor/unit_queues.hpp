@@ -58,7 +58,7 @@ class unit_queues {
     if (!t_.device.asynchronous) return;
     w.forward.events = &events_.emplace_back(t_.device, below.wire_out);
     w.gradient.events = &events_.emplace_back(t_.device, above.gradient_out);
-    w.again.events = &events_.emplace_back(t_.device, below.again_out);
+    w.rebuilt.events = &events_.emplace_back(t_.device, below.rebuilt_out);
   }
   /// Those of a channel whose slots nobody gives back.
   void give_events(transport::channel& c, std::uint32_t slots) {

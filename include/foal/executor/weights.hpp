@@ -16,8 +16,8 @@ class stage_weights {
   }
 
   /// What F, or R, of a microbatch reads before a delay policy changes it.
-  weight_set read_version(bound_stage const& b, std::uint32_t m, bool again) const {
-    if (again) return b.kept.recompute ? version(b, b.recompute_version(m)) : weight_set{b.w, false};
+  weight_set read_version(bound_stage const& b, std::uint32_t m, bool recomputes) const {
+    if (recomputes) return b.kept.recompute ? version(b, b.recompute_version(m)) : weight_set{b.w, false};
     return b.kept.forward ? version(b, b.forward_version(m)) : weight_set{b.w, false};
   }
 
@@ -113,13 +113,13 @@ class stage_weights {
   bool predicts(bound_stage const& b) const {
     return t_.policies.forward_weight != nullptr && !b.one_version && b.compensates(t_.policies.delay_states);
   }
-  void* forward_pointer(bound_stage& b, weight_set w, int parameter, std::uint32_t m, bool again) const {
+  void* forward_pointer(bound_stage& b, weight_set w, int parameter, std::uint32_t m, bool recomputes) const {
     table::parameter_row const& p = b.table->parameters[static_cast<std::size_t>(parameter)];
-    if (again && (b.one_version || b.kept.recompute))
+    if (recomputes && (b.one_version || b.kept.recompute))
       if (void* const lent = borrowed_version(b, parameter, m, &schedule::version_read::recompute); lent != nullptr)
         return lent;
     if (p.kind == table::ownership::borrowed) return b.w + bytes_of(p.type, p.offset);
-    if (w.base == b.predicted && !b.delay_acts_on(p)) return b.in_set(read_version(b, m, again), p);
+    if (w.base == b.predicted && !b.delay_acts_on(p)) return b.in_set(read_version(b, m, recomputes), p);
     return b.in_set(w, p);
   }
 

@@ -240,8 +240,8 @@ class worker : public worker_end {
         pass(e);
         if (b.begins_segment())
           pass_wire(b, m);
-        else if (b.again_in.transit && b.pass(passage::rebuilt, m))
-          read(b, b.again_in, b.passed(passage::rebuilt));
+        else if (b.rebuilt_in.transit && b.pass(passage::rebuilt, m))
+          read(b, b.rebuilt_in, b.passed(passage::rebuilt));
         break;
       case op_kind::W:
         if (!shared_.tables->thick) shared_.ops->backward_weight(b, p);
@@ -368,7 +368,7 @@ class worker : public worker_end {
   /// Activations and gradients of microbatch m are no longer needed.
   void release(bound_stage& b, std::uint32_t m) const {
     if (!b.pass(passage::freed, m)) return;
-    release(b, b.continues_segment() ? b.again_in : b.wire_in, b.passed(passage::freed));
+    release(b, b.continues_segment() ? b.rebuilt_in : b.wire_in, b.passed(passage::freed));
     release(b, b.gradient_in, b.passed(passage::freed));
   }
 

@@ -30,8 +30,8 @@ struct unit_plan {
   std::size_t states[table::most_states]{}, delay_states[table::most_states]{};
   bool delay_acts = false, delay_packed = true, has_delay_states = false, history_packed = true;
   int history_slots = 0;
-  std::vector<planned_ring> wires, gradients, again;  ///< by entry; again: from R of the stage before
-  std::vector<int> wire_slots, gradient_slots, again_slots;
+  std::vector<planned_ring> wires, gradients, rebuilt;  ///< by entry; rebuilt: from R of the stage before
+  std::vector<int> wire_slots, gradient_slots, rebuilt_slots;
   std::vector<std::size_t> kept;       ///< by tensor number, only for place::kept
   std::vector<std::size_t> error;      ///< the same for place::error
   std::vector<std::size_t> lent;       ///< by loan: versions and gradients, in this order
@@ -160,8 +160,8 @@ class run_plan {
                             block_of(tables_, tables_.stage_of(s), values_.microbatches).bytes);
 
       auto const& last = tables_.phases.back().facts.stage[s];
-      bool const again = last.head >= 0;
-      bool const packed = !tables_.policies.delay_on_all && !again;  // R reads every parameter
+      bool const recomputed = last.head >= 0;
+      bool const packed = !tables_.policies.delay_on_all && !recomputed;  // R reads every parameter
       p.delay_packed = packed;
       p.delay_acts = delay_acts(tables_, tables_.stage_of(s));
       p.has_delay_states = tables_.policies.delay_states > 0 && p.delay_acts && delay_state_bytes(s) > 0;
@@ -265,20 +265,22 @@ class run_plan {
                             ? share(worker, {op_kind::F, unit - 1}, {op_kind::F, unit}, one)
                             : plan_ring(what, worker, s, {one, slots, std::min(saved, slots), stored_as(tables_, e)}));
       p.wire_slots.push_back(slots);
-      int const again = over_phases([&](table::phase_table const& ph) {
+      int const messages = over_phases([&](table::phase_table const& ph) {
         auto const& f = ph.facts.stage[s];
         return kept ? f.recompute_kept : f.recompute_transit;
       });
-      int const rebuilt = kept && hosts(s) ? over_phases([&](table::phase_table const& ph) {
+      int const saved_again = kept && hosts(s) ? over_phases([&](table::phase_table const& ph) {
         return ph.facts.stage[s].recompute_kept > 0 ? ph.facts.stage[s].saved_peak : 0;
       })
-                                           : 0;
-      int const again_slots = again > 0 ? slots_at(s, s - 1, op_kind::R, slots_until(s, e.last, again + slack(s))) : 0;
-      p.again.push_back(!kept && within(s, again_slots)
-                            ? share(worker, {op_kind::R, unit - 1}, {op_kind::R, unit}, one)
-                            : plan_ring("activations recomputed by the stage before", worker, s,
-                                        {one, again_slots, std::min(rebuilt, again_slots), stored_as(tables_, e)}));
-      p.again_slots.push_back(again_slots);
+                                               : 0;
+      int const rebuilt_slots =
+          messages > 0 ? slots_at(s, s - 1, op_kind::R, slots_until(s, e.last, messages + slack(s))) : 0;
+      p.rebuilt.push_back(
+          !kept && within(s, rebuilt_slots)
+              ? share(worker, {op_kind::R, unit - 1}, {op_kind::R, unit}, one)
+              : plan_ring("activations recomputed by the stage before", worker, s,
+                          {one, rebuilt_slots, std::min(saved_again, rebuilt_slots), stored_as(tables_, e)}));
+      p.rebuilt_slots.push_back(rebuilt_slots);
       if (!first) plan_gradient(s, e);
     }
   }
