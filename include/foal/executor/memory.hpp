@@ -232,9 +232,6 @@ class run_memory {
   void bind_sums() {
     auto const stages = tables_.stages.size(), replicas = static_cast<std::size_t>(tables_.replicas);
     for (std::size_t u = 0; replicas > 1 && u < stages_.size(); ++u) {
-      require(
-          plan_.hosts(u), "cannot spread ", replicas,
-          " replicas over processes, because their gradients are summed in the memory of one; train them in one process");
       if (plan_.unit(u).sums.empty()) continue;
       bound_stage& b = stages_[u];
       auto const mine = static_cast<std::size_t>(b.replica);
