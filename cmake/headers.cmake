@@ -75,6 +75,7 @@ set(foal_headers
     foal/device/host/window_sums.hpp
     foal/device/host/window_tile.hpp
     foal/device/loss_sums.hpp
+    foal/device/ops.hpp
     foal/device/timed.hpp
     foal/device/window.hpp
     foal/schedule/cells.hpp
@@ -262,6 +263,8 @@ set(foal_headers
     foal/plan/lent.hpp
     foal/plan/run_plan.hpp
     foal/plan/shared_wires.hpp
+    foal/plan/step_block.hpp
+    foal/plan/temporaries.hpp
     foal/plan/trial.hpp
 
     foal/executor/any_source.hpp
@@ -277,6 +280,7 @@ set(foal_headers
     foal/executor/forward.hpp
     foal/executor/gradient_norm.hpp
     foal/executor/identity.hpp
+    foal/executor/later.hpp
     foal/executor/memory.hpp
     foal/executor/microbatch_lengths.hpp
     foal/executor/minibatch_targets.hpp
@@ -284,18 +288,24 @@ set(foal_headers
     foal/executor/op_order.hpp
     foal/executor/open_ends.hpp
     foal/executor/ops.hpp
+    foal/executor/ordinals.hpp
     foal/executor/phase_state.hpp
     foal/executor/pin.hpp
     foal/executor/probe.hpp
     foal/executor/processes.hpp
+    foal/executor/queue_order.hpp
     foal/executor/rings.hpp
     foal/executor/run_losses.hpp
     foal/executor/stall_watch.hpp
+    foal/executor/sum_ends.hpp
     foal/executor/tied.hpp
+    foal/executor/unit_queues.hpp
     foal/executor/unit_state.hpp
     foal/executor/update_check.hpp
+    foal/executor/updates.hpp
     foal/executor/weights.hpp
     foal/executor/worker.hpp
+    foal/executor/worker_end.hpp
 
     foal/observe/diagnostics.hpp
     foal/observe/evaluation.hpp

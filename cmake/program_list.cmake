@@ -126,7 +126,9 @@ set(foal_tests
     executor/memory
     executor/open_ends
     executor/phases
+    executor/ordinals
     executor/placements
+    executor/queues
     executor/recompute
     executor/replicas
     executor/run_losses
@@ -277,6 +279,7 @@ set(foal_cuda_tests
 # tests/fail/<name>_fail.cpp
 set(foal_fail_tests
     accumulation_without_waits
+    asynchronous_device_without_events
     average_of_a_plain_optimizer
     average_of_whole_parameters
     batches_without_inputs
@@ -290,6 +293,8 @@ set(foal_fail_tests
     delay_functor_of_other_states
     delay_policy_sees_too_much
     delay_policy_without_effect
+    device_without_a_layers_ops
+    device_without_copies
     empty_model
     evaluation_on_a_dataset
     executor_that_drives_nothing

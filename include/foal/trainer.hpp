@@ -290,8 +290,8 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
   }
 
   table::run_values run_values() const {
-    return {values_.microbatch_size, values_.microbatches,       values_.workers, values_.seed,
-            values_.evaluation,      values_.evaluation_samples, values_.pin,     values_.diagnostics};
+    return {values_.microbatch_size,    values_.microbatches, values_.workers,     values_.seed,    values_.evaluation,
+            values_.evaluation_samples, values_.pin,          values_.diagnostics, values_.ordinals};
   }
 
   /// Ranks are spread over workers so that the busiest has as little work as can be; results do not depend on it.

@@ -115,7 +115,7 @@ struct watch {
 void run_watched(choice const& c, int workers) {
   INFO(c.text() << "  workers " << workers);
   table::run_tables t = test::tables_of(c);
-  t.device.allocate = [](std::size_t n) {
+  t.device.allocate = [](std::size_t n, int) {
     requested += n;
     return device::host::allocate(n);
   };

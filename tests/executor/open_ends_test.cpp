@@ -251,7 +251,7 @@ TEST_CASE("a norm over the stages of several processes is refused with a sentenc
 TEST_CASE("progress is counted by the last stage that a process hosts") {
   choice const c{4, 1, false, 0, 1, 2};
   process first(c, {}, 0, 2, 1);
-  first.shared.serve(first.memory.stages(), false);
+  first.shared.serve(first.memory, false);
   CHECK(first.shared.last_hosted == 1);
   while (first.workers[0].advance() == executor::progress::ran) {
   }

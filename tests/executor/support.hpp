@@ -168,30 +168,30 @@ struct split_or_fused {
   }
 };
 
-template <class Net>
+template <class Net, class Device = device::host>
 table::run_tables lowered(schedule::extent e, bool split, bool thick = false) {
   policies const& p = shared_policies();
   static split_or_fused const any[] = {{false}, {true}};
   auto const lower_with = [&](auto const& accumulate) {
-    return lower::lower<Net, device::host, float>(
+    return lower::lower<Net, Device, float>(
         any[split ? 1 : 0], e,
         lower::by_role(p.loss, p.sgd, p.rate, p.none, p.versions, accumulate, p.warmup, p.clip, p.initial));
   };
   return thick ? lower_with(p.thick) : lower_with(p.accumulate);
 }
 
-template <class Delay>
+template <class Delay, class Device = device::host>
 table::policy_functions functions(int optimizer) {
   switch (optimizer) {
     case 0:
-      return lower::policies_of<device::host, float, optim::sgd, Delay>();
+      return lower::policies_of<Device, float, optim::sgd, Delay>();
     case 1:
     case 2:
-      return lower::policies_of<device::host, float, optim::momentum, Delay>();
+      return lower::policies_of<Device, float, optim::momentum, Delay>();
     case 3:
-      return lower::policies_of<device::host, float, optim::adam, Delay>();
+      return lower::policies_of<Device, float, optim::adam, Delay>();
     default:
-      return lower::policies_of<device::host, float, optim::adamw, Delay>();
+      return lower::policies_of<Device, float, optim::adamw, Delay>();
   }
 }
 
@@ -203,21 +203,22 @@ inline versions::injected injected_delays(int stages) {
 }
 
 /// The tables of a choice; `program` instead of the choice's own schedule where it has ops.
-inline table::run_tables tables_of(choice const& c, schedule::program own = {}) {
+template <class Device = device::host>
+table::run_tables tables_of(choice const& c, schedule::program own = {}) {
   policies const& p = shared_policies();
   int const ranks = c.ranks > 0 ? c.ranks : c.net;
   schedule::extent const e{c.net, ranks, c.n};
   bool const given = own.size().stages > 1;
   schedule::extent const of = given ? own.size() : e;
   bool const split = given && lower::detail::splits_weight_gradient(own.view());
-  table::run_tables t = c.net == 4   ? lowered<mlp<4>>(e, split, c.thick)
-                        : c.net == 6 ? lowered<tied_net>(e, split, c.thick)
-                                     : lowered<mixed>(e, split, c.thick);
-  t.policies = c.delay == 0   ? functions<delay::none>(c.optimizer)
-               : c.delay == 1 ? functions<delay::discrepancy_correction>(c.optimizer)
-               : c.delay == 2 ? functions<damping>(c.optimizer)
-               : c.delay == 3 ? functions<delay::chain<damping, delay::discrepancy_correction>>(c.optimizer)
-                              : functions<delay::chain<delay::discrepancy_correction, delay::none>>(c.optimizer);
+  table::run_tables t = c.net == 4   ? lowered<mlp<4>, Device>(e, split, c.thick)
+                        : c.net == 6 ? lowered<tied_net, Device>(e, split, c.thick)
+                                     : lowered<mixed, Device>(e, split, c.thick);
+  t.policies = c.delay == 0   ? functions<delay::none, Device>(c.optimizer)
+               : c.delay == 1 ? functions<delay::discrepancy_correction, Device>(c.optimizer)
+               : c.delay == 2 ? functions<damping, Device>(c.optimizer)
+               : c.delay == 3 ? functions<delay::chain<damping, delay::discrepancy_correction>, Device>(c.optimizer)
+                              : functions<delay::chain<delay::discrepancy_correction, delay::none>, Device>(c.optimizer);
   void const* const optimizers[] = {&p.sgd, &p.momentum, &p.nesterov, &p.adam, &p.adamw};
   void const* const delays[] = {&p.none, &p.t2, &p.damp, &p.both, &p.t2_alone};
   t.optimizer_value = optimizers[c.optimizer];
@@ -275,7 +276,10 @@ std::vector<std::byte> state_of(table::run_tables const& t, Stages const& stages
   std::vector<std::byte> all;
   for (executor::bound_stage const& b : stages) {
     auto const take = [&](std::byte const* from, long long elements) {
-      if (from != nullptr) all.insert(all.end(), from, from + bytes_of(t.types.weights, elements));
+      if (from == nullptr) return;
+      std::size_t const before = all.size(), bytes = bytes_of(t.types.weights, elements);
+      all.resize(before + bytes);
+      t.device.copy_out(b.device, all.data() + before, from, bytes);
     };
     take(b.w, b.table->weight_elements);
     take(b.buffers, b.table->buffer_elements);

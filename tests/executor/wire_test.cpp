@@ -212,8 +212,8 @@ TEST_CASE("A shorter microbatch leaves the errors of positions that it has not, 
   t.device = lower::device_of<device::host, float>();
   codec::int8 const codec;
   t.codecs = {lower::codec_of<device::host, float>(codec)};
-  void* const workspace = t.device.allocate(device::host::workspace_bytes);
-  void* const d = t.device.make(workspace, device::host::workspace_bytes);
+  void* const workspace = t.device.allocate(device::host::workspace_bytes, 0);
+  void* const d = t.device.make(workspace, device::host::workspace_bytes, 0);
   int const samples = 3, most = 5, width = 4;
   table::stage_table stage;
   for (int id : {0, 1, 2}) {  // computed, sent, owed

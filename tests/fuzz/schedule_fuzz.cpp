@@ -93,7 +93,8 @@ void use(program_view v) {
   expect(refused([&] { versions(v); }) == !found);
   expect(refused([&] { replay(v, {}, 2); }) == !found);
   // Sums of several stages between two ranks, which share a FIFO there, need not come in one order.
-  if (!found || v.size.replicas == 1) expect(static_cast<bool>(run_bounded(v, -1, merge::kind)) == static_cast<bool>(found));
+  if (!found || v.size.replicas == 1)
+    expect(static_cast<bool>(run_bounded(v, -1, shared_fifo::kind)) == static_cast<bool>(found));
   if (!found) return;
   timing const t = replay(v, {}, 2);
   std::size_t events = 0, expected = 0;

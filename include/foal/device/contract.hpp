@@ -1,23 +1,40 @@
-// What a device offers. One object per worker; an object is used by one thread at a time.
+// What a device offers. An object is a queue: its ops are done in the order of the calls, and one thread at a time calls it.
+//
+// Where ops are done when they return (the host), a worker has one object, for all its units. A device whose ops are done
+// later says `static constexpr bool asynchronous = true`: then every unit has an object of its own, with workspace and
+// scratch of its own, and the units of a worker run side by side.
 //
 // Memory and copies (sizes in bytes):
 //   static void* allocate(std::size_t)   64-byte aligned, throws foal::error     static void release(void*)
 //   copy(dst, src, n)  device to device      copy_in(dst, host_src, n)  host_src is free again when it returns
 //   copy_out(host_dst, src, n)  waits for the result
-//   zero(dst, n)      synchronise()      static constexpr bool host_memory: the host may use the memory (absent: true)
+//   zero(dst, n)      synchronise(), waits for all      static constexpr bool host_memory: the host may use the memory
+//   (absent: true)
+// Which of several: a device of which a machine may have more than one has
+//   static int count()      static void* allocate(std::size_t, int ordinal)      Device(void* workspace, std::size_t bytes,
+//   int ordinal)
+//   with ordinals 0 to count() - 1, and chooses the one with that number; every other device has ordinal 0 alone.
 // Workspace: static constexpr std::size_t workspace_bytes; explicit Device(void* workspace): scratch of libraries.
 //   Optional, where it depends on the model: template <class S> static constexpr std::size_t workspace_for(shape parameter),
 //   at least workspace_bytes, with Device(void* workspace, std::size_t bytes), which gets the most of any parameter.
+// Events, of an asynchronous device (the host has them too, with nothing in them):
+//   Device::event       default-constructed: nothing was recorded, so nothing is waited for
+//   record(event& e)    e stands for what has been called of this object so far; one thread at a time records in an event
+//   wait(event const& e)    what is called of this object from now on is done after that; the calling thread goes on
+//   static bool done(event const& e)   whether it has been done      static void finish(event const& e)   waits until it has
+// Reading late, of an asynchronous device:
+//   static void* allocate_host(std::size_t)   host memory for copy_back, 64-byte aligned     static void release_host(void*)
+//   copy_back(host_dst, src, n)   does not wait: the host has it once an event that is recorded afterwards is done
 // Elementwise: map(n, f, pointers...)  calls f(pointers[i]...) with references for i in [0, n), in any order.
 //   f is a functor whose operator() is FOAL_HOST_DEVICE; host and CUDA run the same one.
-// Reductions (fixed order, so equal bits on every run): double sum_of_squares(n, x); bool all_finite(n, x)
-//   Optional: double magnitude_bound(n, x), which no magnitude is above; NaN where an element is not finite
-// Products, row-major, C = A B (accumulate: C += A B), sizes of the product (rows, cols, depth):
-//   product_nn(rows, cols, depth, a /*rows,depth*/, b /*depth,cols*/, c, accumulate)
-//   product_nt(rows, cols, depth, a /*rows,depth*/, b /*cols,depth*/, c, accumulate)
-//   product_tn(rows, cols, depth, a /*depth,rows*/, b /*depth,cols*/, c, accumulate)
-// Rows: add_to_rows(rows, cols, bias, y)   y[r,c] += bias[c];   sum_of_rows(rows, cols, x, out)   out[c] += sum_r x[r,c]
-// Convolution, pooling, normalisation and losses: as the layers call them (device/host/*.hpp are the oracle of device/cuda).
+// Of an asynchronous device also: map_from(n, make, block, pointers...)  block: device memory. When the op is done,
+//   make.goes(block) says whether it does anything, and make(block) gives its functor, both FOAL_HOST_DEVICE: numbers that
+//   change from step to step are read from the block and are no part of the op, so that a recorded op can be done again.
+// Reductions (fixed order, so equal bits on every run): double sum_of_squares(n, x); bool all_finite(n, x). They wait.
+//   Optional: double magnitude_bound(n, x), which no magnitude is above; NaN where an element is not finite. Of an
+//   asynchronous device also: magnitude_bound(n, x, double* bound), in device memory, which does not wait.
+// Losses (device/ops.hpp): give their sums, and where the device is asynchronous, leave them in a place in its memory.
+// What layers call, products to attention, is in device/ops.hpp by kinds (device/host/*.hpp are the oracle of device/cuda).
 #pragma once
 
 #include <foal/core/config.hpp>
@@ -27,20 +44,81 @@
 
 namespace foal::device {
 
+namespace detail {
+
+/// A functor of three arrays, for concepts.
+template <class S>
+struct any_functor {
+  FOAL_HOST_DEVICE void operator()(S const&, S const&, S&) const {}
+};
+/// A functor that is made where the op is done, for concepts.
+template <class S>
+struct any_maker {
+  FOAL_HOST_DEVICE bool goes(void const*) const { return true; }
+  FOAL_HOST_DEVICE any_functor<S> operator()(void const*) const { return {}; }
+};
+
+}  // namespace detail
+
+/// What every run asks of a device in the scalar S, whatever its layers. D can be made from a workspace.
+template <class D, class S>
+concept runs_scalar = requires(D d, S* x, S const* c, std::size_t n) {
+  d.map(n, detail::any_functor<S>{}, c, c, x);
+  { d.sum_of_squares(n, c) } -> std::same_as<double>;
+  { d.all_finite(n, c) } -> std::same_as<bool>;
+};
+
 template <class D>
-concept device = requires(D d, void* p, std::size_t n, float* x, double* y) {
-  { D::workspace_bytes } -> std::convertible_to<std::size_t>;
+concept memory = requires(D d, void* p, void const* c, std::size_t n) {
   { D::allocate(n) } -> std::same_as<void*>;
   D::release(p);
-  d.copy(p, p, n);
-  d.copy_in(p, p, n);
-  d.copy_out(p, p, n);
+  d.copy(p, c, n);
+  d.copy_in(p, c, n);
+  d.copy_out(p, c, n);
   d.zero(p, n);
   d.synchronise();
-  d.product_nn(1, 1, 1, x, x, x, true);
-  d.product_nn(1, 1, 1, y, y, y, true);
-  { d.sum_of_squares(n, x) } -> std::same_as<double>;
-  { d.all_finite(n, x) } -> std::same_as<bool>;
 };
+
+/// Its ops may be done later than they return: so it says.
+template <class D>
+concept says_asynchronous = requires { requires D::asynchronous; };
+
+/// A queue that others can wait for.
+template <class D>
+concept has_events = requires(D d, typename D::event& e, typename D::event const& recorded) {
+  requires std::default_initializable<typename D::event>;
+  d.record(e);
+  d.wait(recorded);
+  { D::done(recorded) } -> std::same_as<bool>;
+  D::finish(recorded);
+};
+
+/// What an asynchronous device has beside the rest.
+template <class D, class S>
+concept queues_scalar =
+    has_events<D> && requires(D d, S* x, S const* c, void const* block, double* bound, void* p, std::size_t n) {
+      d.map_from(n, detail::any_maker<S>{}, block, c, c, x);
+      d.magnitude_bound(n, c, bound);
+      { D::allocate_host(n) } -> std::same_as<void*>;
+      D::release_host(p);
+      d.copy_back(p, block, n);
+    };
+
+/// Its ops may be done later than they return, and it has what that takes.
+template <class D>
+concept asynchronous = says_asynchronous<D> && queues_scalar<D, float>;
+
+/// A machine may have several.
+template <class D>
+concept has_ordinals = requires(void* workspace, std::size_t n, int ordinal) {
+  { D::count() } -> std::same_as<int>;
+  { D::allocate(n, ordinal) } -> std::same_as<void*>;
+  D(workspace, n, ordinal);
+};
+
+template <class D>
+concept device = memory<D> && requires {
+  { D::workspace_bytes } -> std::convertible_to<std::size_t>;
+} && runs_scalar<D, float> && (!says_asynchronous<D> || queues_scalar<D, float>);
 
 }  // namespace foal::device

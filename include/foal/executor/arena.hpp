@@ -15,9 +15,11 @@ namespace foal::executor {
 using owned = std::unique_ptr<void, void (*)(void*)>;
 
 /// Throws what the device throws where it has none left.
-inline owned allocate_block(table::device_functions const& d, std::size_t bytes) { return {d.allocate(bytes), d.release}; }
-inline owned make_device(table::device_functions const& d, void* workspace) {
-  return {d.make(workspace, d.workspace_bytes), d.destroy};
+inline owned allocate_block(table::device_functions const& d, std::size_t bytes, int ordinal = 0) {
+  return {d.allocate(bytes, ordinal), d.release};
+}
+inline owned make_device(table::device_functions const& d, void* workspace, int ordinal = 0) {
+  return {d.make(workspace, d.workspace_bytes, ordinal), d.destroy};
 }
 
 /// Calls f(), which allocates `bytes` bytes in order to do `what`; throws foal::error with both where the system has no

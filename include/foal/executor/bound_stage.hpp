@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include <foal/executor/later.hpp>
 #include <foal/executor/microbatch_lengths.hpp>
 #include <foal/executor/unit_state.hpp>
 #include <foal/table/run_values.hpp>
@@ -73,7 +74,8 @@ struct unit_memory {
   table::stage_table const* table = nullptr;
   int number = 0;  ///< of the stage
   int replica = 0, unit = 0, worker = 0, rank = 0;
-  void* device = nullptr;  ///< the worker's
+  void* device = nullptr;        ///< the worker's, or the unit's own queue
+  class later* later = nullptr;  ///< what its queue leaves to be read late; null: ops are done when they return
 
   std::byte* w = nullptr;
   std::byte* g = nullptr;
@@ -98,8 +100,8 @@ struct unit_memory {
   std::vector<borrowed_parameter> borrowed;
   std::vector<other_replica> others;  ///< ascending; empty where there is one replica
 
-  transport::inbox wire_in, gradient_in, again_in;  ///< forward, backward, from R to R within a segment
-  transport::outbox wire_out, gradient_out, again_out;
+  transport::inbox wire_in, gradient_in, rebuilt_in;  ///< forward, backward, from R to R within a segment
+  transport::outbox wire_out, gradient_out, rebuilt_out;
 
   // Lengths travel beside a wire, in as many slots as it has. Empty where no axis has a length of its own.
   lengths_ring lengths_in, lengths_out;

@@ -38,7 +38,7 @@ inline kind_ends ends_of(bound_stage& unit, transport::channel_kind kind) {
     case transport::channel_kind::gradient:
       return {unit.gradient_in, n.gradient_in, unit.gradient_out, n.gradient_out};
     case transport::channel_kind::rebuilt:
-      return {unit.again_in, n.again_in, unit.again_out, n.again_out};
+      return {unit.rebuilt_in, n.rebuilt_in, unit.rebuilt_out, n.rebuilt_out};
     default:
       return {unit.wire_in, n.wire_in, unit.wire_out, n.wire_out};
   }

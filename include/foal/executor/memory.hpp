@@ -8,8 +8,11 @@
 #include <foal/executor/arena.hpp>
 #include <foal/executor/calls.hpp>
 #include <foal/executor/minibatch_targets.hpp>
+#include <foal/executor/ordinals.hpp>
 #include <foal/executor/rings.hpp>
+#include <foal/executor/sum_ends.hpp>
 #include <foal/executor/tied.hpp>
+#include <foal/executor/unit_queues.hpp>
 #include <foal/plan/arrays.hpp>
 #include <foal/plan/run_plan.hpp>
 #include <foal/schedule/shares.hpp>
@@ -24,6 +27,7 @@ class run_memory {
   run_memory(table::run_tables const& tables, table::run_values const& values, std::vector<int> worker_of)
       : tables_(tables),
         values_(values),
+        ordinals_(ordinals_of_workers(tables, values, worker_of)),
         plan_(tables, values, std::move(worker_of)),
         stages_(tables.units()),
         numbers_(tables.units()),
@@ -32,7 +36,8 @@ class run_memory {
         lengths_(tables.units()),
         ahead_(static_cast<std::size_t>(tables.replicas)),
         tensor_rings_(tables.units()),
-        bells_(static_cast<std::size_t>(values.workers)) {
+        bells_(static_cast<std::size_t>(values.workers)),
+        queues_(tables) {
     with_memory("make this run", plan().bytes(), [this] {
       allocate();
       bind();
@@ -46,8 +51,10 @@ class run_memory {
   std::vector<bound_stage>& stages() { return stages_; }
   std::vector<bound_stage> const& stages() const { return stages_; }
   std::vector<transport::bell>& bells() { return bells_; }
-  void* device(int worker) const { return devices_[static_cast<std::size_t>(worker)].get(); }
+  unit_queues const& queues() const { return queues_; }
   int worker_of_rank(int rank) const { return plan_.worker_of_rank(rank); }
+  /// Which of several devices a worker is on.
+  int ordinal(int worker) const { return ordinals_[static_cast<std::size_t>(worker)]; }
   /// Whether all stages are hosted here.
   bool whole() const {
     return std::all_of(stages_.begin(), stages_.end(), [](bound_stage const& b) { return b.worker >= 0; });
@@ -100,8 +107,8 @@ class run_memory {
     share_out(phase);
     for (std::size_t s = 0; s < stages_.size(); ++s) {
       bound_stage& b = stages_[s];
-      for (transport::inbox* i : {&b.wire_in, &b.gradient_in, &b.again_in}) i->seen = 0;
-      for (transport::outbox* o : {&b.wire_out, &b.gradient_out, &b.again_out}) o->seen_read = o->seen_released = 0;
+      for (transport::inbox* i : {&b.wire_in, &b.gradient_in, &b.rebuilt_in}) i->seen = 0;
+      for (transport::outbox* o : {&b.wire_out, &b.gradient_out, &b.rebuilt_out}) o->seen_read = o->seen_released = 0;
       for (other_replica& r : b.others) r.in.seen = 0;
       b.weighed = b.refused = -1;
       b.facts = phase.facts.stage[s];
@@ -116,8 +123,8 @@ class run_memory {
       b.forward_only = phase.wanted(b.number) == schedule::gradients::none;
       bool const sends =
           !tables_.is_last(s) && phase.facts.stage[s + 1].head >= 0 && phase.facts.stage[s + 1].head <= b.number;
-      b.again_in.through = b.continues_segment() ? &wires_[s].again : nullptr;
-      b.again_out.through = sends ? &wires_[s + 1].again : nullptr;
+      b.rebuilt_in.through = b.continues_segment() ? &wires_[s].rebuilt : nullptr;
+      b.rebuilt_out.through = sends ? &wires_[s + 1].rebuilt : nullptr;
       bind_places(b, sends);
       lend_in_phase(tables_, stages_, b);
     }
@@ -135,7 +142,7 @@ class run_memory {
       set(wires_[s].forward, below.messages.wire_out, above.passed(passage::forwarded),
           above.passed(above.reads_wire_once() ? passage::forwarded : passage::freed));
       set(wires_[s].gradient, above.messages.gradient_out, below.passed(passage::returned), below.passed(passage::freed));
-      set(wires_[s].again, below.messages.again_out, above.passed(passage::rebuilt), above.passed(passage::freed));
+      set(wires_[s].rebuilt, below.messages.rebuilt_out, above.passed(passage::rebuilt), above.passed(passage::freed));
     }
     for (bound_stage& b : stages_)
       for (other_replica& r : b.others) r.out.through->produced.value = b.messages.sum_out;
@@ -164,11 +171,10 @@ class run_memory {
   void allocate() {
     for (int w = 0; w < values_.workers; ++w) {
       std::size_t const n = std::max<std::size_t>(plan().arena_bytes(w), alignment);
-      arenas_.push_back(allocate_block(tables_.device, n));
+      arenas_.push_back(allocate_block(tables_.device, n, ordinals_[static_cast<std::size_t>(w)]));
       allocated_ += plan().arena_bytes(w);
-      devices_.push_back(make_device(tables_.device, at(plan_.workspace(static_cast<std::size_t>(w)))));
-      tables_.device.zero(devices_.back().get(), arenas_.back().get(), n);
     }
+    queues_.make(plan_, ordinals_, arenas_, [this](std::size_t entry) { return at(entry); });
     if (!tables_.device.host_memory) {
       auto const all = static_cast<std::size_t>(tables_.replicas);
       host_input_.resize(all * padded(plan_.input_bytes()) + alignment);
@@ -199,9 +205,10 @@ class run_memory {
       b.rank = tables_.rank_of[s];
       b.worker = plan_.worker_of_unit(s);
       if (!plan_.hosts(s)) continue;
-      b.device = devices_[static_cast<std::size_t>(b.worker)].get();
+      b.device = queues_.of(plan_.queue_of_unit(s));
       bind_arrays(b);
       bind_rooms(b);
+      queues_.give_later(b, values_.microbatches, at(plan_.unit(s).block));
       bind_numbers(b);
       bind_tensors(b, *rings_);
       prepare_calls(b, tables_, values_);
@@ -220,37 +227,16 @@ class run_memory {
       bound_stage &below = stages_[s - 1], &above = stages_[s];
       if (!plan_.hosts(s - 1) && !plan_.hosts(s)) continue;
       connect(*rings_, below, above, wires_[s], bell_of(below), bell_of(above));
+      queues_.give_events(wires_[s], below, above);
       if (!plan_.lengths_differ()) continue;
       auto const slots = std::max(below.wire_out.transit_slots, below.wire_out.kept_slots);
       lengths_[s].assign(slots * microbatch_lengths::size(values_.microbatch_size), 0);
       above.lengths_in = below.lengths_out = {lengths_[s].data(), values_.microbatch_size, slots};
     }
-    bind_sums();
-  }
-
-  /// Every unit's sums go to the same stage of every other replica.
-  void bind_sums() {
-    auto const stages = tables_.stages.size(), replicas = static_cast<std::size_t>(tables_.replicas);
-    for (std::size_t u = 0; replicas > 1 && u < stages_.size(); ++u) {
-      if (plan_.unit(u).sums.empty()) continue;
-      bound_stage& b = stages_[u];
-      auto const mine = static_cast<std::size_t>(b.replica);
-      std::size_t const bytes = padded(bytes_of(tables_.types.gradients, b.table->trained_elements));
-      auto const arrives = [&](std::size_t unit, std::size_t from) {  // of a replica, at a unit of another one
-        std::size_t const i = from < unit / stages ? from : from - 1;
-        return ring{at(plan_.unit(unit).sums[i]), bytes, sum_slots};
-      };
-      for (std::size_t k = 0; k < replicas; ++k) {
-        if (k == mine) continue;
-        std::size_t const other = k * stages + static_cast<std::size_t>(b.number);
-        other_replica& r = b.others.emplace_back();
-        r.from = arrives(u, k);
-        r.to = arrives(other, mine);
-        r.in.through = &sums_[u * replicas + k];
-        r.in.sender = r.out.receiver = &bell_of(stages_[other]);
-        r.out.through = &sums_[other * replicas + mine];
-      }
-    }
+    bind_sums(
+        tables_, plan_, stages_, sums_, [this](std::size_t entry) { return at(entry); },
+        [this](bound_stage const& b) -> transport::bell& { return bell_of(b); });
+    for (transport::channel& c : sums_) queues_.give_events(c, sum_slots);
   }
 
   transport::bell& bell_of(bound_stage const& b) {
@@ -278,12 +264,12 @@ class run_memory {
 
   /// What the worker's units take turns in, and what comes from the source.
   void bind_rooms(bound_stage& b) {
-    auto const w = static_cast<std::size_t>(b.worker);
-    b.predicted = at(plan_.predicted(w));
-    b.extrapolated = at(plan_.extrapolated(w));
-    b.trial = at(plan_.temporary(w));
-    if (tables_.policies.microbatch_gradient != nullptr) b.microbatch = at(plan_.microbatch(w));
     auto const u = static_cast<std::size_t>(b.unit), replica = static_cast<std::size_t>(b.replica);
+    std::size_t const q = plan_.queue_of_unit(u);
+    b.predicted = at(plan_.predicted(q));
+    b.extrapolated = at(plan_.extrapolated(q));
+    b.trial = at(plan_.temporary(q));
+    if (tables_.policies.microbatch_gradient != nullptr) b.microbatch = at(plan_.microbatch(q));
     bool const host = tables_.device.host_memory, first = tables_.is_first(u), last = tables_.is_last(u);
     if (first)
       b.staging = host ? at(plan_.unit(u).staging) : aligned(host_staging_) + replica * padded(plan_.largest_input());
@@ -326,7 +312,7 @@ class run_memory {
     using table::place;
     auto const s = static_cast<std::size_t>(b.unit);
     unit_plan const& p = plan_.unit(s);
-    std::byte* const temporaries = at(plan_.temporary(static_cast<std::size_t>(b.worker)));
+    std::byte* const temporaries = at(plan_.temporary(plan_.queue_of_unit(s)));
     for (std::size_t x = 0; x < b.table->tensors.size(); ++x) {
       table::tensor const& y = b.table->tensors[x];
       auto const e = static_cast<std::size_t>(y.wire);
@@ -347,23 +333,24 @@ class run_memory {
   /// Where the tensors of a stage are for its ops in the phase that begins.
   void bind_places(bound_stage& b, bool sends) {
     auto const s = static_cast<std::size_t>(b.unit);
-    bool const again = b.facts.head >= 0;
+    bool const recomputed = b.facts.head >= 0;
     b.tensors.clear();
     b.forward_tensors.clear();
     for (std::size_t x = 0; x < tensor_rings_[s].size(); ++x) {
       tensor_rings const& at_once = tensor_rings_[s][x];
       table::place const where = b.table->tensors[x].where;
-      bool const rebuilt =
-          again && ((where == table::place::wire_in && b.continues_segment()) || (where == table::place::wire_out && sends));
-      bool const unread = again && where == table::place::wire_out && !sends;
+      bool const rebuilt = recomputed && ((where == table::place::wire_in && b.continues_segment()) ||
+                                          (where == table::place::wire_out && sends));
+      bool const unread = recomputed && where == table::place::wire_out && !sends;
       b.tensors.push_back(rebuilt ? at_once.rebuilt : unread ? at_once.transient : at_once.plain);
-      bool const dropped = (again || b.forward_only) && where == table::place::kept;
+      bool const dropped = (recomputed || b.forward_only) && where == table::place::kept;
       b.forward_tensors.push_back(dropped ? at_once.transient : at_once.plain);
     }
   }
 
   table::run_tables const& tables_;
   table::run_values values_;
+  std::vector<int> ordinals_;  ///< by worker
   run_plan plan_;
   std::vector<bound_stage> stages_;
   std::vector<unit_numbers> numbers_;
@@ -377,7 +364,8 @@ class run_memory {
   std::vector<transport::bell> bells_;
   transport::bell elsewhere_;  ///< of who brings messages to other processes
   std::unique_ptr<wire_rings> rings_;
-  std::vector<owned> arenas_, devices_;  ///< by worker
+  std::vector<owned> arenas_;  ///< by worker
+  unit_queues queues_;
   std::vector<std::byte> host_input_, host_targets_, host_staging_;
   std::byte* host_target_ = nullptr;
   std::size_t allocated_ = 0;

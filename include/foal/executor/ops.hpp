@@ -1,9 +1,8 @@
-// What the ops F, B, W and U do to a bound stage. Order, waiting and hand-off are the worker's business, not theirs.
+// What the ops F, B and W do to a bound stage; U is in updates.hpp. Order, waiting and hand-off are the worker's business,
+// not theirs.
 #pragma once
 
 #include <atomic>
-#include <cmath>
-#include <exception>
 #include <string>
 #include <utility>
 
@@ -11,37 +10,20 @@
 #include <foal/executor/forward.hpp>
 #include <foal/executor/minibatch_targets.hpp>
 #include <foal/executor/moves.hpp>
-#include <foal/executor/probe.hpp>
-#include <foal/executor/update_check.hpp>
-#include <foal/executor/weights.hpp>
+#include <foal/executor/queue_order.hpp>
+#include <foal/executor/updates.hpp>
 
 namespace foal::executor {
 
-/// What stops a run: the first op, in the order of (slot, rank, lane), whose loss or gradient is not finite, or which would
-/// write a weight, a statistic or a state that is not. It writes nothing; ops before it have been done.
-struct divergence {
-  long long update = 0;  ///< the stage's own count of finished updates
-  int stage = 0;
-  std::string what;  ///< "loss", or the parameter whose gradient or new value it is, or the statistic
-
-  std::string text() const {
-    return sentence(
-        "cannot go on after update ", update, ", because the ", what, " at stage ", stage,
-        " is not finite; lower the learning rate, compensate the delay (T1, T2, T3), or look for inputs that are huge or "
-        "not finite, for token numbers that the model does not have and for an eps of 0");
-  }
-};
-
-class stage_ops : public stage_weights {
+class stage_ops : public stage_updates {
  public:
   stage_ops(table::run_tables const& tables, table::run_values const& values, table::source_functions const& source,
             std::byte* host_targets, probes watching = {})
-      : stage_weights(tables, values),
-        check_(tables),
+      : stage_updates(tables, values, std::move(watching)),
         source_(source),
         targets_(tables, values, source, host_targets),
-        watching_(std::move(watching)),
-        longest_(longest_of(tables)) {}
+        longest_(longest_of(tables)),
+        order_{tables.device.asynchronous ? &tables.device : nullptr} {}
 
   /// The microbatch whose data the source is about to give; -1: none. Any thread may ask, for messages.
   long long awaited() const {
@@ -61,6 +43,10 @@ class stage_ops : public stage_weights {
     if (b.table->buffer_elements > 0 && !t_.phases.back().inference) check_statistics(b);
     if (!last || b.refused >= 0) return {};
     return apply_loss(b, p);
+  }
+  /// Whether the last stage's F leaves its loss in the unit's block, in place of giving it.
+  bool gives_loss_later(bound_stage const& b) const {
+    return b.later != nullptr && t_.loss.apply_later != nullptr && b.number + 1 == static_cast<int>(t_.stages.size());
   }
 
   /// R: what F saved, again, with the weights of now, or as near to F's as the delay policy brings them.
@@ -129,7 +115,10 @@ class stage_ops : public stage_weights {
     std::size_t const bytes = bytes_of(t_.types.gradients, b.table->trained_elements);
     if (t_.wait == nullptr) {
       for (other_replica& r : b.others) t_.device.copy(b.device, r.to.at(b.messages.sum_out), b.g, bytes);
-      t_.device.synchronise(b.device);
+      if (order_)
+        for (other_replica const& r : b.others) order_.sum_sent(b, r.out, b.messages.sum_out);
+      else
+        t_.device.synchronise(b.device);
     }
     ++b.messages.sum_out;
     for (other_replica& r : b.others) r.out.send(b.messages.sum_out);
@@ -139,6 +128,8 @@ class stage_ops : public stage_weights {
   void add_sums(bound_stage& b) const {
     std::uint32_t const k = b.messages.sum_in++;
     if (waited(b, schedule::op_kind::G)) return;
+    if (order_)
+      for (other_replica const& r : b.others) order_.before_sum(b, r.in, k);
     auto const n = static_cast<std::size_t>(b.table->trained_elements);
     auto const sum_of = [&](int replica) -> void* {
       if (replica == b.replica) return b.g;
@@ -152,91 +143,7 @@ class stage_ops : public stage_weights {
     }
   }
 
-  /// With the last W of a minibatch (among replicas, with G), where the norm of the whole model clips: the unit's part of
-  /// it.
-  void give_squares(bound_stage& b) const {
-    ++b.gradients_given;
-    if (t_.wait != nullptr) return;
-    collect_lent(t_, b);
-    b.squares = t_.device.sum_of_squares(b.device, static_cast<std::size_t>(b.table->trained_elements), b.g);
-  }
-
-  /// U. Gives what is not finite, and changes nothing, if the gradient is not, or something that it would write.
-  /// squares_of_model: the sum of all units' parts, where the norm of the whole model clips.
-  std::string update(bound_stage& b, double squares_of_model = 0) const {
-    if (waited(b, schedule::op_kind::U)) {
-      ++b.version;
-      ++b.updates;
-      return {};
-    }
-    bool const of_model = t_.clip.over == clip::scope::model;  // then give_squares() has collected
-    if (!of_model) collect_lent(t_, b);
-    auto const n = static_cast<std::size_t>(b.table->trained_elements);
-    double const bound = t_.device.magnitude_bound(b.device, n, b.g);
-    if (!std::isfinite(bound)) return find_non_finite(b);
-
-    double const divide = b.summed;
-    double scale = 1;
-    if (t_.clip.scale != nullptr) {
-      double const squares = of_model ? squares_of_model : t_.device.sum_of_squares(b.device, n, b.g);
-      double const norm = std::sqrt(squares) / divide;
-      if (!std::isfinite(norm)) return of_model ? "norm of all stages' gradients" : "norm of the gradient";
-      scale = t_.clip.scale(t_.clip_value, norm);
-    }
-    long long const since = b.updates - b.phase_updates;
-    double const rate = t_.rate(
-        t_.rate_value, {b.updates, b.asynchronous, since, b.facts.tau_fwd, b.number, static_cast<int>(t_.stages.size())});
-    if (!std::isfinite(rate)) return "learning rate";
-    table::update_call c;
-    c.device = b.device;
-    c.delay = t_.delay_value;
-    c.divide = divide;
-    c.scale = scale;
-    c.rate = rate;
-    c.rule = b.table->most_rule;
-    c.update = b.updates + 1;
-    c.moment = b.moment();
-    c.moment.rate = rate;
-    bool const compensate = t_.compensates && b.compensates(t_.policies.delay_states);
-    c.compensate = compensate;
-    if (!check_.stays_finite(b, c, bound))
-      if (std::string what = check_.find_non_finite(b, c, bound, compensate); !what.empty()) return what;
-    keep_version(b);
-    show(b, [&](probe& to) { to.before_update(b); });
-    for (table::parameter_row const& p : b.table->parameters) {
-      if (p.kind != table::ownership::trained || p.home_stage >= 0) continue;
-      check_.place(c, b, p, compensate);
-      t_.policies.optimizer[p.optimizer].update(c);
-    }
-    ++b.version;
-    ++b.updates;
-    b.rate = rate;
-    publish_lent(t_, b);
-    show(b, [&](probe& to) { to.after_update(b, rate); });
-    return {};
-  }
-
  private:
-  /// The parameter whose gradient is not finite.
-  std::string find_non_finite(bound_stage& b) const {
-    for (table::parameter_row const& p : b.table->parameters)
-      if (p.kind == table::ownership::trained &&
-          !t_.device.all_finite(b.device, static_cast<std::size_t>(p.size), detail::in(b.g, t_.types.gradients, p)))
-        return "gradient of " + p.name;
-    return "gradient";
-  }
-
-  /// Probes are not the training: what one throws is kept, and the op goes on.
-  template <class Look>
-  void show(bound_stage& b, Look look) const {
-    if (b.replica != 0) return;  // they are of the model, which all replicas have
-    for (probe* const to : watching_) try {
-        look(*to);
-      } catch (...) {
-        if (!b.beside) b.beside = std::current_exception();
-      }
-  }
-
   /// For layers that move their statistics without a look at them.
   void check_statistics(bound_stage& b) const {
     auto const finite = [&](long long n, std::byte const* x) {
@@ -246,13 +153,6 @@ class stage_ops : public stage_weights {
     for (std::size_t i = 0; i < b.table->buffers.size() && b.refused < 0; ++i)
       if (!finite(b.table->buffers[i].size, detail::in(b.buffers, t_.types.statistics, b.table->buffers[i])))
         b.refused = static_cast<int>(i);
-  }
-
-  /// On a device that waits instead of computing: the wait, and true.
-  bool waited(bound_stage const& b, schedule::op_kind kind) const {
-    if (t_.wait == nullptr) return false;
-    t_.wait(t_.wait_value, kind, b.number);
-    return true;
   }
 
   /// Says so while the source is asked.
@@ -310,7 +210,12 @@ class stage_ops : public stage_weights {
   table::layer_call& call(bound_stage& b, table::layer_row const& l, int layer, position p) const {
     table::layer_call& c = b.calls[static_cast<std::size_t>(layer)];
     if (!b.lengths.empty()) give_lengths(c, b, l, p.microbatch, v_.microbatch_size);
-    c.random.sample = static_cast<std::uint64_t>(p.global) * static_cast<std::uint64_t>(v_.microbatch_size);
+    auto const first = static_cast<std::uint64_t>(p.global) * static_cast<std::uint64_t>(v_.microbatch_size);
+    c.random.sample = first;
+    if (c.first_sample != nullptr) {  // the op finds it in the unit's block
+      b.later->bring_sample(b.device, first);
+      c.random.sample = 0;
+    }
     return c;
   }
 
@@ -383,14 +288,15 @@ class stage_ops : public stage_weights {
     c.phase = t_.phases.back().inference ? phase::evaluate : phase::train;
     c.divide = targets_.divide(b, p);
     if (!b.forward_only) c.dx = tensor(b.tensors, b.table->loss_gradient_tensor, p);
-    return t_.loss.apply(c);
+    if (!gives_loss_later(b)) return t_.loss.apply(c);
+    t_.loss.apply_later(c, b.later->loss_room());
+    return {};
   }
 
-  update_check check_;
   table::source_functions source_;
   minibatch_targets targets_;
-  probes watching_;  ///< mostly none
   lengths_of_axes longest_;
+  queue_order order_;  ///< between replicas
   mutable std::atomic<long long> awaited_inputs_{-1}, awaited_targets_{-1};
 };
 

@@ -10,6 +10,7 @@
 #include <foal/executor/gradient_norm.hpp>
 #include <foal/executor/op_order.hpp>
 #include <foal/executor/ops.hpp>
+#include <foal/executor/queue_order.hpp>
 #include <foal/executor/run_losses.hpp>
 #include <foal/schedule/op.hpp>
 
@@ -29,8 +30,12 @@ struct phase_state : op_order {
   explicit phase_state(schedule::program_view v) : op_order(v) {}
 
   /// The units as they begin the phase, or go on with it. Needs tables.
-  void serve(std::vector<bound_stage>& units, bool global_norm) {
+  template <class Memory>
+  void serve(Memory& memory, bool global_norm) {
+    std::vector<bound_stage>& units = memory.stages();
     stages = &units;
+    bells = &memory.bells();
+    queues = memory.queues().order();
     for (bound_stage const& b : units)
       if (b.worker >= 0) last_hosted = std::max(last_hosted, b.number);
     if (global_norm) norm.begin(units, tables->stages.size());
@@ -39,6 +44,7 @@ struct phase_state : op_order {
 
   table::run_tables const* tables = nullptr;
   stage_ops const* ops = nullptr;
+  queue_order queues;  ///< between the units of an asynchronous device
   std::vector<bound_stage>* stages = nullptr;
   std::vector<transport::bell>* bells = nullptr;
   int last_hosted = -1;            ///< stage whose F counts for progress: the last one but where other processes have it
@@ -73,6 +79,13 @@ struct phase_state : op_order {
   alignas(alignment) std::atomic<long long> begun{0};
   alignas(alignment) std::atomic<long long> microbatches_done{0};  ///< at last_hosted, of all replicas
 
+  /// F of the last stage here is through with its unit's microbatch m.
+  void forwarded(bound_stage const& b, std::uint32_t m) {
+    if (b.positions.empty())
+      microbatches_done.store(static_cast<long long>(m) + 1, std::memory_order_relaxed);
+    else
+      microbatches_done.fetch_add(1, std::memory_order_relaxed);
+  }
   void stop(long long at) { reduce(stop_at, at); }
   /// Says that a minibatch is about to be begun, the `count`-th of the phase at most. Replicas do so at the same time.
   void begin(long long count) {

@@ -27,7 +27,7 @@ struct wire_rings {
       unit_plan const& p = plan.unit(s);
       for (std::size_t e = 0; e < p.wires.size(); ++e) {
         std::size_t const bytes = plan.wire_bytes(stage.wire_in[e]);
-        rebuilt[s].push_back(make(p.again[e], bytes, p.again_slots[e]));
+        rebuilt[s].push_back(make(p.rebuilt[e], bytes, p.rebuilt_slots[e]));
         activations[s].push_back(make(p.wires[e], bytes, p.wire_slots[e]));
       }
       bool const last = t.is_last(s);
@@ -43,10 +43,10 @@ struct wire_rings {
 
 /// The three channels of the wire between a stage and the next one.
 struct wire_channels {
-  transport::channel forward, gradient, again;
+  transport::channel forward, gradient, rebuilt;
 
   void reset() {
-    for (transport::channel* c : {&forward, &gradient, &again}) c->reset();
+    for (transport::channel* c : {&forward, &gradient, &rebuilt}) c->reset();
   }
 };
 
@@ -67,21 +67,21 @@ struct channel_slots {
 inline void connect(wire_rings const& rings, bound_stage& below, bound_stage& above, wire_channels& wire,
                     transport::bell& of_below, transport::bell& of_above) {
   auto const s = static_cast<std::size_t>(above.unit);
-  channel_slots down, up, again;
+  channel_slots down, up, rebuilt;
   for (std::size_t e = 0; e < rings.activations[s].size(); ++e) {
     table::wire_entry const& x = above.table->wire_in[e];
     bool const kept = x.last != until::forward;
     down.add(kept, rings.activations[s][e]);
     if (x.gradient) up.add(x.gradient_last == until::W, rings.gradients[s - 1][e]);
-    if (rings.rebuilt[s][e].count > 0) again.add(kept, rings.rebuilt[s][e]);
+    if (rings.rebuilt[s][e].count > 0) rebuilt.add(kept, rings.rebuilt[s][e]);
   }
   down.bind(below.wire_out, above.wire_in);
   up.bind(above.gradient_out, below.gradient_in);
-  again.bind(below.again_out, above.again_in);
+  rebuilt.bind(below.rebuilt_out, above.rebuilt_in);
   below.wire_out.through = above.wire_in.through = &wire.forward;
   above.gradient_out.through = below.gradient_in.through = &wire.gradient;
-  below.wire_out.receiver = below.again_out.receiver = below.gradient_in.sender = &of_above;
-  above.wire_in.sender = above.again_in.sender = above.gradient_out.receiver = &of_below;
+  below.wire_out.receiver = below.rebuilt_out.receiver = below.gradient_in.sender = &of_above;
+  above.wire_in.sender = above.rebuilt_in.sender = above.gradient_out.receiver = &of_below;
 }
 
 }  // namespace foal::executor

@@ -43,6 +43,17 @@ class update_check {
     return b.bounded = bound(b, c);
   }
 
+  /// The largest magnitude of a gradient, by powers of 2^16, that is known to leave every number finite; 0: of none it is
+  /// known. Measures where the bounds do not tell, which waits for the device.
+  double limit(bound_stage& b, table::update_call c, bool compensate) const {
+    if (!knows_bounds()) return 0;
+    if (double const known = b.bounded ? largest(b, c) : 0; known > 0) return known;
+    measure(b, c, compensate);
+    b.bounded = true;
+    c.compensate = compensate;
+    return largest(b, c);
+  }
+
   /// What the update would write that is not finite; empty: nothing. For when stays_finite() has given false.
   std::string find_non_finite(bound_stage& b, table::update_call c, double gradient, bool compensate) const {
     if (knows_bounds()) {
@@ -61,6 +72,18 @@ class update_check {
   }
 
  private:
+  double largest(bound_stage& b, table::update_call const& c) const {
+    table::update_bounds const before = b.bounds;
+    constexpr double least = 1e9;  // a gradient as large as that is none to go on with
+    double g = t_.types.gradients == element::float64 ? 0x1p1000 : 0x1p124;
+    for (; g >= least; g *= 0x1p-16) {
+      b.bounds = before;
+      b.bounds.g = g;
+      if (bound(b, c)) break;
+    }
+    b.bounds = before;
+    return g >= least ? g : 0;
+  }
   void const* optimizer_of(table::parameter_row const& p) const {
     table::optimizer_functions const& f = t_.policies.optimizer[p.optimizer];
     return f.part != nullptr ? f.part(t_.optimizer_value) : t_.optimizer_value;

@@ -16,14 +16,15 @@ class stage_weights {
   }
 
   /// What F, or R, of a microbatch reads before a delay policy changes it.
-  weight_set read_version(bound_stage const& b, std::uint32_t m, bool again) const {
-    if (again) return b.kept.recompute ? version(b, b.recompute_version(m)) : weight_set{b.w, false};
+  weight_set read_version(bound_stage const& b, std::uint32_t m, bool recomputes) const {
+    if (recomputes) return b.kept.recompute ? version(b, b.recompute_version(m)) : weight_set{b.w, false};
     return b.kept.forward ? version(b, b.forward_version(m)) : weight_set{b.w, false};
   }
 
   weight_set forward_weights(bound_stage& b, std::uint32_t m) const {
     weight_set const read = read_version(b, m, false);
-    return predicts(b) ? changed_weights(b, read, t_.policies.forward_weight, b.moment()) : read;
+    return predicts(b) ? changed_weights(b, read, t_.policies.forward_weight, t_.policies.forward_numbers, b.moment())
+                       : read;
   }
 
   /// Where R reads a newer version than F has, the saved activations are that one's: tau_recomp < tau_fwd. A policy that
@@ -35,7 +36,7 @@ class stage_weights {
     if (!corrects) return read;
     delay::moment now = b.moment();
     now.lag = t_.exact_lag ? between(b.forward_version(m), b.recompute_version(m)) : b.facts.tau_fwd - b.facts.tau_recomp;
-    return changed_weights(b, read, t_.policies.backward_weight, now);
+    return changed_weights(b, read, t_.policies.backward_weight, t_.policies.backward_numbers, now);
   }
 
   /// What a delay policy's functor gets of a parameter beside its weights.
@@ -56,8 +57,8 @@ class stage_weights {
     c.delay = t_.delay_value;
     c.moment = b.moment();
     if (t_.exact_lag) c.moment.lag = between(b.forward_version(m), b.version);
-    for (table::parameter_row const& p : b.table->parameters) {
-      if (p.kind != table::ownership::trained || p.home_stage >= 0) continue;
+    run_calls(b, c, t_.policies.gradient_numbers, t_.policies.microbatch_gradient, [&](table::parameter_row const& p) {
+      if (p.kind != table::ownership::trained || p.home_stage >= 0) return false;
       c.n = static_cast<std::size_t>(p.size);
       c.w = detail::in(b.w, p.type, p);
       c.then = b.in_set(then, p);
@@ -65,25 +66,45 @@ class stage_weights {
       c.sum = detail::in(b.g, t_.types.gradients, p);
       c.compensate = acts && b.delay_acts_on(p);
       if (c.compensate) give_states(c, b, p);
-      t_.policies.microbatch_gradient(c);
+      return true;
+    });
+  }
+
+  /// A call for each parameter that place(row) does not leave out. On an asynchronous device their numbers go before them,
+  /// in one copy.
+  template <class Call, class Place>
+  void run_calls(bound_stage& b, Call& c, table::call_numbers<Call> const& numbers, void (*act)(Call const&),
+                 Place place) const {
+    std::size_t const count = b.table->parameters.size();
+    if (b.later != nullptr) {
+      step_block const& at = b.later->layout();
+      for (std::size_t i = 0; i < count; ++i)
+        if (place(b.table->parameters[i])) numbers.write(c, b.later->number(at.weight_at(i)));
+      b.later->bring(b.device, at.weights, at.weight_at(count));
+      c.block = b.later->block();
+    }
+    for (std::size_t i = 0; i < count; ++i) {
+      if (!place(b.table->parameters[i])) continue;
+      if (b.later != nullptr) c.numbers = b.later->layout().weight_at(i);
+      act(c);
     }
   }
 
   /// Every parameter on which the delay policy acts, changed by it, in the worker's room for F's weights.
   weight_set changed_weights(bound_stage& b, weight_set read, void (*change)(table::weight_call const&),
-                             delay::moment now) const {
+                             table::call_numbers<table::weight_call> const& numbers, delay::moment now) const {
     table::weight_call c;
     c.device = b.device;
     c.delay = t_.delay_value;
     c.moment = now;
-    for (table::parameter_row const& p : b.table->parameters) {
-      if (!b.delay_acts_on(p) || p.home_stage >= 0) continue;
+    run_calls(b, c, numbers, change, [&](table::parameter_row const& p) {
+      if (!b.delay_acts_on(p) || p.home_stage >= 0) return false;
       c.n = static_cast<std::size_t>(p.size);
       c.w = b.in_set(read, p);
       c.u = b.predicted + bytes_of(p.type, p.offset);
       give_states(c, b, p);
-      change(c);
-    }
+      return true;
+    });
     return {b.predicted, false};
   }
   static double between(std::uint32_t older, std::uint32_t newer) {
@@ -92,13 +113,13 @@ class stage_weights {
   bool predicts(bound_stage const& b) const {
     return t_.policies.forward_weight != nullptr && !b.one_version && b.compensates(t_.policies.delay_states);
   }
-  void* forward_pointer(bound_stage& b, weight_set w, int parameter, std::uint32_t m, bool again) const {
+  void* forward_pointer(bound_stage& b, weight_set w, int parameter, std::uint32_t m, bool recomputes) const {
     table::parameter_row const& p = b.table->parameters[static_cast<std::size_t>(parameter)];
-    if (again && (b.one_version || b.kept.recompute))
+    if (recomputes && (b.one_version || b.kept.recompute))
       if (void* const lent = borrowed_version(b, parameter, m, &schedule::version_read::recompute); lent != nullptr)
         return lent;
     if (p.kind == table::ownership::borrowed) return b.w + bytes_of(p.type, p.offset);
-    if (w.base == b.predicted && !b.delay_acts_on(p)) return b.in_set(read_version(b, m, again), p);
+    if (w.base == b.predicted && !b.delay_acts_on(p)) return b.in_set(read_version(b, m, recomputes), p);
     return b.in_set(w, p);
   }
 
@@ -121,14 +142,14 @@ class stage_weights {
     c.delay = t_.delay_value;
     c.moment = b.moment();
     if (t_.exact_lag) c.moment.lag = between(b.forward_version(m), b.backward_version(m));
-    for (table::parameter_row const& p : b.table->parameters) {
-      if (p.backward_offset < 0 || p.home_stage >= 0) continue;
+    run_calls(b, c, t_.policies.backward_numbers, t_.policies.backward_weight, [&](table::parameter_row const& p) {
+      if (p.backward_offset < 0 || p.home_stage >= 0) return false;
       c.n = static_cast<std::size_t>(p.size);
       c.w = b.in_set(read, p);
       c.u = b.extrapolated + bytes_of(p.type, p.backward_offset);
       give_states(c, b, p);
-      t_.policies.backward_weight(c);
-    }
+      return true;
+    });
     return {b.extrapolated, true};
   }
 

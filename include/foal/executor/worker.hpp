@@ -12,6 +12,7 @@
 
 #include <foal/executor/channel_ends.hpp>
 #include <foal/executor/phase_state.hpp>
+#include <foal/executor/worker_end.hpp>
 #include <foal/report/trace.hpp>
 #include <foal/schedule/shares.hpp>
 
@@ -20,10 +21,10 @@ namespace foal::executor {
 enum class progress { ran, blocked, done };
 
 /// One worker: the merged lists of the ranks that it hosts, in (slot, rank, lane) order. One thread at a time calls it.
-class worker {
+class worker : public worker_end {
  public:
   worker(phase_state& shared, schedule::program_view program, std::vector<int> const& ranks, int number)
-      : shared_(shared), number_(number) {
+      : worker_end(shared), shared_(shared), number_(number) {
     op_ends const ends(program);
     schedule::shares const shares(program);
     for (int r : ranks)
@@ -50,24 +51,18 @@ class worker {
   transport::bell& bell() const { return (*shared_.bells)[static_cast<std::size_t>(number_)]; }
   /// Whether it has run an op.
   bool moved() const { return stopped_ || first_ != std::pair(period_, at_); }
-  std::optional<divergence> const& failure() const { return failure_; }
-  std::exception_ptr const& exception() const { return exception_; }
-  long long failed_key() const { return failed_key_; }
-  /// What was thrown by something beside the training, the first in the program's order.
-  std::exception_ptr const& beside() const { return beside_; }
-  long long beside_key() const { return beside_key_; }
   /// Whether all its ops of the phase have been run.
   bool through() const { return body_.empty() || period_ >= periods_; }
   void trace(report::trace_buffer* to) { trace_ = to; }
 
   /// Runs the next op if it is ready.
   progress advance() {
-    if (finished()) return progress::done;
+    if (finished()) return end();
     entry const& e = body_[at_];
     long long const key = shared_.key(period_, e.what, e.rank);
     if (key >= shared_.stop_at.load(std::memory_order_relaxed)) {
       stopped_ = true;
-      return progress::done;
+      return end();
     }
     position const p = now();
     bool const can = ready(e, p);
@@ -82,11 +77,9 @@ class worker {
       else
         run(e, p, key);
     } catch (...) {
-      exception_ = std::current_exception();
-      fail(key);
-      return progress::done;
+      fail(std::current_exception(), key);
     }
-    if (stopped_) return progress::done;
+    if (stopped_) return end();
     ++at_;
     skip();
     return progress::ran;
@@ -102,10 +95,7 @@ class worker {
 
   /// Something beside the training has thrown: it is kept, and the phase ends at a place that the program gives.
   void keep_beside(std::exception_ptr thrown) {
-    if (!beside_) {
-      beside_ = std::move(thrown);
-      beside_key_ = shared_.key(period_, body_[at_].what, body_[at_].rank);
-    }
+    set_beside(std::move(thrown), shared_.key(period_, body_[at_].what, body_[at_].rank));
     shared_.cut_after(period_ + shared_.most_begun);
   }
 
@@ -129,6 +119,20 @@ class worker {
   };
 
   bool finished() const { return stopped_ || through(); }
+
+  /// All ops have been called: what its units' queues still owe is heard.
+  progress end() {
+    if (!shared_.queues || std::exchange(heard_, true)) return progress::done;
+    try {
+      for (entry const& e : body_) {
+        settle(*e.unit);
+        hear_losses(*e.unit, true);
+      }
+    } catch (...) {
+      fail(std::current_exception(), shared_.key(period_, body_.front().what, body_.front().rank));
+    }
+    return progress::done;
+  }
   /// Looks at the cut; what follows from it is computed when it has changed.
   bool cut_off() {
     if (long long const now = shared_.cut.load(); now != cut_seen_) see_cut(now);
@@ -213,6 +217,7 @@ class worker {
     using schedule::op_kind;
     bound_stage& b = *e.unit;
     std::uint32_t const m = p.microbatch;
+    if (shared_.queues) shared_.queues.before(b, e.ends, m);
     switch (e.what.kind) {
       case op_kind::F:
         forward(e, p, key);
@@ -223,8 +228,8 @@ class worker {
         if (shared_.watch.versions != nullptr && b.replica == 0) tell_versions(b, p);
         shared_.ops->backward(b, p, e.what.kind == op_kind::BW);
         if (b.beside) keep_beside(std::exchange(b.beside, nullptr));
-        e.ends.pass();
-        if (b.gradient_in.transit && b.pass(passage::returned, m)) b.gradient_in.read(b.passed(passage::returned));
+        pass(e);
+        if (b.gradient_in.transit && b.pass(passage::returned, m)) read(b, b.gradient_in, b.passed(passage::returned));
         if (b.input_gradient_only)
           release(b, m);
         else if (e.what.kind == op_kind::BW)
@@ -232,20 +237,18 @@ class worker {
         break;
       case op_kind::R:
         shared_.ops->recompute(b, p);
-        e.ends.pass();
+        pass(e);
         if (b.begins_segment())
           pass_wire(b, m);
-        else if (b.again_in.transit && b.pass(passage::rebuilt, m))
-          b.again_in.read(b.passed(passage::rebuilt));
+        else if (b.rebuilt_in.transit && b.pass(passage::rebuilt, m))
+          read(b, b.rebuilt_in, b.passed(passage::rebuilt));
         break;
       case op_kind::W:
         if (!shared_.tables->thick) shared_.ops->backward_weight(b, p);
         weights_done(b, p);
         break;
       case op_kind::U:
-        b.summed = e.summed;
-        update(b, key);
-        if (!stopped_ && copies_after_update(e)) copy_for_evaluation(b, minibatches_at(p));
+        update(e, p, key);
         break;
       case op_kind::G:
         shared_.ops->add_sums(b);
@@ -308,58 +311,65 @@ class worker {
 
   void forward(entry const& e, position p, long long key) {
     bound_stage& b = *e.unit;
+    bool const told_later = shared_.queues && shared_.ops->gives_loss_later(b);
+    if (told_later) hear_losses(b, false);
+    if (stopped_) return;
     loss::loss_result const loss = shared_.ops->forward(b, p);
-    if (b.refused >= 0) {
-      failure_ = divergence{b.updates, b.number, b.table->buffers[static_cast<std::size_t>(b.refused)].name};
-      fail(key);
-      return;
-    }
-    bool const last = b.number + 1 == static_cast<int>(shared_.tables->stages.size());
+    if (b.refused >= 0)
+      return diverge({b.updates, b.number, b.table->buffers[static_cast<std::size_t>(b.refused)].name}, key);
+    if (told_later) b.later->give_loss(b.device, {p.global, key, b.updates});
+    bool const last = !told_later && b.number + 1 == static_cast<int>(shared_.tables->stages.size());
     if (last && shared_.losses != nullptr) shared_.losses->add(p.global, loss, b.replica);
-    if (b.number == shared_.last_hosted) {
-      if (b.positions.empty())
-        shared_.microbatches_done.store(static_cast<long long>(p.microbatch) + 1, std::memory_order_relaxed);
-      else
-        shared_.microbatches_done.fetch_add(1, std::memory_order_relaxed);
-    }
-    if (last && !std::isfinite(loss.sum)) {
-      failure_ = divergence{b.updates, b.number, "loss"};
-      fail(key);
-      return;
-    }
-    e.ends.pass();
+    if (b.number == shared_.last_hosted) shared_.forwarded(b, p.microbatch);
+    if (last && !std::isfinite(loss.sum)) return diverge({b.updates, b.number, "loss"}, key);
+    pass(e);
     if (!b.begins_segment()) pass_wire(b, p.microbatch);
   }
 
   /// F has read the wire, or R, if that reads it too. Where R rebuilds what is kept, from what R before it made, nothing of
   /// the wire is kept any longer.
-  static void pass_wire(bound_stage& b, std::uint32_t m) {
+  void pass_wire(bound_stage& b, std::uint32_t m) const {
     if (b.wire_in.through == nullptr || !b.pass(passage::forwarded, m)) return;
-    b.wire_in.read(b.passed(passage::forwarded));
-    if (b.reads_wire_once()) b.wire_in.release(b.passed(passage::forwarded));
+    read(b, b.wire_in, b.passed(passage::forwarded));
+    if (b.reads_wire_once()) release(b, b.wire_in, b.passed(passage::forwarded));
   }
 
-  void update(bound_stage& b, long long key) {
-    if (std::string what = shared_.ops->update(b, shared_.norm.squares(b.replica)); !what.empty()) {
-      failure_ = divergence{b.updates, b.number, std::move(what)};
-      fail(key);
-      return;
-    }
+  /// The op has been called: its message is on its way.
+  void pass(entry const& e) const {
+    if (shared_.queues) shared_.queues.sent(*e.unit, e.ends);
+    e.ends.pass();
+  }
+  void read(bound_stage const& b, transport::inbox& in, std::uint32_t up_to) const {
+    if (shared_.queues) shared_.queues.read(b, in, up_to);
+    in.read(up_to);
+  }
+  void release(bound_stage const& b, transport::inbox& in, std::uint32_t up_to) const {
+    if (shared_.queues) shared_.queues.released(b, in, up_to);
+    in.release(up_to);
+  }
+
+  void update(entry const& e, position p, long long key) {
+    bound_stage& b = *e.unit;
+    if (b.later != nullptr && !settle(b)) return;
+    b.summed = e.summed;
+    if (std::string what = shared_.ops->update(b, shared_.norm.squares(b.replica)); !what.empty())
+      return diverge({b.updates, b.number, std::move(what)}, key);
     if (b.beside) keep_beside(std::exchange(b.beside, nullptr));
-    if (shared_.watch.after_update != nullptr && b.replica == 0) tell_update(b);
+    bool const watched = shared_.watch.after_update != nullptr && b.replica == 0;
+    bool const copied = copies_after_update(e) && evaluated_after(minibatches_at(p));
+    if (b.later != nullptr) {
+      b.later->key = key;
+      if ((watched || copied) && !settle(b)) return;
+    }
+    if (watched) tell_update(b);
+    if (copied) copy_for_evaluation(b, minibatches_at(p));
   }
 
   /// Activations and gradients of microbatch m are no longer needed.
-  static void release(bound_stage& b, std::uint32_t m) {
+  void release(bound_stage& b, std::uint32_t m) const {
     if (!b.pass(passage::freed, m)) return;
-    (b.continues_segment() ? b.again_in : b.wire_in).release(b.passed(passage::freed));
-    b.gradient_in.release(b.passed(passage::freed));
-  }
-
-  void fail(long long key) {
-    failed_key_ = key;
-    stopped_ = true;
-    shared_.stop(key);
+    release(b, b.continues_segment() ? b.rebuilt_in : b.wire_in, b.passed(passage::freed));
+    release(b, b.gradient_in, b.passed(passage::freed));
   }
 
   void traced(entry const& e, position p, long long key) {
@@ -381,11 +391,7 @@ class worker {
   long long period_ = 0;
   std::pair<long long, std::size_t> first_;           ///< where it began
   long long cut_seen_ = 0, total_ = 0, periods_ = 0;  ///< phase_state::cut, and the microbatches and periods that it leaves
-  bool stopped_ = false;
-  long long failed_key_ = std::numeric_limits<long long>::max();
-  std::optional<divergence> failure_;
-  std::exception_ptr exception_, beside_;
-  long long beside_key_ = std::numeric_limits<long long>::max();
+  bool heard_ = false;                                ///< all that queues still owed
   report::trace_buffer* trace_ = nullptr;
 };
 

@@ -5,6 +5,7 @@
 
 #include <foal/core/type_list.hpp>
 #include <foal/device/attention.hpp>
+#include <foal/device/ops.hpp>
 #include <foal/layer/contract.hpp>
 #include <foal/layer/samples.hpp>
 
@@ -32,6 +33,7 @@ template <int Heads, mask Mask = mask::none, class Lengths = void>
 struct attention {
   static_assert(Heads > 0, "cannot make an attention layer without heads; give Heads >= 1");
   static constexpr char const* name = "attention";
+  using ops = type_list<device::ops::attentions>;
   static constexpr bool ragged = true;
   static constexpr until input_kept = until::B, output_kept = until::B, reads_kept = until::B;
   using reads = detail::tags_of<Lengths>;
@@ -85,6 +87,7 @@ template <int Heads, class Memory, class Lengths = void>
 struct cross_attention {
   static_assert(Heads > 0, "cannot make a cross_attention layer without heads; give Heads >= 1");
   static constexpr char const* name = "cross_attention";
+  using ops = type_list<device::ops::attentions>;
   static constexpr bool ragged = true;
   static constexpr until input_kept = until::B, output_kept = until::B, reads_kept = until::B;
   using reads = detail::tags_of<Memory, Lengths>;

@@ -1,6 +1,7 @@
 // Mean over windows, and over the whole feature map.
 #pragma once
 
+#include <foal/device/ops.hpp>
 #include <foal/device/window.hpp>
 #include <foal/layer/contract.hpp>
 
@@ -14,6 +15,7 @@ struct avg_pool {
       "cannot make an avg_pool layer, because kernel or stride are not positive; give avg_pool<kernel, stride> of at "
       "least 1");
   static constexpr char const* name = "avg_pool";
+  using ops = type_list<device::ops::average_pools>;
 
   static constexpr device::window window(shape in) { return device::window_over(in, Kernel, Stride, 0); }
   static constexpr bool accepts(shape in) { return in.rank == 3 && window(in).positions() > 0; }
@@ -34,6 +36,7 @@ struct avg_pool {
 /// The mean of each channel over all positions: a feature map becomes a vector.
 struct global_avg_pool {
   static constexpr char const* name = "global_avg_pool";
+  using ops = type_list<device::ops::means_of_positions>;
 
   static constexpr bool accepts(shape in) { return in.rank == 3; }
   static constexpr shape output(shape in) { return features(in.channels()); }

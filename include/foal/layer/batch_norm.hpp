@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstddef>
 
+#include <foal/device/ops.hpp>
 #include <foal/layer/contract.hpp>
 
 namespace foal {
@@ -14,6 +15,7 @@ namespace foal {
 /// not be finite none moves, and the run ends. Keeps the normalised values.
 struct batch_norm {
   static constexpr char const* name = "batch_norm";
+  using ops = type_list<device::ops::batch_normalisations>;
   static constexpr double momentum = 0.1;
   static constexpr double epsilon = 1e-5;
 

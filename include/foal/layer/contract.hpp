@@ -23,6 +23,8 @@
 //     static constexpr bool accepts_read(int i, shape in, shape other)   true
 //     static constexpr until reads_kept                             until::forward; ctx.read is valid until then
 //   static constexpr bool ragged                                    false; true: takes ragged microbatches (below)
+//   using ops = type_list<Kind...>                                  none; the kinds of device ops that it calls
+//     (device/ops.hpp): a device that lacks one is refused with its name
 // Sizes are ctx.in, ctx.out and ctx.samples, not those of the type: a sequence may be shorter than its shape says.
 // A ragged microbatch has the positions of all samples one after the other, without padding, as one sample: ctx.samples is
 // 1, and ctx.bounds says where each begins. A layer that treats every position alone takes it as it is; one that does not
@@ -126,7 +128,8 @@ struct context {
   S* const* read_gradient = nullptr;  ///< of backward_input: where to add their gradients; null: not wanted
   shape const* read_shape = nullptr;  ///< of one sample
   sample_bounds bounds{};             ///< of the input, where it is ragged
-  sample_bounds const* read_bounds = nullptr;  ///< of the entries, where they are
+  sample_bounds const* read_bounds = nullptr;   ///< of the entries, where they are
+  std::uint64_t const* first_sample = nullptr;  ///< on an asynchronous device, in its memory: to be added to random.sample
   int* refused = nullptr;  ///< takes the stage's number of a buffer, the layer's first being first_buffer
   int first_buffer = 0;
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <foal/device/framed.hpp>
+#include <foal/device/ops.hpp>
 #include <foal/layer/bias.hpp>
 #include <foal/layer/contract.hpp>
 
@@ -15,6 +16,7 @@ struct conv {
                 "cannot make a conv layer, because filters, kernel or stride are not positive or padding is negative; give "
                 "conv<filters, kernel, stride, padding> with at least 1, 1, 1, 0");
   static constexpr char const* name = "conv";
+  using ops = type_list<device::ops::convolutions, device::ops::rows>;
   static constexpr until input_kept = until::W;
 
   static constexpr device::window window(shape in) { return device::window_over(in, Kernel, Stride, Padding); }

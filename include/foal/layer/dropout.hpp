@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include <foal/device/ops.hpp>
 #include <foal/layer/contract.hpp>
 #include <foal/layer/elements.hpp>
 #include <foal/layer/samples.hpp>
@@ -19,6 +20,7 @@ struct dropout {
       "cannot make a dropout layer, because the probability is not in [0, 1) or its denominator is above 2^20; give "
       "dropout<numerator, denominator>, such as dropout<10> for 10 %");
   static constexpr char const* name = "dropout";
+  using ops = type_list<device::ops::dropouts>;
   static constexpr bool ragged = true;
   static constexpr bool in_place = true;
 
@@ -46,11 +48,17 @@ struct dropout {
     random_key key = ctx.random;
     key.use = purpose::dropout;
     S const scale = static_cast<S>(Denominator) / static_cast<S>(Denominator - Numerator);
-    if (ctx.bounds.begin == nullptr) return ctx.device.dropout(ctx.samples, ctx.in.size(), key, threshold, scale, from, to);
+    auto const drop = [&](int samples, int elements, S const* x, S* y) {
+      if constexpr (device::asynchronous<typename C::device_type>)
+        ctx.device.dropout(samples, elements, key, threshold, scale, x, y, ctx.first_sample);
+      else
+        ctx.device.dropout(samples, elements, key, threshold, scale, x, y);
+    };
+    if (ctx.bounds.begin == nullptr) return drop(ctx.samples, ctx.in.size(), from, to);
     for (int i = 0; i < ctx.bounds.samples; ++i, ++key.sample) {  // the mask that the sample would have with padding
       sample_place const at = place_of_sample(ctx, i);
       std::ptrdiff_t const skip = elements_before(ctx, at.first);
-      ctx.device.dropout(1, at.positions * ctx.in.channels(), key, threshold, scale, from + skip, to + skip);
+      drop(1, at.positions * ctx.in.channels(), from + skip, to + skip);
     }
   }
 };

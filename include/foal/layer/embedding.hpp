@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include <foal/device/ops.hpp>
 #include <foal/layer/bias.hpp>
 #include <foal/layer/contract.hpp>
 
@@ -27,6 +28,7 @@ struct embedding {
   static_assert(Vocabulary > 0 && Vocabulary <= 1 << 24 && Width > 0,
                 "cannot make an embedding, because it needs 1 to 2^24 tokens (ids travel as floats) and a positive width");
   static constexpr char const* name = "embedding";
+  using ops = type_list<device::ops::embeddings>;
   static constexpr bool ragged = true;
   static constexpr until input_kept = until::W;
 
@@ -68,6 +70,7 @@ template <int Vocabulary, bias With = bias::none>
 struct logits {
   static_assert(Vocabulary > 0, "cannot make a logits layer, because its vocabulary is empty; give Vocabulary >= 1");
   static constexpr char const* name = "logits";
+  using ops = type_list<device::ops::products, device::ops::rows>;
   static constexpr bool ragged = true;
   static constexpr until input_kept = until::W;
 

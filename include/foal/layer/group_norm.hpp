@@ -1,6 +1,7 @@
 // Group normalisation.
 #pragma once
 
+#include <foal/device/ops.hpp>
 #include <foal/layer/contract.hpp>
 
 namespace foal {
@@ -13,6 +14,7 @@ struct group_norm {
   static_assert(Groups > 0,
                 "cannot make a group_norm layer, because it has no groups; give group_norm<groups> of at least 1");
   static constexpr char const* name = "group_norm";
+  using ops = type_list<device::ops::group_normalisations, device::ops::rows, device::ops::row_products>;
   static constexpr double epsilon = 1e-5;
 
   static constexpr bool accepts(shape in) { return in.channels() % Groups == 0; }

@@ -1,6 +1,7 @@
 // Layer normalisation.
 #pragma once
 
+#include <foal/device/ops.hpp>
 #include <foal/layer/contract.hpp>
 
 namespace foal {
@@ -10,6 +11,7 @@ namespace foal {
 /// phase. Takes vectors, sequences and feature maps. Keeps the normalised values until W.
 struct layer_norm {
   static constexpr char const* name = "layer_norm";
+  using ops = type_list<device::ops::layer_normalisations, device::ops::rows, device::ops::row_products>;
   static constexpr bool ragged = true;
   static constexpr double epsilon = 1e-5;
 

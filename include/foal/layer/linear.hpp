@@ -1,6 +1,7 @@
 // The fully connected layer.
 #pragma once
 
+#include <foal/device/ops.hpp>
 #include <foal/layer/bias.hpp>
 #include <foal/layer/contract.hpp>
 
@@ -12,6 +13,7 @@ template <int Out, bias With = bias::per_channel>
 struct linear {
   static_assert(Out > 0, "cannot make a linear layer without outputs, because Out is not positive; give Out >= 1");
   static constexpr char const* name = "linear";
+  using ops = type_list<device::ops::products, device::ops::rows>;
   static constexpr bool ragged = true;
   static constexpr until input_kept = until::W;
 

@@ -1,6 +1,7 @@
 // Maximum over windows.
 #pragma once
 
+#include <foal/device/ops.hpp>
 #include <foal/device/window.hpp>
 #include <foal/layer/contract.hpp>
 
@@ -15,6 +16,7 @@ struct max_pool {
       "cannot make a max_pool layer, because the kernel is outside 1..16, the stride is not positive or the padding "
       "is outside 0..kernel/2; give max_pool<kernel, stride, padding> within those");
   static constexpr char const* name = "max_pool";
+  using ops = type_list<device::ops::max_pools>;
 
   static constexpr device::window window(shape in) { return device::window_over(in, Kernel, Stride, Padding); }
   static constexpr bool accepts(shape in) { return in.rank == 3 && window(in).positions() > 0; }

@@ -1,6 +1,7 @@
 // Encodings of the position, added to a sequence.
 #pragma once
 
+#include <foal/device/ops.hpp>
 #include <foal/layer/contract.hpp>
 #include <foal/layer/elements.hpp>
 #include <foal/layer/samples.hpp>
@@ -25,6 +26,7 @@ void add_by_position(C& ctx, S const* table, S* y) {
 /// Need, section 3.5.
 struct sinusoidal_position {
   static constexpr char const* name = "sinusoidal_position";
+  using ops = type_list<device::ops::sinusoids, device::ops::rows>;
   static constexpr bool ragged = true;
   static constexpr bool in_place = true;
 
@@ -49,6 +51,7 @@ struct sinusoidal_position {
 /// y = x + w, with a trained vector for each position: w [longest, width]. A shorter sequence takes the first ones.
 struct learned_position {
   static constexpr char const* name = "learned_position";
+  using ops = type_list<device::ops::rows>;
   static constexpr bool ragged = true;
   static constexpr bool in_place = true;
 

@@ -5,6 +5,7 @@
 
 #include <foal/core/role.hpp>
 #include <foal/layer/contract.hpp>
+#include <foal/lower/device.hpp>
 #include <foal/lower/hook.hpp>
 #include <foal/policy/accumulate.hpp>
 #include <foal/policy/clip.hpp>
@@ -222,11 +223,14 @@ constexpr bool runs_backward_weight =
     (requires(context<D, S>& ctx, S const* dy, saved<S> s, weights<S> dw) { Layer::backward_weight(ctx, dy, s, dw); }) ||
     !(requires(shape in) { Layer::parameters(in); });
 
+/// The device has the ops that the layer, or loss, says it calls.
 template <class Layer, class D, class S>
-constexpr bool runs = runs_forward<Layer, D, S> && runs_backward<Layer, D, S> && runs_backward_weight<Layer, D, S>;
+constexpr bool runs = device::ops::serve<Layer, D, S> && runs_forward<Layer, D, S> && runs_backward<Layer, D, S> &&
+                      runs_backward_weight<Layer, D, S>;
 
 template <class Layer, class D, class S>
 struct layer_runs {
+  static_assert(sizeof(detail::device_has_all<Layer, D, S, typename device::ops::detail::ops_of<Layer>::type>) > 0);
   static_assert(
       runs_forward<Layer, D, S>,
       "foal: cannot run this Layer, because it lacks template <class C, class S = typename C::scalar> static void "

@@ -1,6 +1,7 @@
 // The optimizers of a trainer as functions: U of a parameter in one fused pass, or a step bracketed by the delay policy.
 #pragma once
 
+#include <algorithm>
 #include <limits>
 #include <type_traits>
 #include <utility>
@@ -101,15 +102,27 @@ struct elementwise_thunks : update_bound<S, Optimizer, Delay> {
       return optimizer.template prepare<S>(c.rate, c.update);
   }
 
-  template <bool Compensate, std::size_t... O, std::size_t... A>
-  static void map(update_call const& c, std::index_sequence<O...>, std::index_sequence<A...>) {
+  template <bool Compensate>
+  static functor<Compensate> fused(update_call const& c) {
     auto const& optimizer = *static_cast<Optimizer const*>(c.optimizer);
     auto const& policy = *static_cast<Delay const*>(c.delay);
     using delays = delay_functors<S, Delay, Compensate>;
-    functor<Compensate> const fused{{prepared(optimizer, c), delays::gradient(policy, c.moment),
-                                     delays::after(policy, c.moment), static_cast<S>(c.divide), static_cast<S>(c.scale)}};
-    static_cast<D*>(c.device)->map(c.n, fused, static_cast<S*>(c.w), static_cast<S*>(c.g), static_cast<S*>(c.states[O])...,
-                                   static_cast<S*>(c.delay_states[A])...);
+    return {{prepared(optimizer, c), delays::gradient(policy, c.moment), delays::after(policy, c.moment),
+             static_cast<S>(c.divide), static_cast<S>(c.scale)}};
+  }
+  static constexpr std::size_t numbers = std::max(sizeof(functor<true>), sizeof(functor<false>));
+  static void write(update_call const& c, void* to) {
+    if (c.compensate)
+      write_bytes(fused<true>(c), to);
+    else
+      write_bytes(fused<false>(c), to);
+  }
+
+  template <bool Compensate, std::size_t... O, std::size_t... A>
+  static void map(update_call const& c, std::index_sequence<O...>, std::index_sequence<A...>) {
+    map_numbers<update_from_block<functor<Compensate>>>(
+        *static_cast<D*>(c.device), c, fused<Compensate>(c), static_cast<S*>(c.w), static_cast<S*>(c.g),
+        static_cast<S*>(c.states[O])..., static_cast<S*>(c.delay_states[A])...);
   }
 
   static void update(update_call const& c) {
@@ -253,6 +266,7 @@ constexpr optimizer_functions optimizer_of(void const* (*part)(void const*)) {
   } else if constexpr (optim::elementwise<Optimizer> && optim::takes_its_states<Optimizer, S>()) {
     using t = elementwise_thunks<D, S, Optimizer, Delay>;
     f.update = &t::update;
+    if constexpr (device::asynchronous<D>) f.numbers = {t::numbers, &t::write};
     if constexpr (t::bounded) f.bound = &t::bound;
   }
   return f;

@@ -28,15 +28,21 @@ struct delay_thunks {
 
   template <class F, std::size_t... A, std::size_t... O>
   static void map_weight(weight_call const& c, F f, std::index_sequence<A...>, std::index_sequence<O...>) {
-    static_cast<D*>(c.device)->map(c.n, read<F>{f}, static_cast<S const*>(c.w), static_cast<S*>(c.u),
-                                   static_cast<S const*>(c.delay_states[A])..., static_cast<S const*>(c.seen[O])...);
+    map_numbers<from_block<F>>(*static_cast<D*>(c.device), c, f, static_cast<S const*>(c.w), static_cast<S*>(c.u),
+                               static_cast<S const*>(c.delay_states[A])..., static_cast<S const*>(c.seen[O])...);
   }
-  static void forward_weight(weight_call const& c) {
-    map_weight(c, static_cast<Delay const*>(c.delay)->template forward_weight<S>(c.moment), own, seen);
+  static auto in_forward(weight_call const& c) {
+    auto f = static_cast<Delay const*>(c.delay)->template forward_weight<S>(c.moment);
+    return read<decltype(f)>{f};
   }
-  static void backward_weight(weight_call const& c) {
-    map_weight(c, static_cast<Delay const*>(c.delay)->template backward_weight<S>(c.moment), own, seen);
+  static auto in_backward(weight_call const& c) {
+    auto f = static_cast<Delay const*>(c.delay)->template backward_weight<S>(c.moment);
+    return read<decltype(f)>{f};
   }
+  static void forward_weight(weight_call const& c) { map_weight(c, in_forward(c), own, seen); }
+  static void backward_weight(weight_call const& c) { map_weight(c, in_backward(c), own, seen); }
+  static void write_forward(weight_call const& c, void* to) { write_bytes(in_forward(c), to); }
+  static void write_backward(weight_call const& c, void* to) { write_bytes(in_backward(c), to); }
 
   template <class F>
   struct add {
@@ -52,15 +58,22 @@ struct delay_thunks {
 
   template <class F, std::size_t... A, std::size_t... O>
   static void add_gradient(gradient_call const& c, F f, std::index_sequence<A...>, std::index_sequence<O...>) {
-    static_cast<D*>(c.device)->map(c.n, add<F>{f}, static_cast<S*>(c.sum), static_cast<S const*>(c.g),
-                                   static_cast<S const*>(c.w), static_cast<S const*>(c.then),
-                                   static_cast<S const*>(c.delay_states[A])..., static_cast<S const*>(c.seen[O])...);
+    map_numbers<from_block<F>>(*static_cast<D*>(c.device), c, f, static_cast<S*>(c.sum), static_cast<S const*>(c.g),
+                               static_cast<S const*>(c.w), static_cast<S const*>(c.then),
+                               static_cast<S const*>(c.delay_states[A])..., static_cast<S const*>(c.seen[O])...);
+  }
+  static auto in_microbatch(gradient_call const& c) {
+    auto f = static_cast<Delay const*>(c.delay)->template microbatch_gradient<S>(c.moment);
+    return add<decltype(f)>{f};
   }
   static void microbatch_gradient(gradient_call const& c) {
     if (c.compensate)
-      add_gradient(c, static_cast<Delay const*>(c.delay)->template microbatch_gradient<S>(c.moment), own, seen);
+      add_gradient(c, in_microbatch(c), own, seen);
     else
       static_cast<D*>(c.device)->map(c.n, add_as_it_is{}, static_cast<S*>(c.sum), static_cast<S const*>(c.g));
+  }
+  static void write_microbatch(gradient_call const& c, void* to) {
+    if (c.compensate) write_bytes(in_microbatch(c), to);
   }
 };
 
@@ -82,9 +95,19 @@ constexpr policy_functions policies_of() {
   if constexpr (delay::take_its_states<Delay, S>()) {
     detail::add_optimizers<D, S, Optimizer, Delay>(f);
     using t = detail::delay_thunks<D, S, Delay>;
-    if constexpr (delay::predicts_forward<Delay, S>) f.forward_weight = &t::forward_weight;
-    if constexpr (delay::corrects_backward<Delay, S>) f.backward_weight = &t::backward_weight;
-    if constexpr (delay::changes_microbatches<Delay, S>) f.microbatch_gradient = &t::microbatch_gradient;
+    constexpr bool later = device::asynchronous<D>;
+    if constexpr (delay::predicts_forward<Delay, S>) {
+      f.forward_weight = &t::forward_weight;
+      if constexpr (later) f.forward_numbers = {sizeof(decltype(t::in_forward({}))), &t::write_forward};
+    }
+    if constexpr (delay::corrects_backward<Delay, S>) {
+      f.backward_weight = &t::backward_weight;
+      if constexpr (later) f.backward_numbers = {sizeof(decltype(t::in_backward({}))), &t::write_backward};
+    }
+    if constexpr (delay::changes_microbatches<Delay, S>) {
+      f.microbatch_gradient = &t::microbatch_gradient;
+      if constexpr (later) f.gradient_numbers = {sizeof(decltype(t::in_microbatch({}))), &t::write_microbatch};
+    }
   }
   f.optimizer_name = type_name<Optimizer>();
   f.delay_name = type_name<Delay>();

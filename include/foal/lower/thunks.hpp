@@ -2,8 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
+#include <type_traits>
 #include <utility>
 
+#include <foal/device/contract.hpp>
+#include <foal/device/ops.hpp>
 #include <foal/table/functions.hpp>
 
 namespace foal::lower {
@@ -27,6 +31,7 @@ struct layer_thunks {
       ctx.read_bounds = c.read_bounds;
     }
     ctx.bounds = c.bounds;
+    if constexpr (device::asynchronous<D>) ctx.first_sample = c.first_sample;
     if constexpr (requires(shape in) { L::buffers(in); }) {
       ctx.refused = c.refused;
       ctx.first_buffer = c.first_buffer;
@@ -82,6 +87,39 @@ struct layer_thunks {
                                             weights<S> dw) { L::backward(ctx, dy, w, s, dx, dw); };
 };
 
+/// On an asynchronous device: a functor from its place in a unit's block, when the op is done.
+template <class F>
+struct from_block {
+  static_assert(std::is_trivially_copyable_v<F>,
+                "foal: cannot bring this functor to a device, because it is no plain bytes; leave out what it owns");
+  std::size_t at;
+  FOAL_HOST_DEVICE bool goes(void const*) const { return true; }
+  FOAL_HOST_DEVICE F operator()(void const* block) const {
+    return *reinterpret_cast<F const*>(static_cast<char const*>(block) + at);
+  }
+};
+/// Of U, which writes nothing where the gradient is not finite, or larger than is known to be safe.
+template <class F>
+struct update_from_block : from_block<F> {
+  FOAL_HOST_DEVICE bool goes(void const* block) const {
+    auto const* const n = static_cast<step_numbers const*>(block);
+    return n->bound <= n->limit;
+  }
+};
+
+/// map(f), with f from the call's place in a block where there is one.
+template <class From, class D, class Call, class F, class... Ps>
+void map_numbers(D& device, Call const& c, F const& f, Ps*... p) {
+  if constexpr (device::asynchronous<D>) {
+    if (c.block != nullptr) return device.map_from(c.n, From{c.numbers}, c.block, p...);
+  }
+  device.map(c.n, f, p...);
+}
+template <class F>
+void write_bytes(F const& f, void* to) {
+  std::memcpy(to, &f, sizeof f);
+}
+
 /// g / divide * scale, then the delay policy's gradient functor, the optimizer, the delay policy's after_update: one pass.
 /// Sees: so many of the optimizer's states come after the delay policy's own.
 template <class S, class Optimize, class Gradient, class After, bool WithGradient, bool WithAfter>
@@ -123,6 +161,7 @@ constexpr layer_functions functions_of() {
   f.backward_input = &t::backward_input;
   if constexpr (t::has_weight_gradient) f.backward_weight = &t::backward_weight;
   if constexpr (t::is_fused) f.backward = &t::backward;
+  f.draws = device::ops::detail::has_kind<device::ops::dropouts>(typename device::ops::detail::ops_of<L>::type{});
   return f;
 }
 

@@ -53,6 +53,8 @@ class evaluator {
     targets_ = plan_.add(
         "targets", category::evaluation, 0, 0,
         static_cast<std::size_t>(t_.loss.targets_per_sample) * static_cast<std::size_t>(samples_) * t_.loss.target_bytes);
+    sums_ = plan_.add("sums of losses", category::evaluation, 0, 0,
+                      t_.device.asynchronous ? sizeof(device::loss_sums) : std::size_t{0});
     workspace_ = plan_.add("library workspace", category::evaluation, 0, 0, t_.device.workspace_bytes);
     arena_ = allocate_block(t_.device, std::max<std::size_t>(plan_.bytes(), alignment));
     device_ = make_device(t_.device, at(workspace_));
@@ -240,6 +242,7 @@ class evaluator {
     if (!t_.device.host_memory)
       bring(at(targets_),
             static_cast<std::size_t>(t_.loss.targets_per_sample) * static_cast<std::size_t>(n) * t_.loss.target_bytes);
+    c.sums = at(sums_);
     return t_.loss.apply(c);
   }
 
@@ -247,7 +250,7 @@ class evaluator {
   int samples_;
   memory_plan plan_;
   std::vector<std::size_t> weights_, buffers_;
-  std::size_t region_[2]{}, targets_ = 0, workspace_ = 0, region_bytes_ = 0;
+  std::size_t region_[2]{}, targets_ = 0, sums_ = 0, workspace_ = 0, region_bytes_ = 0;
   owned arena_{nullptr, nullptr}, device_{nullptr, nullptr};
   lengths_of_axes lengths_{};  ///< of the chunk at work
   std::vector<std::byte> host_;

@@ -135,11 +135,11 @@ inline void add_rings(std::vector<array>& to, run_plan const& plan, table::run_t
                   {op::forward, below},
                   {last, unit},
                   stored_as(t, x)});
-    if (p.again_slots[e] > 0)
+    if (p.rebuilt_slots[e] > 0)
       to.push_back({{unit, array_purpose::rebuilt, entry},
-                    p.again[e],
+                    p.rebuilt[e],
                     bytes,
-                    p.again_slots[e],
+                    p.rebuilt_slots[e],
                     {op::rebuild, below},
                     {kept ? op::end : op::rebuild, unit},
                     stored_as(t, x)});

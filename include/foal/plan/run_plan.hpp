@@ -10,6 +10,8 @@
 #include <foal/plan/inputs.hpp>
 #include <foal/plan/lent.hpp>
 #include <foal/plan/shared_wires.hpp>
+#include <foal/plan/step_block.hpp>
+#include <foal/plan/temporaries.hpp>
 #include <foal/plan/trial.hpp>
 
 namespace foal::executor {
@@ -24,11 +26,12 @@ struct planned_ring {
 /// Numbers, in the plan, of one unit's buffers, and what else is decided about them.
 struct unit_plan {
   std::size_t w = 0, g = 0, buffers = 0, history = 0, staging = 0, targets = 0;
+  std::size_t block = 0;  ///< where the device is asynchronous
   std::size_t states[table::most_states]{}, delay_states[table::most_states]{};
   bool delay_acts = false, delay_packed = true, has_delay_states = false, history_packed = true;
   int history_slots = 0;
-  std::vector<planned_ring> wires, gradients, again;  ///< by entry; again: from R of the stage before
-  std::vector<int> wire_slots, gradient_slots, again_slots;
+  std::vector<planned_ring> wires, gradients, rebuilt;  ///< by entry; rebuilt: from R of the stage before
+  std::vector<int> wire_slots, gradient_slots, rebuilt_slots;
   std::vector<std::size_t> kept;       ///< by tensor number, only for place::kept
   std::vector<std::size_t> error;      ///< the same for place::error
   std::vector<std::size_t> lent;       ///< by loan: versions and gradients, in this order
@@ -115,18 +118,26 @@ class run_plan {
     return {wires_[static_cast<std::size_t>(shared_.worker(p.number))], shared_.offset(p.number)};
   }
 
-  // Of each worker.
-  std::size_t temporary(std::size_t worker) const { return temporary_[worker]; }
-  std::size_t workspace(std::size_t worker) const { return workspace_[worker]; }
-  std::size_t predicted(std::size_t worker) const { return predicted_[worker]; }
-  std::size_t extrapolated(std::size_t worker) const { return extrapolated_[worker]; }
-  std::size_t microbatch(std::size_t worker) const { return microbatch_[worker]; }
+  /// Queues of ops: what is done in one is done in its order. One for each worker, or, where ops are done later than they
+  /// return, for each unit.
+  std::size_t queues() const { return asynchronous() ? tables_.units() : static_cast<std::size_t>(values_.workers); }
+  std::size_t queue_of_unit(std::size_t u) const { return asynchronous() ? u : static_cast<std::size_t>(worker_of_unit(u)); }
+  /// The worker that calls a queue; negative: it is not here.
+  int worker_of_queue(std::size_t q) const { return asynchronous() ? worker_of_unit(q) : static_cast<int>(q); }
+
+  // Of each queue.
+  std::size_t temporary(std::size_t queue) const { return temporary_[queue]; }
+  std::size_t workspace(std::size_t queue) const { return workspace_[queue]; }
+  std::size_t predicted(std::size_t queue) const { return predicted_[queue]; }
+  std::size_t extrapolated(std::size_t queue) const { return extrapolated_[queue]; }
+  std::size_t microbatch(std::size_t queue) const { return microbatch_[queue]; }
 
  private:
+  bool asynchronous() const { return tables_.device.asynchronous; }
+
   void make_plan() {
-    std::size_t const workers = static_cast<std::size_t>(values_.workers);
     unit_.resize(tables_.units());
-    std::vector<std::size_t> temporary(workers, 0), predicted(workers, 0), extrapolated(workers, 0), microbatch(workers, 0);
+    std::vector<std::size_t> temporary(queues(), 0), predicted(temporary), extrapolated(temporary), microbatch(temporary);
     for (std::size_t s = 0; s < unit_.size(); ++s) {
       table::stage_table const& t = tables_.of_unit(s);
       unit_plan& p = unit_[s];
@@ -135,7 +146,7 @@ class run_plan {
         continue;
       }
       int const worker = worker_of_unit(s), number = static_cast<int>(tables_.stage_of(s));
-      auto const i = static_cast<std::size_t>(worker);
+      std::size_t const i = queue_of_unit(s);
       auto const add = [&](char const* what, category c, element type, long long n) {
         return plan_.add(what, c, worker, number, bytes_of(type, n), type);
       };
@@ -148,9 +159,13 @@ class run_plan {
       for (int k = 0; trains && k < tables_.policies.optimizer_states; ++k)
         p.states[k] = add("optimizer state", category::optimizer, types.optimizer, t.state_elements[k]);
 
+      if (asynchronous())
+        p.block = plan_.add("numbers of ops", category::temporaries, worker, number,
+                            block_of(tables_, tables_.stage_of(s), values_.microbatches).bytes);
+
       auto const& last = tables_.phases.back().facts.stage[s];
-      bool const again = last.head >= 0;
-      bool const packed = !tables_.policies.delay_on_all && !again;  // R reads every parameter
+      bool const recomputed = last.head >= 0;
+      bool const packed = !tables_.policies.delay_on_all && !recomputed;  // R reads every parameter
       p.delay_packed = packed;
       p.delay_acts = delay_acts(tables_, tables_.stage_of(s));
       p.has_delay_states = tables_.policies.delay_states > 0 && p.delay_acts && delay_state_bytes(s) > 0;
@@ -187,27 +202,30 @@ class run_plan {
       }
       if (tables_.is_first(s))
         p.staging = plan_.add("one input sample", category::temporaries, worker, number, largest_input(), types.activations);
-      temporary[i] = std::max(temporary[i], add_transient(s, pack_temporaries(t, p.temporary)));
+      temporary[i] = std::max(temporary[i], add_transient(s, pack_temporaries(t, values_.microbatch_size, p.temporary)));
       if (trains) temporary[i] = std::max(temporary[i], update_bytes(tables_, t));
     }
-    for (int w = 0; w < values_.workers; ++w) {
-      auto const i = static_cast<std::size_t>(w);
-      temporary_.push_back(plan_.add("temporaries of ops", category::temporaries, w, -1, temporary[i]));
-      workspace_.push_back(plan_.add("library workspace", category::temporaries, w, -1, tables_.device.workspace_bytes));
-      predicted_.push_back(
-          plan_.add(name(table::form::kind::predicted), category::forms, w, -1, predicted[i], tables_.types.weights));
-      microbatch_.push_back(
-          plan_.add("gradient of a microbatch", category::gradients, w, -1, microbatch[i], tables_.types.gradients));
-      wires_.push_back(plan_.add("wires within the worker", category::wires, w, -1, shared_.place(w)));
+    for (std::size_t i = 0; i < queues(); ++i) {
+      int const w = worker_of_queue(i), s = asynchronous() ? static_cast<int>(tables_.stage_of(i)) : -1;
+      auto const add = [&](char const* what, category c, std::size_t bytes, element type) {
+        return w < 0 ? 0 : plan_.add(what, c, w, s, bytes, type);
+      };
+      temporary_.push_back(add("temporaries of ops", category::temporaries, temporary[i], element::bytes));
+      workspace_.push_back(add("library workspace", category::temporaries, tables_.device.workspace_bytes, element::bytes));
+      predicted_.push_back(add(name(table::form::kind::predicted), category::forms, predicted[i], tables_.types.weights));
+      microbatch_.push_back(add("gradient of a microbatch", category::gradients, microbatch[i], tables_.types.gradients));
+      if (!asynchronous())
+        wires_.push_back(add("wires within the worker", category::wires, shared_.place(w), element::bytes));
       extrapolated_.push_back(
-          plan_.add(name(table::form::kind::extrapolated), category::forms, w, -1, extrapolated[i], tables_.types.weights));
+          add(name(table::form::kind::extrapolated), category::forms, extrapolated[i], tables_.types.weights));
     }
   }
 
   /// Slots that the wire into a stage has beyond what the program needs. The program counts in slots of equal length; in
   /// time a backward lasts longer than the forward beside it, and with not one slot to spare between two workers each waits
   /// in every period for the other to give its slot back.
-  int slack(std::size_t s) const { return !tables_.is_first(s) && worker_of_unit(s - 1) != worker_of_unit(s) ? 1 : 0; }
+  int slack(std::size_t s) const { return !tables_.is_first(s) && !same_queue(s - 1, s) ? 1 : 0; }
+  bool same_queue(std::size_t s, std::size_t t) const { return !asynchronous() && worker_of_unit(s) == worker_of_unit(t); }
 
   /// The worker in whose memory a wire into stage `to` lies: the receiver's, or, where another process hosts that, the
   /// sender's, which keeps there what is to be sent. -1: it does not pass here.
@@ -251,20 +269,22 @@ class run_plan {
                             ? share(worker, {op_kind::F, unit - 1}, {op_kind::F, unit}, one)
                             : plan_ring(what, worker, s, {one, slots, std::min(saved, slots), stored_as(tables_, e)}));
       p.wire_slots.push_back(slots);
-      int const again = over_phases([&](table::phase_table const& ph) {
+      int const messages = over_phases([&](table::phase_table const& ph) {
         auto const& f = ph.facts.stage[s];
         return kept ? f.recompute_kept : f.recompute_transit;
       });
-      int const rebuilt = kept && hosts(s) ? over_phases([&](table::phase_table const& ph) {
+      int const saved_again = kept && hosts(s) ? over_phases([&](table::phase_table const& ph) {
         return ph.facts.stage[s].recompute_kept > 0 ? ph.facts.stage[s].saved_peak : 0;
       })
-                                           : 0;
-      int const again_slots = again > 0 ? slots_at(s, s - 1, op_kind::R, slots_until(s, e.last, again + slack(s))) : 0;
-      p.again.push_back(!kept && within(s, again_slots)
-                            ? share(worker, {op_kind::R, unit - 1}, {op_kind::R, unit}, one)
-                            : plan_ring("activations recomputed by the stage before", worker, s,
-                                        {one, again_slots, std::min(rebuilt, again_slots), stored_as(tables_, e)}));
-      p.again_slots.push_back(again_slots);
+                                               : 0;
+      int const rebuilt_slots =
+          messages > 0 ? slots_at(s, s - 1, op_kind::R, slots_until(s, e.last, messages + slack(s))) : 0;
+      p.rebuilt.push_back(
+          !kept && within(s, rebuilt_slots)
+              ? share(worker, {op_kind::R, unit - 1}, {op_kind::R, unit}, one)
+              : plan_ring("activations recomputed by the stage before", worker, s,
+                          {one, rebuilt_slots, std::min(saved_again, rebuilt_slots), stored_as(tables_, e)}));
+      p.rebuilt_slots.push_back(rebuilt_slots);
       if (!first) plan_gradient(s, e);
     }
   }
@@ -296,16 +316,14 @@ class run_plan {
                                     return loss.last == until::W ? f.gradient_kept : f.gradient_transit;
                                   }));
     p.gradients.push_back(
-        loss.last != until::W && slots == 1
+        loss.last != until::W && slots == 1 && !asynchronous()
             ? share(worker, {op_kind::F, unit}, {op_kind::B, unit}, tensor_bytes(loss))
             : plan_ring("gradient of the loss", worker, s, {tensor_bytes(loss), slots, 0, stored_as(tables_, loss)}));
     p.gradient_slots.push_back(slots);
   }
 
-  /// The wire into a stage holds one microbatch, and one worker writes and reads it.
-  bool within(std::size_t s, int slots) const {
-    return slots == 1 && !tables_.is_first(s) && worker_of_unit(s - 1) == worker_of_unit(s);
-  }
+  /// The wire into a stage holds one microbatch, and one queue writes and reads it.
+  bool within(std::size_t s, int slots) const { return slots == 1 && !tables_.is_first(s) && same_queue(s - 1, s); }
   planned_ring share(int worker, shared_wires::end from, shared_wires::end to, std::size_t bytes) {
     return {0, true, shared_.add(worker, from, to, bytes)};
   }
@@ -340,25 +358,6 @@ class run_plan {
                             padded(tensor_bytes(t.tensors[x])) * static_cast<std::size_t>(kept_slots(s, t.tensors[x])),
                             stored_as(tables_, t.tensors[x]));
     }
-  }
-  /// Temporary tensors of F, B and W share a region: a worker runs one op at a time.
-  std::size_t pack_temporaries(table::stage_table const& t, std::vector<std::size_t>& place) const {
-    place.assign(t.tensors.size(), 0);
-    std::size_t region = 0;
-    for (int op : {0, 1, 2}) {
-      std::vector<interval_buffer> buffers;
-      std::vector<std::size_t> which, offset;
-      for (std::size_t x = 0; x < t.tensors.size(); ++x) {
-        table::tensor const& y = t.tensors[x];
-        if (y.where != table::place::temporary || y.first_step < 0) continue;
-        if (op != (y.weight ? 2 : y.backward ? 1 : 0)) continue;
-        buffers.push_back({tensor_bytes(y), y.first_step, y.last_step});
-        which.push_back(x);
-      }
-      region = std::max(region, pack_intervals(buffers, offset));
-      for (std::size_t i = 0; i < which.size(); ++i) place[which[i]] = offset[i];
-    }
-    return region;
   }
 
   /// Below the temporaries of a stage whose F keeps nothing in some phase (it is recomputed, or has no backward): what F

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include <foal/device/loss_sums.hpp>
 #include <foal/layer/loss/result.hpp>
 #include <foal/policy/clip.hpp>
 #include <foal/policy/delay/concept.hpp>
@@ -12,14 +13,35 @@
 
 namespace foal::table {
 
+/// What ops of a unit read where they are done, on an asynchronous device: the beginning of the unit's block. The host
+/// writes it through the unit's queue, but for bound.
+struct step_numbers {
+  double bound = 0;          ///< no magnitude of the gradient at U is above it; NaN: some are not finite. The device's
+  double limit = 0;          ///< U writes only where bound is not above it
+  std::uint64_t sample = 0;  ///< ordinal, in the run, of the first sample of the op at work
+};
+
 /// A device as functions; `device` arguments are what make() gave. Sizes in bytes, except n: elements of the scalar type.
 struct device_functions {
   std::size_t workspace_bytes = 0;
-  bool host_memory = true;  ///< the host may read and write the device's memory
-  void* (*allocate)(std::size_t bytes) = nullptr;
+  bool host_memory = true;    ///< the host may read and write the device's memory
+  bool asynchronous = false;  ///< ops may be done later than they return: a queue for each unit, ordered by events
+  int (*count)() = nullptr;   ///< of devices: ordinals are 0 to count() - 1; null: there is one
+  void* (*allocate)(std::size_t bytes, int ordinal) = nullptr;
   void (*release)(void*) = nullptr;
-  void* (*make)(void* workspace, std::size_t bytes) = nullptr;  ///< bytes: workspace_bytes
+  void* (*make)(void* workspace, std::size_t bytes, int ordinal) = nullptr;  ///< bytes: workspace_bytes
   void (*destroy)(void* device) = nullptr;
+  // Of an asynchronous device.
+  void* (*make_event)() = nullptr;
+  void (*destroy_event)(void* event) = nullptr;
+  void (*record)(void* device, void* event) = nullptr;
+  void (*wait)(void* device, void const* event) = nullptr;
+  bool (*done)(void const* event) = nullptr;
+  void (*finish)(void const* event) = nullptr;
+  void* (*allocate_host)(std::size_t bytes) = nullptr;
+  void (*release_host)(void*) = nullptr;
+  void (*copy_back)(void* device, void* host_to, void const* from, std::size_t bytes) = nullptr;
+  void (*magnitude_bound_to)(void* device, std::size_t n, void const* x, double* device_to) = nullptr;
   void (*copy)(void* device, void* to, void const* from, std::size_t bytes) = nullptr;
   void (*copy_in)(void* device, void* to, void const* from, std::size_t bytes) = nullptr;
   void (*copy_out)(void* device, void* to, void const* from, std::size_t bytes) = nullptr;
@@ -65,6 +87,7 @@ struct loss_call {
   void const* targets = nullptr;
   double divide = 1;
   void* dx = nullptr;
+  void* sums = nullptr;  ///< on an asynchronous device: room in its memory for loss_sums
 };
 
 /// What class numbers are there, before a loss sees them.
@@ -76,6 +99,8 @@ struct target_counts {
 
 struct loss_functions {
   loss::loss_result (*apply)(loss_call const&) = nullptr;
+  /// Leaves the sums in device memory and does not wait; null: only apply() is there.
+  void (*apply_later)(loss_call const&, device::loss_sums* to) = nullptr;
   int (*targets)(shape output) = nullptr;  ///< per sample of that shape
   /// Null: targets are no class numbers.
   target_counts (*count)(void const* targets, long long n, int classes) = nullptr;
@@ -85,8 +110,14 @@ struct loss_functions {
   bool has_accuracy = true;      ///< it counts correct targets
 };
 
+/// Where, on an asynchronous device, an op finds the numbers that change from step to step; without, they are part of it.
+struct numbers_place {
+  void const* block = nullptr;  ///< of the unit, in device memory: step_numbers, then the functors of calls
+  std::size_t numbers = 0;      ///< where in it the functor of this call begins
+};
+
 /// U for one parameter: n elements.
-struct update_call {
+struct update_call : numbers_place {
   void* device = nullptr;
   void const* optimizer = nullptr;
   void const* delay = nullptr;
@@ -111,7 +142,7 @@ struct update_bounds : optim::magnitudes {
 };
 
 /// u = f(w, states...) for one parameter: the weight that F or B reads.
-struct weight_call {
+struct weight_call : numbers_place {
   void* device = nullptr;
   void const* delay = nullptr;
   std::size_t n = 0;
@@ -139,8 +170,16 @@ struct clip_functions {
 /// Most optimizers that one policy is made of.
 inline constexpr int most_optimizers = 4;
 
+/// The functor of a call as bytes, to be brought to a unit's block. write null: the calls have no such functor.
+template <class Call>
+struct call_numbers {
+  std::size_t bytes = 0;
+  void (*write)(Call const&, void* host_to) = nullptr;
+};
+
 struct optimizer_functions {
   void (*update)(update_call const&) = nullptr;
+  call_numbers<update_call> numbers{};  ///< of elementwise ones on an asynchronous device
   /// Turns bounds before an update into bounds after it; true: it leaves every number finite. Null: no bounds are known.
   bool (*bound)(update_call const&, update_bounds&) = nullptr;
   int states = 0;
@@ -156,6 +195,9 @@ struct policy_functions {
   void (*forward_weight)(weight_call const&) = nullptr;         ///< null: F reads the weights as they are
   void (*backward_weight)(weight_call const&) = nullptr;        ///< null: B reads the weights as they are
   void (*microbatch_gradient)(gradient_call const&) = nullptr;  ///< null: gradients of microbatches are added as they are
+  // Of these, on an asynchronous device.
+  call_numbers<weight_call> forward_numbers{}, backward_numbers{};
+  call_numbers<gradient_call> gradient_numbers{};
   int optimizer_states = 0, delay_states = 0;
   int delay_sees = 0;                           ///< so many of the optimizer's states
   bool delay_needs_lag = false;                 ///< it acts only where B reads other weights than its F did

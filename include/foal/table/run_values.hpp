@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include <foal/table/diagnostic.hpp>
 #include <foal/table/run_tables.hpp>
@@ -43,6 +44,8 @@ struct run_values {
   int evaluation_samples = 64;
   bool pin = false;  ///< worker i to CPU i
   diagnostics_values diagnostics{};
+  /// Of each rank, which of several devices its units are on; empty: rank modulo their number, the first rank's of a worker.
+  std::vector<int> ordinals{};
 };
 
 /// A parameter (or buffer) of a stage. Throws foal::error where there is none.

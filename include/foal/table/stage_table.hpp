@@ -42,8 +42,9 @@ struct layer_call {
   void* read_gradient[most_reads]{};
   shape read_shape[most_reads]{};
   sample_bounds bounds{}, read_bounds[most_reads]{};
-  int* refused = nullptr;  ///< takes the number, in the stage, of a statistic that would not be finite
-  int first_buffer = 0;    ///< number, in the stage, of the layer's first
+  int* refused = nullptr;                       ///< takes the number, in the stage, of a statistic that would not be finite
+  int first_buffer = 0;                         ///< number, in the stage, of the layer's first
+  std::uint64_t const* first_sample = nullptr;  ///< on an asynchronous device, in its memory, in place of random.sample
 };
 
 using layer_function = void (*)(layer_call const&);
@@ -51,6 +52,7 @@ using layer_function = void (*)(layer_call const&);
 /// A layer's functions for one device and scalar type. backward is the fused one where the layer has it, else null.
 struct layer_functions {
   layer_function forward = nullptr, backward_input = nullptr, backward_weight = nullptr, backward = nullptr;
+  bool draws = false;  ///< it drops out
 };
 
 /// Where a tensor lives. wire_in, wire_out: the ring of the wire from the stage before, or to the stage after; gradient_in,

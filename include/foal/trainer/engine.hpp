@@ -206,8 +206,7 @@ class engine : public run_weights {
     phase_state shared(view);
     shared.tables = &t_;
     shared.ops = &ops;
-    shared.serve(memory_.stages(), view.global_norm);
-    shared.bells = &memory_.bells();
+    shared.serve(memory_, view.global_norm);
     shared.microbatches = v_.microbatches;
     shared.minibatches = minibatches_of(run);
     shared.periods = shared.minibatches + phase.facts.periods_after;
@@ -250,6 +249,7 @@ class engine : public run_weights {
       for (worker const& w : workers) failed_ = failed_ || w.moved();
       throw;
     }
+    memory_.queues().synchronise();
     finish(run, workers, shared, result);
   }
 

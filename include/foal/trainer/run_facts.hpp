@@ -47,6 +47,16 @@ inline std::string tied_note(table::run_tables const& t) {
                   " bytes of the wires");
 }
 
+/// "worker 0 is on device 0, worker 1 on device 1" where there are several; otherwise nothing.
+inline std::string ordinals_note(table::run_tables const& t, run_memory const& memory, int workers) {
+  int const count = t.device.count == nullptr ? 1 : t.device.count();
+  if (count < 2) return {};
+  std::string text = sentence("of ", count, " devices ");
+  for (int w = 0; w < workers; ++w)
+    text += sentence(w == 0 ? "" : ", ", "worker ", w, w == 0 ? " is on number " : " on number ", memory.ordinal(w));
+  return text;
+}
+
 /// What the bytes of a run with replicas are of.
 inline std::string replica_note(table::run_tables const& t) {
   return sentence("every stage has ", t.replicas,
@@ -99,6 +109,7 @@ inline report::facts facts_of(table::run_tables const& t, engine const& e) {
                                " updates in a minibatch, each with the microbatches since the one before; learning rates "
                                "count these, and everything else counts minibatches"));
   f.notes.push_back(report::worker_note(f.stages, f.ranks, f.workers, f.asynchronous));
+  if (std::string const note = ordinals_note(t, e.memory(), f.workers); !note.empty()) f.notes.push_back(note);
   return f;
 }
 

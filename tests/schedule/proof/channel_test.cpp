@@ -16,7 +16,7 @@ using namespace foal::schedule;
 namespace {
 
 template <class G>
-constexpr int capacity(G const& g, extent e, merge how = merge::pair) {
+constexpr int capacity(G const& g, extent e, shared_fifo how = shared_fifo::pair) {
   return channel_capacity(generate(g, e).view(), how);
 }
 
@@ -55,9 +55,10 @@ static_assert(bounded(one_f_one_b{}, {4, 4, 8}, 0).what == flaw::full);
 static_assert(bounded(one_f_one_b{}, {4, 4, 8}, 1));
 
 static_assert(capacity(gpipe{}, {4, 4, 8}) == 0 && capacity(sequential{}, {4, 4, 8}) == 0);
-static_assert(capacity(one_f_one_b{}, {4, 4, 8}) == 1 && capacity(one_f_one_b{}, {4, 4, 8}, merge::pair_direction) == 1);
+static_assert(capacity(one_f_one_b{}, {4, 4, 8}) == 1 &&
+              capacity(one_f_one_b{}, {4, 4, 8}, shared_fifo::pair_direction) == 1);
 static_assert(capacity(foal::test::two_f_two_b{}, {4, 4, 8}) == 2 &&
-              capacity(foal::test::two_f_two_b{}, {4, 4, 8}, merge::pair_direction) == 2);
+              capacity(foal::test::two_f_two_b{}, {4, 4, 8}, shared_fifo::pair_direction) == 2);
 static_assert(capacity(async_1f1b{}, {4, 4, 2}) == 1 && capacity(pipemare{}, {4, 4, 2}) == 1);
 static_assert(capacity(pipemare{}, {1, 1, 2}) == 0);
 
@@ -76,9 +77,9 @@ TEST_CASE("F and B of a pair in one FIFO must be taken in the order in which the
   program fine = two_way(false), crossed = two_way(true);
   REQUIRE(prove(fine.view()));
   REQUIRE(prove(crossed.view()));
-  CHECK(channel_capacity(fine.view(), merge::pair) >= 0);
-  CHECK(channel_capacity(crossed.view(), merge::pair) == -1);
-  CHECK(channel_capacity(crossed.view(), merge::pair_direction) >= 0);
+  CHECK(channel_capacity(fine.view(), shared_fifo::pair) >= 0);
+  CHECK(channel_capacity(crossed.view(), shared_fifo::pair) == -1);
+  CHECK(channel_capacity(crossed.view(), shared_fifo::pair_direction) >= 0);
   verdict const v = run_bounded(crossed.view(), -1);
   CHECK(v.what == flaw::fifo);
   CHECK(v.first.kind == op_kind::BW);

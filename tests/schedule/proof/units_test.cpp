@@ -168,7 +168,7 @@ TEST_CASE("programs of every placement are proved, run, replayed, drawn and read
     for (auto const& rank : t.events) ran += rank.size();
     CHECK(ran == 2 * v.ops.size());
     // Sums of several stages between two ranks need not come in one order.
-    if (v.size.ranks > 2) CHECK(channel_capacity(v, merge::kind) >= 0);
+    if (v.size.ranks > 2) CHECK(channel_capacity(v, shared_fifo::kind) >= 0);
     analysis const a = analyse(v);
     CHECK(a.stage.size() == static_cast<std::size_t>(units(v.size)));
     int share = 0;
@@ -325,7 +325,7 @@ TEST_CASE("with the global norm every update comes after the gradients of all st
     program p = with_norm(base, true);
     INFO(lists(p.view()));
     CHECK(text(prove(p.view())) == text(verdict{}));
-    CHECK(channel_capacity(p.view(), merge::kind) >= 0);
+    CHECK(channel_capacity(p.view(), shared_fifo::kind) >= 0);
     int gradients = 0, first_update = p.period();
     for (op const& o : p.view().ops)
       (o.kind == op_kind::U ? first_update : gradients) =

@@ -87,7 +87,7 @@ TEST_CASE("frozen stages and recomputation go together, in either order") {
   CHECK(heads == std::vector<int>{-1, 1, 1, 3, 3, 3, -1, -1, -1});
   CHECK(x.size() == y.size());
   CHECK(analyse(a.view()).stage == analyse(b.view()).stage);
-  CHECK(channel_capacity(a.view(), merge::kind) == 1);
+  CHECK(channel_capacity(a.view(), shared_fifo::kind) == 1);
 }
 
 TEST_CASE("frozen stages are proved for many shapes") {

@@ -183,7 +183,7 @@ TEST_CASE("recomputation is proved for many shapes, and runs on channels with ro
     INFO(g.name << " with " << g.segment << ": " << e.stages << " stages, " << e.ranks << " ranks, " << e.microbatches);
     program p = generate(g, e);
     CHECK(text(prove(p.view())) == text(verdict{}));
-    for (merge const how : {merge::kind, merge::pair_direction, merge::pair}) {
+    for (shared_fifo const how : {shared_fifo::kind, shared_fifo::pair_direction, shared_fifo::pair}) {
       int const capacity = channel_capacity(p.view(), how);
       CHECK(capacity >= 0);
       CHECK(capacity <= 2);

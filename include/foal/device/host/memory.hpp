@@ -42,6 +42,13 @@ struct memory {
     if (bytes != 0) std::memset(to, 0, bytes);
   }
   static void synchronise() {}
+
+  /// Ops are done when they return, so there is nothing to wait for.
+  struct event {};
+  static void record(event&) {}
+  static void wait(event const&) {}
+  static bool done(event const&) { return true; }
+  static void finish(event const&) {}
 };
 
 }  // namespace foal::device::host_ops

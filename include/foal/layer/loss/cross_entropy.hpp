@@ -5,7 +5,7 @@
 
 #include <foal/core/error.hpp>
 #include <foal/core/role.hpp>
-#include <foal/device/loss_sums.hpp>
+#include <foal/device/ops.hpp>
 #include <foal/layer/contract.hpp>
 #include <foal/layer/loss/result.hpp>
 
@@ -19,6 +19,7 @@ struct cross_entropy {
   using role = foal::role::loss;
   using target = std::int32_t;
   static constexpr char const* name = "cross_entropy";
+  using ops = type_list<device::ops::cross_entropies>;
   static constexpr bool ragged = true;
   static constexpr bool classes = true;
 
@@ -47,6 +48,13 @@ struct cross_entropy {
     auto const part = ctx.device.softmax_cross_entropy(ctx.samples * targets(ctx.in), ctx.in.channels(), x, t,
                                                        static_cast<double>(label_smoothing), divide, dx);
     return {part.sum, static_cast<double>(part.counted), part.correct};
+  }
+  /// The same, with the result left in device memory.
+  template <class C>
+  void apply(C& ctx, typename C::scalar const* x, target const* t, double divide, typename C::scalar* dx,
+             device::loss_sums* to) const {
+    ctx.device.softmax_cross_entropy(ctx.samples * targets(ctx.in), ctx.in.channels(), x, t,
+                                     static_cast<double>(label_smoothing), divide, dx, to);
   }
 };
 

@@ -1,7 +1,10 @@
 // What a loss is, and what it gives back for one microbatch.
 //
 // A loss is a plain struct of numbers with role = foal::role::loss, name, target (void: the run's scalar), targets(shape)
-// and weight(shape, samples), as the losses beside this file have them, and apply(), which gives a loss_result. A loss whose
+// and weight(shape, samples), as the losses beside this file have them, and apply(), which gives a loss_result. For devices
+// whose ops are done later than they return it also has an apply() with a place in device memory at the end,
+// device::loss_sums*, in which it leaves the sum, what it is an average of, and the correct ones; without, such a device
+// waits for each loss. It may say `using ops`, as layers do. A loss whose
 // targets are class numbers, one for each position of its input, says so with
 //   static constexpr bool classes = true    targets are 0 to channels - 1; every other one is refused with a sentence
 //   static constexpr target ignored = ...   none; a target that does not count: no loss, no gradient, no weight
@@ -11,6 +14,7 @@
 #pragma once
 
 #include <foal/core/config.hpp>
+#include <foal/device/loss_sums.hpp>
 
 namespace foal::loss {
 
@@ -21,5 +25,8 @@ struct loss_result {
   double weight = 0;
   long long correct = 0;
 };
+
+/// Of what apply() has left on an asynchronous device.
+constexpr loss_result result_of(device::loss_sums const& s) { return {s.sum, static_cast<double>(s.counted), s.correct}; }
 
 }  // namespace foal::loss

@@ -6,7 +6,7 @@
 namespace foal::schedule {
 
 /// Which messages share a FIFO between two ranks.
-enum class merge {
+enum class shared_fifo {
   pair,            ///< all from one rank to another (one communicator per ordered pair)
   pair_direction,  ///< F and R in one, B apart
   kind             ///< F, R and B apart
@@ -33,15 +33,15 @@ struct fifo {
 };
 
 /// Which FIFO of a pair of ranks.
-constexpr int lane_of(edge via, merge how) {
-  if (how == merge::pair || via == edge::activation) return 0;
-  if (via == edge::rebuilt) return how == merge::kind ? 2 : 0;
-  return via == edge::gradient || how != merge::kind ? 1 : 3;
+constexpr int lane_of(edge via, shared_fifo how) {
+  if (how == shared_fifo::pair || via == edge::activation) return 0;
+  if (via == edge::rebuilt) return how == shared_fifo::kind ? 2 : 0;
+  return via == edge::gradient || how != shared_fifo::kind ? 1 : 3;
 }
 
 class bounded_run {
  public:
-  constexpr bounded_run(program_view v, timeline const& t, int capacity, merge how, int minibatches)
+  constexpr bounded_run(program_view v, timeline const& t, int capacity, shared_fifo how, int minibatches)
       : v_(v), capacity_(capacity), how_(how) {
     int const n = v.size.microbatches;
     int drain = 0;
@@ -177,7 +177,7 @@ class bounded_run {
 
   program_view v_;
   int capacity_;
-  merge how_;
+  shared_fifo how_;
   int total_ = 0, periods_ = 0;
   std::vector<std::vector<hop>> inputs_, outputs_;  // [op]
   std::vector<fifo> channels_;
@@ -191,7 +191,7 @@ class bounded_run {
 /// `minibatches` (0: as many as fill the pipeline, and two more) with their drain. Gives the circle of ranks that wait for
 /// each other, or the op whose message is not at the head of its FIFO. Needs a program that prove() accepts; its verdict
 /// otherwise. capacity < 0: unbounded.
-constexpr verdict run_bounded(program_view v, int capacity, merge how = merge::pair, int minibatches = 0) {
+constexpr verdict run_bounded(program_view v, int capacity, shared_fifo how = shared_fifo::pair, int minibatches = 0) {
   timeline t;
   if (verdict const bad = detail::prove(v, t); !bad) return bad;
   return detail::bounded_run(v, t, capacity, how, minibatches).run();
@@ -199,7 +199,7 @@ constexpr verdict run_bounded(program_view v, int capacity, merge how = merge::p
 
 /// The smallest capacity of every FIFO with which the program runs: 0 rendezvous, -1 none, because messages of a shared FIFO
 /// are taken in another order than they are sent.
-constexpr int channel_capacity(program_view v, merge how = merge::pair, int minibatches = 0) {
+constexpr int channel_capacity(program_view v, shared_fifo how = shared_fifo::pair, int minibatches = 0) {
   if (!run_bounded(v, -1, how, minibatches)) return -1;
   int capacity = 0;
   while (!run_bounded(v, capacity, how, minibatches)) ++capacity;

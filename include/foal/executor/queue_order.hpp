@@ -1,0 +1,91 @@
+// The order between the queues of units: events beside the messages of channels, on devices whose ops are done later than
+// they return.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include <foal/executor/bound_stage.hpp>
+#include <foal/executor/channel_ends.hpp>
+
+namespace foal::executor {
+
+/// Events of a channel, numbered as what they stand for, modulo their count.
+class event_ring {
+ public:
+  event_ring() = default;
+  event_ring(table::device_functions const& d, std::uint32_t count) {
+    for (std::uint32_t i = 0; i < count; ++i) all_.emplace_back(d.make_event(), d.destroy_event);
+  }
+  /// Null: there are none.
+  void* at(std::uint32_t i) const { return all_.empty() ? nullptr : all_[i % all_.size()].get(); }
+
+ private:
+  std::vector<std::unique_ptr<void, void (*)(void*)>> all_;
+};
+
+/// A channel's: message k, as many as may be on their way; and of microbatch m, that nothing in transit, or kept, is read
+/// any more, as many as there are slots. None is recorded anew before the other end has waited for it: that end has taken
+/// the message, or filled the slot, before.
+struct channel_events {
+  event_ring sent, read, released;
+
+  channel_events() = default;
+  channel_events(table::device_functions const& d, transport::outbox const& out)
+      : sent(d, std::max(out.transit_slots, out.kept_slots)), read(d, out.transit_slots), released(d, out.kept_slots) {}
+  /// Of messages whose slots nobody gives back.
+  channel_events(table::device_functions const& d, std::uint32_t slots) : sent(d, slots) {}
+};
+
+/// What an op's queue waits for before it, and what is recorded after it. The counters of channels then count what has been
+/// called, and a worker goes on without waiting for any of it. `device` null: ops are done when they return, and there is
+/// nothing to do here.
+struct queue_order {
+  table::device_functions const* device = nullptr;
+
+  explicit operator bool() const { return device != nullptr; }
+
+  /// Before the op of microbatch m is called: for the message that it takes, and for the slots that it fills.
+  void before(bound_stage const& b, channel_ends const& ends, std::uint32_t m) const {
+    if (ends.in != nullptr && ends.in->through != nullptr) wait(b, events(*ends.in->through).sent, *ends.taken);
+    if (ends.out == nullptr || ends.out->through == nullptr) return;
+    channel_events const& e = events(*ends.out->through);
+    // In a phase the first microbatches find slots that nobody has filled; what a phase before has read is done.
+    if (m >= ends.out->transit_slots) wait(b, e.read, m);
+    if (m >= ends.out->kept_slots) wait(b, e.released, m);
+  }
+  /// After it: before ends.pass().
+  void sent(bound_stage const& b, channel_ends const& ends) const {
+    if (ends.out != nullptr && ends.out->through != nullptr) record(b, events(*ends.out->through).sent, *ends.sent);
+  }
+  /// Before in.read(up_to) and in.release(up_to).
+  void read(bound_stage const& b, transport::inbox const& in, std::uint32_t up_to) const {
+    if (in.transit) record_from(b, events(*in.through).read, in.through->read, up_to);
+  }
+  void released(bound_stage const& b, transport::inbox const& in, std::uint32_t up_to) const {
+    if (in.kept) record_from(b, events(*in.through).released, in.through->released, up_to);
+  }
+
+  /// After the sum of minibatch k has been called for another replica, and before it is read there.
+  void sum_sent(bound_stage const& b, transport::outbox const& out, std::uint32_t k) const {
+    record(b, events(*out.through).sent, k);
+  }
+  void before_sum(bound_stage const& b, transport::inbox const& in, std::uint32_t k) const {
+    wait(b, events(*in.through).sent, k);
+  }
+
+ private:
+  static channel_events const& events(transport::channel const& c) { return *static_cast<channel_events const*>(c.events); }
+  void wait(bound_stage const& b, event_ring const& ring, std::uint32_t i) const {
+    if (void const* const e = ring.at(i); e != nullptr) device->wait(b.device, e);
+  }
+  void record(bound_stage const& b, event_ring const& ring, std::uint32_t i) const {
+    if (void* const e = ring.at(i); e != nullptr) device->record(b.device, e);
+  }
+  void record_from(bound_stage const& b, event_ring const& ring, transport::counter const& before,
+                   std::uint32_t up_to) const {
+    for (std::uint32_t m = before.value.load(std::memory_order_relaxed); m != up_to; ++m) record(b, ring, m);
+  }
+};
+
+}  // namespace foal::executor

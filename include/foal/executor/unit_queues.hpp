@@ -1,0 +1,75 @@
+// The device objects of a run: one for each worker, or, where ops are done later than they return, one for each unit, with
+// the events and the late results that go with it.
+#pragma once
+
+#include <algorithm>
+#include <deque>
+#include <vector>
+
+#include <foal/executor/arena.hpp>
+#include <foal/executor/queue_order.hpp>
+#include <foal/executor/rings.hpp>
+#include <foal/plan/run_plan.hpp>
+
+namespace foal::executor {
+
+/// Not copied or moved: units and channels point into it.
+class unit_queues {
+ public:
+  explicit unit_queues(table::run_tables const& t) : t_(t) {}
+  unit_queues(unit_queues const&) = delete;
+  unit_queues& operator=(unit_queues const&) = delete;
+
+  /// Makes all of the plan, and zeros every worker's arena. at(entry): where an entry of the plan lies. Throws foal::error
+  /// where ops are done later than they return and another process hosts a unit.
+  template <class At>
+  void make(run_plan const& plan, std::vector<int> const& ordinals, std::vector<owned> const& arenas, At at) {
+    std::vector<bool> zeroed(arenas.size(), false);
+    for (std::size_t q = 0; q < plan.queues(); ++q) {
+      int const worker = plan.worker_of_queue(q);
+      require(worker >= 0,
+              "cannot run on this device in several processes, because its ops are done later than they return and messages "
+              "between processes do not wait for them; train in one process");
+      auto const w = static_cast<std::size_t>(worker);
+      void* const made = devices_.emplace_back(make_device(t_.device, at(plan.workspace(q)), ordinals[w])).get();
+      if (zeroed[w]) continue;
+      t_.device.zero(made, arenas[w].get(), std::max<std::size_t>(plan.memory().arena_bytes(worker), alignment));
+      t_.device.synchronise(made);  // before the other queues of the worker use it
+      zeroed[w] = true;
+    }
+  }
+
+  void* of(std::size_t queue) const { return devices_[queue].get(); }
+  /// What orders them; nothing where ops are done when they return.
+  queue_order order() const { return {t_.device.asynchronous ? &t_.device : nullptr}; }
+  /// Waits for all that has been called.
+  void synchronise() const {
+    for (owned const& d : devices_) t_.device.synchronise(d.get());
+  }
+
+  // These do nothing where ops are done when they return.
+  /// What a unit's queue leaves to be read late. block: in device memory.
+  void give_later(bound_stage& b, int microbatches, std::byte* block) {
+    if (!t_.device.asynchronous) return;
+    b.later = &later_.emplace_back(t_, block_of(t_, static_cast<std::size_t>(b.number), microbatches), block);
+  }
+  /// The events of a wire's channels, whose ends are bound.
+  void give_events(wire_channels& w, bound_stage const& below, bound_stage const& above) {
+    if (!t_.device.asynchronous) return;
+    w.forward.events = &events_.emplace_back(t_.device, below.wire_out);
+    w.gradient.events = &events_.emplace_back(t_.device, above.gradient_out);
+    w.rebuilt.events = &events_.emplace_back(t_.device, below.rebuilt_out);
+  }
+  /// Those of a channel whose slots nobody gives back.
+  void give_events(transport::channel& c, std::uint32_t slots) {
+    if (t_.device.asynchronous) c.events = &events_.emplace_back(t_.device, slots);
+  }
+
+ private:
+  table::run_tables const& t_;
+  std::deque<later> later_;            // by unit
+  std::deque<channel_events> events_;  // of channels
+  std::vector<owned> devices_;         // by queue
+};
+
+}  // namespace foal::executor

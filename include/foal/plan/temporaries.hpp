@@ -1,0 +1,34 @@
+// Where temporary tensors of a stage lie.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <vector>
+
+#include <foal/table/stage_table.hpp>
+#include <foal/tensor/plan.hpp>
+
+namespace foal::executor {
+
+/// Temporary tensors of F, B and W share a region: a worker runs one op at a time. place: by tensor, bytes from the region's
+/// begin. Gives the region's size.
+inline std::size_t pack_temporaries(table::stage_table const& t, int samples, std::vector<std::size_t>& place) {
+  place.assign(t.tensors.size(), 0);
+  std::size_t region = 0;
+  for (int op : {0, 1, 2}) {
+    std::vector<interval_buffer> buffers;
+    std::vector<std::size_t> which, offset;
+    for (std::size_t x = 0; x < t.tensors.size(); ++x) {
+      table::tensor const& y = t.tensors[x];
+      if (y.where != table::place::temporary || y.first_step < 0) continue;
+      if (op != (y.weight ? 2 : y.backward ? 1 : 0)) continue;
+      buffers.push_back({y.bytes(samples), y.first_step, y.last_step});
+      which.push_back(x);
+    }
+    region = std::max(region, pack_intervals(buffers, offset));
+    for (std::size_t i = 0; i < which.size(); ++i) place[which[i]] = offset[i];
+  }
+  return region;
+}
+
+}  // namespace foal::executor
