@@ -160,3 +160,21 @@ TEST_CASE("Placements, rules of versions, workers and executors: the same bits",
     CHECK((entered == kept) == replicated);
   }
 }
+
+TEST_CASE("Recomputed stages of replicas leave the bits of those that are not, frozen ones those of one worker",
+          "[executor]") {
+  auto placements = two_replicas();
+  test::choice const c{.optimizer = 3, .n = n_of_matrix};
+  auto const kept = on_all(placements, c, false);
+  for (on_placement& p : placements) {
+    p.flushed = schedule::with_recomputation(std::move(p.flushed), {0, 0, 2, 2});
+    auto const ops = p.flushed.view().ops;
+    REQUIRE(std::any_of(ops.begin(), ops.end(), [](schedule::op const& o) { return o.kind == schedule::op_kind::R; }));
+  }
+  CHECK(on_all(placements, c, false) == kept);
+
+  using changed = run<schedule::frozen<schedule::recomputed<test::two_way>>>;
+  typename changed::config values;
+  values.schedule = {.base = {.segment = 2}, .trainable_from = 0, .stages = {1}};
+  on_any_workers<changed>(values, 4);
+}

@@ -27,3 +27,26 @@ TEST_CASE("A stage that updates in the midst of a minibatch trains as with short
     }
   }
 }
+
+TEST_CASE("A divergence in the midst of a minibatch leaves the whole ones that every stage has had", "[executor]") {
+  auto const after = [](test::choice const& c, long long minibatches, schedule::program own) {
+    table::run_tables const t = test::tables_of(c, std::move(own));
+    executor::engine engine(t, {test::bit_samples, c.n, 1, 5, false, 64, false}, test::driver(false),
+                            test::shares(t.ranks, 1));
+    test::stream data = test::data_of(c, test::bit_samples);
+    data.poisoned = 22 * test::bit_samples;  // microbatch 22
+    executor::run_request request;
+    request.minibatches = minibatches;
+    request.source = test::source_of(data);
+    auto const r = engine.run(request, 0);
+    REQUIRE(r.diverged);
+    return std::pair(engine.updates(), r.diverged->update);
+  };
+  test::choice c{.schedule = 3, .optimizer = 1, .n = 2};
+  auto const [shorter, shorter_update] = after(c, 16, {});
+  c.n = 4;
+  auto const [longer, longer_update] = after(c, 8, schedule::generate(test::often{.every = 2}, {4, 4, 4}));
+  CHECK(shorter > 1);
+  CHECK(longer == shorter / 2);
+  CHECK(longer_update == shorter_update);  // the stage's own count
+}

@@ -54,6 +54,10 @@ class run_plan {
         worker_of_(std::move(worker_of)),
         plan_(values.workers),
         shared_(tables_, worker_of_, values.workers, values.microbatches) {
+    for (int const worker : worker_of_)
+      require(
+          tables_.replicas == 1 || worker >= 0, "cannot spread ", tables_.replicas,
+          " replicas over processes, because their gradients are summed in the memory of one; train them in one process");
     // What a program holds at once: a minibatch, what is on its way, and once more for what W waits for.
     check_sizes(tables_, values_.microbatch_size, 4LL * values_.microbatches + 8LL * static_cast<long long>(tables_.units()),
                 ".microbatch_size or .microbatches");
