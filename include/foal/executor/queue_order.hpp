@@ -39,14 +39,14 @@ struct channel_events {
 
 /// What an op's queue waits for before it, and what is recorded after it. The counters of channels then count what has been
 /// called, and a worker goes on without waiting for any of it. `device` null: ops are done when they return, and there is
-/// nothing to do here.
+/// nothing to do here, which costs an op nothing but to know: the rest is out of its way.
 struct queue_order {
   table::device_functions const* device = nullptr;
 
   explicit operator bool() const { return device != nullptr; }
 
   /// Before the op of microbatch m is called: for the message that it takes, and for the slots that it fills.
-  void before(bound_stage const& b, channel_ends const& ends, std::uint32_t m) const {
+  [[gnu::cold]] void before(bound_stage const& b, channel_ends const& ends, std::uint32_t m) const {
     if (ends.in != nullptr && ends.in->through != nullptr) wait(b, events(*ends.in->through).sent, *ends.taken);
     if (ends.out == nullptr || ends.out->through == nullptr) return;
     channel_events const& e = events(*ends.out->through);
@@ -55,14 +55,14 @@ struct queue_order {
     if (m >= ends.out->kept_slots) wait(b, e.released, m);
   }
   /// After it: before ends.pass().
-  void sent(bound_stage const& b, channel_ends const& ends) const {
+  [[gnu::cold]] void sent(bound_stage const& b, channel_ends const& ends) const {
     if (ends.out != nullptr && ends.out->through != nullptr) record(b, events(*ends.out->through).sent, *ends.sent);
   }
   /// Before in.read(up_to) and in.release(up_to).
-  void read(bound_stage const& b, transport::inbox const& in, std::uint32_t up_to) const {
+  [[gnu::cold]] void read(bound_stage const& b, transport::inbox const& in, std::uint32_t up_to) const {
     if (in.transit) record_from(b, events(*in.through).read, in.through->read, up_to);
   }
-  void released(bound_stage const& b, transport::inbox const& in, std::uint32_t up_to) const {
+  [[gnu::cold]] void released(bound_stage const& b, transport::inbox const& in, std::uint32_t up_to) const {
     if (in.kept) record_from(b, events(*in.through).released, in.through->released, up_to);
   }
 

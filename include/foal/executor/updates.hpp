@@ -93,7 +93,8 @@ class stage_updates : public stage_weights {
     return c;
   }
 
-  void do_update(bound_stage& b, table::update_call c) const {
+  /// Places each parameter in the call.
+  void do_update(bound_stage& b, table::update_call& c) const {
     bool const compensate = c.compensate;
     double const rate = c.rate;
     keep_version(b);

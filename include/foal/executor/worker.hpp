@@ -331,7 +331,9 @@ class worker : public worker_end {
   void pass_wire(bound_stage& b, std::uint32_t m) const {
     if (b.wire_in.through == nullptr || !b.pass(passage::forwarded, m)) return;
     read(b, b.wire_in, b.passed(passage::forwarded));
-    if (b.reads_wire_once()) release(b, b.wire_in, b.passed(passage::forwarded));
+    if (!b.reads_wire_once()) return;
+    if (shared_.queues) shared_.queues.released(b, b.wire_in, b.passed(passage::forwarded));
+    b.wire_in.release(b.passed(passage::forwarded));
   }
 
   /// The op has been called: its message is on its way.
@@ -342,10 +344,6 @@ class worker : public worker_end {
   void read(bound_stage const& b, transport::inbox& in, std::uint32_t up_to) const {
     if (shared_.queues) shared_.queues.read(b, in, up_to);
     in.read(up_to);
-  }
-  void release(bound_stage const& b, transport::inbox& in, std::uint32_t up_to) const {
-    if (shared_.queues) shared_.queues.released(b, in, up_to);
-    in.release(up_to);
   }
 
   void update(entry const& e, position p, long long key) {
@@ -368,15 +366,18 @@ class worker : public worker_end {
   /// Activations and gradients of microbatch m are no longer needed.
   void release(bound_stage& b, std::uint32_t m) const {
     if (!b.pass(passage::freed, m)) return;
-    release(b, b.continues_segment() ? b.rebuilt_in : b.wire_in, b.passed(passage::freed));
-    release(b, b.gradient_in, b.passed(passage::freed));
+    std::uint32_t const up_to = b.passed(passage::freed);
+    transport::inbox& in = b.continues_segment() ? b.rebuilt_in : b.wire_in;
+    if (shared_.queues) {
+      shared_.queues.released(b, in, up_to);
+      shared_.queues.released(b, b.gradient_in, up_to);
+    }
+    in.release(up_to);
+    b.gradient_in.release(up_to);
   }
 
   void traced(entry const& e, position p, long long key) {
-    auto const clock = [] {
-      return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
-          .count();
-    };
+    auto const clock = [] { return std::chrono::steady_clock::now().time_since_epoch() / std::chrono::nanoseconds(1); };
     long long const version = e.unit->updates;
     long long const begin = clock();
     run(e, p, key);

@@ -61,10 +61,6 @@ class run_plan {
     // What a program holds at once: a minibatch, what is on its way, and once more for what W waits for.
     check_sizes(tables_, values_.microbatch_size, 4LL * values_.microbatches + 8LL * static_cast<long long>(tables_.units()),
                 ".microbatch_size or .microbatches");
-    for (std::size_t u = 0; tables_.replicas > 1 && u < tables_.units(); ++u)
-      require(
-          hosts(u), "cannot spread ", tables_.replicas,
-          " replicas over processes, because their gradients are summed in the memory of one; train them in one process");
     make_plan();
   }
 
