@@ -77,16 +77,20 @@ concept drives = requires(std::span<worker> workers, service const& run) {
   E::drive(workers, run);
 };
 
-/// An executor as a function, for what is compiled once whatever the executor.
+/// An executor as a function, for what is compiled once whatever the executor. One that is a template may have a type
+/// `needs`, whose static_asserts say what its arguments lack.
 struct driver {
   bool threaded = false;
   void (*drive)(std::span<worker> workers, service const& run) = nullptr;
 };
 template <class E>
 constexpr driver driver_of() {
-  static_assert(drives<E>,
-                "foal: cannot run on this executor, because it lacks `static constexpr bool threaded` or `static void "
-                "drive(std::span<foal::executor::worker>, foal::executor::service const&)`; give it both");
+  if constexpr (requires { typename E::needs; })
+    static_assert(sizeof(typename E::needs) > 0);
+  else
+    static_assert(drives<E>,
+                  "foal: cannot run on this executor, because it lacks `static constexpr bool threaded` or `static void "
+                  "drive(std::span<foal::executor::worker>, foal::executor::service const&)`; give it both");
   if constexpr (drives<E>)
     return {E::threaded, [](std::span<worker> workers, service const& run) { E::drive(workers, run); }};
   else

@@ -23,6 +23,16 @@ struct channel_of<Transport> {
   using type = typename Transport::channel;
 };
 
+/// Said by driver_of(), so that it is the one error.
+template <class Transport>
+struct joins {
+  static_assert(
+      transport::connects<Transport>,
+      "foal: cannot join processes over this transport, because it lacks place(), exchange(text), end_all(text), a "
+      "channel of (transport&, open_end, int) with progress() and done(), or a constructor without arguments; "
+      "give it all of foal/transport/contract.hpp");
+};
+
 }  // namespace detail
 
 /// Ranks are spread over the workers of all processes; each process has memory for the stages of its own alone, and its
@@ -37,18 +47,24 @@ struct processes_over {
   static constexpr char const* name = "processes";
   static constexpr bool threaded = true;
 
-  static_assert(
-      transport::connects<Transport>,
-      "foal: cannot join processes over this transport, because it lacks place(), exchange(text), end_all(text), a "
-      "channel of (transport&, open_end, int) with progress() and done(), or a constructor without arguments; "
-      "give it all of foal/transport/contract.hpp");
+  using needs = detail::joins<Transport>;
 
-  static process_place place() { return Transport::place(); }
+  static process_place place()
+    requires transport::connects<Transport>
+  {
+    return Transport::place();
+  }
 
   /// All processes call it before they do the same.
-  static void agree(report::fingerprint const& mine) { transport::agree<Transport>(mine, "train together"); }
+  static void agree(report::fingerprint const& mine)
+    requires transport::connects<Transport>
+  {
+    transport::agree<Transport>(mine, "train together");
+  }
 
-  static void drive(std::span<worker> workers, service const& run) {
+  static void drive(std::span<worker> workers, service const& run)
+    requires transport::connects<Transport>
+  {
     require(!run.pins,
             "cannot pin the workers of processes, because who starts these knows which machine each is on; let mpirun bind "
             "them (--bind-to core), and leave .pin out");
