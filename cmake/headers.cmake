@@ -306,6 +306,7 @@ set(foal_headers
     foal/executor/weights.hpp
     foal/executor/worker.hpp
     foal/executor/worker_end.hpp
+    foal/executor/worker_ops.hpp
 
     foal/observe/diagnostics.hpp
     foal/observe/evaluation.hpp

@@ -4,17 +4,12 @@
 #include <algorithm>
 #include <chrono>
 #include <exception>
-#include <limits>
-#include <optional>
-#include <tuple>
 #include <utility>
 #include <vector>
 
-#include <foal/executor/channel_ends.hpp>
-#include <foal/executor/phase_state.hpp>
 #include <foal/executor/worker_end.hpp>
+#include <foal/executor/worker_ops.hpp>
 #include <foal/report/trace.hpp>
-#include <foal/schedule/shares.hpp>
 
 namespace foal::executor {
 
@@ -24,23 +19,7 @@ enum class progress { ran, blocked, done };
 class worker : public worker_end {
  public:
   worker(phase_state& shared, schedule::program_view program, std::vector<int> const& ranks, int number)
-      : worker_end(shared), shared_(shared), number_(number) {
-    op_ends const ends(program);
-    schedule::shares const shares(program);
-    for (int r : ranks)
-      for (schedule::op const& o : program.rank(r))
-        body_.push_back({o,
-                         r,
-                         &(*shared.stages)[static_cast<std::size_t>(unit_of(program.size, o.stage, o.replica))],
-                         {},
-                         shares.own(o),
-                         shares.of(o.replica),
-                         shares.consumed(o),
-                         shares.ends_minibatch(o)});
-    for (entry& e : body_) e.ends = ends.of(*e.unit, e.what);
-    std::stable_sort(body_.begin(), body_.end(), [](entry const& a, entry const& b) {
-      return std::tuple(a.what.slot, a.rank, a.what.lane) < std::tuple(b.what.slot, b.rank, b.what.lane);
-    });
+      : worker_end(shared), shared_(shared), number_(number), body_(ops_of(shared, program, ranks)) {
     see_cut(shared.cut.load());
     go_to(shared.from_key);
     first_ = {period_, at_};
@@ -58,8 +37,8 @@ class worker : public worker_end {
   /// Runs the next op if it is ready.
   progress advance() {
     if (finished()) return end();
-    entry const& e = body_[at_];
-    long long const key = shared_.key(period_, e.what, e.rank);
+    worker_op const& e = body_[at_];
+    long long const key = key_of(e);
     if (key >= shared_.stop_at.load(std::memory_order_relaxed)) {
       stopped_ = true;
       return end();
@@ -88,14 +67,14 @@ class worker : public worker_end {
   /// Whether advance() would not be blocked. Any thread that drives this worker may ask.
   bool could_advance() {
     if (finished()) return true;
-    entry const& e = body_[at_];
-    if (shared_.key(period_, e.what, e.rank) >= shared_.stop_at.load() || cut_off()) return true;
+    worker_op const& e = body_[at_];
+    if (key_of(e) >= shared_.stop_at.load() || cut_off()) return true;
     return ready(e, now());
   }
 
   /// Something beside the training has thrown: it is kept, and the phase ends at a place that the program gives.
   void keep_beside(std::exception_ptr thrown) {
-    set_beside(std::move(thrown), shared_.key(period_, body_[at_].what, body_[at_].rank));
+    set_beside(std::move(thrown), key_of(body_[at_]));
     shared_.cut_after(period_ + shared_.most_begun);
   }
 
@@ -107,29 +86,18 @@ class worker : public worker_end {
   }
 
  private:
-  struct entry {
-    schedule::op what;
-    int rank;
-    bound_stage* unit;
-    channel_ends ends;
-    int own;  ///< its microbatch, and how many a minibatch has, as the unit counts
-    int share;
-    int summed;  ///< of U: the microbatches of its gradient, and whether it is the last one of a minibatch
-    bool last;
-  };
-
   bool finished() const { return stopped_ || through(); }
 
   /// All ops have been called: what its units' queues still owe is heard.
   progress end() {
     if (!shared_.queues || std::exchange(heard_, true)) return progress::done;
     try {
-      for (entry const& e : body_) {
+      for (worker_op const& e : body_) {
         settle(*e.unit);
         hear_losses(*e.unit, true);
       }
     } catch (...) {
-      fail(std::current_exception(), shared_.key(period_, body_.front().what, body_.front().rank));
+      fail(std::current_exception(), key_of(body_.front()));
     }
     return progress::done;
   }
@@ -144,18 +112,24 @@ class worker : public worker_end {
     total_ = through * shared_.microbatches;
     periods_ = shared_.periods - (shared_.minibatches - through);
   }
-  long long microbatch() const { return period_ * shared_.microbatches + body_[at_].what.microbatch; }
+  long long microbatch() const { return microbatches_before_ + body_[at_].what.microbatch; }
+  long long key_of(worker_op const& e) const { return keys_before_ + e.key; }
+  void begin_period(long long period) {
+    period_ = period;
+    keys_before_ = period * shared_.keys_of_period();
+    microbatches_before_ = period * shared_.microbatches;
+  }
 
   position now() const {
-    entry const& e = body_[at_];
+    worker_op const& e = body_[at_];
     return {static_cast<std::uint32_t>(period_ * e.share + e.own), shared_.first_microbatch + microbatch()};
   }
 
   /// To the first op that is not before a key.
   void go_to(long long key) {
-    period_ = key / shared_.keys_of_period();
+    begin_period(key / shared_.keys_of_period());
     at_ = 0;
-    while (at_ < body_.size() && shared_.key(period_, body_[at_].what, body_[at_].rank) < key) ++at_;
+    while (at_ < body_.size() && key_of(body_[at_]) < key) ++at_;
     skip();
   }
   /// To the next op whose microbatch is part of the run.
@@ -164,13 +138,13 @@ class worker : public worker_end {
       for (; at_ < body_.size(); ++at_)
         if (long long const m = microbatch(); m >= 0 && m < total_) return;
       at_ = 0;
-      ++period_;
+      begin_period(period_ + 1);
       if (body_.empty()) return;
     }
   }
 
   /// Whether the op may run: what it waits for has come, there is room for what it sends, and no evaluation is in its way.
-  bool ready(entry const& e, position p) {
+  bool ready(worker_op const& e, position p) {
     bound_stage& b = *e.unit;
     if (!e.ends.arrived() || !e.ends.room(p.microbatch)) return false;
     if (e.what.kind == schedule::op_kind::F)
@@ -197,7 +171,7 @@ class worker : public worker_end {
   bool copies_after(bound_stage const& b, position p) const {
     return b.copied_by_forward && p.global % shared_.microbatches == b.facts.last_forward;
   }
-  bool copies_after_update(entry const& e) const { return e.last && shared_.evaluate_every != 0; }
+  bool copies_after_update(worker_op const& e) const { return e.last && shared_.evaluate_every != 0; }
   long long minibatches_at(position p) const { return p.global / shared_.microbatches + 1; }
   bool evaluated_after(long long minibatches) const {
     return shared_.evaluate_every != 0 && (minibatches - shared_.evaluate_from) % shared_.evaluate_every == 0;
@@ -213,7 +187,7 @@ class worker : public worker_end {
     shared_.copies_made->fetch_add(1);
   }
 
-  void run(entry const& e, position p, long long key) {
+  void run(worker_op const& e, position p, long long key) {
     using schedule::op_kind;
     bound_stage& b = *e.unit;
     std::uint32_t const m = p.microbatch;
@@ -309,7 +283,7 @@ class worker : public worker_end {
     return b.updates - b.version + static_cast<long long>(version);
   }
 
-  void forward(entry const& e, position p, long long key) {
+  void forward(worker_op const& e, position p, long long key) {
     bound_stage& b = *e.unit;
     bool const told_later = shared_.queues && shared_.ops->gives_loss_later(b);
     if (told_later) hear_losses(b, false);
@@ -337,7 +311,7 @@ class worker : public worker_end {
   }
 
   /// The op has been called: its message is on its way.
-  void pass(entry const& e) const {
+  void pass(worker_op const& e) const {
     if (shared_.queues) shared_.queues.sent(*e.unit, e.ends);
     e.ends.pass();
   }
@@ -346,7 +320,7 @@ class worker : public worker_end {
     in.read(up_to);
   }
 
-  void update(entry const& e, position p, long long key) {
+  void update(worker_op const& e, position p, long long key) {
     bound_stage& b = *e.unit;
     if (b.later != nullptr && !settle(b)) return;
     b.summed = e.summed;
@@ -376,7 +350,7 @@ class worker : public worker_end {
     b.gradient_in.release(up_to);
   }
 
-  void traced(entry const& e, position p, long long key) {
+  void traced(worker_op const& e, position p, long long key) {
     auto const clock = [] { return std::chrono::steady_clock::now().time_since_epoch() / std::chrono::nanoseconds(1); };
     long long const version = e.unit->updates;
     long long const begin = clock();
@@ -387,10 +361,10 @@ class worker : public worker_end {
 
   phase_state& shared_;
   int number_;
-  std::vector<entry> body_;
+  std::vector<worker_op> body_;
   std::size_t at_ = 0;
-  long long period_ = 0;
-  std::pair<long long, std::size_t> first_;           ///< where it began
+  long long period_ = 0, keys_before_ = 0, microbatches_before_ = 0;  ///< periods, and what all of them have
+  std::pair<long long, std::size_t> first_;                           ///< where it began
   long long cut_seen_ = 0, total_ = 0, periods_ = 0;  ///< phase_state::cut, and the microbatches and periods that it leaves
   bool heard_ = false;                                ///< all that queues still owed
   report::trace_buffer* trace_ = nullptr;
