@@ -44,7 +44,7 @@ class later {
     bring(device, at, at + sizeof sample);
   }
   std::uint64_t const* sample() const { return &numbers()->sample; }
-  void limit(double most) { std::memcpy(number(offsetof(table::step_numbers, limit)), &most, sizeof most); }
+  void limit(double safe) { std::memcpy(number(offsetof(table::step_numbers, limit)), &safe, sizeof safe); }
 
   // Losses, in the order of the program.
   struct loss_place {

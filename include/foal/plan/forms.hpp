@@ -23,6 +23,7 @@ inline std::vector<table::form> forms_of(table::run_tables const& t, std::size_t
   std::vector<form> all;
   table::stage_table const& stage = t.stages[s];
   if (!delay_acts(t, s) || t.phases.back().reads.one_version) return all;
+  all.reserve(2);
   bool const corrects = t.policies.backward_weight != nullptr;
   bool const recomputed = t.phases.back().facts.stage[s].head >= 0;  // R reads every parameter, corrected
   constexpr auto before = form::derived::before_use;
