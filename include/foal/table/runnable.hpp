@@ -36,10 +36,10 @@ inline void check_runnable(schedule::program_view v, std::string_view name) {
 
 /// The most updates of a stage in a minibatch, in any phase.
 inline int most_updates(run_tables const& t) {
-  int most = 1;
+  int updates = 1;
   for (phase_table const& phase : t.phases)
-    for (int const of : phase.reads.updates) most = of > most ? of : most;
-  return most;
+    for (int const of : phase.reads.updates) updates = of > updates ? of : updates;
+  return updates;
 }
 
 /// The same of all phases, with what they must have in common and what a model's layers do not allow.
@@ -55,13 +55,13 @@ inline void check_runnable(run_tables const& t) {
               phase.facts.stage[u].share, " microbatches of a minibatch run through replica ", u / t.stages.size(), " and ",
               t.phases.back().facts.stage[u].share, " do in ", t.phases.back().name, "; give both the same");
   }
-  int const most = most_updates(t);
-  require(most == 1 || !t.thick, "cannot run ", t.phases.back().name, " with ", most,
+  int const updates = most_updates(t);
+  require(updates == 1 || !t.thick, "cannot run ", t.phases.back().name, " with ", updates,
           " updates of a stage in a minibatch and accumulate::thick, because that takes the weight gradients of a minibatch "
           "at once; use accumulate::each");
-  for (std::size_t s = 0; s < t.stages.size() && (t.replicas > 1 || most > 1); ++s)
+  for (std::size_t s = 0; s < t.stages.size() && (t.replicas > 1 || updates > 1); ++s)
     require(!t.stages[s].borrows() && t.stages[s].loans.empty(), "cannot train tied weights of stage ", s, " with ",
-            t.replicas, " replicas and ", most,
+            t.replicas, " replicas and ", updates,
             " updates of a stage in a minibatch, because a tied layer adds up its gradient at home, once a minibatch; do "
             "not tie, or use a schedule of 1 replica and 1 update");
 }
