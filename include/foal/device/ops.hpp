@@ -127,27 +127,39 @@ struct attentions {
 /// adds *first, in its memory, to key.sample when the op is done.
 struct dropouts {
   template <class D, class S>
-  static constexpr bool in = asynchronous<D> ? requires(D d, random_key key, S const* x, S* y, std::uint64_t const* first) {
+  static constexpr bool at_once =
+      requires(D d, random_key key, S const* x, S* y) { d.dropout(1, 1, key, std::uint32_t{0}, S(1), x, y); };
+  template <class D, class S>
+  static constexpr bool later = requires(D d, random_key key, S const* x, S* y, std::uint64_t const* first) {
     d.dropout(1, 1, key, std::uint32_t{0}, S(1), x, y, first);
-  } : requires(D d, random_key key, S const* x, S* y) { d.dropout(1, 1, key, std::uint32_t{0}, S(1), x, y); };
+  };
+  template <class D, class S>
+  static constexpr bool in = asynchronous<D> ? later<D, S> : at_once<D, S>;
 };
 
 /// Of losses, with what asynchronous devices have in place of a result: a place for it at the end.
 struct cross_entropies {
   template <class D, class S>
-  static constexpr bool in = asynchronous<D> ? requires(D d, S const* x, std::int32_t const* target, S* dx, loss_sums* to) {
-    d.softmax_cross_entropy(1, 1, x, target, 0.0, 1.0, dx, to);
-  } : requires(D d, S const* x, std::int32_t const* target, S* dx) {
+  static constexpr bool at_once = requires(D d, S const* x, std::int32_t const* target, S* dx) {
     { d.softmax_cross_entropy(1, 1, x, target, 0.0, 1.0, dx) } -> std::same_as<loss_sums>;
   };
+  template <class D, class S>
+  static constexpr bool later = requires(D d, S const* x, std::int32_t const* target, S* dx, loss_sums* to) {
+    d.softmax_cross_entropy(1, 1, x, target, 0.0, 1.0, dx, to);
+  };
+  template <class D, class S>
+  static constexpr bool in = asynchronous<D> ? later<D, S> : at_once<D, S>;
 };
 struct squared_errors {
   template <class D, class S>
-  static constexpr bool in = asynchronous<D> ? requires(D d, S const* x, S* dx, loss_sums* to) {
-    d.mean_squared_error(1, 1, x, x, 1.0, dx, to);
-  } : requires(D d, S const* x, S* dx) {
+  static constexpr bool at_once = requires(D d, S const* x, S* dx) {
     { d.mean_squared_error(1, 1, x, x, 1.0, dx) } -> std::same_as<loss_sums>;
   };
+  template <class D, class S>
+  static constexpr bool later =
+      requires(D d, S const* x, S* dx, loss_sums* to) { d.mean_squared_error(1, 1, x, x, 1.0, dx, to); };
+  template <class D, class S>
+  static constexpr bool in = asynchronous<D> ? later<D, S> : at_once<D, S>;
 };
 
 namespace detail {
