@@ -32,12 +32,12 @@ class gradient_norm {
   void give(int unit, std::uint32_t count, double squares) {
     part& p = parts_[static_cast<std::size_t>(unit)];
     p.squares = squares;
-    p.given.store(count, std::memory_order_release);
+    p.given.store(count, std::memory_order_seq_cst);  // before who gives it looks who sleeps: see transport/local.hpp
   }
   /// Whether all units of a replica have given so many parts. Always, where the norm is not asked for.
   bool complete(int replica, std::uint32_t count) const {
     for (part const& p : parts_of(replica))
-      if (p.updates && p.given.load(std::memory_order_acquire) < count) return false;
+      if (p.updates && p.given.load(std::memory_order_seq_cst) < count) return false;
     return true;
   }
   double squares(int replica) const {
