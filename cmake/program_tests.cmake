@@ -6,7 +6,7 @@ function(foal_program_test name expected)
   add_test(NAME program/${name} COMMAND "${CMAKE_COMMAND}" "-DPROGRAM=$<TARGET_FILE:${name}>" "-DARGUMENTS=${ARGN}"
            "-DEXPECTED=${expected}" "-DWORK=${CMAKE_CURRENT_BINARY_DIR}/program/${name}"
            -P "${PROJECT_SOURCE_DIR}/cmake/program_test.cmake")
-  set_tests_properties(program/${name} PROPERTIES LABELS program TIMEOUT 600)
+  set_tests_properties(program/${name} PROPERTIES LABELS program TIMEOUT 600 COST 1)  # the longest are begun first
 endfunction()
 
 # foal_refusal_test(NAME CASE EXPECTED ARGUMENT...): it refuses these arguments with a sentence that matches the regex EXPECTED,

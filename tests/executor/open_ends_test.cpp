@@ -8,6 +8,7 @@
 #include <random>
 
 #include "tests/executor/support.hpp"
+#include "tests/support/sanitized.hpp"
 #include "tests/support/schedules.hpp"
 
 namespace {
@@ -151,7 +152,7 @@ TEST_CASE("stages in memories of their own, joined by messages alone, train to t
     INFO(c.what.text());
     outcome const one = in_processes(c.what, c.own, 1, 1);
     for (int count : {2, 3, 4})
-      for (unsigned seed = 0; seed < 6; ++seed) {
+      for (unsigned seed = 0; seed < foal_test::repeats(6U, 2U); ++seed) {
         INFO(count << " processes  seed " << seed);
         outcome const many = in_processes(c.what, c.own, count, seed);
         CHECK(many.state == one.state);
