@@ -278,7 +278,7 @@ set(foal_cuda_tests
 
 # tests/fail/<name>_fail.cpp
 set(foal_fail_tests
-    accumulation_without_waits
+    accumulation_without_when
     asynchronous_device_without_events
     average_of_a_plain_optimizer
     average_of_whole_parameters
