@@ -100,7 +100,7 @@ struct unit_memory {
   std::vector<borrowed_parameter> borrowed;
   std::vector<other_replica> others;  ///< ascending; empty where there is one replica
 
-  transport::inbox wire_in, gradient_in, rebuilt_in;  ///< forward, backward, from R to R within a segment
+  transport::inbox wire_in, gradient_in, rebuilt_in;  ///< forward, backward, from R to R within a recompute group
   transport::outbox wire_out, gradient_out, rebuilt_out;
 
   // Lengths travel beside a wire, in as many slots as it has. Empty where no axis has a length of its own.
@@ -164,11 +164,11 @@ struct bound_stage : unit_memory, unit_state, unit_phase {
   std::uint32_t backward_version(std::uint32_t m) const { return versions.at(m, &schedule::version_read::backward); }
 
   /// After F nothing reads the wire any more.
-  bool reads_wire_once() const { return forward_only || continues_segment(); }
-  /// R reads the wire that F has read: the stage is the first one of a segment.
-  bool begins_segment() const { return facts.head == number; }
+  bool reads_wire_once() const { return forward_only || continues_recompute_group(); }
+  /// R reads the wire that F has read: the stage is the first one of a recompute group.
+  bool begins_recompute_group() const { return facts.head == number; }
   /// R reads what R of the stage before made.
-  bool continues_segment() const { return facts.head >= 0 && facts.head < number; }
+  bool continues_recompute_group() const { return facts.head >= 0 && facts.head < number; }
 
   /// Start of the array that parameter p has in a set.
   void* in_set(weight_set set, table::parameter_row const& p) const {

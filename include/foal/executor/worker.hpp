@@ -212,7 +212,7 @@ class worker : public worker_end {
       case op_kind::R:
         shared_.ops->recompute(b, p);
         pass(e);
-        if (b.begins_segment())
+        if (b.begins_recompute_group())
           pass_wire(b, m);
         else if (b.rebuilt_in.transit && b.pass(passage::rebuilt, m))
           read(b, b.rebuilt_in, b.passed(passage::rebuilt));
@@ -297,7 +297,7 @@ class worker : public worker_end {
     if (b.number == shared_.last_hosted) shared_.forwarded(b, p.microbatch);
     if (last && !std::isfinite(loss.sum)) return diverge({b.updates, b.number, "loss"}, key);
     pass(e);
-    if (!b.begins_segment()) pass_wire(b, p.microbatch);
+    if (!b.begins_recompute_group()) pass_wire(b, p.microbatch);
   }
 
   /// F has read the wire, or R, if that reads it too. Where R rebuilds what is kept, from what R before it made, nothing of
@@ -341,7 +341,7 @@ class worker : public worker_end {
   void release(bound_stage& b, std::uint32_t m) const {
     if (!b.pass(passage::freed, m)) return;
     std::uint32_t const up_to = b.passed(passage::freed);
-    transport::inbox& in = b.continues_segment() ? b.rebuilt_in : b.wire_in;
+    transport::inbox& in = b.continues_recompute_group() ? b.rebuilt_in : b.wire_in;
     if (shared_.queues) {
       shared_.queues.released(b, in, up_to);
       shared_.queues.released(b, b.gradient_in, up_to);
