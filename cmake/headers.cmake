@@ -132,6 +132,7 @@ set(foal_headers
 
     foal/transport/agree.hpp
     foal/transport/contract.hpp
+    foal/transport/delayed.hpp
     foal/transport/local.hpp
     foal/transport/message_end.hpp
     foal/transport/open_end.hpp

@@ -262,6 +262,7 @@ set(foal_tests
     trainer/user_programs
     trainer/versions
     transport/agree
+    transport/delayed
     transport/local
     transport/message_end
     transport/open_end
