@@ -39,6 +39,7 @@ struct unit_state {
   bool bounded = false;               ///< `bounds` are known
   table::update_bounds bounds{};      ///< on what the unit's next update reads
   std::uint32_t through[passages]{};  ///< by passage: all microbatches before it are through
+  std::uint32_t early[passages]{};    ///< and so many after it
   message_counts messages{};
 
   /// As a phase begins: what counts from the start of the run goes on.
