@@ -99,6 +99,7 @@ set(foal_headers
     foal/schedule/proof/verdict.hpp
     foal/schedule/proof/versions.hpp
     foal/schedule/proof/well_formed.hpp
+    foal/schedule/recompute_groups.hpp
     foal/schedule/rules/async_1f1b.hpp
     foal/schedule/rules/folded.hpp
     foal/schedule/rules/forward_only.hpp
@@ -113,7 +114,6 @@ set(foal_headers
     foal/schedule/rules/synchronous_phase.hpp
     foal/schedule/rules/unit.hpp
     foal/schedule/rules/wrap.hpp
-    foal/schedule/segments.hpp
     foal/schedule/shares.hpp
     foal/schedule/unroll.hpp
     foal/text/alphabet.hpp
@@ -133,6 +133,7 @@ set(foal_headers
 
     foal/transport/agree.hpp
     foal/transport/contract.hpp
+    foal/transport/delayed.hpp
     foal/transport/local.hpp
     foal/transport/message_end.hpp
     foal/transport/open_end.hpp

@@ -68,10 +68,6 @@ elseif(KIND STREQUAL "add_subdirectory")
   endif()
 
 elseif(KIND STREQUAL "bare_include")
-  must_run("${COMPILER}" ${FLAGS} -Werror "${ROOT}/tests/package/consumer.cpp" -pthread -o "${WORK}/consumer")
-  must_run("${WORK}/consumer")
-
-elseif(KIND STREQUAL "two_units")
   must_run("${COMPILER}" ${FLAGS} -Werror "${project}/first.cpp" "${project}/second.cpp" -pthread -o "${WORK}/consumer")
   must_run("${WORK}/consumer")
 

@@ -1,11 +1,11 @@
 # The kernels of other processors, as far as this one can run them, so that no machine is the first to see its own. Each is
-# one test, of a whole program; its name says the instructions.
+# one test, of a whole program; its name says the instructions. COST: such long tests are begun first.
 
 # foal_test_processor(NAME PROGRAM ISA [ARGUMENT...]): with oneDNN, which chooses at run time, held to ISA. (DNNL_: its older
 # name.)
 function(foal_test_processor name program isa)
   add_test(NAME "${name}" COMMAND ${program} --warn NoTests ${ARGN})
-  set_tests_properties("${name}" PROPERTIES LABELS device TIMEOUT 600
+  set_tests_properties("${name}" PROPERTIES LABELS device TIMEOUT 600 COST 2
                        ENVIRONMENT "ONEDNN_MAX_CPU_ISA=${isa};DNNL_MAX_CPU_ISA=${isa}")
 endfunction()
 

@@ -264,6 +264,7 @@ set(foal_tests
     trainer/user_programs
     trainer/versions
     transport/agree
+    transport/delayed
     transport/local
     transport/message_end
     transport/open_end
@@ -280,7 +281,7 @@ set(foal_cuda_tests
 
 # tests/fail/<name>_fail.cpp
 set(foal_fail_tests
-    accumulation_without_waits
+    accumulation_without_when
     asynchronous_device_without_events
     average_of_a_plain_optimizer
     average_of_whole_parameters

@@ -6,7 +6,7 @@ function(foal_program_test name expected)
   add_test(NAME program/${name} COMMAND "${CMAKE_COMMAND}" "-DPROGRAM=$<TARGET_FILE:${name}>" "-DARGUMENTS=${ARGN}"
            "-DEXPECTED=${expected}" "-DWORK=${CMAKE_CURRENT_BINARY_DIR}/program/${name}"
            -P "${PROJECT_SOURCE_DIR}/cmake/program_test.cmake")
-  set_tests_properties(program/${name} PROPERTIES LABELS program TIMEOUT 600)
+  set_tests_properties(program/${name} PROPERTIES LABELS program TIMEOUT 600 COST 1)  # the longest are begun first
 endfunction()
 
 # foal_refusal_test(NAME CASE EXPECTED ARGUMENT...): it refuses these arguments with a sentence that matches the regex EXPECTED,
@@ -36,7 +36,8 @@ foal_program_test(resnet "at the end +test loss [0-9]" --net resnet20 --minibatc
 foal_program_test(schedules "pipemare +stage 0 saves at most 8 microbatches. its gradients are 7 late")
 foal_program_test(stability "discrepancy 10, T2 .*0\\.9" --svg limits.svg)
 foal_program_test(sweep "asynchronous, uncorrected +[0-9]" --net mlp --methods none --epochs 1 --seeds 1 --jobs 1)
-foal_program_test(utilisation "Time to target" --microbatches 2 --seconds 0.01 --no-equal-memory)
+foal_program_test(utilisation "Time to target" --microbatches 2 --seconds 0.01 --forward-ms 0.3 --backward-ms 0.6
+                  --no-equal-memory)
 foal_program_test(wires "int8, of both +[0-9]" --epochs 1 --seeds 1)
 
 # Both MPIs of Debian; Open MPI wants to be told where the user is root, and where processes share a core.

@@ -1,21 +1,20 @@
 # Which tests are compiled together (cmake/one_unit.cmake): one program and one translation unit of each row,
 # "<program>: <a folder, or a test> ...". A test is the row's that names it, else its folder's. "<program> 2: ..." are two
-# programs, among which the tests are dealt out.
+# programs, among which the tests are dealt out. The longest to compile come first, so that at the end no processor is long
+# without work.
 #
 # Apart, a program each, are those that need more than foal or change what the whole program does.
 set(foal_test_programs
-    "basics: core gpt options t3 tensor utilisation"
-    "cases: cases"
-    "data: checkpoint data"
-    "device: device"
+    "trainer: observe predictor sequence_trainer trainer"
     "executor 2: device/timed executor plan transport"
-    "layer: layer model"
-    "lower: lower table"
+    "layer: layer lower model table"
+    "zoo: cases recompute sweep zoo"
+    "data: checkpoint data"
     "policy: policy"
     "report: report text"
     "schedule 2: schedule"
-    "trainer: observe predictor sequence_trainer trainer"
-    "zoo: recompute sweep zoo"
+    "device: device"
+    "basics: core gpt options t3 tensor utilisation"
 )
 set(foal_tests_apart
     checkpoint/convert_weights
@@ -34,6 +33,23 @@ set(foal_tests_apart
     program/translate
     sweep/results
 )
+
+# foal_programs_of_tests(OUT): the programs, in the order of their rows.
+function(foal_programs_of_tests out)
+  set(all)
+  foreach(row IN LISTS foal_test_programs)
+    string(REGEX MATCH "^([a-z_]+) ?([0-9]*):" begin "${row}")
+    set(name "${CMAKE_MATCH_1}")
+    if(CMAKE_MATCH_2)
+      foreach(number RANGE 1 ${CMAKE_MATCH_2})
+        list(APPEND all ${name}_${number})
+      endforeach()
+    else()
+      list(APPEND all ${name})
+    endif()
+  endforeach()
+  set(${out} "${all}" PARENT_SCOPE)
+endfunction()
 
 # foal_test_program(OUT TEST): the program that has it, or nothing for a test apart. To be called once for each test, in order.
 function(foal_test_program out test)

@@ -97,7 +97,7 @@ void print_memory(memory_result const& a, memory_result const& b, settings const
   std::printf("%s\n", t.text().c_str());
   std::printf("S^2 = %d, S^2 + S = %d, 2 S^1.5 = %.0f; segments of %d stages; counted == planned == seen: %s\n\n",
               stages * stages, stages * stages + stages, 2 * std::pow(stages, 1.5),
-              o.segment > 0 ? o.segment : foal::schedule::segment_length(stages),
+              o.segment > 0 ? o.segment : foal::schedule::recompute_group_length(stages),
               a.saved.agree() && b.saved.agree() ? "yes" : "NO");
   foal::report::table all{{{"memory", foal::report::align::left}, {"without R"}, {"with R"}, {"ratio"}}};
   t = std::move(all);

@@ -12,6 +12,8 @@
 #include <cmath>
 #include <span>
 
+#include "tests/support/sanitized.hpp"
+
 namespace {
 
 using namespace foal;
@@ -78,12 +80,13 @@ using run = trainer<net, loss::cross_entropy, Schedule, optim::adam>;
 TEST_CASE("A Transformer learns to reverse, with buckets of lengths and losses by token", "[sequences]") {
   run<schedule::async_1f1b> t({.microbatch_size = 4, .microbatches = 4, .workers = 2, .lr = {.rate = 0.003F}});
   reversed const data;
-  auto const r = t.fit(data, {.epochs = 50, .evaluate = data, .quiet = true});
+  auto const r = t.fit(data, {.epochs = foal_test::repeats(50, 4), .evaluate = data, .quiet = true});
   REQUIRE_FALSE(r.diverged);
   CHECK(r.epoch_loss.front() > 1.2);
+  CHECK(r.evaluations.back().samples == 96);
+  if (foal_test::sanitized) return;
   CHECK(r.epoch_loss.back() < 0.3);
   CHECK(r.accuracy() > 0.9);
-  CHECK(r.evaluations.back().samples == 96);
 }
 
 TEST_CASE("The mean loss counts tokens, whatever the microbatches are", "[sequences]") {

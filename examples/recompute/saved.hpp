@@ -18,7 +18,7 @@ struct saved_bytes {
   long long planned = 0;   ///< and allocated
   long long peak = 0;      ///< seen: of each array the most that was alive, summed, for no stage uses another's memory
   long long at_once = 0;   ///< seen: the most that was alive in one moment of a run on one worker
-  long long slots = 0;     ///< microbatches, counted: of all stages, and of the inputs that heads of segments keep
+  long long slots = 0;     ///< microbatches, counted: of all stages, and of the inputs that heads of groups keep
   long long overlaps = 0;  ///< times that an op wrote over something alive
 
   bool agree() const { return counted == planned && peak == planned && overlaps == 0; }
@@ -41,15 +41,15 @@ struct saved_array {
   int live = 0, peak = 0;
 };
 
-/// The arrays of one stage. Needs a trainer that has run. F of a segment's head leaves its input where it came, for R and,
-/// where its first layer keeps it, for W.
+/// The arrays of one stage. Needs a trainer that has run. F of a recompute group's head leaves its input where it came, for
+/// R and, where its first layer keeps it, for W.
 inline std::vector<saved_array> arrays_of(foal::table::run_tables const& t, foal::executor::bound_stage const& b) {
   foal::schedule::stage_facts const& f = t.phases.back().facts.stage[static_cast<std::size_t>(b.number)];
   std::vector<saved_array> all;
   for (std::size_t x = 0; x < b.table->tensors.size(); ++x) {
     foal::table::tensor const& y = b.table->tensors[x];
     bool const input = y.where == foal::table::place::wire_in, kept = y.last != foal::until::forward;
-    if (input && b.begins_segment())
+    if (input && b.begins_recompute_group())
       all.push_back({b.tensors[x], true, !kept, kept ? f.in_flight : f.wire_recompute});
     else if ((input && kept) || y.where == foal::table::place::kept)
       all.push_back({b.tensors[x], f.head < 0, false, f.saved_peak});
@@ -67,7 +67,7 @@ inline saved_bytes measure(foal::table::run_tables const& t, foal::executor::eng
   for (foal::executor::bound_stage const& b : e.stages()) {
     stages.push_back(arrays_of(t, b));
     auto const& f = t.phases.back().facts.stage[static_cast<std::size_t>(b.number)];
-    all.slots += f.saved_peak + (b.begins_segment() ? f.in_flight : 0);
+    all.slots += f.saved_peak + (b.begins_recompute_group() ? f.in_flight : 0);
     for (saved_array const& a : stages.back()) all.counted += a.slots * static_cast<long long>(a.place.stride);
   }
   all.planned = static_cast<long long>(e.memory().plan().bytes(foal::category::saved));

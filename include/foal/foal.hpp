@@ -10,6 +10,7 @@
 //   foal/device/{contract,timed}.hpp                     what a device offers; a device that waits instead of computing
 //   foal/executor/processes.hpp                          training in several processes, over a transport
 //   foal/executor/open_ends.hpp                          the channels of a run into another process
+//   foal/transport/delayed.hpp                           processes behind links that are slow and lose messages
 //   foal/report/{html,chart,bar_chart,directory,trace_json,trace_svg}.hpp   pages and pictures of runs
 //   foal/report/{metrics,rows,statistics}.hpp            what runs have written, read and summed up
 //   foal/core/writable.hpp                               whether a file can be written, asked before the work

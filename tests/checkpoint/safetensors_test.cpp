@@ -20,6 +20,7 @@
 #include <foal/zoo/transformer.hpp>
 
 #include "tests/support/files.hpp"
+#include "tests/support/learned.hpp"
 
 namespace {
 
@@ -64,17 +65,6 @@ void train(Trainer& t) {
   executor::run_request request;
   request.minibatches = 10;
   t.run(samples{}, request);
-}
-
-template <class Trainer>
-std::vector<typename Trainer::scalar_type> everything(Trainer const& t) {
-  auto all = t.all_weights();
-  for (int s = 0; s < Trainer::stages; ++s)
-    for (std::size_t i = 0; i < t.tables().stages[static_cast<std::size_t>(s)].buffers.size(); ++i) {
-      auto const more = t.statistics(s, i);
-      all.insert(all.end(), more.begin(), more.end());
-    }
-  return all;
 }
 
 using numbers = std::vector<double>;
@@ -170,18 +160,18 @@ TEST_CASE("what is written is the network in PyTorch's layouts") {
     CHECK(t.evaluate(sample).loss == Approx(torch_loss(content, sample)).epsilon(1e-12));
 
   run<double, schedule::pipemare> other(config<run<double, schedule::pipemare>>(2));
-  CHECK(everything(other) != everything(t));
+  CHECK(test::learned(other) != test::learned(t));
   CHECK(read_safetensors(path, other) == content.about);
-  CHECK(everything(other) == everything(t));
+  CHECK(test::learned(other) == test::learned(t));
 
   run<float> narrow(config<run<float>>(3));
   read_safetensors(path, narrow);
-  auto const exact = everything(t);
-  CHECK(everything(narrow) == std::vector<float>(exact.begin(), exact.end()));
+  auto const exact = test::learned(t);
+  CHECK(test::learned(narrow) == std::vector<float>(exact.begin(), exact.end()));
   write_safetensors(path, narrow);
   read_safetensors(path, other);
-  auto const rounded = everything(narrow);
-  CHECK(everything(other) == numbers(rounded.begin(), rounded.end()));
+  auto const rounded = test::learned(narrow);
+  CHECK(test::learned(other) == numbers(rounded.begin(), rounded.end()));
 }
 
 namespace {

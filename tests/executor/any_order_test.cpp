@@ -149,12 +149,7 @@ left run_of(ordered const& of, int workers, executor::driver by, failures const&
 
 }  // namespace
 
-// A sanitizer multiplies the time of each, and sees as much in a part of them.
-#if defined(FOAL_TEST_SANITIZED)
-constexpr unsigned orders = 150;
-#else
-constexpr unsigned orders = 10000;
-#endif
+constexpr unsigned orders = foal_test::repeats(10000, 150);
 
 TEST_CASE("ten thousand orders of the workers' ops leave the same bits, or the first failure in the program's order") {
   std::vector<ordered> const all = cases();

@@ -15,6 +15,7 @@
 
 #include "tests/support/codecs.hpp"
 #include "tests/support/conversion.hpp"
+#include "tests/support/sanitized.hpp"
 
 namespace {
 
@@ -128,12 +129,13 @@ TEST_CASE("A scalar that no built-in codec takes has a user's", "[codec]") {
 TEST_CASE("Texts of several lengths go through wires of rows", "[codec]") {
   using sent = trainer<texts, loss::cross_entropy, schedule::async_1f1b, optim::adam, wire::coded<upper_halves>>;
   using plain = trainer<texts, loss::cross_entropy, schedule::async_1f1b, optim::adam>;
-  auto const fit = [](auto& t) { return t.fit(numbers{}, {.epochs = 12, .quiet = true}); };
+  auto const fit = [](auto& t) { return t.fit(numbers{}, {.epochs = foal_test::repeats(12, 1), .quiet = true}); };
   sent one({.microbatch_size = 4, .microbatches = 2, .lr = {.rate = 0.003F}});
   sent three({.microbatch_size = 4, .microbatches = 2, .workers = 3, .lr = {.rate = 0.003F}});
   plain exact({.microbatch_size = 4, .microbatches = 2, .lr = {.rate = 0.003F}});
   auto const a = fit(one), b = fit(three), c = fit(exact);
   CHECK(one.all_weights() == three.all_weights());
+  if (foal_test::sanitized) return;
   CHECK(c.epoch_loss.back() < 0.6);
   CHECK(a.epoch_loss.back() == Approx(c.epoch_loss.back()).margin(0.15));
 }

@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "tests/executor/support.hpp"
+#include "tests/support/sanitized.hpp"
 #include "tests/support/sleeper.hpp"
 
 namespace {
@@ -12,7 +13,7 @@ namespace {
 using namespace foal;
 using test::choice;
 
-constexpr long long minibatches = 50;
+constexpr long long minibatches = foal_test::repeats(50, 10);
 
 /// schedule x versions x delay x optimizer as far as they go together, all of them for the small net and one optimizer in
 /// turn for the large one, with microbatches, ranks, warm-up and clipping in turn.

@@ -57,8 +57,8 @@ struct method {
   int segment = 0;
 };
 
-/// The last stage of a recomputed segment. Nothing is rebuilt where no B is, nor where B follows F at once.
-int segment_end(int s, int segment) {
+/// The last stage of a recompute group. Nothing is rebuilt where no B is, nor where B follows F at once.
+int recompute_group_end(int s, int segment) {
   int const end = s - s % segment + segment - 1;
   return s >= 2 && end < count - 1 ? end : -1;
 }
@@ -83,7 +83,7 @@ void follow(typename Trainer::config values, method const& how) {
   o.warmup = how.t3;
   o.frozen = frozen_stages;
   for (int s = 0; s < count && how.segment > 0; ++s) {  // R of a stage: 2 (end - s) microbatches and a slot before B
-    int const end = segment_end(s, how.segment);
+    int const end = recompute_group_end(s, how.segment);
     o.rebuilt_until.push_back(end);
     o.rebuild_delay.push_back(2 * (end - s) + 1);
   }

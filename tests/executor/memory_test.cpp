@@ -111,7 +111,7 @@ struct watch {
   }
 };
 
-/// Runs a choice for 1,050 minibatches, after the synchronous ones where there are any.
+/// Runs a choice for 1,050 minibatches (where nothing is counted, for 50), after the synchronous ones where there are any.
 void run_watched(choice const& c, int workers) {
   INFO(c.text() << "  workers " << workers);
   table::run_tables t = test::tables_of(c);
@@ -135,7 +135,7 @@ void run_watched(choice const& c, int workers) {
     request.minibatches = test::t3_minibatches;
     REQUIRE(!engine.run(request, test::t3_minibatches).diverged);
   }
-  request.minibatches = 1050;
+  request.minibatches = counts ? 1050 : 50;
   watch which{std::vector<long long>(static_cast<std::size_t>(workers), 0), {}};
   for (executor::bound_stage const& b : engine.stages())
     which.last[static_cast<std::size_t>(b.worker)] += request.minibatches * (2 * c.n + 1);
@@ -143,7 +143,7 @@ void run_watched(choice const& c, int workers) {
   calls = 0;
   executor::run_result const result = engine.run(request, c.t3 ? test::t3_minibatches : 0);
   REQUIRE(!result.diverged);
-  CHECK(which.ops.load() > 1000LL * c.net * (2 * c.n + 1));
+  if (counts) CHECK(which.ops.load() > 1000LL * c.net * (2 * c.n + 1));
   CHECK(requested == engine.memory().plan().bytes());
   INFO("last call: " << last_call.load());
   CHECK(calls.load() == 0);

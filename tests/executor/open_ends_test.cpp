@@ -2,12 +2,15 @@
 #include <foal/executor/open_ends.hpp>
 #include <foal/schedule/rules/global_norm.hpp>
 #include <foal/schedule/rules/recompute.hpp>
+#include <foal/transport/delayed.hpp>
 
 #include <catch2/catch.hpp>
 #include <cstring>
 #include <random>
 
 #include "tests/executor/support.hpp"
+#include "tests/support/boxes.hpp"
+#include "tests/support/sanitized.hpp"
 #include "tests/support/schedules.hpp"
 
 namespace {
@@ -87,34 +90,90 @@ class courier {
   std::uint32_t count_ = 0;
 };
 
+using processes = std::vector<std::unique_ptr<process>>;
+
+/// A courier for each channel between two of them.
+class couriers {
+ public:
+  explicit couriers(processes& all) {
+    for (auto& a : all)
+      for (auto& b : all)
+        for (auto& from : a->ends)
+          for (auto& to : b->ends)
+            if (from.id == to.id && from.sends && !to.sends) all_.emplace_back(from, to);
+  }
+  std::size_t size() const { return all_.size(); }
+  bool progress(std::size_t i) { return all_[i].progress(); }
+
+ private:
+  std::vector<courier> all_;
+};
+
+/// Links between them that are slow, stand still and lose messages; a millisecond passes whenever one is looked at.
+class slow_links {
+ public:
+  explicit slow_links(processes& all) {
+    test::hand_clock::now = 0;
+    test::boxes::all.clear();
+    link::link() = {.latency = 0.02,
+                    .bandwidth = 1e4,
+                    .jitter = 0.05,
+                    .stall_share = 0.1,
+                    .stall = 0.1,
+                    .drop_share = 0.2,
+                    .resend = 0.1,
+                    .in_flight = 3};
+    for (auto& p : all) {
+      of_.push_back(std::make_unique<link>());
+      for (transport::open_end const& end : p->ends)
+        channels_.push_back(std::make_unique<link::channel>(*of_.back(), end, other(all, *p, end)));
+    }
+    link::link() = {};
+  }
+  std::size_t size() const { return channels_.size(); }
+  bool progress(std::size_t i) {
+    test::hand_clock::now += 0.001;
+    return channels_[i]->progress();
+  }
+
+ private:
+  using link = transport::delayed<test::boxes, test::hand_clock>;
+
+  static int other(processes const& all, process const& here, transport::open_end const& end) {
+    for (std::size_t p = 0; p < all.size(); ++p)
+      for (transport::open_end const& e : all[p]->ends)
+        if (all[p].get() != &here && e.id == end.id) return static_cast<int>(p);
+    return -1;
+  }
+
+  std::vector<std::unique_ptr<link>> of_;
+  std::vector<std::unique_ptr<link::channel>> channels_;
+};
+
 struct outcome {
   std::vector<std::byte> state;
   std::vector<double> losses;
   std::size_t bytes = 0;  ///< of all memories
 };
 
+template <class Movers = couriers>
 outcome in_processes(choice const& c, schedule::program const& own, int count, unsigned seed) {
   constexpr long long minibatches = 8;
   int const ranks = c.ranks > 0 ? c.ranks : c.net;
-  std::vector<std::unique_ptr<process>> all;
+  processes all;
   for (int p = 0; p < count; ++p) {
     int const first = ranks * p / count, end = ranks * (p + 1) / count;
     all.push_back(std::make_unique<process>(c, own, first, end - first, minibatches));
   }
-  std::vector<courier> couriers;
-  for (auto& a : all)
-    for (auto& b : all)
-      for (auto& from : a->ends)
-        for (auto& to : b->ends)
-          if (from.id == to.id && from.sends && !to.sends) couriers.emplace_back(from, to);
+  Movers movers(all);
   std::mt19937 random(seed);
   long long idle = 0;
   for (std::size_t done = 0; done < all.size();) {
     done = 0;
     for (auto& p : all) done += p->workers[0].through() ? 1 : 0;
-    std::size_t const i = random() % (all.size() + couriers.size());
+    std::size_t const i = random() % (all.size() + movers.size());
     bool const moved =
-        i < all.size() ? all[i]->workers[0].advance() == executor::progress::ran : couriers[i - all.size()].progress();
+        i < all.size() ? all[i]->workers[0].advance() == executor::progress::ran : movers.progress(i - all.size());
     idle = moved ? 0 : idle + 1;
     if (idle > 100000) throw error("cannot go on, because no process does: " + all[0]->workers[0].next_op());
   }
@@ -151,9 +210,32 @@ TEST_CASE("stages in memories of their own, joined by messages alone, train to t
     INFO(c.what.text());
     outcome const one = in_processes(c.what, c.own, 1, 1);
     for (int count : {2, 3, 4})
-      for (unsigned seed = 0; seed < 6; ++seed) {
+      for (unsigned seed = 0; seed < foal_test::repeats(6U, 2U); ++seed) {
         INFO(count << " processes  seed " << seed);
         outcome const many = in_processes(c.what, c.own, count, seed);
+        CHECK(many.state == one.state);
+        CHECK(many.losses == one.losses);
+      }
+  }
+}
+
+TEST_CASE("over links that are slow and lose messages the bits are the same") {
+  schedule::extent const four{4, 4, 2};
+  struct {
+    choice what;
+    schedule::program own;
+  } const cases[] = {{{4, 1, false, 0, 3, 2}, {}},
+                     {{4, 3, true, 0, 3, 2}, {}},
+                     {{9, 4, false, 1, 1, 2}, {}},
+                     {{9, 3, false, 1, 3, 2, 4}, {}},
+                     {{4, 1, false, 0, 1, 2}, schedule::generate(test::last_in_first_out{}, four)}};
+  for (auto const& c : cases) {
+    INFO(c.what.text());
+    outcome const one = in_processes(c.what, c.own, 1, 1);
+    for (int count : {2, 4})
+      for (unsigned seed = 0; seed < 2; ++seed) {
+        INFO(count << " processes  seed " << seed);
+        outcome const many = in_processes<slow_links>(c.what, c.own, count, seed);
         CHECK(many.state == one.state);
         CHECK(many.losses == one.losses);
       }

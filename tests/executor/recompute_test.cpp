@@ -25,7 +25,7 @@ namespace {
 using namespace foal;
 
 struct tag;
-// Skips that cross segments, statistics, random numbers, outputs that are kept and inputs that are kept.
+// Skips that cross groups, statistics, random numbers, outputs that are kept and inputs that are kept.
 struct net
     : stages<input<5>, linear<6>, batch_norm, foal::tanh, dropout<1, 4>, residual<linear<6>, relu, linear<6>>, save<tag>,
              linear<6>, foal::tanh, linear<6>, relu, add<tag>, linear<6>, dropout<1, 4>, foal::tanh, linear<3>> {};

@@ -16,6 +16,7 @@
 #include <catch2/catch.hpp>
 
 #include "tests/support/conversion.hpp"
+#include "tests/support/sanitized.hpp"
 
 namespace {
 
@@ -94,12 +95,13 @@ TEST_CASE("Weight gradients of a minibatch are taken microbatch by microbatch, w
 TEST_CASE("Token numbers and lengths cross stages exactly", "[storage]") {
   using exact = trainer<texts, loss::cross_entropy, schedule::async_1f1b, optim::adam>;
   using stored = trainer<texts, loss::cross_entropy, schedule::async_1f1b, optim::adam, half>;
-  auto const fit = [](auto& t) { return t.fit(numbers{}, {.epochs = 12, .quiet = true}); };
+  auto const fit = [](auto& t) { return t.fit(numbers{}, {.epochs = foal_test::repeats(12, 1), .quiet = true}); };
   stored one({.microbatch_size = 4, .microbatches = 2, .lr = {.rate = 0.003F}});
   stored three({.microbatch_size = 4, .microbatches = 2, .workers = 3, .lr = {.rate = 0.003F}});
   exact plain({.microbatch_size = 4, .microbatches = 2, .lr = {.rate = 0.003F}});
   auto const a = fit(one), b = fit(three), c = fit(plain);
   CHECK(one.all_weights() == three.all_weights());
+  if (foal_test::sanitized) return;
   // Neighbouring numbers have targets of their own: rounded to multiples of 16 they could not be told apart.
   CHECK(c.epoch_loss.back() < 0.6);
   CHECK(a.epoch_loss.back() == Approx(c.epoch_loss.back()).margin(0.15));

@@ -55,11 +55,11 @@ typename Trainer::config values_of(method const& how) {
 }
 
 // The plain model of recomputed<pipemare>, one stage a rank. U of stage s on minibatch k is in slot kN + N-1 + 2S-1-s, after
-// all else in it. F of m is in slot m + s. B of m at stage e, the last of a segment, is in slot m + 2S-1-e; R of m is one
+// all else in it. F of m is in slot m + s. B of m at stage e, the last of a group, is in slot m + 2S-1-e; R of m is one
 // slot before it at e, and another slot earlier for each stage below.
 
-/// The last stage of the segment of s; -1: nothing is rebuilt, because B follows F at once at the segment's end.
-int segment_end(int s, int segment) {
+/// The last stage of the group of s; -1: nothing is rebuilt, because B follows F at once at the group's end.
+int recompute_group_end(int s, int segment) {
   int const end = s - s % segment + segment - 1;
   return end < stages_of_net - 1 ? end : -1;
 }
@@ -128,7 +128,7 @@ void check_reads(method const& how) {
   for (int s = 0; s < stages_of_net; ++s) {
     INFO("stage " << s);
     auto const i = static_cast<std::size_t>(s);
-    int const end = segment_end(s, how.segment), f_behind = forward_behind(s);
+    int const end = recompute_group_end(s, how.segment), f_behind = forward_behind(s);
     double const gamma = std::pow(how.decay, 1 / mean_ahead(0, f_behind, n));
     for (long long k = 0; k < minibatches; ++k)
       past[i].add(seen.after<double>(s, static_cast<std::size_t>(k), past[i].w[0].size()), gamma, k >= how.t3);
@@ -182,7 +182,7 @@ void check_loop(method const& how, std::vector<long long> const& fits) {
   o.n = how.n;
   o.delay = test::pipemare_delays(stages_of_net);
   for (int s = 0; s < stages_of_net; ++s) {
-    o.rebuilt_until.push_back(segment_end(s, how.segment));
+    o.rebuilt_until.push_back(recompute_group_end(s, how.segment));
     o.rebuild_delay.push_back(recompute_behind(s, o.rebuilt_until.back()));
   }
   o.t2 = std::is_same_v<Trainer, corrected>;

@@ -16,6 +16,7 @@
 #include <catch2/catch.hpp>
 
 #include "tests/support/conversion.hpp"
+#include "tests/support/sanitized.hpp"
 
 namespace {
 
@@ -255,13 +256,14 @@ TEST_CASE("A shorter microbatch leaves the errors of positions that it has not, 
 TEST_CASE("Texts of several lengths train with feedback, with the same bits on three workers", "[wire]") {
   using exact = trainer<texts, loss::cross_entropy, schedule::async_1f1b, optim::adam>;
   using quantised = trainer<texts, loss::cross_entropy, schedule::async_1f1b, optim::adam, int8>;
-  auto const fit = [](auto& t) { return t.fit(numbers{}, {.epochs = 12, .quiet = true}); };
+  auto const fit = [](auto& t) { return t.fit(numbers{}, {.epochs = foal_test::repeats(12, 1), .quiet = true}); };
   for (int8 const wire : {int8{false, true}, int8{true, true}}) {
     quantised one({.microbatch_size = 4, .microbatches = 2, .lr = {.rate = 0.003F}, .wire = wire});
     quantised three({.microbatch_size = 4, .microbatches = 2, .workers = 3, .lr = {.rate = 0.003F}, .wire = wire});
     exact plain({.microbatch_size = 4, .microbatches = 2, .lr = {.rate = 0.003F}});
     auto const a = fit(one), b = fit(three), c = fit(plain);
     CHECK(one.all_weights() == three.all_weights());
+    if (foal_test::sanitized) continue;
     CHECK(c.epoch_loss.back() < 0.6);
     CHECK(a.epoch_loss.back() == Approx(c.epoch_loss.back()).margin(0.15));
   }

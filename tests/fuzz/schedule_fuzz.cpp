@@ -169,7 +169,7 @@ void read_changes(reader in) {
         emit_forward(e, r, t - r, p, t, 0);
         emit_backward(e, r, t - (2 * e.ranks - 1 - r), p, t, first_stage(e, r + 1) - first_stage(e, r));
       }
-  if (kind & 4U) p = with_recomputation(std::move(p), segment_heads(e.stages, in.byte() % 3));
+  if (kind & 4U) p = with_recomputation(std::move(p), recompute_group_heads(e.stages, in.byte() % 3));
   if (kind & 8U) p = without_backward_below(std::move(p), in.byte() % e.stages, {in.byte() % e.stages});
   if (kind & 16U) p.delays(std::vector<int>(static_cast<std::size_t>(e.stages), in.number()));
   expect(static_cast<bool>(prove(p.view())) || (kind & 16U) != 0);

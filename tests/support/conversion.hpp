@@ -27,6 +27,7 @@
 #include <catch2/catch.hpp>
 
 #include "nets.hpp"
+#include "sanitized.hpp"
 
 namespace foal::test {
 
@@ -160,7 +161,7 @@ void check_digits(Set set) {
   auto const digits = data::handwritten({.train = 2000, .test = 500});
   using small = digits_net<4>;
   auto const accuracy = [&](auto& t) {
-    return t.fit(digits.train, {.epochs = 10, .evaluate = digits.test, .quiet = true}).accuracy();
+    return t.fit(digits.train, {.epochs = foal_test::repeats(10, 1), .evaluate = digits.test, .quiet = true}).accuracy();
   };
   trainer<small, loss::cross_entropy, schedule::pipemare, optim::adam> a({.microbatch_size = 8, .lr = {.rate = 0.003F}});
   using converting = trainer<small, loss::cross_entropy, schedule::pipemare, optim::adam, Conversion>;
@@ -168,8 +169,10 @@ void check_digits(Set set) {
   set(c);
   converting b(c);
   double const exact = accuracy(a), converted = accuracy(b);
-  CHECK(exact > 0.8);
-  CHECK(converted > exact - 0.03);
+  if (!foal_test::sanitized) {
+    CHECK(exact > 0.8);
+    CHECK(converted > exact - 0.03);
+  }
 
   constexpr int at_once = 50;
   predictor<small, Conversion> guess({.microbatch_size = at_once, .workers = 2});

@@ -31,7 +31,7 @@ struct oracle {
   std::vector<bool> frozen{};       // stages that U passes over; empty: none
   bool predicts = false;            // F reads w - tau * rate * v: the momentum and the rate of the last update
   double lambda = 0;                // each microbatch's gradient g becomes g + lambda g g (w at W - w at F)
-  // Recomputation, by stage: the last stage of its segment (-1: F's activations are kept), and how many microbatches R's
+  // Recomputation, by stage: the last stage of its group (-1: F's activations are kept), and how many microbatches R's
   // version is behind, as `delay` says it of F's. Empty: none. With `stash`, R reads what F has read and changes nothing.
   std::vector<int> rebuilt_until{}, rebuild_delay{};
   std::function<void(long long, numbers&, std::vector<int>&)> batch;
@@ -155,7 +155,8 @@ struct oracle {
     return kept;
   }
 
-  /// R: a segment again from the input of its first stage, with weights newer than F's, brought nearer to them by T2.
+  /// R: a recompute group again from the input of its first stage, with weights newer than F's, brought nearer to them by
+  /// T2.
   void rebuild(long long k, int j, activations& x) const {
     for (std::size_t s = 0; s < stages(); ++s) {
       if (rebuilt_until[s] < 0) continue;

@@ -1,4 +1,5 @@
-// FOAL_TEST_SANITIZED: a sanitizer is at work, which has an allocator of its own.
+// FOAL_TEST_SANITIZED: a sanitizer is at work, which has an allocator of its own, and multiplies the time of what it
+// watches.
 #pragma once
 
 #if defined(__has_feature)
@@ -9,3 +10,20 @@
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define FOAL_TEST_SANITIZED
 #endif
+
+namespace foal_test {
+
+#if defined(FOAL_TEST_SANITIZED)
+constexpr bool sanitized = true;
+#else
+constexpr bool sanitized = false;
+#endif
+
+/// How much of a thing that repeats: all of it, or under a sanitizer `few`, which go through the same code. What only all of
+/// it shows, such as what was learnt, is then left to the builds without one.
+template <class T>
+constexpr T repeats(T all, T few) {
+  return sanitized ? few : all;
+}
+
+}  // namespace foal_test

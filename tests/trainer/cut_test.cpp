@@ -14,6 +14,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "tests/support/learned.hpp"
 #include "tests/support/nets.hpp"
 
 namespace {
@@ -50,15 +51,6 @@ void begin(Run& t) {
   REQUIRE(t.lr().base.observe(1));
 }
 
-template <class Run>
-std::vector<double> state_of(Run const& t) {
-  std::vector<double> all = t.all_weights();
-  for (int s = 0; s < Run::stages; ++s)
-    for (std::size_t i = 0; i < t.tables().stages[static_cast<std::size_t>(s)].buffers.size(); ++i)
-      for (double const v : t.statistics(s, i)) all.push_back(v);
-  return all;
-}
-
 /// Cut at a place, it goes on elsewhere, trains once more, and is compared with what was never cut.
 template <class From, class To>
 void goes_on(executor::run_place place, int workers, std::vector<double> const& once, std::vector<double> const& more) {
@@ -71,9 +63,9 @@ void goes_on(executor::run_place place, int workers, std::vector<double> const& 
   other.restore(cut);
   CHECK(other.lr().base.scale == t.lr().base.scale);
   CHECK_FALSE(other.resume(given, {}).paused);
-  CHECK(state_of(other) == once);
+  CHECK(test::learned(other) == once);
   other.run(given, {.minibatches = 3});
-  CHECK(state_of(other) == more);
+  CHECK(test::learned(other) == more);
 }
 
 }  // namespace
@@ -82,9 +74,9 @@ TEST_CASE("a trainer's cut goes on in another trainer, with what its policies kn
   alone reference(values<alone>());
   begin(reference);
   reference.run(given, {.minibatches = minibatches});
-  auto const once = state_of(reference);
+  auto const once = test::learned(reference);
   reference.run(given, {.minibatches = 3});
-  auto const more = state_of(reference);
+  auto const more = test::learned(reference);
   for (long long const key : {1, 17}) goes_on<threaded, alone>({0, key}, 1, once, more);
   for (long long const key : {1, 20, 41}) {
     goes_on<alone, threaded>({1, key}, 3, once, more);
@@ -108,7 +100,7 @@ TEST_CASE("a cut of a trainer with other numbers is refused and changes nothing"
     CHECK(other.updates() == 0);
     other.run(given, {.minibatches = 6});
     untouched.run(given, {.minibatches = 6});
-    CHECK(state_of(other) == state_of(untouched));
+    CHECK(test::learned(other) == test::learned(untouched));
   };
   refuses(
       cut, [](auto& c) { c.optim.beta2 = 0.9; }, "optimizer.beta2 is 0.9 here and 0.999 there");

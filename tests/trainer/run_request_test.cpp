@@ -15,6 +15,7 @@
 #include <stdexcept>
 #include <thread>
 
+#include "tests/support/learned.hpp"
 #include "tests/support/nets.hpp"
 #include "tests/support/sleeper.hpp"
 
@@ -41,15 +42,6 @@ typename Run::config values(int workers) {
   typename Run::config c{.microbatch_size = samples, .microbatches = n, .workers = workers, .lr = {.rate = 0.05}};
   if constexpr (requires { c.warmup.minibatches; }) c.warmup.minibatches = 10;
   return c;
-}
-
-template <class Run>
-std::vector<double> state_of(Run const& t) {
-  std::vector<double> all = t.all_weights();
-  for (int s = 0; s < Run::stages; ++s)
-    for (std::size_t i = 0; i < t.tables().stages[static_cast<std::size_t>(s)].buffers.size(); ++i)
-      for (double const v : t.statistics(s, i)) all.push_back(v);
-  return all;
 }
 
 /// Runs with what `change` asks for, and gives how many updates were made: every stage the same number, with the bits of a
@@ -79,10 +71,10 @@ long long updates_of(int workers, std::uint64_t seed, char const* thrown, Change
   for (executor::bound_stage const& b : t.engine().stages())
     if (!b.forward_only && !b.input_gradient_only) CHECK(b.updates == updates);
   reference.run(data, {.minibatches = updates});
-  CHECK(state_of(t) == state_of(reference));
+  CHECK(test::learned(t) == test::learned(reference));
   t.run(data, {.minibatches = 5});
   reference.run(data, {.minibatches = 5});
-  CHECK(state_of(t) == state_of(reference));
+  CHECK(test::learned(t) == test::learned(reference));
   return updates;
 }
 
@@ -108,7 +100,7 @@ void pauses() {
   CHECK(first.microbatches < rest.microbatches);
   CHECK(rest.microbatches == 6 * n);
   reference.run(data, {.minibatches = 6});
-  CHECK(state_of(t) == state_of(reference));
+  CHECK(test::learned(t) == test::learned(reference));
 }
 
 template <class Run>
@@ -271,7 +263,7 @@ TEST_CASE("A run says what it waits for", "[request]") {
     CHECK(std::count(told.begin(), told.end(), "data of microbatch 17") == 1);
     CHECK(std::count(told.begin(), told.end(), sentence("the evaluation of update ", every)) == 1);
     reference.run(data, {.minibatches = 2 * every});
-    CHECK(state_of(t) == state_of(reference));
+    CHECK(test::learned(t) == test::learned(reference));
   }
 }
 

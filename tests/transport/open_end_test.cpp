@@ -25,6 +25,12 @@ TEST_CASE("a channel's messages are the phase's microbatches in the program's or
   CHECK(all_of({{0, 1}, 2, 0}).empty());
 }
 
+TEST_CASE("a phase has as many messages of a channel as microbatches, where any go over it") {
+  CHECK(message_order({-1, 2}, 2, 6).count() == 6);
+  CHECK(message_order({0, 1}, 2, 0).count() == 0);
+  CHECK(message_order({}, 2, 6).count() == 0);
+}
+
 TEST_CASE("a slot is free again when all microbatches before have left") {
   left_in_order left(3);
   CHECK(left.pass(1) == 0);

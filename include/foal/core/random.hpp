@@ -10,7 +10,7 @@
 namespace foal {
 
 /// What random numbers are for; streams of different purposes never meet.
-enum class purpose : std::uint32_t { weights = 1, dropout = 2, order = 3, augment = 4, synthetic = 5, user = 64 };
+enum class purpose : std::uint32_t { weights = 1, dropout = 2, order = 3, augment = 4, synthetic = 5, link = 6, user = 64 };
 
 /// Names one stream of random numbers.
 struct random_key {

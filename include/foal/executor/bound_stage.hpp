@@ -77,6 +77,14 @@ struct unit_memory {
   void* device = nullptr;        ///< the worker's, or the unit's own queue
   class later* later = nullptr;  ///< what its queue leaves to be read late; null: ops are done when they return
 
+  // What every op looks at lies together.
+  std::vector<ring> tensors;          ///< by number, as B, W and R see them in this phase
+  std::vector<ring> forward_tensors;  ///< as F sees them: where R rebuilds the saved activations, F has other places
+  transport::inbox wire_in, gradient_in;
+  transport::outbox wire_out, gradient_out;
+  std::span<std::uint8_t> done[passages];  ///< by passage: see unit_numbers; they change
+  lengths_ring lengths;                    ///< of the microbatches in flight here; they change. As lengths_in
+
   std::byte* w = nullptr;
   std::byte* g = nullptr;
   std::byte* microbatch = nullptr;  ///< the worker's room for one microbatch's gradient; null: it is added to g at once
@@ -94,22 +102,18 @@ struct unit_memory {
   std::byte* staging = nullptr;       ///< one sample, for augmentation (first stage), host memory
   std::byte* host_input = nullptr;    ///< inputs or targets before the copy to a device with its own memory
   ring targets;                       ///< last stage: one microbatch, or all of the minibatch at work
-  std::vector<ring> tensors;          ///< by number, as B, W and R see them in this phase
-  std::vector<ring> forward_tensors;  ///< as F sees them: where R rebuilds the saved activations, F has other places
   std::vector<lent_parameter> lent;
   std::vector<borrowed_parameter> borrowed;
   std::vector<other_replica> others;  ///< ascending; empty where there is one replica
 
-  transport::inbox wire_in, gradient_in, rebuilt_in;  ///< forward, backward, from R to R within a segment
-  transport::outbox wire_out, gradient_out, rebuilt_out;
+  transport::inbox rebuilt_in;  ///< from R to R within a recompute group
+  transport::outbox rebuilt_out;
 
   // Lengths travel beside a wire, in as many slots as it has. Empty where no axis has a length of its own.
   lengths_ring lengths_in, lengths_out;
-  lengths_ring lengths;  ///< of the microbatches in flight here; they change
-  lengths_ring ahead;    ///< last stage: of a microbatch whose targets are counted; or empty
+  lengths_ring ahead;  ///< last stage: of a microbatch whose targets are counted; or empty
 
   std::span<std::uint32_t> borrowed_version;  ///< that the copy of each borrowed parameter has; they change
-  std::span<std::uint8_t> done[passages];     ///< by passage: see unit_numbers; they change
 };
 
 /// A unit's part in the phase at work.
@@ -146,14 +150,15 @@ struct bound_stage : unit_memory, unit_state, unit_phase {
 
   /// Microbatch m comes through. Gives true if all before through[p] moved. Needs m - through[p] < done[p].size().
   bool pass(passage p, std::uint32_t m) {
-    std::uint32_t& up_to = through[static_cast<std::size_t>(p)];
-    std::span<std::uint8_t> const missed = done[static_cast<std::size_t>(p)];
-    auto const size = static_cast<std::uint32_t>(missed.size());
+    std::uint32_t &up_to = through[static_cast<std::size_t>(p)], &beyond = early[static_cast<std::size_t>(p)];
+    std::span<std::uint8_t> const came = done[static_cast<std::size_t>(p)];
+    auto const size = static_cast<std::uint32_t>(came.size());
     if (m != up_to) {
-      missed[m % size] = 1;
+      came[m % size] = 1;
+      ++beyond;
       return false;
     }
-    for (++up_to; missed[up_to % size] != 0; ++up_to) missed[up_to % size] = 0;
+    for (++up_to; beyond > 0 && came[up_to % size] != 0; ++up_to, --beyond) came[up_to % size] = 0;
     return true;
   }
   std::uint32_t passed(passage p) const { return through[static_cast<std::size_t>(p)]; }
@@ -164,11 +169,11 @@ struct bound_stage : unit_memory, unit_state, unit_phase {
   std::uint32_t backward_version(std::uint32_t m) const { return versions.at(m, &schedule::version_read::backward); }
 
   /// After F nothing reads the wire any more.
-  bool reads_wire_once() const { return forward_only || continues_segment(); }
-  /// R reads the wire that F has read: the stage is the first one of a segment.
-  bool begins_segment() const { return facts.head == number; }
+  bool reads_wire_once() const { return forward_only || continues_recompute_group(); }
+  /// R reads the wire that F has read: the stage is the first one of a recompute group.
+  bool begins_recompute_group() const { return facts.head == number; }
   /// R reads what R of the stage before made.
-  bool continues_segment() const { return facts.head >= 0 && facts.head < number; }
+  bool continues_recompute_group() const { return facts.head >= 0 && facts.head < number; }
 
   /// Start of the array that parameter p has in a set.
   void* in_set(weight_set set, table::parameter_row const& p) const {

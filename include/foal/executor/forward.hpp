@@ -1,7 +1,7 @@
 // F of a stage, step by step: in training, in recomputation and in evaluation.
 #pragma once
 
-#include <foal/executor/moves.hpp>
+#include <foal/table/stage_table.hpp>
 
 namespace foal::executor {
 
@@ -10,19 +10,18 @@ template <class At>
 void place_kept(table::layer_call& c, table::step const& s, At at) {
   c.saved_x = at(s.kept.x);
   c.saved_y = at(s.kept.y);
-  for (int i = 0; i < table::most; ++i) c.entry[i] = at(s.kept.entry[i]);
+  for (int i = 0; i < s.kept.entries; ++i) c.entry[i] = at(s.kept.entry[i]);
   c.scratch = at(s.scratch);
 }
 
-/// Runs the forward of a stage. call(row, number): the layer's call with all that is no tensor and no weight;
-/// weight(number): where a parameter lies; refused(row): the layer has found a number that is not finite, and the rest is
-/// left out.
-template <class At, class Call, class Weight, class Refused>
-void run_forward(table::stage_table const& t, tensor_moves const& moves, phase now, At at, Call call, Weight weight,
-                 Refused refused) {
+/// Runs the forward of a stage. move(step): does a step that is no layer's; call(row, number): the layer's call with all
+/// that is no tensor and no weight; weight(number): where a parameter lies; refused(row): the layer has found a number that
+/// is not finite, and the rest is left out.
+template <class At, class Move, class Call, class Weight, class Refused>
+void run_forward(table::stage_table const& t, phase now, At at, Move move, Call call, Weight weight, Refused refused) {
   for (table::step const& s : t.forward) {
     if (s.what != table::step::kind::layer) {
-      moves.run(t, s, {at(s.x), at(s.other), at(s.y)});
+      move(s);
       continue;
     }
     table::layer_row const& l = t.layers[static_cast<std::size_t>(s.layer)];

@@ -123,7 +123,7 @@ class run_memory {
       b.forward_only = phase.wanted(b.number) == schedule::gradients::none;
       bool const sends =
           !tables_.is_last(s) && phase.facts.stage[s + 1].head >= 0 && phase.facts.stage[s + 1].head <= b.number;
-      b.rebuilt_in.through = b.continues_segment() ? &wires_[s].rebuilt : nullptr;
+      b.rebuilt_in.through = b.continues_recompute_group() ? &wires_[s].rebuilt : nullptr;
       b.rebuilt_out.through = sends ? &wires_[s + 1].rebuilt : nullptr;
       bind_places(b, sends);
       lend_in_phase(tables_, stages_, b);
@@ -341,7 +341,7 @@ class run_memory {
     tensor_rings const& all = tensor_rings_[s];
     for (std::size_t x = 0; x < all.plain.size(); ++x) {
       table::place const where = b.table->tensors[x].where;
-      bool const rebuilt = recomputed && ((where == table::place::wire_in && b.continues_segment()) ||
+      bool const rebuilt = recomputed && ((where == table::place::wire_in && b.continues_recompute_group()) ||
                                           (where == table::place::wire_out && sends));
       bool const unread = recomputed && where == table::place::wire_out && !sends;
       b.tensors.push_back(rebuilt ? all.rebuilt[x] : unread ? all.transient[x] : all.plain[x]);

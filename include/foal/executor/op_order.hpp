@@ -23,6 +23,7 @@ struct op_order {
     long long const slot = period_number * period + o.slot;
     return (slot * ranks + rank) * lanes + o.lane;
   }
+  int lane(long long of_key) const { return static_cast<int>(of_key % lanes); }
   long long keys_of_period() const { return static_cast<long long>(period) * ranks * lanes; }
 };
 

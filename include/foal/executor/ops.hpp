@@ -193,14 +193,18 @@ class stage_ops : public stage_updates {
     }
   }
 
-  static void* tensor(rings const& in, int id, position p) {
-    return id < 0 ? nullptr : in[static_cast<std::size_t>(id)].at(p.microbatch);
-  }
+  /// Where the tensors of a microbatch lie, by number; null for -1.
+  struct tensors_at {
+    ring const* rings;
+    std::uint32_t microbatch;
+
+    void* operator()(int id) const { return id < 0 ? nullptr : rings[id].at(microbatch); }
+  };
+  static void* tensor(rings const& in, int id, position p) { return tensors_at{in.data(), p.microbatch}(id); }
 
   void forward_steps(bound_stage& b, rings const& in, weight_set w, position p, phase now) const {
-    lengths_of_axes const lengths = b.lengths_of(p.microbatch);
     run_forward(
-        *b.table, {t_, b.device, v_.microbatch_size, lengths}, now, [&](int id) { return tensor(in, id, p); },
+        *b.table, now, tensors_at{in.data(), p.microbatch}, [&](table::step const& s) { move_tensors(b, in, s, p); },
         [&](table::layer_row const& l, int layer) -> table::layer_call& { return call(b, l, layer, p); },
         [&](int parameter) { return forward_pointer(b, w, parameter, p.microbatch, now == phase::recompute); },
         [&](table::layer_row const& l) { return l.buffers > 0 && b.refused >= 0; });
@@ -221,13 +225,14 @@ class stage_ops : public stage_updates {
 
   table::layer_call& backward_call(bound_stage& b, table::layer_row const& l, table::step const& s, position p) const {
     table::layer_call& c = call(b, l, s.layer, p);
-    place_kept(c, s, [&](int id) { return tensor(b.tensors, id, p); });
+    tensors_at const at{b.tensors.data(), p.microbatch};
+    place_kept(c, s, at);
     c.phase = phase::train;
-    c.dx = tensor(b.tensors, s.x, p);
-    c.dy = tensor(b.tensors, s.y, p);
+    c.dx = at(s.x);
+    c.dy = at(s.y);
     for (int i = 0; i < l.reads; ++i) {
-      c.read[i] = tensor(b.tensors, s.kept.read[i], p);
-      c.read_gradient[i] = tensor(b.tensors, s.read_gradient[i], p);
+      c.read[i] = at(s.kept.read[i]);
+      c.read_gradient[i] = at(s.read_gradient[i]);
     }
     return c;
   }

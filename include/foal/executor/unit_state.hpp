@@ -22,7 +22,7 @@ inline constexpr std::size_t passages = 4;
 struct message_counts {
   std::uint32_t wire_in = 0, wire_out = 0;          ///< forward
   std::uint32_t gradient_in = 0, gradient_out = 0;  ///< backward
-  std::uint32_t rebuilt_in = 0, rebuilt_out = 0;    ///< from R to R within a segment of recomputed stages
+  std::uint32_t rebuilt_in = 0, rebuilt_out = 0;    ///< from R to R within a recompute group
   std::uint32_t sum_in = 0, sum_out = 0;            ///< of gradients, from and to each of the other replicas
 };
 
@@ -39,6 +39,7 @@ struct unit_state {
   bool bounded = false;               ///< `bounds` are known
   table::update_bounds bounds{};      ///< on what the unit's next update reads
   std::uint32_t through[passages]{};  ///< by passage: all microbatches before it are through
+  std::uint32_t early[passages]{};    ///< and so many after it
   message_counts messages{};
 
   /// As a phase begins: what counts from the start of the run goes on.

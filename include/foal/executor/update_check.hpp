@@ -93,12 +93,12 @@ class update_check {
     return std::all_of(f.optimizer, f.optimizer + f.optimizers, [](auto const& o) { return o.bound != nullptr; });
   }
 
-  /// The bounds of a stage after an update: those of every optimizer, of one that takes parameters as a whole for each.
+  /// The bounds of a stage after an update, whose call has the run's optimizer: those of every optimizer, of one that takes
+  /// parameters as a whole for each.
   bool bound(bound_stage& b, table::update_call const& stage) const {
-    table::update_call c = stage;
-    c.optimizer = t_.optimizer_value;
     table::policy_functions const& f = t_.policies;
-    if (f.optimizers == 1 && !f.optimizer[0].whole) return f.optimizer[0].bound(c, b.bounds);
+    if (f.optimizers == 1 && !f.optimizer[0].whole) return f.optimizer[0].bound(stage, b.bounds);
+    table::update_call c = stage;
     bool asked[table::most_optimizers]{};
     table::update_bounds all;
     for (table::parameter_row const& p : b.table->parameters) {

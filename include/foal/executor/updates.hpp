@@ -80,6 +80,7 @@ class stage_updates : public stage_weights {
     long long const since = b.updates - b.phase_updates;
     table::update_call c;
     c.device = b.device;
+    c.optimizer = t_.optimizer_value;
     c.delay = t_.delay_value;
     c.divide = b.summed;
     c.scale = scale;

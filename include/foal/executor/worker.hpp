@@ -81,8 +81,7 @@ class worker : public worker_end {
   /// The op that advance() would run, for messages.
   std::string next_op() const {
     if (finished()) return "nothing";
-    return sentence(schedule::name(body_[at_].what.kind), "(stage ", body_[at_].what.stage, ", microbatch ", microbatch(),
-                    ")");
+    return sentence(schedule::name(body_[at_].kind), "(stage ", body_[at_].unit->number, ", microbatch ", microbatch(), ")");
   }
 
  private:
@@ -112,7 +111,7 @@ class worker : public worker_end {
     total_ = through * shared_.microbatches;
     periods_ = shared_.periods - (shared_.minibatches - through);
   }
-  long long microbatch() const { return microbatches_before_ + body_[at_].what.microbatch; }
+  long long microbatch() const { return microbatches_before_ + body_[at_].microbatch; }
   long long key_of(worker_op const& e) const { return keys_before_ + e.key; }
   void begin_period(long long period) {
     period_ = period;
@@ -122,7 +121,7 @@ class worker : public worker_end {
 
   position now() const {
     worker_op const& e = body_[at_];
-    return {static_cast<std::uint32_t>(period_ * e.share + e.own), shared_.first_microbatch + microbatch()};
+    return {static_cast<std::uint32_t>(period_ * e.unit->facts.share + e.own), shared_.first_microbatch + microbatch()};
   }
 
   /// To the first op that is not before a key.
@@ -147,12 +146,12 @@ class worker : public worker_end {
   bool ready(worker_op const& e, position p) {
     bound_stage& b = *e.unit;
     if (!e.ends.arrived() || !e.ends.room(p.microbatch)) return false;
-    if (e.what.kind == schedule::op_kind::F)
+    if (e.kind == schedule::op_kind::F)
       return !(copies_after(b, p) && copy_pending(b, minibatches_at(p))) && (b.number > 0 || may_begin(p));
-    if (e.what.kind == schedule::op_kind::U)
-      return shared_.norm.complete(b.replica, b.version + 1) &&
+    if (e.kind == schedule::op_kind::U)
+      return (!shared_.norm.used() || shared_.norm.complete(b.replica, b.version + 1)) &&
              !(copies_after_update(e) && copy_pending(b, minibatches_at(p)));
-    return e.what.kind != schedule::op_kind::G || sums_arrived(b);
+    return e.kind != schedule::op_kind::G || sums_arrived(b);
   }
   static bool sums_arrived(bound_stage& b) {
     for (other_replica& r : b.others)
@@ -192,7 +191,7 @@ class worker : public worker_end {
     bound_stage& b = *e.unit;
     std::uint32_t const m = p.microbatch;
     if (shared_.queues) shared_.queues.before(b, e.ends, m);
-    switch (e.what.kind) {
+    switch (e.kind) {
       case op_kind::F:
         forward(e, p, key);
         if (!stopped_ && copies_after(b, p)) copy_for_evaluation(b, minibatches_at(p));
@@ -200,19 +199,19 @@ class worker : public worker_end {
       case op_kind::BW:
       case op_kind::B:
         if (shared_.watch.versions != nullptr && b.replica == 0) tell_versions(b, p);
-        shared_.ops->backward(b, p, e.what.kind == op_kind::BW);
+        shared_.ops->backward(b, p, e.kind == op_kind::BW);
         if (b.beside) keep_beside(std::exchange(b.beside, nullptr));
         pass(e);
         if (b.gradient_in.transit && b.pass(passage::returned, m)) read(b, b.gradient_in, b.passed(passage::returned));
         if (b.input_gradient_only)
           release(b, m);
-        else if (e.what.kind == op_kind::BW)
+        else if (e.kind == op_kind::BW)
           weights_done(b, p);
         break;
       case op_kind::R:
         shared_.ops->recompute(b, p);
         pass(e);
-        if (b.begins_segment())
+        if (b.begins_recompute_group())
           pass_wire(b, m);
         else if (b.rebuilt_in.transit && b.pass(passage::rebuilt, m))
           read(b, b.rebuilt_in, b.passed(passage::rebuilt));
@@ -297,7 +296,7 @@ class worker : public worker_end {
     if (b.number == shared_.last_hosted) shared_.forwarded(b, p.microbatch);
     if (last && !std::isfinite(loss.sum)) return diverge({b.updates, b.number, "loss"}, key);
     pass(e);
-    if (!b.begins_segment()) pass_wire(b, p.microbatch);
+    if (!b.begins_recompute_group()) pass_wire(b, p.microbatch);
   }
 
   /// F has read the wire, or R, if that reads it too. Where R rebuilds what is kept, from what R before it made, nothing of
@@ -341,7 +340,7 @@ class worker : public worker_end {
   void release(bound_stage& b, std::uint32_t m) const {
     if (!b.pass(passage::freed, m)) return;
     std::uint32_t const up_to = b.passed(passage::freed);
-    transport::inbox& in = b.continues_segment() ? b.rebuilt_in : b.wire_in;
+    transport::inbox& in = b.continues_recompute_group() ? b.rebuilt_in : b.wire_in;
     if (shared_.queues) {
       shared_.queues.released(b, in, up_to);
       shared_.queues.released(b, b.gradient_in, up_to);
@@ -352,11 +351,11 @@ class worker : public worker_end {
 
   void traced(worker_op const& e, position p, long long key) {
     auto const clock = [] { return std::chrono::steady_clock::now().time_since_epoch() / std::chrono::nanoseconds(1); };
-    long long const version = e.unit->updates;
+    bound_stage const& b = *e.unit;
+    long long const version = b.updates;
     long long const begin = clock();
     run(e, p, key);
-    trace_->add(
-        {number_, e.rank, e.what.stage, e.what.lane, schedule::name(e.what.kind), p.global, begin, clock(), version});
+    trace_->add({number_, b.rank, b.number, shared_.lane(key), schedule::name(e.kind), p.global, begin, clock(), version});
   }
 
   phase_state& shared_;

@@ -96,7 +96,7 @@ template <class P>
 struct is_an_accumulation {
   static_assert(accumulate::accumulation<P>,
                 "foal: cannot accumulate weight gradients by this policy, because it does not say when; it needs static "
-                "constexpr bool waits, true for once a minibatch");
+                "constexpr bool once_a_minibatch; false computes them with every microbatch");
 };
 
 template <class Hook, class S, class Device, bool HostMemory>
@@ -305,7 +305,7 @@ struct policies_fit
                                  !(Schedule::asynchronous && clip::takes_all<typename T::template policy<role::clip>>())>,
       optimizer_has_states<Delay, Optimizer, delay::sees<Delay>() <= optim::least_states<Optimizer>()>,
       microbatches_have_gradients<Delay, Accumulation,
-                                  !(delay::changes_microbatches<Delay, S> && accumulate::waits<Accumulation>())>,
+                                  !(delay::changes_microbatches<Delay, S> && accumulate::once_a_minibatch<Accumulation>())>,
       rescheduling_has_an_effect<Schedule, Rate, is_delayed<Schedule, Versions> || !lr::needs_delay<Rate>>,
       warmup_has_an_effect<Schedule, Warmup, is_delayed<Schedule, Versions> || !warmup::has_program<Warmup>>,
       versions_fit_the_schedule<Schedule, Versions,

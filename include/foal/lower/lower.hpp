@@ -109,7 +109,7 @@ run_tables lower(Schedule const& schedule, schedule::extent size, Values const& 
   using Clip = policy_in<Values, role::clip>;
   using Initialisation = policy_in<Values, role::initialisation>;
   using Loss = policy_in<Values, role::loss>;
-  constexpr bool thick = accumulate::waits<policy_in<Values, role::accumulation>>();
+  constexpr bool thick = accumulate::once_a_minibatch<policy_in<Values, role::accumulation>>();
   auto const& optimizer = values.template of<role::optimizer>();
   auto const& delay = values.template of<role::delay>();
   auto const& rule = values.template of<role::versions>();

@@ -145,6 +145,7 @@ class stage_builder {
     l.least_samples = info.least_samples(r.in);
     l.call = functions_[r.number];
     auto const entries = info.kept(r.in);
+    l.entries = entries.size;
     for (int i = 0; i < entries.size; ++i) {
       l.entry[i] = make(entries[i].elements, backward ? place::kept : place::temporary);
       at(l.entry[i]).exact = entries[i].type != element::scalar;

@@ -13,6 +13,7 @@
 #include <foal/executor/check_source.hpp>
 #include <foal/executor/forward.hpp>
 #include <foal/executor/memory.hpp>
+#include <foal/executor/moves.hpp>
 #include <foal/plan/check_sizes.hpp>
 
 namespace foal::executor {
@@ -201,10 +202,13 @@ class evaluator {
         c.buffers[i] = at(buffers_[s]) + statistics_bytes(t.buffers[static_cast<std::size_t>(l.first_buffer + i)].offset);
       return c;
     };
+    auto const of = [&](int id) { return id < 0 ? nullptr : tensor[static_cast<std::size_t>(id)]; };
     run_forward(
-        t, {t_, device_.get(), n, lengths_}, phase::evaluate,
-        [&](int id) { return id < 0 ? nullptr : tensor[static_cast<std::size_t>(id)]; }, call_of,
-        [&](int p) { return weights_of(s, t.parameters[static_cast<std::size_t>(p)]); },
+        t, phase::evaluate, of,
+        [&](table::step const& step) {
+          tensor_moves{t_, device_.get(), n, lengths_}.run(t, step, {of(step.x), of(step.other), of(step.y)});
+        },
+        call_of, [&](int p) { return weights_of(s, t.parameters[static_cast<std::size_t>(p)]); },
         [](table::layer_row const&) { return false; });
   }
 

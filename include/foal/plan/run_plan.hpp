@@ -361,7 +361,7 @@ class run_plan {
   }
 
   /// Below the temporaries of a stage whose F keeps nothing in some phase (it is recomputed, or has no backward): what F
-  /// writes all the same, and what R at the end of a segment sends to nobody. Gives the size of the whole.
+  /// writes all the same, and what R at the end of a recompute group sends to nobody. Gives the size of the whole.
   std::size_t add_transient(std::size_t s, std::size_t region) {
     table::stage_table const& t = tables_.of_unit(s);
     unit_[s].transient.assign(t.tensors.size(), 0);

@@ -7,18 +7,18 @@
 
 namespace foal::accumulate {
 
-/// Needs: role = foal::role::accumulation; static constexpr bool waits: W of a minibatch is done with its last microbatch,
-/// for all of them at once; else with each.
+/// Needs: role = foal::role::accumulation; static constexpr bool once_a_minibatch: W is done with the last microbatch of
+/// a minibatch, for all of them at once; else with each.
 template <class P>
 concept accumulation = requires {
-  { P::waits } -> std::convertible_to<bool>;
+  { P::once_a_minibatch } -> std::convertible_to<bool>;
 };
 
 /// False where it is none: that is said elsewhere.
 template <class P>
-constexpr bool waits() {
+constexpr bool once_a_minibatch() {
   if constexpr (accumulation<P>)
-    return P::waits;
+    return P::once_a_minibatch;
   else
     return false;
 }
@@ -27,7 +27,7 @@ constexpr bool waits() {
 struct each {
   using role = foal::role::accumulation;
   static constexpr char const* name = "each";
-  static constexpr bool waits = false;
+  static constexpr bool once_a_minibatch = false;
 };
 
 /// Weight gradients do not depend on the weights, so they can wait: with the last W of a minibatch one product takes the
@@ -37,7 +37,7 @@ struct each {
 struct thick {
   using role = foal::role::accumulation;
   static constexpr char const* name = "thick";
-  static constexpr bool waits = true;
+  static constexpr bool once_a_minibatch = true;
 };
 
 }  // namespace foal::accumulate

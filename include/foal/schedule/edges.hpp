@@ -13,7 +13,7 @@ namespace foal::schedule {
 enum class edge : std::uint8_t {
   activation,  ///< the forward wire, from F of the stage below
   gradient,    ///< the backward wire, from the backward of the stage above
-  rebuilt,     ///< what R of the stage below made of the wire, in a segment of recomputed stages
+  rebuilt,     ///< what R of the stage below made of the wire, in a group of recomputed stages
   own,         ///< from an op of the same unit: the order of its rank's list sees to it
   sum,         ///< the gradients of another replica's minibatch
   norm,        ///< the norm of another stage's gradients
@@ -40,7 +40,7 @@ class dependencies {
  public:
   constexpr dependencies() = default;
   constexpr explicit dependencies(program_view v)
-      : view_(v), cells_(v.size), heads_(segments_of(v)), recomputes_(!heads_.empty()) {
+      : view_(v), cells_(v.size), heads_(recompute_groups_of(v)), recomputes_(!heads_.empty()) {
     find_replicas();
     find_last_gradients();
   }
@@ -120,7 +120,7 @@ class dependencies {
       case op_kind::R:
         if (Own) f(input{op_kind::F, o.stage, o.replica, o.microbatch, o.segment, edge::own});
         if (Own && o.segment > 0) f(input{op_kind::R, o.stage, o.replica, o.microbatch, o.segment - 1, edge::own});
-        if (continues_segment(heads_, o.stage))
+        if (continues_recompute_group(heads_, o.stage))
           f(input{op_kind::R, o.stage - 1, o.replica, o.microbatch, o.segment, edge::rebuilt});
         return;
       case op_kind::W:

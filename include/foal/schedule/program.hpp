@@ -33,8 +33,8 @@ struct program_view {
   /// Empty, or per stage d_s in microbatches: F of microbatch m reads version max(0, floor((m - d_s)/N)), counted from the
   /// start of the phase, instead of the live one.
   std::span<int const> delays{};
-  /// Empty, or per stage the first stage of its segment: R rebuilds what F saved, stage after stage, from the input that the
-  /// segment's first stage keeps. -1: not recomputed. An empty list leaves every stage that has R to itself.
+  /// Empty, or per stage the first stage of its recompute group: R rebuilds what F saved, stage after stage, from the input
+  /// that the group's first stage keeps. -1: not recomputed. An empty list leaves every stage that has R to itself.
   std::span<int const> recompute{};
   /// Empty (both everywhere), or per stage what its backward is for; none only below all others.
   std::span<gradients const> wants{};
@@ -54,9 +54,9 @@ struct program_view {
   }
 };
 
-/// Per stage the first stage of its segment, -1 where nothing is recomputed; empty for a program without recomputation.
-/// Needs a program that is well_formed().
-constexpr std::vector<int> segments_of(program_view v) {
+/// Per stage the first stage of its recompute group, -1 where nothing is recomputed; empty for a program without
+/// recomputation. Needs a program that is well_formed().
+constexpr std::vector<int> recompute_groups_of(program_view v) {
   std::vector<int> heads(v.recompute.begin(), v.recompute.end());
   if (!heads.empty()) return heads;
   op const* const ops = v.ops.data();
@@ -69,7 +69,7 @@ constexpr std::vector<int> segments_of(program_view v) {
 }
 
 /// True if R of `stage` reads what R of the stage below it made.
-constexpr bool continues_segment(std::vector<int> const& heads, int stage) {
+constexpr bool continues_recompute_group(std::vector<int> const& heads, int stage) {
   if (heads.empty() || stage <= 0 || static_cast<std::size_t>(stage) >= heads.size()) return false;
   int const head = heads[static_cast<std::size_t>(stage)];
   return head >= 0 && head < stage;

@@ -103,6 +103,7 @@ struct tensor {
 /// What a layer sees of the activations kept for a microbatch, by tensor number; -1: none.
 struct kept_tensors {
   int x = -1, y = -1;  ///< its input and output while kept
+  int entries = 0;     ///< that the layer keeps
   int entry[most]{-1, -1, -1, -1};
   int read[most_reads]{-1, -1};
 };

@@ -230,8 +230,8 @@ class engine : public run_weights {
     bool calls = true;  // until one throws
     long long const before = shared.first_microbatch - run.begin * v_.microbatches;
     auto const serve = [&] {
-      evaluate_pending(run, request, result, teller, shared);
-      if (calls) try {
+      if (run.evaluate_every != 0) evaluate_pending(run, request, result, teller, shared);
+      if (calls && teller.asked()) try {
           teller.sums();
           teller.progress(before + shared.microbatches_done.load(std::memory_order_relaxed), ops);
         } catch (...) {
@@ -319,7 +319,6 @@ class engine : public run_weights {
   /// The copies stay as they are until the callback of an evaluation has come back.
   void evaluate_pending(run_state const& run, run_request const& request, run_result& result, run_teller& teller,
                         phase_state& shared) {
-    if (run.evaluate_every == 0) return;
     while (copies_made_.load() >= (evaluations_done_.load() + 1) * changing_stages_) {
       long long const update = run.begin + (evaluations_done_.load() - run.evaluations_before + 1) * run.evaluate_every;
       if (!result.ended && beside_ == nullptr && !evaluate_copies(request, result, teller, update))

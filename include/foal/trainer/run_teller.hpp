@@ -13,8 +13,13 @@ class run_teller {
  public:
   /// Keeps references.
   run_teller(run_request const& request, run_losses const& losses)
-      : request_(request), losses_(losses), stall_(request.patience) {}
+      : request_(request),
+        losses_(losses),
+        asked_(request.summed || request.tick || request.waits),
+        stall_(request.patience) {}
 
+  /// Whether anything is to be told in a run without evaluations.
+  bool asked() const { return asked_; }
   void sums() {
     for (long long const n = request_.summed ? losses_.complete() : 0; told_ < n; ++told_)
       request_.summed(losses_.before() + told_, losses_.sum(told_));
@@ -36,6 +41,7 @@ class run_teller {
  private:
   run_request const& request_;
   run_losses const& losses_;
+  bool const asked_;
   stall_watch stall_;
   long long told_ = 0;  ///< sums
 };

@@ -40,6 +40,8 @@ class message_order {
     skip();
   }
   bool done() const { return period_ > last_period_ || body_.empty(); }
+  /// Messages of the phase.
+  long long count() const { return body_.empty() ? 0 : total_; }
   std::uint32_t microbatch() const { return static_cast<std::uint32_t>(now()); }
   void next() {
     ++at_;

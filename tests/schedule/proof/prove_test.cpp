@@ -264,9 +264,9 @@ TEST_CASE("a broken recomputation is refused with both ops") {
   x.heads = {0, 0, 0};
   refused(x.proved(), flaw::missing, "R(stage 2, microbatch 0) on rank 2", "BW(stage 2, microbatch 0)");
   x.heads = {0, 0, 1};
-  refused(x.proved(), flaw::segment, "stage 2 in a segment that begins at stage 1");
+  refused(x.proved(), flaw::group, "stage 2 in a segment that begins at stage 1");
   x.heads = {1, 1, -1};
-  refused(x.proved(), flaw::segment, "stage 0 in a segment that begins at stage 1");
+  refused(x.proved(), flaw::group, "stage 0 in a segment that begins at stage 1");
   x.heads = {0, 0};
   refused(x.proved(), flaw::entries, "2 entries for 3 stages");
 }
@@ -291,7 +291,7 @@ TEST_CASE("an update beside R comes after it") {
   refused(with_lanes(1, 0), flaw::update, "U(stage 0, microbatch -1) on rank 0", "R(stage 0, microbatch 0)");
 }
 
-TEST_CASE("R's of a segment are taken in the order in which they are sent") {
+TEST_CASE("R's of a recompute group are taken in the order in which they are sent") {
   program p = generate(recomputed<gpipe>{.segment = 2}, {3, 3, 2});
   REQUIRE(prove(p.view()));
   // Both R's of stage 0 run before both of stage 1, in another order than those.
@@ -445,7 +445,7 @@ TEST_CASE("a list of ops that no schedule would emit gets a verdict, not an inde
     CHECK(r.proved().what == flaw::choice);
     r.wants.clear();
     r.recompute = {INT_MIN, INT_MAX};
-    CHECK(r.proved().what == flaw::segment);
+    CHECK(r.proved().what == flaw::group);
     raw none{.inference = true};
     none.recompute = {0, 1};
     CHECK(none.proved().what == flaw::useless);

@@ -19,10 +19,11 @@ using namespace foal::schedule;
 static_assert(generator<recomputed<pipemare>> && std::string_view(recomputed<pipemare>::name) == "pipemare_recomputed");
 static_assert(recomputed<async_1f1b>::asynchronous && !recomputed<gpipe>::asynchronous);
 
-static_assert(segment_length(107) == 10 && segment_length(93) == 10 && segment_length(150) == 12);
-static_assert(segment_length(32) == 6 && segment_length(16) == 4 && segment_length(2) == 1 && segment_length(1) == 1);
-static_assert(segment_heads(7) == std::vector<int>{0, 0, 0, 3, 3, 3, 6});
-static_assert(segment_heads(5, 2) == std::vector<int>{0, 0, 2, 2, 4});
+static_assert(recompute_group_length(107) == 10 && recompute_group_length(93) == 10 && recompute_group_length(150) == 12);
+static_assert(recompute_group_length(32) == 6 && recompute_group_length(16) == 4 && recompute_group_length(2) == 1 &&
+              recompute_group_length(1) == 1);
+static_assert(recompute_group_heads(7) == std::vector<int>{0, 0, 0, 3, 3, 3, 6});
+static_assert(recompute_group_heads(5, 2) == std::vector<int>{0, 0, 2, 2, 4});
 
 static_assert(proof(recomputed<pipemare>{}, {16, 16, 4}) && proof(recomputed<pipemare>{}, {9, 4, 1}));
 static_assert(proof(recomputed<async_1f1b>{}, {16, 16, 4}) && proof(recomputed<gpipe>{}, {16, 16, 4}));
@@ -50,7 +51,7 @@ std::vector<int> heads(G const& g, extent e) {
 
 }  // namespace
 
-TEST_CASE("PipeMare's R is a third unit, one slot and the way up the segment before the backward of its end") {
+TEST_CASE("PipeMare's R is a third unit, one slot and the way up the group before the backward of its end") {
   CHECK(drawn(recomputed<pipemare>{}, {4, 4, 1}, 2) ==
         "F0       F1       .        .        R0       R1       .        B0+U0    B1+U1\n"
         ".        F0       F1       .        .        R0       R1+B0+U0 B1+U1    .\n"
@@ -74,7 +75,7 @@ TEST_CASE("PipeMare's R is a third unit, one slot and the way up the segment bef
 
 TEST_CASE("lists with recomputation") {
   CHECK(listed(recomputed<gpipe>{.segment = 1}, {2, 2, 2}) == "F0 F1 R0 B0 R1 B1 U1\nF0 F1 B0 B1 U1\n");
-  // Between ranks of a segment R is ahead of B by the way up, so that B of its end never waits for it.
+  // Between ranks of a group R is ahead of B by the way up, so that B of its end never waits for it.
   CHECK(listed(recomputed<one_f_one_b>{.segment = 2}, {4, 4, 4}) ==
         "F0 F1 F2 R0 F3 R1 B0 R2 B1 R3 B2 B3 U3\n"
         "F0 F1 F2 R0 B0 F3 R1 B1 R2 B2 R3 B3 U3\n"
@@ -89,7 +90,7 @@ TEST_CASE("lists with recomputation") {
         "F0.0 F1.0 F2.0 F3.0 B3.0 U3.0 B2.0 U2.0 R0.0 R1.0 B1.0 U1.0 B0.0 U0.0\n");
 }
 
-TEST_CASE("segments that would gain nothing are left out") {
+TEST_CASE("groups that would gain nothing are left out") {
   for (extent const e : {extent{9, 9, 4}, {9, 3, 4}}) {
     std::vector<int> const without_last{0, 0, 0, 3, 3, 3, -1, -1, -1};
     CHECK(heads(recomputed<pipemare>{}, e) == without_last);
@@ -104,7 +105,7 @@ TEST_CASE("segments that would gain nothing are left out") {
   CHECK(drawn(recomputed<pipemare>{}, {9, 1, 4}, 2) == drawn(pipemare{}, {9, 1, 4}, 2));
 }
 
-TEST_CASE("segments may be chosen") {
+TEST_CASE("groups may be chosen") {
   program p = with_recomputation(generate(pipemare{}, {6, 6, 2}), {0, 0, 0, -1, 4, -1});
   CHECK(text(prove(p.view())) == text(verdict{}));
   analysis const a = analyse(p.view());
@@ -128,7 +129,7 @@ TEST_CASE("the paper's count of held activations") {
     INFO(x.stages << " stages");
     program p = generate(recomputed<pipemare>{}, {x.stages, x.stages, 8});
     analysis const a = analyse(p.view());
-    // The paper's layout charges every segment an input and what R rebuilds. Here the last segment is not recomputed: what F
+    // The paper's layout charges every group an input and what R rebuilds. Here the last group is not recomputed: what F
     // saves there is as much as R would rebuild, and the input that it need not keep makes the difference.
     int const last = (x.stages - 1) / x.length * x.length;
     int const input = a.stage[static_cast<std::size_t>(last)].saved_held;

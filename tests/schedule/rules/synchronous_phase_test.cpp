@@ -84,8 +84,8 @@ TEST_CASE("frozen stages stay frozen, recomputed ones recomputed", "[schedule]")
   program phase = synchronous_phase(p.view());
   REQUIRE(text(prove(phase.view())) == text(verdict{}));
   for (int s = 0; s < e.stages; ++s) CHECK(phase.view().wanted(s) == p.view().wanted(s));
-  CHECK(segments_of(phase.view()) == segments_of(p.view()));
-  CHECK(segments_of(phase.view()) == std::vector<int>{-1, 1, 1, -1, -1, -1});
+  CHECK(recompute_groups_of(phase.view()) == recompute_groups_of(p.view()));
+  CHECK(recompute_groups_of(phase.view()) == std::vector<int>{-1, 1, 1, -1, -1, -1});
 
   program other_way = generate(recomputed<frozen<pipemare>>{.base = {.trainable_from = 1, .stages = {3}}, .segment = 3}, e);
   CHECK(text(prove(other_way.view())) == text(verdict{}));

@@ -29,9 +29,10 @@ struct stage_facts {
   bool backward_crosses = false;
 
   // A recomputed stage saves from R instead of from F: saved_* above count from there. Its forward wire is needed again only
-  // at the head of its segment; the others read what R of the stage below made, and wire_kept* is wire_transit there.
+  // at the head of its recompute group; the others read what R of the stage below made, and wire_kept* is wire_transit
+  // there.
   int in_flight = 1;          ///< microbatches between F and W (or BW, or a frozen stage's B) at most; at least 1
-  int head = -1;              ///< the first stage of its segment; -1: not recomputed
+  int head = -1;              ///< the first stage of its recompute group; -1: not recomputed
   int recompute_delay = 0;    ///< microbatches: sum over a minibatch of v_U - v_R
   double tau_recomp = 0;      ///< mean of v_U - v_R, minibatches
   int recompute_gap = 0;      ///< max of v_R - v_F: how far R's weights are from F's

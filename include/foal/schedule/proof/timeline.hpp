@@ -17,7 +17,7 @@ struct timeline {
   int_table recompute_order;                       // the same; empty without R
   int_table update, sum;                           // [rule.closing_cell()]: U, and G among replicas
   int_table rank;                                  // [unit]
-  std::vector<int> head;                           // [stage], segments_of()
+  std::vector<int> head;                           // [stage], recompute_groups_of()
   int_table slot;                                  // [op]
   dependencies rule;
   clocked clock_result;  // of an untimed synchronous program

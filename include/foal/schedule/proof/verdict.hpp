@@ -25,7 +25,7 @@ enum class flaw {
   update,      ///< first is U, second an op of its stage on the wrong side of it
   fifo,        ///< first is received where second comes out of the channel
   entries,     ///< a list has `found` entries for `expected` stages
-  segment,     ///< stage `expected` names stage `found` as the first of its segment, which it cannot be
+  group,       ///< stage `expected` names stage `found` as the first of its recompute group, which it cannot be
   lists,       ///< the list of rank `expected` does not begin at offset `found` of the ops, after the one before it
   depth,       ///< first runs `found` minibatches late, more than `expected`
   late,        ///< the period `found` (0: first's slot, counted from its own minibatch's) is beyond `expected`
@@ -118,7 +118,7 @@ inline std::string text(verdict const& v) {
     case flaw::entries:
       return sentence("cannot read what the program says of its stages, because it has ", v.found, " entries for ",
                       v.expected, " stages; give one entry per stage, or none at all");
-    case flaw::segment:
+    case flaw::group:
       return sentence("cannot recompute stage ", v.expected, " in a segment that begins at stage ", v.found,
                       ", because a segment is a run of neighbouring stages that all name its first one; give every stage "
                       "that first stage, or -1 to keep what its forward saved");

@@ -23,7 +23,7 @@ constexpr verdict well_chosen(program_view v) {
       return {.what = flaw::cut, .found = s - 1, .expected = s};
     if (v.recompute.empty() || v.recompute[i] == -1 || v.recompute[i] == s) continue;
     if (s == 0 || v.recompute[i] < 0 || v.recompute[i] != v.recompute[i - 1])
-      return {.what = flaw::segment, .found = v.recompute[i], .expected = s};
+      return {.what = flaw::group, .found = v.recompute[i], .expected = s};
   }
   for (int r = 0; r < v.size.ranks; ++r) {
     for (op const& o : v.rank(r)) {

@@ -5,13 +5,13 @@
 #include <utility>
 #include <vector>
 
+#include <foal/schedule/recompute_groups.hpp>
 #include <foal/schedule/rules/wrap.hpp>
-#include <foal/schedule/segments.hpp>
 
 namespace foal::schedule {
 
 /// The program with no B, W, G, U or R for the stages below `lowest`, nor W, G and U for the stages in `frozen`, whose BW
-/// becomes B. Where `frozen` has the lowest stages that are left, they lose their B as well. What is left of a segment of
+/// becomes B. Where `frozen` has the lowest stages that are left, they lose their B as well. What is left of a group of
 /// recomputed stages begins at the lowest stage with a backward. A synchronous program is clocked anew; an asynchronous one
 /// keeps its slots, so that what is trained keeps its delays.
 ///
@@ -39,7 +39,7 @@ constexpr program without_backward_below(program base, int lowest, std::vector<i
 
   program out(v.size, v.asynchronous ? v.period : 0, v.asynchronous);
   out.delays({v.delays.begin(), v.delays.end()});
-  if (std::vector<int> heads = segments_of(v); !heads.empty()) {
+  if (std::vector<int> heads = recompute_groups_of(v); !heads.empty()) {
     cut_below(heads, lowest_wanted);
     out.recompute(std::move(heads));
   }

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include <foal/schedule/generate.hpp>
-#include <foal/schedule/segments.hpp>
+#include <foal/schedule/recompute_groups.hpp>
 
 namespace foal::schedule {
 

@@ -1,12 +1,12 @@
-// Recomputation: puts R before the backwards of any program, segment by segment, so that less is kept from F to B.
+// Recomputation: puts R before the backwards of any program, group by group, so that less is kept from F to B.
 #pragma once
 
 #include <algorithm>
 #include <utility>
 #include <vector>
 
+#include <foal/schedule/recompute_groups.hpp>
 #include <foal/schedule/rules/wrap.hpp>
-#include <foal/schedule/segments.hpp>
 
 namespace foal::schedule {
 
@@ -41,15 +41,15 @@ constexpr void forwards_late(program_view v, timeline& t) {
   t.slot = std::move(late);
 }
 
-/// Takes out of the segments what R would not help: stages without a backward; a segment whose last stage runs B right after
+/// Takes out of the groups what R would not help: stages without a backward; a group whose last stage runs B right after
 /// F, where R would repeat what was just computed; the last stage, whose F has the loss.
-constexpr void drop_idle_segments(program_view v, timeline const& t, std::vector<int>& heads) {
+constexpr void drop_idle_groups(program_view v, timeline const& t, std::vector<int>& heads) {
   int const stages = v.size.stages;
   int lowest = 0;
   while (lowest < stages && v.wanted(lowest) == gradients::none) ++lowest;
   cut_below(heads, lowest);
-  for (int first = lowest; first < stages; first = segment_end(heads, first) + 1) {
-    int const end = segment_end(heads, first);
+  for (int first = lowest; first < stages; first = recompute_group_end(heads, first) + 1) {
+    int const end = recompute_group_end(heads, first);
     if (heads[static_cast<std::size_t>(first)] < 0) continue;
     bool at_once = true;
     for (int j = 0; j < v.size.microbatches; ++j) {
@@ -66,13 +66,13 @@ constexpr void drop_idle_segments(program_view v, timeline const& t, std::vector
 constexpr std::vector<std::vector<op>> recompute_ops(program_view v, timeline const& t, std::vector<int> const& heads) {
   int const stages = v.size.stages, n = v.size.microbatches;
   std::vector<std::vector<op>> lists(static_cast<std::size_t>(v.size.ranks));
-  for (int first = 0; first < stages; first = segment_end(heads, first) + 1) {
+  for (int first = 0; first < stages; first = recompute_group_end(heads, first) + 1) {
     if (heads[static_cast<std::size_t>(first)] < 0) continue;
-    int const end = segment_end(heads, first);
+    int const end = recompute_group_end(heads, first);
     for (int c = t.at(end, 0); c < t.at(end, 0) + t.rule.numbering().row(); ++c) {
       auto const b = static_cast<std::size_t>(t.backward[static_cast<std::size_t>(c)]);
       auto const rank = [&](int s) { return t.rank[static_cast<std::size_t>(unit_of(v.size, s, v.ops[b].replica))]; };
-      int hops = 0;  // from rank to rank, from s up to the segment's end
+      int hops = 0;  // from rank to rank, from s up to the group's end
       for (int s = end; s >= first; --s) {
         if (s < end && rank(s) != rank(s + 1)) ++hops;
         op o{.kind = op_kind::R,
@@ -97,12 +97,12 @@ constexpr std::vector<std::vector<op>> recompute_ops(program_view v, timeline co
 
 }  // namespace detail
 
-/// The program with R in front of the backwards of recomputed stages. `heads`: per stage the first stage of its segment, -1
-/// to keep what F saved; none: segment_heads(S). Left out of it are segments that would gain nothing: whose last stage runs
-/// B right after F of the same microbatch (the last segment of all built-in schedules but gpipe), and in any case the last
-/// stage, which has the loss.
+/// The program with R in front of the backwards of recomputed stages. `heads`: per stage the first stage of its group, -1
+/// to keep what F saved; none: recompute_group_heads(S). Left out of it are groups that would gain nothing: whose last stage
+/// runs B right after F of the same microbatch (the last group of all built-in schedules but gpipe), and in any case the
+/// last stage, which has the loss.
 ///
-/// R of stage s in segment [a, e] is in the slot of B(e, m) - 1 - h, h being the steps from rank to rank between s and e (e
+/// R of stage s in group [a, e] is in the slot of B(e, m) - 1 - h, h being the steps from rank to rank between s and e (e
 /// - s with one stage a rank). In a slot R is a third unit: after F and before B, W and U of its rank; where one worker runs
 /// a rank, a slot lasts as long as all of them. An asynchronous program keeps its period so: pipemare runs F, R and BW side
 /// by side, async_1f1b alternates F R and BW, which balances where a backward takes two forwards. A synchronous program is
@@ -112,7 +112,7 @@ constexpr std::vector<std::vector<op>> recompute_ops(program_view v, timeline co
 /// F(s). The key (slot before, F < R < others, stage) then never falls along a list, rises from F(s) to R(s), from R(s) to
 /// R(s+1) (a slot later, or the same slot and rank and a higher stage) and from R(e) to B(e); so there is no circle.
 ///
-/// Needs a program that prove() accepts, without R; throws a sentence otherwise, and where `heads` is no list of segments.
+/// Needs a program that prove() accepts, without R; throws a sentence otherwise, and where `heads` is no list of groups.
 constexpr program with_recomputation(program base, std::vector<int> heads = {}) {
   program_view const v = base.view();
   timeline t;
@@ -121,7 +121,7 @@ constexpr program with_recomputation(program base, std::vector<int> heads = {}) 
     throw error("cannot add recomputation to a program that has it, because R would run twice; begin with one without R");
   if (v.inference)
     throw error("cannot add recomputation to inference, because nothing is kept for a backward; leave it out");
-  if (heads.empty()) heads = segment_heads(v.size.stages);
+  if (heads.empty()) heads = recompute_group_heads(v.size.stages);
   {
     int lowest = 0;
     while (lowest < v.size.stages && v.wanted(lowest) == gradients::none) ++lowest;
@@ -132,7 +132,7 @@ constexpr program with_recomputation(program base, std::vector<int> heads = {}) 
     if (verdict const bad = well_formed(chosen); !bad) throw error(text(bad));
   }
   if (!v.asynchronous) detail::forwards_late(v, t);
-  detail::drop_idle_segments(v, t, heads);
+  detail::drop_idle_groups(v, t, heads);
   auto const extra = detail::recompute_ops(v, t, heads);
 
   program out(v.size, v.asynchronous ? v.period : 0, v.asynchronous);
@@ -162,7 +162,7 @@ constexpr program with_recomputation(program base, std::vector<int> heads = {}) 
   return out;
 }
 
-/// A schedule with recomputation: `recomputed<pipemare>`. `segment`: stages in a segment, 0 for segment_length(S).
+/// A schedule with recomputation: `recomputed<pipemare>`. `segment`: stages in a group, 0 for recompute_group_length(S).
 template <generator Base>
 struct recomputed {
  private:
@@ -188,7 +188,9 @@ struct recomputed {
     base.merge(microbatch_size, microbatches);
   }
 
-  constexpr program build(extent e) const { return with_recomputation(generate(base, e), segment_heads(e.stages, segment)); }
+  constexpr program build(extent e) const {
+    return with_recomputation(generate(base, e), recompute_group_heads(e.stages, segment));
+  }
 
   template <class Sink>
   constexpr void emit(extent e, Sink& sink) const {

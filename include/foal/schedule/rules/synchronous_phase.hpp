@@ -28,7 +28,7 @@ constexpr program synchronous_phase(program_view v) {
   program phase = in_order
                       ? generate(one_f_one_b{}, v.size)
                       : fold(generate(one_f_one_b{}, {v.size.stages, v.size.stages, v.size.microbatches}), v.size, ranks);
-  std::vector<int> heads = segments_of(v);
+  std::vector<int> heads = recompute_groups_of(v);
   if (std::any_of(heads.begin(), heads.end(), [](int head) { return head >= 0; }))
     phase = with_recomputation(std::move(phase), std::move(heads));
   if (v.wants.empty()) return phase;

@@ -1,4 +1,4 @@
-// With second.cpp: the same headers in two translation units must link.
+// With second.cpp: nothing but an include path, and the same headers in two translation units must link.
 #include "../net.hpp"
 
 bool other_unit_learns();
