@@ -9,6 +9,8 @@ set(foal_headers
     foal/core/denormals.hpp
     foal/core/error.hpp
     foal/core/file.hpp
+    foal/core/flat_table.hpp
+    foal/core/full_path.hpp
     foal/core/partial_file.hpp
     foal/core/random.hpp
     foal/core/role.hpp
@@ -83,7 +85,6 @@ set(foal_headers
     foal/schedule/draw/svg.hpp
     foal/schedule/draw/text.hpp
     foal/schedule/edges.hpp
-    foal/schedule/flat_table.hpp
     foal/schedule/generate.hpp
     foal/schedule/op.hpp
     foal/schedule/parse.hpp

@@ -78,6 +78,8 @@ set(foal_tests
     core/denormals
     core/error
     core/file
+    core/flat_table
+    core/full_path
     core/random
     core/role
     core/type_list

@@ -5,6 +5,8 @@
 #include <memory>
 #include <new>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include <foal/core/error.hpp>
 #include <foal/table/run_tables.hpp>
@@ -13,6 +15,15 @@ namespace foal::executor {
 
 /// A block of device memory, or a device. Destroy devices before the block in which their workspace lies.
 using owned = std::unique_ptr<void, void (*)(void*)>;
+
+/// Makes a T of the host's memory, which `to` then owns among others.
+template <class T, class... Args>
+T& keep(std::vector<owned>& to, Args&&... args) {
+  T* const made = new T(std::forward<Args>(args)...);
+  owned owner(made, [](void* p) { delete static_cast<T*>(p); });
+  to.push_back(std::move(owner));
+  return *made;
+}
 
 /// Throws what the device throws where it has none left.
 inline owned allocate_block(table::device_functions const& d, std::size_t bytes, int ordinal = 0) {

@@ -27,30 +27,32 @@ struct disturbance {
 
 using transport::process_place;
 
-/// A channel whose other end a process hosts.
-struct open_channel {
-  transport::open_end end;
-  int process = 0;
+class run_memory;
+
+/// The phase that is run: for an executor of several processes, which brings messages between them (open_channels).
+struct hosted_phase {
+  run_memory& memory;
+  schedule::program_view program;
+  long long minibatches = 0;
 };
 
 /// What a run asks of its executor besides advance(): to be called now and then, on the thread that called drive(), and once
-/// more when all workers are done. It does not throw, except where `open` is not empty: then what it throws has to end the
-/// other processes as well. Evaluations and progress are done there, so a worker may be blocked until it has been called.
+/// more when all workers are done. It does not throw, except where other processes host ranks: then what it throws has to
+/// end these as well. Evaluations and progress are done there, so a worker may be blocked until it has been called.
 class service {
  public:
   /// f is kept by reference.
   template <class F>
-  service(F& f, bool pin, disturbance const& between, std::vector<open_channel> const& channels)
+  service(F& f, bool pin, disturbance const& between, hosted_phase const& at_work)
       : pins(pin),
-        open(channels),
+        phase(at_work),
         disturb(between),
         self_(const_cast<void*>(static_cast<void const*>(&f))),
         call_([](void* self) { (*static_cast<F*>(self))(); }) {}
   void operator()() const { call_(self_); }
 
   bool pins;  ///< worker i is wanted on CPU i; an executor that cannot do that says so
-  /// To other processes: the executor brings their messages. Empty where this process hosts all ranks.
-  std::vector<open_channel> const& open;
+  hosted_phase phase;
   disturbance const& disturb;  ///< to be called after an op of a worker: disturb_after()
 
  private:

@@ -18,7 +18,7 @@ class gradient_norm {
   /// The parts that units have given: none, or those from before a pause.
   void begin(std::vector<bound_stage> const& units, std::size_t stages) {
     stages_ = stages;
-    parts_ = std::vector<part>(units.size());
+    parts_ = flat_table<part>(units.size());
     for (std::size_t u = 0; u < units.size(); ++u) {
       bound_stage const& b = units[u];
       parts_[u].updates = !b.input_gradient_only && !b.forward_only;
@@ -36,14 +36,14 @@ class gradient_norm {
   }
   /// Whether all units of a replica have given so many parts. Always, where the norm is not asked for.
   bool complete(int replica, std::uint32_t count) const {
-    for (part const& p : parts_of(replica))
-      if (p.updates && p.given.load(std::memory_order_seq_cst) < count) return false;
+    for (std::size_t u = first(replica); u < last(replica); ++u)
+      if (parts_[u].updates && parts_[u].given.load(std::memory_order_seq_cst) < count) return false;
     return true;
   }
   double squares(int replica) const {
     double sum = 0;
-    for (part const& p : parts_of(replica))
-      if (p.updates) sum += p.squares;
+    for (std::size_t u = first(replica); u < last(replica); ++u)
+      if (parts_[u].updates) sum += parts_[u].squares;
     return sum;
   }
 
@@ -53,13 +53,12 @@ class gradient_norm {
     bool updates = true;
     double squares = 0;
   };
-  std::span<part const> parts_of(int replica) const {
-    return std::span(parts_).subspan(parts_.empty() ? 0 : static_cast<std::size_t>(replica) * stages_,
-                                     parts_.empty() ? 0 : stages_);
-  }
+  /// The units of a replica; none where the norm is not asked for.
+  std::size_t first(int replica) const { return parts_.empty() ? 0 : static_cast<std::size_t>(replica) * stages_; }
+  std::size_t last(int replica) const { return parts_.empty() ? 0 : first(replica) + stages_; }
 
   std::size_t stages_ = 0;
-  std::vector<part> parts_;
+  flat_table<part> parts_;
 };
 
 }  // namespace foal::executor

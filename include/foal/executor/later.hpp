@@ -7,6 +7,7 @@
 #include <optional>
 #include <vector>
 
+#include <foal/core/flat_table.hpp>
 #include <foal/layer/loss/result.hpp>
 #include <foal/plan/step_block.hpp>
 
@@ -108,7 +109,7 @@ class later {
   std::vector<std::byte> written_;
   owner host_, bound_done_;
   std::vector<owner> loss_done_;
-  std::vector<loss_place> losses_;
+  flat_table<loss_place> losses_;
   std::size_t given_ = 0, told_ = 0;
 };
 

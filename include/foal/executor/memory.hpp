@@ -50,7 +50,7 @@ class run_memory {
   /// Of all units: first those of replica 0, which a stage's number names.
   std::vector<bound_stage>& stages() { return stages_; }
   std::vector<bound_stage> const& stages() const { return stages_; }
-  std::vector<transport::bell>& bells() { return bells_; }
+  flat_table<transport::bell>& bells() { return bells_; }
   unit_queues const& queues() const { return queues_; }
   int worker_of_rank(int rank) const { return plan_.worker_of_rank(rank); }
   /// Which of several devices a worker is on.
@@ -69,22 +69,21 @@ class run_memory {
     auto const [entry, offset] = plan_.found(p);
     return at(entry) + offset;
   }
-  /// The entries of a wire, as they lie here, and beside them the lengths of its microbatches.
-  std::vector<transport::entry_slots> entries(transport::channel_id id) const {
+  /// Calls f(ring, bytes) for the entries of a wire, as they lie here, and for the lengths of its microbatches beside them.
+  template <class F>
+  void for_each_entry(transport::channel_id id, F f) const {
     std::size_t const s = static_cast<std::size_t>(id.replica) * tables_.stages.size() + static_cast<std::size_t>(id.wire);
     bool const back = id.kind == transport::channel_kind::gradient;
-    auto const& rings = back                                          ? rings_->gradients[s - 1]
-                        : id.kind == transport::channel_kind::rebuilt ? rings_->rebuilt[s]
-                                                                      : rings_->activations[s];
-    std::vector<transport::entry_slots> all;
+    auto const& rings = back                                          ? rings_.gradients[s - 1]
+                        : id.kind == transport::channel_kind::rebuilt ? rings_.rebuilt[s]
+                                                                      : rings_.activations[s];
     for (std::size_t e = 0; e < rings.size(); ++e)
       if (rings[e].count > 0 && (!back || tables_.of_unit(s).wire_in[e].gradient))
-        all.push_back({rings[e].base, rings[e].stride, plan_.wire_bytes(tables_.of_unit(s).wire_in[e]), rings[e].count});
-    if (id.kind != transport::channel_kind::activation || lengths_[s].empty()) return all;
+        f(rings[e], plan_.wire_bytes(tables_.of_unit(s).wire_in[e]));
+    if (id.kind != transport::channel_kind::activation || lengths_[s].empty()) return;
     std::size_t const one = microbatch_lengths::size(values_.microbatch_size) * sizeof(int);
     auto* const base = reinterpret_cast<std::byte*>(stages_[s].lengths_in.numbers);
-    all.push_back({base, one, one, stages_[s].lengths_in.count});
-    return all;
+    f(ring{base, one, stages_[s].lengths_in.count}, one);
   }
   /// The numbers of a unit's state that are arrays; of a stage, what lies beside the wire into it.
   unit_numbers& numbers(std::size_t s) { return numbers_[s]; }
@@ -115,7 +114,8 @@ class run_memory {
       b.summed = values_.microbatches;
       auto const stage = static_cast<std::size_t>(b.number);
       b.versions = {phase.reads.stage(b.number), phase.reads.updates[stage]};
-      if (tables_.replicas > 1) b.versions.offsets = own_reads_[s], b.positions = positions_[s];
+      if (tables_.replicas > 1)
+        b.versions.offsets = {own_reads_[s].data(), own_reads_[s].size()}, b.positions = positions_[s];
       b.kept = phase.reads.kept[stage];
       b.copies = b.kept.copies_of(tables_.policies.microbatch_gradient != nullptr);
       b.one_version = phase.reads.one_version;
@@ -155,17 +155,18 @@ class run_memory {
     schedule::program program = phase.program;
     schedule::shares const shares(program.view());
     positions_.resize(stages_.size());
-    own_reads_.resize(stages_.size());
+    own_reads_ = flat_table<flat_table<schedule::version_read>>(stages_.size());
     for (std::size_t u = 0; u < stages_.size(); ++u) {
       positions_[u] = shares.positions(stages_[u].replica);
-      own_reads_[u].clear();
-      for (int const j : positions_[u]) own_reads_[u].push_back(phase.reads.at(stages_[u].number, j));
+      own_reads_[u] = flat_table<schedule::version_read>(positions_[u].size());
+      for (std::size_t i = 0; i < positions_[u].size(); ++i)
+        own_reads_[u][i] = phase.reads.at(stages_[u].number, positions_[u][i]);
     }
   }
 
-  /// The rings that one tensor has: as ever; in the ring between R and R; for nobody.
+  /// The rings that each tensor of a unit has: as ever; in the ring between R and R; for nobody.
   struct tensor_rings {
-    ring plain, rebuilt, transient;
+    std::vector<ring> plain, rebuilt, transient;
   };
 
   void allocate() {
@@ -195,7 +196,7 @@ class run_memory {
   }
 
   void bind() {
-    rings_ = std::make_unique<wire_rings>(tables_, plan_, [this](planned_ring const& p) { return at(p); });
+    rings_ = wire_rings(tables_, plan_, [this](planned_ring const& p) { return at(p); });
     for (std::size_t s = 0; s < stages_.size(); ++s) {
       bound_stage& b = stages_[s];
       b.table = &tables_.of_unit(s);
@@ -210,7 +211,7 @@ class run_memory {
       bind_rooms(b);
       queues_.give_later(b, values_.microbatches, at(plan_.unit(s).block));
       bind_numbers(b);
-      bind_tensors(b, *rings_);
+      bind_tensors(b, rings_);
       prepare_calls(b, tables_, values_);
     }
     for (std::size_t s = 0; s < stages_.size(); ++s) {
@@ -226,7 +227,7 @@ class run_memory {
       if (tables_.is_first(s)) continue;
       bound_stage &below = stages_[s - 1], &above = stages_[s];
       if (!plan_.hosts(s - 1) && !plan_.hosts(s)) continue;
-      connect(*rings_, below, above, wires_[s], bell_of(below), bell_of(above));
+      connect(rings_, below, above, wires_[s], bell_of(below), bell_of(above));
       queues_.give_events(wires_[s], below, above);
       if (!plan_.lengths_differ()) continue;
       auto const slots = std::max(below.wire_out.transit_slots, below.wire_out.kept_slots);
@@ -316,17 +317,18 @@ class run_memory {
     for (std::size_t x = 0; x < b.table->tensors.size(); ++x) {
       table::tensor const& y = b.table->tensors[x];
       auto const e = static_cast<std::size_t>(y.wire);
-      tensor_rings all;
-      if (y.where == place::wire_in) all = {rings.activations[s][e], rings.rebuilt[s][e], {}};
-      if (y.where == place::wire_out) all = {rings.activations[s + 1][e], rings.rebuilt[s + 1][e], {}};
-      if (y.where == place::gradient_in) all.plain = rings.gradients[s][e];
-      if (y.where == place::gradient_out) all.plain = rings.gradients[s - 1][e];
+      ring plain{}, rebuilt{};
+      if (y.where == place::wire_in) plain = rings.activations[s][e], rebuilt = rings.rebuilt[s][e];
+      if (y.where == place::wire_out) plain = rings.activations[s + 1][e], rebuilt = rings.rebuilt[s + 1][e];
+      if (y.where == place::gradient_in) plain = rings.gradients[s][e];
+      if (y.where == place::gradient_out) plain = rings.gradients[s - 1][e];
       if (y.where == place::kept)
-        all.plain = {at(p.kept[x]), padded(plan_.tensor_bytes(y)), static_cast<std::uint32_t>(plan_.kept_slots(s, y))};
-      if (y.where == place::error && plan()[p.error[x]].bytes > 0) all.plain = {at(p.error[x]), 0, 1};
-      if (y.where == place::temporary) all.plain = {temporaries + p.temporary[x], 0, 1};
-      all.transient = {temporaries + p.transient[x], 0, 1};
-      tensor_rings_[s].push_back(all);
+        plain = {at(p.kept[x]), padded(plan_.tensor_bytes(y)), static_cast<std::uint32_t>(plan_.kept_slots(s, y))};
+      if (y.where == place::error && plan()[p.error[x]].bytes > 0) plain = {at(p.error[x]), 0, 1};
+      if (y.where == place::temporary) plain = {temporaries + p.temporary[x], 0, 1};
+      tensor_rings_[s].plain.push_back(plain);
+      tensor_rings_[s].rebuilt.push_back(rebuilt);
+      tensor_rings_[s].transient.push_back({temporaries + p.transient[x], 0, 1});
     }
   }
 
@@ -336,15 +338,15 @@ class run_memory {
     bool const recomputed = b.facts.head >= 0;
     b.tensors.clear();
     b.forward_tensors.clear();
-    for (std::size_t x = 0; x < tensor_rings_[s].size(); ++x) {
-      tensor_rings const& at_once = tensor_rings_[s][x];
+    tensor_rings const& all = tensor_rings_[s];
+    for (std::size_t x = 0; x < all.plain.size(); ++x) {
       table::place const where = b.table->tensors[x].where;
       bool const rebuilt = recomputed && ((where == table::place::wire_in && b.continues_recompute_group()) ||
                                           (where == table::place::wire_out && sends));
       bool const unread = recomputed && where == table::place::wire_out && !sends;
-      b.tensors.push_back(rebuilt ? at_once.rebuilt : unread ? at_once.transient : at_once.plain);
+      b.tensors.push_back(rebuilt ? all.rebuilt[x] : unread ? all.transient[x] : all.plain[x]);
       bool const dropped = (recomputed || b.forward_only) && where == table::place::kept;
-      b.forward_tensors.push_back(dropped ? at_once.transient : at_once.plain);
+      b.forward_tensors.push_back(dropped ? all.transient[x] : all.plain[x]);
     }
   }
 
@@ -353,17 +355,17 @@ class run_memory {
   std::vector<int> ordinals_;  ///< by worker
   run_plan plan_;
   std::vector<bound_stage> stages_;
-  std::vector<unit_numbers> numbers_;
-  std::vector<wire_channels> wires_;         ///< [u]: between units u - 1 and u of one replica
-  std::vector<transport::channel> sums_;     ///< [u * replicas + k]: of gradients, from replica k to unit u
-  std::vector<std::vector<int>> lengths_;    ///< [u]: beside the wire between u - 1 and u
-  std::vector<std::vector<int>> ahead_;      ///< by replica
-  std::vector<std::vector<int>> positions_;  ///< by unit, where there are replicas: of its microbatches
-  std::vector<std::vector<schedule::version_read>> own_reads_;
-  std::vector<std::vector<tensor_rings>> tensor_rings_;  ///< of each stage's tensors
-  std::vector<transport::bell> bells_;
-  transport::bell elsewhere_;  ///< of who brings messages to other processes
-  std::unique_ptr<wire_rings> rings_;
+  flat_table<unit_numbers> numbers_;
+  flat_table<wire_channels> wires_;                           ///< [u]: between units u - 1 and u of one replica
+  flat_table<transport::channel> sums_;                       ///< [u * replicas + k]: of gradients, from replica k to unit u
+  std::vector<std::vector<int>> lengths_;                     ///< [u]: beside the wire between u - 1 and u
+  std::vector<std::vector<int>> ahead_;                       ///< by replica
+  std::vector<std::vector<int>> positions_;                   ///< by unit, where there are replicas: of its microbatches
+  flat_table<flat_table<schedule::version_read>> own_reads_;  ///< the same: what they read
+  flat_table<tensor_rings> tensor_rings_;                     ///< by unit
+  flat_table<transport::bell> bells_;                         ///< by worker
+  transport::bell elsewhere_;                                 ///< of who brings messages to other processes
+  wire_rings rings_;
   std::vector<owned> arenas_;  ///< by worker
   unit_queues queues_;
   std::vector<std::byte> host_input_, host_targets_, host_staging_;

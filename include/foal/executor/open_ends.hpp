@@ -6,12 +6,28 @@
 #include <vector>
 
 #include <foal/executor/channel_ends.hpp>
-#include <foal/executor/drive.hpp>
 #include <foal/executor/memory.hpp>
 #include <foal/schedule/shares.hpp>
 #include <foal/transport/open_end.hpp>
 
 namespace foal::executor {
+
+/// A channel whose other end a process hosts.
+struct open_channel {
+  transport::open_end end;
+  int process = 0;
+};
+
+namespace detail {
+
+/// The entries of a wire, as they lie here, and beside them the lengths of its microbatches.
+inline std::vector<transport::entry_slots> slots_of(run_memory const& memory, transport::channel_id id) {
+  std::vector<transport::entry_slots> all;
+  memory.for_each_entry(id, [&](ring const& r, std::size_t bytes) { all.push_back({r.base, r.stride, bytes, r.count}); });
+  return all;
+}
+
+}  // namespace detail
 
 /// In the order of their ids, which is the same in the other process. Needs memory in the phase (enter_phase), with channels
 /// that hold nothing.
@@ -44,7 +60,7 @@ inline std::vector<transport::open_end> open_ends(run_memory& memory, schedule::
                     .sends = from.worker >= 0,
                     .out = ends_of(to, id.kind).in,
                     .in = ends_of(from, id.kind).out,
-                    .entries = memory.entries(id),
+                    .entries = detail::slots_of(memory, id),
                     .order = {p.body, share, minibatches * share}});
   }
   return ends;

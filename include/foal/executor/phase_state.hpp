@@ -46,7 +46,7 @@ struct phase_state : op_order {
   stage_ops const* ops = nullptr;
   queue_order queues;  ///< between the units of an asynchronous device
   std::vector<bound_stage>* stages = nullptr;
-  std::vector<transport::bell>* bells = nullptr;
+  flat_table<transport::bell>* bells = nullptr;
   int last_hosted = -1;            ///< stage whose F counts for progress: the last one but where other processes have it
   int microbatches = 1;            ///< N
   long long minibatches = 0;       ///< of this phase

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <foal/executor/drive.hpp>
+#include <foal/executor/open_ends.hpp>
 #include <foal/transport/agree.hpp>
 #include <foal/transport/message_end.hpp>
 
@@ -74,7 +75,8 @@ struct processes_over {
     channels open;
     std::vector<long long> ops(workers.size());
     try {
-      for (open_channel const& c : run.open) open.push_back(std::make_unique<channel>(all, c.end, c.process));
+      for (open_channel const& c : open_channels(run.phase.memory, run.phase.program, run.phase.minibatches))
+        open.push_back(std::make_unique<channel>(all, c.end, c.process));
       while (turn(workers, ops, open, alone, run)) {
       }
       run();

@@ -15,6 +15,7 @@ struct wire_rings {
   std::vector<std::vector<ring>> rebuilt;      ///< into it, from R
   std::vector<std::vector<ring>> gradients;    ///< back into it; of the last stage: the loss's
 
+  wire_rings() = default;
   /// at(place): where a planned ring lies.
   template <class At>
   wire_rings(table::run_tables const& t, run_plan const& plan, At at)

@@ -5,11 +5,10 @@
 #include <array>
 #include <atomic>
 #include <bit>
-#include <memory>
-#include <numeric>
 #include <utility>
 #include <vector>
 
+#include <foal/core/flat_table.hpp>
 #include <foal/executor/arena.hpp>
 #include <foal/layer/loss/result.hpp>
 
@@ -40,7 +39,8 @@ class run_losses {
   run_losses(long long first_microbatch, long long microbatches, long long stretch, bool each,
              std::vector<losses_so_far> const& done = {}, std::vector<int> const& shares = {1})
       : stretch_(stretch > 0 ? stretch : std::max(microbatches, 1LL)), parts_(shares.size()) {
-    int const all = std::accumulate(shares.begin(), shares.end(), 0);
+    int all = 0;
+    for (int const share : shares) all += share;
     long long added = 0;
     for (losses_so_far const& before : done) added += before.count;
     before_ = done.empty() ? 0 : done.front().complete;
@@ -77,13 +77,13 @@ class run_losses {
   long long before() const { return before_; }
   /// Stretches of which every microbatch has been added.
   long long complete() const {
-    long long of_all = parts_.front().complete.load(std::memory_order_acquire);
+    long long of_all = parts_[0].complete.load(std::memory_order_acquire);
     for (part const& p : parts_) of_all = std::min(of_all, p.complete.load(std::memory_order_acquire));
     return of_all;
   }
   /// Of stretch i, which is complete, or has begun and nobody adds any more.
   loss::loss_result sum(long long i) const {
-    loss::loss_result sum = parts_.front().partial(static_cast<std::size_t>(i)).sum;
+    loss::loss_result sum = parts_[0].partial(static_cast<std::size_t>(i)).sum;
     for (std::size_t r = 1; r < parts_.size(); ++r) add_to(sum, parts_[r].partial(static_cast<std::size_t>(i)).sum);
     return sum;
   }
@@ -132,16 +132,16 @@ class run_losses {
     long long count = 0;    ///< its microbatches, before a pause too
     std::size_t begun = 0;
     std::atomic<long long> complete{0};
-    std::array<std::unique_ptr<partial_sum[]>, 32> blocks;
+    std::array<std::vector<partial_sum>, 32> blocks;
 
     partial_sum& at(std::size_t i) {
       std::size_t const b = level(i);
-      if (blocks[b] == nullptr) blocks[b] = std::make_unique<partial_sum[]>(least << b);
+      if (blocks[b].empty()) blocks[b].resize(least << b);
       return blocks[b][place(i)];
     }
     partial_sum partial(std::size_t i) const {
       std::size_t const b = level(i);
-      return blocks[b] == nullptr ? partial_sum{} : blocks[b][place(i)];
+      return blocks[b].empty() ? partial_sum{} : blocks[b][place(i)];
     }
     /// How many stretches from the first one on are complete.
     void look() {
@@ -158,7 +158,7 @@ class run_losses {
   }
 
   long long stretch_, before_ = 0, first_ = 0, first_each_ = 0;
-  std::vector<part> parts_;  ///< by replica
+  flat_table<part> parts_;  ///< by replica
   std::vector<loss::loss_result> each_;
 };
 

@@ -13,7 +13,7 @@ namespace foal::executor {
 /// run_plan does.
 template <class At, class BellOf>
 void bind_sums(table::run_tables const& t, run_plan const& plan, std::vector<bound_stage>& units,
-               std::vector<transport::channel>& channels, At at, BellOf bell_of) {
+               flat_table<transport::channel>& channels, At at, BellOf bell_of) {
   auto const stages = t.stages.size(), replicas = static_cast<std::size_t>(t.replicas);
   for (std::size_t u = 0; replicas > 1 && u < units.size(); ++u) {
     if (plan.unit(u).sums.empty()) continue;

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <algorithm>
-#include <deque>
 #include <vector>
 
 #include <foal/executor/arena.hpp>
@@ -51,25 +50,24 @@ class unit_queues {
   /// What a unit's queue leaves to be read late. block: in device memory.
   void give_later(bound_stage& b, int microbatches, std::byte* block) {
     if (!t_.device.asynchronous) return;
-    b.later = &later_.emplace_back(t_, block_of(t_, static_cast<std::size_t>(b.number), microbatches), block);
+    b.later = &keep<later>(beside_, t_, block_of(t_, static_cast<std::size_t>(b.number), microbatches), block);
   }
   /// The events of a wire's channels, whose ends are bound.
   void give_events(wire_channels& w, bound_stage const& below, bound_stage const& above) {
     if (!t_.device.asynchronous) return;
-    w.forward.events = &events_.emplace_back(t_.device, below.wire_out);
-    w.gradient.events = &events_.emplace_back(t_.device, above.gradient_out);
-    w.rebuilt.events = &events_.emplace_back(t_.device, below.rebuilt_out);
+    w.forward.events = &keep<channel_events>(beside_, t_.device, below.wire_out);
+    w.gradient.events = &keep<channel_events>(beside_, t_.device, above.gradient_out);
+    w.rebuilt.events = &keep<channel_events>(beside_, t_.device, below.rebuilt_out);
   }
   /// Those of a channel whose slots nobody gives back.
   void give_events(transport::channel& c, std::uint32_t slots) {
-    if (t_.device.asynchronous) c.events = &events_.emplace_back(t_.device, slots);
+    if (t_.device.asynchronous) c.events = &keep<channel_events>(beside_, t_.device, slots);
   }
 
  private:
   table::run_tables const& t_;
-  std::deque<later> later_;            // by unit
-  std::deque<channel_events> events_;  // of channels
-  std::vector<owned> devices_;         // by queue
+  std::vector<owned> beside_;   // units' later, channels' events
+  std::vector<owned> devices_;  // by queue
 };
 
 }  // namespace foal::executor

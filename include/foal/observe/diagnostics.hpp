@@ -17,7 +17,7 @@ namespace foal::executor {
 class diagnostics : public probe {
  public:
   diagnostics(table::run_tables const& tables, table::run_values const& values)
-      : t_(tables), every_(values.diagnostics.every), memory_(tables) {
+      : t_(tables), every_(values.diagnostics.every), memory_(tables), states_(tables.stages.size()) {
     require(every_ > 0, "cannot take diagnostics every ", every_,
             " updates, because that is no distance; give .diagnostics.every of 1 or more, or 0 for none");
     require(
@@ -27,9 +27,10 @@ class diagnostics : public probe {
     require(!values.diagnostics.fresh || values.workers == 1, "cannot compute fresh gradients on ", values.workers,
             " workers, because that takes the weights of all stages at one version; use .workers = 1, which trains the same "
             "bits, or leave .diagnostics.fresh out");
-    for (table::stage_table const& s : t_.stages) {
-      state& own = states_.emplace_back();
-      int const number = static_cast<int>(states_.size()) - 1;
+    for (std::size_t i = 0; i < t_.stages.size(); ++i) {
+      table::stage_table const& s = t_.stages[i];
+      state& own = states_[i];
+      int const number = static_cast<int>(i);
       int gap = 0;
       for (auto const& phase : t_.phases)
         gap = std::max(gap, phase.facts.stage[static_cast<std::size_t>(number)].version_gap);
@@ -198,7 +199,7 @@ class diagnostics : public probe {
   table::run_tables const& t_;
   long long every_;
   probe_memory memory_;
-  std::vector<state> states_;
+  flat_table<state> states_;
   std::unique_ptr<fresh_gradient> fresh_;
   table::source_functions source_{};
   std::size_t captured_ = 0, updating_ = 0;  ///< stages with a U: seen in this minibatch, and all of them

@@ -136,7 +136,7 @@ class run_plan {
   bool asynchronous() const { return tables_.device.asynchronous; }
 
   void make_plan() {
-    unit_.resize(tables_.units());
+    unit_ = flat_table<unit_plan>(tables_.units());
     std::vector<std::size_t> temporary(queues(), 0), predicted(temporary), extrapolated(temporary), microbatch(temporary);
     for (std::size_t s = 0; s < unit_.size(); ++s) {
       table::stage_table const& t = tables_.of_unit(s);
@@ -388,7 +388,7 @@ class run_plan {
   std::vector<int> worker_of_;
   memory_plan plan_;
   shared_wires shared_;
-  std::vector<unit_plan> unit_;
+  flat_table<unit_plan> unit_;
   std::vector<std::size_t> temporary_, workspace_, predicted_, extrapolated_, microbatch_, wires_;
 };
 

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <algorithm>
-#include <tuple>
 #include <vector>
 
 #include <foal/table/run_values.hpp>
@@ -22,20 +21,24 @@ class shared_wires {
 
   /// worker_of: of each rank; below 0: another process's.
   shared_wires(table::run_tables const& tables, std::vector<int> const& worker_of, int workers, int microbatches)
-      : microbatches_(microbatches), stages_(static_cast<int>(tables.stages.size())) {
+      : microbatches_(microbatches),
+        stages_(static_cast<int>(tables.stages.size())),
+        workers_(static_cast<std::size_t>(workers)) {
     for (table::phase_table const& phase : tables.phases) {
       schedule::program program = phase.program;
       schedule::program_view const view = program.view();
-      auto& lists = phases_.emplace_back(static_cast<std::size_t>(workers));
+      std::size_t const first = lists_.size();
+      lists_.resize(first + workers_);
       for (int r = 0; r < view.size.ranks; ++r) {
         int const worker = worker_of[static_cast<std::size_t>(r)];
         if (worker < 0) continue;
-        for (schedule::op const& o : view.rank(r)) lists[static_cast<std::size_t>(worker)].push_back({o, r});
+        auto& list = lists_[first + static_cast<std::size_t>(worker)];
+        for (schedule::op const& o : view.rank(r)) list.push_back(o);
       }
-      for (auto& list : lists)
-        std::stable_sort(list.begin(), list.end(), [](listed const& a, listed const& b) {
-          return std::tuple(a.what.slot, a.rank, a.what.lane) < std::tuple(b.what.slot, b.rank, b.what.lane);
-        });
+      // Ranks lie one behind the other, and a rank's list follows (slot, lane).
+      for (std::size_t i = first; i < lists_.size(); ++i)
+        std::stable_sort(lists_[i].begin(), lists_[i].end(),
+                         [](schedule::op const& a, schedule::op const& b) { return a.slot < b.slot; });
     }
   }
 
@@ -44,7 +47,8 @@ class shared_wires {
     buffer b;
     b.worker = worker;
     b.bytes = padded(bytes);
-    for (auto const& lists : phases_) mark(lists[static_cast<std::size_t>(worker)], from, to, b.used);
+    for (std::size_t i = static_cast<std::size_t>(worker); i < lists_.size(); i += workers_)
+      mark(lists_[i], from, to, b.used);
     buffers_.push_back(std::move(b));
     return buffers_.size() - 1;
   }
@@ -52,17 +56,18 @@ class shared_wires {
   /// Places all buffers of a worker, the largest first, each at the lowest address where it meets none that is in use at one
   /// of its times. Gives the size of the whole.
   std::size_t place(int worker) {
-    std::vector<buffer*> mine;
-    for (buffer& b : buffers_)
-      if (b.worker == worker) mine.push_back(&b);
-    std::stable_sort(mine.begin(), mine.end(), [](buffer const* a, buffer const* b) { return a->bytes > b->bytes; });
+    std::vector<std::size_t> mine;
+    for (std::size_t i = 0; i < buffers_.size(); ++i)
+      if (buffers_[i].worker == worker) mine.push_back(i);
+    std::stable_sort(mine.begin(), mine.end(),
+                     [this](std::size_t a, std::size_t b) { return buffers_[a].bytes > buffers_[b].bytes; });
     std::size_t whole = 0;
     for (std::size_t i = 0; i < mine.size(); ++i) {
-      buffer& b = *mine[i];
+      buffer& b = buffers_[mine[i]];
       for (bool moved = true; moved;) {
         moved = false;
         for (std::size_t j = 0; j < i; ++j) {
-          buffer const& other = *mine[j];
+          buffer const& other = buffers_[mine[j]];
           bool const meets = b.offset < other.offset + other.bytes && other.offset < b.offset + b.bytes;
           if (!meets || !together(b, other)) continue;
           b.offset = other.offset + other.bytes;
@@ -77,10 +82,6 @@ class shared_wires {
   int worker(std::size_t number) const { return buffers_[number].worker; }
 
  private:
-  struct listed {
-    schedule::op what;
-    int rank;
-  };
   struct buffer {
     int worker = 0;
     std::size_t bytes = 0, offset = 0;
@@ -97,7 +98,7 @@ class shared_wires {
            (o.kind == e.kind || (e.kind == schedule::op_kind::B && schedule::is_backward(o.kind)));
   }
 
-  void mark(std::vector<listed> const& list, end from, end to, std::vector<bool>& used) const {
+  void mark(std::vector<schedule::op> const& list, end from, end to, std::vector<bool>& used) const {
     std::size_t const begin = used.size();
     auto const length = static_cast<long long>(list.size());
     used.resize(begin + list.size(), false);
@@ -108,7 +109,7 @@ class shared_wires {
     for (int j = 0; j < microbatches_; ++j) {
       long long first = -1, last = -1;
       for (long long i = 0; i < length; ++i) {
-        schedule::op const& o = list[static_cast<std::size_t>(i)].what;
+        schedule::op const& o = list[static_cast<std::size_t>(i)];
         if (schedule::floor_mod(o.microbatch - j, microbatches_) != 0) continue;
         if (is(o, from)) first = time_of(i, o, j);
         if (is(o, to)) last = time_of(i, o, j);
@@ -120,7 +121,8 @@ class shared_wires {
   }
 
   int microbatches_, stages_;
-  std::vector<std::vector<std::vector<listed>>> phases_;  // [phase][worker]: its ops in order
+  std::size_t workers_;
+  std::vector<std::vector<schedule::op>> lists_;  // [phase * workers + worker]: its ops in order
   std::vector<buffer> buffers_;
 };
 

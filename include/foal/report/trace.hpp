@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <atomic>
 #include <cstddef>
-#include <deque>
 #include <limits>
 #include <span>
 #include <string_view>
@@ -12,6 +11,7 @@
 #include <vector>
 
 #include <foal/core/config.hpp>
+#include <foal/core/flat_table.hpp>
 
 namespace foal::report {
 
@@ -29,6 +29,7 @@ struct span {
 /// size meanwhile. When full, further spans are counted and left out.
 class alignas(alignment) trace_buffer {
  public:
+  trace_buffer() = default;
   explicit trace_buffer(std::size_t capacity) : spans_(capacity) {}
 
   void add(span const& s) noexcept {
@@ -53,6 +54,7 @@ class alignas(alignment) trace_buffer {
   }
 
  private:
+  friend class trace;
   std::vector<span> spans_;
   std::atomic<std::size_t> size_ = 0;
   std::atomic<long long> dropped_ = 0;
@@ -61,8 +63,8 @@ class alignas(alignment) trace_buffer {
 /// A buffer for every worker of a run.
 class trace {
  public:
-  trace(int workers, std::size_t capacity_per_worker) {
-    for (int w = 0; w < workers; ++w) buffers_.emplace_back(capacity_per_worker);
+  trace(int workers, std::size_t capacity_per_worker) : buffers_(static_cast<std::size_t>(std::max(workers, 0))) {
+    for (trace_buffer& buffer : buffers_) buffer.spans_.resize(capacity_per_worker);
   }
 
   int workers() const { return static_cast<int>(buffers_.size()); }
@@ -86,7 +88,7 @@ class trace {
   }
 
  private:
-  std::deque<trace_buffer> buffers_;  // a deque: buffers hold atomics, which do not move
+  flat_table<trace_buffer> buffers_;
 };
 
 /// The spans between the first backward of stage 0 and its last forward, where a pipeline is full: without a run's fill and

@@ -3,8 +3,8 @@
 
 #include <vector>
 
+#include <foal/core/flat_table.hpp>
 #include <foal/schedule/cells.hpp>
-#include <foal/schedule/flat_table.hpp>
 #include <foal/schedule/program.hpp>
 
 namespace foal::schedule {
@@ -178,7 +178,7 @@ class dependencies {
           closes_[static_cast<std::size_t>(unit_of(view_.size, o.stage, o.replica) * row_ + cells_.position(o.microbatch))] =
               1;
     }
-    last_.assign(all * static_cast<std::size_t>(row_), {});
+    last_ = flat_table<last>(all * static_cast<std::size_t>(row_));
     last* const lasts = last_.data();
     for (int i = 0; i < size; ++i) {
       op const& o = ops[i];
@@ -203,9 +203,9 @@ class dependencies {
   std::vector<int> heads_;
   int_table replica_;  // [position]
   bool recomputes_ = false;
-  int row_ = 1;             // 1, or N where some unit has several U's
-  int_table closes_;        // [unit * row + position]: a U names it
-  std::vector<last> last_;  // [unit * row + closing position]
+  int row_ = 1;            // 1, or N where some unit has several U's
+  int_table closes_;       // [unit * row + position]: a U names it
+  flat_table<last> last_;  // [unit * row + closing position]
 };
 
 /// The rule for one op. Who asks for many keeps `dependencies`.

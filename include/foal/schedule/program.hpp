@@ -12,7 +12,7 @@
 #include <vector>
 
 #include <foal/core/error.hpp>
-#include <foal/schedule/flat_table.hpp>
+#include <foal/core/flat_table.hpp>
 #include <foal/schedule/op.hpp>
 #include <foal/schedule/placement.hpp>
 
@@ -156,8 +156,9 @@ class program {
       }
       sealed_ = true;
     }
-    return {size_,  period_,    asynchronous_, {ops_.data(), ops_.size()}, begin_, delays_, recompute_,
-            wants_, inference_, global_norm_};
+    return {size_,      period_,     asynchronous_, {ops_.data(), ops_.size()},
+            begin_,     delays_,     recompute_,    {wants_.data(), wants_.size()},
+            inference_, global_norm_};
   }
 
  private:

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include <foal/executor/copy_distance.hpp>
-#include <foal/executor/open_ends.hpp>
+#include <foal/executor/drive.hpp>
 #include <foal/observe/diagnostics.hpp>
 #include <foal/observe/hook.hpp>
 #include <foal/trainer/check_request.hpp>
@@ -243,8 +243,8 @@ class engine : public run_weights {
     driven_ = true;
     paused_.reset();
     try {
-      std::vector<open_channel> const open = open_channels(memory_, view, shared.minibatches);
-      driver_.drive(workers, service(serve, v_.pin, request.disturb, open));
+      driver_.drive({workers.data(), workers.size()},
+                    service(serve, v_.pin, request.disturb, {memory_, view, shared.minibatches}));
     } catch (...) {
       for (worker const& w : workers) failed_ = failed_ || w.moved();
       throw;

@@ -7,14 +7,13 @@
 #include <cstddef>
 #include <deque>
 #include <exception>
-#include <filesystem>
 #include <limits>
 #include <optional>
 #include <string>
-#include <system_error>
 #include <utility>
 #include <vector>
 
+#include <foal/core/full_path.hpp>
 #include <foal/layer/loss/result.hpp>
 #include <foal/observe/evaluation.hpp>
 #include <foal/report/json_lines.hpp>
@@ -58,8 +57,7 @@ class epoch_log {
   epoch_log(std::vector<std::string>& begun, std::string const& path, bool append, fit_facts const& facts)
       : facts_(facts), begin_(clock::now()), last_(begin_) {
     if (path.empty()) return;
-    std::error_code code;
-    std::string const name = std::filesystem::absolute(path, code).lexically_normal().string();
+    std::string const name = full_path(path);
     bool const known = std::find(begun.begin(), begun.end(), name) != begun.end();
     lines_.emplace(path, append || known);
     if (!known) begun.push_back(name);

@@ -4,8 +4,8 @@
 
 #include <algorithm>
 
+#include <foal/core/flat_table.hpp>
 #include <foal/schedule/edges.hpp>
-#include <foal/schedule/flat_table.hpp>
 #include <foal/schedule/proof/verdict.hpp>
 #include <foal/schedule/unroll.hpp>
 

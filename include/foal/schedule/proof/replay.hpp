@@ -158,7 +158,7 @@ constexpr timing replay(program_view v, costs const& cost = {}, int minibatches 
     int period = 0;
     std::size_t at = 0;
   };
-  std::vector<cursor> next(static_cast<std::size_t>(ranks), cursor{});
+  flat_table<cursor> next(static_cast<std::size_t>(ranks));
   int periods = minibatches;
   for (int r = 0; r < ranks; ++r) {
     for (op const& o : v.rank(r)) {

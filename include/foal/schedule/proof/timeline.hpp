@@ -1,7 +1,7 @@
 // Where every op of a program sits: the tables that the proof and the analysis read.
 #pragma once
 
-#include <foal/schedule/flat_table.hpp>
+#include <foal/core/flat_table.hpp>
 #include <foal/schedule/proof/clock.hpp>
 #include <foal/schedule/proof/well_formed.hpp>
 

@@ -20,12 +20,12 @@ struct version_read {
 /// The newest version at every op of a program in steady state, by (stage, position in the minibatch): what a version rule
 /// is asked with.
 struct version_table {
-  int microbatches = 1;              ///< N
-  std::vector<int> updates;          ///< [s] U's per minibatch; 0: the stage has one version, 0, and is asked nothing
-  std::vector<char> recomputes;      ///< [s] it has R
-  std::vector<version_read> newest;  ///< [s * N + j]
-  std::vector<int> asked;            ///< [s * N + j] empty, or what the program has F read in place of the newest (injected)
-  std::vector<int> consumed;         ///< [s * N + j] empty (0 everywhere), or v_U, the version that its U changes
+  int microbatches = 1;             ///< N
+  std::vector<int> updates;         ///< [s] U's per minibatch; 0: the stage has one version, 0, and is asked nothing
+  std::vector<char> recomputes;     ///< [s] it has R
+  flat_table<version_read> newest;  ///< [s * N + j]
+  std::vector<int> asked;           ///< [s * N + j] empty, or what the program has F read in place of the newest (injected)
+  std::vector<int> consumed;        ///< [s * N + j] empty (0 everywhere), or v_U, the version that its U changes
 
   constexpr int stages() const { return static_cast<int>(updates.size()); }
   constexpr version_read const& at(int s, int j) const { return newest[static_cast<std::size_t>(s * microbatches + j)]; }
@@ -84,9 +84,9 @@ struct kept_versions {
 /// What the ops of a program read, by a rule.
 struct version_reads {
   int microbatches = 1;
-  std::vector<int> updates;          ///< [s] as version_table has them
-  std::vector<version_read> offset;  ///< [s * N + j]
-  std::vector<kept_versions> kept;   ///< [s]
+  std::vector<int> updates;         ///< [s] as version_table has them
+  flat_table<version_read> offset;  ///< [s * N + j]
+  flat_table<kept_versions> kept;   ///< [s]
   /// A microbatch's F, R and B read one version of each stage, though newer ones are there: nothing is left to correct.
   bool one_version = false;
   bool delayed = false;  ///< some F reads a version that is not the one its minibatch will change
@@ -95,7 +95,7 @@ struct version_reads {
   constexpr version_read const& at(int s, int j) const { return offset[static_cast<std::size_t>(s * microbatches + j)]; }
   constexpr std::span<version_read const> stage(int s) const {
     auto const n = static_cast<std::size_t>(microbatches);
-    return std::span<version_read const>(offset).subspan(static_cast<std::size_t>(s) * n, n);
+    return {offset.data() + static_cast<std::size_t>(s) * n, n};
   }
 };
 

