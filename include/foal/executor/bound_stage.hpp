@@ -83,7 +83,7 @@ struct unit_memory {
   transport::inbox wire_in, gradient_in;
   transport::outbox wire_out, gradient_out;
   std::span<std::uint8_t> done[passages];  ///< by passage: see unit_numbers; they change
-  lengths_ring lengths;                    ///< of the microbatches in flight here; they change. As lengths_in
+  lengths_ring lengths;                    ///< of the microbatches in flight here; they change (see lengths_in)
 
   std::byte* w = nullptr;
   std::byte* g = nullptr;

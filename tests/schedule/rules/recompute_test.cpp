@@ -60,7 +60,7 @@ TEST_CASE("PipeMare's R is a third unit, one slot and the way up the group befor
   program p = generate(recomputed<pipemare>{}, {9, 9, 4});
   timeline t;
   REQUIRE(index(p.view(), t));
-  auto const at = [&](int_table const& of, int s, int j) {
+  auto const at = [&](foal::int_table const& of, int s, int j) {
     return t.slot[static_cast<std::size_t>(of[static_cast<std::size_t>(t.at(s, j))])];
   };
   for (int s = 0; s < 6; ++s) {
