@@ -26,7 +26,7 @@
 namespace {
 
 std::atomic<long long> until_failure{-1};  // allocations; below 0: none fails
-std::atomic<long long> live{0}, taken{0};  // bytes
+std::atomic<long long> live{0}, taken{0};  // bytes, as the heap gives them; and as they were asked for
 std::atomic<long long> threads_until_failure{-1};
 
 void* take(std::size_t bytes, std::size_t align) {
@@ -35,7 +35,7 @@ void* take(std::size_t bytes, std::size_t align) {
   if (p == nullptr) throw std::bad_alloc();
   auto const usable = static_cast<long long>(malloc_usable_size(p));
   live += usable;
-  taken += usable;
+  taken += static_cast<long long>(bytes);
   return p;
 }
 void give_back(void* p) {
