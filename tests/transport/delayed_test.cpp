@@ -2,7 +2,6 @@
 #include <foal/transport/delayed.hpp>
 
 #include <algorithm>
-#include <array>
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <limits>
@@ -10,6 +9,7 @@
 #include <utility>
 
 #include "tests/support/boxes.hpp"
+#include "tests/support/wire_side.hpp"
 
 namespace {
 
@@ -66,34 +66,8 @@ class wire {
   std::vector<double> arrived_at;
 
  private:
-  struct side {
-    transport::channel counts;
-    transport::bell mine;
-    std::array<std::byte, 2> small{};
-    std::array<std::byte, 9> large{};
-
-    transport::open_end end(bool sends, std::uint32_t total, int number) {
-      return {.id = {3, 0, transport::channel_kind::activation},
-              .number = number,
-              .sends = sends,
-              .out = {&counts, &mine, true, true},
-              .in = {&counts, &mine, 2, 3},
-              .entries = {{small.data(), 1, 1, 2}, {large.data(), 3, 3, 3}},
-              .order = {{0, 1}, 2, total}};
-    }
-    void write(std::uint32_t m) {
-      small[m % 2] = static_cast<std::byte>(m);
-      for (std::uint32_t i = 0; i < 3; ++i) large[m % 3 * 3 + i] = static_cast<std::byte>(10 * m + i);
-    }
-    bool holds(std::uint32_t m) const {
-      bool all = small[m % 2] == static_cast<std::byte>(m);
-      for (std::uint32_t i = 0; i < 3; ++i) all = all && large[m % 3 * 3 + i] == static_cast<std::byte>(10 * m + i);
-      return all;
-    }
-  };
-
   std::uint32_t total_, sent_ = 0, read_ = 0;
-  side from_, to_;
+  test::wire_side from_, to_;
   transport::outbox room_{&from_.counts, &from_.mine, 2, 3};
   transport::inbox there_{&to_.counts, &to_.mine, true, true};
   std::unique_ptr<slow> from_all_, to_all_;

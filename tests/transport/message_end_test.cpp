@@ -4,40 +4,19 @@
 #include <array>
 #include <catch2/catch.hpp>
 
+#include "tests/support/wire_side.hpp"
+
 namespace {
 
 using namespace foal::transport;
-
-/// One wire with an entry of two slots and one of three, and the counters of its ends.
-struct wire {
-  channel counts;
-  bell mine;
-  std::array<std::byte, 2> small{};
-  std::array<std::byte, 9> large{};
-  bool sends;
-
-  explicit wire(bool from_here) : sends(from_here) {}
-  open_end end(long long total) {
-    return {.id = {3, 0, channel_kind::gradient},
-            .number = 7,
-            .sends = sends,
-            .out = {&counts, &mine, true, true},
-            .in = {&counts, &mine, 2, 3},
-            .entries = {{small.data(), 1, 1, 2}, {large.data(), 3, 3, 3}},
-            .order = {{0, 1}, 2, total}};
-  }
-  void write(std::uint32_t m) {
-    small[m % 2] = static_cast<std::byte>(m);
-    for (std::uint32_t i = 0; i < 3; ++i) large[m % 3 * 3 + i] = static_cast<std::byte>(10 * m + i);
-  }
-};
+using foal::test::wire_side;
 
 }  // namespace
 
 TEST_CASE("messages go from slot to slot, and no slot is overwritten before it is free") {
   constexpr std::uint32_t total = 6;
-  wire from(true), to(false);
-  message_end out(from.end(total)), in(to.end(total));
+  wire_side from, to;
+  message_end out(from.end(true, total)), in(to.end(false, total));
   CHECK(out.bytes() == 4);
   CHECK(out.number() == 7);
   std::array<std::byte, 4> message{};
