@@ -5,7 +5,6 @@
 #include <cmath>
 #include <cstddef>
 #include <exception>
-#include <optional>
 #include <string>
 #include <utility>
 
@@ -36,9 +35,7 @@ class stage_updates : public stage_weights {
     }
     bool const of_model = t_.clip.over == clip::scope::model;  // then give_squares() has collected
     if (!of_model) collect_lent(t_, b);
-    if (b.later != nullptr && t_.clip.scale == nullptr) {
-      if (std::optional<std::string> what = update_later(b)) return *what;
-    }
+    if (b.later != nullptr && t_.clip.scale == nullptr && update_later(b)) return {};
     auto const n = static_cast<std::size_t>(b.table->trained_elements);
     double const bound = t_.device.magnitude_bound(b.device, n, b.g);
     if (!std::isfinite(bound)) return find_non_finite(b);
@@ -115,16 +112,16 @@ class stage_updates : public stage_weights {
   }
 
   /// U without a look at the gradient: the device compares its bound with what is known to be safe when it comes to it, and
-  /// settle() hears of it. Needs that the U before is settled. Nothing: that is not known, and U must look.
-  std::optional<std::string> update_later(bound_stage& b) const {
+  /// settle() hears of it. Needs that the U before is settled. False: that is not known, and U must look.
+  bool update_later(bound_stage& b) const {
     table::policy_functions const& f = t_.policies;
     if (!std::all_of(f.optimizer, f.optimizer + f.optimizers, [](auto const& o) { return o.numbers.write != nullptr; }))
-      return std::nullopt;
+      return false;
     table::update_call c = call_of_update(b, 1);
-    if (!std::isfinite(c.rate)) return std::nullopt;
+    if (!std::isfinite(c.rate)) return false;
     later& l = *b.later;
     l.most = check_.limit(b, c, c.compensate);
-    if (!(l.most > 0)) return std::nullopt;
+    if (!(l.most > 0)) return false;
     l.call_bound(b.device, static_cast<std::size_t>(b.table->trained_elements), b.g);
     l.limit(l.most);
     l.call = c;
@@ -140,7 +137,7 @@ class stage_updates : public stage_weights {
     called.block = l.block();
     do_update(b, called);
     l.pending = true;
-    return std::string();
+    return true;
   }
 
   /// The parameter whose gradient is not finite.
