@@ -155,11 +155,13 @@ TEST_CASE("every tensor has a digest of its own, which names the damaged one bef
   safetensors_content c = some();
   c.tensors[0].digest = "stale";
   c.about["foal.digest.0.linear.weight"] = c.about["foal.digest.gone"] = "stale";
+  c.about[""] = "kept";
   c.tensors.push_back({"marks", "U8", {4}, 40, 44});  // its key is taken, so the whole digest has its bytes
   c.buffer.resize(44, 7);
   auto const mark = write_safetensors_file(path, c);
   auto const back = read_safetensors_file(path);
-  CHECK(back.about.size() == 4);
+  CHECK(back.about.size() == 5);
+  CHECK(back.about.at("") == "kept");
   CHECK_FALSE(back.about.contains("foal.digest.gone"));
   for (auto const& t : back.tensors) {
     INFO(t.name);
@@ -183,6 +185,17 @@ TEST_CASE("every tensor has a digest of its own, which names the damaged one bef
     CHECK((done.find(t.name + ",") != std::string::npos) == (t.name == "marks"));
     CHECK_THAT(why, Contains("the file is damaged"));
   }
+}
+
+TEST_CASE("a file may have more tensors than other metadata") {
+  temporary_directory const folder;
+  std::string const path = folder / "w.safetensors";
+  safetensors_content c{{}, {}, std::vector<std::uint8_t>(70'000, 3)};
+  for (std::uint64_t i = 0; i < 70'000; ++i) c.tensors.push_back({std::to_string(i), "U8", {}, i, i + 1});
+  write_safetensors_file(path, c);
+  auto const back = read_safetensors_file(path);
+  CHECK(back.tensors.size() == 70'000);
+  CHECK(back.about.size() == 2);
 }
 
 TEST_CASE("files of builds that gave tensors no digest are read, and their one digest counts") {
@@ -295,6 +308,9 @@ TEST_CASE("the memory of reading is the buffer and a small multiple of the heade
   peak("{" + tensor("a", more + "]", "[0,1]", "U8") + "}", 1);
   peak("{\"__metadata__\":" + repeated(65'000 / less, [&](int i) { return "\"" + digits(i) + "\":\"\""; }) + "}", 0);
   peak("{\"__metadata__\":" + repeated(300'000 / less, [&](int i) { return "\"" + digits(i) + "\":\"\""; }) + "}", 0);
+  auto const own = repeated(100'000, [&](int i) { return "\"foal.digest." + digits(i) + "\":\"\""; });
+  auto const owners = repeated(100'000, [&](int i) { return tensor(digits(i), "[0]", "[0,0]", "U8"); });
+  peak("{\"__metadata__\":{\"foal.digest\":\"\"," + own.substr(1) + "," + owners.substr(1), 0);
   peak("{\"__metadata__\":{\"a\":\"" + std::string(9'000'000 / less, 'x') + "\"}}", 0);
   peak("{\"" + std::string(9'000'000 / less, 'x') + "\":{}}", 0);
   std::size_t const flat = peak("{" + tensor("a", "[30000000]", "[0,30000000]", "U8") + "}", 30'000'000);

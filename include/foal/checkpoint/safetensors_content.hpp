@@ -122,10 +122,10 @@ class content_check {
     throw error(sentence(doing_, " ", path_, ", because ", why..., "; ", advice_));
   }
 
-  /// tensors: how many there are, each of which may have a digest among the metadata.
-  void about(metadata const& all, std::size_t tensors) const {
-    if (all.size() > most_metadata + tensors)
-      refuse("its metadata has ", all.size(), " entries where at most ", most_metadata + tensors, " are expected");
+  /// all: without the digests of tensors.
+  void about(metadata const& all) const {
+    if (all.size() > most_metadata)
+      refuse("its metadata has ", all.size(), " entries where at most ", most_metadata, " are expected");
     for (auto const& [key, value] : all) utf8(key, "a key of its metadata"), utf8(value, "its metadata '", key, "'");
   }
 
