@@ -57,6 +57,38 @@ TEST_CASE("a manifest that was written is read alike") {
   CHECK(with("\"epoch\"", "\"epoch\"") == text);
 }
 
+TEST_CASE("a manifest of format 1 stays one, whatever later builds write") {
+  manifest const m = manifest_of(R"({
+  "format": 1,
+  "foal": "0.1.0",
+  "update": 1200,
+  "epoch": 3,
+  "run": {
+    "model": "a \"net\"",
+    "optimizer.beta1": "0.9",
+    "größe": ""
+  },
+  "unknown": [
+    "delay policy"
+  ],
+  "parts": [
+    {"file":"run-000.safetensors","bytes":120,"digest":"0123456789abcdef"},
+    {"file":"weights-000.safetensors","bytes":1099511627776,"digest":"ffffffffffffffff"}
+  ],
+  "digest": "43d3093a17504f0a"
+}
+)",
+                                 "m");
+  CHECK(m.version == "0.1.0");
+  CHECK(m.update == 1200);
+  CHECK(m.epoch == 3);
+  REQUIRE(m.run.items.size() == 3);
+  CHECK(m.run.items[0].second == "a \"net\"");
+  CHECK(m.run.items[2].first == "größe");
+  CHECK(m.run.unknown == some().run.unknown);
+  CHECK(m.parts == some().parts);
+}
+
 TEST_CASE("whatever is changed in a manifest is seen") {
   std::string const text = manifest_text(some(), "m");
   for (std::size_t n = 0; n < text.size(); ++n) REQUIRE_THAT(refusal(text.substr(0, n)), Contains("cannot read m.json"));
