@@ -15,6 +15,7 @@ set(foal_headers
     foal/core/random.hpp
     foal/core/role.hpp
     foal/core/spin_pause.hpp
+    foal/core/sync_folder.hpp
     foal/core/type_list.hpp
     foal/core/type_name.hpp
     foal/core/utf8.hpp
@@ -315,8 +316,11 @@ set(foal_headers
     foal/observe/fresh_gradient.hpp
     foal/observe/hook.hpp
 
+    foal/checkpoint/digest.hpp
+    foal/checkpoint/directory.hpp
     foal/checkpoint/element_types.hpp
     foal/checkpoint/layout.hpp
+    foal/checkpoint/manifest.hpp
     foal/checkpoint/safetensors.hpp
     foal/checkpoint/safetensors_content.hpp
     foal/checkpoint/safetensors_file.hpp

@@ -69,7 +69,10 @@ set(foal_tests
     cases/save_when_evaluated
     cases/translate_texts
     checkpoint/convert_weights
+    checkpoint/directory
     checkpoint/element_types
+    checkpoint/faults
+    checkpoint/manifest
     checkpoint/safetensors
     checkpoint/safetensors_file
     checkpoint/values
@@ -356,6 +359,7 @@ set(foal_fuzz_targets
     gzip
     idx
     json
+    manifest
     npy
     results
     safetensors

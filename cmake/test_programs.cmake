@@ -18,6 +18,7 @@ set(foal_test_programs
 )
 set(foal_tests_apart
     checkpoint/convert_weights
+    checkpoint/faults
     core/type_name
     data/gzip
     data/views

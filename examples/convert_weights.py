@@ -17,7 +17,8 @@ foal names an array "<layer number>.<layer>.<parameter>" and writes it in PyTorc
 [out, in, row, column], features behind a flatten channels first), so values pass through unchanged. Arrays that the map does
 not name are an error, but for PyTorch's num_batches_tracked, which foal has no use for and which is left out.
 
-The digest of a file of foal's is verified, and every .safetensors that is written gets its own: damage is seen on both ways.
+The digests of a file of foal's are verified, and every .safetensors that is written gets its own: damage is seen on both
+ways.
 """
 
 import argparse
@@ -30,7 +31,7 @@ import tempfile
 
 BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "F8_E5M2": 1, "C64": 8, "I64": 8, "I32": 4, "I16": 2, "I8": 1,
          "U64": 8, "U32": 4, "U16": 2, "U8": 1, "BOOL": 1}
-DIGEST, MARKS = "foal.digest", "foal.digest.marks"
+DIGEST, MARKS, OF_ARRAY = "foal.digest", "foal.digest.marks", "foal.digest."
 MARK = " ".join(4 * [DIGEST])  # wherever the digest's name is in a header, there must be a digest
 
 
@@ -38,28 +39,34 @@ class Refused(Exception):
     """A sentence: cannot X, because Y; Z."""
 
 
+def fnv(data, value=0xCBF29CE484222325):
+    """64-bit FNV-1a, from where another one has come to. Some 10 s for 100 MB."""
+    prime, mask = 0x100000001B3, (1 << 64) - 1
+    for byte in data:
+        value = (value ^ byte) * prime & mask
+    return value
+
+
+def digests_of(arrays, wanted=None):
+    """Of the bytes of each array, by the key under which foal has it; of the wanted keys alone. MARKS is none of them."""
+    keyed = ((OF_ARRAY + name, data) for name, (_, _, data) in arrays.items())
+    return {key: f"{fnv(data):016x}" for key, data in keyed if key != MARKS and (wanted is None or key in wanted)}
+
+
 def digest_of(arrays, about):
-    """What foal computes: 64-bit FNV-1a of metadata, names, types, shapes, offsets and bytes. Some 10 s for 100 MB."""
-    value, prime, mask = 0xCBF29CE484222325, 0x100000001B3, (1 << 64) - 1
-
-    def add(data):
-        nonlocal value
-        for byte in data:
-            value = (value ^ byte) * prime & mask
-
-    for key in sorted(about, key=str.encode):
-        if key != DIGEST:
-            add(key.encode() + b"\0" + about[key].encode() + b"\0")
+    """Of metadata, names, types, shapes, offsets, and the bytes of the arrays that have no digest of their own."""
+    pieces = [text.encode() + b"\0" for key in sorted(about, key=str.encode) if key != DIGEST for text in (key, about[key])]
     offset, entries = 0, []
     for name, (dtype, shape, data) in arrays.items():
         extents = "[" + ", ".join(map(str, shape)) + "]"
         entries.append((offset, offset + len(data), name.encode(), dtype.encode(), extents.encode()))
         offset += len(data)
     for begin, end, name, dtype, extents in sorted(entries):
-        add(b"\0".join([name, dtype, extents, b""]))
-        add(struct.pack("<QQ", begin, end))
-    for _, _, data in arrays.values():
-        add(data)
+        pieces += [b"\0".join([name, dtype, extents, b""]), struct.pack("<QQ", begin, end)]
+    pieces += [data for name, (_, _, data) in arrays.items() if OF_ARRAY + name == MARKS or OF_ARRAY + name not in about]
+    value = fnv(b"")
+    for piece in pieces:
+        value = fnv(piece, value)
     return f"{value:016x}"
 
 
@@ -129,6 +136,10 @@ def read_safetensors(path):
     if end + covered != len(data):
         raise Refused(f"cannot read {path}, because {len(data) - end - covered} bytes belong to no array; "
                       "fetch the file again")
+    for key, found in digests_of(arrays, about).items():
+        if found != about[key]:
+            raise Refused(f"cannot read {path}, because the digest of its array {key[len(OF_ARRAY):]} is {found} where "
+                          f"{about[key]} is expected: the file is damaged; fetch it again")
     if DIGEST in about:
         found = digest_of(arrays, about)
         if found != about[DIGEST]:
@@ -161,7 +172,8 @@ def write_whole(path, write_to):
 
 
 def write_safetensors(path, arrays, about):
-    about = about | {MARKS: MARK}
+    about = {key: text for key, text in about.items() if not key.startswith(OF_ARRAY)}
+    about |= {MARKS: MARK} | digests_of(arrays)
     about[DIGEST] = digest_of(arrays, about)
     header, offset = {"__metadata__": dict(sorted(about.items()))}, 0
     for name, (dtype, shape, data) in arrays.items():

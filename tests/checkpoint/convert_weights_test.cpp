@@ -45,6 +45,10 @@ TEST_CASE("a file of foal's goes to other names and back, with a digest on both 
   CHECK(b.about.at(checkpoint::digest_marks_key) == checkpoint::digest_marks);
   CHECK(b.buffer == a.buffer);
   CHECK(b.tensors[1].name == "größe.bias");
+  for (std::size_t i = 0; i < a.tensors.size(); ++i) {
+    CHECK(b.tensors[i].digest == a.tensors[i].digest);
+    CHECK_FALSE(b.tensors[i].digest.empty());
+  }
   CHECK(convert("b.safetensors c.safetensors --map map.json --to-foal").text.empty());
   auto const c = read_safetensors_file(folder.path("c.safetensors"));
   CHECK(c.buffer == a.buffer);

@@ -149,6 +149,79 @@ TEST_CASE("a file that bears foal's mark needs its digest") {
   CHECK(refusal(path, R"({"__metadata__":{"modelspec.hash":"5fa30e33e863e92e"}})", 0).empty());
 }
 
+TEST_CASE("every tensor has a digest of its own, which names the damaged one before it is used") {
+  temporary_directory const folder;
+  std::string const path = folder / "w.safetensors";
+  safetensors_content c = some();
+  c.tensors[0].digest = "stale";
+  c.about["foal.digest.0.linear.weight"] = c.about["foal.digest.gone"] = "stale";
+  c.about[""] = "kept";
+  c.tensors.push_back({"marks", "U8", {4}, 40, 44});  // its key is taken, so the whole digest has its bytes
+  c.buffer.resize(44, 7);
+  auto const mark = write_safetensors_file(path, c);
+  auto const back = read_safetensors_file(path);
+  CHECK(back.about.size() == 5);
+  CHECK(back.about.at("") == "kept");
+  CHECK_FALSE(back.about.contains("foal.digest.gone"));
+  for (auto const& t : back.tensors) {
+    INFO(t.name);
+    CHECK(t.digest == (t.name == "marks" ? "" : checkpoint::digest_of(c.buffer.data() + t.begin, t.end - t.begin)));
+  }
+  CHECK(checkpoint::digest_of("foobar", 6) == "85944171f73967e8");  // of FNV-1a's own test vectors
+  auto const whole = foal_test::read(path);
+  CHECK(checkpoint::safetensors_reader(path).mark() == mark);
+  CHECK(mark.bytes == whole.size());
+  for (auto const& t : back.tensors) {
+    auto changed = whole;
+    changed[whole.size() - 44 + t.end - 1] ^= 0x80U;
+    foal_test::write(path, changed);
+    checkpoint::safetensors_reader from(path);
+    std::string done;
+    std::vector<std::uint8_t> room(44);
+    std::string const why = foal_test::complaint(
+        [&] { from.read([&](auto const&) { return room.data(); }, [&](auto const& read) { done += read.name + ","; }); });
+    INFO(why);
+    CHECK((why.find("the digest of its tensor '" + t.name + "' is ") != std::string::npos) == (t.name != "marks"));
+    CHECK((done.find(t.name + ",") != std::string::npos) == (t.name == "marks"));
+    CHECK_THAT(why, Contains("the file is damaged"));
+  }
+}
+
+TEST_CASE("a file may have more tensors than other metadata") {
+  temporary_directory const folder;
+  std::string const path = folder / "w.safetensors";
+  safetensors_content c{{}, {}, std::vector<std::uint8_t>(70'000, 3)};
+  for (std::uint64_t i = 0; i < 70'000; ++i) c.tensors.push_back({std::to_string(i), "U8", {}, i, i + 1});
+  write_safetensors_file(path, c);
+  auto const back = read_safetensors_file(path);
+  CHECK(back.tensors.size() == 70'000);
+  CHECK(back.about.size() == 2);
+}
+
+TEST_CASE("files of builds that gave tensors no digest are read, and their one digest counts") {
+  temporary_directory const folder;
+  std::string const
+      path = folder / "w.safetensors",
+      header =
+          R"({"__metadata__":{"foal.digest":"edf030995cfb3846","foal.digest.marks":"foal.digest foal.digest foal.digest foal.digest",)"
+          R"("foal.model":"net","note":"x"},"0.linear.weight":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]},)"
+          R"("b":{"dtype":"F16","shape":[2],"data_offsets":[24,28]},"n":{"dtype":"I64","shape":[],"data_offsets":[28,36]}}      )";
+  foal_test::bytes file(8);
+  file[0] = static_cast<std::uint8_t>(header.size() % 256);
+  file[1] = static_cast<std::uint8_t>(header.size() / 256);
+  file.insert(file.end(), header.begin(), header.end());
+  file.insert(file.end(), 36, '<');
+  foal_test::write(path, file);
+  auto const old = read_safetensors_file(path);
+  CHECK(old.tensors[1].digest.empty());
+  file.back() ^= 1U;
+  foal_test::write(path, file);
+  CHECK_THAT(foal_test::complaint([&] { read_safetensors_file(path); }),
+             Contains("because its digest is ") && Contains(" where edf030995cfb3846 is expected: the file is damaged"));
+  write_safetensors_file(path, old);
+  CHECK(read_safetensors_file(path).tensors[1].digest == checkpoint::digest_of("<<<<", 4));
+}
+
 TEST_CASE("what a writer writes its reader reads, or the writer refuses and leaves what is there") {
   temporary_directory const folder;
   std::string const path = folder / "w.safetensors";
@@ -235,6 +308,9 @@ TEST_CASE("the memory of reading is the buffer and a small multiple of the heade
   peak("{" + tensor("a", more + "]", "[0,1]", "U8") + "}", 1);
   peak("{\"__metadata__\":" + repeated(65'000 / less, [&](int i) { return "\"" + digits(i) + "\":\"\""; }) + "}", 0);
   peak("{\"__metadata__\":" + repeated(300'000 / less, [&](int i) { return "\"" + digits(i) + "\":\"\""; }) + "}", 0);
+  auto const own = repeated(100'000, [&](int i) { return "\"foal.digest." + digits(i) + "\":\"\""; });
+  auto const owners = repeated(100'000, [&](int i) { return tensor(digits(i), "[0]", "[0,0]", "U8"); });
+  peak("{\"__metadata__\":{\"foal.digest\":\"\"," + own.substr(1) + "," + owners.substr(1), 0);
   peak("{\"__metadata__\":{\"a\":\"" + std::string(9'000'000 / less, 'x') + "\"}}", 0);
   peak("{\"" + std::string(9'000'000 / less, 'x') + "\":{}}", 0);
   std::size_t const flat = peak("{" + tensor("a", "[30000000]", "[0,30000000]", "U8") + "}", 30'000'000);

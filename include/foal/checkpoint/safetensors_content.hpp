@@ -1,4 +1,4 @@
-// What a safetensors file holds, what must be true of it whether it is read or written, and its digest.
+// What a safetensors file holds, what must be true of it whether it is read or written, and its digests.
 #pragma once
 
 #include <algorithm>
@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include <foal/checkpoint/digest.hpp>
 #include <foal/checkpoint/element_types.hpp>
 #include <foal/core/checked.hpp>
 #include <foal/core/error.hpp>
@@ -27,6 +28,7 @@ struct stored_tensor {
   std::string name, dtype;  ///< dtype as the format writes it: F32, F64, BF16, I64 ...
   std::vector<std::uint64_t> shape;
   std::uint64_t begin = 0, end = 0;
+  std::string digest{};  ///< of its bytes, as the file that it was read from gives it; empty: that has none for it
 };
 
 /// A file's arrays and its buffer.
@@ -43,8 +45,9 @@ inline std::string text(std::vector<std::uint64_t> const& shape) {
   return all + "]";
 }
 
-/// The digest that foal puts among the metadata under this key: 64-bit FNV-1a of names, types, shapes and offsets, of the
-/// other metadata, and of the buffer. Files without one are read too; in files with one no damage goes unseen.
+/// The digest that foal puts among the metadata under this key: of names, types, shapes and offsets, of the other metadata,
+/// among which are the digests of tensors, and of the bytes of each tensor that has none of its own. Files without one are
+/// read too; in files with one no damage goes unseen.
 inline constexpr char const* digest_key = "foal.digest";
 
 /// Beside it foal writes that name several times more. Where it occurs anywhere in a header there must be a digest, so that
@@ -52,41 +55,31 @@ inline constexpr char const* digest_key = "foal.digest";
 inline constexpr char const* digest_marks_key = "foal.digest.marks";
 inline constexpr char const* digest_marks = "foal.digest foal.digest foal.digest foal.digest";
 
-/// Computes the digest piece by piece, in the order of the buffer.
-class content_digest {
- public:
-  content_digest(metadata const& about, std::vector<stored_tensor> const& tensors) {
-    for (auto const& [key, value] : about)
-      if (key != digest_key) add(key), add(value);
-    for (stored_tensor const& t : tensors)
-      add(t.name), add(t.dtype), add(text(t.shape)), add(&t.begin, sizeof t.begin), add(&t.end, sizeof t.end);
-  }
-
-  void add(void const* from, std::size_t n) {
-    auto const* bytes = static_cast<std::uint8_t const*>(from);
-    for (std::size_t i = 0; i < n; ++i) hash_ = (hash_ ^ bytes[i]) * 0x100000001b3U;
-  }
-
-  std::string hexadecimal() const {
-    std::string hex(16, '0');
-    std::uint64_t h = hash_;
-    for (std::size_t i = 16; i-- > 0; h >>= 4U) hex[i] = "0123456789abcdef"[h & 15U];
-    return hex;
-  }
-
- private:
-  void add(std::string const& s) { add(s.c_str(), s.size() + 1); }
-
-  std::uint64_t hash_ = 0xcbf29ce484222325U;
-};
-
-inline std::string digest(safetensors_content const& c) {
-  content_digest all(c.about, c.tensors);
-  all.add(c.buffer.data(), c.buffer.size());
-  return all.hexadecimal();
-}
+/// Under this and its name stands the digest of a tensor's bytes; older builds of foal wrote none. They are no part of
+/// safetensors_content::about: a reader puts them into the tensors, a writer computes them anew.
+inline constexpr char const* tensor_digest_prefix = "foal.digest.";
 
 namespace detail {
+
+/// The key of a tensor's digest; empty for the one name whose key is taken, digest_marks_key.
+inline std::string tensor_digest_key(std::string const& name) {
+  std::string key = tensor_digest_prefix + name;
+  return key == digest_marks_key ? std::string() : key;
+}
+
+/// What digest_key is to have, but for the bytes of the tensors without a digest of their own, which follow in the order of
+/// the buffer. about: with the digests of tensors.
+inline byte_digest header_digest(metadata const& about, std::vector<stored_tensor> const& tensors) {
+  byte_digest all;
+  auto const add = [&all](std::string const& s) { all.add(s.c_str(), s.size() + 1); };
+  for (auto const& [key, value] : about)
+    if (key != digest_key) add(key), add(value);
+  for (stored_tensor const& t : tensors) {
+    add(t.name), add(t.dtype), add(text(t.shape));
+    all.add(&t.begin, sizeof t.begin), all.add(&t.end, sizeof t.end);
+  }
+  return all;
+}
 
 /// Longest header that the format's own library reads.
 inline constexpr std::uint64_t most_header = 100'000'000;
@@ -129,6 +122,7 @@ class content_check {
     throw error(sentence(doing_, " ", path_, ", because ", why..., "; ", advice_));
   }
 
+  /// all: without the digests of tensors.
   void about(metadata const& all) const {
     if (all.size() > most_metadata)
       refuse("its metadata has ", all.size(), " entries where at most ", most_metadata, " are expected");

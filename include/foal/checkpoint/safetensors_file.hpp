@@ -23,6 +23,13 @@ namespace foal::checkpoint {
 static_assert(std::endian::native == std::endian::little,
               "cannot use safetensors files, because their numbers are little-endian");
 
+/// What tells a file from every other: its length, and the digest of its header's text, which has those of its tensors.
+struct file_mark {
+  std::uint64_t bytes = 0;
+  std::string digest{};
+  bool operator==(file_mark const&) const = default;
+};
+
 /// A file whose header has been read and checked: its length, its JSON, every type, shape and offset, and that the tensors
 /// cover the buffer exactly. Nothing is believed before. Memory: the header's text while it is read, then what it says, at
 /// most 8 MB and four times the text.
@@ -46,18 +53,26 @@ class safetensors_reader {
             ", because its header does not begin with '{'; give a safetensors file");
     read_header(header);
     bytes_ = from_.most() - sizeof start - length;
+    mark_ = {from_.most(), digest_of(header.data(), header.size())};
     detail::content_check const check = checks();
-    check.about(about_);
     check.cover(tensors_, bytes_);
     bool marked = header.find(digest_key) != std::string::npos;
     for (auto const& [key, value] : about_) marked = marked || detail::is_misspelt_digest(key, value);
     require(!marked || about_.contains(digest_key), "cannot read ", path, ", because it bears foal's mark and its ",
             digest_key, " is missing or misspelt: the file is damaged; fetch it again");
+    digest_ = detail::header_digest(about_, tensors_);
+    for (stored_tensor& t : tensors_) {
+      std::string const key = detail::tensor_digest_key(t.name);
+      if (key.empty()) continue;
+      if (auto given = about_.extract(key)) t.digest = std::move(given.mapped());
+    }
+    check.about(about_);
   }
 
-  metadata const& about() const { return about_; }
+  metadata const& about() const { return about_; }                        ///< without the digests of tensors
   std::vector<stored_tensor> const& tensors() const { return tensors_; }  ///< in the order of the buffer
   std::uint64_t bytes() const { return bytes_; }                          ///< of the buffer
+  file_mark const& mark() const { return mark_; }
 
   /// Gives the header away, with this buffer.
   safetensors_content content(std::vector<std::uint8_t> buffer) && {
@@ -65,25 +80,30 @@ class safetensors_reader {
   }
 
   /// Reads the buffer, once: tensor after tensor to where to(t) says, nullptr for one that is not wanted, and calls done(t).
-  /// Throws foal::error where the file is damaged, which may come out behind the last tensor only: until this has returned
-  /// nothing that was read may be used for good. Memory for one piece of 1 MiB.
+  /// Throws foal::error where the file is damaged: before done(t) for a tensor with a digest of its own, behind the last
+  /// tensor for the others and the header. Until this has returned nothing that was read may be used for good. Memory for
+  /// one piece of 1 MiB.
   template <class To, class Done>
   void read(To to, Done done) {
-    content_digest all(about_, tensors_);
+    byte_digest all = digest_;
     std::vector<std::uint8_t> unwanted;
     constexpr std::uint64_t piece = 1U << 20U;
     for (stored_tensor const& t : tensors_) {
       std::uint8_t* const place = to(t);
       std::uint64_t const size = t.end - t.begin;
+      byte_digest own;
       if (place == nullptr) unwanted.resize(std::max<std::uint64_t>(unwanted.size(), std::min(piece, size)));
       for (std::uint64_t at = 0; at < size;) {
         std::uint64_t const n = std::min(piece, size - at);
         std::uint8_t* const bytes = place == nullptr ? unwanted.data() : place + at;
         require(from_.read(bytes, n) == n, "cannot read ", from_.path(), ", because it ends in its tensor '", t.name,
                 "'; the file changed while it was read, try again");
-        all.add(bytes, n);
+        (t.digest.empty() ? all : own).add(bytes, n);
         at += n;
       }
+      require(t.digest.empty() || own.hexadecimal() == t.digest, "cannot read ", from_.path(),
+              ", because the digest of its tensor '", t.name, "' is ", own.hexadecimal(), " where ", t.digest,
+              " is expected: the file is damaged; fetch it again");
       done(t);
     }
     std::uint8_t beyond = 0;
@@ -123,7 +143,7 @@ class safetensors_reader {
       json.object([&](std::string const& key) {
         bool const fresh = about_.emplace(key, json.string()).second;
         if (!fresh) checks().refuse("its metadata names '", key, "' twice");
-        if (about_.size() > detail::most_metadata) checks().about(about_);
+        if (about_.size() > detail::most_metadata + count) checks().about(about_);  // each tensor may have a digest
       });
     });
   }
@@ -178,6 +198,8 @@ class safetensors_reader {
   metadata about_;
   std::vector<stored_tensor> tensors_;
   std::uint64_t bytes_ = 0;
+  byte_digest digest_;  // before the tensors without one of their own
+  file_mark mark_;
 };
 
 /// Reads a file whole. Memory: the buffer once, beside it what safetensors_reader takes.
@@ -188,17 +210,25 @@ inline safetensors_content read_safetensors_file(std::string const& path) {
   return std::move(from).content(std::move(buffer));
 }
 
-/// Writes the tensors, whose offsets must cover the buffer one after the other, and a digest; whole or not at all. Throws
-/// foal::error, and leaves what is there, where read_safetensors_file() would refuse the file: for a name or metadata that
-/// is not UTF-8, a name that comes twice, a type that foal does not know, a shape or offsets that do not fit.
-inline void write_safetensors_file(std::string const& path, safetensors_content c) {
+/// Writes the tensors, whose offsets must cover the buffer one after the other, with their digests; whole or not at all.
+/// Throws foal::error, and leaves what is there, where read_safetensors_file() would refuse the file: for a name or metadata
+/// that is not UTF-8, a name that comes twice, a type that foal does not know, a shape or offsets that do not fit. Of the
+/// metadata what stands under digest_key, or begins with tensor_digest_prefix, gives way to its own.
+inline file_mark write_safetensors_file(std::string const& path, safetensors_content c) {
   detail::content_check const check("cannot write", path, "give what a safetensors file can hold");
+  std::erase_if(c.about, [](auto const& entry) { return entry.first.starts_with(tensor_digest_prefix); });
   c.about[digest_marks_key] = digest_marks;
   c.about[digest_key] = std::string(16, '0');
   check.about(c.about);
   for (stored_tensor const& t : c.tensors) check.tensor(t);
   check.cover(c.tensors, c.buffer.size());
-  c.about[digest_key] = digest(c);
+  for (stored_tensor const& t : c.tensors)
+    if (std::string const key = detail::tensor_digest_key(t.name); !key.empty())
+      c.about[key] = digest_of(c.buffer.data() + t.begin, t.end - t.begin);
+  byte_digest all = detail::header_digest(c.about, c.tensors);
+  for (stored_tensor const& t : c.tensors)
+    if (detail::tensor_digest_key(t.name).empty()) all.add(c.buffer.data() + t.begin, t.end - t.begin);
+  c.about[digest_key] = all.hexadecimal();
   std::string header;
   report::json_writer json(header);
   json.begin_object().key(detail::metadata_name).begin_object();
@@ -219,6 +249,7 @@ inline void write_safetensors_file(std::string const& path, safetensors_content 
   to.write(header.data(), header.size());
   to.write(c.buffer.data(), c.buffer.size());
   to.commit();
+  return {sizeof length + length + c.buffer.size(), digest_of(header.data(), header.size())};
 }
 
 }  // namespace foal::checkpoint

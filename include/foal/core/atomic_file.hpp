@@ -17,6 +17,7 @@
 
 #include <foal/core/error.hpp>
 #include <foal/core/partial_file.hpp>
+#include <foal/core/sync_folder.hpp>
 
 namespace foal {
 
@@ -64,19 +65,17 @@ class atomic_file {
 
   /// Once, after the last write.
   void commit() {
-    if (::fsync(handle_) != 0 && !partial_.empty()) fail("check the disk");  // pipes and devices keep nothing
+    int synced = 0;
+    do synced = ::fsync(handle_);
+    while (synced != 0 && errno == EINTR);
+    if (synced != 0 && !partial_.empty()) fail("check the disk");  // pipes and devices keep nothing
     // Locked until it has its name: unlocked under the other one it would be a dead writer's.
     if (!partial_.empty() && std::rename(partial_.c_str(), target_.c_str()) != 0) fail("name another file");
     bool const named = !std::exchange(partial_, std::string()).empty();
-    if (::close(std::exchange(handle_, -1)) != 0) fail("check the disk");
-    if (!named) return;
-    // The new name is an entry of the directory, which reaches the disk on its own. Not every file system can be asked to.
-    std::string const folder = detail::folder_of(target_);
-    if (int const directory = ::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        directory >= 0) {
-      static_cast<void>(::fsync(directory));
-      static_cast<void>(::close(directory));
-    }
+    // A handle is gone after a close that was interrupted, too, and what it wrote is on the disk.
+    if (::close(std::exchange(handle_, -1)) != 0 && errno != EINTR) fail("check the disk");
+    // The new name is an entry of the directory, which reaches the disk on its own.
+    if (named && !detail::sync_folder(detail::folder_of(target_))) fail("check the disk");
   }
 
  private:
