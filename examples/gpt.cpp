@@ -39,7 +39,8 @@ using pipemare = run<foal::schedule::pipemare, foal::lr::reschedule<base>, foal:
 
 struct settings {
   std::string data, method = "t1t2t3", prompt = "\n";
-  int epochs = 5, microbatch_size = 8, microbatches = 4, workers = 1, characters = 400, stride = 32, t3_epochs = -1;
+  int epochs = 5, microbatch_size = 8, microbatches = 4, workers = 1, replicas = 1, characters = 400, stride = 32,
+      t3_epochs = -1;
   double rate = 1e-3, temperature = 0.8;
   std::uint64_t seed = 1;
   bool facts = false;
@@ -57,6 +58,7 @@ bool read_arguments(int argc, char** argv, settings& o) {
   a.whole("--microbatches", o.microbatches, 1, options::most, "N");
   a.whole("--stride", o.stride, 1, longest, "characters from one window to the next");
   a.whole("--workers", o.workers, 1, synchronous::stages, "threads; results do not depend on it");
+  a.whole("--replicas", o.replicas, 1, options::most, "pipelines side by side, which share out the microbatches");
   a.seed(o.seed, "");
   a.text("--prompt", o.prompt, "how the written text begins");
   a.whole("--characters", o.characters, 0, options::most, "to write");
@@ -112,6 +114,7 @@ int train(settings const& o, foal::data::window_source const& text, foal::data::
   c.microbatch_size = o.microbatch_size;
   c.microbatches = o.microbatches;
   c.workers = o.workers;
+  c.replicas = o.replicas;
   c.seed = o.seed;
   c.optim.weight_decay = 0.1F;
   base const rate{.rate = o.rate, .steps = updates, .least = 0.1 * o.rate, .warmup = std::min(200LL, updates / 10)};

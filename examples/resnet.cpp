@@ -133,6 +133,7 @@ int main(int argc, char** argv) {
     a.whole("--microbatches", o.base.microbatches, 1, most, "N");
     a.whole("--microbatch-size", o.base.microbatch_size, 1, most, "M");
     a.whole("--workers", o.base.workers, 1, most, "threads; results do not depend on it");
+    a.whole("--replicas", o.base.replicas, 1, most, "pipelines side by side, which share out the microbatches");
     a.number("--rate", o.base.rate, positive, "learning rate");
     a.number("--momentum", o.base.momentum, share, "");
     a.number("--weight-decay", o.base.weight_decay, not_negative, "");

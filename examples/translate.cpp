@@ -60,6 +60,7 @@ bool read_arguments(int argc, char** argv, arguments& o) {
   a.whole("--microbatch-size", o.run.microbatch_size, 1, most, "M, pairs");
   a.whole("--microbatches", o.run.microbatches, 1, most, "N");
   a.whole("--workers", o.run.workers, 1, most, "threads; results do not depend on it");
+  a.whole("--replicas", o.run.replicas, 1, most, "pipelines side by side, which share out the microbatches");
   a.number("--t1-epochs", o.run.t1_epochs, not_negative, "T1's K in epochs; 0: all asynchronous updates");
   a.number("--t2-decay", o.run.decay, share_below_1, "T2's D");
   a.whole("--t3-epochs", o.t3_epochs, 0, most, "synchronous epochs of T3; by default 5");

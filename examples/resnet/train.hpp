@@ -51,6 +51,7 @@ typename Trainer::config config_of(experiment const& e) {
   c.microbatch_size = e.microbatch_size;
   c.microbatches = e.microbatches;
   c.workers = e.workers;
+  c.replicas = e.replicas;
   c.seed = e.seed;
   c.evaluation_samples = 25;  // a ResNet-50 evaluates with 27 MiB a sample
   c.optim = {.momentum = e.momentum, .weight_decay = e.weight_decay};

@@ -45,6 +45,7 @@ typename Trainer::config config_of(settings const& s, long long per_epoch) {
   c.microbatch_size = s.microbatch_size;
   c.microbatches = s.microbatches;
   c.workers = s.workers;
+  c.replicas = s.replicas;
   c.seed = s.seed;
   c.optim.average_decay = s.average_decay;
   c.optim.base.weight_decay = static_cast<float>(s.weight_decay);
@@ -211,7 +212,7 @@ outcome train_with(settings const& s, task const& t, std::function<void(std::str
                   [&](std::string const& path) { foal::checkpoint::write_averaged_safetensors(path, trainer, about); });
     out.saved_elsewhere = written.status() != 0;
   }
-  foal::predictor<Net> predictor({.microbatch_size = rows, .workers = s.workers});
+  foal::predictor<Net> predictor({.microbatch_size = rows, .workers = std::min(s.workers, foal::stage_count<Net>)});
   auto const translate_all = [&](bool averaged) {
     predictor.take(trainer);
     for (int const beam : s.beams) {
