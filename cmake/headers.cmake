@@ -135,6 +135,7 @@ set(foal_headers
     foal/transport/agree.hpp
     foal/transport/contract.hpp
     foal/transport/delayed.hpp
+    foal/transport/launcher.hpp
     foal/transport/local.hpp
     foal/transport/message_end.hpp
     foal/transport/open_end.hpp
@@ -332,6 +333,7 @@ set(foal_headers
     foal/trainer/check_request.hpp
     foal/trainer/cut.hpp
     foal/trainer/engine.hpp
+    foal/trainer/data_items.hpp
     foal/trainer/epoch_log.hpp
     foal/trainer/facts.hpp
     foal/trainer/fingerprint.hpp

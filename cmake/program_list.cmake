@@ -260,6 +260,7 @@ set(foal_tests
     text/words
     trainer
     trainer/cut
+    trainer/data_items
     trainer/engine
     trainer/epoch_log
     trainer/fingerprint
@@ -268,6 +269,7 @@ set(foal_tests
     trainer/versions
     transport/agree
     transport/delayed
+    transport/launcher
     transport/local
     transport/message_end
     transport/open_end

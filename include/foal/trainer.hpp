@@ -165,7 +165,7 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
   template <class Batches>
   executor::run_result run(Batches const& batches, executor::run_request request) {
     give_source(request, batches);
-    agree("run()", request);
+    agree("run()", request, detail::sizes_of(batches));
     return engine_.run(request, warmup_minibatches());
   }
 
@@ -173,7 +173,7 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
   template <class Batches>
   executor::run_result resume(Batches const& batches, executor::run_request request) {
     give_source(request, batches);
-    agree("resume()", request);
+    agree("resume()", request, detail::sizes_of(batches));
     return engine_.resume(request);
   }
 
@@ -249,11 +249,11 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
     lower::check_ragged<model_type, loss_type>(request.source.sample_lengths != nullptr, tables_.model_name);
   }
   /// Of several processes: that all begin the same. Throws in each of them where one does not.
-  void agree(char const* call, executor::run_request const& request) {
+  void agree(char const* call, executor::run_request const& request, detail::data_sizes const& data) {
     if constexpr (requires { policy<role::executor>::agree(report::fingerprint{}); }) {
       engine_.check_free(call);
-      policy<role::executor>::agree(
-          detail::fingerprint_of_call(call, fingerprint(), values_, request.minibatches, engine_.updates()));
+      policy<role::executor>::agree(detail::fingerprint_of_call(call, fingerprint(), tables_, run_values(), values_, request,
+                                                                data, engine_.updates()));
     }
   }
   long long minibatch_samples() const { return static_cast<long long>(values_.microbatch_size) * values_.microbatches; }
