@@ -273,6 +273,7 @@ set(foal_headers
 
     foal/executor/any_source.hpp
     foal/executor/arena.hpp
+    foal/executor/as_launched.hpp
     foal/executor/bound_stage.hpp
     foal/executor/calls.hpp
     foal/executor/channel_ends.hpp

@@ -33,12 +33,13 @@ set(foal_example_parts
     compare/mnist
     compare/report
     compare/resnet20
+    options/processes
+    options/with_mpi
+    options/without_mpi
     parity/net3_float32
     parity/net3_float64
     parity/net7_float32
     parity/net7_float64
-    parity/with_mpi
-    parity/without_mpi
     resnet/resnet20_cifar
     resnet/resnet20_digits
     resnet/resnet50_cifar

@@ -252,6 +252,7 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
   void agree(char const* call, executor::run_request const& request, detail::data_sizes const& data) {
     if constexpr (requires { policy<role::executor>::agree(report::fingerprint{}); }) {
       engine_.check_free(call);
+      if (policy<role::executor>::place().count == 1) return;
       policy<role::executor>::agree(detail::fingerprint_of_call(call, fingerprint(), tables_, run_values(), values_, request,
                                                                 data, engine_.updates()));
     }
