@@ -294,6 +294,7 @@ set(foal_headers
     foal/executor/open_ends.hpp
     foal/executor/ops.hpp
     foal/executor/ordinals.hpp
+    foal/executor/phase_end.hpp
     foal/executor/phase_state.hpp
     foal/executor/pin.hpp
     foal/executor/probe.hpp
