@@ -342,6 +342,7 @@ set(foal_headers
     foal/trainer/fit_report.hpp
     foal/trainer/fit_teller.hpp
     foal/trainer/net_weights.hpp
+    foal/trainer/paused_run.hpp
     foal/trainer/roles.hpp
     foal/trainer/run_facts.hpp
     foal/trainer/run_request.hpp

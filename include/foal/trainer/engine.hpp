@@ -15,22 +15,23 @@
 #include <foal/observe/diagnostics.hpp>
 #include <foal/observe/hook.hpp>
 #include <foal/trainer/check_request.hpp>
+#include <foal/trainer/paused_run.hpp>
 #include <foal/trainer/run_teller.hpp>
-#include <foal/trainer/run_weights.hpp>
 
 namespace foal::executor {
 
-class engine : public run_weights {
+class engine : public paused_run {
  public:
   /// tables is kept by reference. Throws foal::error when values cannot work; everything is allocated here.
   engine(table::run_tables const& tables, table::run_values const& values, driver by, std::vector<int> worker_of)
-      : run_weights(tables, values, std::move(worker_of)), driver_(by) {
+      : paused_run(tables, values, std::move(worker_of)), driver_(by) {
     if (t_.hook.after_update != nullptr) {
       hook_ = std::make_unique<hook_probe>(t_, v_.workers, memory_.stages());
       probes_.push_back(hook_.get());
     }
     if (v_.diagnostics.every != 0) {
       diagnostics_ = std::make_unique<diagnostics>(t_, v_);
+      compares_ = true;
       probes_.push_back(diagnostics_.get());
     }
   }
@@ -56,35 +57,6 @@ class engine : public run_weights {
     check_resumed(request, v_, paused_->at);
     return guarded([&] { return train(*paused_, request, true); });
   }
-  bool paused() const { return paused_.has_value(); }
-
-  /// What a paused run needs to go on, here or in another engine of the same tables with any number of workers.
-  run_cut cut() {
-    usage::working const guard(usage_, "copy a cut");
-    require(paused_.has_value(), "cannot copy a cut, because no run is paused; give run() a .pause");
-    run_cut all{.of = identity_of(t_, v_), .run = *paused_};
-    table::phase_table const& phase = t_.phases[static_cast<std::size_t>(all.run.at.phase)];
-    schedule::program program = phase.program;
-    schedule::program_view const view = program.view();
-    long long const through = std::min(minibatches_of(all.run), all.run.cut);
-    copy_out(all, memory_, t_, done_ops(phase, view, all.run.at.key, through, t_.thick), copies());
-    return all;
-  }
-  /// Stands where another engine's run paused: resume() goes on from there. Throws foal::error where that is another run,
-  /// and changes nothing then.
-  void restore(run_cut const& from) {
-    usage::working const guard(usage_, "restore a cut");
-    require(diagnostics_ == nullptr,
-            "cannot restore a cut with .diagnostics, because they compare with weights from before it; "
-            "leave them out");
-    copy_in(from, memory_, t_, identity_of(t_, v_), copies());
-    updates_ = from.run.updates;
-    evaluations_done_ = from.run.evaluations_done;
-    copies_made_ = from.run.copies_made;
-    failed_ = false;
-    paused_ = from.run;
-  }
-
   /// Updates between evaluations of a run of so many minibatches, at least.
   long long least_evaluation_distance(long long minibatches, long long warmup) const {
     if (updates_ + minibatches <= std::max<long long>(updates_, t_.phases.size() > 1 ? warmup : 0)) return 1;
@@ -135,11 +107,6 @@ class engine : public run_weights {
     check_copies(request, warmup);
     return run;
   }
-  /// Of the phase that a run is in, or begins.
-  long long minibatches_of(run_state const& run) const {
-    return (run.at.phase + 1 < static_cast<int>(t_.phases.size()) ? std::min(run.end, run.warmup) : run.end) - updates_;
-  }
-
   run_result train(run_state run, run_request const& request, bool resumes) {
     check_traces(request, v_);
     check_losses(request, losses_in_order(t_), resumes);
@@ -174,11 +141,6 @@ class engine : public run_weights {
     });
     result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     return result;
-  }
-
-  detail::copies_of copies() const {
-    if (evaluator_ == nullptr) return {};
-    return [this](int stage, bool statistics) { return evaluator_->copies(stage, statistics); };
   }
 
   copy_distance distance(table::phase_table const& phase, schedule::program_view view) const {
@@ -379,11 +341,8 @@ class engine : public run_weights {
   probes probes_;
   long long changing_stages_ = 1;
   long long after_update_ = 0;  ///< of the phase at work: copy_distance::after
-  bool failed_ = false;
-  bool driven_ = false;              ///< the run at work has begun
-  std::optional<run_state> paused_;  ///< a run that waits for resume()
-  phase_end end_;                    ///< of the phase at work
-  std::atomic<long long> evaluations_done_{0}, copies_made_{0};
+  bool driven_ = false;         ///< the run at work has begun
+  phase_end end_;               ///< of the phase at work
 };
 
 }  // namespace foal::executor
