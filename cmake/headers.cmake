@@ -111,6 +111,7 @@ set(foal_headers
     foal/schedule/rules/one_f_one_b.hpp
     foal/schedule/rules/pipemare.hpp
     foal/schedule/rules/recompute.hpp
+    foal/schedule/rules/replicated.hpp
     foal/schedule/rules/sequential.hpp
     foal/schedule/rules/synchronous_phase.hpp
     foal/schedule/rules/unit.hpp
@@ -268,6 +269,7 @@ set(foal_headers
     foal/plan/run_plan.hpp
     foal/plan/shared_wires.hpp
     foal/plan/step_block.hpp
+    foal/plan/sums.hpp
     foal/plan/temporaries.hpp
     foal/plan/trial.hpp
 

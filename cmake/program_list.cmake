@@ -235,6 +235,7 @@ set(foal_tests
     schedule/rules/frozen
     schedule/rules/global_norm
     schedule/rules/recompute
+    schedule/rules/replicated
     schedule/rules/synchronous_phase
     schedule/shares
     sequence_trainer

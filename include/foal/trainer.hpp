@@ -273,13 +273,13 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
   }
 
   table::run_tables make_tables() {
-    executor::check_values(run_values(), stages, ranks_, most_ranks, policy<role::executor>::threaded);
+    executor::check_values(run_values(), stages, ranks_, most_ranks, policy<role::executor>::threaded, values_.replicas);
     require(!values_.evaluation || !lower::waits<device_type>, "cannot evaluate on ", type_name<device_type>(),
             ", because its ops wait instead of computing; train on a device that computes, or give .evaluation = false");
     using namespace lower;
     table::run_tables t = lower::lower<model_type, device_type, scalar_type>(
-        values_.schedule, schedule::extent_of(values_.schedule, stages, ranks_, values_.microbatches),
-        foal::detail::values_of<types>(values_, foal::detail::all_roles{}));
+        values_.schedule, schedule::extent_of(values_.schedule, stages, ranks_, values_.microbatches / values_.replicas),
+        foal::detail::values_of<types>(values_, foal::detail::all_roles{}), values_.replicas);
     lower::store_and_send<device_type, scalar_type>(t, values_.storage, values_.wire);
     t.hook = lower::hook_of<policy<role::hook>, scalar_type>();
     t.hook_value = &values_.hook;
@@ -297,13 +297,13 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
 
   /// Ranks are spread over workers so that the busiest has as little work as can be; results do not depend on it.
   std::vector<int> workers_of_ranks() const {
-    std::vector<long long> cost(static_cast<std::size_t>(ranks_), 1);
+    std::vector<long long> cost(static_cast<std::size_t>(tables_.ranks), 1);
     for (std::size_t u = 0; u < tables_.units(); ++u)
       cost[static_cast<std::size_t>(tables_.rank_of[u])] += tables_.of_unit(u).flops;
     executor::process_place here;
     if constexpr (requires { policy<role::executor>::place(); }) here = policy<role::executor>::place();
-    require(values_.workers * here.count <= ranks_, "cannot spread ", ranks_, " ranks over ", here.count, " processes of ",
-            values_.workers,
+    require(values_.workers * here.count <= tables_.ranks, "cannot spread ", tables_.ranks, " ranks over ", here.count,
+            " processes of ", values_.workers,
             " workers, because each of these hosts at least one; start fewer processes, or give fewer .workers");
     std::vector<int> of = min_max_partition(cost, values_.workers * here.count);
     for (int& worker : of) {
