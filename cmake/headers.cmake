@@ -350,6 +350,7 @@ set(foal_headers
     foal/trainer/run_request.hpp
     foal/trainer/run_teller.hpp
     foal/trainer/run_weights.hpp
+    foal/trainer/shared_result.hpp
     foal/trainer/take.hpp
     foal/trainer/types.hpp
     foal/trainer/usage.hpp

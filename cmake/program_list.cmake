@@ -119,6 +119,7 @@ set(foal_tests
     device/onednn_training
     device/timed
     executor/any_order
+    executor/as_launched
     executor/arena
     executor/borrowed
     executor/calls
@@ -267,6 +268,7 @@ set(foal_tests
     trainer/epoch_log
     trainer/fingerprint
     trainer/run_request
+    trainer/shared_result
     trainer/user_programs
     trainer/versions
     transport/agree
