@@ -136,6 +136,7 @@ set(foal_headers
     foal/transport/agree.hpp
     foal/transport/contract.hpp
     foal/transport/delayed.hpp
+    foal/transport/launcher.hpp
     foal/transport/local.hpp
     foal/transport/message_end.hpp
     foal/transport/open_end.hpp
@@ -274,6 +275,7 @@ set(foal_headers
 
     foal/executor/any_source.hpp
     foal/executor/arena.hpp
+    foal/executor/as_launched.hpp
     foal/executor/bound_stage.hpp
     foal/executor/calls.hpp
     foal/executor/channel_ends.hpp
@@ -294,6 +296,8 @@ set(foal_headers
     foal/executor/open_ends.hpp
     foal/executor/ops.hpp
     foal/executor/ordinals.hpp
+    foal/executor/phase_end.hpp
+    foal/executor/part_sums.hpp
     foal/executor/phase_state.hpp
     foal/executor/pin.hpp
     foal/executor/probe.hpp
@@ -334,17 +338,20 @@ set(foal_headers
     foal/trainer/check_request.hpp
     foal/trainer/cut.hpp
     foal/trainer/engine.hpp
+    foal/trainer/data_items.hpp
     foal/trainer/epoch_log.hpp
     foal/trainer/facts.hpp
     foal/trainer/fingerprint.hpp
     foal/trainer/fit_report.hpp
     foal/trainer/fit_teller.hpp
     foal/trainer/net_weights.hpp
+    foal/trainer/paused_run.hpp
     foal/trainer/roles.hpp
     foal/trainer/run_facts.hpp
     foal/trainer/run_request.hpp
     foal/trainer/run_teller.hpp
     foal/trainer/run_weights.hpp
+    foal/trainer/shared_result.hpp
     foal/trainer/take.hpp
     foal/trainer/types.hpp
     foal/trainer/usage.hpp

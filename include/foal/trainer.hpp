@@ -28,6 +28,7 @@
 #include <foal/trainer/fit_report.hpp>
 #include <foal/trainer/fit_teller.hpp>
 #include <foal/trainer/net_weights.hpp>
+#include <foal/trainer/shared_result.hpp>
 #include <foal/trainer/types.hpp>
 
 namespace foal {
@@ -165,16 +166,16 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
   template <class Batches>
   executor::run_result run(Batches const& batches, executor::run_request request) {
     give_source(request, batches);
-    agree("run()", request);
-    return engine_.run(request, warmup_minibatches());
+    agree("run()", request, detail::sizes_of(batches));
+    return shared(engine_.run(request, warmup_minibatches()));
   }
 
   /// Goes on with a run() that paused, on the same samples, to the bits of one that did not (executor::engine::resume()).
   template <class Batches>
   executor::run_result resume(Batches const& batches, executor::run_request request) {
     give_source(request, batches);
-    agree("resume()", request);
-    return engine_.resume(request);
+    agree("resume()", request, detail::sizes_of(batches));
+    return shared(engine_.resume(request));
   }
 
   /// What a paused run needs to go on, in this trainer or another one of the same type and numbers.
@@ -249,12 +250,20 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
     lower::check_ragged<model_type, loss_type>(request.source.sample_lengths != nullptr, tables_.model_name);
   }
   /// Of several processes: that all begin the same. Throws in each of them where one does not.
-  void agree(char const* call, executor::run_request const& request) {
+  void agree(char const* call, executor::run_request const& request, detail::data_sizes const& data) {
     if constexpr (requires { policy<role::executor>::agree(report::fingerprint{}); }) {
       engine_.check_free(call);
-      policy<role::executor>::agree(
-          detail::fingerprint_of_call(call, fingerprint(), values_, request.minibatches, engine_.updates()));
+      if (policy<role::executor>::place().count == 1) return;
+      policy<role::executor>::agree(detail::fingerprint_of_call(call, fingerprint(), tables_, run_values(), values_, request,
+                                                                data, engine_.updates()));
     }
+  }
+  /// Of several processes: what all of them have found.
+  executor::run_result shared(executor::run_result mine) const {
+    if constexpr (requires { policy<role::executor>::exchange(std::string()); })
+      if (policy<role::executor>::place().count > 1)
+        executor::share(mine, engine_.stages().back().worker >= 0, policy<role::executor>::exchange);
+    return mine;
   }
   long long minibatch_samples() const { return static_cast<long long>(values_.microbatch_size) * values_.microbatches; }
   long long warmup_minibatches() const {

@@ -11,25 +11,27 @@
 
 #include <foal/executor/copy_distance.hpp>
 #include <foal/executor/drive.hpp>
+#include <foal/executor/phase_end.hpp>
 #include <foal/observe/diagnostics.hpp>
 #include <foal/observe/hook.hpp>
 #include <foal/trainer/check_request.hpp>
+#include <foal/trainer/paused_run.hpp>
 #include <foal/trainer/run_teller.hpp>
-#include <foal/trainer/run_weights.hpp>
 
 namespace foal::executor {
 
-class engine : public run_weights {
+class engine : public paused_run {
  public:
   /// tables is kept by reference. Throws foal::error when values cannot work; everything is allocated here.
   engine(table::run_tables const& tables, table::run_values const& values, driver by, std::vector<int> worker_of)
-      : run_weights(tables, values, std::move(worker_of)), driver_(by) {
+      : paused_run(tables, values, std::move(worker_of)), driver_(by) {
     if (t_.hook.after_update != nullptr) {
       hook_ = std::make_unique<hook_probe>(t_, v_.workers, memory_.stages());
       probes_.push_back(hook_.get());
     }
     if (v_.diagnostics.every != 0) {
       diagnostics_ = std::make_unique<diagnostics>(t_, v_);
+      compares_ = true;
       probes_.push_back(diagnostics_.get());
     }
   }
@@ -55,35 +57,6 @@ class engine : public run_weights {
     check_resumed(request, v_, paused_->at);
     return guarded([&] { return train(*paused_, request, true); });
   }
-  bool paused() const { return paused_.has_value(); }
-
-  /// What a paused run needs to go on, here or in another engine of the same tables with any number of workers.
-  run_cut cut() {
-    usage::working const guard(usage_, "copy a cut");
-    require(paused_.has_value(), "cannot copy a cut, because no run is paused; give run() a .pause");
-    run_cut all{.of = identity_of(t_, v_), .run = *paused_};
-    table::phase_table const& phase = t_.phases[static_cast<std::size_t>(all.run.at.phase)];
-    schedule::program program = phase.program;
-    schedule::program_view const view = program.view();
-    long long const through = std::min(minibatches_of(all.run), all.run.cut);
-    copy_out(all, memory_, t_, done_ops(phase, view, all.run.at.key, through, t_.thick), copies());
-    return all;
-  }
-  /// Stands where another engine's run paused: resume() goes on from there. Throws foal::error where that is another run,
-  /// and changes nothing then.
-  void restore(run_cut const& from) {
-    usage::working const guard(usage_, "restore a cut");
-    require(diagnostics_ == nullptr,
-            "cannot restore a cut with .diagnostics, because they compare with weights from before it; "
-            "leave them out");
-    copy_in(from, memory_, t_, identity_of(t_, v_), copies());
-    updates_ = from.run.updates;
-    evaluations_done_ = from.run.evaluations_done;
-    copies_made_ = from.run.copies_made;
-    failed_ = false;
-    paused_ = from.run;
-  }
-
   /// Updates between evaluations of a run of so many minibatches, at least.
   long long least_evaluation_distance(long long minibatches, long long warmup) const {
     if (updates_ + minibatches <= std::max<long long>(updates_, t_.phases.size() > 1 ? warmup : 0)) return 1;
@@ -134,11 +107,6 @@ class engine : public run_weights {
     check_copies(request, warmup);
     return run;
   }
-  /// Of the phase that a run is in, or begins.
-  long long minibatches_of(run_state const& run) const {
-    return (run.at.phase + 1 < static_cast<int>(t_.phases.size()) ? std::min(run.end, run.warmup) : run.end) - updates_;
-  }
-
   run_result train(run_state run, run_request const& request, bool resumes) {
     check_traces(request, v_);
     check_losses(request, losses_in_order(t_), resumes);
@@ -152,8 +120,9 @@ class engine : public run_weights {
     long long const before = losses.count();
     run_result result;
     run_teller teller(request, losses);
-    beside_ = nullptr;
-    while (updates_ < run.end && !result.diverged && !result.ended && !result.paused && beside_ == nullptr) {
+    end_ = {};
+    while (updates_ < run.end && !result.diverged && !result.ended && !result.paused && end_.beside == nullptr) {
+      end_ = {};
       run.at.phase = t_.phases.size() > 1 && updates_ < run.warmup ? 0 : static_cast<int>(t_.phases.size()) - 1;
       run_phase(run, request, std::exchange(resumes, false), result, losses, teller);
     }
@@ -161,7 +130,7 @@ class engine : public run_weights {
       run.losses = losses.so_far();
       paused_ = run;
     }
-    if (beside_ != nullptr) std::rethrow_exception(std::exchange(beside_, nullptr));
+    if (end_.beside != nullptr) std::rethrow_exception(std::exchange(end_.beside, nullptr));
     result.microbatches = losses.count();
     result.losses = losses.take_each();
     if (result.ended || result.paused)
@@ -172,11 +141,6 @@ class engine : public run_weights {
     });
     result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     return result;
-  }
-
-  detail::copies_of copies() const {
-    if (evaluator_ == nullptr) return {};
-    return [this](int stage, bool statistics) { return evaluator_->copies(stage, statistics); };
   }
 
   copy_distance distance(table::phase_table const& phase, schedule::program_view view) const {
@@ -236,7 +200,7 @@ class engine : public run_weights {
           teller.progress(before + shared.microbatches_done.load(std::memory_order_relaxed), ops);
         } catch (...) {
           if (calls = false; !memory_.whole()) throw;  // ends the other processes
-          if (beside_ == nullptr) beside_ = std::current_exception();
+          if (end_.beside == nullptr) end_.beside = std::current_exception();
           shared.cut_now();
         }
     };
@@ -250,7 +214,8 @@ class engine : public run_weights {
       throw;
     }
     memory_.queues().synchronise();
-    finish(run, workers, shared, result);
+    end_.add(workers, memory_.stages());
+    finish(run, shared, result);
   }
 
   /// The stages' part in a phase that begins, or that goes on after a pause.
@@ -321,7 +286,7 @@ class engine : public run_weights {
                         phase_state& shared) {
     while (copies_made_.load() >= (evaluations_done_.load() + 1) * changing_stages_) {
       long long const update = run.begin + (evaluations_done_.load() - run.evaluations_before + 1) * run.evaluate_every;
-      if (!result.ended && beside_ == nullptr && !evaluate_copies(request, result, teller, update))
+      if (!result.ended && end_.beside == nullptr && !evaluate_copies(request, result, teller, update))
         shared.cut_after(shared.admitted.load() / v_.microbatches);
       evaluations_done_.fetch_add(1);
       admit(run, request, shared);
@@ -344,23 +309,18 @@ class engine : public run_weights {
       result.ended = request.evaluated(r) == training::ends;
       return !result.ended;
     } catch (...) {
-      beside_ = std::current_exception();
+      end_.beside = std::current_exception();
       return false;
     }
   }
 
-  /// Of several failures the first in the program's order counts, whatever happened first on the clock.
-  void finish(run_state& run, std::vector<worker> const& workers, phase_state const& shared, run_result& result) {
-    worker const *first = nullptr, *beside = nullptr;
-    bool through = true;
-    for (worker const& w : workers) {
-      through = through && w.through();
-      if ((w.failure() || w.exception()) && (first == nullptr || w.failed_key() < first->failed_key())) first = &w;
-      if (w.beside() && (beside == nullptr || w.beside_key() < beside->beside_key())) beside = &w;
-    }
-    if (beside != nullptr) beside_ = beside->beside();
-    bool const inference = t_.phases.back().inference;
-    if (first == nullptr && !through) {
+  /// Throws what an op has thrown.
+  void finish(run_state& run, phase_state const& shared, run_result& result) {
+    if (end_.failed_key == phase_end::none) {
+      if (end_.through) {
+        updates_ += shared.through();
+        return;
+      }
       result.paused = true;
       run.at.key = shared.stop_at;
       run.cut = shared.cut;
@@ -369,18 +329,10 @@ class engine : public run_weights {
       run.copies_made = copies_made_;
       return;
     }
-    if (first == nullptr) {
-      updates_ += shared.through();
-      return;
-    }
-    failed_ = !inference;  // which leaves nothing behind
-    long long least = std::numeric_limits<long long>::max();
-    for (bound_stage const& b : memory_.stages())
-      if (!b.forward_only && !b.input_gradient_only)
-        least = std::min(least, b.version / static_cast<long long>(b.versions.updates));
-    if (!inference && least != std::numeric_limits<long long>::max()) updates_ += least;
-    if (first->exception()) std::rethrow_exception(first->exception());
-    result.diverged = first->failure();
+    failed_ = !t_.phases.back().inference;  // which leaves nothing behind
+    if (failed_ && end_.updates != phase_end::none) updates_ += end_.updates;
+    if (end_.exception) std::rethrow_exception(end_.exception);
+    result.diverged = end_.failure;
   }
 
   driver driver_;
@@ -389,11 +341,8 @@ class engine : public run_weights {
   probes probes_;
   long long changing_stages_ = 1;
   long long after_update_ = 0;  ///< of the phase at work: copy_distance::after
-  bool failed_ = false;
-  bool driven_ = false;              ///< the run at work has begun
-  std::optional<run_state> paused_;  ///< a run that waits for resume()
-  std::exception_ptr beside_;        ///< what something beside the training has thrown in the run at work
-  std::atomic<long long> evaluations_done_{0}, copies_made_{0};
+  bool driven_ = false;         ///< the run at work has begun
+  phase_end end_;               ///< of the phase at work
 };
 
 }  // namespace foal::executor
