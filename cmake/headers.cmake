@@ -343,6 +343,7 @@ set(foal_headers
     foal/trainer/fingerprint.hpp
     foal/trainer/fit_report.hpp
     foal/trainer/fit_teller.hpp
+    foal/trainer/gathered.hpp
     foal/trainer/net_weights.hpp
     foal/trainer/paused_run.hpp
     foal/trainer/roles.hpp
