@@ -336,11 +336,7 @@ class engine : public paused_run {
       return;
     }
     failed_ = !inference;  // which leaves nothing behind
-    long long least = std::numeric_limits<long long>::max();
-    for (bound_stage const& b : memory_.stages())
-      if (!b.forward_only && !b.input_gradient_only)
-        least = std::min(least, b.version / static_cast<long long>(b.versions.updates));
-    if (!inference && least != std::numeric_limits<long long>::max()) updates_ += least;
+    if (!inference) updates_ += least_version();
     if (first->exception()) std::rethrow_exception(first->exception());
     result.diverged = first->failure();
   }
