@@ -111,6 +111,7 @@ set(foal_headers
     foal/schedule/rules/one_f_one_b.hpp
     foal/schedule/rules/pipemare.hpp
     foal/schedule/rules/recompute.hpp
+    foal/schedule/rules/replicated.hpp
     foal/schedule/rules/sequential.hpp
     foal/schedule/rules/synchronous_phase.hpp
     foal/schedule/rules/unit.hpp
@@ -135,6 +136,7 @@ set(foal_headers
     foal/transport/agree.hpp
     foal/transport/contract.hpp
     foal/transport/delayed.hpp
+    foal/transport/launcher.hpp
     foal/transport/local.hpp
     foal/transport/message_end.hpp
     foal/transport/open_end.hpp
@@ -267,11 +269,13 @@ set(foal_headers
     foal/plan/run_plan.hpp
     foal/plan/shared_wires.hpp
     foal/plan/step_block.hpp
+    foal/plan/sums.hpp
     foal/plan/temporaries.hpp
     foal/plan/trial.hpp
 
     foal/executor/any_source.hpp
     foal/executor/arena.hpp
+    foal/executor/as_launched.hpp
     foal/executor/bound_stage.hpp
     foal/executor/calls.hpp
     foal/executor/channel_ends.hpp
@@ -292,6 +296,7 @@ set(foal_headers
     foal/executor/open_ends.hpp
     foal/executor/ops.hpp
     foal/executor/ordinals.hpp
+    foal/executor/phase_end.hpp
     foal/executor/phase_state.hpp
     foal/executor/pin.hpp
     foal/executor/probe.hpp
@@ -336,6 +341,7 @@ set(foal_headers
     foal/trainer/check_request.hpp
     foal/trainer/cut.hpp
     foal/trainer/engine.hpp
+    foal/trainer/data_items.hpp
     foal/trainer/epoch_log.hpp
     foal/trainer/facts.hpp
     foal/trainer/fingerprint.hpp
@@ -348,6 +354,7 @@ set(foal_headers
     foal/trainer/run_request.hpp
     foal/trainer/run_teller.hpp
     foal/trainer/run_weights.hpp
+    foal/trainer/shared_result.hpp
     foal/trainer/take.hpp
     foal/trainer/types.hpp
     foal/trainer/usage.hpp

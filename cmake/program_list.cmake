@@ -33,12 +33,13 @@ set(foal_example_parts
     compare/mnist
     compare/report
     compare/resnet20
+    options/processes
+    options/with_mpi
+    options/without_mpi
     parity/net3_float32
     parity/net3_float64
     parity/net7_float32
     parity/net7_float64
-    parity/with_mpi
-    parity/without_mpi
     resnet/resnet20_cifar
     resnet/resnet20_digits
     resnet/resnet50_cifar
@@ -120,6 +121,7 @@ set(foal_tests
     device/onednn_training
     device/timed
     executor/any_order
+    executor/as_launched
     executor/arena
     executor/borrowed
     executor/calls
@@ -236,6 +238,7 @@ set(foal_tests
     schedule/rules/frozen
     schedule/rules/global_norm
     schedule/rules/recompute
+    schedule/rules/replicated
     schedule/rules/synchronous_phase
     schedule/shares
     sequence_trainer
@@ -262,14 +265,17 @@ set(foal_tests
     text/words
     trainer
     trainer/cut
+    trainer/data_items
     trainer/engine
     trainer/epoch_log
     trainer/fingerprint
     trainer/run_request
+    trainer/shared_result
     trainer/user_programs
     trainer/versions
     transport/agree
     transport/delayed
+    transport/launcher
     transport/local
     transport/message_end
     transport/open_end

@@ -84,6 +84,9 @@ if(TARGET processes)
   foal_each_refuses_test(rate 3 "the runs are not the same: learning rate.rate is 0.05 in process 0 and 0.1 in process 2")
   foal_each_refuses_test(microbatches 2 "the runs are not the same: microbatches is 3 in process 0 and 4 in process 1")
   foal_each_refuses_test(minibatches 2 "the runs are not the same: minibatches is 4 in process 0 and 5 in process 1")
+  foal_each_refuses_test(size 2 "minibatches of an epoch is 4 in process 0 and 5 in process 1")
+  foal_each_refuses_test(inputs 2 "digest of some inputs is [0-9a-f]+ in process 0 and [0-9a-f]+ in process 1")
+  foal_each_refuses_test(targets 3 "digest of some targets is [0-9a-f]+ in process 0 and [0-9a-f]+ in process 2")
 
   add_test(NAME program/processes_end_metrics
            COMMAND "${MPIEXEC_EXECUTABLE}" ${MPIEXEC_NUMPROC_FLAG} 2 "$<TARGET_FILE:processes_end>" metrics
@@ -92,6 +95,8 @@ if(TARGET processes)
     PASS_REGULAR_EXPRESSION "36 microbatches, 3 lines.*36 microbatches, 3 lines" FAIL_REGULAR_EXPRESSION "WAITS"
     ENVIRONMENT "${mpi_environment}")
 endif()
+
+include("${PROJECT_SOURCE_DIR}/cmake/other_mpi.cmake")
 
 foal_refusal_test(compare target "use --target nan, because it takes a number above 0 and up to 100" --target nan)
 foal_refusal_test(compare t2_decay "use --t2-decay 1, because" --t2-decay 1)

@@ -28,6 +28,7 @@
 #include <foal/trainer/fit_report.hpp>
 #include <foal/trainer/fit_teller.hpp>
 #include <foal/trainer/net_weights.hpp>
+#include <foal/trainer/shared_result.hpp>
 #include <foal/trainer/types.hpp>
 
 namespace foal {
@@ -165,16 +166,16 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
   template <class Batches>
   executor::run_result run(Batches const& batches, executor::run_request request) {
     give_source(request, batches);
-    agree("run()", request);
-    return engine_.run(request, warmup_minibatches());
+    agree("run()", request, detail::sizes_of(batches));
+    return shared(engine_.run(request, warmup_minibatches()));
   }
 
   /// Goes on with a run() that paused, on the same samples, to the bits of one that did not (executor::engine::resume()).
   template <class Batches>
   executor::run_result resume(Batches const& batches, executor::run_request request) {
     give_source(request, batches);
-    agree("resume()", request);
-    return engine_.resume(request);
+    agree("resume()", request, detail::sizes_of(batches));
+    return shared(engine_.resume(request));
   }
 
   /// What a paused run needs to go on, in this trainer or another one of the same type and numbers.
@@ -249,12 +250,20 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
     lower::check_ragged<model_type, loss_type>(request.source.sample_lengths != nullptr, tables_.model_name);
   }
   /// Of several processes: that all begin the same. Throws in each of them where one does not.
-  void agree(char const* call, executor::run_request const& request) {
+  void agree(char const* call, executor::run_request const& request, detail::data_sizes const& data) {
     if constexpr (requires { policy<role::executor>::agree(report::fingerprint{}); }) {
       engine_.check_free(call);
-      policy<role::executor>::agree(
-          detail::fingerprint_of_call(call, fingerprint(), values_, request.minibatches, engine_.updates()));
+      if (policy<role::executor>::place().count == 1) return;
+      policy<role::executor>::agree(detail::fingerprint_of_call(call, fingerprint(), tables_, run_values(), values_, request,
+                                                                data, engine_.updates()));
     }
+  }
+  /// Of several processes: what all of them have found.
+  executor::run_result shared(executor::run_result mine) const {
+    if constexpr (requires { policy<role::executor>::exchange(std::string()); })
+      if (policy<role::executor>::place().count > 1)
+        executor::share(mine, engine_.stages().back().worker >= 0, policy<role::executor>::exchange);
+    return mine;
   }
   long long minibatch_samples() const { return static_cast<long long>(values_.microbatch_size) * values_.microbatches; }
   long long warmup_minibatches() const {
@@ -272,13 +281,13 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
   }
 
   table::run_tables make_tables() {
-    executor::check_values(run_values(), stages, ranks_, most_ranks, policy<role::executor>::threaded);
+    executor::check_values(run_values(), stages, ranks_, most_ranks, policy<role::executor>::threaded, values_.replicas);
     require(!values_.evaluation || !lower::waits<device_type>, "cannot evaluate on ", type_name<device_type>(),
             ", because its ops wait instead of computing; train on a device that computes, or give .evaluation = false");
     using namespace lower;
     table::run_tables t = lower::lower<model_type, device_type, scalar_type>(
-        values_.schedule, schedule::extent_of(values_.schedule, stages, ranks_, values_.microbatches),
-        foal::detail::values_of<types>(values_, foal::detail::all_roles{}));
+        values_.schedule, schedule::extent_of(values_.schedule, stages, ranks_, values_.microbatches / values_.replicas),
+        foal::detail::values_of<types>(values_, foal::detail::all_roles{}), values_.replicas);
     lower::store_and_send<device_type, scalar_type>(t, values_.storage, values_.wire);
     t.hook = lower::hook_of<policy<role::hook>, scalar_type>();
     t.hook_value = &values_.hook;
@@ -296,13 +305,13 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
 
   /// Ranks are spread over workers so that the busiest has as little work as can be; results do not depend on it.
   std::vector<int> workers_of_ranks() const {
-    std::vector<long long> cost(static_cast<std::size_t>(ranks_), 1);
+    std::vector<long long> cost(static_cast<std::size_t>(tables_.ranks), 1);
     for (std::size_t u = 0; u < tables_.units(); ++u)
       cost[static_cast<std::size_t>(tables_.rank_of[u])] += tables_.of_unit(u).flops;
     executor::process_place here;
     if constexpr (requires { policy<role::executor>::place(); }) here = policy<role::executor>::place();
-    require(values_.workers * here.count <= ranks_, "cannot spread ", ranks_, " ranks over ", here.count, " processes of ",
-            values_.workers,
+    require(values_.workers * here.count <= tables_.ranks, "cannot spread ", tables_.ranks, " ranks over ", here.count,
+            " processes of ", values_.workers,
             " workers, because each of these hosts at least one; start fewer processes, or give fewer .workers");
     std::vector<int> of = min_max_partition(cost, values_.workers * here.count);
     for (int& worker : of) {

@@ -16,12 +16,16 @@ using namespace foal;
 struct net : stages<input<16>, repeat<2, linear<24>, foal::tanh>, linear<4>> {};
 
 struct samples {
-  long long minibatches_per_epoch() const { return 4; }
+  int epoch = 4;          ///< minibatches
+  float darker = 1;       ///< of the last microbatch
+  std::int32_t also = 0;  ///< what is added to the targets of the last microbatch
+
+  long long minibatches_per_epoch() const { return epoch; }
   void inputs(long long m, float* x, float*) const {
-    for (int i = 0; i < 4 * 16; ++i) x[i] = static_cast<float>((m * 64 + i) * 7 % 23) * 0.1F - 1;
+    for (int i = 0; i < 4 * 16; ++i) x[i] = static_cast<float>((m * 64 + i) * 7 % 23) * 0.1F - (m == 11 ? darker : 1);
   }
   void targets(long long m, std::int32_t* t) const {
-    for (int i = 0; i < 4; ++i) t[i] = static_cast<std::int32_t>((m + i) % 4);
+    for (int i = 0; i < 4; ++i) t[i] = static_cast<std::int32_t>((m + i + (m == 11 ? also : 0)) % 4);
   }
 };
 
@@ -70,7 +74,11 @@ void train_otherwise(std::string const& how, executor::process_place here) {
     request.disturb.between = [](void*, int, long long ops) {
       if (ops == 3) throw error("who disturbs process 1 has thrown");
     };
-  t.run(samples{}, request);
+  samples data;
+  if (how == "size" && last) data.epoch = 5;
+  if (how == "inputs" && last) data.darker = 0;
+  if (how == "targets" && last) data.also = 1;
+  t.run(data, request);
 }
 
 /// What all refuse is thrown in each, which says so before one of them ends the others.

@@ -126,7 +126,7 @@ class run_memory {
       b.rebuilt_in.through = b.continues_recompute_group() ? &wires_[s].rebuilt : nullptr;
       b.rebuilt_out.through = sends ? &wires_[s + 1].rebuilt : nullptr;
       bind_places(b, sends);
-      lend_in_phase(tables_, stages_, b);
+      lend_in_phase(stages_, b);
     }
   }
   /// Channels as the units' counts say: after these have been set.
@@ -216,8 +216,9 @@ class run_memory {
     }
     for (std::size_t s = 0; s < stages_.size(); ++s) {
       for (table::loan const& l : tables_.of_unit(s).loans)
-        require(plan_.together(s, static_cast<std::size_t>(l.stage)), "cannot share weights of stage ", s, " with stage ",
-                l.stage, ", because another process hosts one of them; let one process host both");
+        require(plan_.together(s, s - tables_.stage_of(s) + static_cast<std::size_t>(l.stage)),
+                "cannot share weights of stage ", s, " with stage ", l.stage,
+                ", because another process hosts one of them; let one process host both");
       if (!plan_.hosts(s)) continue;
       if (!tables_.of_unit(s).loans.empty())
         bind_lent(tables_, stages_, s, [&](std::size_t i) { return at(plan_.unit(s).lent[i]); });

@@ -114,6 +114,7 @@ class stage_ops : public stage_updates {
   void send_sum(bound_stage& b) const {
     std::size_t const bytes = bytes_of(t_.types.gradients, b.table->trained_elements);
     if (t_.wait == nullptr) {
+      collect_lent(t_, b);
       for (other_replica& r : b.others) t_.device.copy(b.device, r.to.at(b.messages.sum_out), b.g, bytes);
       if (order_)
         for (other_replica const& r : b.others) order_.sum_sent(b, r.out, b.messages.sum_out);

@@ -63,6 +63,13 @@ struct processes_over {
     transport::agree<Transport>(mine, "train together");
   }
 
+  /// The texts of all processes, by process. All processes call it.
+  static std::vector<std::string> exchange(std::string const& mine)
+    requires transport::connects<Transport>
+  {
+    return Transport().exchange(mine);
+  }
+
   static void drive(std::span<worker> workers, service const& run)
     requires transport::connects<Transport>
   {

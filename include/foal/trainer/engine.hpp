@@ -11,6 +11,7 @@
 
 #include <foal/executor/copy_distance.hpp>
 #include <foal/executor/drive.hpp>
+#include <foal/executor/phase_end.hpp>
 #include <foal/observe/diagnostics.hpp>
 #include <foal/observe/hook.hpp>
 #include <foal/trainer/check_request.hpp>
@@ -119,8 +120,9 @@ class engine : public paused_run {
     long long const before = losses.count();
     run_result result;
     run_teller teller(request, losses);
-    beside_ = nullptr;
-    while (updates_ < run.end && !result.diverged && !result.ended && !result.paused && beside_ == nullptr) {
+    end_ = {};
+    while (updates_ < run.end && !result.diverged && !result.ended && !result.paused && end_.beside == nullptr) {
+      end_ = {};
       run.at.phase = t_.phases.size() > 1 && updates_ < run.warmup ? 0 : static_cast<int>(t_.phases.size()) - 1;
       run_phase(run, request, std::exchange(resumes, false), result, losses, teller);
     }
@@ -128,7 +130,7 @@ class engine : public paused_run {
       run.losses = losses.so_far();
       paused_ = run;
     }
-    if (beside_ != nullptr) std::rethrow_exception(std::exchange(beside_, nullptr));
+    if (end_.beside != nullptr) std::rethrow_exception(std::exchange(end_.beside, nullptr));
     result.microbatches = losses.count();
     result.losses = losses.take_each();
     if (result.ended || result.paused)
@@ -198,7 +200,7 @@ class engine : public paused_run {
           teller.progress(before + shared.microbatches_done.load(std::memory_order_relaxed), ops);
         } catch (...) {
           if (calls = false; !memory_.whole()) throw;  // ends the other processes
-          if (beside_ == nullptr) beside_ = std::current_exception();
+          if (end_.beside == nullptr) end_.beside = std::current_exception();
           shared.cut_now();
         }
     };
@@ -212,7 +214,8 @@ class engine : public paused_run {
       throw;
     }
     memory_.queues().synchronise();
-    finish(run, workers, shared, result);
+    end_.add(workers, memory_.stages());
+    finish(run, shared, result);
   }
 
   /// The stages' part in a phase that begins, or that goes on after a pause.
@@ -283,7 +286,7 @@ class engine : public paused_run {
                         phase_state& shared) {
     while (copies_made_.load() >= (evaluations_done_.load() + 1) * changing_stages_) {
       long long const update = run.begin + (evaluations_done_.load() - run.evaluations_before + 1) * run.evaluate_every;
-      if (!result.ended && beside_ == nullptr && !evaluate_copies(request, result, teller, update))
+      if (!result.ended && end_.beside == nullptr && !evaluate_copies(request, result, teller, update))
         shared.cut_after(shared.admitted.load() / v_.microbatches);
       evaluations_done_.fetch_add(1);
       admit(run, request, shared);
@@ -306,23 +309,18 @@ class engine : public paused_run {
       result.ended = request.evaluated(r) == training::ends;
       return !result.ended;
     } catch (...) {
-      beside_ = std::current_exception();
+      end_.beside = std::current_exception();
       return false;
     }
   }
 
-  /// Of several failures the first in the program's order counts, whatever happened first on the clock.
-  void finish(run_state& run, std::vector<worker> const& workers, phase_state const& shared, run_result& result) {
-    worker const *first = nullptr, *beside = nullptr;
-    bool through = true;
-    for (worker const& w : workers) {
-      through = through && w.through();
-      if ((w.failure() || w.exception()) && (first == nullptr || w.failed_key() < first->failed_key())) first = &w;
-      if (w.beside() && (beside == nullptr || w.beside_key() < beside->beside_key())) beside = &w;
-    }
-    if (beside != nullptr) beside_ = beside->beside();
-    bool const inference = t_.phases.back().inference;
-    if (first == nullptr && !through) {
+  /// Throws what an op has thrown.
+  void finish(run_state& run, phase_state const& shared, run_result& result) {
+    if (end_.failed_key == phase_end::none) {
+      if (end_.through) {
+        updates_ += shared.through();
+        return;
+      }
       result.paused = true;
       run.at.key = shared.stop_at;
       run.cut = shared.cut;
@@ -331,14 +329,10 @@ class engine : public paused_run {
       run.copies_made = copies_made_;
       return;
     }
-    if (first == nullptr) {
-      updates_ += shared.through();
-      return;
-    }
-    failed_ = !inference;  // which leaves nothing behind
-    if (!inference) updates_ += least_version();
-    if (first->exception()) std::rethrow_exception(first->exception());
-    result.diverged = first->failure();
+    failed_ = !t_.phases.back().inference;  // which leaves nothing behind
+    if (failed_ && end_.updates != phase_end::none) updates_ += end_.updates;
+    if (end_.exception) std::rethrow_exception(end_.exception);
+    result.diverged = end_.failure;
   }
 
   driver driver_;
@@ -348,7 +342,7 @@ class engine : public paused_run {
   long long changing_stages_ = 1;
   long long after_update_ = 0;  ///< of the phase at work: copy_distance::after
   bool driven_ = false;         ///< the run at work has begun
-  std::exception_ptr beside_;   ///< what something beside the training has thrown in the run at work
+  phase_end end_;               ///< of the phase at work
 };
 
 }  // namespace foal::executor
