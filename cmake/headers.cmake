@@ -327,9 +327,13 @@ set(foal_headers
     foal/checkpoint/element_types.hpp
     foal/checkpoint/layout.hpp
     foal/checkpoint/manifest.hpp
+    foal/checkpoint/part_file.hpp
+    foal/checkpoint/run_file.hpp
     foal/checkpoint/safetensors.hpp
     foal/checkpoint/safetensors_content.hpp
     foal/checkpoint/safetensors_file.hpp
+    foal/checkpoint/state_arrays.hpp
+    foal/checkpoint/transposed.hpp
     foal/checkpoint/values.hpp
     foal/zoo/blocks.hpp
     foal/zoo/gpt.hpp
@@ -344,6 +348,7 @@ set(foal_headers
     foal/trainer/fingerprint.hpp
     foal/trainer/fit_report.hpp
     foal/trainer/fit_teller.hpp
+    foal/trainer/gathered.hpp
     foal/trainer/net_weights.hpp
     foal/trainer/paused_run.hpp
     foal/trainer/roles.hpp

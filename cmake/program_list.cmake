@@ -74,8 +74,10 @@ set(foal_tests
     checkpoint/element_types
     checkpoint/faults
     checkpoint/manifest
+    checkpoint/run_file
     checkpoint/safetensors
     checkpoint/safetensors_file
+    checkpoint/transposed
     checkpoint/values
     core/atomic_file
     core/checked

@@ -5,6 +5,7 @@
 #include <foal/data/lines.hpp>
 #include <foal/data/spelled_numbers.hpp>
 #include <foal/data/window_source.hpp>
+#include <foal/executor/as_launched.hpp>
 #include <foal/layer/loss/cross_entropy.hpp>
 #include <foal/policy/delay/discrepancy_correction.hpp>
 #include <foal/policy/lr/reschedule.hpp>
@@ -15,11 +16,13 @@
 #include <foal/schedule/rules/pipemare.hpp>
 #include <foal/text/alphabet.hpp>
 #include <foal/text/perplexity.hpp>
+#include <foal/trainer/gathered.hpp>
 #include <foal/zoo/gpt.hpp>
 
 #include "gpt/draw.hpp"
 #include "options/arguments.hpp"
 #include "options/minibatches.hpp"
+#include "options/processes.hpp"
 #include "t3/epochs.hpp"
 
 namespace {
@@ -32,7 +35,8 @@ struct network
 
 using base = foal::lr::cosine;
 template <class Schedule, class... Policies>
-using run = foal::trainer<network, foal::loss::cross_entropy, Schedule, foal::optim::adamw, Policies...>;
+using run = foal::trainer<network, foal::loss::cross_entropy, Schedule, foal::optim::adamw, foal::executor::as_launched,
+                          Policies...>;
 using synchronous = run<foal::schedule::gpipe, base>;
 using pipemare = run<foal::schedule::pipemare, foal::lr::reschedule<base>, foal::delay::discrepancy_correction,
                      foal::warmup::synchronous>;
@@ -88,7 +92,8 @@ struct last_window {
 template <class Trainer>
 std::string write(Trainer const& trained, foal::text::alphabet const& letters, settings const& o) {
   foal::predictor<network> predictor({.microbatch_size = 1, .workers = o.workers});
-  predictor.take(trained);
+  predictor.take(foal::gathered(trained));
+  if (!options::processes::first()) return {};
   std::vector<std::int32_t> tokens = letters.encode(o.prompt);
   auto const known = static_cast<std::size_t>(letters.vocabulary().size());
   for (int i = 0; i < o.characters; ++i) {
@@ -152,6 +157,7 @@ void check_prompt(std::string const& prompt, foal::text::alphabet const& letters
 }
 
 int run_example(int argc, char** argv) {
+  options::processes const processes(argc, argv);
   settings o;
   if (!read_arguments(argc, argv, o)) return 0;
   std::string const all = text_of(o);
