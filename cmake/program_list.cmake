@@ -17,6 +17,7 @@ set(foal_examples
     processes
     quickstart
     recompute
+    replicas
     resnet
     schedules
     stability
@@ -197,6 +198,7 @@ set(foal_tests
     policy/optim/grouped
     policy/optim/muon
     policy/optim/optim
+    policy/replica/replica
     policy/state
     policy/versions
     policy/warmup
