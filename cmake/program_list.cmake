@@ -117,6 +117,7 @@ set(foal_tests
     device/onednn
     device/onednn_training
     device/timed
+    executor/agreement
     executor/any_order
     executor/arena
     executor/borrowed
@@ -133,6 +134,7 @@ set(foal_tests
     executor/phases
     executor/ordinals
     executor/placements
+    executor/processes
     executor/queues
     executor/recompute
     executor/replicas

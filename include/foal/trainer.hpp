@@ -253,7 +253,7 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
     if constexpr (requires { policy<role::executor>::agree(report::fingerprint{}); }) {
       engine_.check_free(call);
       policy<role::executor>::agree(
-          detail::fingerprint_of_call(call, fingerprint(), values_, request.minibatches, engine_.updates()));
+          detail::fingerprint_of_call(call, fingerprint(), values_, request.minibatches, engine_.updates(), request.pause));
     }
   }
   long long minibatch_samples() const { return static_cast<long long>(values_.microbatch_size) * values_.microbatches; }

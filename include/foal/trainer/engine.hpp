@@ -62,6 +62,9 @@ class engine : public run_weights {
   run_cut cut() {
     usage::working const guard(usage_, "copy a cut");
     require(paused_.has_value(), "cannot copy a cut, because no run is paused; give run() a .pause");
+    require(memory_.whole(),
+            "cannot copy a cut in one of several processes, because the others host some of its stages; go on with "
+            "resume() in all of them, or train in one process");
     run_cut all{.of = identity_of(t_, v_), .run = *paused_};
     table::phase_table const& phase = t_.phases[static_cast<std::size_t>(all.run.at.phase)];
     schedule::program program = phase.program;
@@ -124,7 +127,7 @@ class engine : public run_weights {
 
   /// The state of a run that begins.
   run_state begun(run_request const& request, long long warmup) const {
-    check_request(request, v_, memory_.whole());
+    check_request(request, v_);
     run_state run;
     run.begin = updates_;
     run.end = updates_ + request.minibatches;
@@ -209,6 +212,7 @@ class engine : public run_weights {
     shared.tables = &t_;
     shared.ops = &ops;
     shared.serve(memory_, view.global_norm);
+    shared.alone = memory_.whole();
     shared.microbatches = v_.microbatches;
     shared.minibatches = minibatches_of(run);
     shared.periods = shared.minibatches + phase.facts.periods_after;
@@ -236,23 +240,24 @@ class engine : public run_weights {
       if (calls && teller.asked()) try {
           teller.sums();
           teller.progress(before + shared.microbatches_done.load(std::memory_order_relaxed), ops);
+          if (request.pauses && request.pauses()) shared.pause_soon();
         } catch (...) {
-          if (calls = false; !memory_.whole()) throw;  // ends the other processes
+          calls = false;
           if (end_.beside == nullptr) end_.beside = std::current_exception();
-          shared.cut_now();
+          shared.end_soon();
         }
     };
     driven_ = true;
     paused_.reset();
     try {
       driver_.drive({workers.data(), workers.size()},
-                    service(serve, v_.pin, request.disturb, {memory_, view, shared.minibatches}));
+                    service(serve, v_.pin, request.disturb, {memory_, view, shared, end_}));
     } catch (...) {
       for (worker const& w : workers) failed_ = failed_ || w.moved();
       throw;
     }
     memory_.queues().synchronise();
-    end_.add(workers, memory_.stages());
+    if (!end_.common) end_.add(workers, memory_.stages());
     finish(run, shared, result);
   }
 
@@ -280,7 +285,7 @@ class engine : public run_weights {
       long long const entered = done.after_last({slot_end::op::forward, static_cast<int>(u)}),
                       n = phase.facts.stage[u].share;
       if (t_.is_first(u)) shared.begin((entered + n - 1) / n);
-      if (t_.is_last(u)) shared.microbatches_done += entered;
+      if (static_cast<int>(t_.stage_of(u)) == shared.last_hosted) shared.microbatches_done += entered;
     }
   }
   std::vector<worker> make_workers(run_request const& request, phase_state& shared, schedule::program_view view) const {

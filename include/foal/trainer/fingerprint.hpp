@@ -1,6 +1,7 @@
 // The fingerprint of a trainer: model, schedule, policies with all their numbers, scalar, device, build.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include <foal/core/type_name.hpp>
@@ -51,12 +52,13 @@ report::fingerprint fingerprint_of_trainer(table::run_tables const& tables, Conf
 /// Of what several processes are about to do together: the trainer's, and what all of them must have in common besides.
 template <class Config>
 report::fingerprint fingerprint_of_call(char const* call, report::fingerprint trainer, Config& values, long long minibatches,
-                                        long long updates) {
+                                        long long updates, std::optional<executor::run_place> const& pause) {
   report::fingerprint f{.items = {{"what comes next", call}}, .unknown = std::move(trainer.unknown)};
   f.items.insert(f.items.end(), trainer.items.begin(), trainer.items.end());
   f.items.emplace_back("workers", report::shortest(values.workers));
   f.items.emplace_back("updates before", report::shortest(updates));
   f.items.emplace_back("minibatches", report::shortest(minibatches));
+  if (pause) f.items.emplace_back("pause", sentence("phase ", pause->phase, ", key ", pause->key));
   for (auto const& [name, known] : state_of_policies(values)) f.items.emplace_back(name, known);
   return f;
 }
