@@ -22,7 +22,10 @@ struct boxes {
   }
   static inline std::mutex lock;  // seldom: where a run ends early, pauses or fails
   static inline std::deque<foal::transport::note> notes[2];
-  void tell(int to, foal::transport::note const& n) { std::scoped_lock(lock), notes[to].push_back(n); }
+  void tell(int to, foal::transport::note const& n) {
+    std::scoped_lock const held(lock);
+    notes[to].push_back(n);
+  }
   std::optional<foal::transport::note> heard() {
     std::scoped_lock const held(lock);
     if (notes[number].empty()) return {};

@@ -3,6 +3,8 @@
 
 #include <type_traits>
 
+#include <foal/core/config.hpp>
+
 namespace foal::transport {
 
 /// ask: to agree on an end or a pause. hold, held, cut, ready, go: the steps of that. stop: an op has failed. stopped, over:
