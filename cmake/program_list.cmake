@@ -204,6 +204,7 @@ set(foal_tests
     program/parity
     program/processes
     program/resnet
+    program/same_bits
     program/translate
     recompute/saved
     report/build
