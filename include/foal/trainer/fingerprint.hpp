@@ -1,6 +1,7 @@
 // The fingerprint of a trainer: model, schedule, policies with all their numbers, scalar, device, build.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include <foal/core/type_name.hpp>
@@ -60,6 +61,8 @@ report::fingerprint fingerprint_of_call(char const* call, report::fingerprint tr
   f.items.emplace_back("workers", report::shortest(values.workers));
   f.items.emplace_back("updates before", report::shortest(updates));
   f.items.emplace_back("minibatches", report::shortest(request.minibatches));
+  if (auto const& pause = request.pause)
+    f.items.emplace_back("pause", sentence("phase ", pause->phase, ", key ", pause->key));
   for (auto const& [name, known] : state_of_policies(values)) f.items.emplace_back(name, known);
   add_data_items(f, tables, run, request.source, data);
   return f;
