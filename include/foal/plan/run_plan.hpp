@@ -187,7 +187,7 @@ class run_plan {
       if (tables_.is_last(s)) plan_loss(s, p, worker);
       plan_kept(s, p, worker);
       p.lent = plan_lent(tables_, plan_, tables_.stage_of(s), worker);
-      if (trains) p.sums = plan_sums(tables_, plan_, tables_.stage_of(s), worker);
+      if (trains) p.sums = plan_sums(tables_, plan_, s, worker);
       if (tables_.is_last(s)) {
         int const slots = tables_.device.host_memory ? target_slots(tables_, values_) : 1;
         p.targets = plan_.add("targets", category::wires, worker, number, target_bytes() * static_cast<std::size_t>(slots));
