@@ -28,12 +28,15 @@ struct disturbance {
 using transport::process_place;
 
 class run_memory;
+struct evaluation_rounds;
 
-/// The phase that is run: for an executor of several processes, which brings messages between them (open_channels).
+/// The phase that is run: for an executor of several processes, which brings messages between them (open_channels), and
+/// evaluations on (shared_evaluation; null: there are none).
 struct hosted_phase {
   run_memory& memory;
   schedule::program_view program;
   long long minibatches = 0;
+  evaluation_rounds* evaluations = nullptr;
 };
 
 /// What a run asks of its executor besides advance(): to be called now and then, on the thread that called drive(), and once

@@ -8,6 +8,7 @@
 
 #include <foal/executor/drive.hpp>
 #include <foal/executor/open_ends.hpp>
+#include <foal/executor/shared_evaluation.hpp>
 #include <foal/transport/agree.hpp>
 #include <foal/transport/message_end.hpp>
 
@@ -39,7 +40,7 @@ struct joins {
 /// Ranks are spread over the workers of all processes; each process has memory for the stages of its own alone, and its
 /// thread advances its workers and brings messages on, in turn. The bits are single_thread's. Needs that all processes make
 /// the same trainers and the same runs: they compare the fingerprints of trainer::run() and resume() before the first op,
-/// and a difference is one sentence in each. Without evaluations, diagnostics, pauses, .pin, a global norm, or weights tied
+/// and a difference is one sentence in each. Without fresh gradients, pauses, .pin, a global norm, or weights tied
 /// across processes. What one of several throws ends all, with its sentence: what an op, a callback or a hook throws at
 /// once, a refusal when it leaves main(); so does a divergence.
 template <class Transport>
@@ -82,9 +83,15 @@ struct processes_over {
     channels open;
     std::vector<long long> ops(workers.size());
     try {
-      for (open_channel const& c : open_channels(run.phase.memory, run.phase.program, run.phase.minibatches))
-        open.push_back(std::make_unique<channel>(all, c.end, c.process));
-      while (turn(workers, ops, open, alone, run)) {
+      std::unique_ptr<shared_evaluation> const evaluations = evaluations_of(run.phase);
+      if (evaluations)
+        for (open_channel& c : evaluations->open())
+          open.push_back(std::make_unique<channel>(all, std::move(c.end), c.process));
+      for (open_channel& c : open_channels(run.phase.memory, run.phase.program, run.phase.minibatches)) {
+        c.end.number += evaluations ? evaluations->channels() : 0;
+        open.push_back(std::make_unique<channel>(all, std::move(c.end), c.process));
+      }
+      while (turn(workers, ops, open, evaluations.get(), alone, run)) {
       }
       run();
     } catch (...) {
@@ -97,9 +104,17 @@ struct processes_over {
   using channel = typename detail::channel_of<Transport>::type;
   using channels = std::vector<std::unique_ptr<channel>>;
 
+  /// Null: there are none, or no other processes.
+  static std::unique_ptr<shared_evaluation> evaluations_of(hosted_phase const& phase) {
+    if (phase.evaluations == nullptr || phase.memory.whole()) return nullptr;
+    return std::make_unique<shared_evaluation>(*phase.evaluations, processes_of_stages(phase.memory, place().number),
+                                               place());
+  }
+
   /// Gives whether there is more to do.
-  static bool turn(std::span<worker> workers, std::vector<long long>& ops, channels& open, bool alone, service const& run) {
-    bool going = false, moved = false;
+  static bool turn(std::span<worker> workers, std::vector<long long>& ops, channels& open, shared_evaluation* evaluations,
+                   bool alone, service const& run) {
+    bool going = evaluations != nullptr && !evaluations->done(), moved = evaluations != nullptr && evaluations->turn();
     for (std::size_t i = 0; i < workers.size(); ++i) {
       worker& w = workers[i];
       progress const p = w.advance();

@@ -20,6 +20,9 @@ inline void check_request(run_request const& request, table::run_values const& v
       whole || !request.pause,
       "cannot pause this run, because other processes host some of the stages and would not stop; train on one process, or "
       "leave .pause out");
+  require(whole || request.evaluate_every == 0 || !request.evaluated.can_end(),
+          "cannot let a callback of evaluations end this run, because other processes host some of the stages and would not "
+          "end; train on one process, or let the callback return nothing");
   require(
       request.evaluate_every == 0 || v.evaluation,
       "cannot evaluate during training, because the run was made with .evaluation = false and its memory plan has no room "
