@@ -139,6 +139,7 @@ set(foal_headers
     foal/transport/launcher.hpp
     foal/transport/local.hpp
     foal/transport/message_end.hpp
+    foal/transport/note.hpp
     foal/transport/open_end.hpp
     foal/data/augment.hpp
     foal/data/batches.hpp
@@ -273,6 +274,7 @@ set(foal_headers
     foal/plan/temporaries.hpp
     foal/plan/trial.hpp
 
+    foal/executor/agreement.hpp
     foal/executor/any_source.hpp
     foal/executor/arena.hpp
     foal/executor/as_launched.hpp
@@ -281,6 +283,7 @@ set(foal_headers
     foal/executor/channel_ends.hpp
     foal/executor/check_source.hpp
     foal/executor/check_values.hpp
+    foal/executor/common_end.hpp
     foal/executor/copy_distance.hpp
     foal/executor/cut.hpp
     foal/executor/drive.hpp

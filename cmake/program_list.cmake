@@ -120,6 +120,7 @@ set(foal_tests
     device/onednn
     device/onednn_training
     device/timed
+    executor/agreement
     executor/any_order
     executor/as_launched
     executor/arena
@@ -137,6 +138,7 @@ set(foal_tests
     executor/phases
     executor/ordinals
     executor/placements
+    executor/processes
     executor/queues
     executor/recompute
     executor/replicas

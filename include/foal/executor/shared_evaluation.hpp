@@ -106,8 +106,10 @@ class shared_evaluation {
   }
   /// All evaluations that are due have been heard of.
   bool done() const { return !rounds_.due(); }
-  /// Behind the end of a phase, when all messages are here.
-  void finish() { hear(); }
+  /// Behind the end of a phase, when all messages are here: what process 0 has told all is heard by all.
+  void finish() {
+    if (here_ != 0) hear();
+  }
 
  private:
   /// A channel of which one end is here.

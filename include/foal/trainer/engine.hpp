@@ -75,7 +75,7 @@ class engine : public run_evaluations {
 
   /// The state of a run that begins.
   run_state begun(run_request const& request, long long warmup) const {
-    check_request(request, v_, memory_.whole());
+    check_request(request, v_);
     run_state run;
     run.begin = updates_;
     run.end = updates_ + request.minibatches;
@@ -143,6 +143,7 @@ class engine : public run_evaluations {
     shared.tables = &t_;
     shared.ops = &ops;
     shared.serve(memory_, view.global_norm);
+    shared.alone = memory_.whole();
     shared.microbatches = v_.microbatches;
     shared.minibatches = minibatches_of(run);
     shared.periods = shared.minibatches + phase.facts.periods_after;
@@ -163,24 +164,25 @@ class engine : public run_evaluations {
       if (calls && teller.asked()) try {
           teller.sums();
           teller.progress(before + shared.microbatches_done.load(std::memory_order_relaxed), ops);
+          if (request.pauses && request.pauses()) shared.pause_soon();
         } catch (...) {
-          if (calls = false; !memory_.whole()) throw;  // ends the other processes
+          calls = false;
           if (end_.beside == nullptr) end_.beside = std::current_exception();
-          shared.cut_now();
+          shared.end_soon();
         }
     };
     driven_ = true;
     paused_.reset();
     try {
-      driver_.drive({workers.data(), workers.size()},
-                    service(serve, v_.pin, request.disturb,
-                            {memory_, view, shared.minibatches, evaluations ? &*evaluations : nullptr}));
+      driver_.drive(
+          {workers.data(), workers.size()},
+          service(serve, v_.pin, request.disturb, {memory_, view, shared, end_, evaluations ? &*evaluations : nullptr}));
     } catch (...) {
       for (worker const& w : workers) failed_ = failed_ || w.moved();
       throw;
     }
     memory_.queues().synchronise();
-    end_.add(workers, memory_.stages());
+    if (!end_.common) end_.add(workers, memory_.stages());
     finish(run, shared, result);
   }
 
@@ -208,7 +210,7 @@ class engine : public run_evaluations {
       long long const entered = done.after_last({slot_end::op::forward, static_cast<int>(u)}),
                       n = phase.facts.stage[u].share;
       if (t_.is_first(u)) shared.begin((entered + n - 1) / n);
-      if (t_.is_last(u)) shared.microbatches_done += entered;
+      if (static_cast<int>(t_.stage_of(u)) == shared.last_hosted) shared.microbatches_done += entered;
     }
   }
   std::vector<worker> make_workers(run_request const& request, phase_state& shared, schedule::program_view view) const {

@@ -108,7 +108,7 @@ class run_evaluations : public paused_run {
     /// been ended by its callback still copies. The copies stay as they are until the callback has come back.
     void serve() {
       while (copied()) {
-        if (!of_.memory_.whole() && !(result_.ended && of_.evaluations_of(run_) < in_phase())) return;
+        if (!shared_.alone && !(result_.ended && of_.evaluations_of(run_) < in_phase())) return;
         bool goes_on = true;
         if (!result_.ended && of_.end_.beside == nullptr) try {
             begins();
@@ -129,14 +129,20 @@ class run_evaluations : public paused_run {
     long long update() const override { return run_.begin + (of_.evaluations_of(run_) + 1) * run_.evaluate_every; }
     void begins() override {
       evaluator_rounds::begins();
-      teller_.sums();
-      teller_.evaluation(update());
+      beside([&] {
+        teller_.sums();
+        teller_.evaluation(update());
+      });
     }
     bool heard(evaluation_result const& r) override {
       result_.evaluations.push_back(r);
       teller_.evaluated();
-      usage::answering const now(of_.usage_, r.update);
-      return request_.evaluated(r) == training::goes_on;
+      bool goes_on = true;
+      beside([&] {
+        usage::answering const now(of_.usage_, r.update);
+        goes_on = request_.evaluated(r) == training::goes_on;
+      });
+      return goes_on;
     }
     void over(bool ends) override {
       if (ends) {
@@ -149,6 +155,18 @@ class run_evaluations : public paused_run {
     }
 
    private:
+    /// What is called beside the training: of several processes one that throws does not keep the others waiting.
+    template <class F>
+    void beside(F f) {
+      if (shared_.alone) return f();
+      if (of_.end_.beside != nullptr) return;
+      try {
+        f();
+      } catch (...) {
+        of_.end_.beside = std::current_exception();
+        shared_.end_soon();
+      }
+    }
     void cut() { shared_.cut_after(shared_.admitted.load() / of_.v_.microbatches); }
     /// Evaluations of the run up to so many minibatches of the phase.
     long long within(long long minibatches) const {
@@ -205,8 +223,13 @@ class run_evaluations : public paused_run {
   evaluation_result evaluate_together(table::evaluation_source const& source) {
     schedule::program program = t_.phases.back().program;
     one_evaluation one(*evaluator_, source, updates_);
+    phase_state shared(program.view());
+    shared.tables = &t_;
+    shared.serve(memory_, false);
+    shared.alone = false;
+    phase_end end;
     auto const nothing = [] {};
-    driver_.drive({}, service(nothing, false, {}, {memory_, program.view(), 0, &one}));
+    driver_.drive({}, service(nothing, false, {}, {memory_, program.view(), shared, end, &one}));
     require(one.done,
             "cannot evaluate in several processes, because the executor does not bring evaluations on; have it do that with "
             "foal::executor::shared_evaluation");

@@ -4,9 +4,12 @@
 #include <mpi.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include <foal/core/error.hpp>
@@ -19,10 +22,19 @@ namespace foal::transport {
 /// The processes of MPI_COMM_WORLD, apart from the messages that a program sends itself. MPI has to be begun: mpi_session.
 class mpi {
  public:
-  mpi() { MPI_Comm_dup(MPI_COMM_WORLD, &comm_); }
+  mpi() {
+    MPI_Comm_dup(MPI_COMM_WORLD, &comm_);
+    MPI_Comm_dup(MPI_COMM_WORLD, &notes_);
+    sent_.fill({{}, MPI_REQUEST_NULL});
+  }
   mpi(mpi const&) = delete;
   mpi& operator=(mpi const&) = delete;
-  ~mpi() { MPI_Comm_free(&comm_); }
+  ~mpi() {
+    for (sent_note& s : sent_) MPI_Wait(&s.request, MPI_STATUS_IGNORE);
+    for (MPI_Request& r : hears_) give_up(r);
+    MPI_Comm_free(&notes_);
+    MPI_Comm_free(&comm_);
+  }
 
   static process_place place() {
     int begun = 0;
@@ -53,6 +65,23 @@ class mpi {
     return all;
   }
 
+  void tell(int process, note const& n) {
+    sent_note& s = sent_[next_++ % sent_.size()];
+    MPI_Wait(&s.request, MPI_STATUS_IGNORE);  // the one eight before: it has gone, and if not, it is received anyway
+    s.what = n;
+    MPI_Isend(&s.what, sizeof(note), MPI_BYTE, process, 0, notes_, &s.request);
+  }
+  std::optional<note> heard() {
+    if (hears_.empty()) listen();
+    int flag = 0, which = MPI_UNDEFINED;
+    MPI_Testany(static_cast<int>(hears_.size()), hears_.data(), &which, &flag, MPI_STATUS_IGNORE);
+    if (flag == 0 || which == MPI_UNDEFINED) return {};
+    auto const i = static_cast<std::size_t>(which);
+    note const n = come_[i];
+    MPI_Start(&hears_[i]);
+    return n;
+  }
+
   [[noreturn]] static void end_all(std::string const& why) {
     std::fputs((why + "\n").c_str(), stderr);
     MPI_Abort(MPI_COMM_WORLD, 1);
@@ -76,10 +105,16 @@ class mpi {
     }
     channel(channel const&) = delete;
     channel& operator=(channel const&) = delete;
-    ~channel() { MPI_Request_free(&request_); }
+    ~channel() {
+      if (active_ && !end_.sends())
+        give_up(request_);  // for a message that the phase no longer had
+      else
+        MPI_Request_free(&request_);
+    }
 
     bool progress() { return end_.sends() ? send() : receive(); }
-    bool done() const { return end_.done() && !active_; }
+    bool done() const { return end_.done() && !(active_ && end_.sends()); }
+    void end_at(std::uint32_t n) { end_.end_at(n); }
 
    private:
     bool arrived() {
@@ -104,7 +139,7 @@ class mpi {
         if (end_.done()) return false;
         start();
       }
-      if (active_ && arrived()) active_ = false, here_ = true;
+      if (active_ && !end_.done() && arrived()) active_ = false, here_ = true;
       if (!here_ || !end_.ready()) return false;
       end_.pass(message_.data());
       here_ = false;
@@ -118,7 +153,35 @@ class mpi {
   };
 
  private:
-  MPI_Comm comm_ = MPI_COMM_NULL;
+  struct sent_note {
+    note what{};
+    MPI_Request request;
+  };
+
+  /// Process 0 hears all others, and these hear process 0.
+  void listen() {
+    process_place const here = place();
+    std::size_t const count = here.number == 0 ? static_cast<std::size_t>(here.count) - 1 : 1;
+    come_.resize(count);
+    hears_.resize(count, MPI_REQUEST_NULL);
+    for (std::size_t i = 0; i < count; ++i) {
+      int const from = here.number == 0 ? static_cast<int>(i) + 1 : 0;
+      MPI_Recv_init(&come_[i], sizeof(note), MPI_BYTE, from, 0, notes_, &hears_[i]);
+      MPI_Start(&hears_[i]);
+    }
+  }
+  /// A request that waits for what nobody sends.
+  static void give_up(MPI_Request& r) {
+    MPI_Cancel(&r);
+    MPI_Wait(&r, MPI_STATUS_IGNORE);
+    MPI_Request_free(&r);
+  }
+
+  MPI_Comm comm_ = MPI_COMM_NULL, notes_ = MPI_COMM_NULL;
+  std::array<sent_note, 8> sent_;
+  std::size_t next_ = 0;
+  std::vector<note> come_;  ///< by process that is heard
+  std::vector<MPI_Request> hears_;
 };
 static_assert(moves<mpi::channel> && connects<mpi>);
 
