@@ -287,6 +287,7 @@ set(foal_headers
     foal/executor/copy_distance.hpp
     foal/executor/cut.hpp
     foal/executor/drive.hpp
+    foal/executor/evaluation_rounds.hpp
     foal/executor/forward.hpp
     foal/executor/gradient_norm.hpp
     foal/executor/identity.hpp
@@ -308,6 +309,7 @@ set(foal_headers
     foal/executor/queue_order.hpp
     foal/executor/rings.hpp
     foal/executor/run_losses.hpp
+    foal/executor/shared_evaluation.hpp
     foal/executor/stall_watch.hpp
     foal/executor/sum_ends.hpp
     foal/executor/tied.hpp
@@ -322,6 +324,7 @@ set(foal_headers
 
     foal/observe/diagnostics.hpp
     foal/observe/evaluation.hpp
+    foal/observe/evaluator_rounds.hpp
     foal/observe/fresh_gradient.hpp
     foal/observe/hook.hpp
 
@@ -355,6 +358,7 @@ set(foal_headers
     foal/trainer/net_weights.hpp
     foal/trainer/paused_run.hpp
     foal/trainer/roles.hpp
+    foal/trainer/run_evaluations.hpp
     foal/trainer/run_facts.hpp
     foal/trainer/run_request.hpp
     foal/trainer/run_teller.hpp

@@ -84,7 +84,7 @@ if(TARGET processes)
   foal_processes_test(made 3 "cannot make a run of 0 microbatches of 4 samples")
   foal_processes_test(leaves 2 "what comes next is run.. in process 0 and the end of MPI in process 1")
   foal_each_refuses_test(norm 2 "clip by the norm of all stages in several processes")
-  foal_each_refuses_test(evaluation 2 "evaluate or take diagnostics in this process")
+  foal_each_refuses_test(fresh 2 "compute fresh gradients in this process")
   foal_each_refuses_test(tied 3 "share weights of stage 0 with stage 2, because another process hosts one of them")
   foal_each_refuses_test(pin 2 "pin the workers of processes")
   foal_each_refuses_test(seed 2 "the runs are not the same: seed is 1 in process 0 and 2 in process 1")
@@ -94,6 +94,13 @@ if(TARGET processes)
   foal_each_refuses_test(size 2 "minibatches of an epoch is 4 in process 0 and 5 in process 1")
   foal_each_refuses_test(inputs 2 "digest of some inputs is [0-9a-f]+ in process 0 and [0-9a-f]+ in process 1")
   foal_each_refuses_test(targets 3 "digest of some targets is [0-9a-f]+ in process 0 and [0-9a-f]+ in process 2")
+
+  foreach(count IN ITEMS 2 3)
+    add_test(NAME program/processes_evaluate_${count}
+             COMMAND "${MPIEXEC_EXECUTABLE}" ${MPIEXEC_NUMPROC_FLAG} ${count} "$<TARGET_FILE:processes_end>" evaluates)
+    set_tests_properties(program/processes_evaluate_${count} PROPERTIES LABELS program TIMEOUT 60 PROCESSORS ${count}
+      FAIL_REGULAR_EXPRESSION "OTHER BITS" ENVIRONMENT "${mpi_environment}")
+  endforeach()
 
   foreach(count IN ITEMS 2 3)
     add_test(NAME program/processes_end_pause_${count}

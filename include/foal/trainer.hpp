@@ -191,12 +191,10 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
     epochs_ = from.epochs;
   }
 
-  /// Loss and accuracy of the weights as they are.
+  /// Loss and accuracy of the weights as they are. Of several processes all call it, and all get it.
   template <class Source>
   evaluation_result evaluate(Source const& source) {
-    executor::any_source<scalar_type, target_type> const any(source);
-    check(any);
-    return engine_.evaluate(any.functions);
+    return evaluate_state(source, -1);
   }
 
   /// The same of the averaged weights: needs optim::averaged and at least one update.
@@ -204,9 +202,7 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
   evaluation_result evaluate_average(Source const& source)
     requires requires { policy<role::optimizer>::average; }
   {
-    executor::any_source<scalar_type, target_type> const any(source);
-    check(any);
-    return engine_.evaluate(any.functions, policy<role::optimizer>::average);
+    return evaluate_state(source, policy<role::optimizer>::average);
   }
 
   /// What is known before the run: stages, delays, bytes, utilisation, settings, warnings.
@@ -257,6 +253,13 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
       policy<role::executor>::agree(detail::fingerprint_of_call(call, fingerprint(), tables_, run_values(), values_, request,
                                                                 data, engine_.updates()));
     }
+  }
+  template <class Source>
+  evaluation_result evaluate_state(Source const& source, int state) {
+    executor::any_source<scalar_type, target_type> const any(source);
+    check(any);
+    agree(state < 0 ? "evaluate()" : "evaluate_average()", {.evaluation = any.functions}, {});
+    return engine_.evaluate(any.functions, state);
   }
   /// Of several processes: what all of them have found.
   executor::run_result shared(executor::run_result mine) const {
