@@ -386,5 +386,6 @@ set(foal_benchmarks
     executor/pipeline
     executor/two_workers
     transport/hop
+    transport/mpi_hop
     versus_libtorch
 )
