@@ -357,6 +357,7 @@ set(foal_headers
     foal/trainer/gathered.hpp
     foal/trainer/net_weights.hpp
     foal/trainer/paused_run.hpp
+    foal/trainer/process_facts.hpp
     foal/trainer/roles.hpp
     foal/trainer/run_evaluations.hpp
     foal/trainer/run_facts.hpp

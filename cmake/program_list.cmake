@@ -272,6 +272,7 @@ set(foal_tests
     trainer/engine
     trainer/epoch_log
     trainer/fingerprint
+    trainer/process_facts
     trainer/run_request
     trainer/shared_result
     trainer/user_programs
