@@ -111,6 +111,7 @@ set(foal_headers
     foal/schedule/rules/one_f_one_b.hpp
     foal/schedule/rules/pipemare.hpp
     foal/schedule/rules/recompute.hpp
+    foal/schedule/rules/replicated.hpp
     foal/schedule/rules/sequential.hpp
     foal/schedule/rules/synchronous_phase.hpp
     foal/schedule/rules/unit.hpp
@@ -135,6 +136,7 @@ set(foal_headers
     foal/transport/agree.hpp
     foal/transport/contract.hpp
     foal/transport/delayed.hpp
+    foal/transport/launcher.hpp
     foal/transport/local.hpp
     foal/transport/message_end.hpp
     foal/transport/note.hpp
@@ -268,12 +270,14 @@ set(foal_headers
     foal/plan/run_plan.hpp
     foal/plan/shared_wires.hpp
     foal/plan/step_block.hpp
+    foal/plan/sums.hpp
     foal/plan/temporaries.hpp
     foal/plan/trial.hpp
 
     foal/executor/agreement.hpp
     foal/executor/any_source.hpp
     foal/executor/arena.hpp
+    foal/executor/as_launched.hpp
     foal/executor/bound_stage.hpp
     foal/executor/calls.hpp
     foal/executor/channel_ends.hpp
@@ -283,6 +287,7 @@ set(foal_headers
     foal/executor/copy_distance.hpp
     foal/executor/cut.hpp
     foal/executor/drive.hpp
+    foal/executor/evaluation_rounds.hpp
     foal/executor/forward.hpp
     foal/executor/gradient_norm.hpp
     foal/executor/identity.hpp
@@ -296,6 +301,7 @@ set(foal_headers
     foal/executor/ops.hpp
     foal/executor/ordinals.hpp
     foal/executor/phase_end.hpp
+    foal/executor/part_sums.hpp
     foal/executor/phase_state.hpp
     foal/executor/pin.hpp
     foal/executor/probe.hpp
@@ -303,6 +309,7 @@ set(foal_headers
     foal/executor/queue_order.hpp
     foal/executor/rings.hpp
     foal/executor/run_losses.hpp
+    foal/executor/shared_evaluation.hpp
     foal/executor/stall_watch.hpp
     foal/executor/sum_ends.hpp
     foal/executor/tied.hpp
@@ -317,6 +324,7 @@ set(foal_headers
 
     foal/observe/diagnostics.hpp
     foal/observe/evaluation.hpp
+    foal/observe/evaluator_rounds.hpp
     foal/observe/fresh_gradient.hpp
     foal/observe/hook.hpp
 
@@ -325,9 +333,13 @@ set(foal_headers
     foal/checkpoint/element_types.hpp
     foal/checkpoint/layout.hpp
     foal/checkpoint/manifest.hpp
+    foal/checkpoint/part_file.hpp
+    foal/checkpoint/run_file.hpp
     foal/checkpoint/safetensors.hpp
     foal/checkpoint/safetensors_content.hpp
     foal/checkpoint/safetensors_file.hpp
+    foal/checkpoint/state_arrays.hpp
+    foal/checkpoint/transposed.hpp
     foal/checkpoint/values.hpp
     foal/zoo/blocks.hpp
     foal/zoo/gpt.hpp
@@ -336,17 +348,23 @@ set(foal_headers
     foal/trainer/check_request.hpp
     foal/trainer/cut.hpp
     foal/trainer/engine.hpp
+    foal/trainer/data_items.hpp
     foal/trainer/epoch_log.hpp
     foal/trainer/facts.hpp
     foal/trainer/fingerprint.hpp
     foal/trainer/fit_report.hpp
     foal/trainer/fit_teller.hpp
+    foal/trainer/gathered.hpp
     foal/trainer/net_weights.hpp
+    foal/trainer/paused_run.hpp
+    foal/trainer/process_facts.hpp
     foal/trainer/roles.hpp
+    foal/trainer/run_evaluations.hpp
     foal/trainer/run_facts.hpp
     foal/trainer/run_request.hpp
     foal/trainer/run_teller.hpp
     foal/trainer/run_weights.hpp
+    foal/trainer/shared_result.hpp
     foal/trainer/take.hpp
     foal/trainer/types.hpp
     foal/trainer/usage.hpp

@@ -33,12 +33,13 @@ set(foal_example_parts
     compare/mnist
     compare/report
     compare/resnet20
+    options/processes
+    options/with_mpi
+    options/without_mpi
     parity/net3_float32
     parity/net3_float64
     parity/net7_float32
     parity/net7_float64
-    parity/with_mpi
-    parity/without_mpi
     resnet/resnet20_cifar
     resnet/resnet20_digits
     resnet/resnet50_cifar
@@ -73,8 +74,10 @@ set(foal_tests
     checkpoint/element_types
     checkpoint/faults
     checkpoint/manifest
+    checkpoint/run_file
     checkpoint/safetensors
     checkpoint/safetensors_file
+    checkpoint/transposed
     checkpoint/values
     core/atomic_file
     core/checked
@@ -119,6 +122,7 @@ set(foal_tests
     device/timed
     executor/agreement
     executor/any_order
+    executor/as_launched
     executor/arena
     executor/borrowed
     executor/calls
@@ -202,6 +206,7 @@ set(foal_tests
     program/parity
     program/processes
     program/resnet
+    program/same_bits
     program/translate
     recompute/saved
     report/build
@@ -236,6 +241,7 @@ set(foal_tests
     schedule/rules/frozen
     schedule/rules/global_norm
     schedule/rules/recompute
+    schedule/rules/replicated
     schedule/rules/synchronous_phase
     schedule/shares
     sequence_trainer
@@ -262,14 +268,18 @@ set(foal_tests
     text/words
     trainer
     trainer/cut
+    trainer/data_items
     trainer/engine
     trainer/epoch_log
     trainer/fingerprint
+    trainer/process_facts
     trainer/run_request
+    trainer/shared_result
     trainer/user_programs
     trainer/versions
     transport/agree
     transport/delayed
+    transport/launcher
     transport/local
     transport/message_end
     transport/open_end

@@ -78,19 +78,29 @@ if(TARGET processes)
   foal_each_throws_test(tick 2 "the tick of process 0 has thrown")
   foal_each_throws_test(watch 2 "who watches stage 0 has thrown")
   foal_each_throws_test(disturb 2 "who disturbs process 1 has thrown")
-  foal_each_throws_test(throws 3 "there is no microbatch 7")
+  foal_each_throws_test(throws 3 "there is no microbatch 8")
   foal_each_throws_test(diverges 3 "cannot go on after update [0-9], because the [^\n]* is not finite")
   foal_processes_test(refused 2 "cannot go on, because process 0 refuses")
   foal_processes_test(made 3 "cannot make a run of 0 microbatches of 4 samples")
   foal_processes_test(leaves 2 "what comes next is run.. in process 0 and the end of MPI in process 1")
   foal_each_refuses_test(norm 2 "clip by the norm of all stages in several processes")
-  foal_each_refuses_test(evaluation 2 "evaluate or take diagnostics in this process")
+  foal_each_refuses_test(fresh 2 "compute fresh gradients in this process")
   foal_each_refuses_test(tied 3 "share weights of stage 0 with stage 2, because another process hosts one of them")
   foal_each_refuses_test(pin 2 "pin the workers of processes")
   foal_each_refuses_test(seed 2 "the runs are not the same: seed is 1 in process 0 and 2 in process 1")
   foal_each_refuses_test(rate 3 "the runs are not the same: learning rate.rate is 0.05 in process 0 and 0.1 in process 2")
   foal_each_refuses_test(microbatches 2 "the runs are not the same: microbatches is 3 in process 0 and 4 in process 1")
   foal_each_refuses_test(minibatches 2 "the runs are not the same: minibatches is 4 in process 0 and 5 in process 1")
+  foal_each_refuses_test(size 2 "minibatches of an epoch is 4 in process 0 and 5 in process 1")
+  foal_each_refuses_test(inputs 2 "digest of some inputs is [0-9a-f]+ in process 0 and [0-9a-f]+ in process 1")
+  foal_each_refuses_test(targets 3 "digest of some targets is [0-9a-f]+ in process 0 and [0-9a-f]+ in process 2")
+
+  foreach(count IN ITEMS 2 3)
+    add_test(NAME program/processes_evaluate_${count}
+             COMMAND "${MPIEXEC_EXECUTABLE}" ${MPIEXEC_NUMPROC_FLAG} ${count} "$<TARGET_FILE:processes_end>" evaluates)
+    set_tests_properties(program/processes_evaluate_${count} PROPERTIES LABELS program TIMEOUT 60 PROCESSORS ${count}
+      FAIL_REGULAR_EXPRESSION "OTHER BITS" ENVIRONMENT "${mpi_environment}")
+  endforeach()
 
   foreach(count IN ITEMS 2 3)
     add_test(NAME program/processes_end_pause_${count}
@@ -108,6 +118,8 @@ if(TARGET processes)
     PASS_REGULAR_EXPRESSION "36 microbatches, 3 lines.*36 microbatches, 3 lines" FAIL_REGULAR_EXPRESSION "WAITS"
     ENVIRONMENT "${mpi_environment}")
 endif()
+
+include("${PROJECT_SOURCE_DIR}/cmake/other_mpi.cmake")
 
 foal_refusal_test(compare target "use --target nan, because it takes a number above 0 and up to 100" --target nan)
 foal_refusal_test(compare t2_decay "use --t2-decay 1, because" --t2-decay 1)

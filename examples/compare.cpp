@@ -15,6 +15,7 @@
 #include "compare/report.hpp"
 #include "options/arguments.hpp"
 #include "options/minibatches.hpp"
+#include "options/processes.hpp"
 #include "options/results.hpp"
 #include "t3/epochs.hpp"
 
@@ -118,7 +119,8 @@ void time_all(std::vector<method_results>& all, network const& net, arguments co
     m.program = runs.back()->program();
   }
   double const first = runs.front()->run(2);  // warm caches, and how long a minibatch takes
-  long long const minibatches = std::clamp(static_cast<long long>(0.2 / (first / 2)), 2LL, 200LL);
+  long long const minibatches =
+      options::processes::first_says(std::clamp(static_cast<long long>(0.2 / (first / 2)), 2LL, 200LL));
   std::vector<std::vector<double>> rates(all.size());
   for (int round = 0; round < 5; ++round)
     for (std::size_t m = 0; m < all.size(); ++m)
@@ -132,7 +134,7 @@ void time_all(std::vector<method_results>& all, network const& net, arguments co
     experiment e = o.base;
     e.method = all[m].method;
     e.diagnostics = false;
-    e.workers = std::max(o.base.workers, std::min(2, all[m].facts.ranks));
+    if (options::processes::count() == 1) e.workers = std::max(o.base.workers, std::min(2, all[m].facts.ranks));
     all[m].trace = net.time(e)->trace(5);
   }
 }
@@ -147,6 +149,7 @@ int compare_methods(arguments o, std::string const& command) {
   int const quarter = std::max(1, o.base.epochs / 4);
   o.base.warmup_epochs = t3::epochs(o.base.warmup_epochs, quarter, o.base.epochs, "--t3-epochs");
   o.base.augment = d.augment;
+  if (options::processes::count() > 1) o.jobs = 1;  // all of them do the same
   if (o.jobs == 0) o.jobs = std::max(1, static_cast<int>(std::thread::hardware_concurrency()) / o.base.workers);
 
   foal::data::dataset const data = load(o.data, 1);
@@ -183,6 +186,7 @@ int compare_methods(arguments o, std::string const& command) {
 
   std::printf("\n%s\n%s\n", all.back().facts.text().c_str(), summary(all, s, target).text().c_str());
   std::printf("%s\n", memory_table(all).text().c_str());
+  if (!options::processes::first()) return 0;
   options::results written("compare");
   written.write(o.folder, [&](std::string const& folder) { write_report(all, s, target, folder); });
   written.write(o.json, [&](std::string const& path) { rows_of(all, s).write(path); });
@@ -202,13 +206,15 @@ int main(int argc, char** argv) {
   for (int i = 0; i < argc; ++i) command += (i > 0 ? " " : "") + std::string(argv[i]);
   try {
     using namespace options;
+    options::processes const all(argc, argv);
     options::arguments a("Compares GPipe, PipeDream and PipeMare (uncorrected, T1, T1+T2, T1+T2+T3) on one network.");
     a.text("--data", o.data, "handwritten (generated), digits:DIR, mnist:DIR (IDX files, .gz too), cifar10:DIR");
     a.choice("--net", o.net, {"mlp", "digits", "mnist", "cifar", "resnet20"}, "by default what fits the data");
     a.whole("--epochs", o.base.epochs, 1, most, "by default what suits the data");
     a.whole("--seeds", o.seeds, 1, most, "runs of each method; by default what suits the data");
     a.seed(o.base.seed, "the first seed");
-    a.whole("--workers", o.base.workers, 1, most, "threads of one run");
+    a.whole("--workers", o.base.workers, 1, most, "threads of one run in a process; mpirun -n P starts P processes");
+    a.whole("--replicas", o.base.replicas, 1, most, "pipelines side by side, which share out the microbatches");
     a.whole("--jobs", o.jobs, 1, 1024, "runs at the same time; by default as many as fit the cores");
     a.whole("--microbatch-size", o.base.microbatch_size, 1, most, "M");
     a.whole("--microbatches", o.base.microbatches, 1, most, "N");

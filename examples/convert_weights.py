@@ -47,10 +47,31 @@ def fnv(data, value=0xCBF29CE484222325):
     return value
 
 
+def word_digest(data):
+    """foal's digest of an array: four lanes of little-endian words. Some 6 s for 100 MB."""
+    basis, factor, mask = 0xCBF29CE484222325, 0x9E3779B97F4A7C15, (1 << 64) - 1
+
+    def mix(value):
+        value = (value ^ value >> 32) * factor & mask
+        return value ^ value >> 29
+
+    words = struct.unpack(f"<{(len(data) + 31) // 32 * 4}Q", bytes(data) + bytes(-len(data) % 32))
+    lanes = []
+    for lane in range(4):
+        value = basis + lane
+        for word in words[lane::4]:
+            value = mix(value ^ word)
+        lanes.append(value)
+    value = basis ^ len(data)
+    for lane in lanes:
+        value = mix(value ^ lane)
+    return value
+
+
 def digests_of(arrays, wanted=None):
     """Of the bytes of each array, by the key under which foal has it; of the wanted keys alone. MARKS is none of them."""
     keyed = ((OF_ARRAY + name, data) for name, (_, _, data) in arrays.items())
-    return {key: f"{fnv(data):016x}" for key, data in keyed if key != MARKS and (wanted is None or key in wanted)}
+    return {key: f"{word_digest(data):016x}" for key, data in keyed if key != MARKS and (wanted is None or key in wanted)}
 
 
 def digest_of(arrays, about):

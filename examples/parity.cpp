@@ -6,14 +6,14 @@
 #include <foal/data/npy.hpp>
 
 #include "options/arguments.hpp"
+#include "options/processes.hpp"
 #include "options/results.hpp"
-#include "parity/executor.hpp"
 #include "parity/problem.hpp"
 
 namespace {
 
 struct arguments {
-  std::string in, out, method, schedule = "pipemare", lag = "mean", type = "float64", executor = "threads";
+  std::string in, out, method, schedule = "pipemare", lag = "mean", type = "float64";
   int net = 3;
   parity::problem run;
 };
@@ -75,7 +75,7 @@ void check(arguments const& o) {
 
 template <class S>
 int write(arguments const& o, parity::record<S> const& r) {
-  if (parity::chosen_executor::place().number > 0) return 0;  // the first one has what all have recorded
+  if (!options::processes::first()) return 0;  // it has what all have recorded
   auto const stages = static_cast<long long>(widths(o.net).size()) - 1;
   long long const microbatches = o.run.minibatches * o.run.microbatches;
   options::results written("parity");
@@ -99,6 +99,7 @@ int train(arguments const& o) {
 int main(int argc, char** argv) try {
   arguments o;
   using namespace options;
+  options::processes const all(argc, argv);
   options::arguments a(
       "Trains linear + tanh stages from IN/init_W{i}.npy [in, out], IN/init_b{i}.npy on IN/x.npy [n, inputs], IN/y.npy "
       "[n];\n"
@@ -123,8 +124,7 @@ int main(int argc, char** argv) try {
   auto* const t2 = a.number("--t2-decay", o.run.t2_decay, share_below_1, "T2 on: its D");
   a.choice("--t2-delay", o.lag, {"mean", "exact"}, "T2's lag")->needs(t2);
   a.whole("--t3-minibatches,--warmup", o.run.warmup, 0, most, "T3: synchronous minibatches at first");
-  a.whole("--workers", o.run.workers, 1, most, "threads");
-  a.choice("--executor", o.executor, {"threads", "processes"}, "processes: those that mpirun starts, of --workers each");
+  a.whole("--workers", o.run.workers, 1, most, "threads of a process");
   a.choice("--dtype", o.type, {"float32", "float64"}, "element type");
   if (!a.parse(argc, argv)) return 0;
   o.net = net == "3" ? 3 : 7;
@@ -139,11 +139,6 @@ int main(int argc, char** argv) try {
                                                : method::pipemare;
   o.run.timing = o.schedule == "1f1b" ? timing::async_1f1b : o.schedule == "injected" ? timing::injected : timing::pipemare;
   check(o);
-  parity::processes many;
-  if (o.executor == "processes") {
-    many = parity::processes_of_mpi(argc, argv);
-    parity::chosen_executor::many = &many;
-  }
   read_inputs(o);
   return o.net == 3 ? train<parity::net3>(o) : train<parity::net7>(o);
 } catch (std::exception const& e) {

@@ -20,7 +20,7 @@ done
 
 build=${FOAL_BUILD_DIR:-$root/build-tests}
 need_packages g++ cmake ninja-build ccache libeigen3-dev librange-v3-dev zlib1g-dev libdnnl-dev openmpi-bin libopenmpi-dev \
-  libcli11-dev nlohmann-json3-dev catch2
+  mpich libmpich-dev libcli11-dev nlohmann-json3-dev catch2
 # -O1: what a test checks does not depend on the level, and most of the time goes to the compiler.
 step "configure" "$build/log/configure" configure "$build" -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_FLAGS_RELEASE=-O1 \
   -DFOAL_NATIVE=OFF -DFOAL_FEW_UNITS=ON \

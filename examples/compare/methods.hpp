@@ -4,6 +4,7 @@
 #include <memory>
 
 #include <foal/data/augment.hpp>
+#include <foal/executor/as_launched.hpp>
 #include <foal/layer/loss/cross_entropy.hpp>
 #include <foal/policy/delay/discrepancy_correction.hpp>
 #include <foal/policy/lr/reschedule.hpp>
@@ -26,8 +27,8 @@ constexpr double initial_gain() {
 }
 
 template <class Net, class Schedule, class... Policies>
-using run =
-    foal::trainer<Net, foal::loss::cross_entropy, Schedule, foal::optim::momentum, foal::initialisation::he, Policies...>;
+using run = foal::trainer<Net, foal::loss::cross_entropy, Schedule, foal::optim::momentum, foal::initialisation::he,
+                          foal::executor::as_launched, Policies...>;
 
 template <class Net>
 struct trainers {
@@ -49,6 +50,7 @@ typename Trainer::config config_of(experiment const& e) {
   c.microbatch_size = e.microbatch_size;
   c.microbatches = e.microbatches;
   c.workers = e.workers;
+  c.replicas = e.replicas;
   c.seed = e.seed;
   c.evaluation_samples = 128;
   c.initial.gain = initial_gain<typename Trainer::model_type>();
@@ -60,7 +62,8 @@ typename Trainer::config config_of(experiment const& e) {
     c.lr = base;
   if constexpr (requires { c.delay.decay; }) c.delay.decay = e.decay;
   if constexpr (requires { c.warmup.minibatches; }) c.warmup.minibatches = warmup;
-  if (e.diagnostics) c.diagnostics = {static_cast<int>(per_epoch), e.workers == 1};
+  bool const whole = e.workers == 1 && foal::executor::as_launched::place().count == 1;  // a fresh gradient takes all stages
+  if (e.diagnostics) c.diagnostics = {static_cast<int>(per_epoch), whole};
   return c;
 }
 

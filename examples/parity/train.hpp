@@ -4,6 +4,7 @@
 #include <limits>
 
 #include <foal/data/memory.hpp>
+#include <foal/executor/as_launched.hpp>
 #include <foal/layer/linear.hpp>
 #include <foal/layer/loss/cross_entropy.hpp>
 #include <foal/layer/tanh.hpp>
@@ -16,7 +17,7 @@
 #include <foal/schedule/rules/pipemare.hpp>
 #include <foal/trainer.hpp>
 
-#include "executor.hpp"
+#include "../options/processes.hpp"
 #include "problem.hpp"
 
 namespace parity {
@@ -93,7 +94,7 @@ struct recorder {
 template <class Net, class S, class Schedule, class... Policies>
 record<S> train_as(problem const& p, Schedule schedule) {
   using trainer = foal::trainer<Net, foal::loss::cross_entropy, Schedule, foal::scalar<S>, foal::optim::momentum,
-                                chosen_executor, Policies...>;
+                                foal::executor::as_launched, Policies...>;
   typename trainer::config c;
   c.microbatch_size = p.microbatch_size;
   c.microbatches = p.microbatches;
@@ -138,9 +139,9 @@ record<S> train_as(problem const& p, Schedule schedule) {
   watch.to.loss.assign(microbatches, no_loss);
   for (std::size_t m = 0; m < result.losses.size(); ++m)
     if (auto const& loss = result.losses[m]; loss.weight > 0) watch.to.loss[m] = loss.sum / loss.weight;
-  chosen_executor::fill_in(watch.to.weights, unknown);
-  chosen_executor::fill_in(watch.to.versions, -1);
-  chosen_executor::fill_in(watch.to.loss, no_loss);
+  options::processes::fill_in(watch.to.weights, unknown);
+  options::processes::fill_in(watch.to.versions, -1);
+  options::processes::fill_in(watch.to.loss, no_loss);
   if (result.diverged) watch.to.divergence = result.diverged->text();
   return std::move(watch.to);
 }

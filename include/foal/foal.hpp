@@ -6,10 +6,11 @@
 //   foal/text.hpp                                        vocabularies, byte pairs, search, and data of sequences
 //   foal/zoo/{gpt,resnet,transformer}.hpp                models by their sizes
 //   foal/checkpoint/{safetensors,values}.hpp             files of weights, and of samples
-//   foal/checkpoint/directory.hpp                        checkpoints of a run: which is whole, which may go
+//   foal/checkpoint/{directory,run_file}.hpp             checkpoints of a run: which is whole, what is in them
 //   foal/layer/check_gradient.hpp                        the gradients of a layer of one's own
 //   foal/device/{contract,timed}.hpp                     what a device offers; a device that waits instead of computing
 //   foal/executor/processes.hpp                          training in several processes, over a transport
+//   foal/trainer/gathered.hpp                            the weights of all of them, whole
 //   foal/executor/open_ends.hpp                          the channels of a run into another process
 //   foal/transport/delayed.hpp                           processes behind links that are slow and lose messages
 //   foal/report/{html,chart,bar_chart,directory,trace_json,trace_svg}.hpp   pages and pictures of runs

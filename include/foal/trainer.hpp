@@ -28,6 +28,8 @@
 #include <foal/trainer/fit_report.hpp>
 #include <foal/trainer/fit_teller.hpp>
 #include <foal/trainer/net_weights.hpp>
+#include <foal/trainer/process_facts.hpp>
+#include <foal/trainer/shared_result.hpp>
 #include <foal/trainer/types.hpp>
 
 namespace foal {
@@ -86,7 +88,7 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
       : values_(merged(std::move(values))),
         ranks_(values_.ranks != 0 ? values_.ranks : most_ranks),
         tables_(make_tables()),
-        engine_(tables_, run_values(), executor::driver_of<policy<role::executor>>(), workers_of_ranks()) {
+        engine_(tables_, run_values(), executor::driver_of<policy<role::executor>>(), workers_of_ranks(place())) {
   } catch (std::bad_alloc const&) {
     throw error(sentence("cannot make this trainer, because the system has not enough memory left for it (its ", parameters,
                          " parameters alone take ", static_cast<std::size_t>(parameters) * sizeof(scalar_type),
@@ -165,16 +167,16 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
   template <class Batches>
   executor::run_result run(Batches const& batches, executor::run_request request) {
     give_source(request, batches);
-    agree("run()", request);
-    return engine_.run(request, warmup_minibatches());
+    agree("run()", request, detail::sizes_of(batches));
+    return shared(engine_.run(request, warmup_minibatches()));
   }
 
   /// Goes on with a run() that paused, on the same samples, to the bits of one that did not (executor::engine::resume()).
   template <class Batches>
   executor::run_result resume(Batches const& batches, executor::run_request request) {
     give_source(request, batches);
-    agree("resume()", request);
-    return engine_.resume(request);
+    agree("resume()", request, detail::sizes_of(batches));
+    return shared(engine_.resume(request));
   }
 
   /// What a paused run needs to go on, in this trainer or another one of the same type and numbers.
@@ -190,12 +192,10 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
     epochs_ = from.epochs;
   }
 
-  /// Loss and accuracy of the weights as they are.
+  /// Loss and accuracy of the weights as they are. Of several processes all call it, and all get it.
   template <class Source>
   evaluation_result evaluate(Source const& source) {
-    executor::any_source<scalar_type, target_type> const any(source);
-    check(any);
-    return engine_.evaluate(any.functions);
+    return evaluate_state(source, -1);
   }
 
   /// The same of the averaged weights: needs optim::averaged and at least one update.
@@ -203,13 +203,19 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
   evaluation_result evaluate_average(Source const& source)
     requires requires { policy<role::optimizer>::average; }
   {
-    executor::any_source<scalar_type, target_type> const any(source);
-    check(any);
-    return engine_.evaluate(any.functions, policy<role::optimizer>::average);
+    return evaluate_state(source, policy<role::optimizer>::average);
   }
 
   /// What is known before the run: stages, delays, bytes, utilisation, settings, warnings.
-  report::facts facts() const { return detail::facts_of_trainer<types>(tables_, engine_, values_, warmup_minibatches()); }
+  /// Of several processes with what each holds and sends.
+  report::facts facts() const {
+    report::facts f = detail::facts_of_trainer<types>(tables_, engine_, values_, warmup_minibatches());
+    int const processes = place().count;
+    std::vector<std::vector<int>> workers;
+    for (int p = 0; processes > 1 && p < processes; ++p) workers.push_back(workers_of_ranks({p, processes}));
+    if (processes > 1) executor::add_processes(f, tables_, run_values(), workers);
+    return f;
+  }
 
   /// What makes this run this run; report::require_same compares two.
   report::fingerprint fingerprint() const { return detail::fingerprint_of_trainer<types>(tables_, values_); }
@@ -249,12 +255,27 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
     lower::check_ragged<model_type, loss_type>(request.source.sample_lengths != nullptr, tables_.model_name);
   }
   /// Of several processes: that all begin the same. Throws in each of them where one does not.
-  void agree(char const* call, executor::run_request const& request) {
+  void agree(char const* call, executor::run_request const& request, detail::data_sizes const& data) {
     if constexpr (requires { policy<role::executor>::agree(report::fingerprint{}); }) {
       engine_.check_free(call);
-      policy<role::executor>::agree(
-          detail::fingerprint_of_call(call, fingerprint(), values_, request.minibatches, engine_.updates(), request.pause));
+      if (policy<role::executor>::place().count == 1) return;
+      policy<role::executor>::agree(detail::fingerprint_of_call(call, fingerprint(), tables_, run_values(), values_, request,
+                                                                data, engine_.updates()));
     }
+  }
+  template <class Source>
+  evaluation_result evaluate_state(Source const& source, int state) {
+    executor::any_source<scalar_type, target_type> const any(source);
+    check(any);
+    agree(state < 0 ? "evaluate()" : "evaluate_average()", {.evaluation = any.functions}, {});
+    return engine_.evaluate(any.functions, state);
+  }
+  /// Of several processes: what all of them have found.
+  executor::run_result shared(executor::run_result mine) const {
+    if constexpr (requires { policy<role::executor>::exchange(std::string()); })
+      if (policy<role::executor>::place().count > 1)
+        executor::share(mine, engine_.stages().back().worker >= 0, policy<role::executor>::exchange);
+    return mine;
   }
   long long minibatch_samples() const { return static_cast<long long>(values_.microbatch_size) * values_.microbatches; }
   long long warmup_minibatches() const {
@@ -272,13 +293,13 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
   }
 
   table::run_tables make_tables() {
-    executor::check_values(run_values(), stages, ranks_, most_ranks, policy<role::executor>::threaded);
+    executor::check_values(run_values(), stages, ranks_, most_ranks, policy<role::executor>::threaded, values_.replicas);
     require(!values_.evaluation || !lower::waits<device_type>, "cannot evaluate on ", type_name<device_type>(),
             ", because its ops wait instead of computing; train on a device that computes, or give .evaluation = false");
     using namespace lower;
     table::run_tables t = lower::lower<model_type, device_type, scalar_type>(
-        values_.schedule, schedule::extent_of(values_.schedule, stages, ranks_, values_.microbatches),
-        foal::detail::values_of<types>(values_, foal::detail::all_roles{}));
+        values_.schedule, schedule::extent_of(values_.schedule, stages, ranks_, values_.microbatches / values_.replicas),
+        foal::detail::values_of<types>(values_, foal::detail::all_roles{}), values_.replicas);
     lower::store_and_send<device_type, scalar_type>(t, values_.storage, values_.wire);
     t.hook = lower::hook_of<policy<role::hook>, scalar_type>();
     t.hook_value = &values_.hook;
@@ -294,15 +315,20 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
             values_.evaluation_samples, values_.pin,          values_.diagnostics, values_.ordinals};
   }
 
+  static executor::process_place place() {
+    if constexpr (requires { policy<role::executor>::place(); })
+      return policy<role::executor>::place();
+    else
+      return {};
+  }
+
   /// Ranks are spread over workers so that the busiest has as little work as can be; results do not depend on it.
-  std::vector<int> workers_of_ranks() const {
-    std::vector<long long> cost(static_cast<std::size_t>(ranks_), 1);
+  std::vector<int> workers_of_ranks(executor::process_place here) const {
+    std::vector<long long> cost(static_cast<std::size_t>(tables_.ranks), 1);
     for (std::size_t u = 0; u < tables_.units(); ++u)
       cost[static_cast<std::size_t>(tables_.rank_of[u])] += tables_.of_unit(u).flops;
-    executor::process_place here;
-    if constexpr (requires { policy<role::executor>::place(); }) here = policy<role::executor>::place();
-    require(values_.workers * here.count <= ranks_, "cannot spread ", ranks_, " ranks over ", here.count, " processes of ",
-            values_.workers,
+    require(values_.workers * here.count <= tables_.ranks, "cannot spread ", tables_.ranks, " ranks over ", here.count,
+            " processes of ", values_.workers,
             " workers, because each of these hosts at least one; start fewer processes, or give fewer .workers");
     std::vector<int> of = min_max_partition(cost, values_.workers * here.count);
     for (int& worker : of) {

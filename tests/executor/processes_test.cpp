@@ -41,6 +41,7 @@ template <class F>
 outcome in_processes(pausing const& of, spread s, F const& f) {
   std::vector<std::vector<std::byte>> states(static_cast<std::size_t>(of.what.net));
   std::vector<double> losses;
+  std::vector<std::vector<double>> evaluations(static_cast<std::size_t>(s.processes));
   std::vector<std::string> thrown(static_cast<std::size_t>(s.processes));
   std::size_t const left = rooms::with_processes(s.processes, [&](int number) {
     auto const one = process(of, s, number);
@@ -51,6 +52,7 @@ outcome in_processes(pausing const& of, spread s, F const& f) {
       thrown[static_cast<std::size_t>(number)] = e.what();
       if (thrown[static_cast<std::size_t>(number)].empty()) std::abort();
     }
+    evaluations[static_cast<std::size_t>(number)] = mine.evaluations;
     for (executor::bound_stage const& b : one->engine().stages()) {
       if (b.worker < 0) continue;
       states[static_cast<std::size_t>(b.number)] = test::state_of(one->tables(), std::vector{b});
@@ -61,6 +63,8 @@ outcome in_processes(pausing const& of, spread s, F const& f) {
   for (std::string const& text : thrown) CHECK(text.empty());
   outcome all;
   all.losses = losses;
+  all.evaluations = evaluations.front();
+  for (std::vector<double> const& heard : evaluations) CHECK(heard == evaluations.front());
   for (auto const& of_stage : states) all.state.insert(all.state.end(), of_stage.begin(), of_stage.end());
   return all;
 }
@@ -73,7 +77,7 @@ void train(piece& p, outcome& to) {
 std::vector<pausing> cases() {
   std::vector<pausing> all;
   for (pausing& of : test::pausing_cases()) {
-    bool const shared = of.what.net == 6 || of.evaluate_every > 0;
+    bool const shared = of.what.net == 6;
     if (!shared && of.own.size().replicas == 1 && !of.own.view().global_norm) all.push_back(std::move(of));
   }
   return all;
@@ -250,4 +254,85 @@ TEST_CASE("what a callback throws in one process ends all at the same update, an
       train(one, in_two);
       CHECK(all.state == in_two.state);
     }
+}
+
+TEST_CASE("the answer of process 0 to an evaluation ends all processes where it ends one") {
+  for (pausing const& of : {pausing{{4, 4, false, 1, 3, 2}, {}, 24, 4}, pausing{{4, 1, false, 0, 3, 2}, {}, 9, 1}}) {
+    INFO(of.what.text());
+    auto const ends = [](piece& p, outcome& to, int number) {
+      int heard = 0;
+      p.also = [&](executor::run_request& r) {
+        r.evaluated = [&](executor::evaluation_result const&) {
+          return ++heard == 3 && number == 0 ? training::ends : training::goes_on;
+        };
+      };
+      train(p, to);
+      if (heard != 3) throw error("has not heard of three evaluations");
+      p.also = nullptr;
+      train(p, to);
+    };
+    piece one(of, 1);
+    outcome reference;
+    ends(one, reference, 0);
+    reference.last_sum = 0;
+    for (spread const s : {spread{2, 1}, spread{2, 2}, spread{4, 1}}) {
+      INFO(s.processes << " processes of " << s.workers);
+      CHECK(in_processes(of, s, ends) == reference);
+    }
+  }
+}
+
+TEST_CASE("what the callback of an evaluation throws in one process comes out of all, and all can train on") {
+  pausing const of{{4, 4, false, 1, 3, 2}, {}, 24, 4};
+  for (spread const s : {spread{2, 1}, spread{2, 2}, spread{4, 1}})
+    for (int thrower = 0; thrower < s.processes; ++thrower) {
+      INFO(s.processes << " processes of " << s.workers << ", process " << thrower << " throws");
+      std::vector<long long> updates(static_cast<std::size_t>(s.processes));
+      in_processes(of, s, [&](piece& p, outcome& to, int number) {
+        int heard = 0;
+        p.also = [&](executor::run_request& r) {
+          r.evaluated = [&](executor::evaluation_result const&) {
+            if (++heard == 2 && number == thrower) throw std::runtime_error("who hears has thrown");
+          };
+        };
+        std::string thrown;
+        try {
+          train(p, to);
+        } catch (error const& e) {
+          thrown = e.what();
+        }
+        if (thrown != "who hears has thrown") throw error("has not thrown: " + thrown);
+        updates[static_cast<std::size_t>(number)] = p.engine().updates();
+        p.also = nullptr;
+        to = {};
+        train(p, to);
+      });
+      for (long long const n : updates) CHECK(n == updates.front());
+    }
+}
+
+TEST_CASE("processes evaluate between their runs, and a divergence is no evaluation's affair") {
+  pausing const of{{4, 3, false, 1, 3, 2, 2}, {}, 8, 4};
+  auto const evaluate = [](piece& p, outcome& to, int) {
+    table::evaluation_source samples;
+    p.also = [&samples](executor::run_request& r) { samples = r.evaluation; };
+    outcome ignored;
+    train(p, ignored);
+    to.evaluations.push_back(p.engine().evaluate(samples).loss);
+    train(p, to);
+    to.evaluations.push_back(p.engine().evaluate(samples).loss);
+    p.data().poisoned = 3 * p.engine().updates() * 2 + 13;
+    try {
+      train(p, ignored);
+    } catch (error const& e) {
+      to.evaluations.push_back(static_cast<double>(p.engine().updates()));
+    }
+  };
+  piece one(of, 1);
+  outcome reference;
+  evaluate(one, reference, 0);
+  REQUIRE(reference.evaluations.size() == 5);
+  outcome const two = in_processes(of, {2, 1}, evaluate);
+  CHECK(std::equal(reference.evaluations.begin(), reference.evaluations.end() - 1, two.evaluations.begin()));
+  CHECK(two.evaluations.size() == 5);
 }

@@ -11,6 +11,9 @@
 
 namespace foal::checkpoint {
 
+/// What stands before the name of a parameter where a tensor is a state of it: "optimizer.0.3.linear.weight".
+inline constexpr char const *optimizer_prefix = "optimizer.", *delay_prefix = "delay.";
+
 /// foal            PyTorch
 /// linear [in, out]           weight [out, in]
 /// conv [row, column, in, out]  weight [out, in, row, column]

@@ -114,8 +114,9 @@ void write_averaged_safetensors(std::string const& path, Trainer const& t, metad
 /// Sets every parameter and running statistic of a trainer from a file and gives the file's metadata. F32, F64, F16 and BF16
 /// are read into either scalar type (F64 into float rounds to nearest, the rest is exact). A tensor that is missing, not
 /// expected, of another shape or type is refused by name, and then nothing of the trainer has changed; PyTorch's
-/// num_batches_tracked are passed over, and the metadata names them under skipped_key. Optimizer state stays as it is. Not
-/// while a fit is at work. Memory: the weights in the trainer's scalar type and the file's largest tensor.
+/// num_batches_tracked, and the states in the weights part of a checkpoint, are passed over, and the metadata names them
+/// under skipped_key. Optimizer state stays as it is. Not while a fit is at work. Memory: the weights in the trainer's
+/// scalar type and the file's largest tensor.
 template <class Trainer>
 metadata read_safetensors(std::string const& path, Trainer& t) {
   using scalar = typename Trainer::scalar_type;
@@ -144,7 +145,8 @@ metadata read_safetensors(std::string const& path, Trainer& t) {
   for (stored_tensor const& s : from.tensors()) {
     array* const a = array_of(s);
     if (a == nullptr) {
-      (detail::is_batch_count(s.name) ? skipped : unexpected).add(s.name);
+      bool const state = s.name.starts_with(optimizer_prefix) || s.name.starts_with(delay_prefix);
+      (state || detail::is_batch_count(s.name) ? skipped : unexpected).add(s.name);
       continue;
     }
     a->element = reader_of<scalar>(s.dtype);

@@ -55,8 +55,8 @@ inline constexpr char const* digest_key = "foal.digest";
 inline constexpr char const* digest_marks_key = "foal.digest.marks";
 inline constexpr char const* digest_marks = "foal.digest foal.digest foal.digest foal.digest";
 
-/// Under this and its name stands the digest of a tensor's bytes; older builds of foal wrote none. They are no part of
-/// safetensors_content::about: a reader puts them into the tensors, a writer computes them anew.
+/// Under this and its name stands the digest of a tensor's bytes (word_digest); older builds of foal wrote none. They are no
+/// part of safetensors_content::about: a reader puts them into the tensors, a writer computes them anew.
 inline constexpr char const* tensor_digest_prefix = "foal.digest.";
 
 namespace detail {

@@ -91,14 +91,17 @@ class safetensors_reader {
     for (stored_tensor const& t : tensors_) {
       std::uint8_t* const place = to(t);
       std::uint64_t const size = t.end - t.begin;
-      byte_digest own;
+      word_digest own;
       if (place == nullptr) unwanted.resize(std::max<std::uint64_t>(unwanted.size(), std::min(piece, size)));
       for (std::uint64_t at = 0; at < size;) {
         std::uint64_t const n = std::min(piece, size - at);
         std::uint8_t* const bytes = place == nullptr ? unwanted.data() : place + at;
         require(from_.read(bytes, n) == n, "cannot read ", from_.path(), ", because it ends in its tensor '", t.name,
                 "'; the file changed while it was read, try again");
-        (t.digest.empty() ? all : own).add(bytes, n);
+        if (t.digest.empty())
+          all.add(bytes, n);
+        else
+          own.add(bytes, n);
         at += n;
       }
       require(t.digest.empty() || own.hexadecimal() == t.digest, "cannot read ", from_.path(),
@@ -210,31 +213,34 @@ inline safetensors_content read_safetensors_file(std::string const& path) {
   return std::move(from).content(std::move(buffer));
 }
 
-/// Writes the tensors, whose offsets must cover the buffer one after the other, with their digests; whole or not at all.
-/// Throws foal::error, and leaves what is there, where read_safetensors_file() would refuse the file: for a name or metadata
-/// that is not UTF-8, a name that comes twice, a type that foal does not know, a shape or offsets that do not fit. Of the
-/// metadata what stands under digest_key, or begins with tensor_digest_prefix, gives way to its own.
-inline file_mark write_safetensors_file(std::string const& path, safetensors_content c) {
+/// Writes the tensors, whose offsets must cover a buffer one after the other, with their digests; whole or not at all.
+/// bytes_of(t): where the bytes of a tensor lie, asked twice. Throws foal::error, and leaves what is there, where
+/// read_safetensors_file() would refuse the file: for a name or metadata that is not UTF-8, a name that comes twice, a type
+/// that foal does not know, a shape or offsets that do not fit. Of the metadata what stands under digest_key, or begins with
+/// tensor_digest_prefix, gives way to its own. Memory: the header.
+template <class BytesOf>
+file_mark write_safetensors_file(std::string const& path, metadata about, std::vector<stored_tensor> tensors,
+                                 std::uint64_t bytes, BytesOf const& bytes_of) {
   detail::content_check const check("cannot write", path, "give what a safetensors file can hold");
-  std::erase_if(c.about, [](auto const& entry) { return entry.first.starts_with(tensor_digest_prefix); });
-  c.about[digest_marks_key] = digest_marks;
-  c.about[digest_key] = std::string(16, '0');
-  check.about(c.about);
-  for (stored_tensor const& t : c.tensors) check.tensor(t);
-  check.cover(c.tensors, c.buffer.size());
-  for (stored_tensor const& t : c.tensors)
+  std::erase_if(about, [](auto const& entry) { return entry.first.starts_with(tensor_digest_prefix); });
+  about[digest_marks_key] = digest_marks;
+  about[digest_key] = std::string(16, '0');
+  check.about(about);
+  for (stored_tensor const& t : tensors) check.tensor(t);
+  check.cover(tensors, bytes);
+  for (stored_tensor const& t : tensors)
     if (std::string const key = detail::tensor_digest_key(t.name); !key.empty())
-      c.about[key] = digest_of(c.buffer.data() + t.begin, t.end - t.begin);
-  byte_digest all = detail::header_digest(c.about, c.tensors);
-  for (stored_tensor const& t : c.tensors)
-    if (detail::tensor_digest_key(t.name).empty()) all.add(c.buffer.data() + t.begin, t.end - t.begin);
-  c.about[digest_key] = all.hexadecimal();
+      about[key] = digest_of_array(bytes_of(t), t.end - t.begin);
+  byte_digest all = detail::header_digest(about, tensors);
+  for (stored_tensor const& t : tensors)
+    if (detail::tensor_digest_key(t.name).empty()) all.add(bytes_of(t), t.end - t.begin);
+  about[digest_key] = all.hexadecimal();
   std::string header;
   report::json_writer json(header);
   json.begin_object().key(detail::metadata_name).begin_object();
-  for (auto const& [key, value] : c.about) json.key(key).value(value);
+  for (auto const& [key, value] : about) json.key(key).value(value);
   json.end_object();
-  for (stored_tensor const& t : c.tensors) {
+  for (stored_tensor const& t : tensors) {
     json.key(t.name).begin_object().key("dtype").value(t.dtype).key("shape").begin_array();
     for (std::uint64_t const e : t.shape) json.value(e);
     json.end_array().key("data_offsets").begin_array().value(t.begin).value(t.end).end_array().end_object();
@@ -247,9 +253,15 @@ inline file_mark write_safetensors_file(std::string const& path, safetensors_con
   atomic_file to(path);
   to.write(&length, sizeof length);
   to.write(header.data(), header.size());
-  to.write(c.buffer.data(), c.buffer.size());
+  for (stored_tensor const& t : tensors) to.write(bytes_of(t), t.end - t.begin);
   to.commit();
-  return {sizeof length + length + c.buffer.size(), digest_of(header.data(), header.size())};
+  return {sizeof length + length + bytes, digest_of(header.data(), header.size())};
+}
+
+/// The same of tensors that lie in one buffer.
+inline file_mark write_safetensors_file(std::string const& path, safetensors_content c) {
+  return write_safetensors_file(path, std::move(c.about), std::move(c.tensors), c.buffer.size(),
+                                [&c](stored_tensor const& t) { return c.buffer.data() + t.begin; });
 }
 
 }  // namespace foal::checkpoint

@@ -20,6 +20,9 @@ struct run_place {
   long long key = 0;
 };
 
+/// The phase of no run: the pipeline is empty, and a call of run() may begin.
+inline constexpr int between_runs = -1;
+
 /// How far a call of run() is that has been paused: plain numbers.
 struct run_state {
   run_place at{};
@@ -31,6 +34,23 @@ struct run_state {
   long long loss_every = 0;           ///< minibatches of one sum of losses
   std::vector<losses_so_far> losses;  ///< of the call, by replica; empty: none
 };
+
+/// Calls f(name, number) for every number of a run's state but its losses.
+template <class State, class F>
+void each_number_of_run(State& s, F const& f) {
+  f("phase", s.at.phase);
+  f("key", s.at.key);
+  f("updates", s.updates);
+  f("begin", s.begin);
+  f("end", s.end);
+  f("warmup", s.warmup);
+  f("cut", s.cut);
+  f("evaluate_every", s.evaluate_every);
+  f("evaluations_before", s.evaluations_before);
+  f("evaluations_done", s.evaluations_done);
+  f("copies_made", s.copies_made);
+  f("loss_every", s.loss_every);
+}
 
 /// One slot of an array, or all of one that is no ring (microbatch -1).
 struct saved_slot {
@@ -46,6 +66,7 @@ struct saved_array {
 struct run_cut {
   report::fingerprint of{};  ///< identity_of() the run
   run_state run{};
+  long long update = 0;  ///< that every stage has had at the place
   std::vector<unit_state> units{};
   std::vector<saved_array> arrays{};
 };
@@ -98,13 +119,18 @@ inline std::vector<placed_array> place_arrays(run_memory& memory, table::phase_t
   return all;
 }
 
+/// The phase of a place; between runs that which comes last, whose arrays are those of all.
+inline table::phase_table const& phase_at(table::run_tables const& t, run_place at) {
+  return at.phase == between_runs ? t.phases.back() : t.phases[static_cast<std::size_t>(at.phase)];
+}
+
 /// Calls f(microbatch, place) of what of an array counts at the cut; microbatch -1: all of it.
 template <class F>
-void for_each_slot(placed_array const& a, done_ops const& done, F f) {
+void for_each_slot(placed_array const& a, done_ops const* done, F f) {
   if (a.what.slots == 0) return f(-1LL, a.base);
-  long long const after = done.after_last(a.what.filled);
+  long long const after = done == nullptr ? 0 : done->after_last(a.what.filled);
   for (long long m = std::max(0LL, after - a.what.slots); m < after; ++m)
-    if (done.alive(a.what, m)) f(m, a.base + static_cast<std::size_t>(m % a.what.slots) * a.stride);
+    if (done->alive(a.what, m)) f(m, a.base + static_cast<std::size_t>(m % a.what.slots) * a.stride);
 }
 
 /// Refuses a cut that is another run's. Changes nothing.
@@ -136,19 +162,24 @@ inline void check_cut(run_cut const& from, std::size_t stages, std::vector<place
 
 }  // namespace detail
 
-/// Of units and arrays; needs all workers to stand at the cut.
-inline void copy_out(run_cut& to, run_memory& memory, table::run_tables const& t, done_ops const& done,
+/// Of units and arrays; needs all workers to stand at the cut. done: null between runs. What `to` has had is written over
+/// where it fits: pages of memory that is new cost more than the copy.
+inline void copy_out(run_cut& to, run_memory& memory, table::run_tables const& t, done_ops const* done,
                      detail::copies_of const& evaluated) {
-  table::phase_table const& phase = t.phases[static_cast<std::size_t>(to.run.at.phase)];
+  table::phase_table const& phase = detail::phase_at(t, to.run.at);
   to.units.clear();
-  to.arrays.clear();
   for (bound_stage const& b : memory.stages()) to.units.push_back(b.state());
-  for (detail::placed_array const& a : detail::place_arrays(memory, phase, evaluated)) {
-    saved_array& saved = to.arrays.emplace_back();
+  auto const placed = detail::place_arrays(memory, phase, evaluated);
+  to.arrays.resize(placed.size());
+  for (std::size_t i = 0; i < placed.size(); ++i) {
+    detail::placed_array const& a = placed[i];
+    saved_array& saved = to.arrays[i];
     saved.id = a.what.id;
     void* const device = memory.stages()[static_cast<std::size_t>(a.what.id.unit)].device;
+    std::size_t used = 0;
     detail::for_each_slot(a, done, [&](long long m, std::byte const* from) {
-      saved_slot& slot = saved.slots.emplace_back();
+      if (used == saved.slots.size()) saved.slots.emplace_back();
+      saved_slot& slot = saved.slots[used++];
       slot.microbatch = m;
       slot.bytes.resize(a.what.bytes);
       if (a.host)
@@ -156,6 +187,7 @@ inline void copy_out(run_cut& to, run_memory& memory, table::run_tables const& t
       else
         t.device.copy_out(device, slot.bytes.data(), from, a.what.bytes);
     });
+    saved.slots.resize(used);
   }
 }
 
@@ -163,9 +195,10 @@ inline void copy_out(run_cut& to, run_memory& memory, table::run_tables const& t
 /// is another run's, as far as identity_of() and the arrays tell, and has changed nothing then.
 inline void copy_in(run_cut const& from, run_memory& memory, table::run_tables const& t, report::fingerprint const& here,
                     detail::copies_of const& evaluated) {
-  require(from.run.at.phase >= 0 && from.run.at.phase < static_cast<int>(t.phases.size()), "cannot go on in phase ",
-          from.run.at.phase, ", because this run has ", t.phases.size(), "; make it with the same warm-up");
-  table::phase_table const& phase = t.phases[static_cast<std::size_t>(from.run.at.phase)];
+  require(from.run.at.phase >= between_runs && from.run.at.phase < static_cast<int>(t.phases.size()),
+          "cannot go on in phase ", from.run.at.phase, ", because this run has ", t.phases.size(),
+          "; make it with the same warm-up");
+  table::phase_table const& phase = detail::phase_at(t, from.run.at);
   auto const arrays = detail::place_arrays(memory, phase, evaluated);
   detail::check_cut(from, memory.stages().size(), arrays, here);
   memory.enter_phase(phase);

@@ -15,6 +15,7 @@
 #include <foal/executor/common_end.hpp>
 #include <foal/executor/drive.hpp>
 #include <foal/executor/open_ends.hpp>
+#include <foal/executor/shared_evaluation.hpp>
 #include <foal/transport/agree.hpp>
 #include <foal/transport/message_end.hpp>
 
@@ -80,7 +81,7 @@ class patience {
 /// worker a process the calling thread runs its ops and brings messages on, in turn; with several each has a thread, and the
 /// calling one brings messages on. No other thread calls the transport. The bits are single_thread's. Needs that all
 /// processes make the same trainers and the same runs: they compare the fingerprints of trainer::run() and resume() before
-/// the first op, and a difference is one sentence in each. Without evaluations, diagnostics, .pin, a global norm, or weights
+/// the first op, and a difference is one sentence in each. Without fresh gradients, .pin, a global norm, or weights
 /// tied across processes.
 ///
 /// A run ends in all processes alike: the divergence of the least key is the result of each, and what an op, a callback or a
@@ -105,6 +106,13 @@ struct processes_over {
     requires transport::connects<Transport>
   {
     transport::agree<Transport>(mine, "train together");
+  }
+
+  /// The texts of all processes, by process. All processes call it.
+  static std::vector<std::string> exchange(std::string const& mine)
+    requires transport::connects<Transport>
+  {
+    return Transport().exchange(mine);
   }
 
   static void drive(std::span<worker> workers, service const& run)
@@ -132,10 +140,13 @@ struct processes_over {
     joined(Transport& all, service const& run)
         : all_(all), run_(run), agreed_(run.phase.shared, place(), lets_in(run.phase)) {
       hosted_phase const& phase = run.phase;
-      for (open_channel& c : open_channels(phase.memory, phase.program, phase.shared.minibatches)) {
-        channels_.push_back(std::make_unique<channel>(all, c.end, c.process));
-        ends_.push_back(std::move(c.end));
+      int first = 0;
+      if (phase.evaluations != nullptr) {
+        evaluations_.emplace(*phase.evaluations, processes_of_stages(phase.memory, place().number), place());
+        open(evaluations_->open(), 0);
+        first = evaluations_->channels();
       }
+      open(open_channels(phase.memory, phase.program, phase.shared.minibatches), first);
     }
     joined(joined const&) = delete;
 
@@ -150,6 +161,14 @@ struct processes_over {
     }
 
    private:
+    /// first: number of the first channel of all processes.
+    void open(std::vector<open_channel> all, int first) {
+      for (open_channel& c : all) {
+        c.end.number += first;
+        channels_.push_back(std::make_unique<channel>(all_, c.end, c.process));
+        ends_.push_back(std::move(c.end));
+      }
+    }
     static bool lets_in(hosted_phase const& phase) {
       std::vector<bound_stage> const& units = phase.memory.stages();
       return std::any_of(units.begin(), units.end(), [](bound_stage const& b) { return b.worker >= 0 && b.number == 0; });
@@ -177,6 +196,10 @@ struct processes_over {
     void turn(bool moved, bool done, detail::patience& patience) {
       constexpr int often = 64;
       for (auto& c : channels_) moved = c->progress() || moved;
+      if (evaluations_) {
+        moved = evaluations_->turn() || moved;
+        done = done && evaluations_->done();
+      }
       run_();
       if (moved && ++turns_ % often != 0) return patience.moved();
       agreed_.look(done, tell());
@@ -229,12 +252,16 @@ struct processes_over {
         else if (going)
           patience.wait();
       }
+      if (evaluations_) evaluations_->finish();
     }
-    /// Behind a failure nothing is read any more, and what is still on its way has room.
+    /// Behind a failure nothing is read any more, nor of an evaluation that the phase's end has cut off; what is still on
+    /// its way has room.
     void end_at(std::size_t i, std::uint32_t messages) {
       transport::open_end& e = ends_[i];
       channels_[i]->end_at(messages);
-      if (e.sends || run_.phase.end.failed_key == phase_end::none) return;
+      bool const evaluates =
+          e.id.kind == transport::channel_kind::evaluation || e.id.kind == transport::channel_kind::evaluated;
+      if (e.sends || (run_.phase.end.failed_key == phase_end::none && !evaluates)) return;
       auto const all = static_cast<std::uint32_t>(e.order.count());
       e.in.through->read.value = all;
       e.in.through->released.value = all;
@@ -244,6 +271,7 @@ struct processes_over {
     Transport& all_;
     service const& run_;
     agreement agreed_;
+    std::optional<shared_evaluation> evaluations_;
     std::vector<std::unique_ptr<channel>> channels_;
     std::vector<transport::open_end> ends_;  ///< by channel
     detail::patience patience_;

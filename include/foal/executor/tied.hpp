@@ -17,18 +17,23 @@ inline table::parameter_row const& row_of(bound_stage const& b, int parameter) {
 
 }  // namespace detail
 
-/// Binds both ends. at(i): where the i-th of the planned rings lies. Needs the stages' tables.
+/// Who borrows from a unit: of its own replica.
+inline bound_stage& borrower_of(std::vector<bound_stage>& units, bound_stage const& home, table::loan const& l) {
+  return units[static_cast<std::size_t>(home.unit - home.number + l.stage)];
+}
+
+/// Binds both ends. at(i): where the i-th of the planned rings of the unit `home` lies. Needs the units' tables.
 template <class At>
 void bind_lent(table::run_tables const& t, std::vector<bound_stage>& stages, std::size_t home, At at) {
-  auto const slots = static_cast<std::uint32_t>(lent_slots(t, home));
+  auto const slots = static_cast<std::uint32_t>(lent_slots(t, t.stage_of(home)));
   bound_stage& b = stages[home];
-  for (std::size_t i = 0; i < t.stages[home].loans.size(); ++i) {
-    table::loan const& l = t.stages[home].loans[i];
+  for (std::size_t i = 0; i < b.table->loans.size(); ++i) {
+    table::loan const& l = b.table->loans[i];
     table::parameter_row const& p = detail::row_of(b, l.parameter);
     tied_channel const c{{at(2 * i), detail::slot_bytes(t.types.weights, p), slots},
                          {at(2 * i + 1), detail::slot_bytes(t.types.gradients, p), slots}};
     b.lent.push_back({l.parameter, c});
-    stages[static_cast<std::size_t>(l.stage)].borrowed.push_back({l.borrowed, c});
+    borrower_of(stages, b, l).borrowed.push_back({l.borrowed, c});
   }
 }
 
@@ -36,7 +41,7 @@ void bind_lent(table::run_tables const& t, std::vector<bound_stage>& stages, std
 inline void lend(table::run_tables const& t, std::vector<bound_stage>& stages, bound_stage& home) {
   for (std::size_t i = 0; i < home.lent.size(); ++i) {
     table::loan const& l = home.table->loans[i];
-    bound_stage& other = stages[static_cast<std::size_t>(l.stage)];
+    bound_stage& other = borrower_of(stages, home, l);
     table::parameter_row const& p = detail::row_of(home, l.parameter);
     std::byte* const w = detail::in(home.w, p.type, p);
     t.device.copy(home.device, home.lent[i].channel.versions.at(0), w, bytes_of(p.type, p.size));
@@ -48,13 +53,13 @@ inline void lend(table::run_tables const& t, std::vector<bound_stage>& stages, b
 }
 
 /// What both ends know of the phase that begins: the versions that home reads, and whether anything changes them.
-inline void lend_in_phase(table::run_tables const& t, std::vector<bound_stage>& stages, bound_stage& home) {
+inline void lend_in_phase(std::vector<bound_stage>& stages, bound_stage& home) {
   for (std::size_t i = 0; i < home.lent.size(); ++i) {
-    table::loan const& l = t.stages[static_cast<std::size_t>(home.number)].loans[i];
+    table::loan const& l = home.table->loans[i];
     tied_channel& own = home.lent[i].channel;
     own.home = home.versions;
     own.still = home.forward_only;
-    for (borrowed_parameter& q : stages[static_cast<std::size_t>(l.stage)].borrowed)
+    for (borrowed_parameter& q : borrower_of(stages, home, l).borrowed)
       if (q.parameter == l.borrowed) q.channel = own;
   }
 }
@@ -90,7 +95,8 @@ inline void return_borrowed(table::run_tables const& t, bound_stage& b, std::uin
   }
 }
 
-/// Before U at home: its own sum, then those of the borrowers in the order of their stages.
+/// Before U at home, among replicas before its sum sets out: its own sum, then those of the borrowers in the order of their
+/// stages.
 inline void collect_lent(table::run_tables const& t, bound_stage& b) {
   for (lent_parameter const& q : b.lent) {
     table::parameter_row const& p = detail::row_of(b, q.parameter);

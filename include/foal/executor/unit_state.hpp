@@ -4,7 +4,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <span>
+#include <string>
 #include <type_traits>
 #include <vector>
 
@@ -23,7 +25,9 @@ struct message_counts {
   std::uint32_t wire_in = 0, wire_out = 0;          ///< forward
   std::uint32_t gradient_in = 0, gradient_out = 0;  ///< backward
   std::uint32_t rebuilt_in = 0, rebuilt_out = 0;    ///< from R to R within a recompute group
-  std::uint32_t sum_in = 0, sum_out = 0;            ///< of gradients, from and to each of the other replicas
+  /// Of gradients, to and from each of the other replicas: parts that are sent; that have come and whose sums are sent;
+  /// sums.
+  std::uint32_t parts_out = 0, parts_in = 0, sums_in = 0;
 };
 
 /// Only the unit's worker touches it. Everything that a phase begins anew is zero in a new one.
@@ -52,6 +56,38 @@ struct unit_state {
   }
 };
 static_assert(std::is_trivially_copyable_v<unit_state>);
+
+/// Calls f(name, number) for every number of a state; names stay what they are, whatever becomes of the struct.
+template <class State, class F>
+void each_number_of_unit(State& s, F const& f) {
+  auto const row = [&f](std::string const& name, auto& numbers) {
+    for (std::size_t i = 0; i < std::size(numbers); ++i) f(name + "." + std::to_string(i), numbers[i]);
+  };
+  f("updates", s.updates);
+  f("evaluations_copied", s.evaluations_copied);
+  f("rate", s.rate);
+  f("version", s.version);
+  f("accumulated", s.accumulated);
+  f("backwards", s.backwards);
+  f("gradients_given", s.gradients_given);
+  f("squares", s.squares);
+  f("bounded", s.bounded);
+  f("bounds.w", s.bounds.w);
+  f("bounds.g", s.bounds.g);
+  f("bounds.most", s.bounds.most);
+  row("bounds.state", s.bounds.state);
+  row("bounds.delay", s.bounds.delay);
+  row("through", s.through);
+  row("early", s.early);
+  f("wire_in", s.messages.wire_in);
+  f("wire_out", s.messages.wire_out);
+  f("gradient_in", s.messages.gradient_in);
+  f("gradient_out", s.messages.gradient_out);
+  f("rebuilt_in", s.messages.rebuilt_in);
+  f("rebuilt_out", s.messages.rebuilt_out);
+  f("sum_in", s.messages.sum_in);
+  f("sum_out", s.messages.sum_out);
+}
 
 /// Arrays of numbers of fixed size that change with a unit's state: one block of memory, so that they are copied as one.
 class unit_numbers {

@@ -22,6 +22,7 @@
 #include <foal/schedule/generate.hpp>
 #include <foal/schedule/rules/frozen.hpp>
 #include <foal/schedule/rules/global_norm.hpp>
+#include <foal/schedule/rules/replicated.hpp>
 #include <foal/table/runnable.hpp>
 
 namespace foal::lower {
@@ -73,18 +74,20 @@ inline schedule::program without_frozen(schedule::program program, model_row con
   return schedule::without_backward_below(std::move(program), static_cast<int>(lowest), frozen);
 }
 
-/// The phase that a warm-up policy wants before the main program's, if any.
+/// The phase that a warm-up policy wants before the main program's, if any. replicas: of both.
 template <class Warmup>
-void add_warmup(run_tables& t, Warmup const& warmup, schedule::program_view main, bool thick) {
+void add_warmup(run_tables& t, Warmup const& warmup, schedule::program_view main, bool thick, int replicas) {
   if constexpr (warmup::has_program<Warmup>) {
     if (warmup.minibatches <= 0) return;
     schedule::program program = warmup.program(main);
-    schedule::program_view const view = program.view();
+    schedule::program_view view = program.view();
     if (schedule::verdict const bad = schedule::well_formed(view); !bad) throw error(schedule::text(bad));
     require(view.size == main.size && !view.asynchronous && view.inference == main.inference, "cannot warm up with ",
             Warmup::name, ", because its program is of ", view.size.stages, " stages on ", view.size.ranks, " ranks, ",
             view.asynchronous ? "asynchronous" : "synchronous", ", where a synchronous one of ", main.size.stages, " on ",
             main.size.ranks, " comes before the schedule; make it from the program that program() is given");
+    program = schedule::with_replicas(std::move(program), replicas);
+    view = program.view();
     for (int r = 0; r < view.size.ranks; ++r)
       for (schedule::op const& o : view.rank(r))
         require(
@@ -100,9 +103,10 @@ void add_warmup(run_tables& t, Warmup const& warmup, schedule::program_view main
 }  // namespace detail
 
 /// Tables of Net on the device D in the scalar S, for R ranks and N microbatches, with the policies of Values
-/// (policy_values). Throws foal::error where the program of the schedule, or of the warm-up, is not sound for these numbers.
+/// (policy_values). replicas: of this pipeline, which then has R ranks and N microbatches of its own. Throws foal::error
+/// where the program of the schedule, or of the warm-up, is not sound for these numbers.
 template <model Net, class D, class S, class Schedule, class Values>
-run_tables lower(Schedule const& schedule, schedule::extent size, Values const& values) {
+run_tables lower(Schedule const& schedule, schedule::extent size, Values const& values, int replicas = 1) {
   using Optimizer = policy_in<Values, role::optimizer>;
   using Rate = policy_in<Values, role::learning_rate>;
   using Delay = policy_in<Values, role::delay>;
@@ -145,11 +149,13 @@ run_tables lower(Schedule const& schedule, schedule::extent size, Values const& 
   if constexpr (clip::takes_all<Clip>())
     if (!program.view().inference) program = schedule::with_global_norm(std::move(program));
   bool const split = thick || detail::splits_weight_gradient(program.view());
+  schedule::program one = program;
+  program = schedule::with_replicas(std::move(program), replicas);
   t.thick = thick;
-  t.ranks = size.ranks;
-  t.replicas = size.replicas;
+  t.ranks = program.size().ranks;
+  t.replicas = program.size().replicas;
   t.rank_of = schedule::ranks_of(program.view());
-  detail::add_warmup(t, values.template of<role::warmup>(), program.view(), thick);
+  detail::add_warmup(t, values.template of<role::warmup>(), one.view(), thick, replicas);
   using Rule = policy_in<Values, role::versions>;
   if constexpr (versions::rule<Rule>)  // else the check has refused it, in one sentence
     t.phases.push_back(detail::make_phase(Schedule::name, std::move(program), rule, thick));

@@ -11,6 +11,7 @@
 #include <foal/plan/lent.hpp>
 #include <foal/plan/shared_wires.hpp>
 #include <foal/plan/step_block.hpp>
+#include <foal/plan/sums.hpp>
 #include <foal/plan/temporaries.hpp>
 #include <foal/plan/trial.hpp>
 
@@ -40,10 +41,6 @@ struct unit_plan {
   std::vector<std::size_t> transient;  ///< the same of what F keeps, or R sends on, for nobody
 };
 
-/// Slots in which a replica's gradients arrive at another one. Two are always enough: who sends the sum of minibatch k + 2
-/// has summed k + 1, so the other one has sent k + 1, after its own update k.
-inline constexpr std::uint32_t sum_slots = 2;
-
 /// The plan of a run, and the sizes that go with it. Allocates nothing.
 class run_plan {
  public:
@@ -54,10 +51,7 @@ class run_plan {
         worker_of_(std::move(worker_of)),
         plan_(values.workers),
         shared_(tables_, worker_of_, values.workers, values.microbatches) {
-    for (int const worker : worker_of_)
-      require(
-          tables_.replicas == 1 || worker >= 0, "cannot spread ", tables_.replicas,
-          " replicas over processes, because their gradients are summed in the memory of one; train them in one process");
+    check_sums(tables_, worker_of_);
     // What a program holds at once: a minibatch, what is on its way, and once more for what W waits for.
     check_sizes(tables_, values_.microbatch_size, 4LL * values_.microbatches + 8LL * static_cast<long long>(tables_.units()),
                 ".microbatch_size or .microbatches");
@@ -193,9 +187,7 @@ class run_plan {
       if (tables_.is_last(s)) plan_loss(s, p, worker);
       plan_kept(s, p, worker);
       p.lent = plan_lent(tables_, plan_, tables_.stage_of(s), worker);
-      for (int other = 1; trains && other < tables_.replicas; ++other)
-        p.sums.push_back(plan_.add("gradients of another replica", category::wires, worker, number,
-                                   sum_slots * padded(bytes_of(types.gradients, t.trained_elements)), types.gradients));
+      if (trains) p.sums = plan_sums(tables_, plan_, s, worker);
       if (tables_.is_last(s)) {
         int const slots = tables_.device.host_memory ? target_slots(tables_, values_) : 1;
         p.targets = plan_.add("targets", category::wires, worker, number, target_bytes() * static_cast<std::size_t>(slots));

@@ -59,11 +59,10 @@ inline void check_runnable(run_tables const& t) {
   require(updates == 1 || !t.thick, "cannot run ", t.phases.back().name, " with ", updates,
           " updates of a stage in a minibatch and accumulate::thick, because that takes the weight gradients of a minibatch "
           "at once; use accumulate::each");
-  for (std::size_t s = 0; s < t.stages.size() && (t.replicas > 1 || updates > 1); ++s)
-    require(!t.stages[s].borrows() && t.stages[s].loans.empty(), "cannot train tied weights of stage ", s, " with ",
-            t.replicas, " replicas and ", updates,
+  for (std::size_t s = 0; s < t.stages.size() && updates > 1; ++s)
+    require(!t.stages[s].borrows() && t.stages[s].loans.empty(), "cannot train tied weights of stage ", s, " with ", updates,
             " updates of a stage in a minibatch, because a tied layer adds up its gradient at home, once a minibatch; do "
-            "not tie, or use a schedule of 1 replica and 1 update");
+            "not tie, or use a schedule of 1 update");
 }
 
 }  // namespace foal::table

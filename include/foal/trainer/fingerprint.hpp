@@ -11,6 +11,7 @@
 #include <foal/report/fingerprint.hpp>
 #include <foal/table/run_tables.hpp>
 #include <foal/trainer/cut.hpp>
+#include <foal/trainer/data_items.hpp>
 #include <foal/trainer/roles.hpp>
 
 namespace foal::detail {
@@ -49,17 +50,23 @@ report::fingerprint fingerprint_of_trainer(table::run_tables const& tables, Conf
   return f;
 }
 
-/// Of what several processes are about to do together: the trainer's, and what all of them must have in common besides.
+/// Of what several processes are about to do together: the trainer's, and what all of them must have in common besides, the
+/// data among it.
 template <class Config>
-report::fingerprint fingerprint_of_call(char const* call, report::fingerprint trainer, Config& values, long long minibatches,
-                                        long long updates, std::optional<executor::run_place> const& pause) {
+report::fingerprint fingerprint_of_call(char const* call, report::fingerprint trainer, table::run_tables const& tables,
+                                        table::run_values const& run, Config& values, executor::run_request const& request,
+                                        data_sizes const& data, long long updates) {
   report::fingerprint f{.items = {{"what comes next", call}}, .unknown = std::move(trainer.unknown)};
   f.items.insert(f.items.end(), trainer.items.begin(), trainer.items.end());
   f.items.emplace_back("workers", report::shortest(values.workers));
   f.items.emplace_back("updates before", report::shortest(updates));
-  f.items.emplace_back("minibatches", report::shortest(minibatches));
-  if (pause) f.items.emplace_back("pause", sentence("phase ", pause->phase, ", key ", pause->key));
+  f.items.emplace_back("minibatches", report::shortest(request.minibatches));
+  f.items.emplace_back("updates between evaluations", report::shortest(request.evaluate_every));
+  f.items.emplace_back("samples to evaluate", report::shortest(request.evaluation.samples));
+  f.items.emplace_back("evaluation_samples", report::shortest(run.evaluation_samples));
+  if (request.pause) f.items.emplace_back("pause", sentence("phase ", request.pause->phase, ", key ", request.pause->key));
   for (auto const& [name, known] : state_of_policies(values)) f.items.emplace_back(name, known);
+  if (request.source.self != nullptr) add_data_items(f, tables, run, request.source, data);
   return f;
 }
 

@@ -156,9 +156,12 @@ struct trainer_config {
   using of = typename T::template policy<Role>;
 
   int microbatch_size = 8;  ///< M, samples
-  int microbatches = 4;     ///< N, per minibatch
-  int workers = 1;          ///< 1 to ranks
-  int ranks = 0;            ///< R; 0: one per stage
+  int microbatches = 4;     ///< N, per minibatch, over all replicas
+  int workers = 1;          ///< 1 to all ranks, which are ranks * replicas
+  int ranks = 0;            ///< R, of one pipeline; 0: one per stage
+  /// D pipelines side by side, each with N / D microbatches of every minibatch, whose gradients are summed before every U
+  /// (schedule::with_replicas).
+  int replicas = 1;
   std::uint64_t seed = 1;
   of<role::optimizer> optim{};
   of<role::learning_rate> lr{};

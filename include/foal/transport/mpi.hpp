@@ -3,6 +3,7 @@
 
 #include <mpi.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <cstdlib>
@@ -13,6 +14,7 @@
 
 #include <foal/core/error.hpp>
 #include <foal/transport/agree.hpp>
+#include <foal/transport/launcher.hpp>
 #include <foal/transport/message_end.hpp>
 
 namespace foal::transport {
@@ -185,7 +187,7 @@ static_assert(moves<mpi::channel> && connects<mpi>);
 
 /// MPI from here to the end of a program's main(), unless the program has begun it itself. Where an exception leaves it the
 /// other processes may be waiting for this one: once main() has said why, all are ended. So they are where one comes to its
-/// end while others begin a run.
+/// end while others begin a run. Throws foal::error where MPI counts other processes than a launcher's variables say.
 class mpi_session {
  public:
   mpi_session(int& argc, char**& argv) : thrown_(std::uncaught_exceptions()) {
@@ -194,6 +196,7 @@ class mpi_session {
     ends_ = begun == 0;
     int given = 0;
     if (ends_) MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &given);
+    require_place(mpi::place(), launched_, library());
   }
   mpi_session(mpi_session const&) = delete;
   mpi_session& operator=(mpi_session const&) = delete;
@@ -211,9 +214,24 @@ class mpi_session {
     MPI_Finalize();
   }
 
+  /// Whose word it was that there are so many processes; nothing where the program was started by hand.
+  std::optional<transport::launched> const& launched() const { return launched_; }
+
  private:
+  /// "Open MPI v4.1.4", "MPICH Version: 4.0.2": the first words of what the library says of itself.
+  static std::string library() {
+    char text[MPI_MAX_LIBRARY_VERSION_STRING] = "";
+    int size = 0;
+    MPI_Get_library_version(text, &size);
+    std::string all(text, static_cast<std::size_t>(size));
+    all.resize(std::min(all.size(), all.find_first_of(",\n")));
+    std::replace(all.begin(), all.end(), '\t', ' ');
+    return all;
+  }
+
   int thrown_;
   bool ends_ = false;
+  std::optional<transport::launched> launched_ = launched_by();
 };
 
 }  // namespace foal::transport
