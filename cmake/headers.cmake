@@ -139,6 +139,7 @@ set(foal_headers
     foal/transport/launcher.hpp
     foal/transport/local.hpp
     foal/transport/message_end.hpp
+    foal/transport/note.hpp
     foal/transport/open_end.hpp
     foal/data/augment.hpp
     foal/data/batches.hpp
@@ -278,6 +279,7 @@ set(foal_headers
     foal/plan/temporaries.hpp
     foal/plan/trial.hpp
 
+    foal/executor/agreement.hpp
     foal/executor/any_source.hpp
     foal/executor/arena.hpp
     foal/executor/as_launched.hpp
@@ -286,9 +288,11 @@ set(foal_headers
     foal/executor/channel_ends.hpp
     foal/executor/check_source.hpp
     foal/executor/check_values.hpp
+    foal/executor/common_end.hpp
     foal/executor/copy_distance.hpp
     foal/executor/cut.hpp
     foal/executor/drive.hpp
+    foal/executor/evaluation_rounds.hpp
     foal/executor/forward.hpp
     foal/executor/gradient_norm.hpp
     foal/executor/identity.hpp
@@ -311,6 +315,7 @@ set(foal_headers
     foal/executor/replica_ops.hpp
     foal/executor/rings.hpp
     foal/executor/run_losses.hpp
+    foal/executor/shared_evaluation.hpp
     foal/executor/stall_watch.hpp
     foal/executor/sum_ends.hpp
     foal/executor/tied.hpp
@@ -325,6 +330,7 @@ set(foal_headers
 
     foal/observe/diagnostics.hpp
     foal/observe/evaluation.hpp
+    foal/observe/evaluator_rounds.hpp
     foal/observe/fresh_gradient.hpp
     foal/observe/hook.hpp
 
@@ -357,7 +363,9 @@ set(foal_headers
     foal/trainer/gathered.hpp
     foal/trainer/net_weights.hpp
     foal/trainer/paused_run.hpp
+    foal/trainer/process_facts.hpp
     foal/trainer/roles.hpp
+    foal/trainer/run_evaluations.hpp
     foal/trainer/run_facts.hpp
     foal/trainer/run_request.hpp
     foal/trainer/run_teller.hpp

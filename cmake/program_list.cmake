@@ -121,6 +121,7 @@ set(foal_tests
     device/onednn
     device/onednn_training
     device/timed
+    executor/agreement
     executor/any_order
     executor/as_launched
     executor/arena
@@ -138,6 +139,7 @@ set(foal_tests
     executor/phases
     executor/ordinals
     executor/placements
+    executor/processes
     executor/queues
     executor/recompute
     executor/replicas
@@ -206,6 +208,7 @@ set(foal_tests
     program/parity
     program/processes
     program/resnet
+    program/same_bits
     program/translate
     recompute/saved
     report/build
@@ -271,6 +274,7 @@ set(foal_tests
     trainer/engine
     trainer/epoch_log
     trainer/fingerprint
+    trainer/process_facts
     trainer/run_request
     trainer/shared_result
     trainer/user_programs
@@ -382,8 +386,10 @@ set(foal_benchmarks
     device/onednn
     device/update
     executor/dispatch
+    executor/mpi_two_workers
     executor/pipeline
     executor/two_workers
     transport/hop
+    transport/mpi_hop
     versus_libtorch
 )

@@ -29,6 +29,7 @@
 #include <foal/trainer/fit_report.hpp>
 #include <foal/trainer/fit_teller.hpp>
 #include <foal/trainer/net_weights.hpp>
+#include <foal/trainer/process_facts.hpp>
 #include <foal/trainer/shared_result.hpp>
 #include <foal/trainer/types.hpp>
 
@@ -88,7 +89,7 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
       : values_(merged(std::move(values))),
         ranks_(values_.ranks != 0 ? values_.ranks : most_ranks),
         tables_(make_tables()),
-        engine_(tables_, run_values(), executor::driver_of<policy<role::executor>>(), workers_of_ranks()) {
+        engine_(tables_, run_values(), executor::driver_of<policy<role::executor>>(), workers_of_ranks(place())) {
   } catch (std::bad_alloc const&) {
     throw error(sentence("cannot make this trainer, because the system has not enough memory left for it (its ", parameters,
                          " parameters alone take ", static_cast<std::size_t>(parameters) * sizeof(scalar_type),
@@ -192,12 +193,10 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
     epochs_ = from.epochs;
   }
 
-  /// Loss and accuracy of the weights as they are.
+  /// Loss and accuracy of the weights as they are. Of several processes all call it, and all get it.
   template <class Source>
   evaluation_result evaluate(Source const& source) {
-    executor::any_source<scalar_type, target_type> const any(source);
-    check(any);
-    return engine_.evaluate(any.functions);
+    return evaluate_state(source, -1);
   }
 
   /// The same of the averaged weights: needs optim::averaged and at least one update.
@@ -205,13 +204,19 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
   evaluation_result evaluate_average(Source const& source)
     requires requires { policy<role::optimizer>::average; }
   {
-    executor::any_source<scalar_type, target_type> const any(source);
-    check(any);
-    return engine_.evaluate(any.functions, policy<role::optimizer>::average);
+    return evaluate_state(source, policy<role::optimizer>::average);
   }
 
   /// What is known before the run: stages, delays, bytes, utilisation, settings, warnings.
-  report::facts facts() const { return detail::facts_of_trainer<types>(tables_, engine_, values_, warmup_minibatches()); }
+  /// Of several processes with what each holds and sends.
+  report::facts facts() const {
+    report::facts f = detail::facts_of_trainer<types>(tables_, engine_, values_, warmup_minibatches());
+    int const processes = place().count;
+    std::vector<std::vector<int>> workers;
+    for (int p = 0; processes > 1 && p < processes; ++p) workers.push_back(workers_of_ranks({p, processes}));
+    if (processes > 1) executor::add_processes(f, tables_, run_values(), workers);
+    return f;
+  }
 
   /// What makes this run this run; report::require_same compares two.
   report::fingerprint fingerprint() const { return detail::fingerprint_of_trainer<types>(tables_, values_); }
@@ -259,6 +264,13 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
                                                                 data, engine_.updates()));
     }
   }
+  template <class Source>
+  evaluation_result evaluate_state(Source const& source, int state) {
+    executor::any_source<scalar_type, target_type> const any(source);
+    check(any);
+    agree(state < 0 ? "evaluate()" : "evaluate_average()", {.evaluation = any.functions}, {});
+    return engine_.evaluate(any.functions, state);
+  }
   /// Of several processes: what all of them have found.
   executor::run_result shared(executor::run_result mine) const {
     if constexpr (requires { policy<role::executor>::exchange(std::string()); })
@@ -305,13 +317,18 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
             values_.evaluation_samples, values_.pin,          values_.diagnostics, values_.ordinals};
   }
 
+  static executor::process_place place() {
+    if constexpr (requires { policy<role::executor>::place(); })
+      return policy<role::executor>::place();
+    else
+      return {};
+  }
+
   /// Ranks are spread over workers so that the busiest has as little work as can be; results do not depend on it.
-  std::vector<int> workers_of_ranks() const {
+  std::vector<int> workers_of_ranks(executor::process_place here) const {
     std::vector<long long> cost(static_cast<std::size_t>(tables_.ranks), 1);
     for (std::size_t u = 0; u < tables_.units(); ++u)
       cost[static_cast<std::size_t>(tables_.rank_of[u])] += tables_.of_unit(u).flops;
-    executor::process_place here;
-    if constexpr (requires { policy<role::executor>::place(); }) here = policy<role::executor>::place();
     require(values_.workers * here.count <= tables_.ranks, "cannot spread ", tables_.ranks, " ranks over ", here.count,
             " processes of ", values_.workers,
             " workers, because each of these hosts at least one; start fewer processes, or give fewer .workers");

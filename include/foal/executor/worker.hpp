@@ -70,10 +70,14 @@ class worker : public worker_sums {
     return ready(e, now()) || has_parts();
   }
 
-  /// Something beside the training has thrown: it is kept, and the phase ends at a place that the program gives.
+  /// Something beside the training has thrown: it is kept, and the phase ends at a place that the program gives; where other
+  /// processes host ranks, at one that all agree on.
   void keep_beside(std::exception_ptr thrown) {
     set_beside(std::move(thrown), key_of(body_[at_]));
-    shared_.cut_after(period_ + shared_.most_begun);
+    if (shared_.alone)
+      shared_.cut_after(period_ + shared_.most_begun);
+    else
+      shared_.end_soon();
   }
 
   /// The op that advance() would run, for messages.
@@ -152,11 +156,12 @@ class worker : public worker_sums {
              shared_.ops->sums_there(b, e.kind) && !(copies_after_update(e) && copy_pending(b, minibatches_at(p)));
     return e.kind != schedule::op_kind::G || shared_.ops->sums_there(b, e.kind);
   }
-  /// Whether a microbatch may enter the first stage. It says that it is about to before it looks, as cut_now() needs.
+
+  /// Whether a microbatch may enter the first stage. It says that it is about to before it looks, as hold() needs.
   bool may_begin(position p) {
     auto const m = static_cast<std::uint32_t>(p.global - shared_.first_microbatch);
     shared_.begin(static_cast<long long>(m / static_cast<std::uint32_t>(shared_.microbatches)) + 1);
-    return static_cast<long long>(m) < shared_.admitted.load();
+    return static_cast<long long>(m) < std::min(shared_.admitted.load(), shared_.held.load());
   }
 
   /// A stage without U whose statistics move is copied for evaluations by the F that is the last of a minibatch to run.

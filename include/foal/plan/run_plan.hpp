@@ -234,15 +234,15 @@ class run_plan {
     return hosts(to) ? worker_of_unit(to) : worker_of_unit(from);
   }
 
-  /// Slots of a ring at the receiver, or, where another process hosts that, at the sender: there a message leaves its slot
-  /// at once, and only those that leave out of their order have to wait for each other.
+  /// Slots of a ring at the receiver, or, where another process hosts that, at the sender: there one is on its way while the
+  /// next is written, and only those that leave out of their order have to wait for each other.
   int slots_at(std::size_t to, std::size_t from, schedule::op_kind sends, int needed) const {
     return hosts(to) || over_phases([&](table::phase_table const& ph) {
                           schedule::program program = ph.program;
                           return in_order(program.view(), static_cast<int>(from), sends) ? 0 : 1;
                         }) > 0
                ? needed
-               : 1;
+               : 2;
   }
 
   // What B or W needs of a wire is a saved activation of the receiving stage; the slot in which it travels is the wire's.
