@@ -302,6 +302,7 @@ set(foal_headers
     foal/executor/ops.hpp
     foal/executor/ordinals.hpp
     foal/executor/phase_end.hpp
+    foal/executor/part_sums.hpp
     foal/executor/phase_state.hpp
     foal/executor/pin.hpp
     foal/executor/probe.hpp

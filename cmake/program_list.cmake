@@ -206,6 +206,7 @@ set(foal_tests
     program/parity
     program/processes
     program/resnet
+    program/same_bits
     program/translate
     recompute/saved
     report/build
@@ -386,5 +387,6 @@ set(foal_benchmarks
     executor/pipeline
     executor/two_workers
     transport/hop
+    transport/mpi_hop
     versus_libtorch
 )

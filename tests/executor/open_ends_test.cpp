@@ -378,7 +378,7 @@ TEST_CASE("a process has memory for the stages that it hosts, and for what it se
   CHECK_FALSE(first.ends[1].sends);
 }
 
-TEST_CASE("processes have the memory of one with as many workers, and one slot of each entry that leaves one") {
+TEST_CASE("processes have the memory of one with as many workers, and two slots of each entry that leaves one") {
   for (choice const& c : {choice{4, 1, false, 0, 1, 3}, choice{4, 4, false, 1, 3, 2}, choice{4, 3, true, 0, 1, 2},
                           choice{9, 4, false, 1, 1, 2}, choice{9, 1, false, 0, 1, 4}}) {
     INFO(c.text());
@@ -397,7 +397,7 @@ TEST_CASE("processes have the memory of one with as many workers, and one slot o
       }
       std::size_t sent = 0;
       for (table::wire_entry const& e : t.stages[static_cast<std::size_t>(border)].wire_in)
-        sent += padded(e.bytes(test::bit_samples)) * (e.gradient ? 2 : 1);
+        sent += 2 * padded(e.bytes(test::bit_samples)) * (e.gradient ? 2 : 1);
       CHECK(bytes(1, first) + bytes(1, second) == bytes(2, one) + sent);
     }
   }

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <foal/executor/agreement.hpp>
@@ -41,25 +42,37 @@ struct joins {
       "constructor without arguments; give it all of foal/transport/contract.hpp");
 };
 
-/// What one does that finds nothing to do: polls a while, then leaves the core to others, then sleeps, each time for a
-/// sixteenth of what it has slept already, so that what comes is seen late by as much at most.
+/// What one does that finds nothing to do: polls a while, then offers the core to others between two polls, then sleeps,
+/// each time for a sixteenth of what it has waited already, so that what comes is seen late by as much at most. It polls
+/// longer where that has been worth it, for what an offered core costs on a machine with more to do.
 class patience {
  public:
-  void moved() { idle_ = 0; }
+  void moved() {
+    if (idle_ > polls && !gave_) poll_ = std::min(2 * poll_, longest_poll);
+    idle_ = 0;
+    gave_ = false;
+  }
   void wait() {
-    constexpr int polls = 200, yields = 8;
-    constexpr std::chrono::microseconds least{20}, most{1000};
     if (++idle_ <= polls) return spin_pause();
-    if (idle_ <= polls + yields) return std::this_thread::yield();
-    if (idle_ == polls + yields + 1) slept_ = {};
-    auto const nap = std::clamp(slept_ / 16, least, most);
-    std::this_thread::sleep_for(nap);
-    slept_ += nap;
+    auto const now = std::chrono::steady_clock::now();
+    if (idle_ == polls + 1) since_ = now;
+    std::chrono::nanoseconds const waited = now - since_;
+    if (waited < poll_ && !gave_) return spin_pause();
+    if (!std::exchange(gave_, true)) poll_ = std::max(poll_ / 2, shortest_poll);
+    if (waited < awake) return std::this_thread::yield();
+    std::this_thread::sleep_for(std::min(waited / 16, longest_nap));
   }
 
  private:
+  static constexpr int polls = 200;  // before it looks at the clock
+  static constexpr std::chrono::nanoseconds shortest_poll = std::chrono::microseconds(10),
+                                            longest_poll = std::chrono::microseconds(500),
+                                            awake = std::chrono::milliseconds(1), longest_nap = std::chrono::milliseconds(1);
+
   int idle_ = 0;
-  std::chrono::microseconds slept_{};
+  bool gave_ = false;  // the core to others
+  std::chrono::nanoseconds poll_ = longest_poll;
+  std::chrono::steady_clock::time_point since_{};
 };
 
 }  // namespace detail

@@ -25,7 +25,9 @@ struct message_counts {
   std::uint32_t wire_in = 0, wire_out = 0;          ///< forward
   std::uint32_t gradient_in = 0, gradient_out = 0;  ///< backward
   std::uint32_t rebuilt_in = 0, rebuilt_out = 0;    ///< from R to R within a recompute group
-  std::uint32_t sum_in = 0, sum_out = 0;            ///< of gradients, from and to each of the other replicas
+  /// Of gradients, to and from each of the other replicas: parts that are sent; that have come and whose sums are sent;
+  /// sums.
+  std::uint32_t parts_out = 0, parts_in = 0, sums_in = 0;
 };
 
 /// Only the unit's worker touches it. Everything that a phase begins anew is zero in a new one.

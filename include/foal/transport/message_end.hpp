@@ -33,6 +33,13 @@ class message_end {
         std::memcpy(e.at(m), message, e.bytes);
       message += e.bytes;
     }
+    passed();
+  }
+  /// Where messages are one piece: its slots, from which, or into which, they may go without a copy. Else null.
+  entry_slots const* single() const { return end_.entries.size() == 1 ? &end_.entries.front() : nullptr; }
+  /// The same as pass() of a message that has been brought from its slot, or into it. Needs that it was ready().
+  void passed() {
+    std::uint32_t const m = end_.order.microbatch();
     ++count_;
     if (end_.sends) {
       give_back(left_.pass(m));

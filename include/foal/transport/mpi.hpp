@@ -88,68 +88,68 @@ class mpi {
     std::abort();
   }
 
-  /// One channel's messages, from or to one process: a persistent request and room for one message on its way, so that
-  /// nothing is allocated after the first one and no process has more than one message of a channel to expect.
+  /// One channel's messages, from or to one process: persistent requests, of which one message is on its way, so that
+  /// nothing is allocated after the first one and no process has more than one message of a channel to expect. A message of
+  /// one piece goes from slot to slot, one of several through a room of their size.
   class channel {
    public:
     /// peer: the process of the other end.
-    channel(mpi& all, open_end end, int peer) : end_(std::move(end)), message_(end_.bytes()) {
+    channel(mpi& all, open_end end, int peer) : end_(std::move(end)), message_(end_.single() ? 0 : end_.bytes()) {
       constexpr std::size_t most = 0x7fffffff;
       int const size = static_cast<int>(end_.bytes());
       require(end_.bytes() <= most, "cannot send messages of ", end_.bytes(), " bytes over wire ", end_.id().wire,
               ", because MPI counts to ", most, "; use smaller microbatches");
-      if (end_.sends())
-        MPI_Send_init(message_.data(), size, MPI_BYTE, peer, end_.number(), all.comm_, &request_);
-      else
-        MPI_Recv_init(message_.data(), size, MPI_BYTE, peer, end_.number(), all.comm_, &request_);
+      requests_.resize(end_.single() ? end_.single()->count : 1, MPI_REQUEST_NULL);
+      for (std::uint32_t i = 0; i < requests_.size(); ++i) {
+        std::byte* const place = end_.single() ? end_.single()->at(i) : message_.data();
+        if (end_.sends())
+          MPI_Send_init(place, size, MPI_BYTE, peer, end_.number(), all.comm_, &requests_[i]);
+        else
+          MPI_Recv_init(place, size, MPI_BYTE, peer, end_.number(), all.comm_, &requests_[i]);
+      }
     }
     channel(channel const&) = delete;
     channel& operator=(channel const&) = delete;
     ~channel() {
-      if (active_ && !end_.sends())
-        give_up(request_);  // for a message that the phase no longer had
-      else
-        MPI_Request_free(&request_);
+      for (MPI_Request& r : requests_)
+        if (active_ && !end_.sends() && &r == &request())
+          give_up(r);  // for a message that the phase no longer had
+        else
+          MPI_Request_free(&r);
     }
 
-    bool progress() { return end_.sends() ? send() : receive(); }
+    bool progress() {
+      if (active_ && !arrived()) return false;
+      bool const moved = std::exchange(active_, false);
+      if (moved && (end_.single() || !end_.sends())) pass();
+      if (!end_.ready()) return moved;
+      if (end_.sends() && !end_.single()) pass();
+      MPI_Start(&request());
+      active_ = true;
+      return moved || end_.sends();
+    }
     bool done() const { return end_.done() && !(active_ && end_.sends()); }
     void end_at(std::uint32_t n) { end_.end_at(n); }
 
    private:
     bool arrived() {
       int flag = 0;
-      MPI_Test(&request_, &flag, MPI_STATUS_IGNORE);
+      if (end_.sends() || !end_.done()) MPI_Test(&request(), &flag, MPI_STATUS_IGNORE);
       return flag != 0;
     }
-    void start() {
-      MPI_Start(&request_);
-      active_ = true;
+    void pass() {
+      if (end_.single())
+        end_.passed();
+      else
+        end_.pass(message_.data());
     }
-    bool send() {
-      if (active_ && !arrived()) return false;
-      bool const was = std::exchange(active_, false);
-      if (!end_.ready()) return was;
-      end_.pass(message_.data());
-      start();
-      return true;
-    }
-    bool receive() {
-      if (!here_ && !active_) {
-        if (end_.done()) return false;
-        start();
-      }
-      if (active_ && !end_.done() && arrived()) active_ = false, here_ = true;
-      if (!here_ || !end_.ready()) return false;
-      end_.pass(message_.data());
-      here_ = false;
-      return true;
-    }
+    /// Of the message on its way, or of the next one.
+    MPI_Request& request() { return requests_[end_.single() ? end_.microbatch() % requests_.size() : 0]; }
 
     message_end end_;
     std::vector<std::byte> message_;
-    MPI_Request request_ = MPI_REQUEST_NULL;
-    bool active_ = false, here_ = false;  ///< a message is on its way; one is here, and there was no room for it
+    std::vector<MPI_Request> requests_;  ///< by slot
+    bool active_ = false;                ///< a message is on its way, or waited for
   };
 
  private:
