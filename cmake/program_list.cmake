@@ -341,6 +341,7 @@ set(foal_fail_tests
     policy_of_no_known_role
     policy_without_role
     prediction_beside_a_stash
+    replicas_without_merge
     rescheduling_without_effect
     schedule_forgotten
     schedule_is_wrong
