@@ -47,6 +47,7 @@ foreach(count IN ITEMS 1 2 4)
   foal_other_mpi_test(processes_${count} ${count} processes)
 endforeach()
 foal_other_mpi_test(processes_evaluate_3 3 processes_end evaluates)
+foal_other_mpi_test(processes_end_pause 2 processes_end pause)
 foal_other_mpi_test(processes_end_metrics 2 processes_end metrics "${CMAKE_CURRENT_BINARY_DIR}/processes_end_${other}.jsonl")
 
 # foal_other_mpi_fails_test(NAME LAUNCHER COUNT EXPECTED CASE): they fail and say what matches the regex.
@@ -59,6 +60,10 @@ function(foal_other_mpi_fails_test name launcher count expected case)
     ENVIRONMENT "${mpi_environment}")
 endfunction()
 foal_other_mpi_fails_test(tick "${FOAL_OTHER_MPIRUN}" 2 "the tick of process 0 has thrown" tick)
+foreach(case IN ITEMS diverges throws)  # in each of them
+  string(REPEAT "process [0-9]: [^\n]*(is not finite|there is no microbatch).*" 3 expected)
+  foal_other_mpi_fails_test(${case} "${FOAL_OTHER_MPIRUN}" 3 "${expected}" ${case})
+endforeach()
 foal_other_mpi_fails_test(refused "${FOAL_OTHER_MPIRUN}" 2 "cannot go on, because process 0 refuses" refused)
 foal_other_mpi_fails_test(inputs "${FOAL_OTHER_MPIRUN}" 2 "digest of some inputs is" inputs)
 # A program of the one MPI that the other's mpirun starts comes up as so many processes that are alone.
