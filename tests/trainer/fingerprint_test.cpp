@@ -148,3 +148,11 @@ TEST_CASE("a fingerprint comes whole out of a text, and a text that is cut is re
   CHECK(report::packed({}) == report::packed(report::unpacked(report::packed({}))));
   CHECK_THROWS_WITH(report::unpacked(text.substr(0, 7)), Catch::Contains("cannot read a fingerprint"));
 }
+
+TEST_CASE("no two items of a fingerprint have one name, which would hide a difference or invent one") {
+  std::set<std::string> names;
+  for (auto const& [name, value] : changed([](run::config&) {}).items) {
+    INFO(name);
+    CHECK(names.insert(name).second);
+  }
+}
