@@ -92,9 +92,7 @@ void train_otherwise(std::string const& how, executor::process_place here) {
 
 /// What all refuse is thrown in each, which says so before one of them ends the others.
 int refused(std::string const& how, executor::process_place here) try {
-  if (how == "norm")
-    trained<clip::global_norm>{values<trained<clip::global_norm>>()};
-  else if (how == "tied")
+  if (how == "tied")
     trained_net<ring>{values<trained_net<ring>>()};
   else
     train_otherwise(how, here);

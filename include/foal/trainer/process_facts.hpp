@@ -64,6 +64,17 @@ inline void add_processes(report::facts& f, table::run_tables const& t, table::r
       c.bytes += static_cast<long long>(microbatch_lengths::size(v.microbatch_size) * sizeof(int));
     f.channel.push_back(std::move(c));
   }
+  if (!view.global_norm) return;
+  for (std::size_t u = 0; u < t.units(); ++u)
+    for (std::size_t to = 0; to < workers.size(); ++to) {
+      auto const s = static_cast<int>(t.stage_of(u)), from = process_of[u];
+      if (from == static_cast<int>(to) || view.wanted(s) != schedule::gradients::both) continue;
+      f.channel.push_back({.what = sentence("the norm's part of stage ", s),
+                           .from = from,
+                           .to = static_cast<int>(to),
+                           .bytes = sizeof(double),
+                           .messages = 1});
+    }
 }
 
 }  // namespace foal::executor
