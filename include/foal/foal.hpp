@@ -7,6 +7,7 @@
 //   foal/zoo/{gpt,resnet,transformer}.hpp                models by their sizes
 //   foal/checkpoint/{safetensors,values}.hpp             files of weights, and of samples
 //   foal/checkpoint/{directory,run_file}.hpp             checkpoints of a run: which is whole, what is in them
+//   foal/policy/replica/{averaged,delayed,local}.hpp    what replicas exchange in place of sums of gradients
 //   foal/layer/check_gradient.hpp                        the gradients of a layer of one's own
 //   foal/device/{contract,timed}.hpp                     what a device offers; a device that waits instead of computing
 //   foal/executor/processes.hpp                          training in several processes, over a transport
