@@ -96,7 +96,9 @@ TEST_CASE("every number of a unit's state has a name, and no two have the same")
     bytes += sizeof x;
   });
   for (auto const& [name, count] : names) CHECK(count == 1);
-  CHECK(bytes + 7 == sizeof u);  // behind a bool: a new member needs a name
+  auto const [wires, b, c, d, e, f, g, h, i] = u.messages;  // a new one needs a name
+  std::size_t const behind = sizeof u.messages - 9 * sizeof wires;
+  CHECK(bytes + 7 + behind == sizeof u);  // 7 are behind a bool: a new member needs a name
 }
 
 TEST_CASE("a cut before any op of a run is the same after it has been through the two parts of a checkpoint") {

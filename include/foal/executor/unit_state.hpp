@@ -21,7 +21,7 @@ enum class passage : std::uint8_t { forwarded, returned, freed, rebuilt };
 inline constexpr std::size_t passages = 4;
 
 /// Messages that a unit has sent, or taken, in the phase at work: as many as came in their order.
-struct message_counts {
+struct alignas(long long) message_counts {
   std::uint32_t wire_in = 0, wire_out = 0;          ///< forward
   std::uint32_t gradient_in = 0, gradient_out = 0;  ///< backward
   std::uint32_t rebuilt_in = 0, rebuilt_out = 0;    ///< from R to R within a recompute group

@@ -131,7 +131,7 @@ struct role_row<role::hook> : row<role::hook, lower::no_hook, told::elsewhere> {
 };
 template <>
 struct role_row<role::replica> : row<role::replica, replica::summed> {
-  static constexpr char const* name = "replicas";
+  static constexpr char const* name = "exchange of replicas";
   template <class P, class>
   using sound = lower::joins_replicas<P>;
   static constexpr auto& in(auto& config) { return config.replica; }
