@@ -80,6 +80,7 @@ std::vector<pausing> cases() {
     bool const shared = of.what.net == 6;
     if (!shared && of.own.size().replicas == 1) all.push_back(std::move(of));
   }
+  all.push_back({{4, 4, false, 1, 4, 3, 0, true}, {}, 9, 4});  // an evaluation after a phase that ends between two
   return all;
 }
 int ranks_of(pausing const& of) { return of.what.ranks > 0 ? of.what.ranks : of.what.net; }

@@ -78,7 +78,8 @@ struct evaluating {
   test::boxes transport;
   std::vector<std::unique_ptr<test::boxes::channel>> channels;
 
-  evaluating(run_type const& t, table::evaluation_source const& samples, std::vector<int> const& process_of, int number,
+  template <class Trainer>
+  evaluating(Trainer const& t, table::evaluation_source const& samples, std::vector<int> const& process_of, int number,
              long long wanted, int ends_after)
       : room(t.tables(), t.engine().values(), runs_of(process_of, number)),
         asked(room, samples),
@@ -107,7 +108,8 @@ struct evaluating {
 struct evaluated {
   std::vector<std::unique_ptr<evaluating>> all;
 
-  evaluated(run_type const& t, table::evaluation_source const& samples, std::vector<int> const& process_of, unsigned seed,
+  template <class Trainer>
+  evaluated(Trainer const& t, table::evaluation_source const& samples, std::vector<int> const& process_of, unsigned seed,
             long long wanted = 1, int ends_after = 0) {
     test::boxes::all.clear();
     int const count = 1 + *std::max_element(process_of.begin(), process_of.end());
@@ -329,4 +331,35 @@ TEST_CASE("What is wrong with an evaluation by several processes is said in each
     CHECK(p->asked.misfits.at(1).empty());
     CHECK_THAT(p->asked.results.at(1).fault, Catch::Contains("after update 8") && Catch::Contains("samples 15 to 19"));
   }
+}
+
+TEST_CASE("Tied weights go with an evaluation to the process that borrows them", "[evaluation]") {
+  struct shared_layer;
+  struct tied_net : stages<input<5>, linear<4>, foal::tanh, tied<shared_layer, linear<4>>, foal::tanh, linear<4>,
+                           tied<shared_layer, linear<4>>, foal::tanh, linear<4>, tied<shared_layer, linear<4>>, linear<3>> {
+  };
+  using run = trainer<tied_net, loss::cross_entropy, schedule::gpipe, optim::momentum, scalar<double>>;
+  test::first_samples const data;
+  executor::any_source<double, std::int32_t> const samples(data);
+  run t({.microbatch_size = 4, .microbatches = 2, .lr = {.rate = 0.05}, .evaluation_samples = 5});
+  t.run(test::stream{.samples = 4}, {.minibatches = 10});
+  auto const wanted = t.evaluate(data);
+  std::vector<int> each;
+  for (int s = 0; s < run::stages; ++s) each.push_back(s);
+  std::vector<int> halves(each), alternate(each);
+  for (int& p : halves) p = 2 * p / run::stages;
+  for (int& p : alternate) p %= 2;
+  for (auto const& process_of : {each, halves, alternate})
+    for (unsigned seed = 0; seed < 4; ++seed) {
+      INFO(process_of.back() + 1 << " processes  seed " << seed);
+      evaluated const by(t, samples.functions, process_of, seed, 3);
+      std::size_t borrowed = 0;
+      for (auto const& p : by.all) {
+        REQUIRE(p->asked.results.size() == 3);
+        for (auto const& r : p->asked.results) CHECK(r.loss == wanted.loss);
+        for (plan_entry const& e : p->room.plan().entries())
+          if (e.what == "tied weights for evaluation") borrowed += e.bytes;
+      }
+      CHECK(borrowed > 0);
+    }
 }

@@ -24,6 +24,12 @@ struct stage_run {
   std::size_t first = 0, end = 0;
 };
 
+/// A tied parameter whose home another process has than the stage that borrows it.
+struct evaluation_loan {
+  std::size_t home = 0, borrower = 0;  ///< stages
+  transport::entry_slots at{};         ///< where it lies here: at home in the copies, else in a slot; none: neither is here
+};
+
 /// The evaluations of a phase, one after the other, in one of the processes that make them together. All processes ask for
 /// the same ones.
 struct evaluation_rounds {
@@ -47,6 +53,8 @@ struct evaluation_rounds {
   virtual bool has_loss() const = 0;
   /// The slot of each entry of the wire into a stage whose neighbour is in another process.
   virtual std::vector<transport::entry_slots> border(std::size_t stage) const = 0;
+  /// All loans between processes: the same list in each.
+  virtual std::vector<evaluation_loan> loans() const = 0;
   /// How many chunks of samples each has.
   virtual long long chunks() const = 0;
   /// Its first chunk is about to be evaluated.

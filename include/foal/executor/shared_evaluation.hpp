@@ -74,6 +74,15 @@ class shared_evaluation {
         if (rounds_.runs()[r].end == s) out_[r] = l;
       }
     }
+    int wire = static_cast<int>(process_of_.size());  // behind the last one
+    for (evaluation_loan const& tied : rounds.loans()) {
+      int const home = process_of_[tied.home], borrower = process_of_[tied.borrower];
+      if (home == borrower) continue;
+      link* const l = add({wire++, 0, channel_kind::evaluation}, home, borrower, rounds.most());
+      if (l == nullptr) continue;
+      l->entries = {tied.at};
+      loans_.push_back({l, tied.borrower});
+    }
     int const last = process_of_.back();
     auto const add_result = [&](int from, int to) {
       link* const l = add({to, 0, channel_kind::evaluated}, from, to, rounds.most());
@@ -100,6 +109,7 @@ class shared_evaluation {
   bool turn() {
     if (hear()) return true;
     if (!rounds_.due() || !rounds_.copied()) return false;
+    if (lend()) return true;
     for (std::size_t r = passed_.size(); r-- > 0;)
       if (pass(r)) return true;
     return tell();
@@ -136,6 +146,12 @@ class shared_evaluation {
     void take() { in.read(++count); }
   };
 
+  struct loan {
+    link* over = nullptr;
+    std::size_t borrower = 0;
+    bool sent = false;  ///< for this evaluation
+  };
+
   /// Null: neither end is here.
   link* add(transport::channel_id id, int from, int to, long long most) {
     int const number = number_++;
@@ -150,10 +166,26 @@ class shared_evaluation {
     return &l;
   }
 
+  /// A tied parameter that is here: to who borrows it.
+  bool lend() {
+    for (loan& l : loans_) {
+      if (!l.over->sends || l.sent || !l.over->room()) continue;
+      l.over->send();
+      return l.sent = true;
+    }
+    return false;
+  }
+  bool has_borrowed(stage_run const& r) {
+    return std::all_of(loans_.begin(), loans_.end(), [&r](loan const& l) {
+      return l.over->sends || l.borrower < r.first || l.borrower >= r.end || l.over->arrived();
+    });
+  }
+
   /// The next chunk through a run of stages, if it has come and there is room behind.
   bool pass(std::size_t r) {
     link *const in = in_[r], *const out = out_[r];
     if (passed_[r] == chunks_ || (in != nullptr && !in->arrived()) || (out != nullptr && !out->room())) return false;
+    if (!has_borrowed(rounds_.runs()[r])) return false;
     begin();
     rounds_.pass(rounds_.runs()[r], passed_[r]);
     ++passed_[r];
@@ -213,6 +245,10 @@ class shared_evaluation {
   void next(bool ends) {
     std::fill(passed_.begin(), passed_.end(), 0LL);
     begun_ = told_ = false;
+    for (loan& l : loans_) {
+      l.sent = false;
+      if (!l.over->sends && l.over->arrived()) l.over->take();
+    }
     rounds_.over(ends);
   }
 
@@ -223,6 +259,7 @@ class shared_evaluation {
   std::vector<long long> passed_;  ///< by run of stages that are here: chunks of this evaluation
   std::vector<link*> in_, out_;    ///< the same; null where the model begins or ends
   std::vector<std::unique_ptr<link>> links_;
+  std::vector<loan> loans_;      ///< of which one end is here
   link* from_last_ = nullptr;    ///< at process 0 and at that of the last stage, where these differ
   std::vector<link*> verdicts_;  ///< at process 0: to all others; elsewhere: from it
   bool begun_ = false, told_ = false;

@@ -46,7 +46,8 @@ class evaluator {
         plan_(1),
         weights_(t_.stages.size(), 0),
         buffers_(t_.stages.size(), 0),
-        borders_(t_.stages.size()) {
+        borders_(t_.stages.size()),
+        borrowed_(t_.stages.size()) {
     check_sizes(t_, samples_, 4, ".evaluation_samples");
     for (stage_run const& r : runs_) plan_run(r);
     for (auto& r : region_) r = plan_.add("activations of one stage", category::evaluation, 0, 0, region_bytes_);
@@ -79,6 +80,19 @@ class evaluator {
       std::size_t const bytes = t_.stages[stage].wire_in[e].bytes(samples_);
       all.push_back({at(borders_[stage][e]), bytes, bytes, 1});
     }
+    return all;
+  }
+
+  /// Tied parameters that a stage elsewhere has, or borrows: none where all stages are here.
+  std::vector<evaluation_loan> loans() const {
+    std::vector<evaluation_loan> all;
+    for (std::size_t s = 0; s < t_.stages.size(); ++s)
+      for (table::parameter_row const& p : t_.stages[s].parameters) {
+        if (p.home_stage < 0 || (here(s) && here(static_cast<std::size_t>(p.home_stage)))) continue;
+        auto const home = static_cast<std::size_t>(p.home_stage);
+        std::size_t const bytes = weight_bytes(p.size);
+        all.push_back({home, s, {here(home) || here(s) ? weights_of(s, p) : nullptr, bytes, bytes, 1}});
+      }
     return all;
   }
 
@@ -189,6 +203,13 @@ class evaluator {
     }
     region_bytes_ = std::max(region_bytes_, arriving);
     plan_border(r.end);
+    for (std::size_t i = r.first; i < r.end; ++i)
+      for (table::parameter_row const& p : t_.stages[i].parameters) {
+        bool const away = p.home_stage >= 0 && !here(static_cast<std::size_t>(p.home_stage));
+        borrowed_[i].push_back(away ? plan_.add("tied weights for evaluation", category::evaluation, 0, 0,
+                                                weight_bytes(p.size), t_.types.weights)
+                                    : 0);
+      }
   }
   /// Whether the wire into a stage leads from a run to another process.
   bool is_border(stage_run const& r, std::size_t stage) const { return stage == r.end && stage < t_.stages.size(); }
@@ -276,10 +297,15 @@ class evaluator {
         [](table::layer_row const&) { return false; });
   }
 
+  bool here(std::size_t stage) const {
+    return std::any_of(runs_.begin(), runs_.end(),
+                       [stage](stage_run const& r) { return r.first <= stage && stage < r.end; });
+  }
   /// Tied parameters are their home's, which has made the same number of updates.
   std::byte* weights_of(std::size_t s, table::parameter_row const& p) const {
     if (p.home_stage < 0) return at(weights_[s]) + weight_bytes(p.offset);
     auto const home = static_cast<std::size_t>(p.home_stage);
+    if (!here(home)) return at(borrowed_[s][static_cast<std::size_t>(&p - t_.stages[s].parameters.data())]);
     return at(weights_[home]) + weight_bytes(t_.stages[home].parameters[static_cast<std::size_t>(p.home)].offset);
   }
 
@@ -318,8 +344,9 @@ class evaluator {
   int samples_;
   std::vector<stage_run> runs_;
   memory_plan plan_;
-  std::vector<std::size_t> weights_, buffers_;     ///< by stage
-  std::vector<std::vector<std::size_t>> borders_;  ///< the same: into it, by entry
+  std::vector<std::size_t> weights_, buffers_;      ///< by stage
+  std::vector<std::vector<std::size_t>> borders_;   ///< the same: into it, by entry
+  std::vector<std::vector<std::size_t>> borrowed_;  ///< the same: by parameter, where its home is elsewhere
   std::size_t region_[2]{}, targets_ = 0, sums_ = 0, workspace_ = 0, region_bytes_ = 0;
   owned arena_{nullptr, nullptr}, device_{nullptr, nullptr};
   lengths_of_axes lengths_{};  ///< of the chunk at work

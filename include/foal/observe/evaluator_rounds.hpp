@@ -20,6 +20,7 @@ class evaluator_rounds : public evaluation_rounds {
   std::vector<stage_run> const& runs() const override { return room_.runs(); }
   bool has_loss() const override { return room_.has_loss(); }
   std::vector<transport::entry_slots> border(std::size_t stage) const override { return room_.border(stage); }
+  std::vector<evaluation_loan> loans() const override { return room_.loans(); }
   long long chunks() const override { return room_.chunks(source_); }
   void begins() override { room_.begin(); }
   void pass(stage_run const& r, long long chunk) override {
