@@ -105,6 +105,18 @@ struct phase_state : op_order {
     admitted = no_limit;      // the others are
     ring();
   }
+  /// Sets a place at which the phase stops, as early as can be, at the start of a period: after the minibatches that have
+  /// been begun, and after their last ops. late: periods that a minibatch goes on after its own. Where the phase ends before
+  /// that, it does. On the thread that sets `admitted`. False: nothing has been begun since it stopped before.
+  bool stop_soon(long long late) {
+    long long const before = admitted.exchange(0);
+    long long const at = (begun.load() + late) * keys_of_period();  // nobody can have come so far while nothing is admitted
+    bool const later = at > from_key;
+    if (later && at < periods * keys_of_period()) stop(at);
+    admitted = before;
+    ring();
+    return later;
+  }
   void ring() {
     for (auto& b : *bells) b.ring();
   }

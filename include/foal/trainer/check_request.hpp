@@ -17,9 +17,9 @@ inline void check_request(run_request const& request, table::run_values const& v
           " minibatches of ", v.microbatches, " microbatches in one call, because it counts up to ", most,
           " microbatches; ask for 0 or more, in several calls");
   require(
-      whole || !request.pause,
+      whole || (!request.pause && !request.cuts),
       "cannot pause this run, because other processes host some of the stages and would not stop; train on one process, or "
-      "leave .pause out");
+      "leave .pause and checkpoints out");
   require(
       request.evaluate_every == 0 || v.evaluation,
       "cannot evaluate during training, because the run was made with .evaluation = false and its memory plan has no room "
@@ -40,7 +40,8 @@ inline void check_distances(long long evaluations, long long fresh, long long le
 /// Of a fit's hooks: what a fit decides itself is not asked for.
 inline void check_hooks(run_request const& hooks) {
   bool const decided = hooks.minibatches != 0 || hooks.source.self != nullptr || hooks.evaluation.self != nullptr ||
-                       hooks.evaluate_every != 0 || hooks.loss_every != 0 || hooks.pause.has_value();
+                       hooks.evaluate_every != 0 || hooks.loss_every != 0 || hooks.pause.has_value() || hooks.cuts ||
+                       hooks.trained_before != 0;
   require(!decided,
           "cannot fit with these .hooks, because they give minibatches, a source, an evaluation, distances of these or of "
           "losses, or a pause, and a fit counts in epochs; leave these out, or call run()");

@@ -98,12 +98,14 @@ class engine : public paused_run {
   run_state begun(run_request const& request, long long warmup) const {
     check_request(request, v_, memory_.whole());
     run_state run;
-    run.begin = updates_;
+    run.begin = updates_ - request.trained_before;
     run.end = updates_ + request.minibatches;
     run.warmup = warmup;
     run.evaluate_every = request.evaluate_every;
     run.evaluations_before = evaluations_done_;
+    if (request.evaluate_every > 0) run.evaluations_before -= request.trained_before / request.evaluate_every;
     run.loss_every = request.loss_every;
+    run.losses = losses_before(request);
     check_copies(request, warmup);
     return run;
   }
@@ -121,10 +123,15 @@ class engine : public paused_run {
     run_result result;
     run_teller teller(request, losses);
     end_ = {};
-    while (updates_ < run.end && !result.diverged && !result.ended && !result.paused && end_.beside == nullptr) {
-      end_ = {};
+    while (resumes ||
+           (updates_ < run.end && !result.diverged && !result.ended && !result.paused && end_.beside == nullptr)) {
+      end_.beside = std::exchange(end_, {}).beside;
       run.at.phase = t_.phases.size() > 1 && updates_ < run.warmup ? 0 : static_cast<int>(t_.phases.size()) - 1;
       run_phase(run, request, std::exchange(resumes, false), result, losses, teller);
+      if (!result.paused || asked(request, run.at)) continue;
+      // Cut for a copy alone; one of a run that ends would not know that it does.
+      result.paused = !result.ended && end_.beside == nullptr && !take_cut(run, request.cuts, losses, result.evaluations);
+      resumes = !result.paused;
     }
     if (result.paused) {
       run.losses = losses.so_far();
@@ -141,6 +148,10 @@ class engine : public paused_run {
     });
     result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     return result;
+  }
+
+  static bool asked(run_request const& request, run_place at) {
+    return request.pause && request.pause->phase == at.phase && request.pause->key <= at.key;
   }
 
   copy_distance distance(table::phase_table const& phase, schedule::program_view view) const {
@@ -180,6 +191,7 @@ class engine : public paused_run {
     after_update_ = distance(phase, view).after;
     if (resumes) go_on(run, phase, view, shared);
     if (request.pause && request.pause->phase == run.at.phase) shared.stop_at = request.pause->key;
+    place_cut(run, request.cuts, view, shared, resumes);
     admit(run, request, shared);
     shared.watch = request.watch;
     shared.evaluate_every = run.evaluate_every;
@@ -191,10 +203,11 @@ class engine : public paused_run {
     shared.evaluations_done = &evaluations_done_;
     shared.copies_made = &copies_made_;
     std::vector<worker> workers = make_workers(request, shared, view);
-    bool calls = true;  // until one throws
+    bool calls = true, cuts = static_cast<bool>(request.cuts.wanted);  // until one throws; until one is on its way
     long long const before = shared.first_microbatch - run.begin * v_.microbatches;
     auto const serve = [&] {
       if (run.evaluate_every != 0) evaluate_pending(run, request, result, teller, shared);
+      if (cuts && request.cuts.wanted()) cuts = !shared.stop_soon(phase.facts.periods_after);
       if (calls && teller.asked()) try {
           teller.sums();
           teller.progress(before + shared.microbatches_done.load(std::memory_order_relaxed), ops);
