@@ -79,6 +79,7 @@ set(foal_tests
     checkpoint/safetensors_file
     checkpoint/transposed
     checkpoint/values
+    checkpoint
     core/atomic_file
     core/checked
     core/denormals

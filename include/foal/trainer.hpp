@@ -25,6 +25,7 @@
 #include <foal/trainer/engine.hpp>
 #include <foal/trainer/facts.hpp>
 #include <foal/trainer/fingerprint.hpp>
+#include <foal/trainer/fit_keeper.hpp>
 #include <foal/trainer/fit_report.hpp>
 #include <foal/trainer/fit_teller.hpp>
 #include <foal/trainer/net_weights.hpp>
@@ -78,6 +79,8 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
     /// Of several processes the one that hosts the last stage writes it.
     std::string metrics{};
     bool append_metrics = false;  ///< the first fit goes on, too, behind the lines of an earlier run
+    /// foal::checkpoints of foal/checkpoint.hpp: what the fit saves, and goes on from.
+    any_keeper checkpoint{};
     /// What is called, and what looks on, while the fit is at work; the rest of it, which the fit decides, stays as it is.
     executor::run_request hooks{};
   };
@@ -143,23 +146,46 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
       epochs = per_epoch > 0 ? (least + per_epoch - 1) / per_epoch : 1;
       request.evaluate_every = epochs * per_epoch;
     }
+    long long const begin = updates();
+    request.source.shift = (epochs_ * per_epoch - begin) * values_.microbatches;  // an epoch begins
+    std::unique_ptr<fit_keeper> const keeper = options.checkpoint.make();
+    fit_start start;
+    if (keeper) {
+      start = keeper->begin(place_of(batches, request, per_epoch));
+      request.cuts = keeper->cuts();
+      options.hooks.evaluated.resume(start.told.evaluations);
+      if (start.as == fit_start::how::after) request.trained_before = start.before, request.minibatches -= start.before;
+    }
     bool const losses_here = engine_.stages().back().worker >= 0;  // of several processes one writes metrics
-    detail::fit_teller teller(logs_, losses_here ? options.metrics : std::string(), options.append_metrics,
-                              {&tables_, warmup_minibatches(), epochs_, updates(), per_epoch, options.epochs,
-                               request.evaluate_every, per_epoch * minibatch_samples(), seconds_},
-                              values_.microbatch_size, {.label = options.label, .quiet = options.quiet});
+    detail::fit_teller teller(
+        logs_, losses_here ? options.metrics : std::string(), options.append_metrics || start.as != fit_start::how::anew,
+        {&tables_, warmup_minibatches(), epochs_, begin, per_epoch, options.epochs, request.evaluate_every,
+         per_epoch * minibatch_samples(), seconds_ + start.told.seconds, start.before * minibatch_samples()},
+        values_.microbatch_size, {.label = options.label, .quiet = options.quiet});
     if (epochs > 1) teller.note(detail::thinned_note(tables_.phases.back().name, least, per_epoch, epochs));
+    auto const note_all = [&] {
+      for (std::string& text : keeper ? keeper->take_notes() : std::vector<std::string>()) teller.note(std::move(text));
+    };
+    note_all();
     teller.listen(request, options.hooks);
-    request.source.shift = (epochs_ * per_epoch - updates()) * values_.microbatches;  // an epoch begins
-    epochs_begun const counted{*this, updates(), per_epoch};
-    executor::run_result result = run(batches, request);
-    if (evaluates && request.minibatches > 0 && !result.diverged && !result.ended &&
+    epochs_begun const counted{*this, begin, per_epoch};
+    executor::run_result result = start.as == fit_start::how::resumes ? resume(batches, request)
+                                  : start.as == fit_start::how::done  ? executor::run_result{}
+                                                                      : run(batches, request);
+    detail::go_on_from(start.told, result);
+    if (evaluates && options.epochs > 0 && !result.diverged && !result.ended && !result.paused &&
         (result.evaluations.empty() || result.evaluations.back().update != updates())) {
       result.evaluations.push_back(engine_.evaluate(request.evaluation));
       result.ended = request.evaluated(result.evaluations.back()) == training::ends;
     }
     seconds_ += result.seconds;
-    return teller.finish(detail::report_of(result, updates(), values_.microbatch_size));
+    fit_report report = detail::report_of(result, updates(), values_.microbatch_size);
+    if (keeper) {
+      keeper->finish(result, {result.sums, result.evaluations, result.seconds, result.ended});
+      report.interrupted = keeper->interrupted();
+      note_all();
+    }
+    return teller.finish(std::move(report));
   }
 
   /// Trains for request.minibatches minibatches of anything that executor::source_of() takes.
@@ -242,6 +268,24 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
       if (per_epoch > 0) of.epochs_ += (of.updates() - before + per_epoch - 1) / per_epoch;
     }
   };
+
+  /// What a keeper of checkpoints knows of a fit that is about to begin.
+  template <class Batches>
+  fit_place place_of(Batches const& batches, executor::run_request request, long long per_epoch) {
+    auto const& model = model_type::description;
+    fit_place p{&engine_, &tables_, model.row, model.size, fingerprint()};
+    give_source(request, batches);
+    detail::add_data_items(p.run, tables_, run_values(), request.source, detail::sizes_of(batches));
+    p.run.items.emplace_back("updates between evaluations", report::shortest(request.evaluate_every));
+    p.warmup = warmup_minibatches();
+    p.per_epoch = per_epoch;
+    p.minibatches = request.minibatches;
+    p.begin = updates();
+    p.epochs = epochs_;
+    p.policies = [this] { return detail::state_of_policies(values_); };
+    p.restore = [this](policy_state const& from, bool changes) { detail::restore_policies(values_, from, changes); };
+    return p;
+  }
 
   template <class Batches>
   void give_source(executor::run_request& request, Batches const& batches) const {

@@ -18,6 +18,8 @@ namespace foal::executor {
 class paused_run : public run_weights {
  public:
   bool paused() const { return paused_.has_value(); }
+  /// Whether diagnostics look at what was before: such a run cannot go on from a cut.
+  bool compares() const { return compares_; }
 
   /// What a paused run needs to go on, here or in another engine of the same tables with any number of workers.
   run_cut cut() {

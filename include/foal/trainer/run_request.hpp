@@ -63,9 +63,13 @@ class evaluated_callback {
   evaluated_callback after(First first) const {
     evaluated_callback both;
     both.can_end_ = can_end_;
-    both.resume_ = resume_;
-    both.call_ = [first = std::move(first), then = *this](evaluation_result const& r) mutable {
-      first(r);
+    auto const own = std::make_shared<First>(std::move(first));
+    both.resume_ = [own, then = *this](std::vector<evaluation_result> const& before) {
+      if constexpr (requires { own->resume(before); }) own->resume(before);
+      then.resume(before);
+    };
+    both.call_ = [own, then = *this](evaluation_result const& r) {
+      (*own)(r);
       return then(r);
     };
     return both;
