@@ -328,6 +328,7 @@ set(foal_headers
     foal/checkpoint/directory.hpp
     foal/checkpoint/directory_lock.hpp
     foal/checkpoint/element_types.hpp
+    foal/checkpoint/keep_best.hpp
     foal/checkpoint/layout.hpp
     foal/checkpoint/manifest.hpp
     foal/checkpoint/part_file.hpp

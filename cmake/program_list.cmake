@@ -87,6 +87,7 @@ set(foal_tests
     core/file
     core/flat_table
     core/full_path
+    core/interruption
     core/random
     core/role
     core/type_list
@@ -378,6 +379,7 @@ set(foal_fuzz_targets
 
 # bench/<name>_bench.cpp
 set(foal_benchmarks
+    checkpoint
     device/onednn
     device/update
     executor/dispatch

@@ -1,6 +1,7 @@
 // A fit that saves checkpoints trains to the same bits, and from each of them another trainer goes on to the same bits and
 // the same report, for any number of workers; after a change it goes on with the weights alone and says so.
 #include <foal/checkpoint.hpp>
+#include <foal/checkpoint/keep_best.hpp>
 #include <foal/layer/batch_norm.hpp>
 #include <foal/layer/dropout.hpp>
 #include <foal/layer/loss/cross_entropy.hpp>
@@ -250,6 +251,32 @@ TEST_CASE("early stopping ends a fit while the pipeline works, and one that goes
     CHECK(r.evaluations.size() == whole.evaluations.size());
     if (again) CHECK_THAT(notes_of(r), Contains("nothing is left to train"));
   }
+}
+
+TEST_CASE("the best weights are kept while the pipeline works, and a fit that goes on knows the best of before") {
+  whole_fit<pipemare> const all(5);
+  temporary_directory const folder;
+  std::string const path = folder / "best.safetensors";
+  pipemare t(values<pipemare>(2));
+  auto o = options<pipemare>();
+  o.hooks.evaluated = checkpoint::keep_best(t, path, early_stopping{.patience = 20});
+  fit_report const whole = t.fit(samples, o);
+  auto const best = std::min_element(whole.evaluations.begin(), whole.evaluations.end(),
+                                     [](auto const& a, auto const& b) { return a.loss < b.loss; });
+  pipemare other(values<pipemare>(1));
+  auto const about = checkpoint::read_safetensors(path, other);
+  CHECK(about.at("foal.update") == std::to_string(best->update));
+  CHECK(other.evaluate(samples).loss == best->loss);
+
+  std::filesystem::remove(path);
+  all.copy_up_to(all.steps.size() - 1, folder.path());  // nothing is left to train, nothing better comes
+  pipemare again(values<pipemare>(1));
+  o.checkpoint = checkpoints{.directory = folder.path(), .resume = true};
+  o.hooks.evaluated = checkpoint::keep_best(again, path);
+  CHECK(again.fit(samples, o).evaluations.size() == 4);
+  CHECK_FALSE(std::filesystem::exists(path));
+  checkpoint::read_safetensors(folder.path() + "/" + all.steps.back() + "/" + checkpoint::weights_file, other);
+  CHECK(test::learned(other) == all.whole.learned);  // any reader of weights reads a checkpoint's
 }
 
 TEST_CASE("a signal ends a fit behind a checkpoint, from which it goes on, and a fit by the clock saves too") {

@@ -8,6 +8,7 @@
 //   foal/checkpoint/{safetensors,values}.hpp             files of weights, and of samples
 //   foal/checkpoint.hpp                                  checkpoints of a fit, which goes on from them; signals
 //   foal/checkpoint/{directory,run_file}.hpp             which checkpoint is whole, what is in them
+//   foal/checkpoint/keep_best.hpp                        a callback that keeps the best weights
 //   foal/trainer/early_stopping.hpp                      a callback that ends a fit whose loss no longer falls
 //   foal/layer/check_gradient.hpp                        the gradients of a layer of one's own
 //   foal/device/{contract,timed}.hpp                     what a device offers; a device that waits instead of computing
