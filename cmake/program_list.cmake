@@ -73,6 +73,7 @@ set(foal_tests
     checkpoint/directory
     checkpoint/element_types
     checkpoint/faults
+    checkpoint/golden
     checkpoint/manifest
     checkpoint/run_file
     checkpoint/safetensors

@@ -35,11 +35,11 @@ int train(std::string const& directory, std::string const& weights, long long ev
   c.microbatch_size = 8;
   c.microbatches = 2;
   c.workers = workers;
-  c.lr = {.base = {.rate = 1e-3, .every = 1 << 20}, .steps = 500};
-  c.warmup.minibatches = 250;
+  c.lr = {.base = {.rate = 1e-3, .every = 1 << 20}, .steps = 400};
+  c.warmup.minibatches = 150;
   run t(c);
   foal::fit_report const r =
-      t.fit(data.train, {.epochs = 16,
+      t.fit(data.train, {.epochs = 5,
                          .evaluate = data.test,
                          .quiet = true,
                          .checkpoint = foal::checkpoints{
