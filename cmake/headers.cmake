@@ -140,6 +140,7 @@ set(foal_headers
     foal/transport/launcher.hpp
     foal/transport/local.hpp
     foal/transport/message_end.hpp
+    foal/transport/note.hpp
     foal/transport/open_end.hpp
     foal/data/augment.hpp
     foal/data/batches.hpp
@@ -274,6 +275,7 @@ set(foal_headers
     foal/plan/temporaries.hpp
     foal/plan/trial.hpp
 
+    foal/executor/agreement.hpp
     foal/executor/any_source.hpp
     foal/executor/arena.hpp
     foal/executor/as_launched.hpp
@@ -282,9 +284,11 @@ set(foal_headers
     foal/executor/channel_ends.hpp
     foal/executor/check_source.hpp
     foal/executor/check_values.hpp
+    foal/executor/common_end.hpp
     foal/executor/copy_distance.hpp
     foal/executor/cut.hpp
     foal/executor/drive.hpp
+    foal/executor/evaluation_rounds.hpp
     foal/executor/forward.hpp
     foal/executor/gradient_norm.hpp
     foal/executor/identity.hpp
@@ -298,6 +302,7 @@ set(foal_headers
     foal/executor/ops.hpp
     foal/executor/ordinals.hpp
     foal/executor/phase_end.hpp
+    foal/executor/part_sums.hpp
     foal/executor/phase_state.hpp
     foal/executor/pin.hpp
     foal/executor/probe.hpp
@@ -305,6 +310,7 @@ set(foal_headers
     foal/executor/queue_order.hpp
     foal/executor/rings.hpp
     foal/executor/run_losses.hpp
+    foal/executor/shared_evaluation.hpp
     foal/executor/stall_watch.hpp
     foal/executor/sum_ends.hpp
     foal/executor/tied.hpp
@@ -320,6 +326,7 @@ set(foal_headers
     foal/observe/diagnostics.hpp
     foal/observe/evaluation.hpp
     foal/observe/fit_history.hpp
+    foal/observe/evaluator_rounds.hpp
     foal/observe/fresh_gradient.hpp
     foal/observe/hook.hpp
 
@@ -354,9 +361,12 @@ set(foal_headers
     foal/trainer/fit_keeper.hpp
     foal/trainer/fit_report.hpp
     foal/trainer/fit_teller.hpp
+    foal/trainer/gathered.hpp
     foal/trainer/net_weights.hpp
     foal/trainer/paused_run.hpp
+    foal/trainer/process_facts.hpp
     foal/trainer/roles.hpp
+    foal/trainer/run_evaluations.hpp
     foal/trainer/run_facts.hpp
     foal/trainer/run_request.hpp
     foal/trainer/run_teller.hpp

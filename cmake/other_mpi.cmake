@@ -46,6 +46,7 @@ endfunction()
 foreach(count IN ITEMS 1 2 4)
   foal_other_mpi_test(processes_${count} ${count} processes)
 endforeach()
+foal_other_mpi_test(processes_evaluate_3 3 processes_end evaluates)
 foal_other_mpi_test(processes_end_metrics 2 processes_end metrics "${CMAKE_CURRENT_BINARY_DIR}/processes_end_${other}.jsonl")
 
 # foal_other_mpi_fails_test(NAME LAUNCHER COUNT EXPECTED CASE): they fail and say what matches the regex.

@@ -123,6 +123,7 @@ set(foal_tests
     device/onednn
     device/onednn_training
     device/timed
+    executor/agreement
     executor/any_order
     executor/as_launched
     executor/arena
@@ -140,6 +141,7 @@ set(foal_tests
     executor/phases
     executor/ordinals
     executor/placements
+    executor/processes
     executor/queues
     executor/recompute
     executor/replicas
@@ -207,6 +209,7 @@ set(foal_tests
     program/parity
     program/processes
     program/resnet
+    program/same_bits
     program/translate
     recompute/saved
     report/build
@@ -272,6 +275,7 @@ set(foal_tests
     trainer/engine
     trainer/epoch_log
     trainer/fingerprint
+    trainer/process_facts
     trainer/run_request
     trainer/shared_result
     trainer/user_programs
@@ -387,5 +391,6 @@ set(foal_benchmarks
     executor/pipeline
     executor/two_workers
     transport/hop
+    transport/mpi_hop
     versus_libtorch
 )

@@ -62,8 +62,8 @@ if(TARGET processes)
 
   foal_add_program(processes_end "${CMAKE_CURRENT_SOURCE_DIR}/program/processes_end.cpp")
   target_link_libraries(processes_end PRIVATE foal::mpi)
-  # foal_processes_test(CASE COUNT EXPECTED): so many processes fail, and say what matches the regex EXPECTED. What one of
-  # them throws ends all: none waits for the others until the time is up.
+  # foal_processes_test(CASE COUNT EXPECTED): so many processes fail, and say what matches the regex EXPECTED. None
+  # waits for the others until the time is up.
   function(foal_processes_test case count expected)
     set(command "${MPIEXEC_EXECUTABLE}" ${MPIEXEC_NUMPROC_FLAG} ${count} "$<TARGET_FILE:processes_end>" ${case})
     add_test(NAME program/processes_end_${case}
@@ -78,17 +78,24 @@ if(TARGET processes)
     foal_processes_test(${case} ${count} "${expected}")
   endfunction()
 
-  foal_processes_test(tick 2 "the tick of process 0 has thrown")
-  foal_processes_test(watch 2 "who watches stage 0 has thrown")
-  foal_processes_test(disturb 2 "who disturbs process 1 has thrown")
+  # foal_each_throws_test(CASE COUNT SENTENCE): it comes out of each of them.
+  function(foal_each_throws_test case count sentence)
+    string(REPEAT "process [0-9]: ${sentence}.*" ${count} expected)
+    foal_processes_test(${case} ${count} "${expected}")
+  endfunction()
+
+  foal_each_throws_test(tick 2 "the tick of process 0 has thrown")
+  foal_each_throws_test(watch 2 "who watches stage 0 has thrown")
+  foal_each_throws_test(disturb 2 "who disturbs process 1 has thrown")
+  foal_each_throws_test(throws 3 "there is no microbatch 8")
+  foal_each_throws_test(diverges 3 "cannot go on after update [0-9], because the [^\n]* is not finite")
   foal_processes_test(refused 2 "cannot go on, because process 0 refuses")
   foal_processes_test(made 3 "cannot make a run of 0 microbatches of 4 samples")
   foal_processes_test(leaves 2 "what comes next is run.. in process 0 and the end of MPI in process 1")
   foal_each_refuses_test(norm 2 "clip by the norm of all stages in several processes")
-  foal_each_refuses_test(evaluation 2 "evaluate or take diagnostics in this process")
+  foal_each_refuses_test(fresh 2 "compute fresh gradients in this process")
   foal_each_refuses_test(tied 3 "share weights of stage 0 with stage 2, because another process hosts one of them")
   foal_each_refuses_test(pin 2 "pin the workers of processes")
-  foal_each_refuses_test(pause 2 "pause this run, because other processes host some of the stages")
   foal_each_refuses_test(seed 2 "the runs are not the same: seed is 1 in process 0 and 2 in process 1")
   foal_each_refuses_test(rate 3 "the runs are not the same: learning rate.rate is 0.05 in process 0 and 0.1 in process 2")
   foal_each_refuses_test(microbatches 2 "the runs are not the same: microbatches is 3 in process 0 and 4 in process 1")
@@ -96,6 +103,22 @@ if(TARGET processes)
   foal_each_refuses_test(size 2 "minibatches of an epoch is 4 in process 0 and 5 in process 1")
   foal_each_refuses_test(inputs 2 "digest of some inputs is [0-9a-f]+ in process 0 and [0-9a-f]+ in process 1")
   foal_each_refuses_test(targets 3 "digest of some targets is [0-9a-f]+ in process 0 and [0-9a-f]+ in process 2")
+
+  foreach(count IN ITEMS 2 3)
+    add_test(NAME program/processes_evaluate_${count}
+             COMMAND "${MPIEXEC_EXECUTABLE}" ${MPIEXEC_NUMPROC_FLAG} ${count} "$<TARGET_FILE:processes_end>" evaluates)
+    set_tests_properties(program/processes_evaluate_${count} PROPERTIES LABELS program TIMEOUT 60 PROCESSORS ${count}
+      FAIL_REGULAR_EXPRESSION "OTHER BITS" ENVIRONMENT "${mpi_environment}")
+  endforeach()
+
+  foreach(count IN ITEMS 2 3)
+    add_test(NAME program/processes_end_pause_${count}
+             COMMAND "${MPIEXEC_EXECUTABLE}" ${MPIEXEC_NUMPROC_FLAG} ${count} "$<TARGET_FILE:processes_end>" pause)
+    string(REPEAT "process [0-9]: has paused and gone on to the same bits.*" ${count} expected)
+    set_tests_properties(program/processes_end_pause_${count} PROPERTIES LABELS program TIMEOUT 60 PROCESSORS ${count}
+      PASS_REGULAR_EXPRESSION "${expected}" FAIL_REGULAR_EXPRESSION "OTHER BITS"
+      ENVIRONMENT "${mpi_environment}")
+  endforeach()
 
   add_test(NAME program/processes_end_metrics
            COMMAND "${MPIEXEC_EXECUTABLE}" ${MPIEXEC_NUMPROC_FLAG} 2 "$<TARGET_FILE:processes_end>" metrics

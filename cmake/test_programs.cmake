@@ -30,6 +30,7 @@ set(foal_tests_apart
     options/arguments
     program/parity
     program/processes
+    program/same_bits
     program/resnet
     program/translate
     sweep/results

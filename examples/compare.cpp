@@ -224,6 +224,7 @@ int main(int argc, char** argv) {
     a.whole("--seeds", o.seeds, 1, most, "runs of each method; by default what suits the data");
     a.seed(o.base.seed, "the first seed");
     a.whole("--workers", o.base.workers, 1, most, "threads of one run in a process; mpirun -n P starts P processes");
+    a.whole("--replicas", o.base.replicas, 1, most, "pipelines side by side, which share out the microbatches");
     a.whole("--jobs", o.jobs, 1, 1024, "runs at the same time; by default as many as fit the cores");
     a.whole("--microbatch-size", o.base.microbatch_size, 1, most, "M");
     a.whole("--microbatches", o.base.microbatches, 1, most, "N");

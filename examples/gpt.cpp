@@ -6,6 +6,7 @@
 #include <foal/data/lines.hpp>
 #include <foal/data/spelled_numbers.hpp>
 #include <foal/data/window_source.hpp>
+#include <foal/executor/as_launched.hpp>
 #include <foal/layer/loss/cross_entropy.hpp>
 #include <foal/policy/delay/discrepancy_correction.hpp>
 #include <foal/policy/lr/reschedule.hpp>
@@ -16,12 +17,14 @@
 #include <foal/schedule/rules/pipemare.hpp>
 #include <foal/text/alphabet.hpp>
 #include <foal/text/perplexity.hpp>
+#include <foal/trainer/gathered.hpp>
 #include <foal/zoo/gpt.hpp>
 
 #include "gpt/draw.hpp"
 #include "options/arguments.hpp"
 #include "options/checkpointing.hpp"
 #include "options/minibatches.hpp"
+#include "options/processes.hpp"
 #include "t3/epochs.hpp"
 
 namespace {
@@ -34,14 +37,16 @@ struct network
 
 using base = foal::lr::cosine;
 template <class Schedule, class... Policies>
-using run = foal::trainer<network, foal::loss::cross_entropy, Schedule, foal::optim::adamw, Policies...>;
+using run = foal::trainer<network, foal::loss::cross_entropy, Schedule, foal::optim::adamw, foal::executor::as_launched,
+                          Policies...>;
 using synchronous = run<foal::schedule::gpipe, base>;
 using pipemare = run<foal::schedule::pipemare, foal::lr::reschedule<base>, foal::delay::discrepancy_correction,
                      foal::warmup::synchronous>;
 
 struct settings {
   std::string data, method = "t1t2t3", prompt = "\n";
-  int epochs = 5, microbatch_size = 8, microbatches = 4, workers = 1, characters = 400, stride = 32, t3_epochs = -1;
+  int epochs = 5, microbatch_size = 8, microbatches = 4, workers = 1, replicas = 1, characters = 400, stride = 32,
+      t3_epochs = -1;
   double rate = 1e-3, temperature = 0.8;
   std::uint64_t seed = 1;
   bool facts = false;
@@ -60,6 +65,7 @@ bool read_arguments(int argc, char** argv, settings& o) {
   a.whole("--microbatches", o.microbatches, 1, options::most, "N");
   a.whole("--stride", o.stride, 1, longest, "characters from one window to the next");
   a.whole("--workers", o.workers, 1, synchronous::stages, "threads; results do not depend on it");
+  a.whole("--replicas", o.replicas, 1, options::most, "pipelines side by side, which share out the microbatches");
   a.seed(o.seed, "");
   a.text("--prompt", o.prompt, "how the written text begins");
   a.whole("--characters", o.characters, 0, options::most, "to write");
@@ -92,7 +98,8 @@ struct last_window {
 template <class Trainer>
 std::string write(Trainer const& trained, foal::text::alphabet const& letters, settings const& o) {
   foal::predictor<network> predictor({.microbatch_size = 1, .workers = o.workers});
-  predictor.take(trained);
+  predictor.take(foal::gathered(trained));
+  if (!options::processes::first()) return {};
   std::vector<std::int32_t> tokens = letters.encode(o.prompt);
   auto const known = static_cast<std::size_t>(letters.vocabulary().size());
   for (int i = 0; i < o.characters; ++i) {
@@ -118,6 +125,7 @@ int train(settings const& o, foal::data::window_source const& text, foal::data::
   c.microbatch_size = o.microbatch_size;
   c.microbatches = o.microbatches;
   c.workers = o.workers;
+  c.replicas = o.replicas;
   c.seed = o.seed;
   c.optim.weight_decay = 0.1F;
   base const rate{.rate = o.rate, .steps = updates, .least = 0.1 * o.rate, .warmup = std::min(200LL, updates / 10)};
@@ -157,6 +165,7 @@ void check_prompt(std::string const& prompt, foal::text::alphabet const& letters
 }
 
 int run_example(int argc, char** argv) {
+  options::processes const processes(argc, argv);
   settings o;
   if (!read_arguments(argc, argv, o)) return 0;
   std::optional<foal::interruption> until;

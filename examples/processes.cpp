@@ -1,9 +1,10 @@
-// The same training in several processes: mpirun -n 4 ./processes. Every process trains the stages that it hosts, and then
-// all of them on one thread, and compares: the bits are the same.
+// The same training in several processes: mpirun -n 4 ./processes. Every process trains the stages that it hosts, then all
+// of them on one thread, and compares the weights of all: the bits are the same.
 #include <foal/mpi.hpp>
 
 #include <foal/foal.hpp>
 #include <foal/policy/warmup.hpp>
+#include <foal/trainer/gathered.hpp>
 
 #include <cstdio>
 #include <exception>
@@ -41,11 +42,11 @@ int differences(char const* name, executor::process_place here, auto&&... set) {
   auto const many = train(executor::processes{});
   auto const one = train(executor::single_thread{});
   int hosted = 0, differ = 0;
+  gathered const all(*many);
   for (auto const& b : many->engine().stages()) {
-    if (b.worker < 0) continue;
-    ++hosted;
+    hosted += b.worker >= 0 ? 1 : 0;
     for (std::size_t p = 0; p < b.table->parameters.size(); ++p)
-      differ += many->weights(b.number, p) == one->weights(b.number, p) ? 0 : 1;
+      differ += all.weights(b.number, p) == one->weights(b.number, p) ? 0 : 1;
   }
   std::printf("%-12s process %d of %d: %d stages, %zu of %zu bytes, %s\n", name, here.number, here.count, hosted,
               many->engine().memory().allocated_bytes(), one->engine().memory().allocated_bytes(),

@@ -8,6 +8,7 @@
 
 #include "options/arguments.hpp"
 #include "options/minibatches.hpp"
+#include "options/processes.hpp"
 #include "options/results.hpp"
 #include "resnet/experiment.hpp"
 #include "resnet/load.hpp"
@@ -107,7 +108,7 @@ int show(arguments o) {
   std::printf("\n%s\n%lld updates in %.1f s, %.1f samples/s\n", t.text().c_str(), out.updates, out.seconds,
               out.samples_per_second);
   options::results written("resnet");
-  written.write(o.json, [&](std::string const& path) { write_rows(path, o, facts, out); });
+  if (options::processes::first()) written.write(o.json, [&](std::string const& path) { write_rows(path, o, facts, out); });
   return written.status() != 0 ? written.status() : out.divergence.empty() ? 0 : 2;
 }
 
@@ -120,6 +121,7 @@ int main(int argc, char** argv) {
   o.base.warmup_epochs = -1;
   try {
     using namespace options;
+    options::processes const all(argc, argv);
     options::arguments a("Trains a ResNet, every convolution and every norm a stage, by GPipe, PipeDream or PipeMare.");
     a.choice("--net", o.net, {"resnet20", "resnet50"}, "");
     a.text("--data", o.data, "handwritten (generated), digits:DIR (IDX files, .gz too), cifar10:DIR");
@@ -134,7 +136,8 @@ int main(int argc, char** argv) {
     a.whole("--minibatches", o.base.minibatches, 1, most, "train so many instead of whole epochs");
     a.whole("--microbatches", o.base.microbatches, 1, most, "N");
     a.whole("--microbatch-size", o.base.microbatch_size, 1, most, "M");
-    a.whole("--workers", o.base.workers, 1, most, "threads; results do not depend on it");
+    a.whole("--workers", o.base.workers, 1, most, "threads of a process; results do not depend on it");
+    a.whole("--replicas", o.base.replicas, 1, most, "pipelines side by side, which share out the microbatches");
     a.number("--rate", o.base.rate, positive, "learning rate");
     a.number("--momentum", o.base.momentum, share, "");
     a.number("--weight-decay", o.base.weight_decay, not_negative, "");

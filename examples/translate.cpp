@@ -13,6 +13,7 @@
 
 #include "options/arguments.hpp"
 #include "options/minibatches.hpp"
+#include "options/processes.hpp"
 #include "options/results.hpp"
 #include "t3/epochs.hpp"
 #include "translate/run.hpp"
@@ -60,7 +61,8 @@ bool read_arguments(int argc, char** argv, arguments& o) {
   a.number("--label-smoothing", o.run.label_smoothing, {0, 0.9}, "");
   a.whole("--microbatch-size", o.run.microbatch_size, 1, most, "M, pairs");
   a.whole("--microbatches", o.run.microbatches, 1, most, "N");
-  a.whole("--workers", o.run.workers, 1, most, "threads; results do not depend on it");
+  a.whole("--workers", o.run.workers, 1, most, "threads of a process; results do not depend on it");
+  a.whole("--replicas", o.run.replicas, 1, most, "pipelines side by side, which share out the microbatches");
   a.number("--t1-epochs", o.run.t1_epochs, not_negative, "T1's K in epochs; 0: all asynchronous updates");
   a.number("--t2-decay", o.run.decay, share_below_1, "T2's D");
   a.whole("--t3-epochs", o.t3_epochs, 0, most, "synchronous epochs of T3; by default 5");
@@ -163,6 +165,7 @@ void write_json(std::string const& path, std::vector<row> const& rows, arguments
 }
 
 int run(int argc, char** argv) {
+  options::processes const processes(argc, argv);
   arguments o;
   if (!read_arguments(argc, argv, o)) return 0;
   check_files(o);
@@ -199,8 +202,10 @@ int run(int argc, char** argv) {
                       label.c_str(), t.bleu, 100 * t.precision[0], 100 * t.precision[1], 100 * t.precision[2],
                       100 * t.precision[3], t.brevity, name_of(t.beam, t.averaged).c_str(), r.seconds, t.seconds);
         std::fflush(stdout);
-        written.write(o.json, [&](std::string const& path) { write_json(path, rows, o, net); });
+        if (options::processes::first())
+          written.write(o.json, [&](std::string const& path) { write_json(path, rows, o, net); });
       }
+  if (!options::processes::first()) return 0;
   std::printf("\n");
   if (rows.back().result.divergence.empty()) print_samples(task, rows.back().result.translations.back(), o.samples);
   for (std::size_t search = 0; search < o.run.beams.size() * (o.run.load.empty() ? 2 : 1); ++search)

@@ -4,7 +4,8 @@
 // machine two workers are as fast as two independent copies of the one-worker run side by side, times the busy share that
 // the schedule allows. So beside the speed-up two numbers are measured or computed in the same run: s, the joint rate of two
 // such copies over the rate of one alone (below 2 where caches, memory or turbo are shared), and the schedule's busy share
-// with op costs in proportion to FLOPs, fill and drain included.
+// with op costs in proportion to FLOPs, fill and drain included. Replicas of the pipeline, whose gradients are summed every
+// minibatch, are the other way to use two workers: the same minibatches, on 2 and on 4 of them.
 #include <foal/layer/linear.hpp>
 #include <foal/layer/loss/cross_entropy.hpp>
 #include <foal/layer/relu.hpp>
@@ -34,10 +35,11 @@ struct samples {
   }
 };
 
-run::config settings(int workers) {
+run::config settings(int workers, int replicas = 1) {
   return {.microbatch_size = microbatch_size,
           .microbatches = microbatches,
           .workers = workers,
+          .replicas = replicas,
           .lr = {.rate = 1e-4},
           .evaluation = false,
           .pin = workers > 1};
@@ -77,7 +79,7 @@ int main(int argc, char** argv) {
     bench::outcome out("pipeline_bench", options);
     foal::require(std::thread::hardware_concurrency() >= 2,
                   "cannot measure two workers, because this machine has one CPU; use one with two");
-    run first(settings(1)), second(settings(1)), both(settings(2));
+    run first(settings(1)), second(settings(1)), both(settings(2)), two(settings(2, 2)), four(settings(2, 4));
     auto const alone = [](run& t, int cpu) {
       std::latch start(1);
       return rate_on(t, cpu, start);
@@ -92,14 +94,17 @@ int main(int argc, char** argv) {
           side.join();
           return own + other;
         },
-        [&] { return rate(both); });
+        [&] { return rate(both); }, [&] { return rate(two); }, [&] { return rate(four); });
     double const ideal = busy_share();
     std::vector<double> wanted;
     for (double const joint : rates[1]) wanted.push_back(ideal * joint);
     out.add("one worker", bench::spread_of(rates[0]), "samples/s");
     out.add("two independent copies", bench::spread_of(rates[1]), "samples/s");
     out.add("two workers", bench::spread_of(rates[2]), "samples/s");
+    out.add("two replicas on two workers", bench::spread_of(rates[3]), "samples/s");
+    out.add("four replicas on two workers", bench::spread_of(rates[4]), "samples/s");
     out.add("speed-up of two workers", bench::ratio_of(rates[2], rates[0]), "");
+    out.add("speed-up of two replicas", bench::ratio_of(rates[3], rates[0]), "");
     out.add("s, two copies over one", bench::ratio_of(rates[1], rates[0]), "");
     out.add("busy share of the schedule", {ideal, ideal, ideal}, "");
     out.at_least("speed-up / (busy share x s)", bench::ratio_of(rates[2], wanted), "", 0.93);

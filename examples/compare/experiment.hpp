@@ -35,7 +35,7 @@ struct experiment {
   foal::data::dataset const* data = nullptr;
   std::uint64_t seed = 1;
   int epochs = 1;
-  int microbatch_size = 8, microbatches = 4, workers = 1;
+  int microbatch_size = 8, microbatches = 4, workers = 1, replicas = 1;
   double rate = 0.02, momentum = 0.9, weight_decay = 0;
   int drop_epoch = 0;                 ///< epochs until the rate is divided by 10; 0: never
   int warmup_epochs = 0;              ///< T3

@@ -50,6 +50,7 @@ typename Trainer::config config_of(experiment const& e) {
   c.microbatch_size = e.microbatch_size;
   c.microbatches = e.microbatches;
   c.workers = e.workers;
+  c.replicas = e.replicas;
   c.seed = e.seed;
   c.evaluation_samples = 128;
   c.initial.gain = initial_gain<typename Trainer::model_type>();

@@ -48,7 +48,7 @@ struct experiment {
   std::uint64_t seed = 1;
   int epochs = 1, drop_epoch = 1, warmup_epochs = 0;  ///< drop_epoch: until the rate is divided by 10; warm-up: T3
   long long minibatches = 0;                          ///< above 0: train so many instead of whole epochs
-  int microbatch_size = 8, microbatches = 8, workers = 1;
+  int microbatch_size = 8, microbatches = 8, workers = 1, replicas = 1;
   int segment = -1;  ///< stages that are recomputed together; 0: the square root of all; -1: no recomputation
   double rate = 0.05, momentum = 0.9, weight_decay = 0;
   bool augment = false, quiet = false;

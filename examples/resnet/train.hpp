@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include <foal/data/augment.hpp>
+#include <foal/executor/as_launched.hpp>
 #include <foal/layer/loss/cross_entropy.hpp>
 #include <foal/policy/delay/discrepancy_correction.hpp>
 #include <foal/policy/lr/reschedule.hpp>
@@ -20,8 +21,8 @@
 namespace resnet {
 
 template <class Net, class Schedule, class... Policies>
-using run =
-    foal::trainer<Net, foal::loss::cross_entropy, Schedule, foal::optim::momentum, foal::initialisation::he, Policies...>;
+using run = foal::trainer<Net, foal::loss::cross_entropy, Schedule, foal::optim::momentum, foal::initialisation::he,
+                          foal::executor::as_launched, Policies...>;
 
 /// T1 with K = 0 and T3 of no minibatches change no bit, so one type serves `none` and `t1`, and one `t1t2` and `t1t2t3`.
 template <class Net>
@@ -51,6 +52,7 @@ typename Trainer::config config_of(experiment const& e) {
   c.microbatch_size = e.microbatch_size;
   c.microbatches = e.microbatches;
   c.workers = e.workers;
+  c.replicas = e.replicas;
   c.seed = e.seed;
   c.evaluation_samples = 25;  // a ResNet-50 evaluates with 27 MiB a sample
   c.optim = {.momentum = e.momentum, .weight_decay = e.weight_decay};

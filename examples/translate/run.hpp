@@ -14,7 +14,7 @@ namespace translate {
 struct settings {
   std::string method = "t1t2t3";
   std::uint64_t seed = 1;
-  int epochs = 10, microbatch_size = 8, microbatches = 8, workers = 1;
+  int epochs = 10, microbatch_size = 8, microbatches = 8, workers = 1, replicas = 1;
   double rate = 1e-3, weight_decay = 1e-4, label_smoothing = 0.1, decay = 0.1353352832366127;
   long long warmup_updates = 1000;  ///< of the base rate
   double t1_epochs = 0;             ///< K; 0: all asynchronous updates

@@ -8,6 +8,7 @@
 
 #include <foal/checkpoint/safetensors.hpp>
 #include <foal/core/utf8.hpp>
+#include <foal/executor/as_launched.hpp>
 #include <foal/layer/loss/cross_entropy.hpp>
 #include <foal/policy/delay/discrepancy_correction.hpp>
 #include <foal/policy/lr/reschedule.hpp>
@@ -19,8 +20,10 @@
 #include <foal/schedule/rules/pipemare.hpp>
 #include <foal/text/bleu.hpp>
 #include <foal/text/search.hpp>
+#include <foal/trainer/gathered.hpp>
 #include <foal/zoo/transformer.hpp>
 
+#include "../options/processes.hpp"
 #include "../options/results.hpp"
 #include "run.hpp"
 
@@ -29,8 +32,8 @@ namespace translate {
 template <class Net>
 struct trainers {
   template <class Schedule, class... Policies>
-  using run =
-      foal::trainer<Net, foal::loss::cross_entropy, Schedule, foal::optim::averaged<foal::optim::adamw>, Policies...>;
+  using run = foal::trainer<Net, foal::loss::cross_entropy, Schedule, foal::optim::averaged<foal::optim::adamw>,
+                            foal::executor::as_launched, Policies...>;
   using rescheduled = foal::lr::reschedule<foal::lr::inverse_sqrt>;
   using synchronous = run<foal::schedule::gpipe, foal::lr::inverse_sqrt>;
   using stash = run<foal::schedule::pipemare, rescheduled, foal::versions::stash>;
@@ -45,6 +48,7 @@ typename Trainer::config config_of(settings const& s, long long per_epoch) {
   c.microbatch_size = s.microbatch_size;
   c.microbatches = s.microbatches;
   c.workers = s.workers;
+  c.replicas = s.replicas;
   c.seed = s.seed;
   c.optim.average_decay = s.average_decay;
   c.optim.base.weight_decay = static_cast<float>(s.weight_decay);
@@ -184,49 +188,37 @@ outcome fit(Trainer& trainer, settings const& s, task const& t, long long per_ep
   return out;
 }
 
-/// The averaged weights take the place of the last ones.
-template <class Trainer>
-void let_average_stand(Trainer& trainer) {
-  for (int s = 0; s < Trainer::stages; ++s) {
-    auto const& parameters = trainer.tables().stages[static_cast<std::size_t>(s)].parameters;
-    for (std::size_t p = 0; p < parameters.size(); ++p)
-      if (parameters[p].home_stage < 0) trainer.set_weights(s, p, trainer.average(s, p));
-  }
-}
-
 template <class Net, class Trainer>
 outcome train_with(settings const& s, task const& t, std::function<void(std::string const&)> const& say) {
   long long const per_epoch = t.train.size() / (static_cast<long long>(s.microbatch_size) * s.microbatches);
   Trainer trainer(config_of<Trainer>(s, per_epoch));
   outcome out;
-  bool averaged = false;  // of the weights that the trainer has before let_average_stand()
+  bool averaged = false;  // the weights of the trainer
   if (s.load.empty())
     out = fit(trainer, s, t, per_epoch, say);
   else
     averaged = foal::checkpoint::read_safetensors(s.load, trainer).count(foal::checkpoint::weights_key) > 0;
   if (!out.divergence.empty() || out.interrupted != 0) return out;
-  if (!s.save.empty()) {
-    foal::checkpoint::metadata const about{{"method", s.method},
-                                           {"data", foal::printable(t.name)}};  // a path may be no UTF-8
-    options::results written("translate");
-    written.write(s.save, [&](std::string const& path) { foal::checkpoint::write_safetensors(path, trainer, about); });
-    written.write(s.save_averaged(),
-                  [&](std::string const& path) { foal::checkpoint::write_averaged_safetensors(path, trainer, about); });
+  foal::predictor<Net> predictor({.microbatch_size = rows, .workers = std::min(s.workers, foal::stage_count<Net>)});
+  options::results written("translate");
+  bool const first = options::processes::first();  // which has it to do, once the others have sent it their weights
+  auto const translate_all = [&](std::string const& save, bool averaged) {
+    if (!first) return;
+    foal::checkpoint::metadata about{{"method", s.method}, {"data", foal::printable(t.name)}};  // a path may be no UTF-8
+    if (averaged) about[foal::checkpoint::weights_key] = "average";
+    written.write(save, [&](std::string const& path) { foal::checkpoint::write_safetensors(path, predictor, about); });
     out.saved_elsewhere = written.status() != 0;
-  }
-  foal::predictor<Net> predictor({.microbatch_size = rows, .workers = s.workers});
-  auto const translate_all = [&](bool averaged) {
-    predictor.take(trainer);
     for (int const beam : s.beams) {
       out.translations.push_back(translate_test<Net>(predictor, s, t, beam));
       out.translations.back().averaged = averaged;
     }
   };
-  translate_all(averaged);
+  predictor.take(foal::gathered(trainer));
+  translate_all(s.save, averaged);
   if (!s.load.empty()) return out;
   out.averaged_loss = trainer.evaluate_average(t.validation).loss;
-  let_average_stand(trainer);
-  translate_all(true);
+  predictor.take_average(foal::gathered(trainer));
+  translate_all(s.save.empty() ? "" : s.save_averaged(), true);
   return out;
 }
 

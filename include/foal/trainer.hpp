@@ -29,6 +29,7 @@
 #include <foal/trainer/fit_report.hpp>
 #include <foal/trainer/fit_teller.hpp>
 #include <foal/trainer/net_weights.hpp>
+#include <foal/trainer/process_facts.hpp>
 #include <foal/trainer/shared_result.hpp>
 #include <foal/trainer/types.hpp>
 
@@ -90,7 +91,7 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
       : values_(merged(std::move(values))),
         ranks_(values_.ranks != 0 ? values_.ranks : most_ranks),
         tables_(make_tables()),
-        engine_(tables_, run_values(), executor::driver_of<policy<role::executor>>(), workers_of_ranks()) {
+        engine_(tables_, run_values(), executor::driver_of<policy<role::executor>>(), workers_of_ranks(place())) {
   } catch (std::bad_alloc const&) {
     throw error(sentence("cannot make this trainer, because the system has not enough memory left for it (its ", parameters,
                          " parameters alone take ", static_cast<std::size_t>(parameters) * sizeof(scalar_type),
@@ -148,31 +149,26 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
     }
     long long const begin = updates();
     request.source.shift = (epochs_ * per_epoch - begin) * values_.microbatches;  // an epoch begins
-    std::unique_ptr<fit_keeper> const keeper = options.checkpoint.make();
-    fit_start start;
-    if (keeper) {
-      start = keeper->begin(place_of(batches, request, per_epoch));
-      request.cuts = keeper->cuts();
-      options.hooks.evaluated.resume(start.told.evaluations);
-      if (start.as == fit_start::how::after) request.trained_before = start.before, request.minibatches -= start.before;
-    }
+    detail::kept_fit const kept(options.checkpoint, request, [&] {
+      give_source(request, batches);
+      return detail::place_of<model_type>(engine_, tables_, run_values(), values_, fingerprint(), request,
+                                          detail::sizes_of(batches), {warmup_minibatches(), per_epoch, begin, epochs_});
+    });
+    using how = fit_start::how;
     bool const losses_here = engine_.stages().back().worker >= 0;  // of several processes one writes metrics
     detail::fit_teller teller(
-        logs_, losses_here ? options.metrics : std::string(), options.append_metrics || start.as != fit_start::how::anew,
+        logs_, losses_here ? options.metrics : std::string(), options.append_metrics || !kept.is(how::anew),
         {&tables_, warmup_minibatches(), epochs_, begin, per_epoch, options.epochs, request.evaluate_every,
-         per_epoch * minibatch_samples(), seconds_ + start.told.seconds, start.before * minibatch_samples()},
+         per_epoch * minibatch_samples(), seconds_ + kept.start.told.seconds, kept.start.before * minibatch_samples()},
         values_.microbatch_size, {.label = options.label, .quiet = options.quiet});
     if (epochs > 1) teller.note(detail::thinned_note(tables_.phases.back().name, least, per_epoch, epochs));
-    auto const note_all = [&] {
-      for (std::string& text : keeper ? keeper->take_notes() : std::vector<std::string>()) teller.note(std::move(text));
-    };
-    note_all();
+    kept.note(teller);
     teller.listen(request, options.hooks);
     epochs_begun const counted{*this, begin, per_epoch};
-    executor::run_result result = start.as == fit_start::how::resumes ? resume(batches, request)
-                                  : start.as == fit_start::how::done  ? executor::run_result{}
-                                                                      : run(batches, request);
-    detail::go_on_from(start.told, result);
+    executor::run_result result = kept.is(how::resumes) ? resume(batches, request)
+                                  : kept.is(how::done)  ? executor::run_result{}
+                                                        : run(batches, request);
+    detail::go_on_from(kept.start.told, result);
     if (evaluates && options.epochs > 0 && !result.diverged && !result.ended && !result.paused &&
         (result.evaluations.empty() || result.evaluations.back().update != updates())) {
       result.evaluations.push_back(engine_.evaluate(request.evaluation));
@@ -180,11 +176,7 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
     }
     seconds_ += result.seconds;
     fit_report report = detail::report_of(result, updates(), values_.microbatch_size);
-    if (keeper) {
-      keeper->finish(result, {result.sums, result.evaluations, result.seconds, result.ended});
-      report.interrupted = keeper->interrupted();
-      note_all();
-    }
+    kept.finish(result, report, teller);
     return teller.finish(std::move(report));
   }
 
@@ -217,12 +209,10 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
     epochs_ = from.epochs;
   }
 
-  /// Loss and accuracy of the weights as they are.
+  /// Loss and accuracy of the weights as they are. Of several processes all call it, and all get it.
   template <class Source>
   evaluation_result evaluate(Source const& source) {
-    executor::any_source<scalar_type, target_type> const any(source);
-    check(any);
-    return engine_.evaluate(any.functions);
+    return evaluate_state(source, -1);
   }
 
   /// The same of the averaged weights: needs optim::averaged and at least one update.
@@ -230,13 +220,19 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
   evaluation_result evaluate_average(Source const& source)
     requires requires { policy<role::optimizer>::average; }
   {
-    executor::any_source<scalar_type, target_type> const any(source);
-    check(any);
-    return engine_.evaluate(any.functions, policy<role::optimizer>::average);
+    return evaluate_state(source, policy<role::optimizer>::average);
   }
 
   /// What is known before the run: stages, delays, bytes, utilisation, settings, warnings.
-  report::facts facts() const { return detail::facts_of_trainer<types>(tables_, engine_, values_, warmup_minibatches()); }
+  /// Of several processes with what each holds and sends.
+  report::facts facts() const {
+    report::facts f = detail::facts_of_trainer<types>(tables_, engine_, values_, warmup_minibatches());
+    int const processes = place().count;
+    std::vector<std::vector<int>> workers;
+    for (int p = 0; processes > 1 && p < processes; ++p) workers.push_back(workers_of_ranks({p, processes}));
+    if (processes > 1) executor::add_processes(f, tables_, run_values(), workers);
+    return f;
+  }
 
   /// What makes this run this run; report::require_same compares two.
   report::fingerprint fingerprint() const { return detail::fingerprint_of_trainer<types>(tables_, values_); }
@@ -269,24 +265,6 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
     }
   };
 
-  /// What a keeper of checkpoints knows of a fit that is about to begin.
-  template <class Batches>
-  fit_place place_of(Batches const& batches, executor::run_request request, long long per_epoch) {
-    auto const& model = model_type::description;
-    fit_place p{&engine_, &tables_, model.row, model.size, fingerprint()};
-    give_source(request, batches);
-    detail::add_data_items(p.run, tables_, run_values(), request.source, detail::sizes_of(batches));
-    p.run.items.emplace_back("updates between evaluations", report::shortest(request.evaluate_every));
-    p.warmup = warmup_minibatches();
-    p.per_epoch = per_epoch;
-    p.minibatches = request.minibatches;
-    p.begin = updates();
-    p.epochs = epochs_;
-    p.policies = [this] { return detail::state_of_policies(values_); };
-    p.restore = [this](policy_state const& from, bool changes) { detail::restore_policies(values_, from, changes); };
-    return p;
-  }
-
   template <class Batches>
   void give_source(executor::run_request& request, Batches const& batches) const {
     executor::check_microbatch_size(batches, values_.microbatch_size);
@@ -301,6 +279,13 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
       policy<role::executor>::agree(detail::fingerprint_of_call(call, fingerprint(), tables_, run_values(), values_, request,
                                                                 data, engine_.updates()));
     }
+  }
+  template <class Source>
+  evaluation_result evaluate_state(Source const& source, int state) {
+    executor::any_source<scalar_type, target_type> const any(source);
+    check(any);
+    agree(state < 0 ? "evaluate()" : "evaluate_average()", {.evaluation = any.functions}, {});
+    return engine_.evaluate(any.functions, state);
   }
   /// Of several processes: what all of them have found.
   executor::run_result shared(executor::run_result mine) const {
@@ -347,13 +332,18 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
             values_.evaluation_samples, values_.pin,          values_.diagnostics, values_.ordinals};
   }
 
+  static executor::process_place place() {
+    if constexpr (requires { policy<role::executor>::place(); })
+      return policy<role::executor>::place();
+    else
+      return {};
+  }
+
   /// Ranks are spread over workers so that the busiest has as little work as can be; results do not depend on it.
-  std::vector<int> workers_of_ranks() const {
+  std::vector<int> workers_of_ranks(executor::process_place here) const {
     std::vector<long long> cost(static_cast<std::size_t>(tables_.ranks), 1);
     for (std::size_t u = 0; u < tables_.units(); ++u)
       cost[static_cast<std::size_t>(tables_.rank_of[u])] += tables_.of_unit(u).flops;
-    executor::process_place here;
-    if constexpr (requires { policy<role::executor>::place(); }) here = policy<role::executor>::place();
     require(values_.workers * here.count <= tables_.ranks, "cannot spread ", tables_.ranks, " ranks over ", here.count,
             " processes of ", values_.workers,
             " workers, because each of these hosts at least one; start fewer processes, or give fewer .workers");

@@ -1,12 +1,17 @@
 // Stages in separate memories, as in separate processes, with nothing between them but messages: the bits of one memory.
 #include <foal/executor/open_ends.hpp>
+
+#include <foal/executor/agreement.hpp>
 #include <foal/schedule/rules/global_norm.hpp>
 #include <foal/schedule/rules/recompute.hpp>
 #include <foal/transport/delayed.hpp>
 
+#include <algorithm>
 #include <catch2/catch.hpp>
-#include <cstring>
+#include <deque>
+#include <memory>
 #include <random>
+#include <utility>
 
 #include "tests/executor/support.hpp"
 #include "tests/support/boxes.hpp"
@@ -61,33 +66,24 @@ struct process {
 /// Brings the messages of one channel from a process to another.
 class courier {
  public:
-  courier(transport::open_end& from, transport::open_end& to)
-      : from_(from), to_(to), left_(std::max(from.in.transit_slots, from.in.kept_slots)) {
+  courier(transport::open_end const& from, transport::open_end const& to) : from_(from), to_(to), message_(from_.bytes()) {
     REQUIRE(from.id == to.id);
+    REQUIRE(from.begun == to.begun);
     REQUIRE(from.entries.size() == to.entries.size());
+    REQUIRE(from_.bytes() == to_.bytes());
   }
   bool progress() {
-    if (from_.order.done() || !from_.out.arrived(count_)) return false;
-    std::uint32_t const m = from_.order.microbatch();
-    REQUIRE(m == to_.order.microbatch());
-    if (!to_.in.room(m)) return false;
-    for (std::size_t e = 0; e < from_.entries.size(); ++e) {
-      REQUIRE(from_.entries[e].bytes == to_.entries[e].bytes);
-      std::memcpy(to_.entries[e].at(m), from_.entries[e].at(m), from_.entries[e].bytes);
-    }
-    to_.in.send(++count_);
-    std::uint32_t const up_to = left_.pass(m);
-    from_.out.read(up_to);
-    from_.out.release(up_to);
-    from_.order.next();
-    to_.order.next();
+    if (!from_.ready()) return false;
+    REQUIRE(from_.microbatch() == to_.microbatch());
+    if (!to_.ready()) return false;
+    from_.pass(message_.data());
+    to_.pass(message_.data());
     return true;
   }
 
  private:
-  transport::open_end &from_, &to_;
-  transport::left_in_order left_;
-  std::uint32_t count_ = 0;
+  transport::message_end from_, to_;
+  std::vector<std::byte> message_;
 };
 
 using processes = std::vector<std::unique_ptr<process>>;
@@ -156,27 +152,17 @@ struct outcome {
   std::size_t bytes = 0;  ///< of all memories
 };
 
-template <class Movers = couriers>
-outcome in_processes(choice const& c, schedule::program const& own, int count, unsigned seed) {
-  constexpr long long minibatches = 8;
+processes make_processes(choice const& c, schedule::program const& own, int count, long long minibatches) {
   int const ranks = c.ranks > 0 ? c.ranks : c.net;
   processes all;
   for (int p = 0; p < count; ++p) {
     int const first = ranks * p / count, end = ranks * (p + 1) / count;
     all.push_back(std::make_unique<process>(c, own, first, end - first, minibatches));
   }
-  Movers movers(all);
-  std::mt19937 random(seed);
-  long long idle = 0;
-  for (std::size_t done = 0; done < all.size();) {
-    done = 0;
-    for (auto& p : all) done += p->workers[0].through() ? 1 : 0;
-    std::size_t const i = random() % (all.size() + movers.size());
-    bool const moved =
-        i < all.size() ? all[i]->workers[0].advance() == executor::progress::ran : movers.progress(i - all.size());
-    idle = moved ? 0 : idle + 1;
-    if (idle > 100000) throw error("cannot go on, because no process does: " + all[0]->workers[0].next_op());
-  }
+  return all;
+}
+
+outcome left_by(processes& all) {
   outcome left;
   for (auto& p : all) {
     std::vector<executor::bound_stage> hosted;
@@ -188,6 +174,116 @@ outcome in_processes(choice const& c, schedule::program const& own, int count, u
   }
   for (auto const& l : all.back()->losses.take_each()) left.losses.push_back(l.sum);
   return left;
+}
+
+constexpr long long most_idle = 100000;
+
+template <class Movers = couriers>
+outcome in_processes(choice const& c, schedule::program const& own, int count, unsigned seed, long long minibatches = 8) {
+  processes all = make_processes(c, own, count, minibatches);
+  Movers movers(all);
+  std::mt19937 random(seed);
+  long long idle = 0;
+  for (std::size_t done = 0; done < all.size();) {
+    done = 0;
+    for (auto& p : all) done += p->workers[0].through() ? 1U : 0U;
+    std::size_t const i = random() % (all.size() + movers.size());
+    bool const moved =
+        i < all.size() ? all[i]->workers[0].advance() == executor::progress::ran : movers.progress(i - all.size());
+    idle = moved ? 0 : idle + 1;
+    if (idle > most_idle) throw error("cannot go on, because no process does: " + all[0]->workers[0].next_op());
+  }
+  return left_by(all);
+}
+
+/// What processes tell each other, in any order but that of two of them.
+class notes {
+  auto tell(std::size_t from) {
+    return [this, from](int to, transport::note const& n) {
+      sent_[from * all_.size() + static_cast<std::size_t>(to)].push_back(n);
+    };
+  }
+
+ public:
+  explicit notes(processes& all) : all_(all), sent_(all.size() * all.size()) {
+    for (std::size_t p = 0; p < all.size(); ++p) {
+      all[p]->shared.alone = false;
+      of_.push_back(std::make_unique<executor::agreement>(
+          all[p]->shared, transport::process_place{static_cast<int>(p), static_cast<int>(all.size())}, p == 0));
+    }
+  }
+  void look(std::size_t p, bool done) { of_[p]->look(done, tell(p)); }
+  void hear(std::size_t from, std::size_t to) {
+    auto& line = sent_[from * all_.size() + to];
+    if (line.empty()) return;
+    transport::note const n = line.front();
+    line.pop_front();
+    of_[to]->hear(n, tell(to));
+  }
+  bool over() const {
+    return std::all_of(of_.begin(), of_.end(), [](auto const& a) { return a->over(); });
+  }
+
+ private:
+  processes& all_;
+  std::vector<std::unique_ptr<executor::agreement>> of_;
+  std::vector<std::deque<transport::note>> sent_;
+};
+
+/// The same run, with a pause for which one of them asks at some time. Gives where it was, as well.
+outcome with_a_pause(choice const& c, schedule::program const& own, int count, unsigned seed, long long minibatches,
+                     long long& paused_at) {
+  processes all = make_processes(c, own, count, minibatches);
+  std::mt19937 random(seed);
+  std::size_t const who = random() % all.size();
+  auto const when = static_cast<long long>(random() % 2000);
+  std::vector<bool> done(all.size());
+  {
+    couriers movers(all);
+    notes told(all);
+    for (long long step = 0; !told.over(); ++step) {
+      if (step == when) all[who]->shared.pause_soon();
+      if (step > most_idle * 10) throw error("cannot pause, because the processes do not agree");
+      std::size_t const p = random() % all.size();
+      switch (random() % 4) {
+        case 0:
+          done[p] = all[p]->workers[0].advance() == executor::progress::done;
+          break;
+        case 1:
+          told.look(p, done[p]);
+          break;
+        case 2:
+          told.hear(p, random() % all.size());
+          break;
+        default:
+          if (movers.size() > 0) movers.progress(random() % movers.size());
+      }
+    }
+    for (bool moved = true; std::exchange(moved, false);)
+      for (std::size_t i = 0; i < movers.size(); ++i) moved = movers.progress(i) || moved;
+  }
+  paused_at = all[0]->shared.stop_at;
+  for (auto& p : all) {
+    if (p->shared.stop_at != paused_at) throw error("the processes pause at different places");
+    p->shared.from_key = std::min(paused_at, (minibatches + 100) * p->shared.keys_of_period());
+    p->shared.stop_at = executor::phase_state::no_limit;
+    std::vector<int> ranks;
+    for (int r = 0; r < p->t.ranks; ++r)
+      if (p->memory.worker_of_rank(r) == 0) ranks.push_back(r);
+    p->workers.clear();
+    p->workers.emplace_back(p->shared, p->view, ranks, 0);
+    p->ends = executor::open_ends(p->memory, p->view, minibatches);
+  }
+  couriers movers(all);
+  for (long long idle = 0; idle < 1000; ++idle) {
+    for (auto& p : all)
+      if (p->workers[0].advance() == executor::progress::ran) idle = 0;
+    for (std::size_t i = 0; i < movers.size(); ++i)
+      if (movers.progress(i)) idle = 0;
+  }
+  for (auto& p : all)
+    if (!p->workers[0].through()) throw error("cannot go on behind a pause: " + p->workers[0].next_op());
+  return left_by(all);
 }
 
 }  // namespace
@@ -217,6 +313,34 @@ TEST_CASE("stages in memories of their own, joined by messages alone, train to t
         CHECK(many.losses == one.losses);
       }
   }
+}
+
+TEST_CASE("a pause that a process asks for leaves no message on its way, and all go on to the bits of one memory") {
+  schedule::extent const four{4, 4, 2};
+  struct {
+    choice what;
+    schedule::program own;
+  } const cases[] = {{{4, 1, false, 0, 3, 2}, {}},
+                     {{4, 3, true, 0, 3, 2}, {}},
+                     {{4, 4, false, 1, 3, 2}, {}},
+                     {{9, 3, false, 1, 3, 2, 4}, {}},
+                     {{4, 1, false, 0, 1, 2}, schedule::generate(test::last_in_first_out{}, four)}};
+  int pauses = 0;
+  for (auto const& c : cases) {
+    INFO(c.what.text());
+    constexpr long long minibatches = 20;
+    outcome const one = in_processes(c.what, c.own, 1, 1, minibatches);
+    for (int count : {2, 3, 4})
+      for (unsigned seed = 0; seed < foal_test::repeats(20U, 3U); ++seed) {
+        INFO(count << " processes  seed " << seed);
+        long long paused_at = 0;
+        outcome const many = with_a_pause(c.what, c.own, count, seed, minibatches, paused_at);
+        pauses += paused_at < executor::phase_state::no_limit ? 1 : 0;
+        CHECK(many.state == one.state);
+        CHECK(many.losses == one.losses);
+      }
+  }
+  CHECK(pauses > 10);
 }
 
 TEST_CASE("over links that are slow and lose messages the bits are the same") {
@@ -254,7 +378,7 @@ TEST_CASE("a process has memory for the stages that it hosts, and for what it se
   CHECK_FALSE(first.ends[1].sends);
 }
 
-TEST_CASE("processes have the memory of one with as many workers, and one slot of each entry that leaves one") {
+TEST_CASE("processes have the memory of one with as many workers, and two slots of each entry that leaves one") {
   for (choice const& c : {choice{4, 1, false, 0, 1, 3}, choice{4, 4, false, 1, 3, 2}, choice{4, 3, true, 0, 1, 2},
                           choice{9, 4, false, 1, 1, 2}, choice{9, 1, false, 0, 1, 4}}) {
     INFO(c.text());
@@ -273,7 +397,7 @@ TEST_CASE("processes have the memory of one with as many workers, and one slot o
       }
       std::size_t sent = 0;
       for (table::wire_entry const& e : t.stages[static_cast<std::size_t>(border)].wire_in)
-        sent += padded(e.bytes(test::bit_samples)) * (e.gradient ? 2 : 1);
+        sent += 2 * padded(e.bytes(test::bit_samples)) * (e.gradient ? 2 : 1);
       CHECK(bytes(1, first) + bytes(1, second) == bytes(2, one) + sent);
     }
   }

@@ -8,6 +8,7 @@
 
 #include <catch2/catch.hpp>
 #include <cstring>
+#include <functional>
 #include <set>
 
 #include "tests/executor/support.hpp"
@@ -36,11 +37,15 @@ template <class Device = device::host>
 class piece {
  public:
   piece(pausing const& of, int workers, std::uint64_t seed = 5)
+      : piece(of, workers, seed, driver(workers > 1), [workers](int ranks) { return shares(ranks, workers); }) {}
+  /// spread(ranks): the workers of the ranks.
+  template <class Spread>
+  piece(pausing const& of, int workers, std::uint64_t seed, executor::driver by, Spread const& spread)
       : of_(of),
         data_(data_of(of.what, bit_samples)),
         tables_(tables_of<Device>(of.what, of.own)),
-        engine_(tables_, {bit_samples, of.what.n, workers, seed, of.evaluate_every > 0, 2, false}, driver(workers > 1),
-                shares(tables_.ranks, workers)) {}
+        engine_(tables_, {bit_samples, of.what.n, workers, seed, of.evaluate_every > 0, 2, false}, by,
+                spread(tables_.ranks)) {}
 
   /// Gives whether it paused.
   bool run(outcome& to, std::optional<executor::run_place> pause, bool resumes = false) {
@@ -62,6 +67,7 @@ class piece {
         for (int i = 0; i < n; ++i) static_cast<std::int32_t*>(t)[i] = static_cast<std::int32_t>((first + i) % 2);
       };
     }
+    if (also) also(request);
     long long const warmup = of_.what.t3 ? 2 : 0;
     executor::run_result const r = resumes ? engine_.resume(request) : engine_.run(request, warmup);
     if (r.diverged) throw error(r.diverged->text());
@@ -81,6 +87,9 @@ class piece {
   executor::run_cuts cuts{};
   executor::engine& engine() { return engine_; }
   table::run_tables const& tables() const { return tables_; }
+  stream& data() { return data_; }
+
+  std::function<void(executor::run_request&)> also{};  ///< asks for more
 
  private:
   pausing const& of_;

@@ -161,8 +161,9 @@ std::vector<double> sums_of(executor::run_result const& r) {
   return all;
 }
 
-/// The same run by a plain loop: per replica the sum of its microbatches' gradients, then the sum over replicas.
-std::vector<double> in_a_loop(int n) {
+/// The same run by a plain loop: per replica the sum of its microbatches' gradients, then the sum over replicas. n: of all
+/// of them; in_turns: microbatches are dealt out one by one, else each replica has neighbours.
+std::vector<double> in_a_loop(int n, int replicas = 2, bool in_turns = true) {
   table::run_tables const t = tables_of(0, 1, n);
   table::run_values const v = values_of(n, 1);
   piece initial(0, 1, n, 1);
@@ -175,8 +176,9 @@ std::vector<double> in_a_loop(int n) {
   executor::stage_ops const ops(t, v, source(), memory.host_targets());
   for (int k = 0; k < minibatches; ++k) {
     std::vector<std::vector<double>> sum(stages.size());
-    for (int replica = 0; replica < 2; ++replica) {
-      for (int j = replica; j < n; j += 2) {
+    for (int replica = 0; replica < replicas; ++replica) {
+      for (int j = 0; j < n; ++j) {
+        if ((in_turns ? j % replicas : j / (n / replicas)) != replica) continue;
         executor::position const p{static_cast<std::uint32_t>(k * n + j), k * n + j};
         for (executor::bound_stage& b : stages) ops.forward(b, p);
         for (std::size_t s = stages.size(); s-- > 0;) ops.backward(stages[s], p, true);
@@ -250,6 +252,7 @@ TEST_CASE("Replicas of a pipeline train as it does on the microbatches of all, o
         CHECK(now.weights() == one);
         CHECK(sums == losses);
       }
+      if (which == 0 || which == 3) CHECK(one == in_a_loop(n * replicas, replicas, false));
       CHECK(distance(one, alone.weights()) < 1e-12);
       CHECK(distance(losses, wanted) < 1e-12);
       if (which != 0) continue;

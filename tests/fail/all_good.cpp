@@ -37,10 +37,13 @@ struct one_process {
   static foal::executor::process_place place() { return {}; }
   static std::vector<std::string> exchange(std::string const& mine) { return {mine}; }
   static void end_all(std::string const&) {}
+  static void tell(int, foal::transport::note const&) {}
+  static std::optional<foal::transport::note> heard() { return {}; }
   struct channel {
     channel(one_process&, foal::transport::open_end, int) {}
     bool progress() { return false; }
     bool done() const { return true; }
+    void end_at(std::uint32_t) {}
   };
 };
 static_assert(foal::executor::drives<foal::executor::processes_over<one_process>>);

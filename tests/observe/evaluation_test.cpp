@@ -1,9 +1,10 @@
 // Evaluations: the same result however they are cut, room for one stage at a time.
+#include <foal/executor/shared_evaluation.hpp>
 #include <foal/layer/batch_norm.hpp>
 #include <foal/layer/linear.hpp>
 #include <foal/layer/loss/cross_entropy.hpp>
 #include <foal/layer/tanh.hpp>
-#include <foal/observe/evaluation.hpp>
+#include <foal/observe/evaluator_rounds.hpp>
 #include <foal/policy/optim/averaged.hpp>
 #include <foal/policy/optim/momentum.hpp>
 #include <foal/predictor.hpp>
@@ -11,8 +12,10 @@
 #include <foal/schedule/rules/pipemare.hpp>
 
 #include <catch2/catch.hpp>
+#include <random>
 #include <thread>
 
+#include "tests/support/boxes.hpp"
 #include "tests/support/nets.hpp"
 
 namespace {
@@ -34,6 +37,92 @@ struct trained : run_type {
   explicit trained(int samples)
       : run_type({.microbatch_size = 4, .microbatches = 2, .lr = {.rate = 0.05}, .evaluation_samples = samples}) {
     run(test::stream{.samples = 4}, {.minibatches = 10});
+  }
+};
+
+/// The evaluations of a run in one process of several.
+struct rounds : executor::evaluator_rounds {
+  rounds(executor::evaluator& copied_to, table::evaluation_source const& samples)
+      : evaluator_rounds(copied_to, samples), room(copied_to) {}
+
+  long long most() const override { return wanted; }
+  bool due() const override { return misfits.size() < static_cast<std::size_t>(wanted) && !ended; }
+  bool copied() const override { return copies > static_cast<long long>(misfits.size()); }
+  long long update() const override { return 7 + static_cast<long long>(misfits.size()); }
+  void begins() override {
+    evaluator_rounds::begins();
+    ++begun;
+  }
+  bool heard(executor::evaluation_result const& r) override {
+    results.push_back(r);
+    return ends_after != static_cast<int>(results.size());
+  }
+  void over(bool ends) override {
+    misfits.push_back(room.misfit());
+    ended = ends;
+  }
+
+  long long wanted = 1, copies = 1, begun = 0;
+  int ends_after = 0;  ///< results
+  bool ended = false;
+  std::vector<executor::evaluation_result> results;
+  std::vector<std::string> misfits;
+  executor::evaluator& room;
+};
+
+/// A process that hosts some of the stages, with what it needs to evaluate them.
+struct evaluating {
+  executor::evaluator room;
+  rounds asked;
+  executor::shared_evaluation own;
+  test::boxes transport;
+  std::vector<std::unique_ptr<test::boxes::channel>> channels;
+
+  evaluating(run_type const& t, table::evaluation_source const& samples, std::vector<int> const& process_of, int number,
+             long long wanted, int ends_after)
+      : room(t.tables(), t.engine().values(), runs_of(process_of, number)),
+        asked(room, samples),
+        own((asked.wanted = wanted, asked.ends_after = ends_after, asked), process_of,
+            {number, 1 + *std::max_element(process_of.begin(), process_of.end())}) {
+    for (std::size_t s = 0; s < process_of.size(); ++s)
+      if (process_of[s] == number) room.copy(t.engine().stages()[s]);
+    for (executor::open_channel& c : own.open())
+      channels.push_back(std::make_unique<test::boxes::channel>(transport, std::move(c.end), c.process));
+  }
+  evaluating(evaluating const&) = delete;
+
+  static std::vector<executor::stage_run> runs_of(std::vector<int> const& process_of, int number) {
+    std::vector<executor::bound_stage> units(process_of.size());
+    for (std::size_t s = 0; s < units.size(); ++s) units[s].worker = process_of[s] == number ? 0 : -1;
+    return executor::runs_here(units, units.size());
+  }
+  /// One thing of those that a process does, by chance.
+  bool step(unsigned random) {
+    std::size_t const i = random % (channels.size() + 1);
+    return i < channels.size() ? channels[i]->progress() : own.turn();
+  }
+};
+
+/// All of them, in an order by chance, until each has heard of all evaluations.
+struct evaluated {
+  std::vector<std::unique_ptr<evaluating>> all;
+
+  evaluated(run_type const& t, table::evaluation_source const& samples, std::vector<int> const& process_of, unsigned seed,
+            long long wanted = 1, int ends_after = 0) {
+    test::boxes::all.clear();
+    int const count = 1 + *std::max_element(process_of.begin(), process_of.end());
+    for (int p = 0; p < count; ++p)
+      all.push_back(std::make_unique<evaluating>(t, samples, process_of, p, wanted, p == 0 ? ends_after : 0));
+    std::mt19937 random(seed);
+    long long idle = 0;
+    for (std::size_t done = 0; done < all.size();) {
+      done = 0;
+      for (auto& p : all) done += p->own.done() ? 1U : 0U;
+      auto& p = *all[random() % all.size()];
+      idle = p.step(static_cast<unsigned>(random())) ? 0 : idle + 1;
+      if (idle > 1000) p.asked.copies = std::min(wanted, p.asked.copies + 1);
+      if (idle > 100000) throw error("cannot go on, because no process does");
+    }
   }
 };
 
@@ -158,4 +247,86 @@ TEST_CASE("Evaluations during a run and after it treat denormals alike", "[evalu
   t.set_weights(1, 0, large);
   fit_report const r = t.fit(data, {.evaluate = data, .quiet = true});
   CHECK(r.evaluations.back().loss == t.evaluate(data).loss);
+}
+
+TEST_CASE("Evaluations by several processes are those of one, whichever has which stages", "[evaluation]") {
+  test::first_samples const data;
+  executor::any_source<double, std::int32_t> const samples(data);
+  static_assert(run_type::stages == 6);
+  for (int at_once : {1, 5, 24, 100}) {
+    trained t(at_once);
+    auto const wanted = t.evaluate(data);
+    for (auto const& process_of : {std::vector{0, 0, 0, 1, 1, 1}, std::vector{0, 1, 1, 2, 3, 3},
+                                   std::vector{0, 1, 0, 1, 0, 1}, std::vector{0, 1, 2, 0, 1, 0}})
+      for (unsigned seed = 0; seed < 4; ++seed) {
+        INFO(at_once << " samples at once  seed " << seed);
+        evaluated const by(t, samples.functions, process_of, seed, 3);
+        for (auto const& p : by.all) {
+          CHECK(p->asked.begun == 3);
+          REQUIRE(p->asked.results.size() == 3);
+          for (auto const& r : p->asked.results) {
+            CHECK(r.loss == wanted.loss);
+            CHECK(r.accuracy == wanted.accuracy);
+            CHECK(r.samples == 24);
+            CHECK(r.update == 7 + (&r - p->asked.results.data()));
+            CHECK(r.fault.empty());
+          }
+        }
+      }
+  }
+}
+
+TEST_CASE("Processes have room for the copies of one, and for what passes between them", "[evaluation]") {
+  constexpr int at_once = 128;
+  trained t(at_once);
+  test::first_samples const data;
+  executor::any_source<double, std::int32_t> const samples(data);
+  auto const bytes = [](memory_plan const& plan, std::string const& what) {
+    std::size_t sum = 0;
+    for (plan_entry const& e : plan.entries())
+      if (e.what == what) sum += e.bytes;
+    return sum;
+  };
+  memory_plan const& one = t.engine().evaluation()->plan();
+  evaluated const by(t, samples.functions, {0, 0, 1, 1, 2, 2}, 1);
+  std::vector<std::size_t> between;
+  std::size_t weights = 0, targets = 0;
+  for (auto const& p : by.all) {
+    memory_plan const& plan = p->room.plan();
+    weights += bytes(plan, "weights for evaluation");
+    targets += bytes(plan, "targets");
+    between.push_back(bytes(plan, "activations between processes"));
+    CHECK(bytes(plan, "weights for evaluation") < bytes(one, "weights for evaluation"));
+    CHECK(bytes(plan, "activations of one stage") <= bytes(one, "activations of one stage"));
+    CHECK(plan.bytes() - between.back() < one.bytes());
+  }
+  CHECK(weights == bytes(one, "weights for evaluation"));
+  CHECK(targets == bytes(one, "targets"));
+  std::size_t const sample = sizeof(double) * at_once;
+  CHECK(between == std::vector{sample * (32 + wide), sample * (32 + 2 * wide + 32), sample * (wide + 32)});
+}
+
+TEST_CASE("What is wrong with an evaluation by several processes is said in each, and one answer ends it", "[evaluation]") {
+  trained t(5);
+  std::vector<int> const process_of{0, 0, 1, 1, 2, 2};
+  struct targets_of_none : test::first_samples {
+    void write_target(long long i, std::int32_t* to) const { *to = i == 13 ? 3 : 0; }
+  };
+  targets_of_none const unknown;
+  executor::any_source<double, std::int32_t> const misfit(unknown);
+  evaluated const with_misfit(t, misfit.functions, process_of, 2);
+  for (auto const& p : with_misfit.all) {
+    CHECK(std::isnan(p->asked.results.at(0).loss));
+    CHECK_THAT(p->asked.results.at(0).fault, Catch::Contains("sample 13"));
+    CHECK(p->asked.misfits.at(0) == p->asked.results.at(0).fault);
+  }
+  test::first_samples const data{24, {.samples = 1, .poisoned = 17}};
+  executor::any_source<double, std::int32_t> const samples(data);
+  evaluated const ends(t, samples.functions, process_of, 3, 5, 2);
+  for (auto const& p : ends.all) {
+    REQUIRE(p->asked.results.size() == 2);
+    CHECK(p->asked.ended);
+    CHECK(p->asked.misfits.at(1).empty());
+    CHECK_THAT(p->asked.results.at(1).fault, Catch::Contains("after update 8") && Catch::Contains("samples 15 to 19"));
+  }
 }

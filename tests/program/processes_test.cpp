@@ -54,10 +54,10 @@ TEST_CASE("parity writes the same files from 1, 2 and 4 processes as from one th
     trajectories.push_back(bytes_of(folder.path("out/traj.npy")));
     for (auto const& [count, workers] : {std::pair{1, 1}, {2, 1}, {4, 1}, {2, 3}}) {
       std::string const out = foal::sentence("out_of_", count, "_with_", workers);
-      auto const many = folder.run("env", foal::sentence("OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 "
-                                                         "OMPI_MCA_rmaps_base_oversubscribe=1 " FOAL_MPIEXEC " ",
-                                                         count, " '" FOAL_PARITY "' in ", out, " ", sizes, method,
-                                                         " --workers ", workers));
+      auto const many = folder.run(
+          "env", foal::sentence("OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 "
+                                "OMPI_MCA_rmaps_base_oversubscribe=1 " FOAL_MPIEXEC " ",
+                                count, " '" FOAL_PARITY "' in ", out, " ", sizes, method, " --workers ", workers));
       INFO(count << " processes of " << workers << " workers: " << many.text);
       REQUIRE(many.status == 0);
       for (char const* const file : {"/traj.npy", "/mb_loss.npy", "/versions.npy"}) {

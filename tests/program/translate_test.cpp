@@ -4,28 +4,14 @@
 #include <regex>
 #include <vector>
 
+#include "tests/support/corpus.hpp"
 #include "tests/support/program.hpp"
 
 namespace {
 
 using foal::test::program_result;
 using foal::test::work_folder;
-
-/// Texts of two to five numbers, in words.
-void write_corpus(work_folder const& folder, std::string const& split, int lines) {
-  constexpr char const* english[] = {"one", "two", "three", "four", "five", "six", "seven", "eight"};
-  constexpr char const* german[] = {"eins", "zwei", "drei", "vier", "fuenf", "sechs", "sieben", "acht"};
-  std::string from, to;
-  for (int i = 0; i < lines; ++i)
-    for (int j = 0, last = 1 + i % 4; j <= last; ++j) {
-      int const number = (i * 7 + j * j * (1 + i / 8)) % 8;
-      char const end = j < last ? ' ' : '\n';
-      from += std::string(english[number]) + end;
-      to += std::string(german[number]) + end;
-    }
-  folder.write("corpus/" + split + ".en", from);
-  folder.write("corpus/" + split + ".de", to);
-}
+using foal::test::write_corpus;
 
 program_result translate(work_folder const& folder, std::string const& arguments) {
   return folder.run(FOAL_PROGRAM, "--data corpus:en-de --merges 60 --samples 4 " + arguments);

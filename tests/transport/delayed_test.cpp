@@ -29,20 +29,28 @@ class wire {
     hand_clock::now = 0;
     slow::link() = link;
     test::boxes::all.erase(number);
-    from_all_ = std::make_unique<slow>();
-    to_all_ = std::make_unique<slow>();
-    from_channel_ = std::make_unique<slow::channel>(*from_all_, from_.end(true, total, number), 1);
-    to_channel_ = std::make_unique<slow::channel>(*to_all_, to_.end(false, total, number), 0);
+    number_ = number;
+    end_ = total;
+    open(0);
   }
   ~wire() { slow::link() = {}; }
   wire(wire const&) = delete;
+
+  /// The n-th message is the last.
+  void end_at(std::uint32_t n) {
+    end_ = n;
+    from_channel_->end_at(n);
+    to_channel_->end_at(n);
+  }
+  /// From there to the program's end, over new channels.
+  void go_on() { open(std::exchange(end_, total_)); }
 
   /// Both ends do what they can; the receiver reads what is there, where it `takes`.
   void turn(bool takes = true) {
     for (bool moved = true; std::exchange(moved, false);) {
       moved = turn_sender();
       moved = to_channel_->progress() || moved;
-      for (; takes && there_.arrived(read_) && read_ < total_; moved = true) {
+      for (; takes && there_.arrived(read_) && read_ < end_; moved = true) {
         CHECK(to_.holds(read_));
         arrived_at.push_back(hand_clock::now);
         there_.read(++read_);
@@ -53,7 +61,7 @@ class wire {
   /// The sender alone.
   bool turn_sender() {
     bool moved = false;
-    for (; sent_ < total_ && room_.room(sent_); ++sent_, moved = true) {
+    for (; sent_ < end_ && room_.room(sent_); ++sent_, moved = true) {
       from_.write(sent_);
       room_.send(sent_ + 1);
     }
@@ -66,7 +74,19 @@ class wire {
   std::vector<double> arrived_at;
 
  private:
-  std::uint32_t total_, sent_ = 0, read_ = 0;
+  void open(std::uint32_t begun) {
+    transport::open_end from = from_.end(true, total_, number_), to = to_.end(false, total_, number_);
+    from.begun = to.begun = begun;
+    from_channel_.reset();
+    to_channel_.reset();
+    from_all_ = std::make_unique<slow>();
+    to_all_ = std::make_unique<slow>();
+    from_channel_ = std::make_unique<slow::channel>(*from_all_, std::move(from), 1);
+    to_channel_ = std::make_unique<slow::channel>(*to_all_, std::move(to), 0);
+  }
+
+  std::uint32_t total_, end_ = 0, sent_ = 0, read_ = 0;
+  int number_ = 0;
   test::wire_side from_, to_;
   transport::outbox room_{&from_.counts, &from_.mine, 2, 3};
   transport::inbox there_{&to_.counts, &to_.mine, true, true};
@@ -170,6 +190,21 @@ TEST_CASE("a link that delays nothing brings messages as they are sent, and a re
   w.turn(false);
   CHECK(w.read() == 0);
   w.turn();
+  CHECK(w.read() == 30);
+  CHECK(w.done());
+}
+
+TEST_CASE("a channel behind a slow link ends before the program's last message, and goes on from there") {
+  wire w({.latency = 1}, 30);
+  w.end_at(12);
+  w.turn();
+  CHECK_FALSE(w.done());
+  hand_clock::now = 1;
+  w.turn();
+  CHECK(w.read() == 12);
+  CHECK(w.done());
+  w.go_on();
+  for (; w.read() < 30 && hand_clock::now < 100; hand_clock::now += 1) w.turn();
   CHECK(w.read() == 30);
   CHECK(w.done());
 }

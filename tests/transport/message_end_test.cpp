@@ -3,6 +3,7 @@
 
 #include <array>
 #include <catch2/catch.hpp>
+#include <utility>
 
 #include "tests/support/wire_side.hpp"
 
@@ -46,4 +47,45 @@ TEST_CASE("messages go from slot to slot, and no slot is overwritten before it i
   CHECK(out.done());
   CHECK(in.done());
   CHECK_FALSE(out.ready());
+}
+
+TEST_CASE("a channel ends at a message before the program's last, and goes on from there with the slots given back") {
+  constexpr std::uint32_t total = 20, pause = 7;
+  wire_side from, to;
+  std::array<std::byte, 4> message{};
+  outbox room{&from.counts, &from.mine, 2, 3};
+  inbox there{&to.counts, &to.mine, true, true};
+  std::uint32_t m = 0;
+  auto const bring = [&](message_end& out, message_end& in, std::uint32_t up_to) {
+    for (; m < up_to; ++m) {
+      REQUIRE(room.room(m));
+      from.write(m);
+      room.send(m + 1);
+      REQUIRE(out.ready());
+      out.pass(message.data());
+      REQUIRE(in.ready());
+      in.pass(message.data());
+      CHECK(to.holds(m));
+      there.read(m + 1);
+      there.release(m + 1);
+    }
+  };
+  {
+    message_end out(from.end(true, total)), in(to.end(false, total));
+    bring(out, in, pause);
+    out.end_at(pause);
+    in.end_at(pause);
+    CHECK(out.done());
+    CHECK(in.done());
+    CHECK_FALSE(out.ready());
+    CHECK_FALSE(in.ready());
+  }
+  from.counts.read.value = from.counts.released.value = 1;  // as who restores a run may know it: the receiver's, of long ago
+  room.seen_read = room.seen_released = 0;
+  open_end sends = from.end(true, total), takes = to.end(false, total);
+  sends.begun = takes.begun = pause;
+  message_end out(std::move(sends)), in(std::move(takes));
+  bring(out, in, total);
+  CHECK(out.done());
+  CHECK(in.done());
 }

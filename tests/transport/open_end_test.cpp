@@ -39,3 +39,30 @@ TEST_CASE("a slot is free again when all microbatches before have left") {
   CHECK(left.pass(2) == 3);
   CHECK(left.pass(3) == 5);
 }
+
+TEST_CASE("a channel that goes on behind its n-th message has what it would have, and has given back the same slots") {
+  struct {
+    std::vector<int> body;
+    int microbatches;
+    long long total;
+  } const channels[] = {{{0, 1}, 2, 9},          {{1, 0}, 2, 8},        {{-3, -2}, 2, 12},  {{-1, 0}, 2, 10},
+                        {{-3, 0, -2, 3}, 4, 40}, {{-7, -9, -2}, 3, 30}, {{2, 1, 0}, 3, 30}, {{}, 2, 6},
+                        {{0, 1}, 2, 0}};
+  for (auto const& c : channels) {
+    constexpr std::uint32_t slots = 16;
+    message_order walked(c.body, c.microbatches, c.total);
+    left_in_order left(slots);
+    for (long long n = 0;; ++n) {
+      INFO("behind message " << n << " of a channel whose first is " << (c.body.empty() ? 0 : c.body.front()));
+      message_order there(c.body, c.microbatches, c.total);
+      left_in_order then = there.begin_at(n, slots), now = left;
+      CHECK(then.up_to() == now.up_to());
+      CHECK(all_of(there) == all_of(walked));
+      for (message_order rest = walked; !rest.done(); rest.next())
+        CHECK(then.pass(rest.microbatch()) == now.pass(rest.microbatch()));
+      if (walked.done()) break;
+      left.pass(walked.microbatch());
+      walked.next();
+    }
+  }
+}

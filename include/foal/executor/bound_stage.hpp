@@ -10,6 +10,7 @@
 #include <foal/executor/later.hpp>
 #include <foal/executor/microbatch_lengths.hpp>
 #include <foal/executor/unit_state.hpp>
+#include <foal/plan/sums.hpp>
 #include <foal/table/run_values.hpp>
 #include <foal/transport/local.hpp>
 
@@ -61,12 +62,15 @@ struct borrowed_parameter {
   tied_channel channel;
 };
 
-/// The same stage of another replica: rooms for the sums of minibatches, of which the k-th has slot k mod count, and the
-/// ends of the channels that say that they are there. Rooms need no release; see sum_slots, in plan/run_plan.hpp.
+/// The same stage of another replica, which adds up a part of the gradients as this one does: rooms for parts of
+/// minibatches, of which the k-th has slot k mod count, and the ends of the channels that say that parts, or sums, are
+/// there. Sums are written to where they are used. Neither needs a release; see sum_slots, in plan/sums.hpp.
 struct other_replica {
-  ring from, to;  ///< its sums, here; this unit's, there
-  transport::inbox in;
-  transport::outbox out;
+  gradient_part part;      ///< its own
+  ring from, to;           ///< its share of this one's part, here; this one's of its part, there
+  std::byte* g = nullptr;  ///< its gradients, to which this one's sums go
+  transport::inbox part_in, sum_in;
+  transport::outbox part_out, sum_out;
 };
 
 /// What does not change in a phase.
@@ -105,6 +109,7 @@ struct unit_memory {
   std::vector<lent_parameter> lent;
   std::vector<borrowed_parameter> borrowed;
   std::vector<other_replica> others;  ///< ascending; empty where there is one replica
+  gradient_part part{};               ///< that this one adds up
 
   transport::inbox rebuilt_in;  ///< from R to R within a recompute group
   transport::outbox rebuilt_out;

@@ -3,8 +3,10 @@
 
 #include <algorithm>
 #include <limits>
+#include <optional>
 #include <vector>
 
+#include <foal/executor/op_order.hpp>
 #include <foal/schedule/shares.hpp>
 #include <foal/table/run_tables.hpp>
 
@@ -24,6 +26,17 @@ inline bool copied_by_forward(table::run_tables const& t, schedule::program_view
   return view.wanted(stage) != schedule::gradients::both && t.stages[static_cast<std::size_t>(stage)].buffer_elements > 0;
 }
 
+namespace detail {
+
+/// Whether an op copies its stage, at this position in its minibatch.
+template <class CopiedByForward>
+bool copies(schedule::op const& o, int position, schedule::shares const& shares, CopiedByForward copied_by_forward) {
+  return (o.kind == schedule::op_kind::U && shares.ends_minibatch(o)) ||
+         (o.kind == schedule::op_kind::F && copied_by_forward(o.stage, position));
+}
+
+}  // namespace detail
+
 /// copied_by_forward(stage, position): it has no U, but is copied by F of that microbatch of a minibatch.
 template <class CopiedByForward>
 copy_distance distance_of_copies(schedule::program_view view, CopiedByForward copied_by_forward) {
@@ -34,14 +47,30 @@ copy_distance distance_of_copies(schedule::program_view view, CopiedByForward co
     int const minibatch = schedule::floor_div(o.microbatch, n);
     int const slot = o.slot - view.period * minibatch;
     if (o.kind == schedule::op_kind::F && o.stage == 0) enters = std::min(enters, slot);
-    bool const copies = (o.kind == schedule::op_kind::U && shares.ends_minibatch(o)) ||
-                        (o.kind == schedule::op_kind::F && copied_by_forward(o.stage, o.microbatch - minibatch * n));
-    if (!copies) continue;
+    if (!detail::copies(o, o.microbatch - minibatch * n, shares, copied_by_forward)) continue;
     first = std::min(first, slot);
     last = std::max(last, slot);
   }
   if (last < first) return {};  // nothing changes
   return {(last - first) / view.period + 1, std::max(0, schedule::floor_div(last - enters, view.period))};
+}
+
+/// Key of the last op that copies a stage after a phase's first minibatch, and a period later that of each further one;
+/// nothing: none does.
+template <class CopiedByForward>
+std::optional<long long> last_copy_key(schedule::program_view view, CopiedByForward copied_by_forward) {
+  int const n = view.size.microbatches;
+  schedule::shares const shares(view);
+  op_order const order(view);
+  std::optional<long long> last;
+  for (int r = 0; r < view.size.ranks; ++r)
+    for (schedule::op const& o : view.rank(r))
+      if (int const minibatch = schedule::floor_div(o.microbatch, n);
+          detail::copies(o, o.microbatch - minibatch * n, shares, copied_by_forward)) {
+        long long const key = order.key(-minibatch, o, r);
+        last = std::max(last.value_or(key), key);
+      }
+  return last;
 }
 
 /// How many microbatches of a minibatch run through each replica.

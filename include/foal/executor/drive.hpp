@@ -13,6 +13,7 @@
 #include <foal/core/denormals.hpp>
 #include <foal/core/role.hpp>
 #include <foal/core/spin_pause.hpp>
+#include <foal/executor/phase_end.hpp>
 #include <foal/executor/pin.hpp>
 #include <foal/executor/worker.hpp>
 #include <foal/transport/contract.hpp>
@@ -28,17 +29,22 @@ struct disturbance {
 using transport::process_place;
 
 class run_memory;
+struct evaluation_rounds;
 
-/// The phase that is run: for an executor of several processes, which brings messages between them (open_channels).
+/// The phase that is run: for an executor of several processes, which brings messages between them (open_channels), agrees
+/// with them on its places, gathers its end over all of them
+/// (with phase_end::common), and brings its evaluations on (shared_evaluation; null: there are none).
 struct hosted_phase {
   run_memory& memory;
   schedule::program_view program;
-  long long minibatches = 0;
+  phase_state& shared;
+  phase_end& end;
+  evaluation_rounds* evaluations = nullptr;
 };
 
 /// What a run asks of its executor besides advance(): to be called now and then, on the thread that called drive(), and once
-/// more when all workers are done. It does not throw, except where other processes host ranks: then what it throws has to
-/// end these as well. Evaluations and progress are done there, so a worker may be blocked until it has been called.
+/// more when all workers are done. It does not throw. Evaluations and progress are done there, so a worker may be blocked
+/// until it has been called.
 class service {
  public:
   /// f is kept by reference.
@@ -148,47 +154,57 @@ inline void drive_thread(worker& w, disturbance const& disturb) {
   }
 }
 
+/// A thread per worker, and on the calling one serve(running), again and again until it gives false; running: how many of
+/// the workers are not at their end. Needs that it does not throw. Throws foal::error before any op has been run where the
+/// system gives no more threads.
+template <class Serve>
+void drive_team(std::span<worker> workers, service const& run, Serve const& serve) {
+  std::atomic<int> running{static_cast<int>(workers.size())};
+  enum { waits, goes, ends };
+  std::atomic<int> start{waits};  // nobody begins before all threads are there
+  std::vector<std::thread> all;
+  auto const join = [&](int how) {
+    start = how;
+    start.notify_all();
+    if (how == goes)
+      while (serve(running)) {
+      }
+    for (auto& t : all) t.join();
+  };
+  try {
+    all.reserve(workers.size());
+    for (std::size_t i = 0; i < workers.size(); ++i)
+      all.emplace_back([&, i] {
+        start.wait(waits);
+        if (start.load() == ends) return;
+        if (run.pins) pin_to_cpu(static_cast<int>(i));
+        drive_thread(workers[i], run.disturb);
+        running.fetch_sub(1);
+      });
+  } catch (std::exception const& refused) {  // std::system_error, std::bad_alloc
+    join(ends);
+    throw error(sentence("cannot start ", workers.size(), " threads, because the system refused number ", all.size() + 1,
+                         " (", refused.what(),
+                         "); use fewer .workers, which train the same, or raise the limit of threads (ulimit -u)"));
+  }
+  join(goes);
+}
+
 /// One thread per worker; workers from 1 to the number of ranks.
 struct threads {
   using role = foal::role::executor;
   static constexpr char const* name = "threads";
   static constexpr bool threaded = true;
 
-  /// The calling thread runs `run` every few milliseconds until all are done. Throws foal::error before any op has been run
-  /// where the system gives no more threads.
+  /// The calling thread runs `run` every few milliseconds until all are done.
   static void drive(std::span<worker> workers, service const& run) {
     flushed_denormals const flushed;
-    std::atomic<int> running{static_cast<int>(workers.size())};
-    enum { waits, goes, ends };
-    std::atomic<int> start{waits};  // nobody begins before all threads are there
-    std::vector<std::thread> all;
-    auto const join = [&](int how) {
-      start = how;
-      start.notify_all();
-      if (how == goes)
-        while (running.load() > 0) {
-          run();
-          if (running.load() > 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
-        }
-      for (auto& t : all) t.join();
-    };
-    try {
-      all.reserve(workers.size());
-      for (std::size_t i = 0; i < workers.size(); ++i)
-        all.emplace_back([&, i] {
-          start.wait(waits);
-          if (start.load() == ends) return;
-          if (run.pins) pin_to_cpu(static_cast<int>(i));
-          drive_thread(workers[i], run.disturb);
-          running.fetch_sub(1);
-        });
-    } catch (std::exception const& refused) {  // std::system_error, std::bad_alloc
-      join(ends);
-      throw error(sentence("cannot start ", workers.size(), " threads, because the system refused number ", all.size() + 1,
-                           " (", refused.what(),
-                           "); use fewer .workers, which train the same, or raise the limit of threads (ulimit -u)"));
-    }
-    join(goes);
+    drive_team(workers, run, [&run](std::atomic<int> const& running) {
+      if (running.load() == 0) return false;
+      run();
+      if (running.load() > 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      return true;
+    });
     run();
   }
 };

@@ -102,13 +102,13 @@ class run_memory {
   /// The units' part in a phase at whose start, or in whose midst, they are; channels are empty.
   void enter_phase(table::phase_table const& phase) {
     for (auto& c : wires_) c.reset();
-    for (auto& c : sums_) c.reset();
+    for (auto& c : sums_) c.part.reset(), c.sum.reset();
     share_out(phase);
     for (std::size_t s = 0; s < stages_.size(); ++s) {
       bound_stage& b = stages_[s];
       for (transport::inbox* i : {&b.wire_in, &b.gradient_in, &b.rebuilt_in}) i->seen = 0;
       for (transport::outbox* o : {&b.wire_out, &b.gradient_out, &b.rebuilt_out}) o->seen_read = o->seen_released = 0;
-      for (other_replica& r : b.others) r.in.seen = 0;
+      for (other_replica& r : b.others) r.part_in.seen = r.sum_in.seen = 0;
       b.weighed = b.refused = -1;
       b.facts = phase.facts.stage[s];
       b.summed = values_.microbatches;
@@ -145,7 +145,10 @@ class run_memory {
       set(wires_[s].rebuilt, below.messages.rebuilt_out, above.passed(passage::rebuilt), above.passed(passage::freed));
     }
     for (bound_stage& b : stages_)
-      for (other_replica& r : b.others) r.out.through->produced.value = b.messages.sum_out;
+      for (other_replica& r : b.others) {
+        r.part_out.through->produced.value = b.messages.parts_out;
+        r.sum_out.through->produced.value = b.messages.parts_in;
+      }
   }
 
  private:
@@ -238,7 +241,8 @@ class run_memory {
     bind_sums(
         tables_, plan_, stages_, sums_, [this](std::size_t entry) { return at(entry); },
         [this](bound_stage const& b) -> transport::bell& { return bell_of(b); });
-    for (transport::channel& c : sums_) queues_.give_events(c, sum_slots);
+    for (sum_channels& c : sums_)
+      for (transport::channel* way : {&c.part, &c.sum}) queues_.give_events(*way, sum_slots);
   }
 
   transport::bell& bell_of(bound_stage const& b) {
@@ -358,7 +362,7 @@ class run_memory {
   std::vector<bound_stage> stages_;
   flat_table<unit_numbers> numbers_;
   flat_table<wire_channels> wires_;                           ///< [u]: between units u - 1 and u of one replica
-  flat_table<transport::channel> sums_;                       ///< [u * replicas + k]: of gradients, from replica k to unit u
+  flat_table<sum_channels> sums_;                             ///< [u * replicas + k]: of gradients, from replica k to unit u
   std::vector<std::vector<int>> lengths_;                     ///< [u]: beside the wire between u - 1 and u
   std::vector<std::vector<int>> ahead_;                       ///< by replica
   std::vector<std::vector<int>> positions_;                   ///< by unit, where there are replicas: of its microbatches

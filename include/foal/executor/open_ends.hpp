@@ -30,7 +30,7 @@ inline std::vector<transport::entry_slots> slots_of(run_memory const& memory, tr
 }  // namespace detail
 
 /// In the order of their ids, which is the same in the other process. Needs memory in the phase (enter_phase), with channels
-/// that hold nothing.
+/// that hold nothing, or what they held where the phase was paused: no message is on its way then.
 inline std::vector<transport::open_end> open_ends(run_memory& memory, schedule::program_view v, long long minibatches) {
   struct path {
     int from = 0, to = 0;   // units
@@ -55,13 +55,15 @@ inline std::vector<transport::open_end> open_ends(run_memory& memory, schedule::
                 &to = memory.stages()[static_cast<std::size_t>(p.to)];
     if ((from.worker >= 0) == (to.worker >= 0)) continue;
     int const share = shares.of(id.replica);
+    transport::inbox const out = ends_of(to, id.kind).in;
     ends.push_back({.id = id,
                     .number = number,
                     .sends = from.worker >= 0,
-                    .out = ends_of(to, id.kind).in,
+                    .out = out,
                     .in = ends_of(from, id.kind).out,
                     .entries = detail::slots_of(memory, id),
-                    .order = {p.body, share, minibatches * share}});
+                    .order = {p.body, share, minibatches * share},
+                    .begun = out.through->produced.value.load()});
   }
   return ends;
 }

@@ -110,41 +110,60 @@ class stage_ops : public stage_updates {
     }
   }
 
-  /// With the last W of a minibatch: the unit's sum sets out to the other replicas.
-  void send_sum(bound_stage& b) const {
-    std::size_t const bytes = bytes_of(t_.types.gradients, b.table->trained_elements);
+  /// With the last W of a minibatch: the unit's gradients set out, each part to the replica that adds it up.
+  void send_parts(bound_stage& b) const {
+    std::uint32_t const k = b.messages.parts_out;
     if (t_.wait == nullptr) {
       collect_lent(t_, b);
-      for (other_replica& r : b.others) t_.device.copy(b.device, r.to.at(b.messages.sum_out), b.g, bytes);
+      for (other_replica& r : b.others) t_.device.copy(b.device, r.to.at(k), gradients(b.g, r.part), bytes_of_part(r.part));
       if (order_)
-        for (other_replica const& r : b.others) order_.sum_sent(b, r.out, b.messages.sum_out);
+        for (other_replica const& r : b.others) order_.sum_sent(b, r.part_out, k);
       else
         t_.device.synchronise(b.device);
     }
-    ++b.messages.sum_out;
-    for (other_replica& r : b.others) r.out.send(b.messages.sum_out);
+    ++b.messages.parts_out;
+    for (other_replica& r : b.others) r.part_out.send(b.messages.parts_out);
   }
 
-  /// G: the sums of all replicas in the order of their numbers, the same bits in each of them.
-  void add_sums(bound_stage& b) const {
-    std::uint32_t const k = b.messages.sum_in++;
+  /// When the parts of all replicas are there: their sum, in the order of their numbers, sets out to all of them.
+  void add_parts(bound_stage& b) const {
+    std::uint32_t const k = b.messages.parts_in;
+    if (t_.wait == nullptr) {
+      if (order_)
+        for (other_replica const& r : b.others) order_.before_sum(b, r.part_in, k);
+      std::byte* const g = gradients(b.g, b.part);
+      auto const part = [&](int replica) -> void* {
+        if (replica == b.replica) return g;
+        return b.others[static_cast<std::size_t>(replica < b.replica ? replica : replica - 1)].from.at(k);
+      };
+      void* sum = part(0);  // in the rooms of those before until it comes to this one's
+      for (int r = 1; r <= static_cast<int>(b.others.size()); ++r) {
+        void* const to = r < b.replica ? sum : g;
+        t_.device.add(b.device, static_cast<std::size_t>(b.part.count), to, to == sum ? part(r) : sum, to);
+        sum = to;
+      }
+      for (other_replica& r : b.others) t_.device.copy(b.device, gradients(r.g, b.part), g, bytes_of_part(b.part));
+      if (order_)
+        for (other_replica const& r : b.others) order_.sum_sent(b, r.sum_out, k);
+      else
+        t_.device.synchronise(b.device);
+    }
+    ++b.messages.parts_in;
+    for (other_replica& r : b.others) r.sum_out.send(b.messages.parts_in);
+  }
+
+  /// G: the sums of all parts are there, the same bits in each replica.
+  void take_sums(bound_stage& b) const {
+    std::uint32_t const k = b.messages.sums_in++;
     if (waited(b, schedule::op_kind::G)) return;
     if (order_)
-      for (other_replica const& r : b.others) order_.before_sum(b, r.in, k);
-    auto const n = static_cast<std::size_t>(b.table->trained_elements);
-    auto const sum_of = [&](int replica) -> void* {
-      if (replica == b.replica) return b.g;
-      return b.others[static_cast<std::size_t>(replica < b.replica ? replica : replica - 1)].from.at(k);
-    };
-    void* sum = sum_of(0);  // in the rooms of those before until it comes to this one's
-    for (int r = 1; r <= static_cast<int>(b.others.size()); ++r) {
-      void* const to = r < b.replica ? sum : b.g;
-      t_.device.add(b.device, n, to, to == sum ? sum_of(r) : sum, to);
-      sum = to;
-    }
+      for (other_replica const& r : b.others) order_.before_sum(b, r.sum_in, k);
   }
 
  private:
+  std::byte* gradients(std::byte* g, gradient_part p) const { return g + bytes_of(t_.types.gradients, p.first); }
+  std::size_t bytes_of_part(gradient_part p) const { return bytes_of(t_.types.gradients, p.count); }
+
   /// For layers that move their statistics without a look at them.
   void check_statistics(bound_stage& b) const {
     auto const finite = [&](long long n, std::byte const* x) {

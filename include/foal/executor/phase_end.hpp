@@ -40,7 +40,7 @@ struct phase_end {
       }
     }
     for (bound_stage const& b : units)
-      if (b.worker >= 0 && !b.forward_only && !b.input_gradient_only)
+      if (b.worker >= 0 && b.versions.updates > 0 && !b.forward_only && !b.input_gradient_only)
         updates = std::min(updates, b.version / static_cast<long long>(b.versions.updates));
   }
 };

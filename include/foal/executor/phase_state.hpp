@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <limits>
 #include <vector>
@@ -70,11 +71,18 @@ struct phase_state : op_order {
   // What every op reads lies apart from what one worker writes again and again.
   alignas(alignment) std::atomic<long long> cut{no_limit};  ///< minibatches after which the phase ends
   std::atomic<long long> admitted{no_limit};                ///< microbatches that may be begun
+  std::atomic<long long> held{no_limit};                    ///< the same, while processes agree on a place
   long long most_begun = no_limit / 2;                      ///< in period p none from p + this on has been
 
   long long from_key = 0;  ///< ops before it have been done before a pause
   /// Key of the first op that failed, or of the place where the run pauses.
-  std::atomic<long long> stop_at{std::numeric_limits<long long>::max()};
+  std::atomic<long long> stop_at{no_limit};
+  std::atomic<long long> failed_at{no_limit};  ///< the former, in this process
+
+  /// Other processes host ranks too: what is wished for is agreed with them (agreement).
+  bool alone = true;
+  enum wish { wish_end, wish_pause };
+  std::array<std::atomic<bool>, 2> asks{};
   /// Minibatches that have been begun, or whose first op asks whether it may; see begin().
   alignas(alignment) std::atomic<long long> begun{0};
   alignas(alignment) std::atomic<long long> microbatches_done{0};  ///< at last_hosted, of all replicas
@@ -87,6 +95,10 @@ struct phase_state : op_order {
       microbatches_done.fetch_add(1, std::memory_order_relaxed);
   }
   void stop(long long at) { reduce(stop_at, at); }
+  void fail(long long at) {
+    reduce(failed_at, at);
+    stop(at);
+  }
   /// Says that a minibatch is about to be begun, the `count`-th of the phase at most. Replicas do so at the same time.
   void begin(long long count) {
     long long before = begun.load(std::memory_order_relaxed);
@@ -98,23 +110,36 @@ struct phase_state : op_order {
   long long through() const { return std::min(minibatches, cut.load()); }
   /// Keeps what comes after minibatch `count` from being trained. Needs that none of it has been begun.
   void cut_after(long long count) { reduce(cut, count); }
-  /// As early as can be, which is a matter of the clock.
-  void cut_now() {
-    admitted = 0;
-    cut_after(begun.load());  // whoever asks from here on is not admitted
-    admitted = no_limit;      // the others are
+  /// Lets nothing in from here on. Gives how many minibatches have been begun: whoever asks later is not admitted.
+  long long hold() {
+    held = 0;
+    return begun.load();
+  }
+  void let_in() {
+    held = no_limit;
     ring();
   }
-  /// Sets a place at which the phase stops, as early as can be, at the start of a period: after the minibatches that have
-  /// been begun, and after their last ops. late: periods that a minibatch goes on after its own. Where the phase ends before
-  /// that, it does. On the thread that sets `admitted`. False: nothing has been begun since it stopped before.
-  bool stop_soon(long long late) {
-    long long const before = admitted.exchange(0);
-    long long const at = (begun.load() + late) * keys_of_period();  // nobody can have come so far while nothing is admitted
+  /// No op at or behind it is of the first `count` minibatches.
+  long long key_behind(long long count) const { return (count + periods - minibatches) * keys_of_period(); }
+
+  /// Ends the phase as early as can be, which is a matter of the clock.
+  void end_soon() {
+    if (!alone) return ask(wish_end);
+    cut_after(hold());
+    let_in();
+  }
+  /// The same for a pause; no more than a wish where the phase is over before.
+  void pause_soon() {
+    if (!alone) return ask(wish_pause);
+    stop(key_behind(hold()));
+    let_in();
+  }
+  /// The same for a copy of a run of one process. False: nothing has been begun since it stopped before.
+  bool stop_soon() {
+    long long const at = key_behind(hold());
     bool const later = at > from_key;
     if (later && at < periods * keys_of_period()) stop(at);
-    admitted = before;
-    ring();
+    let_in();
     return later;
   }
   void ring() {
@@ -122,6 +147,7 @@ struct phase_state : op_order {
   }
 
  private:
+  void ask(wish what) { asks[static_cast<std::size_t>(what)] = true; }
   void reduce(std::atomic<long long>& limit, long long to) {
     long long before = limit.load();
     while (to < before && !limit.compare_exchange_weak(before, to)) {

@@ -1,13 +1,21 @@
 // One process for some of the ranks, and a transport between them.
 #pragma once
 
+#include <algorithm>
+#include <chrono>
 #include <exception>
 #include <memory>
+#include <optional>
 #include <string>
+#include <thread>
+#include <utility>
 #include <vector>
 
+#include <foal/executor/agreement.hpp>
+#include <foal/executor/common_end.hpp>
 #include <foal/executor/drive.hpp>
 #include <foal/executor/open_ends.hpp>
+#include <foal/executor/shared_evaluation.hpp>
 #include <foal/transport/agree.hpp>
 #include <foal/transport/message_end.hpp>
 
@@ -29,19 +37,56 @@ template <class Transport>
 struct joins {
   static_assert(
       transport::connects<Transport>,
-      "foal: cannot join processes over this transport, because it lacks place(), exchange(text), end_all(text), a "
-      "channel of (transport&, open_end, int) with progress() and done(), or a constructor without arguments; "
-      "give it all of foal/transport/contract.hpp");
+      "foal: cannot join processes over this transport, because it lacks place(), exchange(text), end_all(text), "
+      "tell(process, note), heard(), a channel of (transport&, open_end, int) with progress(), done() and end_at(n), or a "
+      "constructor without arguments; give it all of foal/transport/contract.hpp");
+};
+
+/// What one does that finds nothing to do: polls a while, then offers the core to others between two polls, then sleeps,
+/// each time for a sixteenth of what it has waited already, so that what comes is seen late by as much at most. It polls
+/// longer where that has been worth it, for what an offered core costs on a machine with more to do.
+class patience {
+ public:
+  void moved() {
+    if (idle_ > polls && !gave_) poll_ = std::min(2 * poll_, longest_poll);
+    idle_ = 0;
+    gave_ = false;
+  }
+  void wait() {
+    if (++idle_ <= polls) return spin_pause();
+    auto const now = std::chrono::steady_clock::now();
+    if (idle_ == polls + 1) since_ = now;
+    std::chrono::nanoseconds const waited = now - since_;
+    if (waited < poll_ && !gave_) return spin_pause();
+    if (!std::exchange(gave_, true)) poll_ = std::max(poll_ / 2, shortest_poll);
+    if (waited < awake) return std::this_thread::yield();
+    std::this_thread::sleep_for(std::min(waited / 16, longest_nap));
+  }
+
+ private:
+  static constexpr int polls = 200;  // before it looks at the clock
+  static constexpr std::chrono::nanoseconds shortest_poll = std::chrono::microseconds(10),
+                                            longest_poll = std::chrono::microseconds(500),
+                                            awake = std::chrono::milliseconds(1), longest_nap = std::chrono::milliseconds(1);
+
+  int idle_ = 0;
+  bool gave_ = false;  // the core to others
+  std::chrono::nanoseconds poll_ = longest_poll;
+  std::chrono::steady_clock::time_point since_{};
 };
 
 }  // namespace detail
 
-/// Ranks are spread over the workers of all processes; each process has memory for the stages of its own alone, and its
-/// thread advances its workers and brings messages on, in turn. The bits are single_thread's. Needs that all processes make
-/// the same trainers and the same runs: they compare the fingerprints of trainer::run() and resume() before the first op,
-/// and a difference is one sentence in each. Without evaluations, diagnostics, pauses, .pin, a global norm, or weights tied
-/// across processes. What one of several throws ends all, with its sentence: what an op, a callback or a hook throws at
-/// once, a refusal when it leaves main(); so does a divergence.
+/// Ranks are spread over the workers of all processes; each process has memory for the stages of its own alone. With one
+/// worker a process the calling thread runs its ops and brings messages on, in turn; with several each has a thread, and the
+/// calling one brings messages on. No other thread calls the transport. The bits are single_thread's. Needs that all
+/// processes make the same trainers and the same runs: they compare the fingerprints of trainer::run() and resume() before
+/// the first op, and a difference is one sentence in each. Without fresh gradients, .pin, a global norm, or weights
+/// tied across processes.
+///
+/// A run ends in all processes alike: the divergence of the least key is the result of each, and what an op, a callback or a
+/// hook throws in one of them comes out of all, as a foal::error with its sentence. A pause is one of all. What one of them
+/// throws elsewhere, where the others cannot hear of it, ends all when it leaves main().
 template <class Transport>
 struct processes_over {
   using role = foal::role::executor;
@@ -76,59 +121,163 @@ struct processes_over {
     require(!run.pins,
             "cannot pin the workers of processes, because who starts these knows which machine each is on; let mpirun bind "
             "them (--bind-to core), and leave .pin out");
+    if (place().count == 1) return workers.size() == 1 ? single_thread::drive(workers, run) : threads::drive(workers, run);
     flushed_denormals const flushed;
-    bool const alone = place().count == 1;
     Transport all;
-    channels open;
-    std::vector<long long> ops(workers.size());
     try {
-      for (open_channel const& c : open_channels(run.phase.memory, run.phase.program, run.phase.minibatches))
-        open.push_back(std::make_unique<channel>(all, c.end, c.process));
-      while (turn(workers, ops, open, alone, run)) {
-      }
-      run();
-    } catch (...) {
-      if (alone) throw;
-      Transport::end_all(text_of(std::current_exception()));
+      joined(all, run).drive(workers);
+    } catch (std::exception const& e) {
+      Transport::end_all(e.what());
     }
   }
 
  private:
   using channel = typename detail::channel_of<Transport>::type;
-  using channels = std::vector<std::unique_ptr<channel>>;
 
-  /// Gives whether there is more to do.
-  static bool turn(std::span<worker> workers, std::vector<long long>& ops, channels& open, bool alone, service const& run) {
-    bool going = false, moved = false;
-    for (std::size_t i = 0; i < workers.size(); ++i) {
-      worker& w = workers[i];
-      progress const p = w.advance();
-      if (p == progress::ran) disturb_after(w, run.disturb, ++ops[i]);
-      moved = moved || p == progress::ran;
-      going = going || p != progress::done;
-      if (alone) continue;
-      if (w.failure()) Transport::end_all(w.failure()->text());
-      if (w.exception()) Transport::end_all(text_of(w.exception()));
-      if (w.beside()) Transport::end_all(text_of(w.beside()));  // the others do not know of the end that the phase now has
+  /// A phase of this process among those of the others.
+  class joined {
+   public:
+    joined(Transport& all, service const& run)
+        : all_(all), run_(run), agreed_(run.phase.shared, place(), lets_in(run.phase)) {
+      hosted_phase const& phase = run.phase;
+      int first = 0;
+      if (phase.evaluations != nullptr) {
+        evaluations_.emplace(*phase.evaluations, processes_of_stages(phase.memory, place().number), place());
+        open(evaluations_->open(), 0);
+        first = evaluations_->channels();
+      }
+      open(open_channels(phase.memory, phase.program, phase.shared.minibatches), first);
     }
-    for (auto& c : open) {
-      moved = c->progress() || moved;
-      going = going || !c->done();
-    }
-    run();
-    if (!moved) std::this_thread::yield();
-    return going;
-  }
+    joined(joined const&) = delete;
 
-  static std::string text_of(std::exception_ptr const& thrown) {
-    try {
-      std::rethrow_exception(thrown);
-    } catch (std::exception const& e) {
-      return e.what();
-    } catch (...) {
-      return "something that is no std::exception has been thrown";
+    void drive(std::span<worker> workers) {
+      if (workers.size() == 1)
+        drive_here(workers.front());
+      else
+        drive_team(workers, run_, [this](std::atomic<int> const& running) { return served(running); });
+      run_();
+      run_.phase.end.add(workers, run_.phase.memory.stages());
+      end_together();
     }
-  }
+
+   private:
+    /// first: number of the first channel of all processes.
+    void open(std::vector<open_channel> all, int first) {
+      for (open_channel& c : all) {
+        c.end.number += first;
+        channels_.push_back(std::make_unique<channel>(all_, c.end, c.process));
+        ends_.push_back(std::move(c.end));
+      }
+    }
+    static bool lets_in(hosted_phase const& phase) {
+      std::vector<bound_stage> const& units = phase.memory.stages();
+      return std::any_of(units.begin(), units.end(), [](bound_stage const& b) { return b.worker >= 0 && b.number == 0; });
+    }
+
+    void drive_here(worker& w) {
+      detail::patience patience;
+      for (long long ops = 0; !agreed_.over();) {
+        progress const p = w.advance();
+        if (p == progress::ran) disturb_after(w, run_.disturb, ++ops);
+        turn(p == progress::ran, p == progress::done, patience);
+      }
+    }
+    /// Threads cannot be left alone with what this one throws.
+    bool served(std::atomic<int> const& running) {
+      try {
+        turn(false, running.load() == 0, patience_);
+      } catch (std::exception const& e) {
+        Transport::end_all(e.what());
+      }
+      return !agreed_.over();
+    }
+
+    /// Messages are brought on at each turn; notes where nothing else is to be done, and now and then.
+    void turn(bool moved, bool done, detail::patience& patience) {
+      constexpr int often = 64;
+      for (auto& c : channels_) moved = c->progress() || moved;
+      if (evaluations_) {
+        moved = evaluations_->turn() || moved;
+        done = done && evaluations_->done();
+      }
+      run_();
+      if (moved && ++turns_ % often != 0) return patience.moved();
+      agreed_.look(done, tell());
+      while (hear()) moved = true;
+      if (moved)
+        patience.moved();
+      else
+        patience.wait();
+    }
+
+    auto tell() {
+      return [this](int to, transport::note const& n) {
+        all_.tell(to, n);
+        ++told_;
+      };
+    }
+    bool hear() {
+      std::optional<transport::note> const n = all_.heard();
+      if (!n) return false;
+      ++heard_;
+      agreed_.hear(*n, tell());
+      return true;
+    }
+
+    /// How the phase has ended in all, and what they have sent is brought to its end.
+    void end_together() {
+      told_end mine(run_.phase.end);
+      if (place().number != 0) mine.add("notes", told_);
+      for (transport::open_end const& e : ends_)
+        if (e.sends) mine.add(row_of(e), e.out.through->produced.value.load());
+      std::vector<told_end> of_all;
+      for (std::string const& text : all_.exchange(mine.text())) of_all.emplace_back(text);
+      run_.phase.end = common_end(of_all);
+      for (std::size_t i = 0; i < ends_.size(); ++i)
+        for (told_end const& one : of_all)
+          if (one.find(row_of(ends_[i])) != nullptr) end_at(i, static_cast<std::uint32_t>(one.number(row_of(ends_[i]))));
+      long long notes = 0;
+      for (std::size_t p = 1; p < of_all.size() && place().number == 0; ++p) notes += of_all[p].number("notes");
+      detail::patience patience;
+      for (bool going = true; going;) {
+        bool moved = false;
+        going = heard_ < notes;
+        while (heard_ < notes && hear()) moved = true;
+        for (auto& c : channels_) {
+          moved = c->progress() || moved;
+          going = going || !c->done();
+        }
+        if (moved)
+          patience.moved();
+        else if (going)
+          patience.wait();
+      }
+      if (evaluations_) evaluations_->finish();
+    }
+    /// Behind a failure nothing is read any more, nor of an evaluation that the phase's end has cut off; what is still on
+    /// its way has room.
+    void end_at(std::size_t i, std::uint32_t messages) {
+      transport::open_end& e = ends_[i];
+      channels_[i]->end_at(messages);
+      bool const evaluates =
+          e.id.kind == transport::channel_kind::evaluation || e.id.kind == transport::channel_kind::evaluated;
+      if (e.sends || (run_.phase.end.failed_key == phase_end::none && !evaluates)) return;
+      auto const all = static_cast<std::uint32_t>(e.order.count());
+      e.in.through->read.value = all;
+      e.in.through->released.value = all;
+    }
+    static std::string row_of(transport::open_end const& e) { return sentence("messages of channel ", e.number); }
+
+    Transport& all_;
+    service const& run_;
+    agreement agreed_;
+    std::optional<shared_evaluation> evaluations_;
+    std::vector<std::unique_ptr<channel>> channels_;
+    std::vector<transport::open_end> ends_;  ///< by channel
+    detail::patience patience_;
+    int turns_ = 0;
+    long long told_ = 0, heard_ = 0;  ///< notes
+  };
 };
 
 }  // namespace foal::executor

@@ -66,7 +66,7 @@ struct queue_order {
     if (in.kept) record_from(b, events(*in.through).released, in.through->released, up_to);
   }
 
-  /// After the sum of minibatch k has been called for another replica, and before it is read there.
+  /// After a part, or a sum, of minibatch k has been called for another replica, and before it is read there.
   void sum_sent(bound_stage const& b, transport::outbox const& out, std::uint32_t k) const {
     record(b, events(*out.through).sent, k);
   }

@@ -25,7 +25,9 @@ struct message_counts {
   std::uint32_t wire_in = 0, wire_out = 0;          ///< forward
   std::uint32_t gradient_in = 0, gradient_out = 0;  ///< backward
   std::uint32_t rebuilt_in = 0, rebuilt_out = 0;    ///< from R to R within a recompute group
-  std::uint32_t sum_in = 0, sum_out = 0;            ///< of gradients, from and to each of the other replicas
+  /// Of gradients, to and from each of the other replicas: parts that are sent; that have come and whose sums are sent;
+  /// sums.
+  std::uint32_t parts_out = 0, parts_in = 0, sums_in = 0;
 };
 
 /// Only the unit's worker touches it. Everything that a phase begins anew is zero in a new one.
@@ -83,8 +85,9 @@ void each_number_of_unit(State& s, F const& f) {
   f("gradient_out", s.messages.gradient_out);
   f("rebuilt_in", s.messages.rebuilt_in);
   f("rebuilt_out", s.messages.rebuilt_out);
-  f("sum_in", s.messages.sum_in);
-  f("sum_out", s.messages.sum_out);
+  f("parts_out", s.messages.parts_out);
+  f("parts_in", s.messages.parts_in);
+  f("sums_in", s.messages.sums_in);
 }
 
 /// Arrays of numbers of fixed size that change with a unit's state: one block of memory, so that they are copied as one.

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include <foal/executor/part_sums.hpp>
 #include <foal/executor/worker_end.hpp>
 #include <foal/executor/worker_ops.hpp>
 #include <foal/report/trace.hpp>
@@ -19,7 +20,11 @@ enum class progress { ran, blocked, done };
 class worker : public worker_end {
  public:
   worker(phase_state& shared, schedule::program_view program, std::vector<int> const& ranks, int number)
-      : worker_end(shared), shared_(shared), number_(number), body_(ops_of(shared, program, ranks)) {
+      : worker_end(shared),
+        shared_(shared),
+        number_(number),
+        body_(ops_of(shared, program, ranks)),
+        parts_(shared, program, number) {
     see_cut(shared.cut.load());
     go_to(shared.from_key);
     first_ = {period_, at_};
@@ -49,7 +54,7 @@ class worker : public worker_end {
       skip();
       return advance();
     }
-    if (!can) return progress::blocked;
+    if (!can) return add_parts();
     try {
       if (trace_ != nullptr)
         traced(e, p, key);
@@ -66,16 +71,20 @@ class worker : public worker_end {
 
   /// Whether advance() would not be blocked. Any thread that drives this worker may ask.
   bool could_advance() {
-    if (finished()) return true;
+    if (finished()) return owes_nothing() || parts_.next() != nullptr;
     worker_op const& e = body_[at_];
     if (key_of(e) >= shared_.stop_at.load() || cut_off()) return true;
-    return ready(e, now());
+    return ready(e, now()) || parts_.next() != nullptr;
   }
 
-  /// Something beside the training has thrown: it is kept, and the phase ends at a place that the program gives.
+  /// Something beside the training has thrown: it is kept, and the phase ends at a place that the program gives; where other
+  /// processes host ranks, at one that all agree on.
   void keep_beside(std::exception_ptr thrown) {
     set_beside(std::move(thrown), key_of(body_[at_]));
-    shared_.cut_after(period_ + shared_.most_begun);
+    if (shared_.alone)
+      shared_.cut_after(period_ + shared_.most_begun);
+    else
+      shared_.end_soon();
   }
 
   /// The op that advance() would run, for messages.
@@ -87,8 +96,24 @@ class worker : public worker_end {
  private:
   bool finished() const { return stopped_ || through(); }
 
+  /// While the list waits, or is at its end: a part of the gradients whose shares have all come.
+  progress add_parts() {
+    bound_stage* const b = parts_.next();
+    if (b == nullptr) return progress::blocked;
+    try {
+      shared_.ops->add_parts(*b);
+    } catch (...) {
+      parts_.give_up();
+      fail(std::current_exception(), key_of(body_[at_]));
+    }
+    return progress::ran;
+  }
+  /// Whether others go on without this worker, where it has stopped within its list.
+  bool owes_nothing() const { return !stopped_ || parts_.through(shared_.stop_at, shared_.through()); }
+
   /// All ops have been called: what its units' queues still owe is heard.
   progress end() {
+    if (!owes_nothing()) return add_parts();
     if (!shared_.queues || std::exchange(heard_, true)) return progress::done;
     try {
       for (worker_op const& e : body_) {
@@ -154,16 +179,17 @@ class worker : public worker_end {
     return e.kind != schedule::op_kind::G || sums_arrived(b);
   }
   static bool sums_arrived(bound_stage& b) {
+    if (b.messages.parts_in == b.messages.sums_in) return false;  // its own part is not added up
     for (other_replica& r : b.others)
-      if (!r.in.arrived(b.messages.sum_in)) return false;
+      if (!r.sum_in.arrived(b.messages.sums_in)) return false;
     return true;
   }
 
-  /// Whether a microbatch may enter the first stage. It says that it is about to before it looks, as cut_now() needs.
+  /// Whether a microbatch may enter the first stage. It says that it is about to before it looks, as hold() needs.
   bool may_begin(position p) {
     auto const m = static_cast<std::uint32_t>(p.global - shared_.first_microbatch);
     shared_.begin(static_cast<long long>(m / static_cast<std::uint32_t>(shared_.microbatches)) + 1);
-    return static_cast<long long>(m) < shared_.admitted.load();
+    return static_cast<long long>(m) < std::min(shared_.admitted.load(), shared_.held.load());
   }
 
   /// A stage without U whose statistics move is copied for evaluations by the F that is the last of a minibatch to run.
@@ -224,7 +250,7 @@ class worker : public worker_end {
         update(e, p, key);
         break;
       case op_kind::G:
-        shared_.ops->add_sums(b);
+        shared_.ops->take_sums(b);
         if (shared_.norm.used()) give_norm(b);
         break;
       default:
@@ -253,7 +279,8 @@ class worker : public worker_end {
     auto const next = static_cast<std::uint32_t>(b.facts.share) * (b.version + 1);
     if (b.passed(passage::freed) < next) return;
     if (b.others.empty()) return give_norm(b);
-    shared_.ops->send_sum(b);
+    shared_.ops->send_parts(b);
+    if (part_sums::complete(b)) shared_.ops->add_parts(b);
   }
   /// All U of the replica wait for it.
   void give_norm(bound_stage& b) const {
@@ -361,6 +388,7 @@ class worker : public worker_end {
   phase_state& shared_;
   int number_;
   std::vector<worker_op> body_;
+  part_sums parts_;
   std::size_t at_ = 0;
   long long period_ = 0, keys_before_ = 0, microbatches_before_ = 0;  ///< periods, and what all of them have
   std::pair<long long, std::size_t> first_;                           ///< where it began

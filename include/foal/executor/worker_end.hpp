@@ -46,7 +46,7 @@ class worker_end {
     failure_ = std::move(d);
     exception_ = nullptr;
     failed_key_ = key;
-    ended_.stop(key);
+    ended_.fail(key);
   }
   void fail(std::exception_ptr thrown, long long key) {
     stopped_ = true;
@@ -54,7 +54,7 @@ class worker_end {
     exception_ = std::move(thrown);
     failure_.reset();
     failed_key_ = key;
-    ended_.stop(key);
+    ended_.fail(key);
   }
   void set_beside(std::exception_ptr thrown, long long key) {
     if (beside_) return;

@@ -16,7 +16,8 @@ namespace foal::executor {
 /// F read. Needs host memory and a scalar of 4 or 8 bytes (float or double).
 class diagnostics : public probe {
  public:
-  diagnostics(table::run_tables const& tables, table::run_values const& values)
+  /// units: those of replica 0 come first; it keeps versions of those that are here.
+  diagnostics(table::run_tables const& tables, table::run_values const& values, std::vector<bound_stage> const& units)
       : t_(tables), every_(values.diagnostics.every), memory_(tables), states_(tables.stages.size()) {
     require(every_ > 0, "cannot take diagnostics every ", every_,
             " updates, because that is no distance; give .diagnostics.every of 1 or more, or 0 for none");
@@ -28,6 +29,7 @@ class diagnostics : public probe {
             " workers, because that takes the weights of all stages at one version; use .workers = 1, which trains the same "
             "bits, or leave .diagnostics.fresh out");
     for (std::size_t i = 0; i < t_.stages.size(); ++i) {
+      if (units[i].worker < 0) continue;
       table::stage_table const& s = t_.stages[i];
       state& own = states_[i];
       int const number = static_cast<int>(i);
@@ -42,7 +44,8 @@ class diagnostics : public probe {
         own.delayed = memory_.add("gradients for diagnostics", number, t_.types.gradients, s.trained_elements);
     }
     memory_.allocate();
-    for (state& s : states_) s.versions.base = memory_.at(s.entry);
+    for (state& s : states_)
+      if (s.versions.stride > 0) s.versions.base = memory_.at(s.entry);
     if (values.diagnostics.fresh) fresh_ = std::make_unique<fresh_gradient>(tables, values);
   }
 
@@ -56,7 +59,7 @@ class diagnostics : public probe {
     source_ = source;
     captured_ = updating_ = 0;
     for (bound_stage const& b : stages) {
-      if (b.replica != 0) continue;  // probes are shown that one alone
+      if (b.replica != 0 || b.worker < 0) continue;  // probes are shown that one alone, and what is here
       state& s = of(b);
       keep(b);
       s.updates = !b.forward_only && !b.input_gradient_only;

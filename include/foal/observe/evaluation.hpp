@@ -9,8 +9,11 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include <foal/executor/check_source.hpp>
+#include <foal/executor/evaluation_rounds.hpp>
 #include <foal/executor/forward.hpp>
 #include <foal/executor/memory.hpp>
 #include <foal/executor/moves.hpp>
@@ -18,42 +21,38 @@
 
 namespace foal::executor {
 
-struct evaluation_result {
-  long long update = 0;  ///< every stage's weights after this many updates
-  double loss = 0;       ///< mean over the targets that count; NaN where there is none
-  double accuracy = 0;   ///< share of correct targets; one whose loss is not finite is none. NaN: the loss has none
-  long long samples = 0;
-  /// Empty where loss is a finite number; else the sentence that says why it is not: no target counts, a target is a class
-  /// number that the model does not have, or samples from here to there have a loss that is not finite.
-  std::string fault{};
-};
+/// Of the stages whose memory is here.
+inline std::vector<stage_run> runs_here(std::vector<bound_stage> const& units, std::size_t stages) {
+  std::vector<stage_run> all;
+  for (std::size_t s = 0; s < stages; ++s) {
+    if (units[s].worker < 0) continue;
+    if (all.empty() || all.back().end != s) all.push_back({s, s});
+    all.back().end = s + 1;
+  }
+  return all;
+}
 
 /// Memory and work of evaluations. Copies are made by the stages' workers, read by the thread that evaluates. No side
-/// effects: statistics do not move, nothing of the training is written.
+/// effects: statistics do not move, nothing of the training is written. It has memory for the stages that are here alone;
+/// where a run of them begins or ends within the model, its neighbour is in another process, and what passes between the two
+/// has a slot at both.
 class evaluator {
  public:
-  evaluator(table::run_tables const& tables, table::run_values const& values)
-      : t_(tables), samples_(values.evaluation_samples), plan_(1) {
+  /// here: the stages whose memory is here, ascending and no two of them neighbours.
+  evaluator(table::run_tables const& tables, table::run_values const& values, std::vector<stage_run> here)
+      : t_(tables),
+        samples_(values.evaluation_samples),
+        runs_(std::move(here)),
+        plan_(1),
+        weights_(t_.stages.size(), 0),
+        buffers_(t_.stages.size(), 0),
+        borders_(t_.stages.size()) {
     check_sizes(t_, samples_, 4, ".evaluation_samples");
-    std::size_t arriving = 0;
-    for (auto const& s : t_.stages) {
-      weights_.push_back(plan_.add("weights for evaluation", category::evaluation, 0, 0, weight_bytes(s.weight_elements),
-                                   t_.types.weights));
-      buffers_.push_back(plan_.add("statistics for evaluation", category::evaluation, 0, 0,
-                                   statistics_bytes(s.buffer_elements), t_.types.statistics));
-      std::size_t own = 0, leaving = 0;
-      for (auto const& x : s.tensors) {
-        if (is_own(x, &s == &t_.stages.front())) own += padded(tensor_bytes(x));
-        if (is_leaving(x)) leaving += padded(tensor_bytes(x));
-      }
-      region_bytes_ = std::max(region_bytes_, own + arriving);
-      arriving = leaving;
-    }
-    region_bytes_ = std::max(region_bytes_, arriving);
+    for (stage_run const& r : runs_) plan_run(r);
     for (auto& r : region_) r = plan_.add("activations of one stage", category::evaluation, 0, 0, region_bytes_);
-    targets_ = plan_.add(
-        "targets", category::evaluation, 0, 0,
-        static_cast<std::size_t>(t_.loss.targets_per_sample) * static_cast<std::size_t>(samples_) * t_.loss.target_bytes);
+    std::size_t const targets =
+        static_cast<std::size_t>(t_.loss.targets_per_sample) * static_cast<std::size_t>(samples_) * t_.loss.target_bytes;
+    targets_ = plan_.add("targets", category::evaluation, 0, 0, has_loss() ? targets : 0);
     sums_ = plan_.add("sums of losses", category::evaluation, 0, 0,
                       t_.device.asynchronous ? sizeof(device::loss_sums) : std::size_t{0});
     workspace_ = plan_.add("library workspace", category::evaluation, 0, 0, t_.device.workspace_bytes);
@@ -70,10 +69,22 @@ class evaluator {
   evaluator& operator=(evaluator const&) = delete;
 
   memory_plan const& plan() const { return plan_; }
+  std::vector<stage_run> const& runs() const { return runs_; }
+  /// Whether the last stage is here, with the loss.
+  bool has_loss() const { return !runs_.empty() && runs_.back().end == t_.stages.size(); }
+  /// The slot of each entry of the wire into a stage whose neighbour is in another process.
+  std::vector<transport::entry_slots> border(std::size_t stage) const {
+    std::vector<transport::entry_slots> all;
+    for (std::size_t e = 0; e < borders_[stage].size(); ++e) {
+      std::size_t const bytes = t_.stages[stage].wire_in[e].bytes(samples_);
+      all.push_back({at(borders_[stage][e]), bytes, bytes, 1});
+    }
+    return all;
+  }
 
   /// Takes a stage's weights and statistics as they are, or one of the optimizer's states in place of those weights that are
   /// trained. Called by the stage's worker.
-  void copy(bound_stage& b, int state = -1) {
+  void copy(bound_stage const& b, int state = -1) {
     auto const s = static_cast<std::size_t>(b.number);
     t_.device.copy(b.device, at(weights_[s]), b.w, weight_bytes(b.table->weight_elements));
     if (state >= 0) t_.device.copy(b.device, at(weights_[s]), b.states[state], weight_bytes(b.table->trained_elements));
@@ -95,34 +106,55 @@ class evaluator {
     t_.device.copy_out(device_.get(), to, at(of[static_cast<std::size_t>(stage)]) + offset, n);
   }
 
-  /// Evaluates the copies on all samples of a source. What is wrong with the result is said in it: a run goes on.
+  /// Evaluates the copies of all stages on all samples of a source. What is wrong with the result is said in it: a run goes
+  /// on.
   evaluation_result run(table::evaluation_source const& source, long long update) {
-    loss::loss_result sum;
-    std::string fault;
-    misfit_.clear();
-    for (long long first = 0; first < source.samples && misfit_.empty(); first += samples_) {
-      int const n = static_cast<int>(std::min<long long>(samples_, source.samples - first));
-      loss::loss_result const r = chunk(source, first, n);
-      sum.sum += r.sum;
-      sum.weight += r.weight;
-      sum.correct += r.correct;
-      if (fault.empty() && !std::isfinite(r.sum))
-        fault = sentence("cannot give a loss of the weights after update ", update, ", because that of samples ",
-                         number(source, first), n > 1 ? sentence(" to ", number(source, first + n - 1)) : std::string(),
-                         " is ", r.sum, "; look for inputs that are not finite and for statistics and weights that are not");
-    }
-    if (fault.empty() && misfit_.empty() && !(sum.weight > 0))
-      fault = sentence("cannot give a loss of the weights after update ", update, ", because of the targets of ",
-                       source.samples, " samples none counts; give some that the loss does not ignore");
-    constexpr double none = std::numeric_limits<double>::quiet_NaN();
-    if (!misfit_.empty() || !(sum.weight > 0))
-      return {update, none, none, source.samples, misfit_.empty() ? fault : misfit_};
-    double const accuracy = t_.loss.has_accuracy ? static_cast<double>(sum.correct) / sum.weight : none;
-    return {update, sum.sum / sum.weight, accuracy, source.samples, fault};
+    begin();
+    for (long long c = 0; c < chunks(source) && misfit_.empty(); ++c) pass(source, update, runs_.front(), c);
+    return result(source, update);
   }
 
-  /// Why the last run() met a target that the model has no class for; empty: it did not.
+  /// How many times so many samples as there is room for.
+  long long chunks(table::evaluation_source const& source) const { return (source.samples + samples_ - 1) / samples_; }
+  /// Before the first chunk.
+  void begin() {
+    sum_ = {};
+    fault_.clear();
+    misfit_.clear();
+  }
+  /// One chunk through one run of the stages that are here.
+  void pass(table::evaluation_source const& source, long long update, stage_run const& r, long long c) {
+    bool const last = r.end == t_.stages.size();
+    if (last && !misfit_.empty()) return;
+    long long const first = c * samples_;
+    int const n = static_cast<int>(std::min<long long>(samples_, source.samples - first));
+    loss::loss_result const one = chunk(source, first, n, r);
+    if (!last) return t_.device.synchronise(device_.get());
+    sum_.sum += one.sum;
+    sum_.weight += one.weight;
+    sum_.correct += one.correct;
+    if (fault_.empty() && !std::isfinite(one.sum))
+      fault_ =
+          sentence("cannot give a loss of the weights after update ", update, ", because that of samples ",
+                   number(source, first), n > 1 ? sentence(" to ", number(source, first + n - 1)) : std::string(), " is ",
+                   one.sum, "; look for inputs that are not finite and for statistics and weights that are not");
+  }
+  /// After the last chunk, where the loss is.
+  evaluation_result result(table::evaluation_source const& source, long long update) {
+    if (fault_.empty() && misfit_.empty() && !(sum_.weight > 0))
+      fault_ = sentence("cannot give a loss of the weights after update ", update, ", because of the targets of ",
+                        source.samples, " samples none counts; give some that the loss does not ignore");
+    constexpr double none = std::numeric_limits<double>::quiet_NaN();
+    if (!misfit_.empty() || !(sum_.weight > 0))
+      return {update, none, none, source.samples, misfit_.empty() ? fault_ : misfit_};
+    double const accuracy = t_.loss.has_accuracy ? static_cast<double>(sum_.correct) / sum_.weight : none;
+    return {update, sum_.sum / sum_.weight, accuracy, source.samples, fault_};
+  }
+
+  /// Why the last evaluation met a target that the model has no class for; empty: it did not.
   std::string const& misfit() const { return misfit_; }
+  /// It did, where the loss is.
+  void set_misfit(std::string text) { misfit_ = std::move(text); }
 
  private:
   std::size_t weight_bytes(long long n) const { return bytes_of(t_.types.weights, n); }
@@ -137,17 +169,48 @@ class evaluator {
   std::byte* at(std::size_t entry) const { return static_cast<std::byte*>(arena_.get()) + plan_[entry].offset; }
   void bring(void* to, std::size_t n) { t_.device.copy_in(device_.get(), to, host_.data(), n); }
 
+  /// Copies of what changes, and the two regions as large as these stages need them.
+  void plan_run(stage_run const& r) {
+    plan_border(r.first);
+    std::size_t arriving = 0;
+    for (std::size_t i = r.first; i < r.end; ++i) {
+      table::stage_table const& s = t_.stages[i];
+      weights_[i] =
+          plan_.add("weights for evaluation", category::evaluation, 0, 0, weight_bytes(s.weight_elements), t_.types.weights);
+      buffers_[i] = plan_.add("statistics for evaluation", category::evaluation, 0, 0, statistics_bytes(s.buffer_elements),
+                              t_.types.statistics);
+      std::size_t own = 0, leaving = 0;
+      for (auto const& x : s.tensors) {
+        if (is_own(x, i == 0)) own += padded(tensor_bytes(x));
+        if (is_leaving(x) && !is_border(r, i + 1)) leaving += padded(tensor_bytes(x));
+      }
+      region_bytes_ = std::max(region_bytes_, own + arriving);
+      arriving = leaving;
+    }
+    region_bytes_ = std::max(region_bytes_, arriving);
+    plan_border(r.end);
+  }
+  /// Whether the wire into a stage leads from a run to another process.
+  bool is_border(stage_run const& r, std::size_t stage) const { return stage == r.end && stage < t_.stages.size(); }
+  void plan_border(std::size_t stage) {
+    if (stage == 0 || stage == t_.stages.size()) return;
+    for (table::wire_entry const& e : t_.stages[stage].wire_in)
+      borders_[stage].push_back(plan_.add("activations between processes", category::evaluation, 0, 0, e.bytes(samples_)));
+  }
+
   /// Stages alternate between two regions: a stage's own tensors lie in its region from the front, what its predecessor
   /// left for it from the back.
-  loss::loss_result chunk(table::evaluation_source const& source, long long first, int n) {
+  loss::loss_result chunk(table::evaluation_source const& source, long long first, int n, stage_run const& r) {
     std::vector<void*> in, tensor;
+    if (r.first > 0)
+      for (std::size_t const entry : borders_[r.first]) in.push_back(at(entry));
     loss::loss_result result;
     lengths_ = {};
     if (source.lengths != nullptr) {
       lengths_ = source.lengths(source.self, first, n);
       check_lengths(lengths_, longest_of(t_), "samples to evaluate from", first);
     }
-    for (std::size_t s = 0; s < t_.stages.size(); ++s) {
+    for (std::size_t s = r.first; s < r.end; ++s) {
       table::stage_table const& t = t_.stages[s];
       std::byte* place = at(region_[s % 2]);
       std::byte* next = at(region_[(s + 1) % 2]) + region_bytes_;
@@ -176,10 +239,11 @@ class evaluator {
         auto const e = static_cast<std::size_t>(y.wire);
         if (y.where == table::place::wire_in) tensor[x] = in[e];
         if (!is_leaving(y)) continue;
-        next -= padded(tensor_bytes(y));
-        tensor[x] = next;
+        bool const goes = is_border(r, s + 1);
+        if (!goes) next -= padded(tensor_bytes(y));
+        tensor[x] = goes ? at(borders_[s + 1][e]) : next;
         if (out.size() <= e) out.resize(e + 1);
-        out[e] = next;
+        out[e] = tensor[x];
       }
       forward(t, s, n, tensor);
       if (s + 1 == t_.stages.size()) result = loss_of(source, first, n, tensor[static_cast<std::size_t>(t.output_tensor)]);
@@ -252,13 +316,16 @@ class evaluator {
 
   table::run_tables const& t_;
   int samples_;
+  std::vector<stage_run> runs_;
   memory_plan plan_;
-  std::vector<std::size_t> weights_, buffers_;
+  std::vector<std::size_t> weights_, buffers_;     ///< by stage
+  std::vector<std::vector<std::size_t>> borders_;  ///< the same: into it, by entry
   std::size_t region_[2]{}, targets_ = 0, sums_ = 0, workspace_ = 0, region_bytes_ = 0;
   owned arena_{nullptr, nullptr}, device_{nullptr, nullptr};
   lengths_of_axes lengths_{};  ///< of the chunk at work
   std::vector<std::byte> host_;
-  std::string misfit_;
+  loss::loss_result sum_;  ///< of the chunks so far
+  std::string fault_, misfit_;
 };
 
 }  // namespace foal::executor

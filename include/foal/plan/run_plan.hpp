@@ -187,7 +187,7 @@ class run_plan {
       if (tables_.is_last(s)) plan_loss(s, p, worker);
       plan_kept(s, p, worker);
       p.lent = plan_lent(tables_, plan_, tables_.stage_of(s), worker);
-      if (trains) p.sums = plan_sums(tables_, plan_, tables_.stage_of(s), worker);
+      if (trains) p.sums = plan_sums(tables_, plan_, s, worker);
       if (tables_.is_last(s)) {
         int const slots = tables_.device.host_memory ? target_slots(tables_, values_) : 1;
         p.targets = plan_.add("targets", category::wires, worker, number, target_bytes() * static_cast<std::size_t>(slots));
@@ -225,15 +225,15 @@ class run_plan {
     return hosts(to) ? worker_of_unit(to) : worker_of_unit(from);
   }
 
-  /// Slots of a ring at the receiver, or, where another process hosts that, at the sender: there a message leaves its slot
-  /// at once, and only those that leave out of their order have to wait for each other.
+  /// Slots of a ring at the receiver, or, where another process hosts that, at the sender: there one is on its way while the
+  /// next is written, and only those that leave out of their order have to wait for each other.
   int slots_at(std::size_t to, std::size_t from, schedule::op_kind sends, int needed) const {
     return hosts(to) || over_phases([&](table::phase_table const& ph) {
                           schedule::program program = ph.program;
                           return in_order(program.view(), static_cast<int>(from), sends) ? 0 : 1;
                         }) > 0
                ? needed
-               : 1;
+               : 2;
   }
 
   // What B or W needs of a wire is a saved activation of the receiving stage; the slot in which it travels is the wire's.

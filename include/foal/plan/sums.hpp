@@ -1,6 +1,7 @@
-// Sums over replicas: the rooms in which the gradients of one replica arrive at another.
+// Sums over replicas: the part of a stage's gradients that each replica adds up, and the rooms in which it gets them.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -10,9 +11,29 @@
 
 namespace foal::executor {
 
-/// Slots in which a replica's gradients arrive at another one. Two are always enough: who sends the sum of minibatch k + 2
-/// has summed k + 1, so the other one has sent k + 1, after its own update k.
-inline constexpr std::uint32_t sum_slots = 2;
+/// Slots in which a part arrives at another replica. One is enough: who sends that of minibatch k + 1 has had its update k,
+/// so it has the sums of minibatch k of all replicas, and each of them has read what came for it.
+inline constexpr std::uint32_t sum_slots = 1;
+
+/// Of the gradients of a stage, in the layout of its trained parameters.
+struct gradient_part {
+  long long first = 0, count = 0;
+};
+
+/// What a replica adds up of a stage: one part for each, of equal size (the last ones may have less, or nothing), which
+/// begin at multiples of a cache line.
+inline gradient_part part_of(table::run_tables const& t, std::size_t stage, int replica) {
+  long long const all = t.stages[stage].trained_elements,
+                  line = static_cast<long long>(alignment / bytes_of(t.types.gradients, 1));
+  long long const each = ((all + t.replicas - 1) / t.replicas + line - 1) / line * line;
+  long long const first = std::min(all, replica * each);
+  return {first, std::min(each, all - first)};
+}
+
+/// Bytes that all replicas of a stage send in a minibatch: parts to who adds them up, and their sums back to all others.
+inline long long sent_bytes(table::run_tables const& t, std::size_t stage) {
+  return 2 * (t.replicas - 1) * static_cast<long long>(bytes_of(t.types.gradients, t.stages[stage].trained_elements));
+}
 
 /// Throws a sentence where another process hosts a rank. worker_of: of each rank.
 inline void check_sums(table::run_tables const& t, std::vector<int> const& worker_of) {
@@ -21,10 +42,13 @@ inline void check_sums(table::run_tables const& t, std::vector<int> const& worke
             " replicas over processes, because their gradients are summed in the memory of one; train them in one process");
 }
 
-/// Plans the rooms of a unit of a stage: for each other replica, ascending. Gives their numbers in the plan.
-inline std::vector<std::size_t> plan_sums(table::run_tables const& t, memory_plan& plan, std::size_t stage, int worker) {
+/// Plans the rooms of a unit: for each other replica, ascending, one for its share of this one's part. Gives their numbers
+/// in the plan.
+inline std::vector<std::size_t> plan_sums(table::run_tables const& t, memory_plan& plan, std::size_t unit, int worker) {
   std::vector<std::size_t> rooms;
-  std::size_t const one = padded(bytes_of(t.types.gradients, t.stages[stage].trained_elements));
+  std::size_t const stage = t.stage_of(unit);
+  int const replica = static_cast<int>(unit / t.stages.size());
+  std::size_t const one = padded(bytes_of(t.types.gradients, part_of(t, stage, replica).count));
   for (int other = 1; other < t.replicas; ++other)
     rooms.push_back(plan.add("gradients of another replica", category::wires, worker, static_cast<int>(stage),
                              sum_slots * one, t.types.gradients));

@@ -48,6 +48,20 @@ struct stage_facts {
   long long bytes = 0;  ///< everything that is allocated for the stage
 };
 
+/// A channel from one process to another.
+struct channel_facts {
+  std::string what = {};   ///< "activations over wire 2"
+  int from = 0, to = 0;    ///< processes
+  long long bytes = 0;     ///< of a message
+  long long messages = 0;  ///< in a minibatch
+};
+
+/// What one of several processes holds.
+struct process_facts {
+  std::vector<int> ranks = {}, stages = {};
+  long long bytes = 0;  ///< of its arenas, without what evaluations and diagnostics copy
+};
+
 /// "18 stages on 2 workers: ..." says what a run on fewer workers than ranks means.
 inline std::string worker_note(int stages, int ranks, int workers, bool asynchronous) {
   auto const count = [](int n, char const* what) { return shortest(n) + " " + what + (n == 1 ? "" : "s"); };
@@ -72,6 +86,8 @@ struct facts {
   double utilisation = 0;  ///< of the schedule on one worker per rank, 0 to 1
   byte_facts bytes = {};
   std::vector<stage_facts> stage = {};
+  std::vector<process_facts> process = {};  ///< where there are several
+  std::vector<channel_facts> channel = {};  ///< between them
   std::vector<std::pair<std::string, std::string>> settings =
       {};                                ///< policies and their numbers: {"optimizer", "momentum 0.9"}
   std::string build = {}, machine = {};  ///< what it was compiled with and runs on (report/build.hpp); for people
@@ -109,6 +125,21 @@ struct facts {
     return t;
   }
 
+  /// The processes as a table: what each holds, and what it sends and receives in a minibatch.
+  table process_table() const {
+    table t{{{"process"}, {"ranks", align::left}, {"stages", align::left}, {"memory"}, {"sends"}, {"receives"}}};
+    for (std::size_t p = 0; p < process.size(); ++p) {
+      long long sent = 0, received = 0;
+      for (channel_facts const& c : channel) {
+        if (c.from == static_cast<int>(p)) sent += c.bytes * c.messages;
+        if (c.to == static_cast<int>(p)) received += c.bytes * c.messages;
+      }
+      t.add({shortest(p), ranges(process[p].ranks), ranges(process[p].stages), report::bytes(process[p].bytes),
+             report::bytes(sent), report::bytes(received)});
+    }
+    return t;
+  }
+
   /// Aligned plain text of some ten lines and the table of stages.
   std::string text() const {
     table head{{{"", align::left}, {"", align::left}}};
@@ -142,6 +173,7 @@ struct facts {
     std::string out = head.text();
     out.erase(0, out.find('\n', out.find('\n') + 1) + 1);  // this table has no titles
     if (!stage.empty()) out += '\n' + stage_table().text();
+    if (!process.empty()) out += '\n' + process_table().text();
     if (!notes.empty() || !warnings.empty()) out += '\n';
     for (auto const& note : notes) out += "note: " + note + '\n';
     for (auto const& warning : warnings) out += "warning: " + warning + '\n';
@@ -164,6 +196,7 @@ struct facts {
       json.member("flops", f.flops).member("delay", f.delay).member("tau", f.tau).member("lag", f.lag);
       json.member("saved", f.saved).member("bytes", f.bytes).end_object();
     }
+    if (!process.empty()) write_processes(json);
     json.end_array().member("build", build).member("machine", machine).key("notes").begin_array();
     for (auto const& note : notes) json.value(note);
     json.end_array().key("warnings").begin_array();
@@ -179,6 +212,39 @@ struct facts {
   }
 
  private:
+  /// Behind the stages, whose array is open.
+  void write_processes(json_writer& json) const {
+    auto const list = [&json](char const* name, std::vector<int> const& of) {
+      json.key(name).begin_array();
+      for (int const i : of) json.value(i);
+      json.end_array();
+    };
+    json.end_array().key("process").begin_array();
+    for (process_facts const& p : process) {
+      json.begin_object();
+      list("ranks", p.ranks);
+      list("stages", p.stages);
+      json.member("bytes", p.bytes).end_object();
+    }
+    json.end_array().key("channel").begin_array();
+    for (channel_facts const& c : channel) {
+      json.begin_object().member("what", c.what).member("from", c.from).member("to", c.to);
+      json.member("bytes", c.bytes).member("messages", c.messages).end_object();
+    }
+  }
+
+  /// "0 to 2, 5": of numbers that ascend.
+  static std::string ranges(std::vector<int> const& of) {
+    std::string out;
+    for (std::size_t i = 0; i < of.size(); ++i) {
+      std::size_t last = i;
+      while (last + 1 < of.size() && of[last + 1] == of[last] + 1) ++last;
+      out += (out.empty() ? "" : ", ") + shortest(of[i]) + (last > i ? " to " + shortest(of[last]) : "");
+      i = last;
+    }
+    return out;
+  }
+
   static std::string counted(int n, char const* what) { return shortest(n) + " " + what + (n == 1 ? "" : "s"); }
 
   static std::string short_layers(std::string const& layers) {

@@ -9,17 +9,13 @@
 
 namespace foal::executor {
 
-/// Of a run that begins. whole: all stages are hosted here.
-inline void check_request(run_request const& request, table::run_values const& v, bool whole) {
+/// Of a run that begins.
+inline void check_request(run_request const& request, table::run_values const& v) {
   // Rings count microbatches of one call modulo 2^32, and distances must stay below half of that.
   constexpr std::int32_t most = std::numeric_limits<std::int32_t>::max();
   require(request.minibatches >= 0 && request.minibatches <= most / v.microbatches, "cannot train for ", request.minibatches,
           " minibatches of ", v.microbatches, " microbatches in one call, because it counts up to ", most,
           " microbatches; ask for 0 or more, in several calls");
-  require(
-      whole || (!request.pause && !request.cuts),
-      "cannot pause this run, because other processes host some of the stages and would not stop; train on one process, or "
-      "leave .pause and checkpoints out");
   require(
       request.evaluate_every == 0 || v.evaluation,
       "cannot evaluate during training, because the run was made with .evaluation = false and its memory plan has no room "
@@ -40,8 +36,8 @@ inline void check_distances(long long evaluations, long long fresh, long long le
 /// Of a fit's hooks: what a fit decides itself is not asked for.
 inline void check_hooks(run_request const& hooks) {
   bool const decided = hooks.minibatches != 0 || hooks.source.self != nullptr || hooks.evaluation.self != nullptr ||
-                       hooks.evaluate_every != 0 || hooks.loss_every != 0 || hooks.pause.has_value() || hooks.cuts ||
-                       hooks.trained_before != 0;
+                       hooks.evaluate_every != 0 || hooks.loss_every != 0 || hooks.pause.has_value() ||
+                       hooks.pauses != nullptr || hooks.cuts || hooks.trained_before != 0;
   require(!decided,
           "cannot fit with these .hooks, because they give minibatches, a source, an evaluation, distances of these or of "
           "losses, or a pause, and a fit counts in epochs; leave these out, or call run()");
@@ -49,9 +45,16 @@ inline void check_hooks(run_request const& hooks) {
 
 /// Of one that begins or goes on.
 inline void check_losses(run_request const& request, bool in_order, bool resumes) {
-  require(in_order || !request.every_loss || (!request.pause && !resumes),
+  require(in_order || !request.every_loss || (!request.pause && !request.pauses && !resumes),
           "cannot give every loss of a run that is paused, because its microbatches do not come through in their order; ask "
           "for sums with .loss_every, or for no pause");
+}
+
+/// Of one that begins or goes on. whole: all stages are hosted here.
+inline void check_cuts(run_request const& request, bool whole) {
+  require(whole || !request.cuts,
+          "cannot copy this run while it goes on, because other processes host some of its stages; train in one process, or "
+          "leave checkpoints out");
 }
 
 /// Of one that begins or goes on.

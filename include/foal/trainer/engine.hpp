@@ -15,22 +15,21 @@
 #include <foal/observe/diagnostics.hpp>
 #include <foal/observe/hook.hpp>
 #include <foal/trainer/check_request.hpp>
-#include <foal/trainer/paused_run.hpp>
-#include <foal/trainer/run_teller.hpp>
+#include <foal/trainer/run_evaluations.hpp>
 
 namespace foal::executor {
 
-class engine : public paused_run {
+class engine : public run_evaluations {
  public:
   /// tables is kept by reference. Throws foal::error when values cannot work; everything is allocated here.
   engine(table::run_tables const& tables, table::run_values const& values, driver by, std::vector<int> worker_of)
-      : paused_run(tables, values, std::move(worker_of)), driver_(by) {
+      : run_evaluations(tables, values, by, std::move(worker_of)) {
     if (t_.hook.after_update != nullptr) {
       hook_ = std::make_unique<hook_probe>(t_, v_.workers, memory_.stages());
       probes_.push_back(hook_.get());
     }
     if (v_.diagnostics.every != 0) {
-      diagnostics_ = std::make_unique<diagnostics>(t_, v_);
+      diagnostics_ = std::make_unique<diagnostics>(t_, v_, memory_.stages());
       compares_ = true;
       probes_.push_back(diagnostics_.get());
     }
@@ -57,26 +56,6 @@ class engine : public paused_run {
     check_resumed(request, v_, paused_->at);
     return guarded([&] { return train(*paused_, request, true); });
   }
-  /// Updates between evaluations of a run of so many minibatches, at least.
-  long long least_evaluation_distance(long long minibatches, long long warmup) const {
-    if (updates_ + minibatches <= std::max<long long>(updates_, t_.phases.size() > 1 ? warmup : 0)) return 1;
-    return distance(t_.phases.back(), schedule::program(t_.phases.back().program).view()).least;
-  }
-
-  /// Evaluates the weights as they are, or one of the optimizer's states in their place. Not while run() is at work.
-  evaluation_result evaluate(table::evaluation_source const& source, int state = -1) {
-    usage::working const guard(usage_, "evaluate");
-    flushed_denormals const flushed;  // as evaluations during a run
-    require(!paused_,
-            "cannot evaluate, because this run is paused and its stages stand at different updates; resume it, and "
-            "evaluate when it is done");
-    require(evaluator_ != nullptr, "cannot evaluate, because the run was made with .evaluation = false; make it with true");
-    if (state >= 0) check_average();
-    for (std::size_t s = 0; s < t_.stages.size(); ++s) evaluator_->copy(memory_.stages()[s], state);
-    evaluation_result const result = evaluator_->run(source, updates_);
-    if (!evaluator_->misfit().empty()) throw error(evaluator_->misfit());
-    return result;
-  }
 
  private:
   /// f(), or a sentence where the memory for lists of ops is not there.
@@ -96,7 +75,7 @@ class engine : public paused_run {
 
   /// The state of a run that begins.
   run_state begun(run_request const& request, long long warmup) const {
-    check_request(request, v_, memory_.whole());
+    check_request(request, v_);
     run_state run;
     run.begin = updates_ - request.trained_before;
     run.end = updates_ + request.minibatches;
@@ -112,6 +91,7 @@ class engine : public paused_run {
   run_result train(run_state run, run_request const& request, bool resumes) {
     check_traces(request, v_);
     check_losses(request, losses_in_order(t_), resumes);
+    check_cuts(request, memory_.whole());
     require(!failed_,
             "cannot train on, because this run diverged or was ended by an exception, and its stages stand at "
             "different updates; make a new trainer");
@@ -154,13 +134,6 @@ class engine : public paused_run {
     return request.pause && request.pause->phase == at.phase && request.pause->key <= at.key;
   }
 
-  copy_distance distance(table::phase_table const& phase, schedule::program_view view) const {
-    return distance_of_copies(view, [&](int stage, int position) {
-      return copied_by_forward(t_, view, stage) &&
-             position == phase.facts.stage[static_cast<std::size_t>(stage)].last_forward;
-    });
-  }
-
   /// A stage keeps one copy for evaluations and one for diagnostics, so all stages must have made copy k before one of them
   /// can make k + 1.
   void check_copies(run_request const& request, long long warmup) const {
@@ -182,52 +155,48 @@ class engine : public paused_run {
     shared.tables = &t_;
     shared.ops = &ops;
     shared.serve(memory_, view.global_norm);
+    shared.alone = memory_.whole();
     shared.microbatches = v_.microbatches;
     shared.minibatches = minibatches_of(run);
     shared.periods = shared.minibatches + phase.facts.periods_after;
     shared.first_microbatch = updates_ * v_.microbatches;
     shared.losses = &losses;
     shared.most_begun = most_begun(t_, view);
-    after_update_ = distance(phase, view).after;
     if (resumes) go_on(run, phase, view, shared);
     if (request.pause && request.pause->phase == run.at.phase) shared.stop_at = request.pause->key;
     place_cut(run, request.cuts, view, shared, resumes);
-    admit(run, request, shared);
     shared.watch = request.watch;
-    shared.evaluate_every = run.evaluate_every;
-    shared.evaluate_from = run.begin;
-    shared.copy_for_evaluation = [](void* self, bound_stage& b, long long) {
-      static_cast<engine*>(self)->evaluator_->copy(b);
-    };
-    shared.evaluation_self = this;
-    shared.evaluations_done = &evaluations_done_;
-    shared.copies_made = &copies_made_;
+    ask_for_copies(run, request, phase, view, shared);
+    std::optional<phase_evaluations> evaluations;
+    if (run.evaluate_every != 0) evaluations.emplace(*this, run, request, result, teller, shared);
     std::vector<worker> workers = make_workers(request, shared, view);
     bool calls = true, cuts = static_cast<bool>(request.cuts.wanted);  // until one throws; until one is on its way
     long long const before = shared.first_microbatch - run.begin * v_.microbatches;
     auto const serve = [&] {
-      if (run.evaluate_every != 0) evaluate_pending(run, request, result, teller, shared);
-      if (cuts && request.cuts.wanted()) cuts = !shared.stop_soon(phase.facts.periods_after);
+      if (evaluations) evaluations->serve();
+      if (cuts && request.cuts.wanted()) cuts = !shared.stop_soon();
       if (calls && teller.asked()) try {
           teller.sums();
           teller.progress(before + shared.microbatches_done.load(std::memory_order_relaxed), ops);
+          if (request.pauses && request.pauses()) shared.pause_soon();
         } catch (...) {
-          if (calls = false; !memory_.whole()) throw;  // ends the other processes
+          calls = false;
           if (end_.beside == nullptr) end_.beside = std::current_exception();
-          shared.cut_now();
+          shared.end_soon();
         }
     };
     driven_ = true;
     paused_.reset();
     try {
-      driver_.drive({workers.data(), workers.size()},
-                    service(serve, v_.pin, request.disturb, {memory_, view, shared.minibatches}));
+      driver_.drive(
+          {workers.data(), workers.size()},
+          service(serve, v_.pin, request.disturb, {memory_, view, shared, end_, evaluations ? &*evaluations : nullptr}));
     } catch (...) {
       for (worker const& w : workers) failed_ = failed_ || w.moved();
       throw;
     }
     memory_.queues().synchronise();
-    end_.add(workers, memory_.stages());
+    if (!end_.common) end_.add(workers, memory_.stages());
     finish(run, shared, result);
   }
 
@@ -255,7 +224,7 @@ class engine : public paused_run {
       long long const entered = done.after_last({slot_end::op::forward, static_cast<int>(u)}),
                       n = phase.facts.stage[u].share;
       if (t_.is_first(u)) shared.begin((entered + n - 1) / n);
-      if (t_.is_last(u)) shared.microbatches_done += entered;
+      if (static_cast<int>(t_.stage_of(u)) == shared.last_hosted) shared.microbatches_done += entered;
     }
   }
   std::vector<worker> make_workers(run_request const& request, phase_state& shared, schedule::program_view view) const {
@@ -269,62 +238,6 @@ class engine : public paused_run {
       if (request.traces != nullptr) workers.back().trace(&(*request.traces)[w]);
     }
     return workers;
-  }
-
-  /// Minibatches may enter the pipeline as long as it is open where the next evaluation, if it ends the run, cuts it off: at
-  /// once where the callback can say so, else, for what throws, one evaluation later, where no stage has been anyway.
-  void admit(run_state const& run, run_request const& request, phase_state& shared) const {
-    if (run.evaluate_every == 0) return;
-    long long const next = evaluations_done_.load() - run.evaluations_before + (request.evaluated.can_end() ? 1 : 2);
-    long long const minibatches =
-        run.begin - shared.first_microbatch / v_.microbatches + next * run.evaluate_every + after_update_;
-    shared.admitted = std::max(minibatches, 0LL) * v_.microbatches;
-  }
-
-  /// Stages in which nothing changes are copied here.
-  void prepare_evaluations(long long every, schedule::program_view view) {
-    changing_stages_ = 0;
-    for (bound_stage& b : memory_.stages()) {
-      b.copied_by_forward = b.replica == 0 && copied_by_forward(t_, view, b.number);
-      if (b.replica != 0) continue;
-      if (b.copied_by_forward || view.wanted(b.number) == schedule::gradients::both)
-        ++changing_stages_;
-      else if (every != 0)
-        evaluator_->copy(b);
-    }
-  }
-
-  /// The copies stay as they are until the callback of an evaluation has come back.
-  void evaluate_pending(run_state const& run, run_request const& request, run_result& result, run_teller& teller,
-                        phase_state& shared) {
-    while (copies_made_.load() >= (evaluations_done_.load() + 1) * changing_stages_) {
-      long long const update = run.begin + (evaluations_done_.load() - run.evaluations_before + 1) * run.evaluate_every;
-      if (!result.ended && end_.beside == nullptr && !evaluate_copies(request, result, teller, update))
-        shared.cut_after(shared.admitted.load() / v_.microbatches);
-      evaluations_done_.fetch_add(1);
-      admit(run, request, shared);
-      shared.ring();
-    }
-  }
-
-  /// Gives whether the training goes on after it.
-  bool evaluate_copies(run_request const& request, run_result& result, run_teller& teller, long long update) {
-    try {
-      teller.sums();
-      teller.evaluation(update);
-      evaluation_result r;
-      with_memory("evaluate", evaluator_->plan().bytes(), [&] {
-        r = evaluator_->run(request.evaluation, update);
-        result.evaluations.push_back(r);
-      });
-      teller.evaluated();
-      usage::answering const now(usage_, update);
-      result.ended = request.evaluated(r) == training::ends;
-      return !result.ended;
-    } catch (...) {
-      end_.beside = std::current_exception();
-      return false;
-    }
   }
 
   /// Throws what an op has thrown.
@@ -348,14 +261,10 @@ class engine : public paused_run {
     result.diverged = end_.failure;
   }
 
-  driver driver_;
   std::unique_ptr<hook_probe> hook_;
   std::unique_ptr<diagnostics> diagnostics_;
   probes probes_;
-  long long changing_stages_ = 1;
-  long long after_update_ = 0;  ///< of the phase at work: copy_distance::after
-  bool driven_ = false;         ///< the run at work has begun
-  phase_end end_;               ///< of the phase at work
+  bool driven_ = false;  ///< the run at work has begun
 };
 
 }  // namespace foal::executor

@@ -1,6 +1,7 @@
 // The fingerprint of a trainer: model, schedule, policies with all their numbers, scalar, device, build.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include <foal/core/type_name.hpp>
@@ -60,8 +61,12 @@ report::fingerprint fingerprint_of_call(char const* call, report::fingerprint tr
   f.items.emplace_back("workers", report::shortest(values.workers));
   f.items.emplace_back("updates before", report::shortest(updates));
   f.items.emplace_back("minibatches", report::shortest(request.minibatches));
+  f.items.emplace_back("updates between evaluations", report::shortest(request.evaluate_every));
+  f.items.emplace_back("samples to evaluate", report::shortest(request.evaluation.samples));
+  f.items.emplace_back("evaluation_samples", report::shortest(run.evaluation_samples));
+  if (request.pause) f.items.emplace_back("pause", sentence("phase ", request.pause->phase, ", key ", request.pause->key));
   for (auto const& [name, known] : state_of_policies(values)) f.items.emplace_back(name, known);
-  add_data_items(f, tables, run, request.source, data);
+  if (request.source.self != nullptr) add_data_items(f, tables, run, request.source, data);
   return f;
 }
 

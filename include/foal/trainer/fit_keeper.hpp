@@ -9,19 +9,25 @@
 
 #include <foal/observe/fit_history.hpp>
 #include <foal/trainer/cut.hpp>
+#include <foal/trainer/data_items.hpp>
 #include <foal/trainer/engine.hpp>
+#include <foal/trainer/fit_teller.hpp>
 
 namespace foal {
 
+/// Counts of a fit before it begins.
+struct fit_counts {
+  long long warmup = 0, per_epoch = 0, begin = 0, epochs = 0;  ///< the last two: updates and epochs before it
+};
+
 /// What a fit shows of its trainer before it begins.
-struct fit_place {
+struct fit_place : fit_counts {
   executor::engine* engine = nullptr;
   table::run_tables const* tables = nullptr;
   model_row const* rows = nullptr;  ///< of the model's description
   int row_count = 0;
   report::fingerprint run{};                                 ///< what the bits of the fit depend on
-  long long warmup = 0, per_epoch = 0, minibatches = 0;      ///< the last: of the fit
-  long long begin = 0, epochs = 0;                           ///< updates and epochs before it
+  long long minibatches = 0;                                 ///< of the fit
   std::function<policy_state()> policies{};                  ///< what they know
   std::function<void(policy_state const&, bool)> restore{};  ///< true: they know that; false: throws where they could not
 };
@@ -63,5 +69,62 @@ class any_keeper {
  private:
   std::function<std::unique_ptr<fit_keeper>()> make_;
 };
+
+namespace detail {
+
+/// request: of the whole fit, with its source. values: of the policies.
+template <class Model, class Config>
+fit_place place_of(executor::engine& engine, table::run_tables const& tables, table::run_values const& run, Config& values,
+                   report::fingerprint trainer, executor::run_request const& request, data_sizes const& data,
+                   fit_counts const& counts) {
+  fit_place p;
+  static_cast<fit_counts&>(p) = counts;
+  p.engine = &engine;
+  p.tables = &tables;
+  p.rows = Model::description.row;
+  p.row_count = Model::description.size;
+  p.run = std::move(trainer);
+  add_data_items(p.run, tables, run, request.source, data);
+  p.run.items.emplace_back("updates between evaluations", report::shortest(request.evaluate_every));
+  p.minibatches = request.minibatches;
+  p.policies = [&values] { return state_of_policies(values); };
+  p.restore = [&values](policy_state const& from, bool changes) { restore_policies(values, from, changes); };
+  return p;
+}
+
+/// A fit's part with its keeper, where it has one.
+class kept_fit {
+ public:
+  /// place(): asked where there is one.
+  template <class Place>
+  kept_fit(any_keeper const& by, executor::run_request& request, Place const& place) : keeper_(by.make()) {
+    if (!keeper_) return;
+    start = keeper_->begin(place());
+    request.cuts = keeper_->cuts();
+    request.evaluated.resume(start.told.evaluations);
+    if (start.as != fit_start::how::after) return;
+    request.trained_before = start.before;
+    request.minibatches -= start.before;
+  }
+
+  bool is(fit_start::how as) const { return start.as == as; }
+  void note(fit_teller& to) const {
+    if (!keeper_) return;
+    for (std::string& text : keeper_->take_notes()) to.note(std::move(text));
+  }
+  void finish(executor::run_result const& result, fit_report& report, fit_teller& to) const {
+    if (!keeper_) return;
+    keeper_->finish(result, {result.sums, result.evaluations, result.seconds, result.ended});
+    report.interrupted = keeper_->interrupted();
+    note(to);
+  }
+
+  fit_start start;
+
+ private:
+  std::unique_ptr<fit_keeper> keeper_;
+};
+
+}  // namespace detail
 
 }  // namespace foal

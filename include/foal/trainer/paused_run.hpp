@@ -25,6 +25,9 @@ class paused_run : public run_weights {
   run_cut cut() {
     usage::working const guard(usage_, "copy a cut");
     require(paused_.has_value(), "cannot copy a cut, because no run is paused; give run() a .pause");
+    require(memory_.whole(),
+            "cannot copy a cut in one of several processes, because the others host some of its stages; go on with "
+            "resume() in all of them, or train in one process");
     run_cut all;
     fill(all, *paused_);
     return all;

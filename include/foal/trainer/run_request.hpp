@@ -101,8 +101,10 @@ struct run_cuts {
 ///
 /// What is not the training does not lose it. What `tick`, `summed`, `waits`, `evaluated`, the evaluation itself, `watch`,
 /// `disturb` or the trainer's hook throws is kept while the minibatches that have been begun are trained to their end. Then
-/// it comes out, and the trainer can train on. Where that end is depends on the program alone, except for `tick`, `summed`
-/// and `waits`, which are called by the clock. What the source of the training throws stops the run where it is.
+/// it comes out, and the trainer can train on. Where that end is depends on the program alone, except for `tick`, `summed`,
+/// `waits` and `pauses`, which are called by the clock, and where several processes train, which agree on a place as they
+/// work. What the source of the training throws stops the run where it is. Of several processes all throw the same: a
+/// foal::error with the sentence of the first in the program's order.
 struct run_request {
   long long minibatches = 0;
   table::source_functions source{};
@@ -123,6 +125,9 @@ struct run_request {
   bool every_loss = false;          ///< keep the loss of each microbatch too: 24 bytes each
   /// Where the run pauses, all workers before the same op: resume() goes on, to the bits of a run without a pause.
   std::optional<run_place> pause{};
+  /// Asked now and then, on the calling thread: true pauses the run as early as can be. Where that is the clock says; all
+  /// workers, of several processes all, stand before the same op. A run that is at its end before does not pause.
+  std::function<bool()> pauses{};
   run_cuts cuts{};
   /// Minibatches that this call had trained before, in another process: sums of losses and evaluations come where they would
   /// have come.

@@ -15,7 +15,7 @@ class run_teller {
   run_teller(run_request const& request, run_losses const& losses)
       : request_(request),
         losses_(losses),
-        asked_(request.summed || request.tick || request.waits),
+        asked_(request.summed || request.tick || request.waits || request.pauses),
         stall_(request.patience) {}
 
   /// Whether anything is to be told in a run without evaluations.

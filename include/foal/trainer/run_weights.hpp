@@ -69,9 +69,10 @@ class run_weights {
   /// tables is kept by reference. Throws foal::error when values cannot work; everything is allocated here.
   run_weights(table::run_tables const& tables, table::run_values const& values, std::vector<int> worker_of)
       : t_(checked(tables)), v_(values), memory_(tables, v_, std::move(worker_of)) {
-    require(memory_.whole() || !(v_.evaluation || v_.diagnostics.every != 0),
-            "cannot evaluate or take diagnostics in this process, because other processes host some of the stages; give "
-            ".evaluation = false, and leave .diagnostics out");
+    require(
+        memory_.whole() || v_.diagnostics.every == 0 || !v_.diagnostics.fresh,
+        "cannot compute fresh gradients in this process, because that takes the weights of all stages and other processes "
+        "host some of them; leave .diagnostics.fresh out");
     require(
         v_.diagnostics.every == 0 || table::most_updates(t_) == 1, "cannot take diagnostics of a run with ",
         table::most_updates(t_),
@@ -81,7 +82,7 @@ class run_weights {
       require(memory_.whole() || !schedule::program(phase.program).view().global_norm,
               "cannot clip by the norm of all stages in several processes, because no process has the gradients of all and "
               "parts of the norm are not sent between them; use clip::per_stage, or train in one process");
-    if (v_.evaluation) evaluator_ = std::make_unique<evaluator>(t_, v_);
+    if (v_.evaluation) evaluator_ = std::make_unique<evaluator>(t_, v_, runs_here(memory_.stages(), t_.stages.size()));
     initialise();
   }
   ~run_weights() = default;

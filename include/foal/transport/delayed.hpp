@@ -8,6 +8,7 @@
 #include <cstring>
 #include <map>
 #include <new>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -100,12 +101,15 @@ class delayed {
   static process_place place() { return Base::place(); }
   static void end_all(std::string const& why) { Base::end_all(why); }
   std::vector<std::string> exchange(std::string const& mine) { return base_.exchange(mine); }
+  void tell(int process, note const& n) { base_.tell(process, n); }  // notes are not delayed
+  std::optional<note> heard() { return base_.heard(); }
 
   /// Stands between the channel's end and one of Base: to each of them it is the other end.
   class channel {
    public:
     channel(delayed& all, open_end const& end, int peer)
         : here_(end),
+          begun_(end.begun),
           link_(all.links_.try_emplace(peer, all.values_).first->second),
           slots_(here_.sends() ? 2 : static_cast<std::uint32_t>(all.values_.in_flight)),
           stride_(sizeof(stamp) + here_.bytes()),
@@ -116,6 +120,10 @@ class delayed {
 
     bool progress() { return here_.sends() ? send() : receive(); }
     bool done() const { return here_.done() && base_.done(); }
+    void end_at(std::uint32_t n) {
+      here_.end_at(n);
+      base_.end_at(n - begun_);
+    }
 
    private:
     /// In front of every message.
@@ -127,7 +135,7 @@ class delayed {
       bool const goes = here_.ready() && out_.room(count_);
       if (goes) {
         double const now = Clock::seconds();
-        stamp const when{now, link_.arrival(here_.number(), count_, here_.bytes(), now)};
+        stamp const when{now, link_.arrival(here_.number(), begun_ + count_, here_.bytes(), now)};
         std::memcpy(slot(), &when, sizeof when);
         here_.pass(slot() + sizeof when);
         out_.send(++count_);
@@ -168,7 +176,7 @@ class delayed {
                    .number = end.number,
                    .sends = end.sends,
                    .entries = {{messages_.data(), stride_, stride_, slots_}},
-                   .order = {{0}, 1, end.order.count()}};
+                   .order = {{0}, 1, end.order.count() - end.begun}};
       if (end.sends)
         own.out = {&counts_, &nobody_, true, false};
       else
@@ -177,6 +185,7 @@ class delayed {
     }
 
     message_end here_;
+    std::uint32_t begun_;  ///< messages from before a pause: Base's count from there
     link_times& link_;
     std::uint32_t slots_;
     std::size_t stride_;

@@ -10,8 +10,10 @@ namespace foal::transport {
 /// The messages of one channel at the end that is here, one after the other.
 class message_end {
  public:
-  explicit message_end(open_end end) : end_(std::move(end)), left_(window()) {
+  explicit message_end(open_end end)
+      : end_(std::move(end)), left_(end_.order.begin_at(end_.begun, window())), count_(end_.begun) {
     for (entry_slots const& e : end_.entries) bytes_ += e.bytes;
+    if (end_.sends && count_ > 0) give_back(left_.up_to());
   }
 
   channel_id id() const { return end_.id; }
@@ -31,20 +33,32 @@ class message_end {
         std::memcpy(e.at(m), message, e.bytes);
       message += e.bytes;
     }
+    passed();
+  }
+  /// Where messages are one piece: its slots, from which, or into which, they may go without a copy. Else null.
+  entry_slots const* single() const { return end_.entries.size() == 1 ? &end_.entries.front() : nullptr; }
+  /// The same as pass() of a message that has been brought from its slot, or into it. Needs that it was ready().
+  void passed() {
+    std::uint32_t const m = end_.order.microbatch();
     ++count_;
     if (end_.sends) {
-      std::uint32_t const up_to = left_.pass(m);
-      end_.out.read(up_to);
-      end_.out.release(up_to);
+      give_back(left_.pass(m));
     } else {
       end_.in.send(count_);
     }
     end_.order.next();
   }
+  /// The n-th message is the last, although the program has more.
+  void end_at(std::uint32_t n) { last_ = n; }
   /// All messages of the phase have been passed.
-  bool done() const { return end_.order.done(); }
+  bool done() const { return count_ == last_ || end_.order.done(); }
+  std::uint32_t microbatch() const { return end_.order.microbatch(); }  ///< of the next message
 
  private:
+  void give_back(std::uint32_t up_to) {
+    end_.out.read(up_to);
+    end_.out.release(up_to);
+  }
   std::uint32_t window() const {
     std::uint32_t most = 1;
     for (entry_slots const& x : end_.entries) most = std::max(most, x.count);
@@ -54,7 +68,7 @@ class message_end {
   open_end end_;
   left_in_order left_;
   std::size_t bytes_ = 0;
-  std::uint32_t count_ = 0;
+  std::uint32_t count_, last_ = ~0U;
 };
 
 }  // namespace foal::transport

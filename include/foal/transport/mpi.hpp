@@ -4,9 +4,12 @@
 #include <mpi.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include <foal/core/error.hpp>
@@ -19,10 +22,19 @@ namespace foal::transport {
 /// The processes of MPI_COMM_WORLD, apart from the messages that a program sends itself. MPI has to be begun: mpi_session.
 class mpi {
  public:
-  mpi() { MPI_Comm_dup(MPI_COMM_WORLD, &comm_); }
+  mpi() {
+    MPI_Comm_dup(MPI_COMM_WORLD, &comm_);
+    MPI_Comm_dup(MPI_COMM_WORLD, &notes_);
+    sent_.fill({{}, MPI_REQUEST_NULL});
+  }
   mpi(mpi const&) = delete;
   mpi& operator=(mpi const&) = delete;
-  ~mpi() { MPI_Comm_free(&comm_); }
+  ~mpi() {
+    for (sent_note& s : sent_) MPI_Wait(&s.request, MPI_STATUS_IGNORE);
+    for (MPI_Request& r : hears_) give_up(r);
+    MPI_Comm_free(&notes_);
+    MPI_Comm_free(&comm_);
+  }
 
   static process_place place() {
     int begun = 0;
@@ -53,72 +65,123 @@ class mpi {
     return all;
   }
 
+  void tell(int process, note const& n) {
+    sent_note& s = sent_[next_++ % sent_.size()];
+    MPI_Wait(&s.request, MPI_STATUS_IGNORE);  // the one eight before: it has gone, and if not, it is received anyway
+    s.what = n;
+    MPI_Isend(&s.what, sizeof(note), MPI_BYTE, process, 0, notes_, &s.request);
+  }
+  std::optional<note> heard() {
+    if (hears_.empty()) listen();
+    int flag = 0, which = MPI_UNDEFINED;
+    MPI_Testany(static_cast<int>(hears_.size()), hears_.data(), &which, &flag, MPI_STATUS_IGNORE);
+    if (flag == 0 || which == MPI_UNDEFINED) return {};
+    auto const i = static_cast<std::size_t>(which);
+    note const n = come_[i];
+    MPI_Start(&hears_[i]);
+    return n;
+  }
+
   [[noreturn]] static void end_all(std::string const& why) {
     std::fputs((why + "\n").c_str(), stderr);
     MPI_Abort(MPI_COMM_WORLD, 1);
     std::abort();
   }
 
-  /// One channel's messages, from or to one process: a persistent request and room for one message on its way, so that
-  /// nothing is allocated after the first one and no process has more than one message of a channel to expect.
+  /// One channel's messages, from or to one process: persistent requests, of which one message is on its way, so that
+  /// nothing is allocated after the first one and no process has more than one message of a channel to expect. A message of
+  /// one piece goes from slot to slot, one of several through a room of their size.
   class channel {
    public:
     /// peer: the process of the other end.
-    channel(mpi& all, open_end end, int peer) : end_(std::move(end)), message_(end_.bytes()) {
+    channel(mpi& all, open_end end, int peer) : end_(std::move(end)), message_(end_.single() ? 0 : end_.bytes()) {
       constexpr std::size_t most = 0x7fffffff;
       int const size = static_cast<int>(end_.bytes());
       require(end_.bytes() <= most, "cannot send messages of ", end_.bytes(), " bytes over wire ", end_.id().wire,
               ", because MPI counts to ", most, "; use smaller microbatches");
-      if (end_.sends())
-        MPI_Send_init(message_.data(), size, MPI_BYTE, peer, end_.number(), all.comm_, &request_);
-      else
-        MPI_Recv_init(message_.data(), size, MPI_BYTE, peer, end_.number(), all.comm_, &request_);
+      requests_.resize(end_.single() ? end_.single()->count : 1, MPI_REQUEST_NULL);
+      for (std::uint32_t i = 0; i < requests_.size(); ++i) {
+        std::byte* const place = end_.single() ? end_.single()->at(i) : message_.data();
+        if (end_.sends())
+          MPI_Send_init(place, size, MPI_BYTE, peer, end_.number(), all.comm_, &requests_[i]);
+        else
+          MPI_Recv_init(place, size, MPI_BYTE, peer, end_.number(), all.comm_, &requests_[i]);
+      }
     }
     channel(channel const&) = delete;
     channel& operator=(channel const&) = delete;
-    ~channel() { MPI_Request_free(&request_); }
+    ~channel() {
+      for (MPI_Request& r : requests_)
+        if (active_ && !end_.sends() && &r == &request())
+          give_up(r);  // for a message that the phase no longer had
+        else
+          MPI_Request_free(&r);
+    }
 
-    bool progress() { return end_.sends() ? send() : receive(); }
-    bool done() const { return end_.done() && !active_; }
+    bool progress() {
+      if (active_ && !arrived()) return false;
+      bool const moved = std::exchange(active_, false);
+      if (moved && (end_.single() || !end_.sends())) pass();
+      if (!end_.ready()) return moved;
+      if (end_.sends() && !end_.single()) pass();
+      MPI_Start(&request());
+      active_ = true;
+      return moved || end_.sends();
+    }
+    bool done() const { return end_.done() && !(active_ && end_.sends()); }
+    void end_at(std::uint32_t n) { end_.end_at(n); }
 
    private:
     bool arrived() {
       int flag = 0;
-      MPI_Test(&request_, &flag, MPI_STATUS_IGNORE);
+      if (end_.sends() || !end_.done()) MPI_Test(&request(), &flag, MPI_STATUS_IGNORE);
       return flag != 0;
     }
-    void start() {
-      MPI_Start(&request_);
-      active_ = true;
+    void pass() {
+      if (end_.single())
+        end_.passed();
+      else
+        end_.pass(message_.data());
     }
-    bool send() {
-      if (active_ && !arrived()) return false;
-      bool const was = std::exchange(active_, false);
-      if (!end_.ready()) return was;
-      end_.pass(message_.data());
-      start();
-      return true;
-    }
-    bool receive() {
-      if (!here_ && !active_) {
-        if (end_.done()) return false;
-        start();
-      }
-      if (active_ && arrived()) active_ = false, here_ = true;
-      if (!here_ || !end_.ready()) return false;
-      end_.pass(message_.data());
-      here_ = false;
-      return true;
-    }
+    /// Of the message on its way, or of the next one.
+    MPI_Request& request() { return requests_[end_.single() ? end_.microbatch() % requests_.size() : 0]; }
 
     message_end end_;
     std::vector<std::byte> message_;
-    MPI_Request request_ = MPI_REQUEST_NULL;
-    bool active_ = false, here_ = false;  ///< a message is on its way; one is here, and there was no room for it
+    std::vector<MPI_Request> requests_;  ///< by slot
+    bool active_ = false;                ///< a message is on its way, or waited for
   };
 
  private:
-  MPI_Comm comm_ = MPI_COMM_NULL;
+  struct sent_note {
+    note what{};
+    MPI_Request request;
+  };
+
+  /// Process 0 hears all others, and these hear process 0.
+  void listen() {
+    process_place const here = place();
+    std::size_t const count = here.number == 0 ? static_cast<std::size_t>(here.count) - 1 : 1;
+    come_.resize(count);
+    hears_.resize(count, MPI_REQUEST_NULL);
+    for (std::size_t i = 0; i < count; ++i) {
+      int const from = here.number == 0 ? static_cast<int>(i) + 1 : 0;
+      MPI_Recv_init(&come_[i], sizeof(note), MPI_BYTE, from, 0, notes_, &hears_[i]);
+      MPI_Start(&hears_[i]);
+    }
+  }
+  /// A request that waits for what nobody sends.
+  static void give_up(MPI_Request& r) {
+    MPI_Cancel(&r);
+    MPI_Wait(&r, MPI_STATUS_IGNORE);
+    MPI_Request_free(&r);
+  }
+
+  MPI_Comm comm_ = MPI_COMM_NULL, notes_ = MPI_COMM_NULL;
+  std::array<sent_note, 8> sent_;
+  std::size_t next_ = 0;
+  std::vector<note> come_;  ///< by process that is heard
+  std::vector<MPI_Request> hears_;
 };
 static_assert(moves<mpi::channel> && connects<mpi>);
 

@@ -11,8 +11,9 @@
 
 namespace foal::transport {
 
-/// What travels. rebuilt: from R to R in a group of recomputed stages.
-enum class channel_kind : std::uint8_t { activation, gradient, rebuilt };
+/// What travels. rebuilt: from R to R in a group of recomputed stages. evaluation, evaluated: of a chunk of samples, and the
+/// result of all of them, for the process that stands in place of the wire.
+enum class channel_kind : std::uint8_t { activation, gradient, rebuilt, evaluation, evaluated };
 
 /// The wire between stage `wire - 1` and stage `wire` of a replica.
 struct channel_id {
@@ -28,6 +29,24 @@ struct entry_slots {
   std::uint32_t count = 1;
 
   std::byte* at(std::uint32_t m) const { return base + (m % count) * stride; }
+};
+
+/// Up to which microbatch all messages have left, in whatever order.
+class left_in_order {
+ public:
+  explicit left_in_order(std::uint32_t slots, std::uint32_t up_to = 0) : left_(slots, 0), up_to_(up_to) {}
+  std::uint32_t pass(std::uint32_t m) {
+    auto const size = static_cast<std::uint32_t>(left_.size());
+    left_[m % size] = 1;
+    for (; left_[up_to_ % size] != 0; ++up_to_) left_[up_to_ % size] = 0;
+    return up_to_;
+  }
+  std::uint32_t up_to() const { return up_to_; }
+  std::uint32_t slots() const { return static_cast<std::uint32_t>(left_.size()); }
+
+ private:
+  std::vector<std::uint8_t> left_;
+  std::uint32_t up_to_ = 0;
 };
 
 /// The microbatches of a channel's messages, in their order, which both ends know from the program.
@@ -47,8 +66,29 @@ class message_order {
     ++at_;
     skip();
   }
+  /// From the first message, behind n of them. Gives what has left then, of slots that hold those in disorder.
+  left_in_order begin_at(long long n, std::uint32_t slots) {
+    if (body_.empty()) return left_in_order(slots);
+    long long const whole = n / static_cast<long long>(body_.size());  // no period has more
+    period_ = whole;
+    at_ = 0;
+    long long up_to = total_, passed = 0;
+    for (int const m : body_) {
+      long long const first = std::max(0LL, whole_periods(-m - 1) + 1), last = std::max(whole, first);
+      up_to = std::min(up_to, last * microbatches_ + m);
+      passed += std::max(0LL, std::min(last, whole_periods(total_ - 1 - m) + 1) - first);
+    }
+    left_in_order left(slots, static_cast<std::uint32_t>(up_to));
+    for (int const m : body_)
+      for (long long before = (whole - 1) * microbatches_ + m; before > up_to; before -= microbatches_)
+        if (before < total_) left.pass(static_cast<std::uint32_t>(before));
+    for (skip(); passed < n && !done(); ++passed, next()) left.pass(microbatch());
+    return left;
+  }
 
  private:
+  /// Rounded down.
+  long long whole_periods(long long m) const { return (m >= 0 ? m : m - microbatches_ + 1) / microbatches_; }
   long long now() const { return period_ * microbatches_ + body_[at_]; }
   void skip() {
     for (; !done(); at_ = 0, ++period_)
@@ -72,22 +112,7 @@ struct open_end {
   outbox in{};
   std::vector<entry_slots> entries;
   message_order order;
-};
-
-/// Up to which microbatch all messages have left, in whatever order.
-class left_in_order {
- public:
-  explicit left_in_order(std::uint32_t slots) : left_(slots, 0) {}
-  std::uint32_t pass(std::uint32_t m) {
-    auto const size = static_cast<std::uint32_t>(left_.size());
-    left_[m % size] = 1;
-    for (; left_[up_to_ % size] != 0; ++up_to_) left_[up_to_ % size] = 0;
-    return up_to_;
-  }
-
- private:
-  std::vector<std::uint8_t> left_;
-  std::uint32_t up_to_ = 0;
+  std::uint32_t begun = 0;  ///< messages that were through before the phase went on from a pause
 };
 
 }  // namespace foal::transport

@@ -1,0 +1,64 @@
+// What each of several processes holds and sends: every one of them knows it of all.
+#pragma once
+
+#include <map>
+#include <utility>
+#include <vector>
+
+#include <foal/executor/channel_ends.hpp>
+#include <foal/executor/microbatch_lengths.hpp>
+#include <foal/plan/run_plan.hpp>
+#include <foal/report/facts.hpp>
+#include <foal/report/number.hpp>
+
+namespace foal::executor {
+
+/// Adds the processes and their channels. workers: by process, those of the ranks as its run_plan takes them.
+inline void add_processes(report::facts& f, table::run_tables const& t, table::run_values const& v,
+                          std::vector<std::vector<int>> const& workers) {
+  schedule::program program = t.phases.back().program;
+  schedule::program_view const view = program.view();
+  std::vector<run_plan> plans;
+  std::vector<int> process_of(t.units(), 0);
+  plans.reserve(workers.size());
+  for (std::size_t p = 0; p < workers.size(); ++p) {
+    plans.emplace_back(t, v, workers[p]);
+    report::process_facts one;
+    for (int r = 0; r < view.size.ranks; ++r)
+      if (workers[p][static_cast<std::size_t>(r)] >= 0) one.ranks.push_back(r);
+    for (std::size_t u = 0; u < t.units(); ++u) {
+      if (!plans[p].hosts(u)) continue;
+      process_of[u] = static_cast<int>(p);
+      if (u < t.stages.size()) one.stages.push_back(static_cast<int>(u));
+    }
+    one.bytes = static_cast<long long>(plans[p].memory().bytes());
+    f.process.push_back(std::move(one));
+  }
+  using transport::channel_kind;
+  op_ends const rule(view);
+  std::map<transport::channel_id, std::pair<op_ends::sent, long long>> channels;
+  for (schedule::op const& o : view.ops)
+    if (auto const& sent = rule.output(o)) ++channels.try_emplace(sent->id(), *sent, 0).first->second.second;
+  for (auto const& [id, path] : channels) {
+    auto const& [sent, messages] = path;
+    int const from = process_of[static_cast<std::size_t>(unit_of(view.size, sent.from, sent.replica))],
+              to = process_of[static_cast<std::size_t>(unit_of(view.size, sent.to, sent.replica))];
+    if (from == to) continue;
+    auto const u = static_cast<std::size_t>(unit_of(view.size, id.wire, id.replica));
+    run_plan const& plan = plans[static_cast<std::size_t>(to)];
+    bool const back = id.kind == channel_kind::gradient, rebuilt = id.kind == channel_kind::rebuilt;
+    std::vector<table::wire_entry> const& wire = t.of_unit(u).wire_in;
+    std::vector<int> const& slots = back      ? plan.unit(u - 1).gradient_slots
+                                    : rebuilt ? plan.unit(u).rebuilt_slots
+                                              : plan.unit(u).wire_slots;
+    report::channel_facts c{.from = from, .to = to, .messages = messages};
+    c.what = sentence(back ? "gradients" : rebuilt ? "rebuilt activations" : "activations", " over wire ", id.wire);
+    for (std::size_t e = 0; e < wire.size(); ++e)
+      if (slots[e] > 0 && (!back || wire[e].gradient)) c.bytes += static_cast<long long>(plan.wire_bytes(wire[e]));
+    if (id.kind == channel_kind::activation && plan.lengths_differ())
+      c.bytes += static_cast<long long>(microbatch_lengths::size(v.microbatch_size) * sizeof(int));
+    f.channel.push_back(std::move(c));
+  }
+}
+
+}  // namespace foal::executor

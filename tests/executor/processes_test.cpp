@@ -1,0 +1,338 @@
+// Several processes train together: the bits of one, paused at any op, and what ends one of them ends all in the same way.
+#include <foal/executor/processes.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <catch2/catch.hpp>
+#include <cstdlib>
+#include <memory>
+#include <stdexcept>
+
+#include "tests/executor/pausing.hpp"
+#include "tests/support/rooms.hpp"
+#include "tests/support/sanitized.hpp"
+#include "tests/support/sleeper.hpp"
+
+namespace {
+
+using namespace foal;
+using test::choice;
+using test::outcome;
+using test::pausing;
+using test::rooms;
+using piece = test::piece<>;
+
+/// So many processes of so many workers.
+struct spread {
+  int processes = 2, workers = 1;
+};
+
+/// One of them.
+std::unique_ptr<piece> process(pausing const& of, spread s, int number) {
+  return std::make_unique<piece>(of, s.workers, 5, executor::driver_of<executor::processes_over<rooms>>(), [&](int ranks) {
+    std::vector<int> all = test::shares(ranks, s.processes * s.workers);
+    for (int& w : all) w = w / s.workers == number ? w % s.workers : executor::hosted_by(w / s.workers);
+    return all;
+  });
+}
+
+/// What f(piece, outcome, number) leaves in each process, put together by stages.
+template <class F>
+outcome in_processes(pausing const& of, spread s, F const& f) {
+  std::vector<std::vector<std::byte>> states(static_cast<std::size_t>(of.what.net));
+  std::vector<double> losses;
+  std::vector<std::vector<double>> evaluations(static_cast<std::size_t>(s.processes));
+  std::vector<std::string> thrown(static_cast<std::size_t>(s.processes));
+  std::size_t const left = rooms::with_processes(s.processes, [&](int number) {
+    auto const one = process(of, s, number);
+    outcome mine;
+    try {
+      f(*one, mine, number);
+    } catch (std::exception const& e) {
+      thrown[static_cast<std::size_t>(number)] = e.what();
+      if (thrown[static_cast<std::size_t>(number)].empty()) std::abort();
+    }
+    evaluations[static_cast<std::size_t>(number)] = mine.evaluations;
+    for (executor::bound_stage const& b : one->engine().stages()) {
+      if (b.worker < 0) continue;
+      states[static_cast<std::size_t>(b.number)] = test::state_of(one->tables(), std::vector{b});
+      if (b.number + 1 == of.what.net) losses = mine.losses;
+    }
+  });
+  CHECK(left == 0);
+  for (std::string const& text : thrown) CHECK(text.empty());
+  outcome all;
+  all.losses = losses;
+  all.evaluations = evaluations.front();
+  for (std::vector<double> const& heard : evaluations) CHECK(heard == evaluations.front());
+  for (auto const& of_stage : states) all.state.insert(all.state.end(), of_stage.begin(), of_stage.end());
+  return all;
+}
+
+void train(piece& p, outcome& to) {
+  if (p.run(to, {})) throw error("cannot be paused, because nobody asked");
+}
+
+/// Cases that train in several processes.
+std::vector<pausing> cases() {
+  std::vector<pausing> all;
+  for (pausing& of : test::pausing_cases()) {
+    bool const shared = of.what.net == 6;
+    if (!shared && of.own.size().replicas == 1 && !of.own.view().global_norm) all.push_back(std::move(of));
+  }
+  return all;
+}
+int ranks_of(pausing const& of) { return of.what.ranks > 0 ? of.what.ranks : of.what.net; }
+
+outcome in_one(pausing const& of) {
+  outcome one = test::in_one_piece(of);
+  one.last_sum = 0;
+  return one;
+}
+
+/// The sentences that all processes end with, which must be one, or the text of who does not throw.
+template <class F>
+std::string common_sentence(pausing const& of, spread s, F const& f) {
+  std::vector<std::string> said(static_cast<std::size_t>(s.processes));
+  rooms::with_processes(s.processes, [&](int number) {
+    auto const one = process(of, s, number);
+    std::string& mine = said[static_cast<std::size_t>(number)];
+    try {
+      outcome ignored;
+      f(*one, ignored, number);
+      mine = "nothing was thrown";
+    } catch (error const& e) {
+      mine = sentence(e.what(), " | updates ", one->engine().updates());
+    }
+  });
+  for (std::string const& one : said) CHECK(one == said.front());
+  return said.front();
+}
+
+}  // namespace
+
+TEST_CASE("processes of one worker and of several train to the bits of one thread") {
+  for (pausing const& of : cases()) {
+    INFO(of.what.text());
+    outcome const reference = in_one(of);
+    for (spread const s : {spread{2, 1}, spread{2, 2}, spread{3, 1}, spread{4, 1}}) {
+      if (s.processes * s.workers > ranks_of(of)) continue;
+      INFO(s.processes << " processes of " << s.workers);
+      test::sleeper sleeper{static_cast<std::uint64_t>(s.processes)};
+      CHECK(in_processes(of, s, [&](piece& p, outcome& to, int) {
+              p.also = [&](executor::run_request& r) { r.disturb = sleeper.hook(); };
+              train(p, to);
+            }) == reference);
+    }
+  }
+}
+
+TEST_CASE("processes that pause before each of their ops in turn go on to the bits of a run without a pause") {
+  constexpr std::size_t every = foal_test::repeats(3, 41);
+  std::size_t turn = 0;
+  for (pausing const& of : cases()) {
+    INFO(of.what.text());
+    outcome const reference = in_one(of);
+    auto const places = test::places_of(of);
+    spread const s = turn++ % 3 == 0 && ranks_of(of) >= 4 ? spread{2, 2} : spread{2 + static_cast<int>(turn) % 2, 1};
+    if (s.processes * s.workers > ranks_of(of)) continue;
+    std::size_t const first = turn % every;
+    CHECK(in_processes(of, s, [&](piece& p, outcome& to, int) {
+            bool resumes = false;
+            for (std::size_t i = first; i < places.size(); i += every, resumes = true)
+              if (!p.run(to, places[i], resumes)) throw error(sentence("has not paused at place ", i));
+            if (p.run(to, {}, resumes)) throw error("has paused at the end");
+          }) == reference);
+  }
+}
+
+TEST_CASE("a pause that one process asks for comes at a place that all have agreed on") {
+  std::atomic<int> pauses{0};
+  for (pausing& of : cases()) {
+    if (of.what.t3 || of.what.net == 9) continue;
+    of.minibatches = 40;
+    INFO(of.what.text());
+    outcome const reference = in_one(of);
+    for (spread const s : {spread{2, 1}, spread{2, 2}, spread{3, 1}}) {
+      if (s.processes * s.workers > ranks_of(of)) continue;
+      INFO(s.processes << " processes of " << s.workers);
+      CHECK(in_processes(of, s, [&](piece& p, outcome& to, int number) {
+              int asked = 0, of_this = 0;
+              p.also = [&](executor::run_request& r) {
+                r.pauses = [&] { return number + 1 == s.processes && of_this < 5 && ++asked % 20 == 19; };
+              };
+              while (p.run(to, {}, of_this > 0)) ++of_this;
+              if (number == 0) pauses += of_this;
+            }) == reference);
+    }
+  }
+  CHECK(pauses > 10);
+}
+
+TEST_CASE("the first divergence in the program's order ends all processes, as it ends one") {
+  for (pausing const& of : {pausing{{4, 1, false, 0, 3, 2}}, pausing{{4, 3, false, 1, 3, 2}},
+                            pausing{{4, 4, false, 1, 3, 2}}, pausing{{9, 4, false, 1, 1, 2}}}) {
+    INFO(of.what.text());
+    for (long long const poisoned : {0, 11, 20}) {
+      auto const diverge = [&](piece& p, outcome& to, int) {
+        p.data().poisoned = poisoned;
+        train(p, to);
+      };
+      std::string one;
+      piece alone(of, 1);
+      outcome ignored;
+      try {
+        diverge(alone, ignored, 0);
+      } catch (error const& e) {
+        one = sentence(e.what(), " | updates ", alone.engine().updates());
+      }
+      REQUIRE_THAT(one, Catch::StartsWith("cannot go on after update "));
+      for (spread const s : {spread{2, 1}, spread{2, 2}, spread{4, 1}}) {
+        std::string const all = common_sentence(of, s, diverge);
+        INFO(all);
+        CHECK(all.substr(0, all.find('|')) == one.substr(0, one.find('|')));
+      }
+    }
+  }
+}
+
+TEST_CASE("what an op throws in one process comes out of all, and none trains on") {
+  pausing const of{{4, 4, false, 1, 3, 2}, {}, 12};
+  for (spread const s : {spread{2, 1}, spread{2, 2}, spread{4, 1}}) {
+    std::string const all = common_sentence(of, s, [](piece& p, outcome& to, int) {
+      p.also = [](executor::run_request& r) {
+        r.source.inputs = [](void const* self, long long m, int, void* x, void*) {
+          if (m == 9) throw std::runtime_error("the source has no microbatch 9");
+          static_cast<test::stream const*>(self)->inputs(m, static_cast<float*>(x), static_cast<float*>(nullptr));
+        };
+      };
+      try {
+        train(p, to);
+      } catch (error const&) {
+        try {
+          p.run(to, {});
+        } catch (error const& again) {
+          if (std::string(again.what()).find("was ended by an exception") == std::string::npos) throw;
+        }
+        throw;
+      }
+    });
+    CHECK_THAT(all, Catch::StartsWith("the source has no microbatch 9"));
+  }
+}
+
+TEST_CASE("what a callback throws in one process ends all at the same update, and all can train on") {
+  pausing const of{{4, 4, false, 1, 3, 2}, {}, 30};
+  for (spread const s : {spread{2, 1}, spread{2, 2}, spread{4, 1}})
+    for (int thrower = 0; thrower < s.processes; ++thrower) {
+      std::vector<long long> updates(static_cast<std::size_t>(s.processes));
+      outcome const all = in_processes(of, s, [&](piece& p, outcome& to, int number) {
+        int called = 0;
+        p.also = [&](executor::run_request& r) {
+          r.tick = [&](long long) {
+            if (number == thrower && ++called == 20) throw std::runtime_error("a tick has thrown");
+          };
+        };
+        std::string thrown;
+        try {
+          train(p, to);
+        } catch (error const& e) {
+          thrown = e.what();
+        }
+        if (thrown != "a tick has thrown") throw error("has not thrown: " + thrown);
+        updates[static_cast<std::size_t>(number)] = p.engine().updates();
+        train(p, to);
+      });
+      for (long long const n : updates) CHECK(n == updates.front());
+      CHECK(updates.front() < 30);
+      piece one(of, 1);
+      outcome in_two;
+      pausing const first{of.what, {}, updates.front()};
+      one.also = [&](executor::run_request& r) { r.minibatches = updates.front(); };
+      train(one, in_two);
+      one.also = nullptr;
+      train(one, in_two);
+      CHECK(all.state == in_two.state);
+    }
+}
+
+TEST_CASE("the answer of process 0 to an evaluation ends all processes where it ends one") {
+  for (pausing const& of : {pausing{{4, 4, false, 1, 3, 2}, {}, 24, 4}, pausing{{4, 1, false, 0, 3, 2}, {}, 9, 1}}) {
+    INFO(of.what.text());
+    auto const ends = [](piece& p, outcome& to, int number) {
+      int heard = 0;
+      p.also = [&](executor::run_request& r) {
+        r.evaluated = [&](executor::evaluation_result const&) {
+          return ++heard == 3 && number == 0 ? training::ends : training::goes_on;
+        };
+      };
+      train(p, to);
+      if (heard != 3) throw error("has not heard of three evaluations");
+      p.also = nullptr;
+      train(p, to);
+    };
+    piece one(of, 1);
+    outcome reference;
+    ends(one, reference, 0);
+    reference.last_sum = 0;
+    for (spread const s : {spread{2, 1}, spread{2, 2}, spread{4, 1}}) {
+      INFO(s.processes << " processes of " << s.workers);
+      CHECK(in_processes(of, s, ends) == reference);
+    }
+  }
+}
+
+TEST_CASE("what the callback of an evaluation throws in one process comes out of all, and all can train on") {
+  pausing const of{{4, 4, false, 1, 3, 2}, {}, 24, 4};
+  for (spread const s : {spread{2, 1}, spread{2, 2}, spread{4, 1}})
+    for (int thrower = 0; thrower < s.processes; ++thrower) {
+      INFO(s.processes << " processes of " << s.workers << ", process " << thrower << " throws");
+      std::vector<long long> updates(static_cast<std::size_t>(s.processes));
+      in_processes(of, s, [&](piece& p, outcome& to, int number) {
+        int heard = 0;
+        p.also = [&](executor::run_request& r) {
+          r.evaluated = [&](executor::evaluation_result const&) {
+            if (++heard == 2 && number == thrower) throw std::runtime_error("who hears has thrown");
+          };
+        };
+        std::string thrown;
+        try {
+          train(p, to);
+        } catch (error const& e) {
+          thrown = e.what();
+        }
+        if (thrown != "who hears has thrown") throw error("has not thrown: " + thrown);
+        updates[static_cast<std::size_t>(number)] = p.engine().updates();
+        p.also = nullptr;
+        to = {};
+        train(p, to);
+      });
+      for (long long const n : updates) CHECK(n == updates.front());
+    }
+}
+
+TEST_CASE("processes evaluate between their runs, and a divergence is no evaluation's affair") {
+  pausing const of{{4, 3, false, 1, 3, 2, 2}, {}, 8, 4};
+  auto const evaluate = [](piece& p, outcome& to, int) {
+    table::evaluation_source samples;
+    p.also = [&samples](executor::run_request& r) { samples = r.evaluation; };
+    outcome ignored;
+    train(p, ignored);
+    to.evaluations.push_back(p.engine().evaluate(samples).loss);
+    train(p, to);
+    to.evaluations.push_back(p.engine().evaluate(samples).loss);
+    p.data().poisoned = 3 * p.engine().updates() * 2 + 13;
+    try {
+      train(p, ignored);
+    } catch (error const& e) {
+      to.evaluations.push_back(static_cast<double>(p.engine().updates()));
+    }
+  };
+  piece one(of, 1);
+  outcome reference;
+  evaluate(one, reference, 0);
+  REQUIRE(reference.evaluations.size() == 5);
+  outcome const two = in_processes(of, {2, 1}, evaluate);
+  CHECK(std::equal(reference.evaluations.begin(), reference.evaluations.end() - 1, two.evaluations.begin()));
+  CHECK(two.evaluations.size() == 5);
+}
