@@ -170,10 +170,19 @@ int main(int argc, char** argv) {
         [&] {
           std::filesystem::remove_all(copy);
           return shell("cp -r " + folder + "/one " + copy);
+        },
+        [&] { return bench::seconds_of([&] { checkpoint::encode(parts, saved, named, "net"); }); },
+        [&] {
+          return bench::seconds_of([&] {
+            for (auto const& array : saved.run.arrays)
+              for (auto const& slot : array.slots) checkpoint::digest_of_array(slot.bytes.data(), slot.bytes.size());
+          });
         });
     double const megabytes = static_cast<double>(parts.weights.bytes() + parts.run.bytes()) / 1e6;
     out.add("size of a checkpoint", {megabytes, megabytes, megabytes}, "MB");
     out.add("save", bench::spread_of(files[0]), "s");
+    out.add("  of it: PyTorch's order", bench::spread_of(files[4]), "s");
+    out.add("  of it: digests", bench::spread_of(files[5]), "s");
     out.add("cp and sync", bench::spread_of(files[1]), "s");
     out.add("save / cp and sync", bench::ratio_of(files[0], files[1]), "");
     out.add("load, files in memory", bench::spread_of(files[2]), "s");

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include <foal/model/description.hpp>
 #include <foal/observe/fit_history.hpp>
 #include <foal/trainer/cut.hpp>
 #include <foal/trainer/data_items.hpp>
