@@ -156,6 +156,7 @@ set(foal_headers
     foal/data/npy_header.hpp
     foal/data/order.hpp
     foal/data/parallel_source.hpp
+    foal/data/part.hpp
     foal/data/sequence.hpp
     foal/data/sequence_batches.hpp
     foal/data/sequences_in_order.hpp

@@ -388,6 +388,7 @@ set(foal_benchmarks
     device/onednn
     device/update
     executor/dispatch
+    executor/mpi_two_workers
     executor/pipeline
     executor/two_workers
     transport/hop

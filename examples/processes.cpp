@@ -67,6 +67,8 @@ int main(int argc, char** argv) try {
   };
   int differ = differences<schedule::gpipe>("gpipe", here, rate);
   differ += differences<schedule::one_f_one_b>("1f1b", here, rate);
+  differ +=
+      differences<schedule::one_f_one_b, clip::global_norm>("global norm", here, rate, [](auto& c) { c.clip.norm = 0.1; });
   differ += differences<schedule::async_1f1b, versions::stash>("pipedream", here, rate);
   differ += differences<schedule::pipemare>("pipemare", here, rate);
   differ +=

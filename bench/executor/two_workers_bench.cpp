@@ -17,35 +17,16 @@
 
 namespace {
 
-constexpr int minibatch = 64, minibatches = 6;
+constexpr int minibatch = bench::few_images::count, minibatches = 6;
 
 template <class Schedule>
 using run = foal::trainer<bench::resnet20, foal::loss::cross_entropy, Schedule, foal::optim::momentum>;
 using alone = run<foal::schedule::sequential>;
 using pipeline = run<foal::schedule::async_1f1b>;
 
-/// A few samples again and again.
-struct samples {
-  static constexpr int sample = 3 * 32 * 32;
-  int microbatch_size;
-  std::vector<float> pixels = std::vector<float>(static_cast<std::size_t>(minibatch * sample));
-
-  explicit samples(int size) : microbatch_size(size) {
-    for (std::size_t i = 0; i < pixels.size(); ++i)
-      pixels[i] = foal::random_unit({.seed = 1, .sample = i / sample}, static_cast<std::uint32_t>(i % sample));
-  }
-  void inputs(long long m, float* x, float*) const {
-    long long const first = m * microbatch_size % minibatch;
-    std::copy_n(pixels.data() + first * sample, microbatch_size * sample, x);
-  }
-  void targets(long long m, std::int32_t* t) const {
-    for (int i = 0; i < microbatch_size; ++i) t[i] = static_cast<std::int32_t>((m * microbatch_size + i) % 10);
-  }
-};
-
 template <class Trainer>
 struct side {
-  samples data;
+  bench::few_images data;
   Trainer trainer;
 
   side(int microbatch_size, int workers)

@@ -2,6 +2,11 @@
 // the finer stages of foal::zoo::resnet20 only cost memory.
 #pragma once
 
+#include <algorithm>
+#include <cstdint>
+#include <vector>
+
+#include <foal/core/random.hpp>
 #include <foal/zoo/resnet.hpp>
 
 namespace bench {
@@ -23,5 +28,24 @@ struct resnet20
                    resnet20_halving<64>, foal::repeat<2, resnet20_block<64>>, foal::global_avg_pool, foal::linear<10>> {};
 
 static_assert(foal::parameter_count<resnet20>() == foal::parameter_count<foal::zoo::resnet20<>>());
+
+/// A few images again and again.
+struct few_images {
+  static constexpr int count = 64, sample = 3 * 32 * 32;
+  int microbatch_size;
+  std::vector<float> pixels = std::vector<float>(static_cast<std::size_t>(count * sample));
+
+  explicit few_images(int size) : microbatch_size(size) {
+    for (std::size_t i = 0; i < pixels.size(); ++i)
+      pixels[i] = foal::random_unit({.seed = 1, .sample = i / sample}, static_cast<std::uint32_t>(i % sample));
+  }
+  void inputs(long long m, float* x, float*) const {
+    long long const first = m * microbatch_size % count;
+    std::copy_n(pixels.data() + first * sample, microbatch_size * sample, x);
+  }
+  void targets(long long m, std::int32_t* t) const {
+    for (int i = 0; i < microbatch_size; ++i) t[i] = static_cast<std::int32_t>((m * microbatch_size + i) % 10);
+  }
+};
 
 }  // namespace bench

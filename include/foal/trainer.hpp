@@ -237,6 +237,11 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
   /// What makes this run this run; report::require_same compares two.
   report::fingerprint fingerprint() const { return detail::fingerprint_of_trainer<types>(tables_, values_); }
 
+  /// Whether this process reads the inputs of its data: it has the first stage. Else they need not be loaded (data::part).
+  bool wants_inputs() const { return hosts(0); }
+  /// Whether it reads the targets: it has the last stage.
+  bool wants_targets() const { return hosts(stages - 1); }
+
   table::run_tables const& tables() const { return tables_; }
   executor::engine const& engine() const { return engine_; }
   config const& values() const { return values_; }
@@ -332,6 +337,11 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
             values_.evaluation_samples, values_.pin,          values_.diagnostics, values_.ordinals};
   }
 
+  bool hosts(int stage) const {
+    bool any = false;  // replica of it
+    for (executor::bound_stage const& b : engine_.stages()) any = any || (b.number == stage && b.worker >= 0);
+    return any;
+  }
   static executor::process_place place() {
     if constexpr (requires { policy<role::executor>::place(); })
       return policy<role::executor>::place();

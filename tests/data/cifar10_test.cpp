@@ -82,3 +82,27 @@ TEST_CASE("cifar10 finds a directory whatever the bytes of its name") {
   write(odd + "/test_batch.bin", records(2, 5));
   CHECK(foal::data::cifar10(odd).train.size() == 2);
 }
+
+TEST_CASE("cifar10 keeps a part, with the sizes of the whole") {
+  using foal::data::part;
+  temporary_directory const dir;
+  write(dir / "data_batch_1.bin", records(2, 3));
+  write(dir / "data_batch_2.bin", records(1, 9));
+  write(dir / "test_batch.bin", records(2, 5));
+  for (part const which : {part::none, part::inputs, part::targets, part::both}) {
+    foal::data::dataset const d = foal::data::cifar10(dir.path(), which);
+    CHECK(d.train.loaded() == which);
+    CHECK(d.train.size() == 3);
+    CHECK(d.test.size() == 2);
+    auto const pixel = [&] { return int{d.train.pixels(2)[5]}; };
+    auto const label = [&] { return d.train.label(2); };
+    if (has_inputs(which))
+      CHECK(pixel() == 121);
+    else
+      CHECK_THAT(complaint([&] { static_cast<void>(pixel()); }), Catch::Contains("inputs of sample 2"));
+    if (has_targets(which))
+      CHECK(label() == 9);
+    else
+      CHECK_THAT(complaint([&] { static_cast<void>(label()); }), Catch::Contains("targets of sample 2"));
+  }
+}

@@ -124,3 +124,37 @@ TEST_CASE("idx survives mutations") {
     CHECK(refused < 2500);
   }
 }
+
+TEST_CASE("idx loads a part, with the sizes and classes of the whole") {
+  using foal::data::part;
+  temporary_directory const dir;
+  write_idx(dir);
+  foal::data::dataset const whole = foal::data::idx(dir.path());
+  float x[6], wanted[6];
+  std::int32_t label = 0;
+  for (part const which : {part::none, part::inputs, part::targets, part::both}) {
+    foal::data::dataset const d = foal::data::idx(dir.path(), which);
+    CHECK(d.train.loaded() == which);
+    CHECK(d.train.size() == 5);
+    CHECK(d.test.size() == 3);
+    CHECK(d.test.sample() == whole.test.sample());
+    CHECK(d.train.classes() == 3);
+    auto const give_inputs = [&] { d.test.write_sample(2, x); };
+    auto const give_target = [&] { d.train.write_target(4, &label); };
+    if (has_inputs(which)) {
+      give_inputs();
+      whole.test.write_sample(2, wanted);
+      CHECK(std::equal(x, x + 6, wanted));
+    } else {
+      CHECK_THAT(complaint(give_inputs), Catch::Contains("cannot give the inputs of sample 2") &&
+                                             Catch::Contains("load them where trainer::wants_inputs()"));
+      CHECK_THAT(complaint([&] { static_cast<void>(d.train.pixels(1)); }), Catch::Contains("inputs of sample 1"));
+    }
+    if (has_targets(which)) {
+      give_target();
+      CHECK(label == whole.train.label(4));
+    } else {
+      CHECK_THAT(complaint(give_target), Catch::Contains("cannot give the targets of sample 4"));
+    }
+  }
+}

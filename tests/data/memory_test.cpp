@@ -38,3 +38,24 @@ TEST_CASE("memory refuses sizes that do not fit") {
   CHECK_THAT(make(2, 4, 3, 2), Catch::Contains("3 target values in rows of 2"));
   CHECK_THAT(make(0, 4, 2, 1), Catch::Contains("0 elements"));
 }
+
+TEST_CASE("memory of a part has the sizes of the whole and refuses what it lacks") {
+  using foal::data::part;
+  memory<> const inputs(part::inputs, 2, foal::features(2), {1, 2, 3, 4}, {}),
+      targets(part::targets, 2, foal::features(2), {}, {7, 8}), none(part::none, 2, foal::features(2), {}, {});
+  float x[2];
+  std::int32_t t = 0;
+  for (auto const* const m : {&inputs, &targets, &none}) {
+    CHECK(m->size() == 2);
+    CHECK(foal_test::complaint([&] { m->write_sample(1, x); }).empty() == (m == &inputs));
+    CHECK(foal_test::complaint([&] { m->write_target(1, &t); }).empty() == (m == &targets));
+  }
+  CHECK(x[1] == 4);
+  CHECK(t == 8);
+  CHECK_THAT(foal_test::complaint([] {
+               memory<>(part::inputs, 2, foal::features(2), {1, 2, 3}, {});
+             }),
+             Catch::Contains("3 values and 0 target values are not those of 2 samples"));
+  CHECK_THAT(foal_test::complaint([] { memory<>(part::targets, 1, foal::features(1), {1}, {1}); }),
+             Catch::Contains("nothing of the other"));
+}

@@ -442,18 +442,6 @@ TEST_CASE("the edges of the global norm are no channels, and do not take their p
   }
 }
 
-TEST_CASE("a norm over the stages of several processes is refused with a sentence") {
-  choice const c{4, 1, false, 0, 1, 2};
-  table::run_tables const t =
-      test::tables_of(c, schedule::with_global_norm(schedule::generate(schedule::gpipe{}, {4, 4, 2})));
-  table::run_values const values{test::bit_samples, c.n, 1, 5, false, 64, false};
-  int const other = executor::hosted_by(1);
-  CHECK_THROWS_WITH(executor::engine(t, values, executor::driver_of<executor::threads>(), {0, 0, other, other}),
-                    Catch::Contains("cannot clip by the norm of all stages in several processes") &&
-                        Catch::Contains("use clip::per_stage"));
-  CHECK_NOTHROW(executor::engine(t, values, executor::driver_of<executor::threads>(), {0, 0, 0, 0}));
-}
-
 TEST_CASE("replicas over several processes are refused by each of them with a sentence") {
   choice const c{4, 1, false, 0, 1, 4};
   table::run_tables const t = test::tables_of(c, schedule::generate(test::two_way{}, test::both_ways(4, 4)));

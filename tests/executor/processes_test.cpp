@@ -78,7 +78,7 @@ std::vector<pausing> cases() {
   std::vector<pausing> all;
   for (pausing& of : test::pausing_cases()) {
     bool const shared = of.what.net == 6;
-    if (!shared && of.own.size().replicas == 1 && !of.own.view().global_norm) all.push_back(std::move(of));
+    if (!shared && of.own.size().replicas == 1) all.push_back(std::move(of));
   }
   return all;
 }

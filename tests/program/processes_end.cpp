@@ -92,9 +92,7 @@ void train_otherwise(std::string const& how, executor::process_place here) {
 
 /// What all refuse is thrown in each, which says so before one of them ends the others.
 int refused(std::string const& how, executor::process_place here) try {
-  if (how == "norm")
-    trained<clip::global_norm>{values<trained<clip::global_norm>>()};
-  else if (how == "tied")
+  if (how == "tied")
     trained_net<ring>{values<trained_net<ring>>()};
   else
     train_otherwise(how, here);
@@ -141,16 +139,23 @@ void write_metrics(std::string const& path, executor::process_place here) {
   std::printf("process %d: %lld microbatches, %d lines\n", here.number, told, lines);
 }
 
-/// 40 samples to evaluate.
+/// 40 samples to evaluate, of which a process has the part that it reads.
 struct held_back {
+  data::part has = data::part::both;
+
+  data::part loaded() const { return has; }
   long long size() const { return 40; }
   shape sample() const { return features(16); }
   int target_size() const { return 1; }
   template <class S>
   void write_sample(long long i, S* x) const {
+    if (!data::has_inputs(has)) throw error("the inputs are not here");
     for (int e = 0; e < 16; ++e) x[e] = static_cast<S>((i * 16 + e) * 5 % 23) / 8 - 1;
   }
-  void write_target(long long i, std::int32_t* t) const { *t = static_cast<std::int32_t>(i % 4); }
+  void write_target(long long i, std::int32_t* t) const {
+    if (!data::has_targets(has)) throw error("the targets are not here");
+    *t = static_cast<std::int32_t>(i % 4);
+  }
 };
 
 /// All that evaluations of a run and after it give, and what its diagnostics say.
@@ -162,7 +167,7 @@ std::vector<double> all_evaluations(executor::process_place here) {
   c.evaluation_samples = 12;
   c.diagnostics = {.every = 2};
   evaluated t(c);
-  held_back const data;
+  held_back const data{data::part_of(t.wants_inputs(), t.wants_targets())};
   std::vector<double> all;
   auto const add = [&all](evaluation_result const& r) {
     for (double const x : {static_cast<double>(r.update), r.loss, r.accuracy, static_cast<double>(r.samples)})

@@ -88,3 +88,14 @@ TEST_CASE("batches that say nothing of themselves are compared by their first mi
   CHECK_FALSE(report::difference(items({}, silent), items({.changed_input = 1}, silent)).empty());
   CHECK(report::difference(items({}, silent), items({.changed_input = 2}, silent)).empty());
 }
+
+TEST_CASE("what a process has not loaded is not read, and not compared", "[trainer]") {
+  using data::part;
+  auto const of = [](batches const& from, part loaded) { return items(from, {20, 5, loaded}); };
+  for (part const p : {part::none, part::inputs, part::targets}) {
+    CHECK(report::difference(of({}, p), items({})).empty());
+    CHECK(report::difference(of({.changed_input = 9}, p), items({})).empty() == !has_inputs(p));
+    CHECK(report::difference(of({.changed_target = 9}, p), items({})).empty() == !has_targets(p));
+    CHECK(of({}, p).items.size() == items({}).items.size());
+  }
+}

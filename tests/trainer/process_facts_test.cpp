@@ -21,9 +21,10 @@ struct outer;
 struct net
     : stages<input<5>, linear<32>, save<outer>, linear<8>, foal::tanh, linear<16>, linear<32>, add<outer>, linear<3>> {};
 
-template <class Schedule>
+template <class Schedule, class... Policies>
 void check(std::vector<int> const& process_of) {
-  trainer<net, loss::cross_entropy, Schedule, optim::momentum> const t({.microbatch_size = 4, .microbatches = 3});
+  trainer<net, loss::cross_entropy, Schedule, optim::momentum, Policies...> const t(
+      {.microbatch_size = 4, .microbatches = 3});
   table::run_tables const& tables = t.tables();
   REQUIRE(static_cast<std::size_t>(tables.ranks) == process_of.size());
   int const count = process_of.back() + 1;
@@ -52,7 +53,12 @@ void check(std::vector<int> const& process_of) {
     CHECK(told.stages == hosted);
     constexpr long long minibatches = 7;
     long long sent = 0, received = 0;
-    for (executor::open_channel const& c : executor::open_channels(memory, program.view(), minibatches)) {
+    auto open = executor::open_channels(memory, program.view(), minibatches);
+    executor::gradient_norm norm;
+    norm.begin(memory.stages(), tables.stages.size());
+    if (program.view().global_norm)
+      for (auto& c : executor::norm_channels(memory, norm, {p, count}, minibatches)) open.push_back(std::move(c));
+    for (executor::open_channel const& c : open) {
       long long bytes = 0;
       for (transport::entry_slots const& e : c.end.entries) bytes += static_cast<long long>(e.bytes);
       (c.end.sends ? sent : received) += bytes * c.end.order.count();
@@ -74,6 +80,7 @@ void check(std::vector<int> const& process_of) {
 
 TEST_CASE("Every process knows what each of them holds, and the bytes that it sends and receives") {
   check<schedule::gpipe>({0, 0, 1, 1, 2});
+  check<schedule::gpipe, clip::global_norm>({0, 1, 1, 2, 2});
   check<schedule::pipemare>({0, 1, 1, 1, 2});
   check<schedule::recomputed<schedule::pipemare>>({0, 0, 0, 1, 1});
 }

@@ -57,3 +57,23 @@ TEST_CASE("equal processes agree, one alone asks nobody, and what is not known i
   told::all.clear();
   CHECK_NOTHROW(transport::agree<told>(with("1"), "train together"));
 }
+
+TEST_CASE("what one process does not know is compared between those that do") {
+  auto const of = [](std::string_view digest) {
+    report::fingerprint f = with("1");
+    f.items.emplace_back("digest", digest);
+    return f;
+  };
+  std::vector<report::fingerprint> all{of(report::not_here), of("a"), of(report::not_here), of("a")};
+  told::here = {0, 4};
+  auto const give = [&] {
+    told::all.clear();
+    for (report::fingerprint const& f : all) told::all.push_back(report::packed(f));
+  };
+  give();
+  CHECK_NOTHROW(transport::agree<told>(all[0], "train together"));
+  all[3] = of("b");
+  give();
+  CHECK_THROWS_WITH(transport::agree<told>(all[0], "train together"),
+                    Catch::Contains("digest is a in process 1 and b in process 3"));
+}

@@ -47,8 +47,9 @@ inline void append_cifar(std::string const& path, std::vector<std::uint8_t>& pix
 
 /// Loads data_batch_1.bin, data_batch_2.bin ... (the data set has five; as many as there are, up to 99, without a gap) and
 /// test_batch.bin from a directory. A file that is missing, cannot be read, is truncated, oversized or of another format is
-/// refused with a sentence. The name says where there are more than one and fewer than five.
-inline dataset cifar10(std::string const& directory) {
+/// refused with a sentence. The name says where there are more than one and fewer than five. which: the part that is kept of
+/// what is read.
+inline dataset cifar10(std::string const& directory, part which = part::both) {
   constexpr int all = 5, most = 99;
   require_folder(directory, "the binary version of CIFAR-10");
   shape const sample = image(3, 32, 32);
@@ -63,13 +64,22 @@ inline dataset cifar10(std::string const& directory) {
           ", because no such file is there; give the directory that holds the binary version of CIFAR-10");
   std::vector<std::uint8_t> pixels, test_pixels;
   std::vector<std::int32_t> labels, test_labels;
-  for (int number = 1; number <= parts; ++number) detail::append_cifar(batch(number), pixels, labels);
-  detail::append_cifar(directory + "/test_batch.bin", test_pixels, test_labels);
+  auto const append = [which](std::string const& path, std::vector<std::uint8_t>& to, std::vector<std::int32_t>& to_labels) {
+    detail::append_cifar(path, to, to_labels);
+    if (!has_inputs(which)) to.clear();
+  };
+  for (int number = 1; number <= parts; ++number) append(batch(number), pixels, labels);
+  append(directory + "/test_batch.bin", test_pixels, test_labels);
   normalisation const scale = normalisation::measure(3, pixels);
+  auto const assemble = [&](std::vector<std::uint8_t>& of, std::vector<std::int32_t>& of_labels) {
+    std::size_t const n = of_labels.size();
+    if (!has_targets(which)) of_labels = {};
+    if (!has_inputs(which)) of = {};
+    return split(which, n, sample, 10, std::move(of), std::move(of_labels), scale);
+  };
   std::string name = "cifar10";
   if (parts > 1 && parts < all) name += sentence(", ", parts, " of ", all, " training files");
-  return {split(sample, 10, std::move(pixels), std::move(labels), scale),
-          split(sample, 10, std::move(test_pixels), std::move(test_labels), scale), std::move(name)};
+  return {assemble(pixels, labels), assemble(test_pixels, test_labels), std::move(name)};
 }
 
 }  // namespace foal::data

@@ -38,9 +38,9 @@ inline std::string hexadecimal(std::uint32_t v) {
   return text;
 }
 
-/// Reads the header, then as many bytes as it announces. rank: 3 for images, 1 for labels.
+/// Reads the header, then as many bytes as it announces, if they are wanted. rank: 3 for images, 1 for labels.
 template <class File>
-idx_file read_idx(File from, int rank, char const* what) {
+idx_file read_idx(File from, int rank, char const* what, bool wanted) {
   std::uint64_t header = 0;
   auto const word = [&](char const* field) {
     std::uint8_t b[4] = {};
@@ -66,15 +66,15 @@ idx_file read_idx(File from, int rank, char const* what) {
     size = saturating_product(size, extent);
     layout += sentence(i == 0 ? "" : " x ", extent);
   }
-  result.bytes = read_rest(from, header, size, layout);
+  if (wanted) result.bytes = read_rest(from, header, size, layout);
   return result;
 }
 
 /// Finds one of the four files, whose name comes in two spellings, packed or not. A folder of one spelling does not hide a
 /// file of another; a file that is there and cannot be read is never passed over.
 template <class Reader>
-idx_file find_idx(std::string const& directory, std::string const& stem, std::string const& kind, int rank,
-                  char const* what) {
+idx_file find_idx(std::string const& directory, std::string const& stem, std::string const& kind, int rank, char const* what,
+                  bool wanted) {
   std::string const names[] = {directory + "/" + stem + "-" + kind, directory + "/" + stem + "." + kind};
   std::string folder;
   auto const usable = [&](std::string const& name) {
@@ -83,10 +83,10 @@ idx_file find_idx(std::string const& directory, std::string const& stem, std::st
     return found != under_name::nothing && found != under_name::folder;
   };
   for (std::string const& name : names)
-    if (usable(name)) return read_idx(file(name), rank, what);
+    if (usable(name)) return read_idx(file(name), rank, what, wanted);
   if constexpr (Reader::suffix[0] != '\0') {
     for (std::string const& name : names)
-      if (usable(name + Reader::suffix)) return read_idx(typename Reader::file(name + Reader::suffix), rank, what);
+      if (usable(name + Reader::suffix)) return read_idx(typename Reader::file(name + Reader::suffix), rank, what, wanted);
   } else {
     for (std::string const& name : names)
       require(
@@ -99,9 +99,9 @@ idx_file find_idx(std::string const& directory, std::string const& stem, std::st
 }
 
 template <class Reader>
-std::pair<idx_file, idx_file> idx_pair(std::string const& directory, std::string const& stem) {
-  idx_file images = find_idx<Reader>(directory, stem + "-images", "idx3-ubyte", 3, "image");
-  idx_file labels = find_idx<Reader>(directory, stem + "-labels", "idx1-ubyte", 1, "label");
+std::pair<idx_file, idx_file> idx_pair(std::string const& directory, std::string const& stem, bool inputs) {
+  idx_file images = find_idx<Reader>(directory, stem + "-images", "idx3-ubyte", 3, "image", inputs);
+  idx_file labels = find_idx<Reader>(directory, stem + "-labels", "idx1-ubyte", 1, "label", true);
   require(images.extent[0] == labels.extent[0], "cannot load ", images.path, ", because it holds ", images.extent[0],
           " images and ", labels.path, " holds ", labels.extent[0], " labels; use files that belong together");
   require(saturating_product(images.extent[1], images.extent[2]) <= std::numeric_limits<int>::max(), "cannot load ",
@@ -114,12 +114,13 @@ std::pair<idx_file, idx_file> idx_pair(std::string const& directory, std::string
 
 /// Loads {train,t10k}-{images-idx3,labels-idx1}-ubyte (or with a dot before idx) from a directory. Classes are counted up to
 /// the largest label of both splits. A file that is missing, cannot be read, is truncated, oversized or of another format is
-/// refused with a sentence.
+/// refused with a sentence. which: the part that is kept; images that are not wanted are not read behind their header, and
+/// labels, a byte each, are read to count the classes.
 template <class Reader = raw>
-dataset idx(std::string const& directory, Reader = {}) {
+dataset idx(std::string const& directory, Reader = {}, part which = part::both) {
   require_folder(directory, "an IDX data set");
-  auto [train_images, train_labels] = detail::idx_pair<Reader>(directory, "train");
-  auto [test_images, test_labels] = detail::idx_pair<Reader>(directory, "t10k");
+  auto [train_images, train_labels] = detail::idx_pair<Reader>(directory, "train", has_inputs(which));
+  auto [test_images, test_labels] = detail::idx_pair<Reader>(directory, "t10k", has_inputs(which));
   require(train_images.extent[1] == test_images.extent[1] && train_images.extent[2] == test_images.extent[2], "cannot load ",
           test_images.path, ", because its images are ", test_images.extent[1], " x ", test_images.extent[2],
           " pixels and those of ", train_images.path, " are ", train_images.extent[1], " x ", train_images.extent[2],
@@ -131,9 +132,12 @@ dataset idx(std::string const& directory, Reader = {}) {
   int const classes = 1 + std::max(largest(train_labels), largest(test_labels));
   normalisation const scale = normalisation::measure(1, train_images.bytes);
   auto const assemble = [&](detail::idx_file& images, detail::idx_file const& labels) {
-    return split(sample, classes, std::move(images.bytes), {labels.bytes.begin(), labels.bytes.end()}, scale);
+    std::vector<std::int32_t> of;
+    if (has_targets(which)) of.assign(labels.bytes.begin(), labels.bytes.end());
+    return split(which, labels.bytes.size(), sample, classes, std::move(images.bytes), std::move(of), scale);
   };
   return {assemble(train_images, train_labels), assemble(test_images, test_labels), "idx"};
 }
+inline dataset idx(std::string const& directory, part which) { return idx(directory, raw{}, which); }
 
 }  // namespace foal::data

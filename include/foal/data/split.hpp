@@ -10,6 +10,7 @@
 #include <vector>
 
 #include <foal/core/error.hpp>
+#include <foal/data/part.hpp>
 #include <foal/tensor/shape.hpp>
 
 namespace foal::data {
@@ -47,15 +48,23 @@ class split {
 
   /// pixels: [n, H, W, C]; labels: n values in [0, classes). Throws foal::error where sizes, labels or channels disagree.
   split(shape sample, int classes, std::vector<std::uint8_t> pixels, std::vector<std::int32_t> labels, normalisation scale)
-      : sample_(sample),
+      : split(part::both, labels.size(), sample, classes, std::move(pixels), std::move(labels), std::move(scale)) {}
+
+  /// The same of a part of n samples: pixels, or labels, that are not in it are left out.
+  split(part which, std::size_t n, shape sample, int classes, std::vector<std::uint8_t>&& pixels,
+        std::vector<std::int32_t>&& labels, normalisation scale)
+      : size_(n),
+        loaded_(which),
+        sample_(sample),
         classes_(classes),
         pixels_(std::move(pixels)),
         labels_(std::move(labels)),
         scale_(std::move(scale)) {
     require(sample.rank == 3 && sample.size() > 0, "cannot make a split, because its samples have rank ", sample.rank,
             " and ", sample.size(), " elements where images have rank 3; give foal::image(channels, height, width)");
-    require(pixels_.size() == labels_.size() * elements(), "cannot make a split, because ", pixels_.size(),
-            " pixels are not ", labels_.size(), " labels x ", elements(), " pixels a sample; give as many images as labels");
+    require(pixels_.size() == (has_inputs(which) ? n * elements() : 0) && labels_.size() == (has_targets(which) ? n : 0),
+            "cannot make a split, because ", pixels_.size(), " pixels are not ", labels_.size(), " labels x ", elements(),
+            " pixels a sample; give as many images as labels");
     auto const channels = static_cast<std::size_t>(sample.channels());
     require(scale_.mean.size() == channels && scale_.deviation.size() == channels,
             "cannot make a split, because its normalisation has ", scale_.mean.size(), " means and ",
@@ -68,7 +77,8 @@ class split {
       for (int p = 0; p < 256; ++p) value_.push_back((p / 255.0 - scale_.mean[c]) / scale_.deviation[c]);
   }
 
-  long long size() const { return static_cast<long long>(labels_.size()); }
+  long long size() const { return static_cast<long long>(size_); }
+  part loaded() const { return loaded_; }
   shape sample() const { return sample_; }
   int classes() const { return classes_; }
   int target_size() const { return 1; }
@@ -77,6 +87,7 @@ class split {
   /// Writes the normalised sample, [H, W, C]. index is in [0, size()). Rounded to S once, from double.
   template <class S>
   void write_sample(long long index, S* x) const {
+    detail::require_loaded(has_inputs(loaded_), "inputs", index);
     std::size_t const channels = static_cast<std::size_t>(sample_.channels());
     std::uint8_t const* const p = pixels_.data() + static_cast<std::size_t>(index) * elements();
     for (std::size_t i = 0, c = 0; i < elements(); ++i) {
@@ -85,7 +96,10 @@ class split {
     }
   }
 
-  std::int32_t label(long long index) const { return labels_[static_cast<std::size_t>(index)]; }
+  std::int32_t label(long long index) const {
+    detail::require_loaded(has_targets(loaded_), "targets", index);
+    return labels_[static_cast<std::size_t>(index)];
+  }
 
   template <class T>
   void write_target(long long index, T* target) const {
@@ -94,12 +108,15 @@ class split {
 
   /// The pixels of one sample as they are on disk, but channels last.
   std::span<std::uint8_t const> pixels(long long index) const {
+    detail::require_loaded(has_inputs(loaded_), "inputs", index);
     return {pixels_.data() + static_cast<std::size_t>(index) * elements(), elements()};
   }
 
  private:
   std::size_t elements() const { return static_cast<std::size_t>(sample_.size()); }
 
+  std::size_t size_ = 0;
+  part loaded_ = part::both;
   shape sample_{};
   int classes_ = 0;
   std::vector<std::uint8_t> pixels_;

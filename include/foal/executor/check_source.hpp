@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <foal/core/error.hpp>
+#include <foal/data/part.hpp>
 #include <foal/data/sequence.hpp>
 #include <foal/data/source.hpp>
 #include <foal/model/input.hpp>
@@ -129,7 +130,7 @@ inline std::string misfit_sentence(std::string const& where, long long target, i
 /// numbers. Throws foal::error with the first sample whose target the model has no class for. Needs check_source().
 template <class Target, class Source>
 void check_targets(Source const& from, source_facts const& f, table::loss_functions const& loss, int classes) {
-  if (f.classes != 0 || loss.count == nullptr) return;
+  if (f.classes != 0 || loss.count == nullptr || !data::has_targets(data::loaded_part(from))) return;
   int const size = f.axes == 0 ? f.target_size : f.longest[f.axes - 1];
   std::vector<Target> t(static_cast<std::size_t>(size));
   for (long long i = 0; i < f.samples; ++i) {

@@ -6,8 +6,10 @@
 #include <vector>
 
 #include <foal/executor/channel_ends.hpp>
+#include <foal/executor/gradient_norm.hpp>
 #include <foal/executor/memory.hpp>
 #include <foal/schedule/shares.hpp>
+#include <foal/transport/contract.hpp>
 #include <foal/transport/open_end.hpp>
 
 namespace foal::executor {
@@ -76,6 +78,23 @@ inline std::vector<open_channel> open_channels(run_memory& memory, schedule::pro
     auto const unit = static_cast<std::size_t>(unit_of(v.size, end.id.wire, end.id.replica));
     int const below = memory.stages()[unit - 1].worker, above = memory.stages()[unit].worker;
     all.push_back({std::move(end), elsewhere(std::min(below, above))});
+  }
+  return all;
+}
+
+/// Those of the global norm: each unit's part goes to every other process. Numbers are below units * processes.
+inline std::vector<open_channel> norm_channels(run_memory const& memory, gradient_norm& norm, transport::process_place here,
+                                               long long minibatches) {
+  std::vector<open_channel> all;
+  for (bound_stage const& b : memory.stages()) {
+    if (b.input_gradient_only || b.forward_only) continue;
+    int const from = b.worker >= 0 ? here.number : elsewhere(b.worker);
+    for (int to = 0; to < here.count; ++to) {
+      bool const sends = from == here.number;
+      if (from == to || (!sends && to != here.number)) continue;
+      all.push_back({norm.open(static_cast<std::size_t>(b.unit), sends, minibatches), sends ? to : from});
+      all.back().end.number = b.unit * here.count + to;
+    }
   }
   return all;
 }

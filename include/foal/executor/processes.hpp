@@ -81,8 +81,8 @@ class patience {
 /// worker a process the calling thread runs its ops and brings messages on, in turn; with several each has a thread, and the
 /// calling one brings messages on. No other thread calls the transport. The bits are single_thread's. Needs that all
 /// processes make the same trainers and the same runs: they compare the fingerprints of trainer::run() and resume() before
-/// the first op, and a difference is one sentence in each. Without fresh gradients, .pin, a global norm, or weights
-/// tied across processes.
+/// the first op, and a difference is one sentence in each. Without fresh gradients, .pin, or weights tied across
+/// processes.
 ///
 /// A run ends in all processes alike: the divergence of the least key is the result of each, and what an op, a callback or a
 /// hook throws in one of them comes out of all, as a foal::error with its sentence. A pause is one of all. What one of them
@@ -146,6 +146,10 @@ struct processes_over {
         open(evaluations_->open(), 0);
         first = evaluations_->channels();
       }
+      if (phase.shared.norm.used()) {
+        open(norm_channels(phase.memory, phase.shared.norm, place(), phase.shared.minibatches), first);
+        first += static_cast<int>(phase.memory.stages().size()) * place().count;
+      }
       open(open_channels(phase.memory, phase.program, phase.shared.minibatches), first);
     }
     joined(joined const&) = delete;
@@ -195,7 +199,7 @@ struct processes_over {
     /// Messages are brought on at each turn; notes where nothing else is to be done, and now and then.
     void turn(bool moved, bool done, detail::patience& patience) {
       constexpr int often = 64;
-      for (auto& c : channels_) moved = c->progress() || moved;
+      moved = bring_on() || moved;
       if (evaluations_) {
         moved = evaluations_->turn() || moved;
         done = done && evaluations_->done();
@@ -208,6 +212,16 @@ struct processes_over {
         patience.moved();
       else
         patience.wait();
+    }
+
+    bool bring_on() {
+      bool moved = false;
+      for (std::size_t i = 0; i < channels_.size(); ++i) {
+        if (!channels_[i]->progress()) continue;
+        moved = true;
+        if (ends_[i].id.kind == transport::channel_kind::norm) run_.phase.shared.ring();  // any worker may wait for it
+      }
+      return moved;
     }
 
     auto tell() {
@@ -243,16 +257,15 @@ struct processes_over {
         bool moved = false;
         going = heard_ < notes;
         while (heard_ < notes && hear()) moved = true;
-        for (auto& c : channels_) {
-          moved = c->progress() || moved;
-          going = going || !c->done();
-        }
+        moved = bring_on() || moved;
+        for (auto& c : channels_) going = going || !c->done();
         if (moved)
           patience.moved();
         else if (going)
           patience.wait();
       }
       if (evaluations_) evaluations_->finish();
+      run_.phase.shared.norm.keep(run_.phase.memory.stages());
     }
     /// Behind a failure nothing is read any more, nor of an evaluation that the phase's end has cut off; what is still on
     /// its way has room.

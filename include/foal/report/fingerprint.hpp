@@ -87,6 +87,9 @@ inline fingerprint unpacked(std::string_view text) {
   return f;
 }
 
+/// The value of an item that is compared where it is known.
+inline constexpr std::string_view not_here = "not here";
+
 /// What a sentence calls the two that are compared.
 struct two_places {
   std::string first = "here", other = "there";
@@ -100,6 +103,7 @@ inline std::string difference(fingerprint const& here, fingerprint const& there,
   for (auto const& [name, value] : here.items) {
     auto const other = find(there, name);
     if (other == there.items.end()) return name + " is " + value + " " + at.first + " and is not " + at.other;
+    if (value == not_here || other->second == not_here) continue;
     if (other->second != value) return name + " is " + value + " " + at.first + " and " + other->second + " " + at.other;
   }
   for (auto const& [name, value] : there.items)

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include <foal/data/part.hpp>
 #include <foal/executor/microbatch_lengths.hpp>
 #include <foal/report/fingerprint.hpp>
 #include <foal/report/number.hpp>
@@ -16,12 +17,16 @@ namespace foal::detail {
 /// What batches say of themselves; -1: they do not.
 struct data_sizes {
   long long samples = -1, minibatches_per_epoch = -1;
+  data::part loaded = data::part::both;
 };
 
 template <class Batches>
 data_sizes sizes_of(Batches const& from) {
   data_sizes n;
-  if constexpr (requires { from.source().size(); }) n.samples = from.source().size();
+  if constexpr (requires { from.source().size(); }) {
+    n.samples = from.source().size();
+    n.loaded = data::loaded_part(from.source());
+  }
   if constexpr (requires { from.minibatches_per_epoch(); }) n.minibatches_per_epoch = from.minibatches_per_epoch();
   return n;
 }
@@ -29,8 +34,9 @@ data_sizes sizes_of(Batches const& from) {
 /// The digests of the inputs and the targets of a few microbatches.
 class data_digests {
  public:
-  data_digests(table::run_tables const& t, table::run_values const& v, table::source_functions const& from)
-      : t_(t), v_(v), from_(from), lengths_(executor::microbatch_lengths::size(v.microbatch_size), 0) {}
+  data_digests(table::run_tables const& t, table::run_values const& v, table::source_functions const& from,
+               data::part loaded)
+      : t_(t), v_(v), from_(from), loaded_(loaded), lengths_(executor::microbatch_lengths::size(v.microbatch_size), 0) {}
 
   /// number: the source's. Throws foal::error where a sample is longer than the model's inputs hold.
   void add(long long number) {
@@ -38,14 +44,15 @@ class data_digests {
     lengths.load(from_, number, executor::longest_of(t_));
     lengths_of_axes const n = lengths.all();
     table::stage_table const &first = t_.stages.front(), &last = t_.stages.back();
-    for (std::size_t e = 0; e < first.wire_in.size(); ++e) {  // tensor e of the first stage is the model's input e
+    for (std::size_t e = 0; e < first.wire_in.size() && data::has_inputs(loaded_);
+         ++e) {  // tensor e of the first stage is the model's input e
       auto const bytes =
           static_cast<std::size_t>(first.tensors[e].count(v_.microbatch_size, n)) * bytes_of(t_.types.activations);
       resize(bytes);
       from_.inputs(from_.self, number, static_cast<int>(e), values_.data(), scratch_.data());
       inputs(text(bytes));
     }
-    if (t_.loss.targets_per_sample == 0) return;
+    if (t_.loss.targets_per_sample == 0 || !data::has_targets(loaded_)) return;
     auto const bytes = static_cast<std::size_t>(t_.loss.targets(at_length(last.output, n))) *
                        static_cast<std::size_t>(samples_at(last.output, n, v_.microbatch_size)) * t_.loss.target_bytes;
     resize(bytes);
@@ -65,12 +72,13 @@ class data_digests {
   table::run_tables const& t_;
   table::run_values const& v_;
   table::source_functions const& from_;
+  data::part loaded_;
   std::vector<int> lengths_;
   std::vector<double> values_, scratch_;  // for their alignment
 };
 
 /// As items of a fingerprint: sizes, and digests of a few microbatches of the epoch that begins with the source's first one,
-/// or of the first minibatch where nobody knows how long an epoch is.
+/// or of the first minibatch where nobody knows how long an epoch is. Of a part that is not loaded there is no digest.
 inline void add_data_items(report::fingerprint& to, table::run_tables const& t, table::run_values const& v,
                            table::source_functions const& from, data_sizes const& sizes) {
   if (sizes.samples >= 0) to.items.emplace_back("samples of the data", report::shortest(sizes.samples));
@@ -78,10 +86,13 @@ inline void add_data_items(report::fingerprint& to, table::run_tables const& t, 
     to.items.emplace_back("minibatches of an epoch", report::shortest(sizes.minibatches_per_epoch));
   constexpr long long looked_at = 8;
   long long const all = v.microbatches * std::max(sizes.minibatches_per_epoch, 1LL), some = std::min(all, looked_at);
-  data_digests found(t, v, from);
+  data_digests found(t, v, from, sizes.loaded);
   for (long long i = 0; i < some; ++i) found.add(some == 1 ? 0 : i * (all - 1) / (some - 1));
-  to.items.emplace_back("digest of some inputs", found.inputs.text());
-  if (t.loss.targets_per_sample > 0) to.items.emplace_back("digest of some targets", found.targets.text());
+  auto const add = [&to](char const* name, bool loaded, report::digest const& of) {
+    to.items.emplace_back(name, loaded ? of.text() : std::string(report::not_here));
+  };
+  add("digest of some inputs", data::has_inputs(sizes.loaded), found.inputs);
+  if (t.loss.targets_per_sample > 0) add("digest of some targets", data::has_targets(sizes.loaded), found.targets);
 }
 
 }  // namespace foal::detail

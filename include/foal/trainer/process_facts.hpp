@@ -1,7 +1,8 @@
 // What each of several processes holds and sends: every one of them knows it of all.
 #pragma once
 
-#include <map>
+#include <algorithm>
+#include <cstddef>
 #include <utility>
 #include <vector>
 
@@ -36,11 +37,15 @@ inline void add_processes(report::facts& f, table::run_tables const& t, table::r
   }
   using transport::channel_kind;
   op_ends const rule(view);
-  std::map<transport::channel_id, std::pair<op_ends::sent, long long>> channels;
+  std::vector<op_ends::sent> all;  // by message
   for (schedule::op const& o : view.ops)
-    if (auto const& sent = rule.output(o)) ++channels.try_emplace(sent->id(), *sent, 0).first->second.second;
-  for (auto const& [id, path] : channels) {
-    auto const& [sent, messages] = path;
+    if (auto const& sent = rule.output(o)) all.push_back(*sent);
+  std::stable_sort(all.begin(), all.end(), [](auto const& a, auto const& b) { return a.id() < b.id(); });
+  for (std::size_t first = 0, end = 0; first < all.size(); first = end) {
+    op_ends::sent const& sent = all[first];
+    transport::channel_id const id = sent.id();
+    while (end < all.size() && all[end].id() == id) ++end;
+    auto const messages = static_cast<long long>(end - first);
     int const from = process_of[static_cast<std::size_t>(unit_of(view.size, sent.from, sent.replica))],
               to = process_of[static_cast<std::size_t>(unit_of(view.size, sent.to, sent.replica))];
     if (from == to) continue;
@@ -59,6 +64,17 @@ inline void add_processes(report::facts& f, table::run_tables const& t, table::r
       c.bytes += static_cast<long long>(microbatch_lengths::size(v.microbatch_size) * sizeof(int));
     f.channel.push_back(std::move(c));
   }
+  if (!view.global_norm) return;
+  for (std::size_t u = 0; u < t.units(); ++u)
+    for (std::size_t to = 0; to < workers.size(); ++to) {
+      auto const s = static_cast<int>(t.stage_of(u)), from = process_of[u];
+      if (from == static_cast<int>(to) || view.wanted(s) != schedule::gradients::both) continue;
+      f.channel.push_back({.what = sentence("the norm's part of stage ", s),
+                           .from = from,
+                           .to = static_cast<int>(to),
+                           .bytes = sizeof(double),
+                           .messages = 1});
+    }
 }
 
 }  // namespace foal::executor

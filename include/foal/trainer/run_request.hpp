@@ -24,8 +24,9 @@ enum class training { goes_on, ends };
 /// gives those that were evaluated. After one that `ends` the run ends: the minibatches that the pipeline has begun by then,
 /// which the schedule says and the clock does not, are trained to their end, and all stages have had the same updates. Where
 /// it can answer, no other minibatch is begun before it has. What it throws ends the run too, an evaluation later, and comes
-/// out when all stages have had the same updates. One with a member resume(std::vector<evaluation_result> const&) is told by
-/// a fit that goes on from a checkpoint what there was before.
+/// out when all stages have had the same updates. Of several processes each calls its own, with the same result, and reads
+/// what it hosts; the answer of process 0 is the one that counts. One with a member
+/// resume(std::vector<evaluation_result> const&) is told by a fit that goes on from a checkpoint what there was before.
 class evaluated_callback {
  public:
   evaluated_callback() = default;

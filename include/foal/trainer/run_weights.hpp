@@ -78,10 +78,6 @@ class run_weights {
         table::most_updates(t_),
         " updates of a stage in a minibatch, because they compare gradients of whole minibatches; leave .diagnostics out, "
         "or use a schedule of 1 update");
-    for (table::phase_table const& phase : t_.phases)
-      require(memory_.whole() || !schedule::program(phase.program).view().global_norm,
-              "cannot clip by the norm of all stages in several processes, because no process has the gradients of all and "
-              "parts of the norm are not sent between them; use clip::per_stage, or train in one process");
     if (v_.evaluation) evaluator_ = std::make_unique<evaluator>(t_, v_, runs_here(memory_.stages(), t_.stages.size()));
     initialise();
   }
