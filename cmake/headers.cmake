@@ -212,6 +212,10 @@ set(foal_headers
     foal/policy/optim/muon.hpp
     foal/policy/optim/rule.hpp
     foal/policy/optim/sgd.hpp
+    foal/policy/replica/averaged.hpp
+    foal/policy/replica/concept.hpp
+    foal/policy/replica/delayed.hpp
+    foal/policy/replica/local.hpp
     foal/policy/state.hpp
     foal/policy/storage.hpp
     foal/policy/versions.hpp
@@ -256,6 +260,7 @@ set(foal_headers
     foal/lower/policy_values.hpp
     foal/lower/proofs.hpp
     foal/lower/ragged.hpp
+    foal/lower/replica.hpp
     foal/lower/stage.hpp
     foal/lower/stage_builder.hpp
     foal/lower/storage.hpp
@@ -309,6 +314,7 @@ set(foal_headers
     foal/executor/probe.hpp
     foal/executor/processes.hpp
     foal/executor/queue_order.hpp
+    foal/executor/replica_ops.hpp
     foal/executor/rings.hpp
     foal/executor/run_losses.hpp
     foal/executor/shared_evaluation.hpp

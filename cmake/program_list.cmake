@@ -17,6 +17,7 @@ set(foal_examples
     processes
     quickstart
     recompute
+    replicas
     resnet
     schedules
     stability
@@ -202,6 +203,7 @@ set(foal_tests
     policy/optim/grouped
     policy/optim/muon
     policy/optim/optim
+    policy/replica/replica
     policy/state
     policy/versions
     policy/warmup
@@ -342,6 +344,7 @@ set(foal_fail_tests
     policy_of_no_known_role
     policy_without_role
     prediction_beside_a_stash
+    replicas_without_merge
     rescheduling_without_effect
     schedule_forgotten
     schedule_is_wrong

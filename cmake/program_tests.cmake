@@ -41,6 +41,7 @@ foal_program_test(gpt "perplexity.*int" --data "${PROJECT_SOURCE_DIR}/examples/g
                   --prompt int --characters 20 --checkpoint saved --checkpoint-every 20 --resume)
 foal_program_test(memory "pipedream .*pipemare" --microbatches 2)
 foal_program_test(recompute "counted == planned == seen: yes.*saved +[0-9.]+ MiB +[0-9.]+ MiB" --seeds 0)
+foal_program_test(replicas "averaged +2 .*local +2 " --epochs 1 --seeds 1)
 foal_program_test(resnet "at the end +test loss [0-9]" --net resnet20 --minibatches 1 --microbatches 2 --microbatch-size 2)
 foal_program_test(schedules "pipemare +stage 0 saves at most 8 microbatches. its gradients are 7 late")
 foal_program_test(stability "discrepancy 10, T2 .*0\\.9" --svg limits.svg)

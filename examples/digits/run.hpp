@@ -63,7 +63,7 @@ typename Trainer::config config_of(run const& r, long long samples, int t3_epoch
   c.microbatches = r.microbatches;
   c.seed = seed;
   c.evaluation_samples = 128;
-  c.initial.gain = 1;  // keeps the variance of tanh units
+  if constexpr (requires { c.initial.gain; }) c.initial.gain = 1;  // keeps the variance of tanh units
   c.optim.momentum = r.momentum;
   auto const set = [&](auto& step) {
     step.rate = r.rate;

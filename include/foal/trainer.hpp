@@ -18,6 +18,7 @@
 #include <foal/lower/lower.hpp>
 #include <foal/lower/proofs.hpp>
 #include <foal/lower/ragged.hpp>
+#include <foal/lower/replica.hpp>
 #include <foal/lower/wait.hpp>
 #include <foal/lower/wire.hpp>
 #include <foal/model/partition.hpp>
@@ -323,6 +324,7 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
         values_.schedule, schedule::extent_of(values_.schedule, stages, ranks_, values_.microbatches / values_.replicas),
         foal::detail::values_of<types>(values_, foal::detail::all_roles{}), values_.replicas);
     lower::store_and_send<device_type, scalar_type>(t, values_.storage, values_.wire);
+    lower::exchange<policy<role::replica>, scalar_type>(t, values_.replica, values_.replicas);
     t.hook = lower::hook_of<policy<role::hook>, scalar_type>();
     t.hook_value = &values_.hook;
     require(t.phases.back().inference || values_.microbatch_size >= t.least_samples, "cannot train with microbatches of ",

@@ -150,7 +150,7 @@ TEST_CASE("a pause that one process asks for comes at a place that all have agre
   std::atomic<int> pauses{0};
   for (pausing& of : cases()) {
     if (of.what.t3 || of.what.net == 9) continue;
-    of.minibatches = 40;
+    of.minibatches = 24;
     INFO(of.what.text());
     outcome const reference = in_one(of);
     for (spread const s : {spread{2, 1}, spread{2, 2}, spread{3, 1}}) {

@@ -108,7 +108,7 @@ int refused(std::string const& how, executor::process_place here) try {
 void pause_and_go_on(executor::process_place here) {
   trained<> t(values<trained<>>());
   trained_alone one(values<trained_alone>());
-  executor::run_request request{.minibatches = 200, .pause = executor::run_place{0, 40}};
+  executor::run_request request{.minibatches = 60, .pause = executor::run_place{0, 40}};
   executor::run_result r = t.run(samples{}, request);
   request.pause.reset();
   int pauses = 0;
@@ -117,8 +117,8 @@ void pause_and_go_on(executor::process_place here) {
     int turns = 0;
     request.pauses = [last, pauses, turns]() mutable { return last && pauses < 4 && ++turns == 30; };
   }
-  one.run(samples{}, {.minibatches = 200});
-  bool same = pauses > 0 && t.updates() == 200;
+  one.run(samples{}, {.minibatches = 60});
+  bool same = pauses > 0 && t.updates() == 60;
   for (auto const& b : t.engine().stages())
     for (std::size_t p = 0; b.worker >= 0 && p < b.table->parameters.size(); ++p)
       same = same && t.weights(b.number, p) == one.weights(b.number, p);

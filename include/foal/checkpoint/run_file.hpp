@@ -51,7 +51,7 @@ inline executor::array_id id_of(part_view const& from, std::string const& text) 
   if (first == std::string::npos || first == last) from.refuse("'", text, "' is no name of an array");
   executor::array_id id{
       from.number_of<int>(text, text.substr(0, first)), {}, from.number_of<int>(text, text.substr(last + 1))};
-  for (int p = 0; p <= static_cast<int>(executor::array_purpose::replica_sum); ++p) {
+  for (int p = 0; p <= static_cast<int>(executor::array_purpose::reference); ++p) {
     id.purpose = static_cast<executor::array_purpose>(p);
     if (text_of(id) == text) return id;
   }

@@ -20,6 +20,7 @@ struct hook {};
 struct accumulation {};
 struct storage {};
 struct wire {};
+struct replica {};
 struct executor {};
 struct device {};
 struct scalar {};

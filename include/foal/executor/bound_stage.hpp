@@ -66,9 +66,9 @@ struct borrowed_parameter {
 /// minibatches, of which the k-th has slot k mod count, and the ends of the channels that say that parts, or sums, are
 /// there. Sums are written to where they are used. Neither needs a release; see sum_slots, in plan/sums.hpp.
 struct other_replica {
-  gradient_part part;      ///< its own
-  ring from, to;           ///< its share of this one's part, here; this one's of its part, there
-  std::byte* g = nullptr;  ///< its gradients, to which this one's sums go
+  gradient_part part;  ///< its own
+  ring from, to;       ///< its share of this one's part, here; this one's of its part, there
+  ring results;        ///< where sums go there, by minibatch
   transport::inbox part_in, sum_in;
   transport::outbox part_out, sum_out;
 };
@@ -110,6 +110,9 @@ struct unit_memory {
   std::vector<borrowed_parameter> borrowed;
   std::vector<other_replica> others;  ///< ascending; empty where there is one replica
   gradient_part part{};               ///< that this one adds up
+  /// Where sums of minibatch k come: its gradients, or the reference weights.
+  ring results;
+  std::byte* outer = nullptr;  ///< momentum of the reference weights of its part
 
   transport::inbox rebuilt_in;  ///< from R to R within a recompute group
   transport::outbox rebuilt_out;

@@ -31,6 +31,18 @@ inline void prepare_calls(bound_stage& b, table::run_tables const& t, table::run
   }
 }
 
+/// From here on weight gradients are added up where those of minibatch k of the phase are.
+inline void turn_gradients(bound_stage& b, std::uint32_t k) {
+  if (b.results.count < 2) return;
+  auto* const to = static_cast<std::byte*>(b.results.at(k));
+  std::ptrdiff_t const moved = to - b.g;
+  b.g = to;
+  if (b.microbatch != nullptr) return;
+  for (std::size_t i = 0; i < b.calls.size(); ++i)
+    for (int p = 0; p < b.table->layers[i].parameters; ++p)
+      b.calls[i].dw[p] = static_cast<std::byte*>(b.calls[i].dw[p]) + moved;
+}
+
 /// Writes the shapes, bounds and number of samples that a call has in a microbatch, which has `samples` samples. Needs a
 /// stage whose microbatches have lengths (b.lengths is not empty).
 inline void give_lengths(table::layer_call& c, bound_stage const& b, table::layer_row const& l, std::uint32_t microbatch,

@@ -97,6 +97,9 @@ class run_memory {
       b.begin_phase();
       for (std::span<std::uint8_t> const d : b.done) std::fill(d.begin(), d.end(), std::uint8_t{0});
       lend(tables_, stages_, b);
+      if (b.results.count > 1)  // what the phase before has left is not used
+        tables_.device.zero(b.device, b.results.base, b.results.count * b.results.stride);
+      turn_gradients(b, 0);
     }
   }
   /// The units' part in a phase at whose start, or in whose midst, they are; channels are empty.
@@ -149,6 +152,7 @@ class run_memory {
         r.part_out.through->produced.value = b.messages.parts_out;
         r.sum_out.through->produced.value = b.messages.parts_in;
       }
+    for (bound_stage& b : stages_) turn_gradients(b, b.messages.sums_in);
   }
 
  private:
@@ -242,7 +246,7 @@ class run_memory {
         tables_, plan_, stages_, sums_, [this](std::size_t entry) { return at(entry); },
         [this](bound_stage const& b) -> transport::bell& { return bell_of(b); });
     for (sum_channels& c : sums_)
-      for (transport::channel* way : {&c.part, &c.sum}) queues_.give_events(*way, sum_slots);
+      for (transport::channel* way : {&c.part, &c.sum}) queues_.give_events(*way, sum_slots(tables_));
   }
 
   transport::bell& bell_of(bound_stage const& b) {

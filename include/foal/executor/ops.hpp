@@ -10,20 +10,18 @@
 #include <foal/executor/forward.hpp>
 #include <foal/executor/minibatch_targets.hpp>
 #include <foal/executor/moves.hpp>
-#include <foal/executor/queue_order.hpp>
-#include <foal/executor/updates.hpp>
+#include <foal/executor/replica_ops.hpp>
 
 namespace foal::executor {
 
-class stage_ops : public stage_updates {
+class stage_ops : public replica_ops {
  public:
   stage_ops(table::run_tables const& tables, table::run_values const& values, table::source_functions const& source,
             std::byte* host_targets, probes watching = {})
-      : stage_updates(tables, values, std::move(watching)),
+      : replica_ops(tables, values, std::move(watching)),
         source_(source),
         targets_(tables, values, source, host_targets),
-        longest_(longest_of(tables)),
-        order_{tables.device.asynchronous ? &tables.device : nullptr} {}
+        longest_(longest_of(tables)) {}
 
   /// The microbatch whose data the source is about to give; -1: none. Any thread may ask, for messages.
   long long awaited() const {
@@ -110,60 +108,7 @@ class stage_ops : public stage_updates {
     }
   }
 
-  /// With the last W of a minibatch: the unit's gradients set out, each part to the replica that adds it up.
-  void send_parts(bound_stage& b) const {
-    std::uint32_t const k = b.messages.parts_out;
-    if (t_.wait == nullptr) {
-      collect_lent(t_, b);
-      for (other_replica& r : b.others) t_.device.copy(b.device, r.to.at(k), gradients(b.g, r.part), bytes_of_part(r.part));
-      if (order_)
-        for (other_replica const& r : b.others) order_.sum_sent(b, r.part_out, k);
-      else
-        t_.device.synchronise(b.device);
-    }
-    ++b.messages.parts_out;
-    for (other_replica& r : b.others) r.part_out.send(b.messages.parts_out);
-  }
-
-  /// When the parts of all replicas are there: their sum, in the order of their numbers, sets out to all of them.
-  void add_parts(bound_stage& b) const {
-    std::uint32_t const k = b.messages.parts_in;
-    if (t_.wait == nullptr) {
-      if (order_)
-        for (other_replica const& r : b.others) order_.before_sum(b, r.part_in, k);
-      std::byte* const g = gradients(b.g, b.part);
-      auto const part = [&](int replica) -> void* {
-        if (replica == b.replica) return g;
-        return b.others[static_cast<std::size_t>(replica < b.replica ? replica : replica - 1)].from.at(k);
-      };
-      void* sum = part(0);  // in the rooms of those before until it comes to this one's
-      for (int r = 1; r <= static_cast<int>(b.others.size()); ++r) {
-        void* const to = r < b.replica ? sum : g;
-        t_.device.add(b.device, static_cast<std::size_t>(b.part.count), to, to == sum ? part(r) : sum, to);
-        sum = to;
-      }
-      for (other_replica& r : b.others) t_.device.copy(b.device, gradients(r.g, b.part), g, bytes_of_part(b.part));
-      if (order_)
-        for (other_replica const& r : b.others) order_.sum_sent(b, r.sum_out, k);
-      else
-        t_.device.synchronise(b.device);
-    }
-    ++b.messages.parts_in;
-    for (other_replica& r : b.others) r.sum_out.send(b.messages.parts_in);
-  }
-
-  /// G: the sums of all parts are there, the same bits in each replica.
-  void take_sums(bound_stage& b) const {
-    std::uint32_t const k = b.messages.sums_in++;
-    if (waited(b, schedule::op_kind::G)) return;
-    if (order_)
-      for (other_replica const& r : b.others) order_.before_sum(b, r.sum_in, k);
-  }
-
  private:
-  std::byte* gradients(std::byte* g, gradient_part p) const { return g + bytes_of(t_.types.gradients, p.first); }
-  std::size_t bytes_of_part(gradient_part p) const { return bytes_of(t_.types.gradients, p.count); }
-
   /// For layers that move their statistics without a look at them.
   void check_statistics(bound_stage& b) const {
     auto const finite = [&](long long n, std::byte const* x) {
@@ -321,7 +266,6 @@ class stage_ops : public stage_updates {
   table::source_functions source_;
   minibatch_targets targets_;
   lengths_of_axes longest_;
-  queue_order order_;  ///< between replicas
   mutable std::atomic<long long> awaited_inputs_{-1}, awaited_targets_{-1};
 };
 

@@ -19,6 +19,13 @@ template <class At, class BellOf>
 void bind_sums(table::run_tables const& t, run_plan const& plan, std::vector<bound_stage>& units,
                flat_table<sum_channels>& channels, At at, BellOf bell_of) {
   auto const stages = t.stages.size(), replicas = static_cast<std::size_t>(t.replicas);
+  bool const of_weights = t.replica.of_weights();
+  for (std::size_t u = 0; replicas > 1 && u < units.size(); ++u) {
+    if (plan.unit(u).sums.empty()) continue;
+    std::byte* const to = of_weights ? at(plan.unit(u).reference) : units[u].g;
+    units[u].results = {to, plan.gradient_bytes(u), sum_slots(t)};
+    if (t.replica.momentum) units[u].outer = to + padded(bytes_of(t.types.weights, units[u].table->trained_elements));
+  }
   for (std::size_t u = 0; replicas > 1 && u < units.size(); ++u) {
     if (plan.unit(u).sums.empty()) continue;
     bound_stage& b = units[u];
@@ -26,7 +33,7 @@ void bind_sums(table::run_tables const& t, run_plan const& plan, std::vector<bou
     auto const part = [&](std::size_t k) { return part_of(t, t.stage_of(u), static_cast<int>(k)); };
     auto const arrives = [&](std::size_t unit, std::size_t from) {  // of a replica, at a unit of another one
       std::size_t const i = from < unit / stages ? from : from - 1;
-      return ring{at(plan.unit(unit).sums[i]), padded(bytes_of(t.types.gradients, part(unit / stages).count)), sum_slots};
+      return ring{at(plan.unit(unit).sums[i]), padded(bytes_of(t.types.gradients, part(unit / stages).count)), sum_slots(t)};
     };
     b.part = part(mine);
     for (std::size_t k = 0; k < replicas; ++k) {
@@ -36,7 +43,7 @@ void bind_sums(table::run_tables const& t, run_plan const& plan, std::vector<bou
       r.part = part(k);
       r.from = arrives(u, k);
       r.to = arrives(other, mine);
-      r.g = units[other].g;
+      r.results = units[other].results;
       sum_channels &in = channels[u * replicas + k], &out = channels[other * replicas + mine];
       r.part_in.through = &in.part;
       r.sum_in.through = &in.sum;

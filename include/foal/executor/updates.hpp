@@ -34,7 +34,7 @@ class stage_updates : public stage_weights {
       return {};
     }
     bool const of_model = t_.clip.over == clip::scope::model;  // then give_squares() has collected
-    if (!of_model && b.others.empty()) collect_lent(t_, b);    // else send_parts() has
+    if (!of_model && (b.others.empty() || t_.replica.of_weights())) collect_lent(t_, b);  // else send_parts() has
     if (b.later != nullptr && t_.clip.scale == nullptr && update_later(b)) return {};
     auto const n = static_cast<std::size_t>(b.table->trained_elements);
     double const bound = t_.device.magnitude_bound(b.device, n, b.g);

@@ -8,23 +8,16 @@
 #include <vector>
 
 #include <foal/executor/part_sums.hpp>
-#include <foal/executor/worker_end.hpp>
 #include <foal/executor/worker_ops.hpp>
 #include <foal/report/trace.hpp>
 
 namespace foal::executor {
 
-enum class progress { ran, blocked, done };
-
 /// One worker: the merged lists of the ranks that it hosts, in (slot, rank, lane) order. One thread at a time calls it.
-class worker : public worker_end {
+class worker : public worker_sums {
  public:
   worker(phase_state& shared, schedule::program_view program, std::vector<int> const& ranks, int number)
-      : worker_end(shared),
-        shared_(shared),
-        number_(number),
-        body_(ops_of(shared, program, ranks)),
-        parts_(shared, program, number) {
+      : worker_sums(shared, program, number), shared_(shared), number_(number), body_(ops_of(shared, program, ranks)) {
     see_cut(shared.cut.load());
     go_to(shared.from_key);
     first_ = {period_, at_};
@@ -54,7 +47,7 @@ class worker : public worker_end {
       skip();
       return advance();
     }
-    if (!can) return add_parts();
+    if (!can) return add_parts(key);
     try {
       if (trace_ != nullptr)
         traced(e, p, key);
@@ -71,10 +64,10 @@ class worker : public worker_end {
 
   /// Whether advance() would not be blocked. Any thread that drives this worker may ask.
   bool could_advance() {
-    if (finished()) return owes_nothing() || parts_.next() != nullptr;
+    if (finished()) return owes_nothing() || has_parts();
     worker_op const& e = body_[at_];
     if (key_of(e) >= shared_.stop_at.load() || cut_off()) return true;
-    return ready(e, now()) || parts_.next() != nullptr;
+    return ready(e, now()) || has_parts();
   }
 
   /// Something beside the training has thrown: it is kept, and the phase ends at a place that the program gives; where other
@@ -96,24 +89,9 @@ class worker : public worker_end {
  private:
   bool finished() const { return stopped_ || through(); }
 
-  /// While the list waits, or is at its end: a part of the gradients whose shares have all come.
-  progress add_parts() {
-    bound_stage* const b = parts_.next();
-    if (b == nullptr) return progress::blocked;
-    try {
-      shared_.ops->add_parts(*b);
-    } catch (...) {
-      parts_.give_up();
-      fail(std::current_exception(), key_of(body_[at_]));
-    }
-    return progress::ran;
-  }
-  /// Whether others go on without this worker, where it has stopped within its list.
-  bool owes_nothing() const { return !stopped_ || parts_.through(shared_.stop_at, shared_.through()); }
-
   /// All ops have been called: what its units' queues still owe is heard.
   progress end() {
-    if (!owes_nothing()) return add_parts();
+    if (!owes_nothing()) return add_parts(key_of(body_[at_]));
     if (!shared_.queues || std::exchange(heard_, true)) return progress::done;
     try {
       for (worker_op const& e : body_) {
@@ -175,14 +153,8 @@ class worker : public worker_end {
       return !(copies_after(b, p) && copy_pending(b, minibatches_at(p))) && (b.number > 0 || may_begin(p));
     if (e.kind == schedule::op_kind::U)
       return (!shared_.norm.used() || shared_.norm.complete(b.replica, b.version + 1)) &&
-             !(copies_after_update(e) && copy_pending(b, minibatches_at(p)));
-    return e.kind != schedule::op_kind::G || sums_arrived(b);
-  }
-  static bool sums_arrived(bound_stage& b) {
-    if (b.messages.parts_in == b.messages.sums_in) return false;  // its own part is not added up
-    for (other_replica& r : b.others)
-      if (!r.sum_in.arrived(b.messages.sums_in)) return false;
-    return true;
+             shared_.ops->sums_there(b, e.kind) && !(copies_after_update(e) && copy_pending(b, minibatches_at(p)));
+    return e.kind != schedule::op_kind::G || shared_.ops->sums_there(b, e.kind);
   }
 
   /// Whether a microbatch may enter the first stage. It says that it is about to before it looks, as hold() needs.
@@ -250,8 +222,7 @@ class worker : public worker_end {
         update(e, p, key);
         break;
       case op_kind::G:
-        shared_.ops->take_sums(b);
-        if (shared_.norm.used()) give_norm(b);
+        sum(e, key);
         break;
       default:
         break;
@@ -273,14 +244,14 @@ class worker : public worker_end {
     give(b);
   }
 
-  /// With the last W of a minibatch: the gradient for the other replicas, or the unit's part of the whole model's norm.
-  void give(bound_stage& b) const {
-    if (!shared_.gives) return;
-    auto const next = static_cast<std::uint32_t>(b.facts.share) * (b.version + 1);
-    if (b.passed(passage::freed) < next) return;
-    if (b.others.empty()) return give_norm(b);
-    shared_.ops->send_parts(b);
-    if (part_sums::complete(b)) shared_.ops->add_parts(b);
+  void sum(worker_op const& e, long long key) {
+    bound_stage& b = *e.unit;
+    if (shared_.tables->replica.what != replica::exchanged::weights) {
+      shared_.ops->take_sums(b);
+      if (shared_.norm.used()) give_norm(b);
+    } else if (shared_.ops->exchanges_next(b) && step(e, key)) {
+      send(b);
+    }
   }
   /// All U of the replica wait for it.
   void give_norm(bound_stage& b) const {
@@ -346,13 +317,26 @@ class worker : public worker_end {
     in.read(up_to);
   }
 
+  /// The update itself. Gives whether it has been done.
+  bool step(worker_op const& e, long long key) {
+    bound_stage& b = *e.unit;
+    b.summed = e.summed;
+    if (std::string what = shared_.ops->update(b, shared_.norm.squares(b.replica)); !what.empty()) {
+      diverge({b.updates, b.number, std::move(what)}, key);
+      return false;
+    }
+    if (b.beside) keep_beside(std::exchange(b.beside, nullptr));
+    return true;
+  }
   void update(worker_op const& e, position p, long long key) {
     bound_stage& b = *e.unit;
     if (b.later != nullptr && !settle(b)) return;
-    b.summed = e.summed;
-    if (std::string what = shared_.ops->update(b, shared_.norm.squares(b.replica)); !what.empty())
-      return diverge({b.updates, b.number, std::move(what)}, key);
-    if (b.beside) keep_beside(std::exchange(b.beside, nullptr));
+    bool const late = shared_.tables->replica.what == replica::exchanged::late_weights;
+    if (bool const taken = shared_.ops->takes_reference(b); !taken && !step(e, key))
+      return;
+    else if (taken || (late && b.updates > 1))
+      shared_.ops->take_reference(b);
+    if (late) send(b);
     bool const watched = shared_.watch.after_update != nullptr && b.replica == 0;
     bool const copied = copies_after_update(e) && evaluated_after(minibatches_at(p));
     if (b.later != nullptr) {
@@ -388,7 +372,6 @@ class worker : public worker_end {
   phase_state& shared_;
   int number_;
   std::vector<worker_op> body_;
-  part_sums parts_;
   std::size_t at_ = 0;
   long long period_ = 0, keys_before_ = 0, microbatches_before_ = 0;  ///< periods, and what all of them have
   std::pair<long long, std::size_t> first_;                           ///< where it began

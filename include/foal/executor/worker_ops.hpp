@@ -38,8 +38,9 @@ inline std::vector<worker_op> ops_of(phase_state const& shared, schedule::progra
   schedule::shares const shares(program);
   for (auto const& [key, o] : order) {
     bound_stage& unit = (*shared.stages)[static_cast<std::size_t>(unit_of(program.size, o->stage, o->replica))];
-    all.push_back({o->kind, shares.ends_minibatch(*o), o->microbatch, shares.own(*o), shares.consumed(*o), &unit,
-                   ends.of(unit, *o), key});
+    int const summed = shared.tables->replica.of_weights() ? shares.of(o->replica) : shares.consumed(*o);
+    all.push_back(
+        {o->kind, shares.ends_minibatch(*o), o->microbatch, shares.own(*o), summed, &unit, ends.of(unit, *o), key});
   }
   return all;
 }

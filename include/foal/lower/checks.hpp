@@ -13,6 +13,7 @@
 #include <foal/policy/delay/none.hpp>
 #include <foal/policy/lr/concept.hpp>
 #include <foal/policy/optim/concept.hpp>
+#include <foal/policy/replica/concept.hpp>
 #include <foal/policy/versions.hpp>
 #include <foal/policy/warmup.hpp>
 #include <foal/schedule/proof/verdict.hpp>
@@ -81,6 +82,15 @@ struct clips {
   static_assert(clip::clipping<P>,
                 "foal: cannot clip gradients by this policy, because it lacks a member; it needs static constexpr "
                 "foal::clip::scope norm_of, and double scale(double norm) const unless that is none");
+};
+
+template <class P>
+struct joins_replicas {
+  static_assert(
+      replica::rule<P>,
+      "foal: cannot join replicas by this policy, because it lacks a member; it needs static constexpr "
+      "foal::replica::exchanged exchanges and, where that is weights, has_momentum, interval(), merge() and take() "
+      "(policy/replica/concept.hpp)");
 };
 
 template <class P>

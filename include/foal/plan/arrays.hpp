@@ -12,7 +12,7 @@ namespace foal::executor {
 /// What an array of a unit is for. activation, rebuilt: wires into the unit, from F and from R of the stage before;
 /// gradient: the wire back into it; saved: from F (or R) to B or W; error: what coded wires have lost; tied: of what it
 /// lends; replica_sum: gradients that have come from another
-/// replica.
+/// replica; reference: what those that exchange weights have in common.
 enum class array_purpose : std::uint8_t {
   weights,
   gradients,
@@ -31,7 +31,8 @@ enum class array_purpose : std::uint8_t {
   lengths,
   evaluated_weights,
   evaluated_statistics,
-  replica_sum
+  replica_sum,
+  reference
 };
 
 constexpr char const* name(array_purpose p) {
@@ -52,7 +53,8 @@ constexpr char const* name(array_purpose p) {
                                    "lengths",
                                    "weights for evaluation",
                                    "statistics for evaluation",
-                                   "gradients of another replica"};
+                                   "gradients of another replica",
+                                   "reference weights of replicas"};
   return names[static_cast<int>(p)];
 }
 
@@ -95,7 +97,7 @@ inline void add_whole(std::vector<array>& to, run_plan const& plan, table::run_t
   };
   bool const trains = !t.phases.back().inference;
   add(array_purpose::weights, 0, p.w, bytes_of(t.types.weights, stage.weight_elements));
-  add(array_purpose::gradients, 0, p.g, trains ? bytes_of(t.types.gradients, stage.gradient_elements) : 0);
+  add(array_purpose::gradients, 0, p.g, trains ? plan.memory()[p.g].bytes : 0);
   add(array_purpose::statistics, 0, p.buffers, bytes_of(t.types.statistics, stage.buffer_elements));
   for (int k = 0; trains && k < t.policies.optimizer_states; ++k)
     add(array_purpose::optimizer_state, k, p.states[k], bytes_of(t.types.optimizer, stage.state_elements[k]));
@@ -110,6 +112,7 @@ inline void add_whole(std::vector<array>& to, run_plan const& plan, table::run_t
         plan.memory()[p.lent[i]].bytes);
   for (std::size_t i = 0; i < p.sums.size(); ++i)
     add(array_purpose::replica_sum, static_cast<int>(i), p.sums[i], plan.memory()[p.sums[i]].bytes);
+  if (trains && t.replica.of_weights()) add(array_purpose::reference, 0, p.reference, plan.memory()[p.reference].bytes);
 }
 
 /// Rings, whose slots count from the op that fills them to the last one that reads them.

@@ -27,7 +27,8 @@ struct planned_ring {
 /// Numbers, in the plan, of one unit's buffers, and what else is decided about them.
 struct unit_plan {
   std::size_t w = 0, g = 0, buffers = 0, history = 0, staging = 0, targets = 0;
-  std::size_t block = 0;  ///< where the device is asynchronous
+  std::size_t block = 0;      ///< where the device is asynchronous
+  std::size_t reference = 0;  ///< where replicas exchange weights
   std::size_t states[table::most_states]{}, delay_states[table::most_states]{};
   bool delay_acts = false, delay_packed = true, has_delay_states = false, history_packed = true;
   int history_slots = 0;
@@ -80,6 +81,11 @@ class run_plan {
   std::size_t delay_state_bytes(std::size_t s) const {
     return bytes_of(tables_.types.delay,
                     unit_[s].delay_packed ? tables_.of_unit(s).backward_elements : tables_.of_unit(s).trained_elements);
+  }
+  /// Of one slot of a unit's gradients.
+  std::size_t gradient_bytes(std::size_t s) const {
+    std::size_t const one = bytes_of(tables_.types.gradients, tables_.of_unit(s).gradient_elements);
+    return sum_slots(tables_) > 1 ? padded(one) : one;
   }
   std::size_t weight_bytes(long long elements) const { return bytes_of(tables_.types.weights, elements); }
   std::size_t tensor_bytes(table::tensor const& x) const { return x.bytes(values_.microbatch_size); }
@@ -148,7 +154,9 @@ class run_plan {
 
       p.w = add("weights", category::weights, types.weights, t.weight_elements);
       bool const trains = !tables_.phases.back().inference;
-      p.g = add("gradients", category::gradients, types.gradients, trains ? t.gradient_elements : 0);
+      // In as many slots as a sum may come after its update.
+      p.g = plan_.add("gradients", category::gradients, worker, number, trains ? sum_slots(tables_) * gradient_bytes(s) : 0,
+                      types.gradients);
       p.buffers = add("statistics", category::statistics, types.statistics, t.buffer_elements);
       for (int k = 0; trains && k < tables_.policies.optimizer_states; ++k)
         p.states[k] = add("optimizer state", category::optimizer, types.optimizer, t.state_elements[k]);
@@ -188,6 +196,7 @@ class run_plan {
       plan_kept(s, p, worker);
       p.lent = plan_lent(tables_, plan_, tables_.stage_of(s), worker);
       if (trains) p.sums = plan_sums(tables_, plan_, s, worker);
+      if (trains && tables_.replica.of_weights()) p.reference = plan_reference(tables_, plan_, s, worker);
       if (tables_.is_last(s)) {
         int const slots = tables_.device.host_memory ? target_slots(tables_, values_) : 1;
         p.targets = plan_.add("targets", category::wires, worker, number, target_bytes() * static_cast<std::size_t>(slots));

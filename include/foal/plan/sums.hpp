@@ -12,8 +12,11 @@
 namespace foal::executor {
 
 /// Slots in which a part arrives at another replica. One is enough: who sends that of minibatch k + 1 has had its update k,
-/// so it has the sums of minibatch k of all replicas, and each of them has read what came for it.
-inline constexpr std::uint32_t sum_slots = 1;
+/// so it has the sums of minibatch k of all replicas, and each of them has read what came for it. Where gradients are used a
+/// minibatch late, two: it has had the sums of k - 1.
+inline std::uint32_t sum_slots(table::run_tables const& t) {
+  return t.replica.what == replica::exchanged::late_gradients ? 2 : 1;
+}
 
 /// Of the gradients of a stage, in the layout of its trained parameters.
 struct gradient_part {
@@ -50,9 +53,18 @@ inline std::vector<std::size_t> plan_sums(table::run_tables const& t, memory_pla
   int const replica = static_cast<int>(unit / t.stages.size());
   std::size_t const one = padded(bytes_of(t.types.gradients, part_of(t, stage, replica).count));
   for (int other = 1; other < t.replicas; ++other)
-    rooms.push_back(plan.add("gradients of another replica", category::wires, worker, static_cast<int>(stage),
-                             sum_slots * one, t.types.gradients));
+    rooms.push_back(plan.add(t.replica.of_weights() ? "weights of another replica" : "gradients of another replica",
+                             category::wires, worker, static_cast<int>(stage), sum_slots(t) * one, t.types.gradients));
   return rooms;
+}
+
+/// Where replicas exchange weights: the reference of all that a unit trains, and behind it, where the policy has one, the
+/// momentum of its own part. The number in the plan.
+inline std::size_t plan_reference(table::run_tables const& t, memory_plan& plan, std::size_t unit, int worker) {
+  std::size_t const stage = t.stage_of(unit), all = padded(bytes_of(t.types.weights, t.stages[stage].trained_elements));
+  long long const own = part_of(t, stage, static_cast<int>(unit / t.stages.size())).count;
+  return plan.add("reference weights of replicas", category::optimizer, worker, static_cast<int>(stage),
+                  all + (t.replica.momentum ? padded(bytes_of(t.types.weights, own)) : 0), t.types.weights);
 }
 
 }  // namespace foal::executor

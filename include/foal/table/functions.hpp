@@ -9,6 +9,7 @@
 #include <foal/policy/clip.hpp>
 #include <foal/policy/delay/concept.hpp>
 #include <foal/policy/optim/concept.hpp>
+#include <foal/policy/replica/concept.hpp>
 #include <foal/table/stage_table.hpp>
 
 namespace foal::table {
@@ -165,6 +166,20 @@ struct gradient_call : weight_call {
 struct clip_functions {
   clip::scope over = clip::scope::none;
   double (*scale)(void const* policy, double norm) = nullptr;
+};
+
+/// What replicas exchange (policy/replica/concept.hpp). merge, of n elements: reference weights, given the sum of the
+/// replicas' weights; momentum null where there is none. take: a replica's weights, given the reference.
+struct replica_functions {
+  replica::exchanged what = replica::exchanged::gradients;
+  void const* policy = nullptr;
+  long long every = 1;    ///< of weights: after so many updates
+  bool momentum = false;  ///< of weights: the policy has a number for each
+  void (*merge)(void const* policy, std::size_t n, int replicas, void const* sum, void* reference, void* momentum) = nullptr;
+  void (*take)(void const* policy, std::size_t n, int replicas, void const* reference, void* w) = nullptr;
+
+  bool of_weights() const { return replica::of_weights(what); }
+  bool is_late() const { return replica::is_late(what); }
 };
 
 /// Most optimizers that one policy is made of.

@@ -66,7 +66,8 @@ struct run_tables {
   void* hook_value = nullptr;
   std::vector<phase_table> phases;  ///< in the order of a run; the last one is the schedule itself
   int ranks = 1;
-  int replicas = 1;          ///< of every stage, which share its table
+  int replicas = 1;  ///< of every stage, which share its table
+  replica_functions replica;
   std::vector<int> rank_of;  ///< of each unit
 
   // A unit is a stage of a replica: unit replica * stages + stage.

@@ -19,6 +19,7 @@
 #include <foal/policy/delay/none.hpp>
 #include <foal/policy/lr/base.hpp>
 #include <foal/policy/optim/sgd.hpp>
+#include <foal/policy/replica/concept.hpp>
 #include <foal/policy/storage.hpp>
 #include <foal/policy/versions.hpp>
 #include <foal/policy/warmup.hpp>
@@ -129,6 +130,13 @@ struct role_row<role::hook> : row<role::hook, lower::no_hook, told::elsewhere> {
   static constexpr auto& in(auto& config) { return config.hook; }
 };
 template <>
+struct role_row<role::replica> : row<role::replica, replica::summed> {
+  static constexpr char const* name = "replicas";
+  template <class P, class>
+  using sound = lower::joins_replicas<P>;
+  static constexpr auto& in(auto& config) { return config.replica; }
+};
+template <>
 struct role_row<role::executor> : row<role::executor, executor::threads> {
   static constexpr char const* name = "executor";
   static constexpr bool makes_bits = false;
@@ -144,7 +152,7 @@ struct role_row<role::scalar> : row<role::scalar, scalar<float>, told::elsewhere
 
 using all_roles = type_list<role::optimizer, role::learning_rate, role::delay, role::versions, role::accumulation,
                             role::storage, role::wire, role::warmup, role::clip, role::initialisation, role::hook,
-                            role::executor, role::device, role::scalar>;
+                            role::replica, role::executor, role::device, role::scalar>;
 
 template <class Role>
 constexpr bool is_known = requires { role_row<Role>::name; };
@@ -169,6 +177,7 @@ struct trainer_config {
   of<role::versions> versions{};
   of<role::warmup> warmup{};
   of<role::clip> clip{};
+  of<role::replica> replica{};
   of<role::storage> storage{};
   of<role::wire> wire{};
   typename T::loss_type loss{};

@@ -62,9 +62,12 @@ inline std::string replica_note(table::run_tables const& t) {
   long long sent = 0;
   for (std::size_t s = 0; s < t.stages.size() && !t.phases.back().inference; ++s) sent += sent_bytes(t, s);
   return sentence("every stage has ", t.replicas,
-                  " replicas with the same weights, and bytes are those of all of them; ranks ",
+                  t.replica.of_weights() ? " replicas with weights of their own" : " replicas with the same weights",
+                  ", and bytes are those of all of them; ranks ",
                   "of stages, delays and saved activations are those of replica 0; replicas send each other ", sent,
-                  " bytes of gradients a minibatch, 2 (D - 1) / D of one's gradients each");
+                  t.replica.of_weights() ? sentence(" bytes of weights every ", t.replica.every, " updates")
+                                         : std::string(" bytes of gradients a minibatch"),
+                  ", 2 (D - 1) / D of what a replica trains each");
 }
 
 /// Everything that tables and plan tell; the caller adds settings, notes and warnings.

@@ -61,7 +61,11 @@ class run_weights {
     kept_at const at = where_is(stage, p, p.type);
     for (auto u = static_cast<std::size_t>(at.stage->number); u < t_.units(); u += t_.stages.size()) {
       bound_stage const& b = memory_.stages()[u];
-      if (b.worker >= 0) t_.device.copy_in(b.device, (buffer ? b.buffers : b.w) + at.offset, from, at.bytes);
+      if (b.worker < 0) continue;
+      t_.device.copy_in(b.device, (buffer ? b.buffers : b.w) + at.offset, from, at.bytes);
+      bool const trained = !buffer && at.offset < bytes_of(t_.types.weights, b.table->trained_elements);
+      if (trained && t_.replica.of_weights() && b.results.base != nullptr)
+        t_.device.copy_in(b.device, b.results.base + at.offset, from, at.bytes);
     }
   }
 

@@ -94,14 +94,17 @@ class mpi {
   class channel {
    public:
     /// peer: the process of the other end.
-    channel(mpi& all, open_end end, int peer) : end_(std::move(end)), message_(end_.single() ? 0 : end_.bytes()) {
+    channel(mpi& all, open_end end, int peer)
+        : end_(std::move(end)),
+          direct_(end_.single() != nullptr && end_.single()->count <= most_requests),
+          message_(direct_ ? 0 : end_.bytes()) {
       constexpr std::size_t most = 0x7fffffff;
       int const size = static_cast<int>(end_.bytes());
       require(end_.bytes() <= most, "cannot send messages of ", end_.bytes(), " bytes over wire ", end_.id().wire,
               ", because MPI counts to ", most, "; use smaller microbatches");
-      requests_.resize(end_.single() ? end_.single()->count : 1, MPI_REQUEST_NULL);
+      requests_.resize(direct_ ? end_.single()->count : 1, MPI_REQUEST_NULL);
       for (std::uint32_t i = 0; i < requests_.size(); ++i) {
-        std::byte* const place = end_.single() ? end_.single()->at(i) : message_.data();
+        std::byte* const place = direct_ ? end_.single()->at(i) : message_.data();
         if (end_.sends())
           MPI_Send_init(place, size, MPI_BYTE, peer, end_.number(), all.comm_, &requests_[i]);
         else
@@ -121,9 +124,9 @@ class mpi {
     bool progress() {
       if (active_ && !arrived()) return false;
       bool const moved = std::exchange(active_, false);
-      if (moved && (end_.single() || !end_.sends())) pass();
+      if (moved && (direct_ || !end_.sends())) pass();
       if (!end_.ready()) return moved;
-      if (end_.sends() && !end_.single()) pass();
+      if (end_.sends() && !direct_) pass();
       MPI_Start(&request());
       active_ = true;
       return moved || end_.sends();
@@ -138,15 +141,18 @@ class mpi {
       return flag != 0;
     }
     void pass() {
-      if (end_.single())
+      if (direct_)
         end_.passed();
       else
         end_.pass(message_.data());
     }
     /// Of the message on its way, or of the next one.
-    MPI_Request& request() { return requests_[end_.single() ? end_.microbatch() % requests_.size() : 0]; }
+    MPI_Request& request() { return requests_[direct_ ? end_.microbatch() % requests_.size() : 0]; }
+
+    static constexpr std::uint32_t most_requests = 256;
 
     message_end end_;
+    bool direct_;  ///< from slot to slot
     std::vector<std::byte> message_;
     std::vector<MPI_Request> requests_;  ///< by slot
     bool active_ = false;                ///< a message is on its way, or waited for

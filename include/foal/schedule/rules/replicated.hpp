@@ -9,14 +9,56 @@
 
 namespace foal::schedule {
 
+namespace detail {
+
+/// The program with every U alone with others, in a slot behind that in which it is.
+constexpr program with_updates_apart(program base) {
+  program_view const v = base.view();
+  std::vector<int> late;  // slots that have a U, ascending
+  for (op const& o : v.ops)
+    if (o.kind == op_kind::U) late.push_back(o.slot);
+  std::sort(late.begin(), late.end());
+  late.erase(std::unique(late.begin(), late.end()), late.end());
+  program out(v.size, v.period + static_cast<int>(late.size()), v.asynchronous);
+  out.delays({v.delays.begin(), v.delays.end()});
+  out.recompute({v.recompute.begin(), v.recompute.end()});
+  out.wants({v.wants.begin(), v.wants.end()});
+  out.inference(v.inference);
+  for (int r = 0; r < v.size.ranks; ++r) {
+    std::vector<op> held;  // U's of one slot
+    auto const release = [&] {
+      for (std::size_t i = 0; i < held.size(); ++i) {
+        op o = held[i];
+        ++o.slot, o.lane = static_cast<int>(i);
+        out(r, o);
+      }
+      held.clear();
+    };
+    int before = -1;
+    for (op o : v.rank(r)) {
+      if (o.slot != before) release();
+      before = o.slot;
+      o.slot += static_cast<int>(std::lower_bound(late.begin(), late.end(), o.slot) - late.begin());
+      if (o.kind == op_kind::U)
+        held.push_back(o);
+      else
+        out(r, o);
+    }
+    release();
+  }
+  return out;
+}
+
+}  // namespace detail
+
 /// `replicas` times the program `one`, each on ranks of its own, for minibatches that have as many microbatches as all of
 /// them: replica k has those at positions k * n to k * n + n - 1, n being one's N, and does with them what `one` does, on
 /// ranks k * R to k * R + R - 1. Before each U comes a G, which sums the gradients of all replicas.
 ///
 /// A synchronous program has its G's and U's at the end of each list, so that a stage's gradients travel while the stages
-/// below it are still at work, and is clocked anew. Of an asynchronous one every slot that has a U is followed by one more,
-/// to which all U's of that slot move, behind their G's: no other op comes before or after another one than it did, so
-/// every op reads the version that it reads in `one`, and delays in minibatches are one's.
+/// below it are still at work, and is clocked anew. Of an asynchronous one every slot that has a U is followed by one for
+/// the G's of its U's. U's come in a slot of their own behind that of their G's. But for these no op comes before or after
+/// another one than it did: every op reads the version that it reads in `one`, and delays in minibatches are one's.
 ///
 /// Needs a program of one replica that prove() accepts, with one U of a stage in a minibatch; throws a sentence otherwise.
 constexpr program with_replicas(program one, int replicas) {
@@ -88,7 +130,7 @@ constexpr program with_replicas(program one, int replicas) {
   }
   time(out);
   if (v.global_norm) return with_global_norm(std::move(out));
-  return out;
+  return detail::with_updates_apart(std::move(out));
 }
 
 }  // namespace foal::schedule
