@@ -11,6 +11,7 @@ set(foal_headers
     foal/core/file.hpp
     foal/core/flat_table.hpp
     foal/core/full_path.hpp
+    foal/core/interruption.hpp
     foal/core/partial_file.hpp
     foal/core/random.hpp
     foal/core/role.hpp
@@ -331,13 +332,17 @@ set(foal_headers
 
     foal/observe/diagnostics.hpp
     foal/observe/evaluation.hpp
+    foal/observe/fit_history.hpp
     foal/observe/evaluator_rounds.hpp
     foal/observe/fresh_gradient.hpp
     foal/observe/hook.hpp
 
+    foal/checkpoint/background_writer.hpp
     foal/checkpoint/digest.hpp
     foal/checkpoint/directory.hpp
+    foal/checkpoint/directory_lock.hpp
     foal/checkpoint/element_types.hpp
+    foal/checkpoint/keep_best.hpp
     foal/checkpoint/layout.hpp
     foal/checkpoint/manifest.hpp
     foal/checkpoint/part_file.hpp
@@ -354,11 +359,13 @@ set(foal_headers
     foal/zoo/transformer.hpp
     foal/trainer/check_request.hpp
     foal/trainer/cut.hpp
+    foal/trainer/early_stopping.hpp
     foal/trainer/engine.hpp
     foal/trainer/data_items.hpp
     foal/trainer/epoch_log.hpp
     foal/trainer/facts.hpp
     foal/trainer/fingerprint.hpp
+    foal/trainer/fit_keeper.hpp
     foal/trainer/fit_report.hpp
     foal/trainer/fit_teller.hpp
     foal/trainer/gathered.hpp
@@ -379,6 +386,7 @@ set(foal_headers
     foal/foal.hpp
     foal/predictor.hpp
     foal/text.hpp
+    foal/checkpoint.hpp
     foal/trainer.hpp
     foal/transformer.hpp
 )

@@ -74,12 +74,14 @@ set(foal_tests
     checkpoint/directory
     checkpoint/element_types
     checkpoint/faults
+    checkpoint/golden
     checkpoint/manifest
     checkpoint/run_file
     checkpoint/safetensors
     checkpoint/safetensors_file
     checkpoint/transposed
     checkpoint/values
+    checkpoint
     core/atomic_file
     core/checked
     core/denormals
@@ -87,6 +89,7 @@ set(foal_tests
     core/file
     core/flat_table
     core/full_path
+    core/interruption
     core/random
     core/role
     core/type_list
@@ -384,6 +387,7 @@ set(foal_fuzz_targets
 
 # bench/<name>_bench.cpp
 set(foal_benchmarks
+    checkpoint
     device/onednn
     device/update
     executor/dispatch

@@ -19,6 +19,15 @@ function(foal_refusal_test name case expected)
 endfunction()
 
 set(most_are_right "[89][0-9]\\.[0-9] %")
+# Killed at random moments, and told to end, it goes on to the same weights.
+foal_add_program(trains "${CMAKE_CURRENT_SOURCE_DIR}/kill/trains.cpp")
+foreach(signal IN ITEMS KILL TERM)
+  add_test(NAME program/kill_${signal} COMMAND "${CMAKE_CURRENT_SOURCE_DIR}/kill/kill.sh" "$<TARGET_FILE:trains>"
+           --trials 3 --signal ${signal} --every 100)
+  set_tests_properties(program/kill_${signal} PROPERTIES LABELS program TIMEOUT 300
+                       PASS_REGULAR_EXPRESSION "3 trials, [0-9]+ kills: the same weights each time")
+endforeach()
+
 foal_program_test(quickstart "${most_are_right} of the test digits right")
 foal_program_test(own_codec "sent in 12 bits +${most_are_right}.*the wires carry 5376 bytes.*float32 it would be 14336")
 foal_program_test(own_delay_policy "weight prediction.*${most_are_right}")
@@ -29,7 +38,7 @@ foal_program_test(own_schedule "${most_are_right}.*: the same bits")
 foal_program_test(own_transport "[1-9][0-9]+ messages between two processes: the bits of one thread")
 foal_program_test(compare "GPipe.*PipeMare.*report: report/index.html" --epochs 1 --seeds 1 --jobs 1 --report report)
 foal_program_test(gpt "perplexity.*int" --data "${PROJECT_SOURCE_DIR}/examples/gpt.cpp" --epochs 1 --microbatch-size 1
-                  --prompt int --characters 20)
+                  --prompt int --characters 20 --checkpoint saved --checkpoint-every 20 --resume)
 foal_program_test(memory "pipedream .*pipemare" --microbatches 2)
 foal_program_test(recompute "counted == planned == seen: yes.*saved +[0-9.]+ MiB +[0-9.]+ MiB" --seeds 0)
 foal_program_test(replicas "averaged +2 .*local +2 " --epochs 1 --seeds 1)
@@ -121,6 +130,7 @@ endif()
 
 include("${PROJECT_SOURCE_DIR}/cmake/other_mpi.cmake")
 
+foal_refusal_test(compare resume "use --resume, because no folder of checkpoints is named" --resume)
 foal_refusal_test(compare target "use --target nan, because it takes a number above 0 and up to 100" --target nan)
 foal_refusal_test(compare t2_decay "use --t2-decay 1, because" --t2-decay 1)
 foal_refusal_test(compare json "write nodir/x.json, because" --json nodir/x.json)

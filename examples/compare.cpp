@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <exception>
 #include <mutex>
+#include <optional>
 #include <thread>
 
 #include <foal/data/cifar10.hpp>
@@ -67,8 +68,8 @@ defaults defaults_of(std::string const& data) {
   return {"mlp", 12, 5, 0.02, false};
 }
 
-/// Trains every (method, seed); several at a time where one run leaves cores idle.
-void train_all(std::vector<method_results>& all, network const& net, arguments const& o) {
+/// Trains every (method, seed); several at a time where one run leaves cores idle. Gives the signal that has ended them.
+int train_all(std::vector<method_results>& all, network const& net, arguments const& o) {
   std::vector<std::pair<std::size_t, int>> jobs;
   for (int seed = 0; seed < o.seeds; ++seed)
     for (std::size_t m = 0; m < all.size(); ++m) jobs.emplace_back(m, seed);
@@ -76,6 +77,7 @@ void train_all(std::vector<method_results>& all, network const& net, arguments c
   std::atomic<std::size_t> next{0};
   std::mutex printing;
   std::exception_ptr failed;
+  int interrupted = 0;
   auto const work = [&] {
     for (std::size_t i; (i = next.fetch_add(1)) < jobs.size();) {
       auto const [m, seed] = jobs[i];
@@ -86,6 +88,13 @@ void train_all(std::vector<method_results>& all, network const& net, arguments c
       try {
         outcome result = net.train(e);
         std::lock_guard const lock(printing);
+        for (std::string const& note : result.notes)
+          if (!e.saves.directory.empty()) std::fprintf(stderr, "%s: %s\n", title(e.method), note.c_str());
+        if (result.interrupted != 0) {
+          interrupted = result.interrupted;
+          next = jobs.size();
+          continue;
+        }
         if (result.diverged_at >= 0)
           std::printf("%-19s seed %llu: diverged: %s\n", title(e.method), static_cast<unsigned long long>(e.seed),
                       result.divergence.c_str());
@@ -105,6 +114,7 @@ void train_all(std::vector<method_results>& all, network const& net, arguments c
   for (int t = 0; t < o.jobs; ++t) threads.emplace_back(work);
   for (auto& t : threads) t.join();
   if (failed) std::rethrow_exception(failed);
+  return interrupted;
 }
 
 /// Each method alone on the machine, in turn, a few rounds: the median rate is what is reported.
@@ -175,7 +185,7 @@ int compare_methods(arguments o, std::string const& command) {
 
   std::vector<method_results> all;
   for (method const m : methods) all.emplace_back().method = m;
-  train_all(all, net, o);
+  if (int const signal = train_all(all, net, o); signal != 0) return o.base.saves.interrupted("compare", signal);
   time_all(all, net, o);
   s.ranks = all.front().facts.ranks;
   double const synchronous = all.front().facts.utilisation, sync_share = s.base.warmup_epochs;
@@ -229,9 +239,17 @@ int main(int argc, char** argv) {
     a.number("--target", o.target, {0, 100, true},
              "accuracy in percent for the modelled time; by default 1 point below GPipe's");
     a.flag("--diagnostics", o.base.diagnostics, "measure what delay does to each stage, on the first seed");
+    o.base.saves.add(a);
     a.folder("--report", o.folder, "folder of the report");
     a.output("--json", o.json, "write the table as an array of rows to this file");
-    return a.parse(argc, argv) ? compare_methods(o, command) : 0;
+    if (!a.parse(argc, argv)) return 0;
+    o.base.saves.check();
+    foal::require(o.base.saves.directory.empty() || !o.base.diagnostics,
+                  "cannot save checkpoints of runs with --diagnostics, because they compare with weights from before; leave "
+                  "one of them out");
+    std::optional<foal::interruption> until;
+    if (!o.base.saves.directory.empty()) o.base.saves.until = &until.emplace();
+    return compare_methods(o, command);
   } catch (std::exception const& e) {
     std::fprintf(stderr, "compare: %s\n", e.what());
     return 1;

@@ -1,6 +1,7 @@
 // Trains a decoder-only Transformer on the characters of a text, stage by stage, and writes text like it.
 #include <cstdio>
 #include <exception>
+#include <optional>
 
 #include <foal/data/lines.hpp>
 #include <foal/data/spelled_numbers.hpp>
@@ -21,6 +22,7 @@
 
 #include "gpt/draw.hpp"
 #include "options/arguments.hpp"
+#include "options/checkpointing.hpp"
 #include "options/minibatches.hpp"
 #include "options/processes.hpp"
 #include "t3/epochs.hpp"
@@ -48,6 +50,7 @@ struct settings {
   double rate = 1e-3, temperature = 0.8;
   std::uint64_t seed = 1;
   bool facts = false;
+  options::checkpointing saves;
 };
 
 /// False: help was asked for.
@@ -68,7 +71,10 @@ bool read_arguments(int argc, char** argv, settings& o) {
   a.whole("--characters", o.characters, 0, options::most, "to write");
   a.number("--temperature", o.temperature, options::not_negative, "of the choice among characters; 0: always the likeliest");
   a.flag("--facts", o.facts, "print what is known of the run before it");
-  return a.parse(argc, argv);
+  o.saves.add(a);
+  if (!a.parse(argc, argv)) return false;
+  o.saves.check();
+  return true;
 }
 
 std::string text_of(settings const& o) {
@@ -137,7 +143,9 @@ int train(settings const& o, foal::data::window_source const& text, foal::data::
                 r.loss, foal::text::perplexity(r.loss, 1), 100 * r.accuracy);
     std::fflush(stdout);
   };
+  fit.checkpoint = o.saves.of();
   foal::fit_report const report = t.fit(text, fit);
+  if (report.interrupted != 0) return o.saves.interrupted("gpt", report.interrupted);
   if (report.diverged) {
     std::printf("%s\n", report.diverged->text().c_str());
     return 2;
@@ -160,6 +168,8 @@ int run_example(int argc, char** argv) {
   options::processes const processes(argc, argv);
   settings o;
   if (!read_arguments(argc, argv, o)) return 0;
+  std::optional<foal::interruption> until;
+  if (!o.saves.directory.empty()) o.saves.until = &until.emplace();
   std::string const all = text_of(o);
   auto const letters = foal::text::alphabet::of(all);
   foal::require(letters.vocabulary().size() <= vocabulary, "cannot train on this text, because it has ",

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <exception>
+#include <optional>
 
 #include <foal/report/rows.hpp>
 
@@ -97,6 +98,7 @@ int show(arguments o) {
   };
   o.base.tested = [&](epoch_result const& r) { print(r, o.base.minibatches == 0); };
   outcome const out = net.train(o.base);
+  if (out.interrupted != 0) return o.base.saves.interrupted("resnet", out.interrupted);
 
   if (!out.divergence.empty()) std::printf("%s\n", out.divergence.c_str());
   foal::report::table t{{{"epoch"}, {"train loss"}, {"test loss"}, {"accuracy %"}}};
@@ -146,8 +148,17 @@ int main(int argc, char** argv) {
     options::arguments::hidden(a.whole("--warmup-epochs", o.base.warmup_epochs, 0, most, ""));
     a.seed(o.base.seed, "");
     a.flag("--quiet", o.base.quiet, "no progress");
+    o.base.saves.add(a);
     a.output("--json", o.json, "write the run and its epochs as an array of rows to this file");
-    return a.parse(argc, argv) ? show(std::move(o)) : 0;
+    if (!a.parse(argc, argv)) return 0;
+    o.base.saves.check();
+    foal::require(
+        o.base.saves.directory.empty() || o.base.minibatches == 0,
+        "cannot save checkpoints of a run that is counted in --minibatches, because fits of whole epochs have them; "
+        "give --epochs");
+    std::optional<foal::interruption> until;
+    if (!o.base.saves.directory.empty()) o.base.saves.until = &until.emplace();
+    return show(std::move(o));
   } catch (std::exception const& e) {
     std::fprintf(stderr, "resnet: %s\n", e.what());
     return 1;

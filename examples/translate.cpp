@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <exception>
 #include <map>
+#include <optional>
 
 #include <foal/core/atomic_file.hpp>
 #include <foal/core/writable.hpp>
@@ -76,7 +77,9 @@ bool read_arguments(int argc, char** argv, arguments& o) {
   a.whole("--samples", o.samples, 0, most, "translations to print");
   a.flag("--facts", o.facts, "print what is known of a run before it");
   a.output("--json", o.json, "write one row for each run to this file");
+  o.run.saves.add(a);
   if (!a.parse(argc, argv)) return false;
+  o.run.saves.check();
   bool const warms_up = std::find(o.methods.begin(), o.methods.end(), "t1t2t3") != o.methods.end();
   if (warms_up) o.run.t3_epochs = t3::epochs(o.t3_epochs, o.run.t3_epochs, o.run.epochs, "--t3-epochs");
   return true;
@@ -175,6 +178,8 @@ int run(int argc, char** argv) {
   std::printf("%s: %s, %d stages, %lld parameters; %lld updates an epoch\n", net.name, net.what, net.stages, net.parameters,
               per_epoch);
   options::results written("translate");
+  std::optional<foal::interruption> until;
+  if (!o.run.saves.directory.empty()) o.run.saves.until = &until.emplace();
   std::vector<row> rows;
   for (int k = 0; k < o.seeds; ++k)
     for (double const rate : o.rates)
@@ -190,6 +195,7 @@ int run(int argc, char** argv) {
                           std::fflush(stdout);
                         })});
         translate::outcome const& r = rows.back().result;
+        if (r.interrupted != 0) return o.run.saves.interrupted("translate", r.interrupted);
         if (!r.divergence.empty()) std::printf("%s: %s\n", label.c_str(), r.divergence.c_str());
         for (translate::translation const& t : r.translations)
           std::printf("%s: BLEU %.2f (%.1f/%.1f/%.1f/%.1f, brevity %.3f, %s), trained in %.0f s, translated in %.0f s\n",

@@ -11,6 +11,8 @@
 #include <foal/schedule/program.hpp>
 #include <foal/table/diagnostic.hpp>
 
+#include "../options/checkpointing.hpp"
+
 namespace compare {
 
 enum class method { gpipe, pipedream, none, t1, t1t2, t1t2t3 };
@@ -41,6 +43,7 @@ struct experiment {
   bool augment = false;               ///< random flips and shifts
   bool diagnostics = false;           ///< measure what delay does, once an epoch
   bool quiet = true;
+  options::checkpointing saves{};
 };
 
 struct outcome {
@@ -49,6 +52,8 @@ struct outcome {
   std::string divergence;                               ///< the sentence
   std::vector<foal::table::diagnostic> diagnostics;     ///< after the synchronous warm-up
   double max_tau = 0;
+  int interrupted = 0;             ///< the signal
+  std::vector<std::string> notes;  ///< of the fit
   foal::report::facts facts;
 };
 

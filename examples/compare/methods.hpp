@@ -72,6 +72,7 @@ outcome train_with(experiment const& e) {
   Trainer trainer(config_of<Trainer>(e));
   typename Trainer::fit_options options{
       .epochs = e.epochs, .evaluate = e.data->test, .quiet = e.quiet, .label = name(e.method)};
+  options.checkpoint = e.saves.of(foal::sentence(name(e.method), "-", e.seed));
   foal::fit_report const fit =
       e.augment ? trainer.fit(e.data->train, options, foal::data::augment::flip{}, foal::data::augment::crop{.padding = 4})
                 : trainer.fit(e.data->train, options);
@@ -82,6 +83,8 @@ outcome train_with(experiment const& e) {
     out.test_loss.push_back(r.loss);
   }
   out.train_loss = fit.epoch_loss;
+  out.interrupted = fit.interrupted;
+  out.notes = fit.notes;
   long long warmup = 0;
   if constexpr (requires { trainer.values().warmup.minibatches; }) warmup = trainer.values().warmup.minibatches;
   for (auto const& d : fit.diagnostics)

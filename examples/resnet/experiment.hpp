@@ -11,6 +11,8 @@
 #include <foal/data/split.hpp>
 #include <foal/report/facts.hpp>
 
+#include "../options/checkpointing.hpp"
+
 namespace resnet {
 
 /// gpipe: synchronous. pipedream: asynchronous with stashed weights. The others are asynchronous with live weights: nothing
@@ -50,6 +52,7 @@ struct experiment {
   int segment = -1;  ///< stages that are recomputed together; 0: the square root of all; -1: no recomputation
   double rate = 0.05, momentum = 0.9, weight_decay = 0;
   bool augment = false, quiet = false;
+  options::checkpointing saves{};                           ///< of whole epochs
   std::function<void(foal::report::facts const&)> begun{};  ///< after everything is allocated
   std::function<void(epoch_result const&)> tested{};        ///< after each epoch; its training loss is not known yet
 };
@@ -59,6 +62,7 @@ struct outcome {
   std::string divergence;  ///< the sentence; empty: it did not
   long long updates = 0;
   double seconds = 0, samples_per_second = 0;
+  int interrupted = 0;  ///< the signal
 };
 
 struct network {

@@ -70,15 +70,20 @@ typename Trainer::config config_of(experiment const& e) {
 template <class Trainer, class... Augment>
 outcome train_epochs(Trainer& trainer, experiment const& e, Augment... augment) {
   typename Trainer::fit_options options{.epochs = e.epochs, .evaluate = e.data->test, .quiet = e.quiet};
+  options.checkpoint = e.saves.of();
   outcome out;
+  auto const result_of = [&](foal::evaluation_result const& r) {
+    return epoch_result{static_cast<int>(r.update / minibatches_per_epoch(e)), 0, r.loss, r.accuracy};
+  };
   options.hooks.evaluated = [&](foal::evaluation_result const& r) {
-    out.epochs.push_back({static_cast<int>(r.update / minibatches_per_epoch(e)), 0, r.loss, r.accuracy});
-    if (e.tested) e.tested(out.epochs.back());
+    if (e.tested) e.tested(result_of(r));
   };
   foal::fit_report const fit = trainer.fit(e.data->train, options, augment...);
+  for (auto const& r : fit.evaluations) out.epochs.push_back(result_of(r));
   for (std::size_t i = 0; i < std::min(out.epochs.size(), fit.epoch_loss.size()); ++i)
     out.epochs[i].train_loss = fit.epoch_loss[i];
   if (fit.diverged) out.divergence = fit.diverged->text();
+  out.interrupted = fit.interrupted;
   out.updates = fit.updates;
   out.seconds = fit.seconds;
   out.samples_per_second = fit.samples_per_second;

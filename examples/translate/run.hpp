@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "../options/checkpointing.hpp"
 #include "task.hpp"
 
 namespace translate {
@@ -22,6 +23,8 @@ struct settings {
   double alpha = 0.6;            ///< of their length normalisation
   double average_decay = 0.999;  ///< of the moving average of the weights, which is translated with too
   std::string save, load;        ///< weights written after training, read instead of training; empty: none
+
+  options::checkpointing saves{};
 
   /// The file of the averaged weights beside `save`: "w.averaged.safetensors" for "w.safetensors".
   std::string save_averaged() const {
@@ -41,6 +44,7 @@ struct translation {
 struct outcome {
   std::vector<double> train_loss, validation_loss, validation_accuracy;
   std::string divergence;
+  int interrupted = 0;           ///< the signal; nothing is translated then
   bool saved_elsewhere = false;  ///< weights, where their file could not be written
   double seconds = 0, max_tau = 0;
   double averaged_loss = 0;               ///< on validation, of the averaged weights

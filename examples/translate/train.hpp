@@ -168,12 +168,15 @@ outcome fit(Trainer& trainer, settings const& s, task const& t, long long per_ep
             std::function<void(std::string const&)> const& say) {
   outcome out;
   typename Trainer::fit_options options{.epochs = s.epochs, .evaluate = t.validation, .quiet = true};
+  options.checkpoint = s.saves.of(foal::sentence(s.method, "-rate-", s.rate, "-seed-", s.seed));
   auto const begin = std::chrono::steady_clock::now();
   options.hooks.evaluated = [&](foal::evaluation_result const& r) {
     say(foal::sentence("epoch ", r.update / per_epoch, ": validation loss ", r.loss, ", accuracy ", 100 * r.accuracy, " %, ",
                        std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count(), " s"));
   };
   foal::fit_report const report = trainer.fit(t.train, options);
+  for (std::string const& note : report.notes) say(note);
+  out.interrupted = report.interrupted;
   out.train_loss = report.epoch_loss;
   for (auto const& r : report.evaluations) {
     out.validation_loss.push_back(r.loss);
@@ -195,7 +198,7 @@ outcome train_with(settings const& s, task const& t, std::function<void(std::str
     out = fit(trainer, s, t, per_epoch, say);
   else
     averaged = foal::checkpoint::read_safetensors(s.load, trainer).count(foal::checkpoint::weights_key) > 0;
-  if (!out.divergence.empty()) return out;
+  if (!out.divergence.empty() || out.interrupted != 0) return out;
   foal::predictor<Net> predictor({.microbatch_size = rows, .workers = std::min(s.workers, foal::stage_count<Net>)});
   options::results written("translate");
   bool const first = options::processes::first();  // which has it to do, once the others have sent it their weights

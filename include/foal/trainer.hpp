@@ -26,6 +26,7 @@
 #include <foal/trainer/engine.hpp>
 #include <foal/trainer/facts.hpp>
 #include <foal/trainer/fingerprint.hpp>
+#include <foal/trainer/fit_keeper.hpp>
 #include <foal/trainer/fit_report.hpp>
 #include <foal/trainer/fit_teller.hpp>
 #include <foal/trainer/net_weights.hpp>
@@ -80,6 +81,8 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
     /// Of several processes the one that hosts the last stage writes it.
     std::string metrics{};
     bool append_metrics = false;  ///< the first fit goes on, too, behind the lines of an earlier run
+    /// foal::checkpoints of foal/checkpoint.hpp: what the fit saves, and goes on from.
+    any_keeper checkpoint{};
     /// What is called, and what looks on, while the fit is at work; the rest of it, which the fit decides, stays as it is.
     executor::run_request hooks{};
   };
@@ -145,23 +148,37 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
       epochs = per_epoch > 0 ? (least + per_epoch - 1) / per_epoch : 1;
       request.evaluate_every = epochs * per_epoch;
     }
+    long long const begin = updates();
+    request.source.shift = (epochs_ * per_epoch - begin) * values_.microbatches;  // an epoch begins
+    detail::kept_fit const kept(options.checkpoint, request, [&] {
+      give_source(request, batches);
+      return detail::place_of<model_type>(engine_, tables_, run_values(), values_, fingerprint(), request,
+                                          detail::sizes_of(batches), {warmup_minibatches(), per_epoch, begin, epochs_});
+    });
+    using how = fit_start::how;
     bool const losses_here = engine_.stages().back().worker >= 0;  // of several processes one writes metrics
-    detail::fit_teller teller(logs_, losses_here ? options.metrics : std::string(), options.append_metrics,
-                              {&tables_, warmup_minibatches(), epochs_, updates(), per_epoch, options.epochs,
-                               request.evaluate_every, per_epoch * minibatch_samples(), seconds_},
-                              values_.microbatch_size, {.label = options.label, .quiet = options.quiet});
+    detail::fit_teller teller(
+        logs_, losses_here ? options.metrics : std::string(), options.append_metrics || !kept.is(how::anew),
+        {&tables_, warmup_minibatches(), epochs_, begin, per_epoch, options.epochs, request.evaluate_every,
+         per_epoch * minibatch_samples(), seconds_ + kept.start.told.seconds, kept.start.before * minibatch_samples()},
+        values_.microbatch_size, {.label = options.label, .quiet = options.quiet});
     if (epochs > 1) teller.note(detail::thinned_note(tables_.phases.back().name, least, per_epoch, epochs));
+    kept.note(teller);
     teller.listen(request, options.hooks);
-    request.source.shift = (epochs_ * per_epoch - updates()) * values_.microbatches;  // an epoch begins
-    epochs_begun const counted{*this, updates(), per_epoch};
-    executor::run_result result = run(batches, request);
-    if (evaluates && request.minibatches > 0 && !result.diverged && !result.ended &&
+    epochs_begun const counted{*this, begin, per_epoch};
+    executor::run_result result = kept.is(how::resumes) ? resume(batches, request)
+                                  : kept.is(how::done)  ? executor::run_result{}
+                                                        : run(batches, request);
+    detail::go_on_from(kept.start.told, result);
+    if (evaluates && options.epochs > 0 && !result.diverged && !result.ended && !result.paused &&
         (result.evaluations.empty() || result.evaluations.back().update != updates())) {
       result.evaluations.push_back(engine_.evaluate(request.evaluation));
       result.ended = request.evaluated(result.evaluations.back()) == training::ends;
     }
     seconds_ += result.seconds;
-    return teller.finish(detail::report_of(result, updates(), values_.microbatch_size));
+    fit_report report = detail::report_of(result, updates(), values_.microbatch_size);
+    kept.finish(result, report, teller);
+    return teller.finish(std::move(report));
   }
 
   /// Trains for request.minibatches minibatches of anything that executor::source_of() takes.

@@ -75,6 +75,76 @@ TEST_CASE("a cut at each op goes on in other memory, on another number of worker
   std::cout << cuts << " cuts that went on in other memory\n";
 }
 
+TEST_CASE("a run is copied while it goes on, by updates and at any moment, and each copy goes on to the same bits") {
+  long long copies = 0;
+  int turn = 0;
+  for (pausing const& of : test::pausing_cases()) {
+    INFO(of.what.text());
+    outcome const reference = in_one_piece(of);
+    int const ranks = of.what.ranks > 0 ? of.what.ranks : of.what.net;
+    for (long long const every : {1, 2, 0}) {
+      INFO("every " << every);
+      piece p(of, 1 + turn++ % ranks);
+      std::vector<executor::run_cut> taken;
+      long long last = 0;
+      std::size_t most_sums = 0, most_evaluations = 0;
+      p.cuts = {every, [&] { return every == 0; },
+                [&](long long update) {
+                  CHECK((every == 0 ? update >= last : update > last));
+                  if (every > 0) CHECK(update % every == 0);
+                  last = update;
+                  return &taken.emplace_back();
+                },
+                [&](auto const& sums, auto const& evaluations, long long) {
+                  most_sums = sums.size(), most_evaluations = evaluations.size();
+                  CHECK(taken.back().update == last);
+                  return executor::training::goes_on;
+                }};
+      taken.reserve(1000);
+      outcome all;
+      REQUIRE_FALSE(p.run(all, {}));
+      CHECK(all == reference);
+      CHECK(most_sums <= static_cast<std::size_t>((of.minibatches + 1) / 2));
+      CHECK(most_evaluations <= reference.evaluations.size());
+      if (every > 0) CHECK(static_cast<long long>(taken.size()) == (of.minibatches - 1) / every);
+      for (std::size_t i = 0; i<taken.size(); i += every> 0 ? 1 : 3) {
+        outcome rest;
+        piece q(of, 1 + turn % ranks);
+        q.scribble();
+        q.engine().restore(taken[i]);
+        REQUIRE_FALSE(q.run(rest, {}, true));
+        CHECK(rest.state == reference.state);
+        CHECK(rest.last_sum == reference.last_sum);
+        CHECK(std::equal(rest.losses.rbegin(), rest.losses.rend(), reference.losses.rbegin()));
+        CHECK(std::equal(rest.evaluations.rbegin(), rest.evaluations.rend(), reference.evaluations.rbegin()));
+        ++copies;
+      }
+    }
+  }
+  std::cout << copies << " copies of runs that went on\n";
+}
+
+TEST_CASE("a run that is copied pauses where that is answered, and one that was cut may end after other updates") {
+  pausing const of{{4, 4, false, 1, 3, 2}, {}, 12}, longer{of.what, {}, 15};
+  outcome all, rest, reference = in_one_piece(longer);
+  piece p(of, 2), q(longer, 3);
+  executor::run_cut cut;
+  p.cuts = {
+      3, {}, [&](long long) { return &cut; }, [](auto const&, auto const&, long long) { return executor::training::ends; }};
+  REQUIRE(p.run(all, {}));
+  CHECK(p.engine().paused());
+  CHECK(cut.update == 3);
+  REQUIRE(q.engine().may_end_at(cut.run, 15));
+  CHECK_FALSE(q.engine().may_end_at(cut.run, 3));
+  cut.run.end = 15;
+  q.engine().restore(cut);
+  REQUIRE_FALSE(q.run(rest, {}, true));
+  CHECK(rest.state == reference.state);
+  p.cuts = {};
+  REQUIRE_FALSE(p.run(all, {}, true));
+  CHECK(all == in_one_piece(of));
+}
+
 TEST_CASE("ids of arrays are unique and do not depend on workers") {
   for (pausing const& of : test::pausing_cases()) {
     piece one(of, 1), many(of, of.what.ranks > 0 ? of.what.ranks : of.what.net);

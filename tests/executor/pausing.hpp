@@ -55,6 +55,7 @@ class piece {
     request.loss_every = 2;
     request.source = source_of(data_);
     request.pause = pause;
+    request.cuts = cuts;
     if (of_.evaluate_every > 0) {
       request.evaluate_every = of_.evaluate_every;
       request.evaluation.self = &data_;
@@ -83,6 +84,7 @@ class piece {
     for (std::size_t i = 0; i < plan.entries().size(); ++i)
       if (plan[i].what != "library workspace") std::memset(engine_.memory().at({i, false, 0}), 0xFF, plan[i].bytes);
   }
+  executor::run_cuts cuts{};
   executor::engine& engine() { return engine_; }
   table::run_tables const& tables() const { return tables_; }
   stream& data() { return data_; }

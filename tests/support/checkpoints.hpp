@@ -53,6 +53,12 @@ inline std::uint64_t newest_update(std::string const& directory) {
   return found.newest->is.update;
 }
 
+/// The update of the newest whole one, of anything; 0: there is none.
+inline std::uint64_t newest_update_of(std::string const& directory) {
+  auto const found = foal::checkpoint::newest_whole(directory);
+  return found.newest ? found.newest->is.update : 0;
+}
+
 /// What lies in a directory, in order.
 inline std::vector<std::string> listed(std::string const& directory) {
   std::vector<std::string> names;

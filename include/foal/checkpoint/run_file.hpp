@@ -15,21 +15,12 @@
 #include <foal/checkpoint/part_file.hpp>
 #include <foal/checkpoint/state_arrays.hpp>
 #include <foal/executor/cut.hpp>
-#include <foal/observe/evaluation.hpp>
+#include <foal/observe/fit_history.hpp>
 #include <foal/policy/state.hpp>
 
 namespace foal::checkpoint {
 
 inline constexpr char const *weights_file = "weights-000.safetensors", *run_file = "run-000.safetensors";
-
-/// What a fit had told before its run was cut.
-struct fit_history {
-  std::vector<loss::loss_result> epochs;  ///< sums of the epochs that are complete
-  std::vector<executor::evaluation_result> evaluations;
-  double seconds = 0;
-  long long microbatches = 0;  ///< trained
-  bool ended = false;          ///< by a callback
-};
 
 /// All of a run.
 struct saved_run {
@@ -60,7 +51,7 @@ inline executor::array_id id_of(part_view const& from, std::string const& text) 
   if (first == std::string::npos || first == last) from.refuse("'", text, "' is no name of an array");
   executor::array_id id{
       from.number_of<int>(text, text.substr(0, first)), {}, from.number_of<int>(text, text.substr(last + 1))};
-  for (int p = 0; p <= static_cast<int>(executor::array_purpose::replica_sum); ++p) {
+  for (int p = 0; p <= static_cast<int>(executor::array_purpose::reference); ++p) {
     id.purpose = static_cast<executor::array_purpose>(p);
     if (text_of(id) == text) return id;
   }
@@ -158,7 +149,6 @@ inline void add_history(part_content& to, fit_history const& fit) {
   to.add_numbers("fit.epochs", epochs, 3);
   to.add_numbers("fit.evaluations", evaluations, 4);
   to.about["fit.seconds"] = report::shortest(fit.seconds);
-  to.about["fit.microbatches"] = std::to_string(fit.microbatches);
   to.about["fit.ended"] = fit.ended ? "1" : "0";
 }
 inline fit_history history_of(part_view const& from, metadata const& about) {
@@ -172,7 +162,6 @@ inline fit_history history_of(part_view const& from, metadata const& about) {
                                static_cast<long long>(evaluations[i + 3]), fault == about.end() ? "" : fault->second});
   }
   fit.seconds = from.number<double>("fit.seconds");
-  fit.microbatches = from.number<long long>("fit.microbatches");
   fit.ended = from.number<int>("fit.ended") != 0;
   return fit;
 }

@@ -134,6 +134,14 @@ struct phase_state : op_order {
     stop(key_behind(hold()));
     let_in();
   }
+  /// The same for a copy of a run of one process. False: nothing has been begun since it stopped before.
+  bool stop_soon() {
+    long long const at = key_behind(hold());
+    bool const later = at > from_key;
+    if (later && at < periods * keys_of_period()) stop(at);
+    let_in();
+    return later;
+  }
   void ring() {
     for (auto& b : *bells) b.ring();
   }

@@ -85,9 +85,9 @@ void each_number_of_unit(State& s, F const& f) {
   f("gradient_out", s.messages.gradient_out);
   f("rebuilt_in", s.messages.rebuilt_in);
   f("rebuilt_out", s.messages.rebuilt_out);
-  f("sum_in", s.messages.sums_in);
-  f("sum_out", s.messages.parts_out);
-  f("part_in", s.messages.parts_in);
+  f("parts_out", s.messages.parts_out);
+  f("parts_in", s.messages.parts_in);
+  f("sums_in", s.messages.sums_in);
 }
 
 /// Arrays of numbers of fixed size that change with a unit's state: one block of memory, so that they are copied as one.

@@ -37,12 +37,12 @@ class worker : public worker_sums {
     if (finished()) return end();
     worker_op const& e = body_[at_];
     long long const key = key_of(e);
-    if (key >= shared_.stop_at.load(std::memory_order_relaxed)) {
+    position const p = now();
+    bool const can = ready(e, p);
+    if (key >= shared_.stop_at.load(std::memory_order_relaxed)) {  // after that: hold() stops it before it admits anything
       stopped_ = true;
       return end();
     }
-    position const p = now();
-    bool const can = ready(e, p);
     if (cut_off()) {  // looked at last: what made the op ready comes after the cut that forbids it
       skip();
       return advance();

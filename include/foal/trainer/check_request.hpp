@@ -37,7 +37,7 @@ inline void check_distances(long long evaluations, long long fresh, long long le
 inline void check_hooks(run_request const& hooks) {
   bool const decided = hooks.minibatches != 0 || hooks.source.self != nullptr || hooks.evaluation.self != nullptr ||
                        hooks.evaluate_every != 0 || hooks.loss_every != 0 || hooks.pause.has_value() ||
-                       hooks.pauses != nullptr;
+                       hooks.pauses != nullptr || hooks.cuts || hooks.trained_before != 0;
   require(!decided,
           "cannot fit with these .hooks, because they give minibatches, a source, an evaluation, distances of these or of "
           "losses, or a pause, and a fit counts in epochs; leave these out, or call run()");
@@ -48,6 +48,13 @@ inline void check_losses(run_request const& request, bool in_order, bool resumes
   require(in_order || !request.every_loss || (!request.pause && !request.pauses && !resumes),
           "cannot give every loss of a run that is paused, because its microbatches do not come through in their order; ask "
           "for sums with .loss_every, or for no pause");
+}
+
+/// Of one that begins or goes on. whole: all stages are hosted here.
+inline void check_cuts(run_request const& request, bool whole) {
+  require(whole || !request.cuts,
+          "cannot copy this run while it goes on, because other processes host some of its stages; train in one process, or "
+          "leave checkpoints out");
 }
 
 /// Of one that begins or goes on.

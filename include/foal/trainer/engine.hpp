@@ -77,18 +77,21 @@ class engine : public run_evaluations {
   run_state begun(run_request const& request, long long warmup) const {
     check_request(request, v_);
     run_state run;
-    run.begin = updates_;
+    run.begin = updates_ - request.trained_before;
     run.end = updates_ + request.minibatches;
     run.warmup = warmup;
     run.evaluate_every = request.evaluate_every;
     run.evaluations_before = evaluations_done_;
+    if (request.evaluate_every > 0) run.evaluations_before -= request.trained_before / request.evaluate_every;
     run.loss_every = request.loss_every;
+    run.losses = losses_before(request);
     check_copies(request, warmup);
     return run;
   }
   run_result train(run_state run, run_request const& request, bool resumes) {
     check_traces(request, v_);
     check_losses(request, losses_in_order(t_), resumes);
+    check_cuts(request, memory_.whole());
     require(!failed_,
             "cannot train on, because this run diverged or was ended by an exception, and its stages stand at "
             "different updates; make a new trainer");
@@ -100,10 +103,15 @@ class engine : public run_evaluations {
     run_result result;
     run_teller teller(request, losses);
     end_ = {};
-    while (updates_ < run.end && !result.diverged && !result.ended && !result.paused && end_.beside == nullptr) {
-      end_ = {};
+    while (resumes ||
+           (updates_ < run.end && !result.diverged && !result.ended && !result.paused && end_.beside == nullptr)) {
+      end_.beside = std::exchange(end_, {}).beside;
       run.at.phase = t_.phases.size() > 1 && updates_ < run.warmup ? 0 : static_cast<int>(t_.phases.size()) - 1;
       run_phase(run, request, std::exchange(resumes, false), result, losses, teller);
+      if (!result.paused || asked(request, run.at)) continue;
+      // Cut for a copy alone; one of a run that ends would not know that it does.
+      result.paused = !result.ended && end_.beside == nullptr && !take_cut(run, request.cuts, losses, result.evaluations);
+      resumes = !result.paused;
     }
     if (result.paused) {
       run.losses = losses.so_far();
@@ -120,6 +128,10 @@ class engine : public run_evaluations {
     });
     result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     return result;
+  }
+
+  static bool asked(run_request const& request, run_place at) {
+    return request.pause && request.pause->phase == at.phase && request.pause->key <= at.key;
   }
 
   /// A stage keeps one copy for evaluations and one for diagnostics, so all stages must have made copy k before one of them
@@ -152,15 +164,17 @@ class engine : public run_evaluations {
     shared.most_begun = most_begun(t_, view);
     if (resumes) go_on(run, phase, view, shared);
     if (request.pause && request.pause->phase == run.at.phase) shared.stop_at = request.pause->key;
+    place_cut(run, request.cuts, view, shared, resumes);
     shared.watch = request.watch;
     ask_for_copies(run, request, phase, view, shared);
     std::optional<phase_evaluations> evaluations;
     if (run.evaluate_every != 0) evaluations.emplace(*this, run, request, result, teller, shared);
     std::vector<worker> workers = make_workers(request, shared, view);
-    bool calls = true;  // until one throws
+    bool calls = true, cuts = static_cast<bool>(request.cuts.wanted);  // until one throws; until one is on its way
     long long const before = shared.first_microbatch - run.begin * v_.microbatches;
     auto const serve = [&] {
       if (evaluations) evaluations->serve();
+      if (cuts && request.cuts.wanted()) cuts = !shared.stop_soon();
       if (calls && teller.asked()) try {
           teller.sums();
           teller.progress(before + shared.microbatches_done.load(std::memory_order_relaxed), ops);

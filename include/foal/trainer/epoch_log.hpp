@@ -47,6 +47,7 @@ struct fit_facts {
   long long per_epoch = 1, most = 0;          ///< updates of an epoch, epochs of the fit
   long long evaluate_every = 0, samples = 0;  ///< updates, 0: no evaluations; samples of an epoch
   double seconds = 0;                         ///< of the trainer's earlier fits
+  long long trained = 0;                      ///< samples of this fit, before a checkpoint that it goes on from
 };
 
 /// The metrics that one fit writes. A path is begun anew by a trainer's first fit that names it, unless it is to append;

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include <foal/observe/fit_history.hpp>
 #include <foal/trainer/engine.hpp>
 
 namespace foal {
@@ -26,6 +27,8 @@ struct fit_report {
   std::vector<table::diagnostic> diagnostics{};  ///< where config.diagnostics asks for them: by update, then by stage
   std::optional<divergence> diverged{};
   bool ended = false;  ///< by a callback of an evaluation
+  /// The signal that ended it behind a checkpoint (foal::interruption), before all was trained; 0: none has.
+  int interrupted = 0;
   /// A sentence for each epoch without a loss, for fewer evaluations and for metrics that could not be written; evaluations
   /// have theirs in .fault.
   std::vector<std::string> notes{};
@@ -43,6 +46,14 @@ inline std::string thinned_note(std::string const& schedule, long long least, lo
   return sentence("evaluating after every ", epochs, " epochs and at the end, because an epoch is ", per_epoch,
                   " updates, the stages of ", schedule, " are up to ", least - 1,
                   " apart, and each keeps one copy of its weights for evaluations");
+}
+
+/// Puts what a fit had told before a checkpoint in front.
+inline void go_on_from(fit_history const& told, executor::run_result& result) {
+  result.sums.insert(result.sums.begin(), told.epochs.begin(), told.epochs.end());
+  result.evaluations.insert(result.evaluations.begin(), told.evaluations.begin(), told.evaluations.end());
+  result.seconds += told.seconds;
+  result.ended = result.ended || told.ended;
 }
 
 /// The report of a run whose sums of losses are those of epochs; the trainer has made `updates` in all.

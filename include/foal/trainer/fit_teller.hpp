@@ -20,7 +20,7 @@ class fit_teller {
              int microbatch_size, report::progress_options const& how)
       : facts_(facts),
         microbatch_size_(microbatch_size),
-        progress_(facts.samples * facts.most, how),
+        progress_(facts.samples * facts.most, how, facts.trained),
         log_(logs, metrics, append, facts) {}
   fit_teller(fit_teller const&) = delete;
   fit_teller& operator=(fit_teller const&) = delete;

@@ -9,6 +9,8 @@
 #include <vector>
 
 #include <foal/executor/cut.hpp>
+#include <foal/executor/phase_end.hpp>
+#include <foal/trainer/run_request.hpp>
 #include <foal/trainer/run_weights.hpp>
 
 namespace foal::executor {
@@ -16,6 +18,8 @@ namespace foal::executor {
 class paused_run : public run_weights {
  public:
   bool paused() const { return paused_.has_value(); }
+  /// Whether diagnostics look at what was before: such a run cannot go on from a cut.
+  bool compares() const { return compares_; }
 
   /// What a paused run needs to go on, here or in another engine of the same tables with any number of workers.
   run_cut cut() {
@@ -56,14 +60,29 @@ class paused_run : public run_weights {
     paused_.reset();
     if (from.run.at.phase != between_runs) paused_ = from.run;
   }
+  /// Whether a run that has been cut leaves the same when it ends after other updates: it has done no op behind its end.
+  bool may_end_at(run_state const& run, long long end) const {
+    if (run.at.phase == between_runs) return false;
+    schedule::program program = t_.phases[static_cast<std::size_t>(run.at.phase)].program;
+    long long const per_period = op_order(program.view()).keys_of_period();
+    auto const of_phase = [&](long long all) {
+      return (run.at.phase + 1 < static_cast<int>(t_.phases.size()) ? std::min(all, run.warmup) : all) - run.updates;
+    };
+    return run.cut >= of_phase(run.end) &&
+           (run.at.key + per_period - 1) / per_period <= std::min(of_phase(run.end), of_phase(end));
+  }
   /// Begins after `update` updates, `warmup` of which belong to the first phase of two, with arrays of weights, statistics
-  /// and states from elsewhere; replicas get the same. What is not given stays as it begins. Needs that nothing has been
-  /// trained, and that the arrays have been checked.
+  /// and states from elsewhere; replicas get the same. States that are not given begin anew. Needs that the arrays have been
+  /// checked.
   void begin_at(long long update, long long warmup, std::vector<saved_array> const& arrays) {
     usage::working const guard(usage_, "begin after updates");
-    require(!paused_ && updates_ == 0, "cannot begin after ", update, " updates, because this trainer has made ",
+    require(!paused_ && updates_ <= update, "cannot begin after ", update, " updates, because this trainer has made ",
             updates_.load(), "; make a new one");
     auto const& placed = detail::place_arrays(memory_, t_.phases.back(), {});
+    for (detail::placed_array const& to : placed)
+      if (to.what.id.purpose == array_purpose::optimizer_state || to.what.id.purpose == array_purpose::delay_state ||
+          to.what.id.purpose == array_purpose::error)
+        t_.device.zero(memory_.stages()[static_cast<std::size_t>(to.what.id.unit)].device, to.base, to.what.bytes);
     for (saved_array const& from : arrays)
       for (detail::placed_array const& to : placed) {
         auto const own = static_cast<int>(t_.stage_of(static_cast<std::size_t>(to.what.id.unit)));
@@ -112,12 +131,48 @@ class paused_run : public run_weights {
   }
   /// Minibatches of the phase at work whose updates every stage has had.
   long long least_version() const {
-    constexpr long long none = std::numeric_limits<long long>::max();
-    long long least = none;
-    for (bound_stage const& b : memory_.stages())
-      if (!b.forward_only && !b.input_gradient_only)
-        least = std::min(least, b.version / static_cast<long long>(b.versions.updates));
-    return least == none ? 0 : least;
+    phase_end all;
+    all.add({}, memory_.stages());
+    return all.updates == phase_end::none ? 0 : all.updates;
+  }
+
+  /// Where the phase at work is cut next by the count of updates. resumes: it has been cut.
+  void place_cut(run_state const& run, run_cuts const& cuts, schedule::program_view v, phase_state& shared,
+                 bool resumes) const {
+    if (!cuts || cuts.every <= 0) return;
+    long long const had = updates_ + (resumes ? least_version() : 0);
+    bool const begins = !resumes && had % cuts.every == 0 && had > run.begin;  // the second of two phases
+    long long const next = begins ? had : (had / cuts.every + 1) * cuts.every;
+    long long late = 0;  // periods after a minibatch's own in which the last stage has its update
+    for (schedule::op const& o : v.ops)
+      if (o.kind == schedule::op_kind::U)
+        late = std::max<long long>(late, -schedule::floor_div(o.microbatch, v.size.microbatches));
+    long long const period = next - updates_ + late;
+    if (next - updates_ < shared.through() && period < shared.periods) shared.stop(period * shared.keys_of_period());
+  }
+  /// Copies a run that stands at a place, and gives whether it goes on.
+  bool take_cut(run_state& run, run_cuts const& cuts, run_losses const& losses,
+                std::vector<evaluation_result> const& found) {
+    run_cut* const to = cuts.room(updates_ + least_version());
+    if (to == nullptr) return true;
+    run.losses = losses.so_far();
+    fill(*to, run);
+    std::vector<loss::loss_result> sums;
+    for (long long i = 0; i < losses.complete(); ++i) sums.push_back(losses.sum(i));
+    return cuts.taken(sums, found, losses.count()) == training::goes_on;
+  }
+  /// Losses of a call that has trained before, which nobody knows any more.
+  std::vector<losses_so_far> losses_before(run_request const& request) const {
+    std::vector<losses_so_far> all;
+    long long const each = request.loss_every, before = request.trained_before;
+    if (before == 0) return all;
+    for (int const share : shares_of(t_)) {
+      losses_so_far& one = all.emplace_back();
+      one.count = before * share;
+      one.complete = each > 0 ? before / each : 0;
+      if (long long const rest = before - one.complete * each; rest > 0) one.open.push_back({{}, rest * share});
+    }
+    return all;
   }
 
   bool compares_ = false;  ///< there are diagnostics, which look at what was before

@@ -3,6 +3,7 @@
 
 #include <concepts>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <type_traits>
@@ -24,7 +25,8 @@ enum class training { goes_on, ends };
 /// which the schedule says and the clock does not, are trained to their end, and all stages have had the same updates. Where
 /// it can answer, no other minibatch is begun before it has. What it throws ends the run too, an evaluation later, and comes
 /// out when all stages have had the same updates. Of several processes each calls its own, with the same result, and reads
-/// what it hosts; the answer of process 0 is the one that counts.
+/// what it hosts; the answer of process 0 is the one that counts. One with a member
+/// resume(std::vector<evaluation_result> const&) is told by a fit that goes on from a checkpoint what there was before.
 class evaluated_callback {
  public:
   evaluated_callback() = default;
@@ -36,26 +38,39 @@ class evaluated_callback {
     static_assert(std::same_as<result, training> || std::is_void_v<result>,
                   "foal: cannot take this callback of evaluations, because it returns neither nothing nor foal::training; "
                   "return foal::training::goes_on or foal::training::ends");
-    if constexpr (std::same_as<result, training>)
-      call_ = std::move(f);
-    else
-      call_ = [f = std::move(f)](evaluation_result const& r) mutable {
-        f(r);
+    auto const own = std::make_shared<F>(std::move(f));
+    if constexpr (requires { own->resume(std::vector<evaluation_result>{}); })
+      resume_ = [own](std::vector<evaluation_result> const& before) { own->resume(before); };
+    call_ = [own](evaluation_result const& r) {
+      if constexpr (std::same_as<result, training>)
+        return (*own)(r);
+      else {
+        (*own)(r);
         return training::goes_on;
-      };
+      }
+    };
   }
 
   explicit operator bool() const { return static_cast<bool>(call_); }
   bool can_end() const { return can_end_; }
   training operator()(evaluation_result const& r) const { return call_ ? call_(r) : training::goes_on; }
+  /// Of a fit that goes on from a checkpoint: its evaluations before, which are not called for again.
+  void resume(std::vector<evaluation_result> const& before) const {
+    if (resume_) resume_(before);
+  }
 
   /// This callback, with first(r) before it.
   template <class First>
   evaluated_callback after(First first) const {
     evaluated_callback both;
     both.can_end_ = can_end_;
-    both.call_ = [first = std::move(first), then = *this](evaluation_result const& r) mutable {
-      first(r);
+    auto const own = std::make_shared<First>(std::move(first));
+    both.resume_ = [own, then = *this](std::vector<evaluation_result> const& before) {
+      if constexpr (requires { own->resume(before); }) own->resume(before);
+      then.resume(before);
+    };
+    both.call_ = [own, then = *this](evaluation_result const& r) {
+      (*own)(r);
       return then(r);
     };
     return both;
@@ -63,7 +78,24 @@ class evaluated_callback {
 
  private:
   std::function<training(evaluation_result const&)> call_;
+  std::function<void(std::vector<evaluation_result> const&)> resume_;
   bool can_end_ = false;
+};
+
+/// Copies of a run that goes on: its workers stand at one place, a start of a period, for as long as a copy takes. All on
+/// the calling thread.
+struct run_cuts {
+  long long every = 0;             ///< where the updates that every stage has had are a multiple of it; 0: nowhere
+  std::function<bool()> wanted{};  ///< whether one is wanted as soon as can be; asked every few milliseconds
+  /// Where the copy of the run after so many updates goes; null: there is none.
+  std::function<run_cut*(long long update)> room{};
+  /// It is there. What this call has found until then: sums of losses that are complete (the cut has the others), and
+  /// evaluations; microbatches that were trained. If it answers that the training ends, the run pauses there.
+  std::function<training(std::vector<loss::loss_result> const& sums, std::vector<evaluation_result> const& evaluations,
+                         long long microbatches)>
+      taken{};
+
+  explicit operator bool() const { return static_cast<bool>(room); }
 };
 
 /// What one call of run() is asked for, besides training.
@@ -97,6 +129,10 @@ struct run_request {
   /// Asked now and then, on the calling thread: true pauses the run as early as can be. Where that is the clock says; all
   /// workers, of several processes all, stand before the same op. A run that is at its end before does not pause.
   std::function<bool()> pauses{};
+  run_cuts cuts{};
+  /// Minibatches that this call had trained before, in another process: sums of losses and evaluations come where they would
+  /// have come.
+  long long trained_before = 0;
 };
 
 struct run_result {

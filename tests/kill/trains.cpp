@@ -1,0 +1,65 @@
+// Trains for a second or two with checkpoints, and writes the weights: trains DIRECTORY WEIGHTS [UPDATES BETWEEN
+// CHECKPOINTS] [WORKERS]. Killed at any moment and started again it writes the same file. For kill.sh.
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+
+#include <foal/checkpoint.hpp>
+#include <foal/checkpoint/safetensors.hpp>
+#include <foal/data/handwritten.hpp>
+#include <foal/layer/batch_norm.hpp>
+#include <foal/layer/dropout.hpp>
+#include <foal/layer/flatten.hpp>
+#include <foal/layer/linear.hpp>
+#include <foal/layer/loss/cross_entropy.hpp>
+#include <foal/layer/tanh.hpp>
+#include <foal/policy/delay/discrepancy_correction.hpp>
+#include <foal/policy/lr/reschedule.hpp>
+#include <foal/policy/optim/adam.hpp>
+#include <foal/policy/warmup.hpp>
+#include <foal/schedule/rules/pipemare.hpp>
+#include <foal/trainer.hpp>
+
+namespace {
+
+struct net : foal::stages<foal::input<1, 8, 8>, foal::flatten, foal::linear<48>, foal::batch_norm, foal::tanh,
+                          foal::dropout<10>, foal::linear<48>, foal::tanh, foal::linear<10>> {};
+using run =
+    foal::trainer<net, foal::loss::cross_entropy, foal::schedule::pipemare, foal::optim::adam,
+                  foal::delay::discrepancy_correction, foal::lr::reschedule<foal::lr::step>, foal::warmup::synchronous>;
+
+int train(std::string const& directory, std::string const& weights, long long every, int workers) {
+  foal::interruption const until;
+  foal::data::dataset const data = foal::data::handwritten({.seed = 1});
+  run::config c;
+  c.microbatch_size = 8;
+  c.microbatches = 2;
+  c.workers = workers;
+  c.lr = {.base = {.rate = 1e-3, .every = 1 << 20}, .steps = 400};
+  c.warmup.minibatches = 150;
+  run t(c);
+  foal::fit_report const r =
+      t.fit(data.train, {.epochs = 5,
+                         .evaluate = data.test,
+                         .quiet = true,
+                         .checkpoint = foal::checkpoints{
+                             .directory = directory, .every_updates = every, .keep = 2, .resume = true, .until = &until}});
+  for (std::string const& note : r.notes) std::printf("%s\n", note.c_str());
+  if (r.interrupted != 0) return until.status();
+  foal::checkpoint::write_safetensors(weights, t);
+  std::printf("%.17g\n", r.evaluations.back().loss);
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    foal::require(argc >= 3, "cannot begin, because there are ", argc - 1, " arguments where 2 to 4 are expected; name a ",
+                  "directory for checkpoints and a file for weights");
+    return train(argv[1], argv[2], argc > 3 ? std::atoll(argv[3]) : 50, argc > 4 ? std::atoi(argv[4]) : 2);
+  } catch (std::exception const& e) {
+    std::fprintf(stderr, "trains: %s\n", e.what());
+    return 1;
+  }
+}
