@@ -77,6 +77,5 @@ TEST_CASE("what phases must have in common, and what layers do not allow", "[tab
                     Catch::Contains("cannot run many with 2 updates") && Catch::Contains("accumulate::thick"));
   several.thick = false;
   several.stages[1].loans.push_back({});
-  CHECK_THROWS_WITH(table::check_runnable(several),
-                    Catch::Contains("cannot train tied weights of stage 1 with 2 updates"));
+  CHECK_THROWS_WITH(table::check_runnable(several), Catch::Contains("cannot train tied weights of stage 1 with 2 updates"));
 }
