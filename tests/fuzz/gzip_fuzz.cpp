@@ -40,7 +40,7 @@ extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size
     foal_fuzz::must(!plain, "a whole file is refused");
   }
   for (int const rank : {1, 3}) try {
-      foal::data::detail::idx_file const f = foal::data::detail::read_idx(foal::data::gzip::file(path), rank, "image");
+      foal::data::detail::idx_file const f = foal::data::detail::read_idx(foal::data::gzip::file(path), rank, "image", true);
       std::uint64_t n = 1;
       for (std::uint32_t const e : f.extent) n *= e;
       foal_fuzz::must(f.bytes.size() == n, "another number of bytes than the header says");
