@@ -60,7 +60,7 @@ outcome in_processes(pausing const& of, spread s, F const& f) {
     }
   });
   CHECK(left == 0);
-  for (std::string const& text : thrown) CHECK(text.empty());
+  for (std::string const& text : thrown) CHECK(text == "");
   outcome all;
   all.losses = losses;
   all.evaluations = evaluations.front();

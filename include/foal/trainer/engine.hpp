@@ -103,12 +103,13 @@ class engine : public run_evaluations {
     run_result result;
     run_teller teller(request, losses);
     end_ = {};
+    wished_ = false;
     while (resumes ||
            (updates_ < run.end && !result.diverged && !result.ended && !result.paused && end_.beside == nullptr)) {
       end_.beside = std::exchange(end_, {}).beside;
       run.at.phase = t_.phases.size() > 1 && updates_ < run.warmup ? 0 : static_cast<int>(t_.phases.size()) - 1;
       run_phase(run, request, std::exchange(resumes, false), result, losses, teller);
-      if (!result.paused || asked(request, run.at)) continue;
+      if (!result.paused || asked(request, run.at) || wished_ || !request.cuts) continue;
       // Cut for a copy alone; one of a run that ends would not know that it does.
       result.paused = !result.ended && end_.beside == nullptr && !take_cut(run, request.cuts, losses, result.evaluations);
       resumes = !result.paused;
@@ -178,7 +179,7 @@ class engine : public run_evaluations {
       if (calls && teller.asked()) try {
           teller.sums();
           teller.progress(before + shared.microbatches_done.load(std::memory_order_relaxed), ops);
-          if (request.pauses && request.pauses()) shared.pause_soon();
+          if (request.pauses && request.pauses()) wished_ = true, shared.pause_soon();
         } catch (...) {
           calls = false;
           if (end_.beside == nullptr) end_.beside = std::current_exception();
@@ -265,6 +266,7 @@ class engine : public run_evaluations {
   std::unique_ptr<diagnostics> diagnostics_;
   probes probes_;
   bool driven_ = false;  ///< the run at work has begun
+  bool wished_ = false;  ///< a pause, by request.pauses in this process
 };
 
 }  // namespace foal::executor
