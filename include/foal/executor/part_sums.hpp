@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <limits>
 #include <vector>
 
 #include <foal/executor/worker_end.hpp>
@@ -22,15 +23,18 @@ class part_sums {
              : what == replica::exchanged::late_weights ? kind == schedule::op_kind::U
                                                         : schedule::adds_weight_gradient(kind);
     };
-    std::vector<long long> complete(static_cast<std::size_t>(v.size.stages), -1);
+    constexpr long long none = std::numeric_limits<long long>::min();  // of a stage whose weights do not change
+    std::vector<long long> complete(static_cast<std::size_t>(v.size.stages), none);
     for (int r = 0; r < v.size.ranks; ++r)
       for (schedule::op const& o : v.rank(r)) {
         if (!sends(o.kind)) continue;
         long long& last = complete[static_cast<std::size_t>(o.stage)];
         last = std::max(last, shared.key(-schedule::floor_div(o.microbatch, n), o, r));
       }
-    for (bound_stage& b : *shared.stages)
-      if (b.worker == worker && !b.others.empty()) all_.push_back({&b, complete[static_cast<std::size_t>(b.number)]});
+    for (bound_stage& b : *shared.stages) {
+      long long const last = complete[static_cast<std::size_t>(b.number)];
+      if (b.worker == worker && !b.others.empty() && last != none) all_.push_back({&b, last});
+    }
   }
 
   /// Whether a unit has sent its minibatch's parts, has those of all others, and has not added them up.
