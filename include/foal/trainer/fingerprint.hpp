@@ -13,6 +13,7 @@
 #include <foal/trainer/cut.hpp>
 #include <foal/trainer/data_items.hpp>
 #include <foal/trainer/roles.hpp>
+#include <foal/trainer/run_request.hpp>
 
 namespace foal::detail {
 
