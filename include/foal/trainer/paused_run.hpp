@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include <foal/executor/copy_distance.hpp>
 #include <foal/executor/cut.hpp>
 #include <foal/executor/phase_end.hpp>
 #include <foal/trainer/run_request.hpp>
