@@ -3,6 +3,7 @@
 
 #include <foal/core/config.hpp>
 
+#include <string>
 #include <string_view>
 
 namespace foal {
@@ -18,6 +19,15 @@ constexpr std::string_view type_name() {
   std::string_view name = all.substr(begin, end - begin);
   for (std::string_view const unnamed : {"{anonymous}::", "(anonymous namespace)::"})
     if (name.starts_with(unnamed)) name.remove_prefix(unnamed.size());
+  return name;
+}
+
+/// The same for what is written down and compared later, by programs of other compilers: "optim::averaged<optim::adamw>".
+template <class T>
+std::string portable_type_name() {
+  std::string name(type_name<T>());
+  for (std::string_view const varies : {"foal::", " "})
+    for (std::size_t at = 0; (at = name.find(varies, at)) != std::string::npos;) name.erase(at, varies.size());
   return name;
 }
 

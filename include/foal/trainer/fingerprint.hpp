@@ -21,7 +21,7 @@ namespace foal::detail {
 template <class P>
 void add_items(report::fingerprint& to, std::string const& role, P const& p) {
   report::description const d = report::describe(p);
-  to.items.emplace_back(role, type_name<P>());
+  to.items.emplace_back(role, portable_type_name<P>());
   for (auto const& [number, value] : d.numbers) to.items.emplace_back(role + "." + number, value);
   for (std::string const& s : d.silent) to.unknown.push_back(role + (s.empty() ? "" : ".") + s);
 }
