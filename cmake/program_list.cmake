@@ -70,8 +70,10 @@ set(foal_tests
     cases/one_minibatch
     cases/save_when_evaluated
     cases/translate_texts
+    checkpoint/background_writer
     checkpoint/convert_weights
     checkpoint/directory
+    checkpoint/directory_lock
     checkpoint/element_types
     checkpoint/faults
     checkpoint/golden

@@ -21,7 +21,7 @@ class background_writer {
   ~background_writer() { wait(); }
 
   bool busy() const { return busy_.load(); }
-  /// Needs that it is not busy. Where the system gives no thread the caller does the work.
+  /// Waits for the one before. Where the system gives no thread the caller does the work.
   void begin(std::function<void()> work) {
     wait();
     busy_ = true;

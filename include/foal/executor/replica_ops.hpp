@@ -31,10 +31,7 @@ class replica_ops : public stage_updates {
       if (!t_.replica.of_weights()) collect_lent(t_, b);
       std::byte* const from = t_.replica.of_weights() ? b.w : b.g;
       for (other_replica& r : b.others) t_.device.copy(b.device, r.to.at(k), in_part(from, r.part), bytes_of_part(r.part));
-      if (order_)
-        for (other_replica const& r : b.others) order_.sum_sent(b, r.part_out, k);
-      else
-        t_.device.synchronise(b.device);
+      sent(b, &other_replica::part_out, k);
     }
     ++b.messages.parts_out;
     for (other_replica& r : b.others) r.part_out.send(b.messages.parts_out);
@@ -63,10 +60,7 @@ class replica_ops : public stage_updates {
       if (weights) t_.replica.merge(t_.replica.policy, n, t_.replicas, sum, result, b.outer);
       for (other_replica& r : b.others)
         t_.device.copy(b.device, in_part(static_cast<std::byte*>(r.results.at(k)), b.part), result, bytes_of_part(b.part));
-      if (order_)
-        for (other_replica const& r : b.others) order_.sum_sent(b, r.sum_out, k);
-      else
-        t_.device.synchronise(b.device);
+      sent(b, &other_replica::sum_out, k);
     }
     ++b.messages.parts_in;
     for (other_replica& r : b.others) r.sum_out.send(b.messages.parts_in);
@@ -104,6 +98,11 @@ class replica_ops : public stage_updates {
       : stage_updates(tables, values, std::move(watching)), order_{tables.device.asynchronous ? &tables.device : nullptr} {}
 
  private:
+  /// The copies to the other replicas have been called: message k is there behind them.
+  void sent(bound_stage& b, transport::outbox other_replica::*by, std::uint32_t k) const {
+    if (!order_) return t_.device.synchronise(b.device);
+    for (other_replica const& r : b.others) order_.sum_sent(b, r.*by, k);
+  }
   static bool arrived(bound_stage& b, std::uint32_t k) {
     if (static_cast<std::int32_t>(b.messages.parts_in - k) <= 0) return false;  // its own part is not added up
     for (other_replica& r : b.others)
