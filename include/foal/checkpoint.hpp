@@ -1,8 +1,8 @@
 // Checkpoints of a fit, which the same program goes on from: .checkpoint = foal::checkpoints{.directory = "run"}.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>

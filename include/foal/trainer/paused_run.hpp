@@ -82,7 +82,7 @@ class paused_run : public run_weights {
     auto const& placed = detail::place_arrays(memory_, t_.phases.back(), {});
     for (detail::placed_array const& to : placed)
       if (to.what.id.purpose == array_purpose::optimizer_state || to.what.id.purpose == array_purpose::delay_state ||
-          to.what.id.purpose == array_purpose::error)
+          to.what.id.purpose == array_purpose::error || to.what.id.purpose == array_purpose::reference)
         t_.device.zero(memory_.stages()[static_cast<std::size_t>(to.what.id.unit)].device, to.base, to.what.bytes);
     for (saved_array const& from : arrays)
       for (detail::placed_array const& to : placed) {
@@ -94,9 +94,12 @@ class paused_run : public run_weights {
         t_.device.synchronise(device);
       }
     long long const first = t_.phases.size() > 1 ? std::min(update, warmup) : 0;
-    for (bound_stage& b : memory_.stages())
+    for (bound_stage& b : memory_.stages()) {
+      if (t_.replica.of_weights() && b.results.base != nullptr)  // what replicas with weights of their own are drawn to
+        t_.device.copy(b.device, b.results.base, b.w, bytes_of(t_.types.weights, b.table->trained_elements));
       b.updates = first * t_.phases.front().reads.updates_of(b.number) +
                   (update - first) * t_.phases.back().reads.updates_of(b.number);
+    }
     updates_ = update;
   }
 

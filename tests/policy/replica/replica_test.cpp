@@ -245,6 +245,27 @@ TEST_CASE("What replicas exchange has the same bits after a cut anywhere, withou
   }
 }
 
+TEST_CASE("Replicas that begin with the weights of another run have their reference there", "[policy]") {
+  for (int kind = 2; kind < kinds; ++kind) {
+    INFO("policy " << kind);
+    piece from(tables_of(0, 1, 3, 2), share * 2, 1), set(tables_of(kind, 1, 3, 2), share * 2, 1),
+        begun(tables_of(kind, 1, 3, 2), share * 2, 2);
+    from.run(4);
+    std::vector<executor::saved_array> arrays;
+    for (executor::bound_stage const& b : from.engine.stages()) {
+      if (b.replica != 0) continue;
+      std::size_t const bytes = sizeof(double) * static_cast<std::size_t>(b.table->weight_elements);
+      arrays.push_back({{b.number, executor::array_purpose::weights, 0}, {{-1, {b.w, b.w + bytes}}}});
+      for (table::parameter_row const& p : b.table->parameters)
+        set.engine.write(b.number, p, b.w + sizeof(double) * static_cast<std::size_t>(p.offset));
+    }
+    begun.engine.begin_at(0, 0, arrays);
+    set.run(5);
+    begun.run(5);
+    for (int i : {0, 1}) CHECK(begun.weights(i) == set.weights(i));
+  }
+}
+
 TEST_CASE("A sum that is late is one update longer in every delay", "[policy]") {
   auto const now = tables_of(0, 2, 4, 2), later = tables_of(1, 2, 4, 2);
   for (std::size_t s = 0; s < 4; ++s) {
