@@ -7,6 +7,7 @@
 #include <mutex>
 #include <thread>
 
+#include <foal/executor/as_launched.hpp>
 #include <foal/layer/flatten.hpp>
 #include <foal/layer/linear.hpp>
 #include <foal/layer/loss/cross_entropy.hpp>
@@ -22,6 +23,7 @@
 #include <foal/trainer.hpp>
 
 #include "digits/run.hpp"
+#include "options/processes.hpp"
 #include "options/results.hpp"
 #include "recompute/saved.hpp"
 #include "sweep/shrink.hpp"
@@ -38,9 +40,9 @@ struct deep107
 static_assert(foal::stage_count<deep107> == stages);
 
 template <class Schedule>
-using run =
-    foal::trainer<deep107, foal::loss::cross_entropy, Schedule, foal::optim::momentum, foal::initialisation::he,
-                  foal::lr::reschedule<foal::lr::step>, foal::delay::discrepancy_correction, foal::warmup::synchronous>;
+using run = foal::trainer<deep107, foal::loss::cross_entropy, Schedule, foal::optim::momentum, foal::initialisation::he,
+                          foal::lr::reschedule<foal::lr::step>, foal::delay::discrepancy_correction,
+                          foal::warmup::synchronous, foal::executor::as_launched>;
 using plain = run<foal::schedule::pipemare>;
 using recomputed = run<foal::schedule::recomputed<foal::schedule::pipemare>>;
 
@@ -60,6 +62,16 @@ struct memory_result {
   recompute::saved_bytes saved;
   int held = 0;  ///< stage activations of a microbatch after a slot's backward
   foal::report::byte_facts bytes;
+
+  /// Of several processes: each has looked at its own stages.
+  void add_up() {
+    recompute::saved_bytes& s = saved;
+    std::vector<long long> all{s.counted, s.planned, s.peak, s.at_once, s.slots, s.overlaps};
+    all.insert(all.end(), bytes.of.begin(), bytes.of.end());
+    options::processes::add_up(all);
+    s = {all[0], all[1], all[2], all[3], all[4], all[5]};
+    std::copy(all.begin() + 6, all.end(), bytes.of.begin());
+  }
 };
 
 /// Allocates a run, trains until every ring has been round more than once, and looks at its ops.
@@ -79,7 +91,10 @@ memory_result measure_memory(settings const& o, foal::data::dataset const& data)
   t.run(batches, request);
   foal::require(trace.dropped() == 0, "cannot measure what was saved, because ", trace.dropped(), " ops were not recorded");
   auto const spans = trace.spans();
-  return {recompute::measure(t.tables(), t.engine(), spans), t.tables().phases.back().facts.held(), t.facts().bytes};
+  memory_result result{recompute::measure(t.tables(), t.engine(), spans), t.tables().phases.back().facts.held(),
+                       t.facts().bytes};
+  result.add_up();
+  return result;
 }
 
 void print_memory(memory_result const& a, memory_result const& b, settings const& o) {
@@ -93,7 +108,8 @@ void print_memory(memory_result const& a, memory_result const& b, settings const
   add("bytes, counted from the program", a.saved.counted, b.saved.counted, true);
   add("bytes, planned and allocated", a.saved.planned, b.saved.planned, true);
   add("bytes, seen alive: peaks of the stages", a.saved.peak, b.saved.peak, true);
-  add("bytes, seen alive in one moment", a.saved.at_once, b.saved.at_once, true);
+  add(options::processes::count() == 1 ? "bytes, seen alive in one moment" : "bytes, seen alive in one moment of a process",
+      a.saved.at_once, b.saved.at_once, true);
   std::printf("%s\n", t.text().c_str());
   std::printf("S^2 = %d, S^2 + S = %d, 2 S^1.5 = %.0f; segments of %d stages; counted == planned == seen: %s\n\n",
               stages * stages, stages * stages + stages, 2 * std::pow(stages, 1.5),
@@ -205,6 +221,7 @@ void write_rows(std::string const& path, memory_result const& a, memory_result c
 }
 
 int show(settings o) {
+  if (options::processes::count() > 1) o.jobs = 1;  // all of them do the same
   if (o.jobs == 0) o.jobs = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   foal::data::dataset const data = digits::load(o, deep107::description.input);
   std::printf("residual tanh MLP 64-48x106-10 of %d stages, N = %d microbatches of M = %d samples; %s\n\n", stages,
@@ -224,6 +241,7 @@ int show(settings o) {
     train_all(methods, o, data);
     print_accuracy(methods, o);
   }
+  if (!options::processes::first()) return 0;
   options::results written("recompute");
   written.write(o.json, [&](std::string const& path) { write_rows(path, a, b, methods, o); });
   return written.status();
@@ -234,6 +252,7 @@ int show(settings o) {
 int main(int argc, char** argv) {
   settings o;
   try {
+    options::processes const processes(argc, argv);
     options::arguments a("Saved activations and accuracy of PipeMare with 107 stages, without and with recomputation.");
     digits::add_options(a, o, 0);
     a.whole("--segment", o.segment, 0, stages, "stages in a segment; 0: the square root of 107");

@@ -8,6 +8,7 @@
 #include <foal/data/gzip.hpp>
 #include <foal/data/handwritten.hpp>
 #include <foal/data/idx.hpp>
+#include <foal/transport/launcher.hpp>
 
 #include "options/arguments.hpp"
 #include "options/minibatches.hpp"
@@ -120,6 +121,9 @@ int main(int argc, char** argv) {
   for (int i = 0; i < argc; ++i) command += (i > 0 ? " " : "") + std::string(argv[i]);
   try {
     using namespace options;
+    auto const launched = foal::transport::launched_by();
+    foal::require(!launched || launched->place.count == 1, "cannot sweep as ", launched ? launched->text() : "",
+                  ", because each run has a process of its own already; start it alone, with --jobs");
     options::arguments a("Trains one network with many methods, numbers and seeds, and compares the methods in pairs.");
     a.choice("--net", o.base.net, {"mlp", "deep24", "deep40", "resnet20"}, "");
     a.text("--data", o.base.data,

@@ -1,6 +1,7 @@
 // The processes that a launcher has started an example as: mpirun -n 4 ./compare ... needs no option of its own.
 #pragma once
 
+#include <algorithm>
 #include <charconv>
 #include <cstring>
 #include <memory>
@@ -28,6 +29,16 @@ class processes {
     std::string const text = foal::executor::as_launched::exchange(foal::report::shortest(n)).front();
     std::from_chars(text.data(), text.data() + text.size(), n);
     return n;
+  }
+  /// The sums over all processes, in each of them.
+  static void add_up(std::vector<long long>& numbers) {
+    std::string const bytes(reinterpret_cast<char const*>(numbers.data()), numbers.size() * sizeof(long long));
+    std::fill(numbers.begin(), numbers.end(), 0);
+    for (std::string const& of_one : foal::executor::as_launched::exchange(bytes)) {
+      std::vector<long long> other(numbers.size());
+      std::memcpy(other.data(), of_one.data(), std::min(of_one.size(), bytes.size()));
+      for (std::size_t i = 0; i < numbers.size(); ++i) numbers[i] += other[i];
+    }
   }
   /// Puts what other processes have recorded where this one has recorded `nothing`.
   template <class T>

@@ -57,7 +57,8 @@ inline std::vector<saved_array> arrays_of(foal::table::run_tables const& t, foal
   return all;
 }
 
-/// What a finished run saved, from its tables, its plan and the spans of its ops in the order in which one worker ran them.
+/// What a finished run saved, from its tables, its plan and the spans of its ops in the order in which one worker ran them;
+/// in several processes of the stages of this one.
 inline saved_bytes measure(foal::table::run_tables const& t, foal::executor::engine const& e,
                            std::span<foal::report::span const> ops) {
   foal::require(e.values().workers == 1, "cannot see what is alive at once with ", e.values().workers,
@@ -65,10 +66,12 @@ inline saved_bytes measure(foal::table::run_tables const& t, foal::executor::eng
   saved_bytes all;
   std::vector<std::vector<saved_array>> stages;
   for (foal::executor::bound_stage const& b : e.stages()) {
-    stages.push_back(arrays_of(t, b));
+    auto& arrays = stages.emplace_back();
+    if (b.worker < 0) continue;
+    arrays = arrays_of(t, b);
     auto const& f = t.phases.back().facts.stage[static_cast<std::size_t>(b.number)];
     all.slots += f.saved_peak + (b.begins_recompute_group() ? f.in_flight : 0);
-    for (saved_array const& a : stages.back()) all.counted += a.slots * static_cast<long long>(a.place.stride);
+    for (saved_array const& a : arrays) all.counted += a.slots * static_cast<long long>(a.place.stride);
   }
   all.planned = static_cast<long long>(e.memory().plan().bytes(foal::category::saved));
 
