@@ -305,6 +305,7 @@ set(foal_headers
     foal/executor/moves.hpp
     foal/executor/op_order.hpp
     foal/executor/open_ends.hpp
+    foal/executor/open_sums.hpp
     foal/executor/ops.hpp
     foal/executor/ordinals.hpp
     foal/executor/phase_end.hpp

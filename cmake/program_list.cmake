@@ -147,6 +147,7 @@ set(foal_tests
     executor/processes
     executor/queues
     executor/recompute
+    executor/replica_processes
     executor/replicas
     executor/run_losses
     executor/several_updates

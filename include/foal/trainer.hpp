@@ -296,8 +296,7 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
   /// Of several processes: what all of them have found.
   executor::run_result shared(executor::run_result mine) const {
     if constexpr (requires { policy<role::executor>::exchange(std::string()); })
-      if (policy<role::executor>::place().count > 1)
-        executor::share(mine, engine_.stages().back().worker >= 0, policy<role::executor>::exchange);
+      if (policy<role::executor>::place().count > 1) executor::share(mine, policy<role::executor>::exchange);
     return mine;
   }
   long long minibatch_samples() const { return static_cast<long long>(values_.microbatch_size) * values_.microbatches; }

@@ -442,19 +442,6 @@ TEST_CASE("the edges of the global norm are no channels, and do not take their p
   }
 }
 
-TEST_CASE("replicas over several processes are refused by each of them with a sentence") {
-  choice const c{4, 1, false, 0, 1, 4};
-  table::run_tables const t = test::tables_of(c, schedule::generate(test::two_way{}, test::both_ways(4, 4)));
-  REQUIRE(t.replicas == 2);
-  for (int hosted : {0, 2}) {
-    std::vector<int> of(4, executor::hosted_by(hosted == 0 ? 1 : 0));
-    of[static_cast<std::size_t>(hosted)] = of[static_cast<std::size_t>(hosted) + 1] = 0;
-    CHECK_THROWS_WITH(
-        executor::run_memory(t, {test::bit_samples, c.n, 1, 5, false, 64, false}, of),
-        Catch::Contains("cannot spread 2 replicas over processes, because") && Catch::Contains("train them in one process"));
-  }
-}
-
 TEST_CASE("progress is counted by the last stage that a process hosts") {
   choice const c{4, 1, false, 0, 1, 2};
   process first(c, {}, 0, 2, 1);

@@ -309,10 +309,6 @@ TEST_CASE("Weights are read from replica 0 and set in all", "[executor]") {
 }
 
 TEST_CASE("What replicas cannot do is refused with a sentence", "[executor]") {
-  table::run_tables t = tables_of(1, 4, 2);
-  table::run_values const values = values_of(2, 1);
-  CHECK_THROWS_WITH(executor::run_memory(t, values, {0, 0, executor::hosted_by(1), executor::hosted_by(1)}),
-                    Catch::Contains("cannot spread 2 replicas over processes"));
   table::run_tables other = tables_of(0, 4, 2);
   other.replicas = 2;
   CHECK_THROWS_WITH(table::check_runnable(other), Catch::Contains("with 1 replicas, because the run has 2"));

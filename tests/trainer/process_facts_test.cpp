@@ -1,14 +1,17 @@
 // What processes say that they hold and send is what their memories have and their channels bring.
-#include <foal/executor/open_ends.hpp>
+#include <foal/executor/open_sums.hpp>
 #include <foal/layer/linear.hpp>
 #include <foal/layer/loss/cross_entropy.hpp>
 #include <foal/layer/tanh.hpp>
 #include <foal/policy/optim/momentum.hpp>
+#include <foal/policy/replica/delayed.hpp>
 #include <foal/schedule/rules/gpipe.hpp>
+#include <foal/schedule/rules/one_f_one_b.hpp>
 #include <foal/schedule/rules/pipemare.hpp>
 #include <foal/schedule/rules/recompute.hpp>
 #include <foal/trainer.hpp>
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 
 namespace {
@@ -22,9 +25,9 @@ struct net
     : stages<input<5>, linear<32>, save<outer>, linear<8>, foal::tanh, linear<16>, linear<32>, add<outer>, linear<3>> {};
 
 template <class Schedule, class... Policies>
-void check(std::vector<int> const& process_of) {
+void check(std::vector<int> const& process_of, int replicas = 1) {
   trainer<net, loss::cross_entropy, Schedule, optim::momentum, Policies...> const t(
-      {.microbatch_size = 4, .microbatches = 3});
+      {.microbatch_size = 4, .microbatches = 3 * replicas, .replicas = replicas});
   table::run_tables const& tables = t.tables();
   REQUIRE(static_cast<std::size_t>(tables.ranks) == process_of.size());
   int const count = process_of.back() + 1;
@@ -50,6 +53,8 @@ void check(std::vector<int> const& process_of) {
     std::vector<int> hosted;
     for (executor::bound_stage const& b : memory.stages())
       if (b.worker >= 0) hosted.push_back(b.number);
+    std::sort(hosted.begin(), hosted.end());
+    hosted.erase(std::unique(hosted.begin(), hosted.end()), hosted.end());
     CHECK(told.stages == hosted);
     constexpr long long minibatches = 7;
     long long sent = 0, received = 0;
@@ -58,6 +63,7 @@ void check(std::vector<int> const& process_of) {
     norm.begin(memory.stages(), tables.stages.size());
     if (program.view().global_norm)
       for (auto& c : executor::norm_channels(memory, norm, {p, count}, minibatches)) open.push_back(std::move(c));
+    for (auto& c : executor::open_sums(memory, tables, program.view(), minibatches)) open.push_back(std::move(c));
     for (executor::open_channel const& c : open) {
       long long bytes = 0;
       for (transport::entry_slots const& e : c.end.entries) bytes += static_cast<long long>(e.bytes);
@@ -73,7 +79,8 @@ void check(std::vector<int> const& process_of) {
   }
   CHECK(ends == 2 * f.channel.size());
   CHECK_THAT(f.text(), Catch::Contains("process") && Catch::Contains("receives"));
-  CHECK_THAT(f.json(), Catch::Contains("\"activations over wire "));
+  CHECK_THAT(f.json(), Catch::Contains("\"" + f.channel.front().what + "\""));
+  if (replicas == 1) CHECK_THAT(f.channel.front().what, Catch::StartsWith("activations over wire "));
 }
 
 }  // namespace
@@ -83,4 +90,11 @@ TEST_CASE("Every process knows what each of them holds, and the bytes that it se
   check<schedule::gpipe, clip::global_norm>({0, 1, 1, 2, 2});
   check<schedule::pipemare>({0, 1, 1, 1, 2});
   check<schedule::recomputed<schedule::pipemare>>({0, 0, 0, 1, 1});
+}
+
+TEST_CASE("What replicas in several processes exchange is part of what they send and receive") {
+  check<schedule::one_f_one_b>({0, 0, 0, 0, 0, 1, 1, 1, 1, 1}, 2);
+  check<schedule::pipemare>({0, 0, 0, 1, 1, 1, 1, 2, 2, 3}, 2);
+  check<schedule::gpipe, clip::global_norm>({0, 0, 1, 1, 1, 1, 1, 1, 2, 2, 2, 3, 3, 3, 3}, 3);
+  check<schedule::one_f_one_b, replica::delayed>({0, 0, 0, 0, 0, 0, 0, 1, 1, 1}, 2);
 }

@@ -106,12 +106,12 @@ class run_memory {
   void enter_phase(table::phase_table const& phase) {
     for (auto& c : wires_) c.reset();
     for (auto& c : sums_) c.part.reset(), c.sum.reset();
+    begin_sums(stages_);
     share_out(phase);
     for (std::size_t s = 0; s < stages_.size(); ++s) {
       bound_stage& b = stages_[s];
       for (transport::inbox* i : {&b.wire_in, &b.gradient_in, &b.rebuilt_in}) i->seen = 0;
       for (transport::outbox* o : {&b.wire_out, &b.gradient_out, &b.rebuilt_out}) o->seen_read = o->seen_released = 0;
-      for (other_replica& r : b.others) r.part_in.seen = r.sum_in.seen = 0;
       b.weighed = b.refused = -1;
       b.facts = phase.facts.stage[s];
       b.summed = values_.microbatches;
@@ -147,11 +147,7 @@ class run_memory {
       set(wires_[s].gradient, above.messages.gradient_out, below.passed(passage::returned), below.passed(passage::freed));
       set(wires_[s].rebuilt, below.messages.rebuilt_out, above.passed(passage::rebuilt), above.passed(passage::freed));
     }
-    for (bound_stage& b : stages_)
-      for (other_replica& r : b.others) {
-        r.part_out.through->produced.value = b.messages.parts_out;
-        r.sum_out.through->produced.value = b.messages.parts_in;
-      }
+    restore_sums(stages_);
     for (bound_stage& b : stages_) turn_gradients(b, b.messages.sums_in);
   }
 

@@ -82,16 +82,21 @@ inline std::vector<open_channel> open_channels(run_memory& memory, schedule::pro
   return all;
 }
 
-/// Those of the global norm: each unit's part goes to every other process. Numbers are below units * processes.
+/// Those of the global norm: each unit's part goes to every other process that hosts some of its replica. Numbers are below
+/// units * processes.
 inline std::vector<open_channel> norm_channels(run_memory const& memory, gradient_norm& norm, transport::process_place here,
                                                long long minibatches) {
   std::vector<open_channel> all;
+  auto const process_of = [here](bound_stage const& b) { return b.worker >= 0 ? here.number : elsewhere(b.worker); };
   for (bound_stage const& b : memory.stages()) {
     if (b.input_gradient_only || b.forward_only) continue;
-    int const from = b.worker >= 0 ? here.number : elsewhere(b.worker);
+    int const from = process_of(b);
+    std::vector<bool> reads(static_cast<std::size_t>(here.count), false);
+    for (bound_stage const& other : memory.stages())
+      if (other.replica == b.replica) reads[static_cast<std::size_t>(process_of(other))] = true;
     for (int to = 0; to < here.count; ++to) {
       bool const sends = from == here.number;
-      if (from == to || (!sends && to != here.number)) continue;
+      if (from == to || !reads[static_cast<std::size_t>(to)] || (!sends && to != here.number)) continue;
       all.push_back({norm.open(static_cast<std::size_t>(b.unit), sends, minibatches), sends ? to : from});
       all.back().end.number = b.unit * here.count + to;
     }

@@ -49,13 +49,15 @@ class part_sums {
       if (complete(*u.of)) return u.of;
     return nullptr;
   }
-  /// Whether nothing more is to be added up where every op before a key has been done and no other: of `minibatches`, those
-  /// that all replicas have sent before it. So what is done at a cut is the program's, not the clock's.
+  /// Whether nothing more is to be added up where every op before a key has been done: of `minibatches`, those that all
+  /// replicas have sent before it. So what is done at a cut, where no other op has been, is the program's, not the clock's.
+  /// Behind a failure, of which a worker hears late, it may be more.
   bool through(long long key, long long minibatches) const {
     return std::all_of(all_.begin(), all_.end(), [&](unit const& u) {
       long long const due = key > u.complete ? std::min(minibatches, (key - u.complete - 1) / period_ + 1) : 0;
       long long const before = u.of->updates - u.of->version;  // of the phase
-      return u.of->messages.parts_in == static_cast<std::uint32_t>((before + due) / every_ - before / every_);
+      auto const owed = static_cast<std::uint32_t>((before + due) / every_ - before / every_);
+      return static_cast<std::int32_t>(u.of->messages.parts_in - owed) >= 0;
     });
   }
   /// Where it failed.

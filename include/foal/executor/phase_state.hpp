@@ -39,6 +39,8 @@ struct phase_state : op_order {
     queues = memory.queues().order();
     for (bound_stage const& b : units)
       if (b.worker >= 0) last_hosted = std::max(last_hosted, b.number);
+    for (bound_stage const& b : units)
+      if (b.worker >= 0 && b.number == last_hosted) shares_hosted += b.facts.share;
     if (global_norm) norm.begin(units, tables->stages.size());
     gives = global_norm || tables->replicas > 1;
   }
@@ -49,6 +51,7 @@ struct phase_state : op_order {
   std::vector<bound_stage>* stages = nullptr;
   flat_table<transport::bell>* bells = nullptr;
   int last_hosted = -1;            ///< stage whose F counts for progress: the last one but where other processes have it
+  long long shares_hosted = 0;     ///< microbatches of a minibatch that run through it here
   int microbatches = 1;            ///< N
   long long minibatches = 0;       ///< of this phase
   long long periods = 0;           ///< minibatches + what drains
@@ -85,7 +88,12 @@ struct phase_state : op_order {
   std::array<std::atomic<bool>, 2> asks{};
   /// Minibatches that have been begun, or whose first op asks whether it may; see begin().
   alignas(alignment) std::atomic<long long> begun{0};
-  alignas(alignment) std::atomic<long long> microbatches_done{0};  ///< at last_hosted, of all replicas
+  alignas(alignment) std::atomic<long long> microbatches_done{0};  ///< at last_hosted, of the replicas that are here
+  /// Of all replicas, where the others are as far.
+  long long progress() const {
+    long long const done = microbatches_done.load(std::memory_order_relaxed);
+    return shares_hosted > 0 ? done * microbatches / shares_hosted : done;
+  }
 
   /// F of the last stage here is through with its unit's microbatch m.
   void forwarded(bound_stage const& b, std::uint32_t m) {

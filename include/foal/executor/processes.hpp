@@ -14,7 +14,7 @@
 #include <foal/executor/agreement.hpp>
 #include <foal/executor/common_end.hpp>
 #include <foal/executor/drive.hpp>
-#include <foal/executor/open_ends.hpp>
+#include <foal/executor/open_sums.hpp>
 #include <foal/executor/shared_evaluation.hpp>
 #include <foal/transport/agree.hpp>
 #include <foal/transport/message_end.hpp>
@@ -150,6 +150,8 @@ struct processes_over {
         open(norm_channels(phase.memory, phase.shared.norm, place(), phase.shared.minibatches), first);
         first += static_cast<int>(phase.memory.stages().size()) * place().count;
       }
+      open(open_sums(phase.memory, *phase.shared.tables, phase.program, phase.shared.minibatches), first);
+      if (phase.shared.tables->replicas > 1) first += most_sums(*phase.shared.tables);
       open(open_channels(phase.memory, phase.program, phase.shared.minibatches), first);
     }
     joined(joined const&) = delete;

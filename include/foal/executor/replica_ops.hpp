@@ -5,6 +5,7 @@
 
 #include <foal/executor/calls.hpp>
 #include <foal/executor/queue_order.hpp>
+#include <foal/executor/sum_ends.hpp>
 #include <foal/executor/updates.hpp>
 
 namespace foal::executor {
@@ -34,7 +35,10 @@ class replica_ops : public stage_updates {
       sent(b, &other_replica::part_out, k);
     }
     ++b.messages.parts_out;
-    for (other_replica& r : b.others) r.part_out.send(b.messages.parts_out);
+    for (other_replica& r : b.others) {
+      r.part_out.send(b.messages.parts_out);
+      r.sum_in.read(detail::sums_used(b, b.messages.parts_out));
+    }
   }
 
   /// When the parts of all replicas are there: their sum, in the order of their numbers, or the reference that it makes,
@@ -59,11 +63,15 @@ class replica_ops : public stage_updates {
       }
       if (weights) t_.replica.merge(t_.replica.policy, n, t_.replicas, sum, result, b.outer);
       for (other_replica& r : b.others)
-        t_.device.copy(b.device, in_part(static_cast<std::byte*>(r.results.at(k)), b.part), result, bytes_of_part(b.part));
+        if (r.results.base != nullptr)  // else it leaves from here
+          t_.device.copy(b.device, in_part(static_cast<std::byte*>(r.results.at(k)), b.part), result, bytes_of_part(b.part));
       sent(b, &other_replica::sum_out, k);
     }
     ++b.messages.parts_in;
-    for (other_replica& r : b.others) r.sum_out.send(b.messages.parts_in);
+    for (other_replica& r : b.others) {
+      r.part_in.read(b.messages.parts_in);
+      r.sum_out.send(b.messages.parts_in);
+    }
   }
 
   /// G: the sums of all parts are there. Of late gradients those of the minibatch before, which U finds; this one's come to
@@ -103,10 +111,12 @@ class replica_ops : public stage_updates {
     if (!order_) return t_.device.synchronise(b.device);
     for (other_replica const& r : b.others) order_.sum_sent(b, r.*by, k);
   }
+  /// The sums of exchange k may be used, and then parts of the next one be sent (see bind_sums).
   static bool arrived(bound_stage& b, std::uint32_t k) {
     if (static_cast<std::int32_t>(b.messages.parts_in - k) <= 0) return false;  // its own part is not added up
     for (other_replica& r : b.others)
-      if (!r.sum_in.arrived(k)) return false;
+      if (!r.sum_in.arrived(k) || !r.sum_out.room(k + r.sum_out.transit_slots) || !r.part_out.room(b.messages.parts_out))
+        return false;
     return true;
   }
   std::byte* in_part(std::byte* all, gradient_part p) const { return all + bytes_of(t_.types.gradients, p.first); }

@@ -14,6 +14,12 @@
 
 namespace foal::executor {
 
+inline void add_to(loss::loss_result& sum, loss::loss_result const& loss) {
+  sum.sum += loss.sum;
+  sum.weight += loss.weight;
+  sum.correct += loss.correct;
+}
+
 /// The losses of a stretch that have been added, which may be fewer than it has microbatches.
 struct partial_sum {
   loss::loss_result sum{};
@@ -25,6 +31,15 @@ struct losses_so_far {
   long long count = 0;            ///< microbatches
   long long complete = 0;         ///< stretches that are complete in all replicas
   std::vector<partial_sum> open;  ///< those behind them that have begun, in this one
+};
+
+/// What one replica has added: for processes of which each has the last stages of some.
+struct replica_losses {
+  int replica = 0;
+  long long microbatches = 0;  ///< before a pause too
+  long long first = 0;         ///< stretch of the first sum
+  long long had = 0;           ///< stretches that were complete in it when the run began, or went on
+  std::vector<loss::loss_result> sums;
 };
 
 /// The worker of a last stage adds, in the order of its program, while another thread may read the sums that are complete. A
@@ -57,6 +72,7 @@ class run_losses {
         p.count = done[r].count;
         for (partial_sum const& open : done[r].open) p.at(p.begun++) = open;
         p.look();
+        p.had = before_ + p.complete.load();
       }
     });
   }
@@ -113,6 +129,12 @@ class run_losses {
     for (std::size_t i = 0; i < begun(); ++i) all.push_back(sum(static_cast<long long>(i)));
     return all;
   }
+  replica_losses of(int replica) const {
+    part const& p = parts_[static_cast<std::size_t>(replica)];
+    replica_losses all{replica, p.count, before_, p.had, {}};
+    for (std::size_t i = 0; i < p.begun; ++i) all.sums.push_back(p.partial(i).sum);
+    return all;
+  }
   std::vector<loss::loss_result> take_each() { return std::move(each_); }
 
  private:
@@ -120,16 +142,12 @@ class run_losses {
   static constexpr std::size_t least = 1024;
   static std::size_t level(std::size_t i) { return static_cast<std::size_t>(std::bit_width(i / least + 1)) - 1; }
   static std::size_t place(std::size_t i) { return i - ((std::size_t{1} << level(i)) - 1) * least; }
-  static void add_to(loss::loss_result& sum, loss::loss_result const& loss) {
-    sum.sum += loss.sum;
-    sum.weight += loss.weight;
-    sum.correct += loss.correct;
-  }
 
   /// What one replica has added.
   struct alignas(alignment) part {
     long long stretch = 1;  ///< its microbatches of a stretch
     long long count = 0;    ///< its microbatches, before a pause too
+    long long had = 0;      ///< stretches that were complete before a pause
     std::size_t begun = 0;
     std::atomic<long long> complete{0};
     std::array<std::vector<partial_sum>, 32> blocks;

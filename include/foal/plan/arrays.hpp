@@ -110,8 +110,8 @@ inline void add_whole(std::vector<array>& to, run_plan const& plan, table::run_t
   for (std::size_t i = 0; i < p.lent.size(); ++i)
     add(i % 2 == 0 ? array_purpose::tied_weights : array_purpose::tied_gradients, static_cast<int>(i / 2), p.lent[i],
         plan.memory()[p.lent[i]].bytes);
-  for (std::size_t i = 0; i < p.sums.size(); ++i)
-    add(array_purpose::replica_sum, static_cast<int>(i), p.sums[i], plan.memory()[p.sums[i]].bytes);
+  for (std::size_t i = 0; i < p.sums.from.size(); ++i)
+    add(array_purpose::replica_sum, static_cast<int>(i), p.sums.from[i], plan.memory()[p.sums.from[i]].bytes);
   if (trains && t.replica.of_weights()) add(array_purpose::reference, 0, p.reference, plan.memory()[p.reference].bytes);
 }
 

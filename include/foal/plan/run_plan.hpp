@@ -37,7 +37,7 @@ struct unit_plan {
   std::vector<std::size_t> kept;       ///< by tensor number, only for place::kept
   std::vector<std::size_t> error;      ///< the same for place::error
   std::vector<std::size_t> lent;       ///< by loan: versions and gradients, in this order
-  std::vector<std::size_t> sums;       ///< by other replica, ascending: where its gradients arrive
+  sum_rooms sums;                      ///< of gradients between replicas
   std::vector<std::size_t> temporary;  ///< offsets within the worker's temporaries, by tensor number
   std::vector<std::size_t> transient;  ///< the same of what F keeps, or R sends on, for nobody
 };
@@ -52,7 +52,6 @@ class run_plan {
         worker_of_(std::move(worker_of)),
         plan_(values.workers),
         shared_(tables_, worker_of_, values.workers, values.microbatches) {
-    check_sums(tables_, worker_of_);
     // What a program holds at once: a minibatch, what is on its way, and once more for what W waits for.
     check_sizes(tables_, values_.microbatch_size, 4LL * values_.microbatches + 8LL * static_cast<long long>(tables_.units()),
                 ".microbatch_size or .microbatches");
@@ -195,7 +194,7 @@ class run_plan {
       if (tables_.is_last(s)) plan_loss(s, p, worker);
       plan_kept(s, p, worker);
       p.lent = plan_lent(tables_, plan_, tables_.stage_of(s), worker);
-      if (trains) p.sums = plan_sums(tables_, plan_, s, worker);
+      if (trains) p.sums = plan_sums(tables_, plan_, s, worker, [this](std::size_t u) { return hosts(u); });
       if (trains && tables_.replica.of_weights()) p.reference = plan_reference(tables_, plan_, s, worker);
       if (tables_.is_last(s)) {
         int const slots = tables_.device.host_memory ? target_slots(tables_, values_) : 1;

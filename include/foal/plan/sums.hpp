@@ -13,7 +13,7 @@ namespace foal::executor {
 
 /// Slots in which a part arrives at another replica. One is enough: who sends that of minibatch k + 1 has had its update k,
 /// so it has the sums of minibatch k of all replicas, and each of them has read what came for it. Where gradients are used a
-/// minibatch late, two: it has had the sums of k - 1.
+/// minibatch late, two: it has had the sums of k - 1. A part that leaves the process lies in as many slots until it does.
 inline std::uint32_t sum_slots(table::run_tables const& t) {
   return t.replica.what == replica::exchanged::late_gradients ? 2 : 1;
 }
@@ -38,23 +38,30 @@ inline long long sent_bytes(table::run_tables const& t, std::size_t stage) {
   return 2 * (t.replicas - 1) * static_cast<long long>(bytes_of(t.types.gradients, t.stages[stage].trained_elements));
 }
 
-/// Throws a sentence where another process hosts a rank. worker_of: of each rank.
-inline void check_sums(table::run_tables const& t, std::vector<int> const& worker_of) {
-  for (int const worker : worker_of)
-    require(t.replicas == 1 || worker >= 0, "cannot spread ", t.replicas,
-            " replicas over processes, because their gradients are summed in the memory of one; train them in one process");
-}
+/// Numbers in the plan, by other replica of a unit's stage, ascending.
+struct sum_rooms {
+  std::vector<std::size_t> from;  ///< for its share of this one's part
+  std::vector<std::size_t> to;    ///< for this one's share of its part, until that has left the process; 0: nothing leaves
+};
 
-/// Plans the rooms of a unit: for each other replica, ascending, one for its share of this one's part. Gives their numbers
-/// in the plan.
-inline std::vector<std::size_t> plan_sums(table::run_tables const& t, memory_plan& plan, std::size_t unit, int worker) {
-  std::vector<std::size_t> rooms;
+/// Plans the rooms of a unit. hosted(unit): whether this process does; elsewhere a part goes by a message, from a room here.
+template <class Hosted>
+sum_rooms plan_sums(table::run_tables const& t, memory_plan& plan, std::size_t unit, int worker, Hosted const& hosted) {
+  sum_rooms rooms;
   std::size_t const stage = t.stage_of(unit);
-  int const replica = static_cast<int>(unit / t.stages.size());
-  std::size_t const one = padded(bytes_of(t.types.gradients, part_of(t, stage, replica).count));
-  for (int other = 1; other < t.replicas; ++other)
-    rooms.push_back(plan.add(t.replica.of_weights() ? "weights of another replica" : "gradients of another replica",
-                             category::wires, worker, static_cast<int>(stage), sum_slots(t) * one, t.types.gradients));
+  auto const add = [&](char const* what, std::size_t replica) {
+    std::size_t const one = padded(bytes_of(t.types.gradients, part_of(t, stage, static_cast<int>(replica)).count));
+    return plan.add(what, category::wires, worker, static_cast<int>(stage), sum_slots(t) * one, t.types.gradients);
+  };
+  bool const weights = t.replica.of_weights();
+  std::size_t const own = unit / t.stages.size();
+  for (std::size_t k = 0; k < static_cast<std::size_t>(t.replicas); ++k) {
+    if (k == own) continue;
+    rooms.from.push_back(add(weights ? "weights of another replica" : "gradients of another replica", own));
+    rooms.to.push_back(hosted(k * t.stages.size() + stage)
+                           ? 0
+                           : add(weights ? "weights for another replica" : "gradients for another replica", k));
+  }
   return rooms;
 }
 

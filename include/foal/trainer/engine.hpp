@@ -121,10 +121,15 @@ class engine : public run_evaluations {
     if (end_.beside != nullptr) std::rethrow_exception(std::exchange(end_.beside, nullptr));
     result.microbatches = losses.count();
     result.losses = losses.take_each();
+    long long const added = t_.replicas > 1 && result.ended ? (updates_ - run.begin) * n : result.microbatches;
     if (result.ended || result.paused)
-      result.losses.resize(std::min(result.losses.size(), static_cast<std::size_t>(result.microbatches - before)));
+      result.losses.resize(std::min(result.losses.size(), static_cast<std::size_t>(added - before)));
     with_memory("report on this run, which has made its updates", losses.sum_bytes(), [&] {
       result.sums = losses.sums();
+      if (!memory_.whole())
+        for (bound_stage const& b : memory_.stages())
+          if (b.worker >= 0 && t_.is_last(static_cast<std::size_t>(b.unit)))
+            result.of_replicas.push_back(losses.of(b.replica));
       if (diagnostics_ && !result.paused) result.diagnostics = diagnostics_->take();
     });
     result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
@@ -178,7 +183,7 @@ class engine : public run_evaluations {
       if (cuts && request.cuts.wanted()) cuts = !shared.stop_soon();
       if (calls && teller.asked()) try {
           teller.sums();
-          teller.progress(before + shared.microbatches_done.load(std::memory_order_relaxed), ops);
+          teller.progress(before + shared.progress(), ops);
           if (request.pauses && request.pauses()) wished_ = true, shared.pause_soon();
         } catch (...) {
           calls = false;

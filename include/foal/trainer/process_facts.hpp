@@ -14,6 +14,53 @@
 
 namespace foal::executor {
 
+namespace detail {
+
+/// The channels of the whole model's norm. process_of: of each unit.
+inline void add_norm(report::facts& f, table::run_tables const& t, schedule::program_view view,
+                     std::vector<int> const& process_of, int processes) {
+  auto const stages = static_cast<std::ptrdiff_t>(t.stages.size());
+  for (std::size_t u = 0; u < t.units(); ++u)
+    for (int to = 0; to < processes; ++to) {
+      auto const s = static_cast<int>(t.stage_of(u)), from = process_of[u];
+      auto const first = process_of.begin() + static_cast<std::ptrdiff_t>(u) - s;  // of its replica
+      if (from == to || view.wanted(s) != schedule::gradients::both) continue;
+      if (std::find(first, first + stages, to) == first + stages) continue;
+      f.channel.push_back({.what = sentence("the norm's part of stage ", s),
+                           .from = from,
+                           .to = to,
+                           .bytes = sizeof(double),
+                           .messages = 1});
+    }
+}
+
+/// The channels between replicas: those of the parts that each adds up, and of their sums. Of a policy that does not
+/// exchange after every update the bytes are the mean of its minibatches, rounded up.
+inline void add_sums(report::facts& f, table::run_tables const& t, schedule::program_view view,
+                     std::vector<int> const& process_of) {
+  for (int s = 0; s < view.size.stages; ++s) {
+    if (view.wanted(s) != schedule::gradients::both) continue;
+    for (int k = 0; k < t.replicas; ++k)
+      for (int j = 0; j < t.replicas; ++j) {
+        int const from = process_of[static_cast<std::size_t>(unit_of(view.size, s, k))],
+                  to = process_of[static_cast<std::size_t>(unit_of(view.size, s, j))];
+        if (from == to) continue;
+        for (bool const part : {true, false}) {
+          auto const bytes = static_cast<long long>(
+              bytes_of(t.types.gradients, part_of(t, static_cast<std::size_t>(s), part ? j : k).count));
+          f.channel.push_back({.what = sentence(part ? "a part of stage " : "a sum of stage ", s, part ? " for" : " from",
+                                                " replica ", part ? j : k),
+                               .from = from,
+                               .to = to,
+                               .bytes = (bytes + t.replica.every - 1) / t.replica.every,
+                               .messages = 1});
+        }
+      }
+  }
+}
+
+}  // namespace detail
+
 /// Adds the processes and their channels. workers: by process, those of the ranks as its run_plan takes them.
 inline void add_processes(report::facts& f, table::run_tables const& t, table::run_values const& v,
                           std::vector<std::vector<int>> const& workers) {
@@ -30,8 +77,11 @@ inline void add_processes(report::facts& f, table::run_tables const& t, table::r
     for (std::size_t u = 0; u < t.units(); ++u) {
       if (!plans[p].hosts(u)) continue;
       process_of[u] = static_cast<int>(p);
-      if (u < t.stages.size()) one.stages.push_back(static_cast<int>(u));
+      if (int const s = static_cast<int>(t.stage_of(u));
+          std::find(one.stages.begin(), one.stages.end(), s) == one.stages.end())
+        one.stages.push_back(s);
     }
+    std::sort(one.stages.begin(), one.stages.end());
     one.bytes = static_cast<long long>(plans[p].memory().bytes());
     f.process.push_back(std::move(one));
   }
@@ -64,17 +114,8 @@ inline void add_processes(report::facts& f, table::run_tables const& t, table::r
       c.bytes += static_cast<long long>(microbatch_lengths::size(v.microbatch_size) * sizeof(int));
     f.channel.push_back(std::move(c));
   }
-  if (!view.global_norm) return;
-  for (std::size_t u = 0; u < t.units(); ++u)
-    for (std::size_t to = 0; to < workers.size(); ++to) {
-      auto const s = static_cast<int>(t.stage_of(u)), from = process_of[u];
-      if (from == static_cast<int>(to) || view.wanted(s) != schedule::gradients::both) continue;
-      f.channel.push_back({.what = sentence("the norm's part of stage ", s),
-                           .from = from,
-                           .to = static_cast<int>(to),
-                           .bytes = sizeof(double),
-                           .messages = 1});
-    }
+  if (view.global_norm) detail::add_norm(f, t, view, process_of, static_cast<int>(workers.size()));
+  if (t.replicas > 1) detail::add_sums(f, t, view, process_of);
 }
 
 }  // namespace foal::executor

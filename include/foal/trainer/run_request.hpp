@@ -138,7 +138,9 @@ struct run_request {
 struct run_result {
   std::vector<loss::loss_result> sums;    ///< of losses, as the forwards saw them, by request.loss_every minibatches
   std::vector<loss::loss_result> losses;  ///< of each microbatch, where request.every_loss asks for them
-  long long microbatches = 0;             ///< whose loss was computed
+  /// In one of several processes: of the replicas whose last stage is here. What is above is theirs, until it is shared.
+  std::vector<replica_losses> of_replicas;
+  long long microbatches = 0;  ///< whose loss was computed
   std::vector<evaluation_result> evaluations;
   std::optional<divergence> diverged;
   bool ended = false;                          ///< by a callback, before all minibatches were trained

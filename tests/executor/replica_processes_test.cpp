@@ -1,0 +1,287 @@
+// Replicas in several processes: one in each, several in one, or each over several. Whatever they exchange, the bits are
+// those of one thread, with pauses, evaluations, warm-up and the norm of the whole model too.
+#include <foal/executor/processes.hpp>
+#include <foal/lower/replica.hpp>
+#include <foal/policy/replica/averaged.hpp>
+#include <foal/policy/replica/delayed.hpp>
+#include <foal/policy/replica/local.hpp>
+#include <foal/schedule/rules/global_norm.hpp>
+#include <foal/schedule/rules/replicated.hpp>
+#include <foal/trainer/shared_result.hpp>
+
+#include <catch2/catch.hpp>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+
+#include "tests/executor/support.hpp"
+#include "tests/support/rooms.hpp"
+#include "tests/support/sanitized.hpp"
+#include "tests/support/schedules.hpp"
+#include "tests/support/sleeper.hpp"
+
+namespace {
+
+using namespace foal;
+using test::rooms;
+
+enum exchange { summed, delayed, averaged, local };
+replica::summed const sums;
+replica::delayed const late;
+replica::averaged const averages{.alpha = 0.3};
+replica::local const locals{.every = 3, .rate = 0.7, .momentum = 0.9};
+
+struct what {
+  int net = 4;       ///< as test::choice has it
+  int schedule = 2;  ///< the same; -1: both ways
+  int replicas = 2;
+  exchange by = summed;
+  int ranks = 4;  ///< of one of them
+  bool norm = false;
+  bool warm = false;  ///< one_f_one_b first
+  long long evaluate_every = 0;
+
+  std::string text() const {
+    return sentence("net ", net, "  schedule ", schedule, "  replicas ", replicas, "  exchange ", static_cast<int>(by),
+                    "  ranks ", ranks, norm ? "  norm" : "", warm ? "  warm" : "", "  evaluate ", evaluate_every);
+  }
+};
+
+constexpr int share = 2;
+constexpr long long minibatches = 7, warm_up = 4;
+
+table::run_tables tables_of(what const& of) {
+  schedule::extent const one{of.net, of.ranks, share};
+  auto const beside = [&](int which) {
+    schedule::program p = test::program_of(which, one);
+    if (of.norm) p = schedule::with_global_norm(std::move(p));
+    return schedule::with_replicas(std::move(p), of.replicas);
+  };
+  test::choice const c{of.net, 1, of.norm, 0, 1, share * of.replicas, of.ranks};
+  schedule::program own = of.schedule < 0 ? schedule::generate(test::two_way{}, test::both_ways(4, 4)) : beside(of.schedule);
+  table::run_tables t = test::tables_of(c, std::move(own));
+  t.ranks = t.phases.back().program.size().ranks;
+  if (of.warm) t.phases.insert(t.phases.begin(), lower::detail::make_phase("warm-up", beside(2), versions::flush{}, false));
+  if (of.by == summed) lower::exchange<replica::summed, float>(t, sums, of.replicas);
+  if (of.by == delayed) lower::exchange<replica::delayed, float>(t, late, of.replicas);
+  if (of.by == averaged) lower::exchange<replica::averaged, float>(t, averages, of.replicas);
+  if (of.by == local) lower::exchange<replica::local, float>(t, locals, of.replicas);
+  return t;
+}
+
+/// So many processes of so many workers; 0 processes: one thread.
+struct spread {
+  int processes = 0, workers = 1;
+};
+
+struct outcome {
+  std::vector<std::vector<std::byte>> state;  ///< by unit
+  std::vector<double> sums, evaluations;
+  long long microbatches = 0;
+  bool operator==(outcome const&) const = default;
+};
+
+/// One of the processes.
+struct piece {
+  what of;
+  table::run_tables tables;
+  test::stream data;
+  executor::engine engine;
+
+  piece(what const& w, spread s, int number)
+      : of(w),
+        tables(tables_of(w)),
+        data{.features = w.net < 9 ? test::mlp_inputs : 72, .classes = test::mlp_classes, .samples = test::bit_samples},
+        engine(tables,
+               {test::bit_samples, tables.phases.back().program.size().microbatches, s.workers, 5, w.evaluate_every > 0, 2,
+                false},
+               s.processes > 0 ? executor::driver_of<executor::processes_over<rooms>>() : test::driver(false),
+               workers(tables.ranks, s, number)) {}
+
+  static std::vector<int> workers(int ranks, spread s, int number) {
+    std::vector<int> all = test::shares(ranks, std::max(s.processes, 1) * s.workers);
+    for (int& w : all) w = w / s.workers == number ? w % s.workers : executor::hosted_by(w / s.workers);
+    return all;
+  }
+  executor::run_result run(executor::run_request request = {}, bool resumes = false) {
+    request.minibatches = minibatches;
+    request.loss_every = 2;
+    request.source = test::source_of(data);
+    if (of.evaluate_every > 0) {
+      request.evaluate_every = of.evaluate_every;
+      request.evaluation.self = &data;
+      request.evaluation.samples = 4;
+      request.evaluation.inputs = [](void const*, long long first, int n, int, lengths_of_axes, void* x) {
+        for (int i = 0; i < n * test::mlp_inputs; ++i)
+          static_cast<float*>(x)[i] = static_cast<float>((first * test::mlp_inputs + i) % 7) * 0.1F;
+      };
+      request.evaluation.targets = [](void const*, long long first, int n, lengths_of_axes, void* t) {
+        for (int i = 0; i < n; ++i) static_cast<std::int32_t*>(t)[i] = static_cast<std::int32_t>((first + i) % 2);
+      };
+    }
+    return resumes ? engine.resume(request) : engine.run(request, of.warm ? warm_up : 0);
+  }
+};
+
+/// What f(piece, number) leaves in all processes, f giving a result as run() does.
+template <class F>
+outcome in(what const& of, spread s, F const& f) {
+  outcome all;
+  int const count = std::max(s.processes, 1);
+  std::vector<outcome> each(static_cast<std::size_t>(count));
+  std::vector<std::string> thrown(each.size());
+  auto const process = [&](int number) {
+    outcome& mine = each[static_cast<std::size_t>(number)];
+    try {
+      piece p(of, s, number);
+      executor::run_result r = f(p, number);
+      if (r.diverged) throw error(r.diverged->text());
+      if (s.processes > 1) executor::share(r, [](std::string const& text) { return rooms().exchange(text); });
+      for (auto const& sum : r.sums) mine.sums.push_back(sum.sum);
+      for (auto const& e : r.evaluations) mine.evaluations.push_back(e.loss);
+      mine.microbatches = r.microbatches;
+      mine.state.resize(p.tables.units());
+      for (executor::bound_stage const& b : p.engine.stages())
+        if (b.worker >= 0) mine.state[static_cast<std::size_t>(b.unit)] = test::state_of(p.tables, std::vector{b});
+    } catch (std::exception const& e) {
+      thrown[static_cast<std::size_t>(number)] = e.what();
+      if (s.processes > 0) std::abort();  // the others would wait
+    }
+  };
+  if (s.processes == 0)
+    process(0);
+  else
+    CHECK(rooms::with_processes(s.processes, process) == 0);
+  for (std::string const& text : thrown) CHECK(text == "");
+  all = each.front();
+  for (outcome const& one : each) {
+    CHECK(one.sums == all.sums);
+    CHECK(one.evaluations == all.evaluations);
+    CHECK(one.microbatches == all.microbatches);
+    for (std::size_t u = 0; u < one.state.size(); ++u)
+      if (!one.state[u].empty()) all.state[u] = one.state[u];
+  }
+  return all;
+}
+
+outcome trained(what const& of, spread s, unsigned seed = 0) {
+  test::sleeper sleeper{seed};
+  return in(of, s, [&](piece& p, int) {
+    executor::run_request r;
+    if (seed > 0) r.disturb = sleeper.hook();
+    return p.run(r);
+  });
+}
+
+std::vector<spread> spreads(what const& of) {
+  std::vector<spread> all;
+  int const ranks = of.schedule < 0 ? of.ranks : of.ranks * of.replicas;
+  for (spread const s : {spread{1, 1}, {2, 1}, {2, 2}, {3, 1}, {4, 1}, {6, 1}, {8, 1}})
+    if (s.processes * s.workers <= ranks) all.push_back(s);
+  return all;
+}
+
+std::vector<what> cases() {
+  std::vector<what> all;
+  for (exchange const by : {summed, delayed, averaged, local})
+    for (int const schedule : {2, 4}) all.push_back({.schedule = schedule, .by = by});
+  all.push_back({.replicas = 3, .ranks = 2});
+  all.push_back({.schedule = 3, .replicas = 3, .by = delayed, .ranks = 1});
+  all.push_back({.schedule = -1});
+  all.push_back({.schedule = 1, .norm = true});
+  all.push_back({.schedule = 2, .replicas = 3, .ranks = 2, .norm = true});
+  all.push_back({.schedule = 4, .by = delayed, .warm = true});
+  all.push_back({.schedule = 4, .by = averaged, .warm = true});
+  all.push_back({.net = 9, .schedule = 4, .ranks = 9});
+  all.push_back({.evaluate_every = 2});
+  all.push_back({.schedule = 4, .by = local, .evaluate_every = 3});
+  return all;
+}
+
+}  // namespace
+
+TEST_CASE("replicas in any number of processes train to the bits of one thread, whatever they exchange", "[executor]") {
+  for (what const& of : cases()) {
+    INFO(of.text());
+    outcome const one = trained(of, {});
+    REQUIRE(one.microbatches == minibatches * share * of.replicas);
+    for (spread const s : spreads(of)) {
+      INFO(s.processes << " processes of " << s.workers);
+      for (unsigned seed = 0; seed < foal_test::repeats(3U, 2U); ++seed) CHECK(trained(of, s, seed) == one);
+    }
+  }
+}
+
+TEST_CASE("replicas in processes that pause before any op go on to the bits of a run without a pause", "[executor]") {
+  std::size_t turn = 0;
+  for (what const& of : cases()) {
+    INFO(of.text());
+    outcome const one = trained(of, {});
+    std::vector<executor::run_place> places;
+    {
+      table::run_tables const t = tables_of(of);
+      long long trained_before = 0;
+      for (std::size_t ph = 0; ph < t.phases.size(); ++ph) {
+        schedule::program p = t.phases[ph].program;
+        executor::op_order const order(p.view());
+        long long const own = ph + 1 < t.phases.size() ? warm_up : minibatches - trained_before;
+        for (long long key = 1; key < own * order.keys_of_period(); ++key) places.push_back({static_cast<int>(ph), key});
+        trained_before += own;
+      }
+    }
+    auto const all = spreads(of);
+    spread const s = all[1 + turn % (all.size() - 1)];
+    INFO(s.processes << " processes of " << s.workers);
+    std::size_t const every = foal_test::repeats(places.size() / 5, places.size() / 2);
+    outcome const many = in(of, s, [&](piece& p, int) {
+      executor::run_result r;
+      std::vector<executor::evaluation_result> found;
+      bool resumes = false;
+      auto const run = [&](std::optional<executor::run_place> pause) {
+        executor::run_request request;
+        request.pause = pause;
+        r = p.run(request, std::exchange(resumes, true));
+        found.insert(found.end(), r.evaluations.begin(), r.evaluations.end());
+        return r.paused;
+      };
+      bool goes_on = true;
+      for (std::size_t i = turn % every; goes_on && i < places.size(); i += every) goes_on = run(places[i]);
+      if (goes_on) run({});
+      r.evaluations = found;
+      return r;
+    });
+    ++turn;
+    CHECK(many.state == one.state);
+    CHECK(many.evaluations == one.evaluations);
+    CHECK(many.microbatches == one.microbatches);
+    REQUIRE(many.sums.size() <= one.sums.size());
+    CHECK(std::equal(many.sums.rbegin(), many.sums.rend(), one.sums.rbegin()));
+  }
+}
+
+TEST_CASE("a divergence in one replica ends the processes of all as it ends one thread", "[executor]") {
+  for (exchange const by : {summed, delayed, averaged, local})
+    for (int const schedule : {2, 4})
+      for (long long const poisoned : {0, 9, 14, 27}) {
+        what const of{.schedule = schedule, .by = by};
+        INFO(of.text() << "  poisoned " << poisoned);
+        auto const said = [&](spread s) {
+          std::vector<std::string> all(static_cast<std::size_t>(std::max(s.processes, 1)));
+          auto const process = [&](int number) {
+            piece p(of, s, number);
+            p.data.poisoned = poisoned;
+            executor::run_result const r = p.run();
+            all[static_cast<std::size_t>(number)] = r.diverged ? r.diverged->text() : "all went well";
+          };
+          if (s.processes == 0)
+            process(0);
+          else
+            rooms::with_processes(s.processes, process);
+          for (std::string const& one : all) CHECK(one == all.front());
+          return all.front();
+        };
+        std::string const one = said({});
+        CHECK_THAT(one, Catch::StartsWith("cannot go on after update"));
+        for (spread const s : {spread{2, 1}, spread{2, 2}, spread{3, 1}}) CHECK(said(s) == one);
+      }
+}
