@@ -285,6 +285,7 @@ set(foal_headers
     foal/executor/any_source.hpp
     foal/executor/arena.hpp
     foal/executor/as_launched.hpp
+    foal/executor/awaited.hpp
     foal/executor/bound_stage.hpp
     foal/executor/calls.hpp
     foal/executor/channel_ends.hpp
@@ -319,6 +320,8 @@ set(foal_headers
     foal/executor/rings.hpp
     foal/executor/run_losses.hpp
     foal/executor/shared_evaluation.hpp
+    foal/executor/stall_agreement.hpp
+    foal/executor/stall_guard.hpp
     foal/executor/stall_watch.hpp
     foal/executor/sum_ends.hpp
     foal/executor/tied.hpp
@@ -327,6 +330,7 @@ set(foal_headers
     foal/executor/update_check.hpp
     foal/executor/updates.hpp
     foal/executor/weights.hpp
+    foal/executor/whereabouts.hpp
     foal/executor/worker.hpp
     foal/executor/worker_end.hpp
     foal/executor/worker_ops.hpp

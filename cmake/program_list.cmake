@@ -151,6 +151,8 @@ set(foal_tests
     executor/replicas
     executor/run_losses
     executor/several_updates
+    executor/stall_agreement
+    executor/stall_guard
     executor/storage
     executor/thick
     executor/tied

@@ -30,16 +30,19 @@ using transport::process_place;
 
 class run_memory;
 struct evaluation_rounds;
+class stall_guard;
 
 /// The phase that is run: for an executor of several processes, which brings messages between them (open_channels), agrees
 /// with them on its places, gathers its end over all of them
-/// (with phase_end::common), and brings its evaluations on (shared_evaluation; null: there are none).
+/// (with phase_end::common), brings its evaluations on (shared_evaluation; null: there are none), and finds with them
+/// whether it stands still (stall_agreement; null: nobody looks).
 struct hosted_phase {
   run_memory& memory;
   schedule::program_view program;
   phase_state& shared;
   phase_end& end;
   evaluation_rounds* evaluations = nullptr;
+  stall_guard* guard = nullptr;
 };
 
 /// What a run asks of its executor besides advance(): to be called now and then, on the thread that called drive(), and once

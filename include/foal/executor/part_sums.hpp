@@ -95,7 +95,7 @@ class worker_sums : public worker_end {
   bool has_parts() { return parts_.next() != nullptr; }
   /// Whether others go on without this worker, at the end of its list or where it has stopped within it. Others may
   /// stop though it does not.
-  bool owes_nothing() const { return parts_.through(of_.stop_at, of_.through()); }
+  bool owes_nothing() const { return of_.given_up.load() || parts_.through(of_.stop_at, of_.through()); }
 
   /// With the last W of a minibatch: the gradient for the other replicas, or the unit's part of the whole model's norm.
   void give(bound_stage& b) const {

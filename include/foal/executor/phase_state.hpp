@@ -13,6 +13,7 @@
 #include <foal/executor/ops.hpp>
 #include <foal/executor/queue_order.hpp>
 #include <foal/executor/run_losses.hpp>
+#include <foal/executor/whereabouts.hpp>
 #include <foal/schedule/op.hpp>
 
 namespace foal::executor {
@@ -95,6 +96,9 @@ struct phase_state : op_order {
     return shares_hosted > 0 ? done * microbatches / shares_hosted : done;
   }
 
+  whereabouts where;
+  std::atomic<bool> given_up{false};  ///< it stands still: nothing is waited for any more
+
   /// F of the last stage here is through with its unit's microbatch m.
   void forwarded(bound_stage const& b, std::uint32_t m) {
     if (b.positions.empty())
@@ -106,6 +110,10 @@ struct phase_state : op_order {
   void fail(long long at) {
     reduce(failed_at, at);
     stop(at);
+  }
+  void give_up() {
+    given_up = true;
+    stop(0);
   }
   /// Says that a minibatch is about to be begun, the `count`-th of the phase at most. Replicas do so at the same time.
   void begin(long long count) {

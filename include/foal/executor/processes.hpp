@@ -16,6 +16,7 @@
 #include <foal/executor/drive.hpp>
 #include <foal/executor/open_sums.hpp>
 #include <foal/executor/shared_evaluation.hpp>
+#include <foal/executor/stall_guard.hpp>
 #include <foal/transport/agree.hpp>
 #include <foal/transport/message_end.hpp>
 
@@ -138,12 +139,18 @@ struct processes_over {
   class joined {
    public:
     joined(Transport& all, service const& run)
-        : all_(all), run_(run), agreed_(run.phase.shared, place(), lets_in(run.phase)) {
+        : all_(all),
+          run_(run),
+          agreed_(run.phase.shared, place(), lets_in(run.phase)),
+          guard_(run.phase.guard),
+          stalls_(place(), guard_ != nullptr ? guard_->patience() : 0) {
       hosted_phase const& phase = run.phase;
+      if (guard_ != nullptr) guard_->join(place(), stalls_.answers_within());
       int first = 0;
       if (phase.evaluations != nullptr) {
         evaluations_.emplace(*phase.evaluations, processes_of_stages(phase.memory, place().number), place());
         open(evaluations_->open(), 0);
+        evaluations_->telling = [this](bool is) { be_away(is); };
         first = evaluations_->channels();
       }
       if (phase.shared.norm.used()) {
@@ -203,13 +210,17 @@ struct processes_over {
       constexpr int often = 64;
       moved = bring_on() || moved;
       if (evaluations_) {
-        moved = evaluations_->turn() || moved;
+        if (evaluations_->turn()) {
+          moved = true;
+          run_.phase.shared.where.beat();
+        }
         done = done && evaluations_->done();
       }
       run_();
-      if (moved && ++turns_ % often != 0) return patience.moved();
+      if (moved && ++turns_ % often != 0 && (guard_ == nullptr || !guard_->calls())) return patience.moved();
       agreed_.look(done, tell());
       while (hear()) moved = true;
+      look_for_stalls();
       if (moved)
         patience.moved();
       else
@@ -236,8 +247,30 @@ struct processes_over {
       std::optional<transport::note> const n = all_.heard();
       if (!n) return false;
       ++heard_;
-      agreed_.hear(*n, tell());
+      if (!stall_agreement::is_of(*n))
+        agreed_.hear(*n, tell());
+      else if (!agreed_.over())
+        stalls_.hear(*n, seconds(), guard_ != nullptr ? guard_->still() : 0, tell());
       return true;
+    }
+
+    /// Ends all processes where the run stands still.
+    void look_for_stalls() {
+      if (guard_ == nullptr || agreed_.over()) return;
+      guard_->turned();
+      if (guard_->still() == 0 && !stalls_.at_work()) return;
+      stalls_.look(seconds(), guard_->still(), tell());
+      if (stalls_.found()) guard_->found(*stalls_.found());
+      if (guard_->ends())
+        Transport::end_all(sentence("process ", place().number, " ends all of them, because the run stands still"));
+    }
+    void be_away(bool is) {
+      if (is) away_.emplace(run_.phase.shared.where);
+      stalls_.away(is, tell());
+      if (!is) away_.reset();
+    }
+    static double seconds() {
+      return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
     }
 
     /// How the phase has ended in all, and what they have sent is brought to its end.
@@ -286,6 +319,9 @@ struct processes_over {
     Transport& all_;
     service const& run_;
     agreement agreed_;
+    stall_guard* guard_;
+    stall_agreement stalls_;
+    std::optional<whereabouts::beside> away_;
     std::optional<shared_evaluation> evaluations_;
     std::vector<std::unique_ptr<channel>> channels_;
     std::vector<transport::open_end> ends_;  ///< by channel

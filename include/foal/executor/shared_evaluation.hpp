@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <functional>
 #include <memory>
 #include <string>
 #include <type_traits>
@@ -93,6 +94,9 @@ class shared_evaluation {
     for (int p = 1; p < here.count; ++p)
       if (link* const l = add_result(0, p)) verdicts_.push_back(l);
   }
+  /// Called before the rounds are told a result, which may take long, with true; behind it with false.
+  std::function<void(bool)> telling;
+
   shared_evaluation(shared_evaluation const&) = delete;
   shared_evaluation& operator=(shared_evaluation const&) = delete;
 
@@ -220,7 +224,7 @@ class shared_evaluation {
       if (!l.arrived()) return false;
       evaluation_message const m = l.message;
       l.take();
-      rounds_.told(m.result(), m.misfit());
+      told(m);
       next(m.ends);
       return true;
     }
@@ -235,12 +239,18 @@ class shared_evaluation {
   }
   /// What process 0 does with a result: all hear it, or none.
   void decide(evaluation_message m) {
-    m.ends = !rounds_.told(m.result(), m.misfit());
+    m.ends = !told(m);
     for (link* const l : verdicts_) {
       l->message = m;
       l->send();
     }
     next(m.ends);
+  }
+  bool told(evaluation_message const& m) {
+    if (telling) telling(true);
+    bool const goes_on = rounds_.told(m.result(), m.misfit());
+    if (telling) telling(false);
+    return goes_on;
   }
   void next(bool ends) {
     std::fill(passed_.begin(), passed_.end(), 0LL);

@@ -14,15 +14,19 @@ class stall_watch {
   /// Gives, at most ten times a second, for how many seconds `done` has been the same, once these are more than the
   /// patience; else 0. now: seconds.
   double seconds(long long done, double now = clock()) {
+    double const still = standing(done, now);
+    if (still == 0 || now - told_ < 0.1) return 0;
+    told_ = now;
+    return still;
+  }
+  /// The same, as often as it is asked.
+  double standing(long long done, double now) {
     if (done != done_ || since_ < 0) {
       done_ = done;
       since_ = now;
       told_ = now;
-      return 0;
     }
-    if (now - since_ < patience_ || now - told_ < 0.1) return 0;
-    told_ = now;
-    return now - since_;
+    return now - since_ < patience_ ? 0 : now - since_;
   }
   /// What has just been done took its time, and was told.
   void restart() { since_ = -1; }

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include <foal/executor/awaited.hpp>
 #include <foal/executor/part_sums.hpp>
 #include <foal/executor/worker_ops.hpp>
 #include <foal/report/trace.hpp>
@@ -27,10 +28,18 @@ class worker : public worker_sums {
   /// What it sleeps on while it is blocked: rung when something that it may wait for has come.
   transport::bell& bell() const { return (*shared_.bells)[static_cast<std::size_t>(number_)]; }
   /// Whether it has run an op.
-  bool moved() const { return stopped_ || first_ != std::pair(period_, at_); }
+  bool moved() const { return stopped_ || first_ != std::pair<long long, std::size_t>(period_, at_); }
   /// Whether all its ops of the phase have been run.
   bool through() const { return body_.empty() || period_ >= periods_; }
   void trace(report::trace_buffer* to) { trace_ = to; }
+  /// Another number after each op. Any thread may look.
+  long long place() const { return period_ * static_cast<long long>(body_.size()) + static_cast<long long>(at_.get()); }
+  /// The op that it is at. Any thread may ask.
+  std::string op_at_work() const {
+    std::size_t const at = at_;
+    if (at >= body_.size()) return "no op";
+    return text_of(body_[at], shared_.first_microbatch + period_ * shared_.microbatches + body_[at].microbatch);
+  }
 
   /// Runs the next op if it is ready.
   progress advance() {
@@ -47,7 +56,10 @@ class worker : public worker_sums {
       skip();
       return advance();
     }
-    if (!can) return add_parts(key);
+    if (!can) {
+      shared_.where.answer_if_asked(number_, [&] { return awaited(shared_, e, p); });
+      return add_parts(key);
+    }
     try {
       if (trace_ != nullptr)
         traced(e, p, key);
@@ -64,10 +76,10 @@ class worker : public worker_sums {
 
   /// Whether advance() would not be blocked. Any thread that drives this worker may ask.
   bool could_advance() {
-    if (finished()) return owes_nothing() || has_parts();
+    if (finished()) return owes_nothing() || has_parts() || shared_.where.asked(number_);
     worker_op const& e = body_[at_];
     if (key_of(e) >= shared_.stop_at.load() || cut_off()) return true;
-    return ready(e, now()) || has_parts();
+    return ready(e, now()) || has_parts() || shared_.where.asked(number_);
   }
 
   /// Something beside the training has thrown: it is kept, and the phase ends at a place that the program gives; where other
@@ -91,7 +103,11 @@ class worker : public worker_sums {
 
   /// All ops have been called: what its units' queues still owe is heard.
   progress end() {
-    if (!owes_nothing()) return add_parts(key_of(body_[at_]));
+    if (!owes_nothing()) {
+      shared_.where.answer_if_asked(number_, [] { return "has run its ops, and waits for parts of other replicas"; });
+      return add_parts(key_of(body_[at_]));
+    }
+    shared_.where.through(number_);
     if (!shared_.queues || std::exchange(heard_, true)) return progress::done;
     try {
       for (worker_op const& e : body_) {
@@ -253,13 +269,6 @@ class worker : public worker_sums {
       send(b);
     }
   }
-  /// All U of the replica wait for it.
-  void give_norm(bound_stage& b) const {
-    shared_.ops->give_squares(b);
-    shared_.norm.give(b.unit, b.gradients_given, b.squares);
-    shared_.ring();
-  }
-
   void tell_versions(bound_stage const& b, position p) {
     try {
       shared_.watch.versions(shared_.watch.self, b.number, p.global, absolute(b, b.forward_version(p.microbatch)),
@@ -372,9 +381,10 @@ class worker : public worker_sums {
   phase_state& shared_;
   int number_;
   std::vector<worker_op> body_;
-  std::size_t at_ = 0;
-  long long period_ = 0, keys_before_ = 0, microbatches_before_ = 0;  ///< periods, and what all of them have
-  std::pair<long long, std::size_t> first_;                           ///< where it began
+  watched<std::size_t> at_ = 0;
+  watched<long long> period_ = 0;
+  long long keys_before_ = 0, microbatches_before_ = 0;  ///< what all periods before have
+  std::pair<long long, std::size_t> first_;              ///< where it began
   long long cut_seen_ = 0, total_ = 0, periods_ = 0;  ///< phase_state::cut, and the microbatches and periods that it leaves
   bool heard_ = false;                                ///< all that queues still owed
   report::trace_buffer* trace_ = nullptr;

@@ -16,6 +16,8 @@ inline void check_request(run_request const& request, table::run_values const& v
   require(request.minibatches >= 0 && request.minibatches <= most / v.microbatches, "cannot train for ", request.minibatches,
           " minibatches of ", v.microbatches, " microbatches in one call, because it counts up to ", most,
           " microbatches; ask for 0 or more, in several calls");
+  require(request.stall_seconds >= 0 && request.stall_seconds <= 1e6, "cannot wait for ", request.stall_seconds,
+          " seconds until a run stands still, because .stall_seconds is from 0, which is for ever, to 1000000; change it");
   require(
       request.evaluate_every == 0 || v.evaluation,
       "cannot evaluate during training, because the run was made with .evaluation = false and its memory plan has no room "

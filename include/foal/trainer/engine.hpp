@@ -12,6 +12,7 @@
 #include <foal/executor/copy_distance.hpp>
 #include <foal/executor/drive.hpp>
 #include <foal/executor/phase_end.hpp>
+#include <foal/executor/stall_guard.hpp>
 #include <foal/observe/diagnostics.hpp>
 #include <foal/observe/hook.hpp>
 #include <foal/trainer/check_request.hpp>
@@ -180,6 +181,8 @@ class engine : public run_evaluations {
     long long const before = shared.first_microbatch - run.begin * v_.microbatches;
     auto const serve = [&] {
       if (evaluations) evaluations->serve();
+      std::optional<whereabouts::beside> away;
+      if (cuts || (calls && teller.asked())) away.emplace(shared.where);
       if (cuts && request.cuts.wanted()) cuts = !shared.stop_soon();
       if (calls && teller.asked()) try {
           teller.sums();
@@ -191,12 +194,17 @@ class engine : public run_evaluations {
           shared.end_soon();
         }
     };
+    std::optional<stall_guard> guard;
+    if (request.stall_seconds > 0)
+      guard.emplace(shared, std::span<worker const>(workers.data(), workers.size()), request.stall_seconds);
     driven_ = true;
     paused_.reset();
     try {
       driver_.drive(
           {workers.data(), workers.size()},
-          service(serve, v_.pin, request.disturb, {memory_, view, shared, end_, evaluations ? &*evaluations : nullptr}));
+          service(serve, v_.pin, request.disturb,
+                  {memory_, view, shared, end_, evaluations ? &*evaluations : nullptr, guard ? &*guard : nullptr}));
+      if (std::string const why = guard ? guard->end() : ""; !why.empty()) throw error(why);
     } catch (...) {
       for (worker const& w : workers) failed_ = failed_ || w.moved();
       throw;

@@ -64,6 +64,7 @@ report::fingerprint fingerprint_of_call(char const* call, report::fingerprint tr
   f.items.emplace_back("minibatches", report::shortest(request.minibatches));
   f.items.emplace_back("updates between evaluations", report::shortest(request.evaluate_every));
   f.items.emplace_back("samples to evaluate", report::shortest(request.evaluation.samples));
+  f.items.emplace_back("stall_seconds", report::shortest(request.stall_seconds));
   f.items.emplace_back("evaluation_samples", report::shortest(run.evaluation_samples));
   if (request.pause) f.items.emplace_back("pause", sentence("phase ", request.pause->phase, ", key ", request.pause->key));
   for (auto const& [name, known] : state_of_policies(values)) f.items.emplace_back(name, known);

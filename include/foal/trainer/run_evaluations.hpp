@@ -110,6 +110,7 @@ class run_evaluations : public paused_run {
       while (copied()) {
         if (!shared_.alone && !(result_.ended && of_.evaluations_of(run_) < in_phase())) return;
         bool goes_on = true;
+        whereabouts::beside const away(shared_.where);
         if (!result_.ended && of_.end_.beside == nullptr) try {
             begins();
             goes_on = heard(evaluated());

@@ -119,6 +119,12 @@ struct run_request {
   /// `patience` seconds. On the calling thread.
   std::function<void(std::string const& what, double seconds)> waits{};
   double patience = 3;
+  /// Where no worker has run an op for so long the run ends: what each of them waits for, or is in, is written on stderr,
+  /// and run() throws foal::error; a worker that does not come back from its op ends the process, with status 1. To be
+  /// chosen longer than any op, the loading of its data with it. Evaluations and callbacks may take as long as they like. Of
+  /// several processes, which end together within half a minute, longer than a microbatch's way through all others, and than
+  /// any callback but `evaluated`; it is the same in all. 0, as it is not known how long a program's ops take: nobody looks.
+  double stall_seconds = 0;
   observer watch{};
   disturbance disturb{};
   report::trace* traces = nullptr;  ///< a buffer per worker

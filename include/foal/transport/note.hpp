@@ -8,8 +8,25 @@
 namespace foal::transport {
 
 /// ask: to agree on an end or a pause. hold, held, cut, ready, go: the steps of that. stop: an op has failed. stopped, over:
-/// the workers of one process, of all, are at their end.
-enum class note_kind : int { ask, hold, held, cut, ready, go, stop, stopped, over };
+/// the workers of one process, of all, are at their end. From `stands` on, whether the run stands still: stall_agreement
+/// says what they mean.
+enum class note_kind : int {
+  ask,
+  hold,
+  held,
+  cut,
+  ready,
+  go,
+  stop,
+  stopped,
+  over,
+  stands,
+  where,
+  here,
+  away,
+  calm,
+  stalled
+};
 
 /// Of fixed size, and to be copied as bytes. Process 0 tells all and hears all; the others tell it alone, and hear it alone.
 struct note {
