@@ -127,7 +127,7 @@ class agreeing {
 
 TEST_CASE("in any order of notes all processes come to one end, one pause and one failure") {
   constexpr unsigned orders = foal_test::repeats(10000U, 300U);
-  int early = 0, paused = 0;
+  int early = 0, paused = 0, copied = 0;
   for (unsigned seed = 0; seed < orders; ++seed) {
     std::mt19937 random(seed + 1);
     int const count = 1 + static_cast<int>(random() % 5),
@@ -137,12 +137,14 @@ TEST_CASE("in any order of notes all processes come to one end, one pause and on
     auto const some = [&] { return static_cast<int>(random() % static_cast<unsigned>(count)); };
     auto const when = [&] { return static_cast<long long>(random() % 200); };
     long long const ends_at = when(), pauses_at = when(), fails_at = when();
-    bool const ends = random() % 2 == 0, pauses = random() % 2 == 0, fails = random() % 4 == 0;
-    int const who_ends = some(), who_pauses = some(), who_fails = some();
+    bool const ends = random() % 2 == 0, pauses = random() % 2 == 0, fails = random() % 4 == 0, copies = random() % 2 == 0;
+    int const who_ends = some(), who_pauses = some(), who_fails = some(), who_copies = some();
+    long long const copies_from = when();
     for (long long step = 0; !a.all_over() || a.on_the_way() > 0; ++step) {
       REQUIRE(step < 100000);
       if (ends && step == ends_at) a.shared(who_ends).end_soon();
       if (pauses && step == pauses_at) a.shared(who_pauses).pause_soon();
+      if (copies && step >= copies_from && !a.done(who_copies)) a.shared(who_copies).stop_soon();  // as it is asked again
       if (fails && step == fails_at && !a.done(who_fails))  // nothing fails in who is at the end
         a.shared(who_fails).fail(static_cast<long long>(random() % 3) * 200);
       a.step();
@@ -152,16 +154,21 @@ TEST_CASE("in any order of notes all processes come to one end, one pause and on
     for (int p = 0; p < count; ++p) {
       CHECK(a.shared(p).cut == a.shared(0).cut);
       CHECK(a.shared(p).stop_at == a.shared(0).stop_at);
+      CHECK(a.shared(p).pauses_by_wish == a.shared(0).pauses_by_wish);
       if (p < gates) begun = std::max(begun, a.begun(p));
     }
     if (a.shared(0).cut < minibatches) {
       ++early;
       CHECK(begun <= a.shared(0).cut);
     }
-    if (a.shared(0).stop_at < phase_state::no_limit && !fails) ++paused;
+    bool const stops = a.shared(0).stop_at < phase_state::no_limit && !fails;
+    if (stops && a.shared(0).pauses_by_wish) ++paused;
+    if (stops && !a.shared(0).pauses_by_wish) ++copied;
+    if (!pauses) CHECK_FALSE(a.shared(0).pauses_by_wish);
   }
   CHECK(early > static_cast<int>(orders) / 20);
   CHECK(paused > static_cast<int>(orders) / 20);
+  CHECK(copied > static_cast<int>(orders) / 20);
 }
 
 TEST_CASE("no op behind the place of a pause is of a minibatch that had been begun") {

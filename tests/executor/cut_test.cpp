@@ -219,7 +219,7 @@ TEST_CASE("a cut of another run is refused before anything is changed") {
   own.arrays.front().slots.clear();
   CHECK_THROWS_WITH(p.engine().restore(own), Contains("with 0 of '") && Contains("copy the cut whole"));
   own.arrays.front().id.unit = 2;
-  CHECK_THROWS_WITH(p.engine().restore(own), Contains("whose array 0 is"));
+  CHECK_THROWS_WITH(p.engine().restore(own), Contains("cut that has no '"));
   REQUIRE_FALSE(p.run(all, {}, true));
   REQUIRE_FALSE(undisturbed.run(reference, {}, true));
   CHECK(all == reference);

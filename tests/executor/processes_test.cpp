@@ -337,3 +337,99 @@ TEST_CASE("processes evaluate between their runs, and a divergence is no evaluat
   CHECK(std::equal(reference.evaluations.begin(), reference.evaluations.end() - 1, two.evaluations.begin()));
   CHECK(two.evaluations.size() == 5);
 }
+
+TEST_CASE("shares of processes are one cut, and each is enough for its own process") {
+  constexpr std::size_t every = foal_test::repeats(11, 97);
+  std::size_t turn = 0, cuts = 0;
+  for (pausing const& of : cases()) {
+    outcome const reference = in_one(of);
+    auto const places = test::places_of(of);
+    for (std::size_t i = turn++ % every; i < places.size(); i += every) {
+      spread const s{2 + static_cast<int>(i) % 2, 1}, next{2 + static_cast<int>(i / 2) % 2, 1};
+      if (std::max(s.processes, next.processes) > ranks_of(of)) continue;
+      INFO(of.what.text() << "  phase " << places[i].phase << " key " << places[i].key << "  " << s.processes << " then "
+                          << next.processes << " processes");
+      std::vector<executor::run_cut> shares(static_cast<std::size_t>(s.processes));
+      outcome before;
+      before.losses = in_processes(of, s, [&](piece& p, outcome& to, int number) {
+                        if (!p.run(to, places[i])) throw error("has not paused");
+                        shares[static_cast<std::size_t>(number)] = p.engine().cut();
+                      }).losses;
+      auto const goes_on = [&](piece& p, outcome& to, executor::run_cut const& from) {
+        p.scribble();
+        p.engine().restore(from);
+        to.losses = before.losses;
+        if (p.run(to, {}, true)) throw error("has paused again");
+      };
+      auto const same = [&](outcome const& rest) {
+        CHECK(rest.state == reference.state);
+        CHECK(rest.losses == reference.losses);
+        CHECK(std::equal(rest.evaluations.rbegin(), rest.evaluations.rend(), reference.evaluations.rbegin()));
+      };
+      same(in_processes(
+          of, s, [&](piece& p, outcome& to, int number) { goes_on(p, to, shares[static_cast<std::size_t>(number)]); }));
+      executor::run_cut whole;
+      for (executor::run_cut const& share : shares) {
+        CHECK_FALSE(share.hosted.empty());
+        executor::join(whole, share);
+      }
+      CHECK(whole.hosted.empty());
+      same(in_processes(of, next, [&](piece& p, outcome& to, int) { goes_on(p, to, whole); }));
+      outcome alone;
+      piece one(of, 1);
+      goes_on(one, alone, whole);
+      alone.last_sum = 0;
+      same(alone);
+      ++cuts;
+    }
+  }
+  CHECK(cuts > 20);
+}
+
+TEST_CASE("processes copy their run while it goes on, by updates, by the clock of one, and where any of them asks") {
+  long long copies = 0;
+  for (pausing& of : cases()) {
+    if (of.what.net == 9) continue;
+    of.minibatches = std::max(of.minibatches, 8LL);
+    INFO(of.what.text());
+    outcome const reference = in_one(of);
+    for (spread const s : {spread{2, 1}, spread{3, 1}, spread{2, 2}}) {
+      if (s.processes * s.workers > ranks_of(of)) continue;
+      for (long long const updates : {3, 0}) {
+        INFO(s.processes << " processes of " << s.workers << ", every " << updates);
+        std::vector<std::vector<executor::run_cut>> taken(static_cast<std::size_t>(s.processes));
+        CHECK(in_processes(of, s, [&](piece& p, outcome& to, int number) {
+                auto& mine = taken[static_cast<std::size_t>(number)];
+                bool const asks = updates == 0 && number == static_cast<int>(copies) % s.processes;
+                p.cuts = {updates, [asks] { return asks; },
+                          [&mine](long long update) {
+                            mine.emplace_back().update = -update;
+                            return &mine.back();
+                          },
+                          [&mine](auto const&, auto const&, long long) {
+                            if (mine.back().update < 0) throw error("nothing has been copied");
+                            return training::goes_on;
+                          }};
+                train(p, to);
+              }) == reference);
+        for (auto const& of_one : taken) REQUIRE(of_one.size() == taken.front().size());
+        if (updates > 0) CHECK(static_cast<long long>(taken.front().size()) == (of.minibatches - 1) / updates);
+        for (std::size_t i = 0; i < taken.front().size(); i += 3) {
+          executor::run_cut whole;
+          for (auto& of_one : taken) executor::join(whole, of_one[i]);
+          if (updates > 0) CHECK(whole.update == static_cast<long long>(i + 1) * updates);
+          outcome rest;
+          piece one(of, 1);
+          one.scribble();
+          one.engine().restore(whole);
+          REQUIRE_FALSE(one.run(rest, {}, true));
+          CHECK(rest.state == reference.state);
+          CHECK(std::equal(rest.losses.rbegin(), rest.losses.rend(), reference.losses.rbegin()));
+          CHECK(std::equal(rest.evaluations.rbegin(), rest.evaluations.rend(), reference.evaluations.rbegin()));
+          ++copies;
+        }
+      }
+    }
+  }
+  CHECK(copies > 20);
+}

@@ -15,7 +15,8 @@ namespace foal::executor {
 /// A place that is common to all is found while the pipeline runs. Those that let minibatches in (stage 0 of a replica) are
 /// asked to `hold`, and answer how many have begun: `held`. The most of these is where all `cut`, and each says that it is
 /// `ready`; then those that hold `go` on. So no process can meet an op behind the place before it knows the place, and
-/// meanwhile all of them work. Which minibatch that is depends on the clock; no bit of the others does.
+/// meanwhile all of them work. Which minibatch that is depends on the clock; no bit of the others does. A copy of the run
+/// that is wished for where it has only just gone on finds no place, and may be asked for again.
 ///
 /// The op of the least key that fails in any process ends the phase in all: each does the ops before it. A phase is `over`
 /// when the workers of all are at their end: no process leaves it while another may wait for its messages or notes.
@@ -35,7 +36,7 @@ class agreement {
       failed_here_ = failed;
       to_leader({note_kind::stop, here_.number, failed, 0}, tell);
     }
-    for (int const what : {ends, pauses})
+    for (int const what : {ends, pauses, cuts})
       if (auto const w = static_cast<std::size_t>(what); !asked_[w] && shared_.asks[w].load()) {
         asked_[w] = true;
         to_leader({note_kind::ask, here_.number, what, 0}, tell);
@@ -65,7 +66,8 @@ class agreement {
   bool over() const { return over_; }
 
  private:
-  static constexpr int ends = phase_state::wish_end, pauses = phase_state::wish_pause, nothing = -1;
+  static constexpr int ends = phase_state::wish_end, pauses = phase_state::wish_pause, cuts = phase_state::wish_cut,
+                       nothing = -1;
 
   template <class Tell>
   void to_leader(note const& n, Tell const& tell) {
@@ -88,10 +90,7 @@ class agreement {
       case note_kind::hold:
         return to_leader({note_kind::held, here_.number, lets_in_ ? shared_.hold() : 0, 0}, tell);
       case note_kind::cut:
-        if (n.a == ends)
-          shared_.cut_after(n.b);
-        else
-          shared_.stop(shared_.key_behind(n.b));
+        stop_for(static_cast<int>(n.a), n.b);
         return to_leader({note_kind::ready, here_.number, 0, 0}, tell);
       case note_kind::go:
         return shared_.let_in();
@@ -100,6 +99,16 @@ class agreement {
       default:
         over_ = true;
     }
+  }
+
+  void stop_for(int what, long long begun) {
+    if (what == ends) return shared_.cut_after(begun);
+    if (what == cuts) {
+      if (!shared_.stop_behind(begun)) shared_.asks[cuts] = asked_[cuts] = false;
+      return;
+    }
+    shared_.pauses_by_wish = true;
+    shared_.stop(shared_.key_behind(begun));
   }
 
   /// What the leader does with what one of them tells, or itself.
@@ -117,6 +126,7 @@ class agreement {
         return to_all(note_kind::cut, at_work_, begun_, tell);
       case note_kind::ready:
         if (++answers_ < here_.count) return;
+        if (at_work_ == cuts) wanted_[cuts] = found_[cuts] = false;
         at_work_ = nothing;
         to_all(note_kind::go, 0, 0, tell);
         return find_place(tell);
@@ -128,10 +138,10 @@ class agreement {
         if (++at_end_ == here_.count) to_all(note_kind::over, 0, 0, tell);
     }
   }
-  /// One after the other: an end and a pause may both be wanted.
+  /// One after the other: an end, a pause and a copy may all be wanted.
   template <class Tell>
   void find_place(Tell const& tell) {
-    for (int const what : {ends, pauses}) {
+    for (int const what : {ends, pauses, cuts}) {
       bool& wanted = wanted_[static_cast<std::size_t>(what)];
       bool& found = found_[static_cast<std::size_t>(what)];
       if (at_work_ != nothing || !wanted || found) continue;
@@ -147,10 +157,10 @@ class agreement {
   bool lets_in_;
 
   long long failed_here_ = phase_state::no_limit;  // what has been told
-  std::array<bool, 2> asked_{};
+  std::array<bool, 3> asked_{};
   bool stopped_ = false, over_ = false;
 
-  std::array<bool, 2> wanted_{}, found_{};  // the leader's: of ends and pauses
+  std::array<bool, 3> wanted_{}, found_{};  // the leader's: of ends, pauses and copies
   int at_work_ = nothing, answers_ = 0, at_end_ = 0;
   long long begun_ = 0, least_failed_ = phase_state::no_limit;
 };

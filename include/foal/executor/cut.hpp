@@ -1,9 +1,12 @@
 // A run that is cut: all that it needs to go on, copied out of one memory and into another.
 #pragma once
 
+#include <algorithm>
 #include <cstring>
 #include <functional>
+#include <map>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include <foal/executor/identity.hpp>
@@ -62,13 +65,17 @@ struct saved_array {
   std::vector<saved_slot> slots;
 };
 
-/// Says nothing of ranks and workers.
+/// Says nothing of ranks and workers. One of several processes has a share: what it hosts, and of other units what has come
+/// from them.
 struct run_cut {
   report::fingerprint of{};  ///< identity_of() the run
   run_state run{};
   long long update = 0;  ///< that every stage has had at the place
   std::vector<unit_state> units{};
   std::vector<saved_array> arrays{};
+  std::vector<int> hosted{};  ///< of a share: the units that it has; empty: it has all
+
+  bool has(int unit) const { return hosted.empty() || std::binary_search(hosted.begin(), hosted.end(), unit); }
 };
 
 namespace detail {
@@ -133,20 +140,28 @@ void for_each_slot(placed_array const& a, done_ops const* done, F f) {
     if (done->alive(a.what, m)) f(m, a.base + static_cast<std::size_t>(m % a.what.slots) * a.stride);
 }
 
-/// Refuses a cut that is another run's. Changes nothing.
-inline void check_cut(run_cut const& from, std::size_t stages, std::vector<placed_array> const& arrays,
-                      report::fingerprint const& here) {
+/// What a cut has for each of a run's arrays. Refuses one that is another run's, or lacks what is hosted here; changes
+/// nothing.
+inline std::vector<saved_array const*> check_cut(run_cut const& from, run_memory const& memory,
+                                                 std::vector<placed_array> const& arrays, report::fingerprint const& here) {
+  std::size_t const stages = memory.stages().size();
   require(from.units.size() == stages, "cannot go on from a cut of ", from.units.size(), " stages, because this run has ",
           stages, "; make it with the same model");
   report::require_same(here, from.of, "go on from this cut");
-  require(from.arrays.size() == arrays.size(), "cannot go on from a cut of ", from.arrays.size(),
+  for (bound_stage const& b : memory.stages())
+    require(b.worker < 0 || from.has(b.unit), "cannot go on from a cut without stage ", b.unit,
+            ", because this process hosts it; join the cuts of all processes");
+  require(!memory.whole() || from.arrays.size() == arrays.size(), "cannot go on from a cut of ", from.arrays.size(),
           " arrays, because this run has ", arrays.size(), "; copy the cut whole");
-  for (std::size_t i = 0; i < arrays.size(); ++i) {
-    array const& a = arrays[i].what;
-    saved_array const& saved = from.arrays[i];
-    require(a.id == saved.id, "cannot go on from a cut whose array ", i, " is '", name(saved.id.purpose), "' of stage ",
-            saved.id.unit, ", because here it is '", name(a.id.purpose), "' of stage ", a.id.unit,
-            "; make the run with the same model and schedule");
+  std::map<array_id, saved_array const*> known;
+  for (saved_array const& a : from.arrays) known.emplace(a.id, &a);
+  std::vector<saved_array const*> all;
+  for (placed_array const& to : arrays) {
+    array const& a = to.what;
+    auto const at = known.find(a.id);
+    require(at != known.end(), "cannot go on from a cut that has no '", name(a.id.purpose), "' number ", a.id.entry,
+            " of stage ", a.id.unit, ", because this run has it; make the run with the same model and schedule");
+    saved_array const& saved = *all.emplace_back(at->second);
     require(a.slots > 0 || saved.slots.size() == 1, "cannot go on from a cut with ", saved.slots.size(), " of '",
             name(a.id.purpose), "' of stage ", a.id.unit, ", because a run has 1; copy the cut whole");
     for (saved_slot const& slot : saved.slots) {
@@ -158,6 +173,22 @@ inline void check_cut(run_cut const& from, std::size_t stages, std::vector<place
               " places for microbatches; copy the cut whole");
     }
   }
+  return all;
+}
+
+/// Of units that others host: how many of their messages have come here. At a cut these are all that they have sent.
+inline void add_sent(std::vector<unit_state>& units, std::vector<bound_stage> const& stages) {
+  auto const sent = [](transport::inbox const& i) { return i.through == nullptr ? 0U : i.through->produced.value.load(); };
+  for (bound_stage const& b : stages) {
+    if (b.worker < 0) continue;
+    auto const u = static_cast<std::size_t>(b.unit);
+    if (b.wire_in.through != nullptr && stages[u - 1].worker < 0) {
+      units[u - 1].messages.wire_out = sent(b.wire_in);
+      units[u - 1].messages.rebuilt_out = sent(b.rebuilt_in);
+    }
+    if (b.gradient_in.through != nullptr && stages[u + 1].worker < 0)
+      units[u + 1].messages.gradient_out = sent(b.gradient_in);
+  }
 }
 
 }  // namespace detail
@@ -168,7 +199,13 @@ inline void copy_out(run_cut& to, run_memory& memory, table::run_tables const& t
                      detail::copies_of const& evaluated) {
   table::phase_table const& phase = detail::phase_at(t, to.run.at);
   to.units.clear();
-  for (bound_stage const& b : memory.stages()) to.units.push_back(b.state());
+  to.hosted.clear();
+  bool const whole = memory.whole();
+  for (bound_stage const& b : memory.stages()) {
+    to.units.push_back(b.state());
+    if (b.worker >= 0 && !whole) to.hosted.push_back(b.unit);
+  }
+  detail::add_sent(to.units, memory.stages());
   auto const placed = detail::place_arrays(memory, phase, evaluated);
   to.arrays.resize(placed.size());
   for (std::size_t i = 0; i < placed.size(); ++i) {
@@ -200,14 +237,14 @@ inline void copy_in(run_cut const& from, run_memory& memory, table::run_tables c
           "; make it with the same warm-up");
   table::phase_table const& phase = detail::phase_at(t, from.run.at);
   auto const arrays = detail::place_arrays(memory, phase, evaluated);
-  detail::check_cut(from, memory.stages().size(), arrays, here);
+  auto const saved = detail::check_cut(from, memory, arrays, here);
   memory.enter_phase(phase);
   for (std::size_t u = 0; u < from.units.size(); ++u) memory.stages()[u].state(from.units[u]);
   memory.restore_channels();
   for (std::size_t i = 0; i < arrays.size(); ++i) {
     detail::placed_array const& a = arrays[i];
     void* const device = memory.stages()[static_cast<std::size_t>(a.what.id.unit)].device;
-    for (saved_slot const& slot : from.arrays[i].slots) {
+    for (saved_slot const& slot : saved[i]->slots) {
       std::byte* const to =
           a.base + (slot.microbatch < 0 ? 0 : static_cast<std::size_t>(slot.microbatch % a.what.slots) * a.stride);
       if (a.host)
@@ -217,6 +254,32 @@ inline void copy_in(run_cut const& from, run_memory& memory, table::run_tables c
     }
     t.device.synchronise(device);
   }
+}
+
+/// Adds the share of another process to that of one, or to what has been joined; the first one begins it. What two shares
+/// have is taken from the first.
+inline void join(run_cut& to, run_cut share) {
+  if (to.units.empty()) {
+    to = std::move(share);
+    return;
+  }
+  report::require_same(to.of, share.of, "join these cuts");
+  require(to.units.size() == share.units.size(), "cannot join cuts of ", to.units.size(), " stages and of ",
+          share.units.size(), ", because they are of different runs; take those of one");
+  for (std::size_t u = 0; u < to.units.size(); ++u) {
+    auto const unit = static_cast<int>(u);
+    if (to.has(unit) || !share.has(unit)) continue;
+    to.units[u] = share.units[u];
+    to.hosted.insert(std::upper_bound(to.hosted.begin(), to.hosted.end(), unit), unit);
+  }
+  for (saved_array& a : share.arrays) {
+    bool const there = std::any_of(to.arrays.begin(), to.arrays.end(), [&](saved_array const& b) { return a.id == b.id; });
+    if (!there) to.arrays.push_back(std::move(a));
+  }
+  if (to.run.losses.size() < share.run.losses.size()) to.run.losses.resize(share.run.losses.size());
+  for (std::size_t r = 0; r < share.run.losses.size(); ++r)  // the process of a replica's last stage has them
+    if (share.run.losses[r].count > to.run.losses[r].count) to.run.losses[r] = std::move(share.run.losses[r]);
+  if (to.hosted.size() == to.units.size()) to.hosted.clear();
 }
 
 }  // namespace foal::executor

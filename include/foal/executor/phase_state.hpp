@@ -85,8 +85,9 @@ struct phase_state : op_order {
 
   /// Other processes host ranks too: what is wished for is agreed with them (agreement).
   bool alone = true;
-  enum wish { wish_end, wish_pause };
-  std::array<std::atomic<bool>, 2> asks{};
+  enum wish { wish_end, wish_pause, wish_cut };
+  std::array<std::atomic<bool>, 3> asks{};
+  bool pauses_by_wish = false;  ///< all have agreed on a pause; of the calling thread
   /// Minibatches that have been begun, or whose first op asks whether it may; see begin().
   alignas(alignment) std::atomic<long long> begun{0};
   alignas(alignment) std::atomic<long long> microbatches_done{0};  ///< at last_hosted, of the replicas that are here
@@ -150,13 +151,24 @@ struct phase_state : op_order {
     stop(key_behind(hold()));
     let_in();
   }
-  /// The same for a copy of a run of one process. False: nothing has been begun since it stopped before.
+  /// The same for a copy of a run that goes on. False: nothing has been begun since it stopped before, or it is not known
+  /// yet whether something has; to be asked again.
   bool stop_soon() {
-    long long const at = key_behind(hold());
-    bool const later = at > from_key;
-    if (later && at < periods * keys_of_period()) stop(at);
+    if (!alone) {
+      ask(wish_cut);
+      return false;
+    }
+    bool const later = stop_behind(hold());
     let_in();
     return later;
+  }
+  /// Stops behind `count` minibatches, but not at or behind its end. False, and does not: nothing has been begun since it
+  /// stopped before.
+  bool stop_behind(long long count) {
+    long long const at = key_behind(count);
+    if (at <= from_key) return false;
+    if (at < periods * keys_of_period()) stop(at);
+    return true;
   }
   void ring() {
     for (auto& b : *bells) b.ring();

@@ -52,13 +52,6 @@ inline void check_losses(run_request const& request, bool in_order, bool resumes
           "for sums with .loss_every, or for no pause");
 }
 
-/// Of one that begins or goes on. whole: all stages are hosted here.
-inline void check_cuts(run_request const& request, bool whole) {
-  require(whole || !request.cuts,
-          "cannot copy this run while it goes on, because other processes host some of its stages; train in one process, or "
-          "leave checkpoints out");
-}
-
 /// Of one that begins or goes on.
 inline void check_traces(run_request const& request, table::run_values const& v) {
   require(request.traces == nullptr || request.traces->workers() >= v.workers, "cannot trace ", v.workers,

@@ -92,7 +92,6 @@ class engine : public run_evaluations {
   run_result train(run_state run, run_request const& request, bool resumes) {
     check_traces(request, v_);
     check_losses(request, losses_in_order(t_), resumes);
-    check_cuts(request, memory_.whole());
     require(!failed_,
             "cannot train on, because this run diverged or was ended by an exception, and its stages stand at "
             "different updates; make a new trainer");
@@ -187,7 +186,7 @@ class engine : public run_evaluations {
       if (calls && teller.asked()) try {
           teller.sums();
           teller.progress(before + shared.progress(), ops);
-          if (request.pauses && request.pauses()) wished_ = true, shared.pause_soon();
+          if (request.pauses && request.pauses()) wished_ = wished_ || shared.alone, shared.pause_soon();
         } catch (...) {
           calls = false;
           if (end_.beside == nullptr) end_.beside = std::current_exception();
@@ -210,6 +209,7 @@ class engine : public run_evaluations {
       throw;
     }
     memory_.queues().synchronise();
+    wished_ = wished_ || shared.pauses_by_wish;
     if (!end_.common) end_.add(workers, memory_.stages());
     finish(run, shared, result);
   }
@@ -262,6 +262,7 @@ class engine : public run_evaluations {
         return;
       }
       result.paused = true;
+      reached_ = updates_ + (end_.updates == phase_end::none ? 0 : end_.updates);
       run.at.key = shared.stop_at;
       run.cut = shared.cut;
       run.updates = updates_;
@@ -279,7 +280,7 @@ class engine : public run_evaluations {
   std::unique_ptr<diagnostics> diagnostics_;
   probes probes_;
   bool driven_ = false;  ///< the run at work has begun
-  bool wished_ = false;  ///< a pause, by request.pauses in this process
+  bool wished_ = false;  ///< a pause, by request.pauses
 };
 
 }  // namespace foal::executor

@@ -22,13 +22,11 @@ class paused_run : public run_weights {
   /// Whether diagnostics look at what was before: such a run cannot go on from a cut.
   bool compares() const { return compares_; }
 
-  /// What a paused run needs to go on, here or in another engine of the same tables with any number of workers.
+  /// What a paused run needs to go on, here or in another engine of the same tables with any number of workers. Of several
+  /// processes each gives its share: executor::join() makes them one.
   run_cut cut() {
     usage::working const guard(usage_, "copy a cut");
     require(paused_.has_value(), "cannot copy a cut, because no run is paused; give run() a .pause");
-    require(memory_.whole(),
-            "cannot copy a cut in one of several processes, because the others host some of its stages; go on with "
-            "resume() in all of them, or train in one process");
     run_cut all;
     fill(all, *paused_);
     return all;
@@ -47,7 +45,8 @@ class paused_run : public run_weights {
     fill(to, of);
   }
   /// Stands where another engine's run paused: resume() goes on from there; or where it began none: run() does. Throws
-  /// foal::error where that is another run, and changes nothing then.
+  /// foal::error where that is another run, and changes nothing then. Of several processes all do, each with a cut that has
+  /// what it hosts.
   void restore(run_cut const& from) {
     usage::working const guard(usage_, "restore a cut");
     require(!compares_,
@@ -55,8 +54,11 @@ class paused_run : public run_weights {
             "leave them out");
     copy_in(from, memory_, t_, identity_of(t_, v_), copies(from.run));
     updates_ = from.run.updates;
+    reached_ = from.update;
     evaluations_done_ = from.run.evaluations_done;
-    copies_made_ = from.run.copies_made;
+    copies_made_ = 0;  // by stages that are hosted here
+    for (bound_stage const& b : memory_.stages())
+      if (b.worker >= 0) copies_made_ += b.evaluations_copied;
     failed_ = false;
     paused_.reset();
     if (from.run.at.phase != between_runs) paused_ = from.run;
@@ -131,20 +133,14 @@ class paused_run : public run_weights {
     schedule::program_view const view = program.view();
     done_ops const done(phase, view, run.at.key, std::min(minibatches_of(run), run.cut), t_.thick);
     copy_out(to, memory_, t_, &done, copies(run));
-    to.update = updates_ + least_version();
-  }
-  /// Minibatches of the phase at work whose updates every stage has had.
-  long long least_version() const {
-    phase_end all;
-    all.add({}, memory_.stages());
-    return all.updates == phase_end::none ? 0 : all.updates;
+    to.update = reached_;
   }
 
   /// Where the phase at work is cut next by the count of updates. resumes: it has been cut.
   void place_cut(run_state const& run, run_cuts const& cuts, schedule::program_view v, phase_state& shared,
                  bool resumes) const {
     if (!cuts || cuts.every <= 0) return;
-    long long const had = updates_ + (resumes ? least_version() : 0);
+    long long const had = resumes ? reached_ : updates_.load();
     bool const begins = !resumes && had % cuts.every == 0 && had > run.begin;  // the second of two phases
     long long const next = begins ? had : (had / cuts.every + 1) * cuts.every;
     long long late = 0;  // periods after a minibatch's own in which the last stage has its update
@@ -157,7 +153,7 @@ class paused_run : public run_weights {
   /// Copies a run that stands at a place, and gives whether it goes on.
   bool take_cut(run_state& run, run_cuts const& cuts, run_losses const& losses,
                 std::vector<evaluation_result> const& found) {
-    run_cut* const to = cuts.room(updates_ + least_version());
+    run_cut* const to = cuts.room(reached_);
     if (to == nullptr) return true;
     run.losses = losses.so_far();
     fill(*to, run);
@@ -182,6 +178,7 @@ class paused_run : public run_weights {
   bool compares_ = false;  ///< there are diagnostics, which look at what was before
   bool failed_ = false;
   std::optional<run_state> paused_;  ///< a run that waits for resume()
+  long long reached_ = 0;            ///< updates that every stage, of all processes, has had where it stands
   std::atomic<long long> evaluations_done_{0}, copies_made_{0};
 };
 
