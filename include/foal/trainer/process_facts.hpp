@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -13,6 +14,27 @@
 #include <foal/report/number.hpp>
 
 namespace foal::executor {
+
+/// Of tied weights whose home and borrower two processes have. process_of: of each unit.
+inline void add_tied(report::facts& f, table::run_tables const& t, std::vector<int> const& process_of) {
+  for (std::size_t u = 0; u < t.units(); ++u) {
+    std::size_t const home = t.stage_of(u);
+    for (table::loan const& l : t.of_unit(u).loans) {
+      int const here = process_of[u], there = process_of[u - home + static_cast<std::size_t>(l.stage)];
+      if (here == there || t.phases.back().wanted(static_cast<int>(home)) != schedule::gradients::both) continue;
+      table::parameter_row const& p = t.of_unit(u).parameters[static_cast<std::size_t>(l.parameter)];
+      auto const add = [&](int from, int to, std::string what, element type) {
+        f.channel.push_back({.what = std::move(what),
+                             .from = from,
+                             .to = to,
+                             .bytes = static_cast<long long>(bytes_of(type, p.size)),
+                             .messages = 1});
+      };
+      add(here, there, sentence(p.name, " to stage ", l.stage), t.types.weights);
+      add(there, here, sentence("gradients of ", p.name, " from stage ", l.stage), t.types.gradients);
+    }
+  }
+}
 
 /// Adds the processes and their channels. workers: by process, those of the ranks as its run_plan takes them.
 inline void add_processes(report::facts& f, table::run_tables const& t, table::run_values const& v,
@@ -64,6 +86,7 @@ inline void add_processes(report::facts& f, table::run_tables const& t, table::r
       c.bytes += static_cast<long long>(microbatch_lengths::size(v.microbatch_size) * sizeof(int));
     f.channel.push_back(std::move(c));
   }
+  add_tied(f, t, process_of);
   if (!view.global_norm) return;
   for (std::size_t u = 0; u < t.units(); ++u)
     for (std::size_t to = 0; to < workers.size(); ++to) {
