@@ -325,6 +325,7 @@ set(foal_headers
     foal/executor/stall_watch.hpp
     foal/executor/sum_ends.hpp
     foal/executor/tied.hpp
+    foal/executor/tied_ends.hpp
     foal/executor/unit_queues.hpp
     foal/executor/unit_state.hpp
     foal/executor/update_check.hpp
@@ -334,6 +335,7 @@ set(foal_headers
     foal/executor/worker.hpp
     foal/executor/worker_end.hpp
     foal/executor/worker_ops.hpp
+    foal/executor/worker_tied.hpp
 
     foal/observe/diagnostics.hpp
     foal/observe/evaluation.hpp

@@ -47,6 +47,7 @@ foreach(count IN ITEMS 1 2 4)
   foal_other_mpi_test(processes_${count} ${count} processes)
 endforeach()
 foal_other_mpi_test(processes_evaluate_3 3 processes_end evaluates)
+foal_other_mpi_test(processes_tied_3 3 processes_end tied)
 foal_other_mpi_test(processes_end_pause 2 processes_end pause)
 foal_other_mpi_test(processes_end_metrics 2 processes_end metrics "${CMAKE_CURRENT_BINARY_DIR}/processes_end_${other}.jsonl")
 

@@ -94,7 +94,6 @@ if(TARGET processes)
   foal_processes_test(made 3 "cannot make a run of 0 microbatches of 4 samples")
   foal_processes_test(leaves 2 "what comes next is run.. in process 0 and the end of MPI in process 1")
   foal_each_refuses_test(fresh 2 "compute fresh gradients in this process")
-  foal_each_refuses_test(tied 3 "share weights of stage 0 with stage 2, because another process hosts one of them")
   foal_each_refuses_test(pin 2 "pin the workers of processes")
   foal_each_refuses_test(seed 2 "the runs are not the same: seed is 1 in process 0 and 2 in process 1")
   foal_each_refuses_test(rate 3 "the runs are not the same: learning rate.rate is 0.05 in process 0 and 0.1 in process 2")
@@ -108,6 +107,13 @@ if(TARGET processes)
     add_test(NAME program/processes_evaluate_${count}
              COMMAND "${MPIEXEC_EXECUTABLE}" ${MPIEXEC_NUMPROC_FLAG} ${count} "$<TARGET_FILE:processes_end>" evaluates)
     set_tests_properties(program/processes_evaluate_${count} PROPERTIES LABELS program TIMEOUT 60 PROCESSORS ${count}
+      FAIL_REGULAR_EXPRESSION "OTHER BITS" ENVIRONMENT "${mpi_environment}")
+  endforeach()
+
+  foreach(count IN ITEMS 2 3)
+    add_test(NAME program/processes_tied_${count}
+             COMMAND "${MPIEXEC_EXECUTABLE}" ${MPIEXEC_NUMPROC_FLAG} ${count} "$<TARGET_FILE:processes_end>" tied)
+    set_tests_properties(program/processes_tied_${count} PROPERTIES LABELS program TIMEOUT 60 PROCESSORS ${count}
       FAIL_REGULAR_EXPRESSION "OTHER BITS" ENVIRONMENT "${mpi_environment}")
   endforeach()
 

@@ -25,6 +25,7 @@ using test::choice;
 
 /// The ranks that one process hosts, with memory for their stages alone.
 struct process {
+  transport::process_place here;
   table::run_tables t;
   table::run_values values;
   executor::run_memory memory;
@@ -33,35 +34,72 @@ struct process {
   schedule::program_view view;
   executor::stage_ops ops;
   executor::run_losses losses;
-  executor::phase_state shared;
+  std::unique_ptr<executor::phase_state> shared{};
   std::vector<executor::worker> workers;
   std::vector<transport::open_end> ends;
 
-  static std::vector<int> only(int ranks, int first, int count) {
-    std::vector<int> worker(static_cast<std::size_t>(ranks), -1);
-    for (int r = first; r < first + count; ++r) worker[static_cast<std::size_t>(r)] = 0;
+  /// Of each rank, by the first ranks of the processes.
+  static std::vector<int> workers_of(int ranks, std::vector<int> const& first, int here) {
+    std::vector<int> worker;
+    for (int r = 0; r < ranks; ++r) {
+      auto const p = static_cast<int>(std::upper_bound(first.begin(), first.end(), r) - first.begin()) - 1;
+      worker.push_back(p == here ? 0 : executor::hosted_by(p));
+    }
     return worker;
   }
 
-  process(choice const& c, schedule::program const& own, int first, int count, long long minibatches)
-      : t(test::tables_of(c, own)),
+  process(choice const& c, schedule::program const& own, std::vector<int> const& first, int number, long long minibatches)
+      : here{number, static_cast<int>(first.size())},
+        t(test::tables_of(c, own)),
         values{test::bit_samples, c.n, 1, 5, false, 64, false},
-        memory(t, values, only(t.ranks, first, count)),
+        memory(t, values, workers_of(t.ranks, first, number)),
         data(test::data_of(c, test::bit_samples)),
         program(t.phases.back().program),
         view(program.view()),
         ops(t, values, test::source_of(data), memory.host_targets()),
-        losses(0, minibatches * c.n, 0, true),
-        shared(view) {
-    test::begin_last_phase(t, values, memory);
-    test::share(shared, t, values, memory, ops, losses, minibatches);
-    std::vector<int> ranks;
-    for (int r = first; r < first + count; ++r) ranks.push_back(r);
-    workers.emplace_back(shared, view, ranks, 0);
-    ends = executor::open_ends(memory, view, minibatches);
+        losses(0, most_phases * minibatches * c.n, 0, true) {
+    test::begin_last_phase(t, values, memory);  // and its weights
+    begin(t.phases.back(), 0, minibatches);
   }
   process(process const&) = delete;
+  static constexpr int most_phases = 3;
+
+  /// Begins a phase, the `before`-th. Nothing of the one before is on its way.
+  void begin(table::phase_table const& phase, int before, long long minibatches) {
+    if (shared) shared->norm.keep(memory.stages());
+    program = phase.program;
+    view = program.view();
+    memory.reset_phase(phase);
+    for (executor::bound_stage& b : memory.stages()) b.asynchronous = view.asynchronous;
+    shared = std::make_unique<executor::phase_state>(view);
+    test::share(*shared, t, values, memory, ops, losses, minibatches);
+    shared->periods = minibatches + phase.facts.periods_after;
+    shared->first_microbatch = before * minibatches * values.microbatches;
+    shared->serve(memory, view.global_norm);
+    work(minibatches);
+  }
+
+  /// Makes the worker and opens the ends, where the phase begins or goes on.
+  void work(long long minibatches) {
+    std::vector<int> ranks;
+    for (int r = 0; r < t.ranks; ++r)
+      if (memory.worker_of_rank(r) == 0) ranks.push_back(r);
+    workers.clear();
+    workers.emplace_back(*shared, view, ranks, 0);
+    ends = executor::open_ends(memory, view, minibatches);
+    if (shared->norm.used())
+      for (auto& c : executor::norm_channels(memory, shared->norm, here, minibatches)) ends.push_back(std::move(c.end));
+  }
 };
+
+/// The whole of it in one process, or that of the first ranks of two.
+std::unique_ptr<process> whole(choice const& c, schedule::program const& own, long long minibatches) {
+  return std::make_unique<process>(c, own, std::vector<int>{0}, 0, minibatches);
+}
+std::unique_ptr<process> one_of_two(choice const& c, schedule::program const& own, int border, int number,
+                                    long long minibatches) {
+  return std::make_unique<process>(c, own, std::vector<int>{0, border}, number, minibatches);
+}
 
 /// Brings the messages of one channel from a process to another.
 class courier {
@@ -96,7 +134,7 @@ class couriers {
       for (auto& b : all)
         for (auto& from : a->ends)
           for (auto& to : b->ends)
-            if (from.id == to.id && from.sends && !to.sends) all_.emplace_back(from, to);
+            if (from.id == to.id && from.number == to.number && from.sends && !to.sends) all_.emplace_back(from, to);
   }
   std::size_t size() const { return all_.size(); }
   bool progress(std::size_t i) { return all_[i].progress(); }
@@ -138,7 +176,7 @@ class slow_links {
   static int other(processes const& all, process const& here, transport::open_end const& end) {
     for (std::size_t p = 0; p < all.size(); ++p)
       for (transport::open_end const& e : all[p]->ends)
-        if (all[p].get() != &here && e.id == end.id) return static_cast<int>(p);
+        if (all[p].get() != &here && e.id == end.id && e.number == end.number) return static_cast<int>(p);
     return -1;
   }
 
@@ -154,11 +192,10 @@ struct outcome {
 
 processes make_processes(choice const& c, schedule::program const& own, int count, long long minibatches) {
   int const ranks = c.ranks > 0 ? c.ranks : c.net;
+  std::vector<int> first;
+  for (int p = 0; p < count; ++p) first.push_back(ranks * p / count);
   processes all;
-  for (int p = 0; p < count; ++p) {
-    int const first = ranks * p / count, end = ranks * (p + 1) / count;
-    all.push_back(std::make_unique<process>(c, own, first, end - first, minibatches));
-  }
+  for (int p = 0; p < count; ++p) all.push_back(std::make_unique<process>(c, own, first, p, minibatches));
   return all;
 }
 
@@ -178,11 +215,10 @@ outcome left_by(processes& all) {
 
 constexpr long long most_idle = 100000;
 
+/// Brings all of them to the end of the phase, in a random order.
 template <class Movers = couriers>
-outcome in_processes(choice const& c, schedule::program const& own, int count, unsigned seed, long long minibatches = 8) {
-  processes all = make_processes(c, own, count, minibatches);
+void finish_phase(processes& all, std::mt19937& random) {
   Movers movers(all);
-  std::mt19937 random(seed);
   long long idle = 0;
   for (std::size_t done = 0; done < all.size();) {
     done = 0;
@@ -192,6 +228,29 @@ outcome in_processes(choice const& c, schedule::program const& own, int count, u
         i < all.size() ? all[i]->workers[0].advance() == executor::progress::ran : movers.progress(i - all.size());
     idle = moved ? 0 : idle + 1;
     if (idle > most_idle) throw error("cannot go on, because no process does: " + all[0]->workers[0].next_op());
+  }
+  for (bool moved = true; std::exchange(moved, false);)  // what is still on its way
+    for (std::size_t i = 0; i < movers.size(); ++i) moved = movers.progress(i) || moved;
+}
+
+template <class Movers = couriers>
+outcome in_processes(choice const& c, schedule::program const& own, int count, unsigned seed, long long minibatches = 8) {
+  processes all = make_processes(c, own, count, minibatches);
+  std::mt19937 random(seed);
+  finish_phase<Movers>(all, random);
+  return left_by(all);
+}
+
+/// Several phases: T3's, where the choice has it, and the main one twice, as in two runs.
+outcome in_phases(choice const& c, schedule::program const& own, int count, unsigned seed, long long minibatches) {
+  processes all = make_processes(c, own, count, minibatches);
+  std::mt19937 random(seed);
+  std::vector<std::size_t> phases{all[0]->t.phases.size() - 1};
+  if (c.t3) phases.insert(phases.begin(), 0);
+  phases.push_back(phases.back());
+  for (std::size_t i = 0; i < phases.size(); ++i) {
+    for (auto& p : all) p->begin(p->t.phases[phases[i]], static_cast<int>(i), minibatches);
+    finish_phase(all, random);
   }
   return left_by(all);
 }
@@ -207,9 +266,9 @@ class notes {
  public:
   explicit notes(processes& all) : all_(all), sent_(all.size() * all.size()) {
     for (std::size_t p = 0; p < all.size(); ++p) {
-      all[p]->shared.alone = false;
+      all[p]->shared->alone = false;
       of_.push_back(std::make_unique<executor::agreement>(
-          all[p]->shared, transport::process_place{static_cast<int>(p), static_cast<int>(all.size())}, p == 0));
+          *all[p]->shared, transport::process_place{static_cast<int>(p), static_cast<int>(all.size())}, p == 0));
     }
   }
   void look(std::size_t p, bool done) { of_[p]->look(done, tell(p)); }
@@ -242,7 +301,7 @@ outcome with_a_pause(choice const& c, schedule::program const& own, int count, u
     couriers movers(all);
     notes told(all);
     for (long long step = 0; !told.over(); ++step) {
-      if (step == when) all[who]->shared.pause_soon();
+      if (step == when) all[who]->shared->pause_soon();
       if (step > most_idle * 10) throw error("cannot pause, because the processes do not agree");
       std::size_t const p = random() % all.size();
       switch (random() % 4) {
@@ -262,17 +321,12 @@ outcome with_a_pause(choice const& c, schedule::program const& own, int count, u
     for (bool moved = true; std::exchange(moved, false);)
       for (std::size_t i = 0; i < movers.size(); ++i) moved = movers.progress(i) || moved;
   }
-  paused_at = all[0]->shared.stop_at;
+  paused_at = all[0]->shared->stop_at;
   for (auto& p : all) {
-    if (p->shared.stop_at != paused_at) throw error("the processes pause at different places");
-    p->shared.from_key = std::min(paused_at, (minibatches + 100) * p->shared.keys_of_period());
-    p->shared.stop_at = executor::phase_state::no_limit;
-    std::vector<int> ranks;
-    for (int r = 0; r < p->t.ranks; ++r)
-      if (p->memory.worker_of_rank(r) == 0) ranks.push_back(r);
-    p->workers.clear();
-    p->workers.emplace_back(p->shared, p->view, ranks, 0);
-    p->ends = executor::open_ends(p->memory, p->view, minibatches);
+    if (p->shared->stop_at != paused_at) throw error("the processes pause at different places");
+    p->shared->from_key = std::min(paused_at, (minibatches + 100) * p->shared->keys_of_period());
+    p->shared->stop_at = executor::phase_state::no_limit;
+    p->work(minibatches);
   }
   couriers movers(all);
   for (long long idle = 0; idle < 1000; ++idle) {
@@ -315,6 +369,74 @@ TEST_CASE("stages in memories of their own, joined by messages alone, train to t
   }
 }
 
+TEST_CASE("weights tied to stages of other processes train to the bits of one memory") {
+  schedule::extent const six{6, 6, 2};
+  using schedule::generate;
+  struct {
+    choice what;
+    schedule::program own;
+  } const cases[] = {
+      {{6, 0, false, 0, 1, 2}, {}},
+      {{6, 1, false, 0, 3, 1}, {}},
+      {{6, 2, false, 0, 3, 4, 3}, {}},
+      {{6, 3, true, 0, 1, 2}, {}},
+      {{6, 4, false, 1, 1, 1}, {}},
+      {{6, 4, true, 0, 3, 3}, {}},
+      {{6, 4, false, 3, 1, 2, 3}, {}},
+      {{.net = 6, .schedule = 1, .optimizer = 1, .n = 3, .thick = true}, {}},
+      {{.net = 6, .schedule = 3, .optimizer = 1, .n = 12, .rule = 1}, {}},
+      {{.net = 6, .schedule = 4, .optimizer = 1, .n = 3, .rule = 2}, {}},
+      {{.net = 6, .schedule = 4, .optimizer = 1, .n = 12, .rule = 3}, {}},
+      {{6, 4, false, 1, 1, 2}, generate(schedule::recomputed<schedule::pipemare>{}, six)},
+      {{6, 4, true, 0, 1, 2}, generate(schedule::recomputed<schedule::pipemare>{}, six)},
+      {{6, 1, false, 0, 1, 2}, generate(test::last_in_first_out{}, six)},
+      {{6, 2, false, 0, 1, 2}, generate(test::late_weights{}, six)},
+      {{.net = 6, .optimizer = 1, .clip = true}, schedule::with_global_norm(generate(schedule::one_f_one_b{}, six))},
+      {{.net = 6, .optimizer = 1, .clip = true}, schedule::with_global_norm(generate(test::late_weights{}, six))},
+      {{.net = 6, .optimizer = 1, .clip = true, .thick = true},
+       schedule::with_global_norm(generate(schedule::gpipe{}, six))}};
+  for (auto const& c : cases) {
+    INFO(c.what.text());
+    outcome const one = in_processes(c.what, c.own, 1, 1);
+    for (int count : {2, 3, 6}) {
+      if (c.what.ranks > 0 && count > c.what.ranks) continue;
+      for (unsigned seed = 0; seed < foal_test::repeats(5U, 2U); ++seed) {
+        INFO(count << " processes  seed " << seed);
+        outcome const many = in_processes(c.what, c.own, count, seed);
+        CHECK(many.state == one.state);
+        CHECK(many.losses == one.losses);
+      }
+    }
+  }
+}
+
+TEST_CASE("a phase begins in all processes as in one memory, whatever the one before has left") {
+  schedule::extent const four{4, 4, 2}, six{6, 6, 2};
+  struct {
+    choice what;
+    schedule::program own;
+  } const cases[] = {
+      {{.net = 4, .schedule = 3, .optimizer = 1, .t3 = true}, {}},
+      {{.net = 6, .schedule = 4, .delay = 1, .optimizer = 3, .t3 = true}, {}},
+      {{.net = 6, .schedule = 3, .stash = true, .optimizer = 1, .n = 3, .t3 = true}, {}},
+      {{.net = 4, .optimizer = 1, .clip = true}, schedule::with_global_norm(schedule::generate(schedule::gpipe{}, four))},
+      {{.net = 6, .optimizer = 1, .clip = true},
+       schedule::with_global_norm(schedule::generate(schedule::one_f_one_b{}, six))}};
+  for (auto const& c : cases) {
+    INFO(c.what.text());
+    for (long long minibatches : {1, 5}) {
+      outcome const one = in_phases(c.what, c.own, 1, 1, minibatches);
+      for (int count : {2, 3})
+        for (unsigned seed = 0; seed < foal_test::repeats(5U, 2U); ++seed) {
+          INFO(count << " processes  " << minibatches << " minibatches  seed " << seed);
+          outcome const many = in_phases(c.what, c.own, count, seed, minibatches);
+          CHECK(many.state == one.state);
+          CHECK(many.losses == one.losses);
+        }
+    }
+  }
+}
+
 TEST_CASE("a pause that a process asks for leaves no message on its way, and all go on to the bits of one memory") {
   schedule::extent const four{4, 4, 2};
   struct {
@@ -324,6 +446,10 @@ TEST_CASE("a pause that a process asks for leaves no message on its way, and all
                      {{4, 3, true, 0, 3, 2}, {}},
                      {{4, 4, false, 1, 3, 2}, {}},
                      {{9, 3, false, 1, 3, 2, 4}, {}},
+                     {{6, 4, false, 1, 3, 2}, {}},
+                     {{6, 3, true, 0, 1, 2, 4}, {}},
+                     {{.net = 6, .optimizer = 1, .clip = true},
+                      schedule::with_global_norm(schedule::generate(schedule::one_f_one_b{}, {6, 6, 2}))},
                      {{4, 1, false, 0, 1, 2}, schedule::generate(test::last_in_first_out{}, four)}};
   int pauses = 0;
   for (auto const& c : cases) {
@@ -352,6 +478,8 @@ TEST_CASE("over links that are slow and lose messages the bits are the same") {
                      {{4, 3, true, 0, 3, 2}, {}},
                      {{9, 4, false, 1, 1, 2}, {}},
                      {{9, 3, false, 1, 3, 2, 4}, {}},
+                     {{6, 4, false, 1, 3, 2}, {}},
+                     {{6, 4, true, 0, 1, 1}, {}},
                      {{4, 1, false, 0, 1, 2}, schedule::generate(test::last_in_first_out{}, four)}};
   for (auto const& c : cases) {
     INFO(c.what.text());
@@ -368,14 +496,14 @@ TEST_CASE("over links that are slow and lose messages the bits are the same") {
 
 TEST_CASE("a process has memory for the stages that it hosts, and for what it sends on") {
   choice const c{4, 4, false, 1, 3, 2};
-  process const whole(c, {}, 0, 4, 1), first(c, {}, 0, 2, 1), second(c, {}, 2, 2, 1);
+  auto const all = whole(c, {}, 1), first = one_of_two(c, {}, 2, 0, 1), second = one_of_two(c, {}, 2, 1, 1);
   for (category const what : {category::weights, category::gradients, category::optimizer, category::delta})
-    CHECK(first.memory.plan().bytes(what) + second.memory.plan().bytes(what) == whole.memory.plan().bytes(what));
-  CHECK(first.memory.allocated_bytes() < whole.memory.allocated_bytes());
-  REQUIRE(first.ends.size() == 2);
-  CHECK((first.ends[0].id == transport::channel_id{2, 0, transport::channel_kind::activation}));
-  CHECK(first.ends[0].sends);
-  CHECK_FALSE(first.ends[1].sends);
+    CHECK(first->memory.plan().bytes(what) + second->memory.plan().bytes(what) == all->memory.plan().bytes(what));
+  CHECK(first->memory.allocated_bytes() < all->memory.allocated_bytes());
+  REQUIRE(first->ends.size() == 2);
+  CHECK((first->ends[0].id == transport::channel_id{2, 0, transport::channel_kind::activation}));
+  CHECK(first->ends[0].sends);
+  CHECK_FALSE(first->ends[1].sends);
 }
 
 TEST_CASE("processes have the memory of one with as many workers, and two slots of each entry that leaves one") {
@@ -415,40 +543,27 @@ TEST_CASE("a sender whose microbatches leave out of their order keeps the slots 
   }
 }
 
-TEST_CASE("weights that two processes would share are refused with a sentence") {
-  choice const c{6, 4, false, 1, 1, 2};
-  CHECK_THROWS_WITH(process(c, {}, 0, 2, 1),
-                    Catch::Contains("cannot share weights of stage 1 with stage 3, because another") &&
-                        Catch::Contains("let one process host both"));
-  table::run_tables const t = test::tables_of(c);
-  std::vector<int> middle(6, executor::hosted_by(0));
-  middle[2] = 0;
-  middle[3] = middle[4] = middle[5] = executor::hosted_by(2);
-  CHECK_THROWS_WITH(executor::run_memory(t, {test::bit_samples, c.n, 1, 5, false, 64, false}, middle),
-                    Catch::Contains("cannot share weights of stage 1 with stage 3, because another"));
-}
-
 TEST_CASE("the edges of the global norm are no channels, and do not take their place") {
   for (bool normed : {false, true}) {
     INFO(normed);
     schedule::program own = schedule::generate(schedule::gpipe{}, {4, 4, 2});
     if (normed) own = schedule::with_global_norm(std::move(own));
-    process const first({4, 1, false, 0, 1, 2}, own, 0, 2, 1);
-    REQUIRE(first.ends.size() == 2);
-    CHECK((first.ends[0].id == transport::channel_id{2, 0, transport::channel_kind::activation}));
-    CHECK((first.ends[1].id == transport::channel_id{2, 0, transport::channel_kind::gradient}));
-    CHECK(first.ends[0].sends);
-    CHECK_FALSE(first.ends[1].sends);
+    auto const first = one_of_two({4, 1, false, 0, 1, 2}, own, 2, 0, 1);
+    auto const ends = executor::open_ends(first->memory, first->view, 1);
+    REQUIRE(ends.size() == 2);
+    CHECK((ends[0].id == transport::channel_id{2, 0, transport::channel_kind::activation}));
+    CHECK((ends[1].id == transport::channel_id{2, 0, transport::channel_kind::gradient}));
+    CHECK(ends[0].sends);
+    CHECK_FALSE(ends[1].sends);
   }
 }
 
 TEST_CASE("progress is counted by the last stage that a process hosts") {
   choice const c{4, 1, false, 0, 1, 2};
-  process first(c, {}, 0, 2, 1);
-  first.shared.serve(first.memory, false);
-  CHECK(first.shared.last_hosted == 1);
-  while (first.workers[0].advance() == executor::progress::ran) {
+  auto const first = one_of_two(c, {}, 2, 0, 1);
+  CHECK(first->shared->last_hosted == 1);
+  while (first->workers[0].advance() == executor::progress::ran) {
   }
-  CHECK(first.shared.microbatches_done.load() > 0);
-  CHECK(first.losses.count() == 0);
+  CHECK(first->shared->microbatches_done.load() > 0);
+  CHECK(first->losses.count() == 0);
 }

@@ -1,15 +1,17 @@
 // What one of several processes throws, and where one diverges, comes out of all, and what all refuse each of them says:
 // mpirun -n 2 ./processes_end CASE. `metrics`: one of them writes the metrics, and none says that it waits. `pause`: all
 // pause where one wants it, and go on to the bits of one thread. `evaluates`: all evaluate together, and compare what they
-// hear with one thread.
+// hear with one thread. `tied`: weights that the processes share have the bits of one thread, at a pause and at the end.
 #include <foal/mpi.hpp>
 
 #include <foal/foal.hpp>
 #include <foal/policy/optim/averaged.hpp>
+#include <foal/trainer/gathered.hpp>
 
 #include <cstdio>
 #include <exception>
 #include <fstream>
+#include <memory>
 #include <stdexcept>
 #include <string>
 
@@ -43,7 +45,9 @@ using trained_alone = trainer<net, loss::cross_entropy, schedule::gpipe, optim::
 
 /// The weights of its first stage are those of its last one.
 using shared = tied<struct both_ends, linear<16>>;
-struct ring : stages<input<16>, shared, foal::tanh, repeat<2, linear<16>, foal::tanh>, shared> {};
+struct ring : stages<input<16>, shared, foal::tanh, repeat<2, linear<16>, foal::tanh>, shared, foal::tanh, linear<4>> {};
+template <class Executor, class Schedule, class... Policies>
+using ring_trainer = trainer<ring, loss::cross_entropy, Schedule, optim::momentum, Executor, Policies...>;
 
 template <class Trainer>
 typename Trainer::config values() {
@@ -92,10 +96,7 @@ void train_otherwise(std::string const& how, executor::process_place here) {
 
 /// What all refuse is thrown in each, which says so before one of them ends the others.
 int refused(std::string const& how, executor::process_place here) try {
-  if (how == "tied")
-    trained_net<ring>{values<trained_net<ring>>()};
-  else
-    train_otherwise(how, here);
+  train_otherwise(how, here);
   return 0;
 } catch (error const& e) {
   for (char const* const one : {"refused", "made", "leaves"})
@@ -103,6 +104,78 @@ int refused(std::string const& how, executor::process_place here) try {
   std::printf("process %d: %s\n", here.number, e.what());
   std::fflush(stdout);
   return 1;
+}
+
+/// 40 samples to evaluate, of which a process has the part that it reads.
+struct held_back {
+  data::part has = data::part::both;
+
+  data::part loaded() const { return has; }
+  long long size() const { return 40; }
+  shape sample() const { return features(16); }
+  int target_size() const { return 1; }
+  template <class S>
+  void write_sample(long long i, S* x) const {
+    if (!data::has_inputs(has)) throw error("the inputs are not here");
+    for (int e = 0; e < 16; ++e) x[e] = static_cast<S>((i * 16 + e) * 5 % 23) / 8 - 1;
+  }
+  void write_target(long long i, std::int32_t* t) const {
+    if (!data::has_targets(has)) throw error("the targets are not here");
+    *t = static_cast<std::int32_t>(i % 4);
+  }
+};
+
+/// Pauses where the last process wants it, goes on, and evaluates; then once more, from the weights that there are. Gives
+/// how often it has paused.
+template <class Trainer>
+int train_with_pauses(Trainer& t, executor::process_place here, std::vector<double>& heard) {
+  int pauses = 0;
+  for (int run = 0; run < 2; ++run) {
+    executor::run_request request{.minibatches = 30};
+    bool const last = here.number + 1 == here.count && here.count > 1;
+    executor::run_result r;
+    r.paused = true;
+    for (int part = 0; r.paused; ++part) {
+      request.pauses = [last, part, turns = 0]() mutable { return last && part < 3 && ++turns == 25; };
+      r = part == 0 ? t.run(samples{}, request) : t.resume(samples{}, request);
+      pauses += r.paused ? 1 : 0;
+    }
+    held_back const data{data::part_of(t.wants_inputs(), t.wants_targets())};
+    evaluation_result const e = t.evaluate(data);
+    heard.insert(heard.end(), {e.loss, e.accuracy, static_cast<double>(e.samples)});
+  }
+  return pauses;
+}
+
+/// In these processes and on one thread. Gives whether the bits are the same.
+template <class Schedule, class... Policies>
+bool train_tied(char const* name, executor::process_place here, long long warm) {
+  std::vector<double> heard, heard_alone;
+  auto const made = [&]<class Executor>(Executor) {
+    auto c = values<ring_trainer<Executor, Schedule, Policies...>>();
+    c.evaluation = true;
+    if constexpr (requires { c.warmup.minibatches = warm; }) c.warmup.minibatches = warm;
+    if constexpr (requires { c.clip.norm = 0.1; }) c.clip.norm = 0.1;
+    return std::make_unique<ring_trainer<Executor, Schedule, Policies...>>(c);
+  };
+  auto const many = made(executor::processes{});
+  auto const one = made(executor::single_thread{});
+  int const pauses = train_with_pauses(*many, here, heard);
+  train_with_pauses(*one, {}, heard_alone);
+  bool same = heard == heard_alone;
+  gathered const all(*many);
+  for (auto const& b : many->engine().stages())
+    for (std::size_t p = 0; p < b.table->parameters.size(); ++p)
+      same = all.weights(b.number, p) == one->weights(b.number, p) && same;
+  std::printf("process %d: %s, %d pauses: %s\n", here.number, name, pauses, same ? "tied to the same bits" : "OTHER BITS");
+  return same;
+}
+
+bool train_tied(executor::process_place here) {
+  bool same = train_tied<schedule::gpipe>("gpipe", here, 0);
+  same = train_tied<schedule::one_f_one_b, clip::global_norm>("global norm", here, 0) && same;
+  same = train_tied<schedule::pipemare, delay::discrepancy_correction, warmup::synchronous>("T2 T3", here, 7) && same;
+  return train_tied<schedule::async_1f1b, versions::stash>("stash", here, 0) && same;
 }
 
 void pause_and_go_on(executor::process_place here) {
@@ -138,25 +211,6 @@ void write_metrics(std::string const& path, executor::process_place here) {
   for (std::string line; std::getline(file, line);) ++lines;
   std::printf("process %d: %lld microbatches, %d lines\n", here.number, told, lines);
 }
-
-/// 40 samples to evaluate, of which a process has the part that it reads.
-struct held_back {
-  data::part has = data::part::both;
-
-  data::part loaded() const { return has; }
-  long long size() const { return 40; }
-  shape sample() const { return features(16); }
-  int target_size() const { return 1; }
-  template <class S>
-  void write_sample(long long i, S* x) const {
-    if (!data::has_inputs(has)) throw error("the inputs are not here");
-    for (int e = 0; e < 16; ++e) x[e] = static_cast<S>((i * 16 + e) * 5 % 23) / 8 - 1;
-  }
-  void write_target(long long i, std::int32_t* t) const {
-    if (!data::has_targets(has)) throw error("the targets are not here");
-    *t = static_cast<std::int32_t>(i % 4);
-  }
-};
 
 /// All that evaluations of a run and after it give, and what its diagnostics say.
 template <class Schedule, class Executor>
@@ -207,6 +261,8 @@ int main(int argc, char** argv) try {
   std::string const how = argc > 1 ? argv[1] : "";
   if (how == "pause")
     pause_and_go_on(here);
+  else if (how == "tied")
+    return train_tied(here) ? 0 : 1;
   else if (how == "evaluates")
     return same_evaluations<schedule::pipemare>(here) && same_evaluations<schedule::gpipe>(here) ? 0 : 1;
   else if (how == "metrics")

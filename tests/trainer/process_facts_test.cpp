@@ -24,9 +24,16 @@ struct outer;
 struct net
     : stages<input<5>, linear<32>, save<outer>, linear<8>, foal::tanh, linear<16>, linear<32>, add<outer>, linear<3>> {};
 
-template <class Schedule, class... Policies>
+struct shared;
+
+/// Two stages borrow what a third one has.
+struct tied_net : stages<input<5>, linear<8>, tied<shared, linear<8>>, foal::tanh, linear<8>, tied<shared, linear<8>>,
+                         linear<8>, tied<shared, linear<8>>, linear<3>> {};
+static_assert(stage_count<net> == 5 && stage_count<tied_net> == 5);
+
+template <class Net, class Schedule, class... Policies>
 void check(std::vector<int> const& process_of, int replicas = 1) {
-  trainer<net, loss::cross_entropy, Schedule, optim::momentum, Policies...> const t(
+  trainer<Net, loss::cross_entropy, Schedule, optim::momentum, Policies...> const t(
       {.microbatch_size = 4, .microbatches = 3 * replicas, .replicas = replicas});
   table::run_tables const& tables = t.tables();
   REQUIRE(static_cast<std::size_t>(tables.ranks) == process_of.size());
@@ -86,15 +93,17 @@ void check(std::vector<int> const& process_of, int replicas = 1) {
 }  // namespace
 
 TEST_CASE("Every process knows what each of them holds, and the bytes that it sends and receives") {
-  check<schedule::gpipe>({0, 0, 1, 1, 2});
-  check<schedule::gpipe, clip::global_norm>({0, 1, 1, 2, 2});
-  check<schedule::pipemare>({0, 1, 1, 1, 2});
-  check<schedule::recomputed<schedule::pipemare>>({0, 0, 0, 1, 1});
+  check<net, schedule::gpipe>({0, 0, 1, 1, 2});
+  check<net, schedule::gpipe, clip::global_norm>({0, 1, 1, 2, 2});
+  check<net, schedule::pipemare>({0, 1, 1, 1, 2});
+  check<net, schedule::recomputed<schedule::pipemare>>({0, 0, 0, 1, 1});
+  check<tied_net, schedule::pipemare>({0, 0, 1, 1, 2});
+  check<tied_net, schedule::gpipe>({0, 1, 1, 2, 2});
 }
 
 TEST_CASE("What replicas in several processes exchange is part of what they send and receive") {
-  check<schedule::one_f_one_b>({0, 0, 0, 0, 0, 1, 1, 1, 1, 1}, 2);
-  check<schedule::pipemare>({0, 0, 0, 1, 1, 1, 1, 2, 2, 3}, 2);
-  check<schedule::gpipe, clip::global_norm>({0, 0, 1, 1, 1, 1, 1, 1, 2, 2, 2, 3, 3, 3, 3}, 3);
-  check<schedule::one_f_one_b, replica::delayed>({0, 0, 0, 0, 0, 0, 0, 1, 1, 1}, 2);
+  check<net, schedule::one_f_one_b>({0, 0, 0, 0, 0, 1, 1, 1, 1, 1}, 2);
+  check<net, schedule::pipemare>({0, 0, 0, 1, 1, 1, 1, 2, 2, 3}, 2);
+  check<net, schedule::gpipe, clip::global_norm>({0, 0, 1, 1, 1, 1, 1, 1, 2, 2, 2, 3, 3, 3, 3}, 3);
+  check<net, schedule::one_f_one_b, replica::delayed>({0, 0, 0, 0, 0, 0, 0, 1, 1, 1}, 2);
 }

@@ -50,8 +50,12 @@ struct version_reader {
 /// stage's ops on it.
 struct tied_channel {
   ring versions, gradients;
-  version_reader home{};  ///< in the phase at work
-  bool still = false;     ///< nothing changes the weights in it
+  version_reader home{};             ///< in the phase at work
+  bool still = false;                ///< nothing changes the weights in it
+  struct tied_ends* ends = nullptr;  ///< where another process has home, or the borrower
+
+  /// The version that F of microbatch m reads.
+  std::uint32_t read_forward(std::uint32_t m) const { return still ? 0 : home.at(m, &schedule::version_read::forward); }
 };
 struct lent_parameter {
   int parameter = 0;  ///< of the home stage
@@ -169,12 +173,24 @@ struct bound_stage : unit_memory, unit_state, unit_phase {
     for (++up_to; beyond > 0 && came[up_to % size] != 0; ++up_to, --beyond) came[up_to % size] = 0;
     return true;
   }
+  /// Whether pass(p, m) would make it all before `to`.
+  bool brings_through(passage p, std::uint32_t m, std::uint32_t to) const {
+    std::span<std::uint8_t> const came = done[static_cast<std::size_t>(p)];
+    std::uint32_t up_to = passed(p), beyond = early[static_cast<std::size_t>(p)];
+    if (m != up_to) return false;
+    for (++up_to; up_to != to && beyond > 0 && came[up_to % came.size()] != 0; --beyond) ++up_to;
+    return up_to == to;
+  }
   std::uint32_t passed(passage p) const { return through[static_cast<std::size_t>(p)]; }
 
   /// The versions that F, R and B of microbatch m of the phase read.
   std::uint32_t forward_version(std::uint32_t m) const { return versions.at(m, &schedule::version_read::forward); }
   std::uint32_t recompute_version(std::uint32_t m) const { return versions.at(m, &schedule::version_read::recompute); }
   std::uint32_t backward_version(std::uint32_t m) const { return versions.at(m, &schedule::version_read::backward); }
+
+  /// Whether R, or B, reads tied weights in the versions that home reads, in place of the copy that the last F has brought.
+  bool recompute_reads_home() const { return one_version || kept.recompute; }
+  bool backward_reads_home() const { return one_version || kept.backward; }
 
   /// After F nothing reads the wire any more.
   bool reads_wire_once() const { return forward_only || continues_recompute_group(); }

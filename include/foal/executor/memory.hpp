@@ -33,6 +33,7 @@ class run_memory {
         numbers_(tables.units()),
         wires_(tables.units()),
         sums_(tables.replicas > 1 ? tables.units() * static_cast<std::size_t>(tables.replicas) : 0),
+        tied_(count_loans(tables)),
         lengths_(tables.units()),
         ahead_(static_cast<std::size_t>(tables.replicas)),
         tensor_rings_(tables.units()),
@@ -46,6 +47,7 @@ class run_memory {
   run_memory(run_memory const&) = delete;
   run_memory& operator=(run_memory const&) = delete;
 
+  table::run_tables const& tables() const { return tables_; }
   memory_plan const& plan() const { return plan_.memory(); }
   /// Of all units: first those of replica 0, which a stage's number names.
   std::vector<bound_stage>& stages() { return stages_; }
@@ -93,10 +95,10 @@ class run_memory {
   void reset_phase(table::phase_table const& phase) {
     enter_phase(phase);
     for (bound_stage& b : stages_) {
-      if (b.worker < 0) continue;
-      b.begin_phase();
-      for (std::span<std::uint8_t> const d : b.done) std::fill(d.begin(), d.end(), std::uint8_t{0});
       lend(tables_, stages_, b);
+      b.begin_phase();  // of those elsewhere, too: what they have given is counted here (gradient_norm)
+      if (b.worker < 0) continue;
+      for (std::span<std::uint8_t> const d : b.done) std::fill(d.begin(), d.end(), std::uint8_t{0});
       if (b.results.count > 1)  // what the phase before has left is not used
         tables_.device.zero(b.device, b.results.base, b.results.count * b.results.stride);
       turn_gradients(b, 0);
@@ -107,6 +109,7 @@ class run_memory {
     for (auto& c : wires_) c.reset();
     for (auto& c : sums_) c.part.reset(), c.sum.reset();
     begin_sums(stages_);
+    for (tied_ends& e : tied_) e.reset();
     share_out(phase);
     for (std::size_t s = 0; s < stages_.size(); ++s) {
       bound_stage& b = stages_[s];
@@ -148,6 +151,7 @@ class run_memory {
       set(wires_[s].rebuilt, below.messages.rebuilt_out, above.passed(passage::rebuilt), above.passed(passage::freed));
     }
     restore_sums(stages_);
+    restore_tied(tables_, stages_);
     for (bound_stage& b : stages_) turn_gradients(b, b.messages.sums_in);
   }
 
@@ -217,16 +221,11 @@ class run_memory {
       bind_tensors(b, rings_);
       prepare_calls(b, tables_, values_);
     }
-    for (std::size_t s = 0; s < stages_.size(); ++s) {
-      for (table::loan const& l : tables_.of_unit(s).loans)
-        require(plan_.together(s, s - tables_.stage_of(s) + static_cast<std::size_t>(l.stage)),
-                "cannot share weights of stage ", s, " with stage ", l.stage,
-                ", because another process hosts one of them; let one process host both");
-      if (!plan_.hosts(s)) continue;
-      if (!tables_.of_unit(s).loans.empty())
-        bind_lent(tables_, stages_, s, [&](std::size_t i) { return at(plan_.unit(s).lent[i]); });
-      stages_[s].borrowed_version = numbers_[s].borrowed();
-    }
+    bind_lent(
+        tables_, plan_, stages_, tied_, [this](std::size_t entry) { return at(entry); },
+        [this](bound_stage const& b) -> transport::bell& { return bell_of(b); });
+    for (std::size_t s = 0; s < stages_.size(); ++s)
+      if (plan_.hosts(s)) stages_[s].borrowed_version = numbers_[s].borrowed();
     for (std::size_t s = 1; s < stages_.size(); ++s) {
       if (tables_.is_first(s)) continue;
       bound_stage &below = stages_[s - 1], &above = stages_[s];
@@ -363,6 +362,7 @@ class run_memory {
   flat_table<unit_numbers> numbers_;
   flat_table<wire_channels> wires_;                           ///< [u]: between units u - 1 and u of one replica
   flat_table<sum_channels> sums_;                             ///< [u * replicas + k]: of gradients, from replica k to unit u
+  flat_table<tied_ends> tied_;                                ///< by loan, unit after unit
   std::vector<std::vector<int>> lengths_;                     ///< [u]: beside the wire between u - 1 and u
   std::vector<std::vector<int>> ahead_;                       ///< by replica
   std::vector<std::vector<int>> positions_;                   ///< by unit, where there are replicas: of its microbatches

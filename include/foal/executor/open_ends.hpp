@@ -31,9 +31,46 @@ inline std::vector<transport::entry_slots> slots_of(run_memory const& memory, tr
 
 }  // namespace detail
 
-/// In the order of their ids, which is the same in the other process. Needs memory in the phase (enter_phase), with channels
-/// that hold nothing, or what they held where the phase was paused: no message is on its way then.
-inline std::vector<transport::open_end> open_ends(run_memory& memory, schedule::program_view v, long long minibatches) {
+/// Of tied weights whose home and borrower two processes have, where one is here. first: number of the first of them; the
+/// same in every process. Where a phase begins, version 0 sets out.
+inline std::vector<open_channel> tied_channels(run_memory& memory, long long minibatches, int first) {
+  std::vector<open_channel> all;
+  int loan = 0;
+  for (bound_stage& b : memory.stages())
+    for (std::size_t i = 0; i < b.lent.size(); ++i, ++loan) {
+      tied_channel const& c = b.lent[i].channel;
+      if (c.ends == nullptr) continue;
+      bound_stage const& other = borrower_of(memory.stages(), b, b.table->loans[i]);
+      bool const home = b.worker >= 0;
+      long long const size = detail::row_of(b, b.lent[i].parameter).size;
+      auto const open = [&](transport::channel_kind kind, ring const& r, std::size_t bytes, long long count) {
+        bool const weights = kind == transport::channel_kind::tied_weights;
+        transport::channel& x = weights ? c.ends->weights : c.ends->gradients;
+        transport::open_end end{.id = {loan, b.replica, kind},
+                                .number = first + 2 * loan + (weights ? 0 : 1),
+                                .sends = home == weights,
+                                .out = weights ? c.ends->weights_in : c.ends->gradients_in,
+                                .in = weights ? c.ends->weights_out : c.ends->gradients_out,
+                                .entries = {{r.base, r.stride, bytes, r.count}},
+                                .order = {{0}, 1, count}};
+        // What the last U makes is nobody's in this phase, and stays.
+        end.begun = static_cast<std::uint32_t>(std::min<long long>(x.produced.value.load(), count));
+        if (weights && home && end.begun == 0) x.produced.value = 1;
+        all.push_back({std::move(end), elsewhere(std::min(b.worker, other.worker))});
+      };
+      table::element_types const& types = memory.tables().types;
+      open(transport::channel_kind::tied_weights, c.versions, bytes_of(types.weights, size), c.still ? 1 : minibatches);
+      if (!c.still) open(transport::channel_kind::tied_gradients, c.gradients, bytes_of(types.gradients, size), minibatches);
+    }
+  return all;
+}
+
+/// Those of wires in the order of their ids, which is the same in the other process, then those of tied weights. Needs
+/// memory in the phase (enter_phase), with channels that hold nothing, or what they held where the phase was paused: no
+/// message is on its way then.
+inline std::vector<open_channel> open_channels(run_memory& memory, schedule::program_view v, long long minibatches) {
+  std::vector<open_channel> all;
+  if (memory.whole()) return all;
   struct path {
     int from = 0, to = 0;   // units
     std::vector<int> body;  // in the order of the sender's list
@@ -49,7 +86,6 @@ inline std::vector<transport::open_end> open_ends(run_memory& memory, schedule::
         p.to = unit_of(v.size, sent->to, sent->replica);
         p.body.push_back(shares.own(o));
       }
-  std::vector<transport::open_end> ends;
   int number = -1;
   for (auto const& [id, p] : messages) {
     ++number;
@@ -58,28 +94,25 @@ inline std::vector<transport::open_end> open_ends(run_memory& memory, schedule::
     if ((from.worker >= 0) == (to.worker >= 0)) continue;
     int const share = shares.of(id.replica);
     transport::inbox const out = ends_of(to, id.kind).in;
-    ends.push_back({.id = id,
+    all.push_back({{.id = id,
                     .number = number,
                     .sends = from.worker >= 0,
                     .out = out,
                     .in = ends_of(from, id.kind).out,
                     .entries = detail::slots_of(memory, id),
                     .order = {p.body, share, minibatches * share},
-                    .begun = out.through->produced.value.load()});
+                    .begun = out.through->produced.value.load()},
+                   elsewhere(std::min(from.worker, to.worker))});
   }
-  return ends;
+  for (open_channel& c : tied_channels(memory, minibatches, number + 1)) all.push_back(std::move(c));
+  return all;
 }
 
-/// The same with the processes of the other ends.
-inline std::vector<open_channel> open_channels(run_memory& memory, schedule::program_view v, long long minibatches) {
-  std::vector<open_channel> all;
-  if (memory.whole()) return all;
-  for (transport::open_end& end : open_ends(memory, v, minibatches)) {
-    auto const unit = static_cast<std::size_t>(unit_of(v.size, end.id.wire, end.id.replica));
-    int const below = memory.stages()[unit - 1].worker, above = memory.stages()[unit].worker;
-    all.push_back({std::move(end), elsewhere(std::min(below, above))});
-  }
-  return all;
+/// The same without the processes of the other ends.
+inline std::vector<transport::open_end> open_ends(run_memory& memory, schedule::program_view v, long long minibatches) {
+  std::vector<transport::open_end> ends;
+  for (open_channel& c : open_channels(memory, v, minibatches)) ends.push_back(std::move(c.end));
+  return ends;
 }
 
 /// Those of the global norm: each unit's part goes to every other process that hosts some of its replica. Numbers are below

@@ -82,8 +82,8 @@ class patience {
 /// worker a process the calling thread runs its ops and brings messages on, in turn; with several each has a thread, and the
 /// calling one brings messages on. No other thread calls the transport. The bits are single_thread's. Needs that all
 /// processes make the same trainers and the same runs: they compare the fingerprints of trainer::run() and resume() before
-/// the first op, and a difference is one sentence in each. Without fresh gradients, .pin, or weights tied across
-/// processes.
+/// the first op, and a difference is one sentence in each. Tied weights may be in several of them (tied_ends). Without fresh
+/// gradients or .pin.
 ///
 /// A run ends in all processes alike: the divergence of the least key is the result of each, and what an op, a callback or a
 /// hook throws in one of them comes out of all, as a foal::error with its sentence. A pause is one of all. What one of them

@@ -1,11 +1,12 @@
-// Tied weights between stages: the home's versions and the borrowers' gradients on their way, in rings of the home stage.
+// Tied weights between stages: the home's versions and the borrowers' gradients on their way, in rings of the home stage, or
+// of both where two processes have them.
 #pragma once
 
 #include <span>
 #include <vector>
 
-#include <foal/executor/bound_stage.hpp>
-#include <foal/plan/lent.hpp>
+#include <foal/executor/tied_ends.hpp>
+#include <foal/plan/run_plan.hpp>
 
 namespace foal::executor {
 
@@ -22,33 +23,59 @@ inline bound_stage& borrower_of(std::vector<bound_stage>& units, bound_stage con
   return units[static_cast<std::size_t>(home.unit - home.number + l.stage)];
 }
 
-/// Binds both ends. at(i): where the i-th of the planned rings of the unit `home` lies. Needs the units' tables.
-template <class At>
-void bind_lent(table::run_tables const& t, std::vector<bound_stage>& stages, std::size_t home, At at) {
-  auto const slots = static_cast<std::uint32_t>(lent_slots(t, t.stage_of(home)));
-  bound_stage& b = stages[home];
-  for (std::size_t i = 0; i < b.table->loans.size(); ++i) {
-    table::loan const& l = b.table->loans[i];
-    table::parameter_row const& p = detail::row_of(b, l.parameter);
-    tied_channel const c{{at(2 * i), detail::slot_bytes(t.types.weights, p), slots},
-                         {at(2 * i + 1), detail::slot_bytes(t.types.gradients, p), slots}};
-    b.lent.push_back({l.parameter, c});
-    borrower_of(stages, b, l).borrowed.push_back({l.borrowed, c});
-  }
+/// Of all units.
+inline std::size_t count_loans(table::run_tables const& t) {
+  std::size_t count = 0;
+  for (std::size_t u = 0; u < t.units(); ++u) count += t.of_unit(u).loans.size();
+  return count;
 }
 
-/// At the start of a phase: version 0 is the home's weights, and every borrower has it.
+/// Binds both ends of every loan; where none is here, to nothing. between: by loan. at(entry): where an entry of the plan
+/// lies; bell_of(unit): its worker's. Needs the units' tables, and their devices.
+template <class At, class BellOf>
+void bind_lent(table::run_tables const& t, run_plan const& plan, std::vector<bound_stage>& units,
+               flat_table<tied_ends>& between, At at, BellOf bell_of) {
+  std::size_t number = 0;
+  for (bound_stage& b : units)
+    for (std::size_t i = 0; i < b.table->loans.size(); ++i, ++number) {
+      table::loan const& l = b.table->loans[i];
+      bound_stage& other = borrower_of(units, b, l);
+      table::parameter_row const& p = detail::row_of(b, l.parameter);
+      auto const slots = static_cast<std::uint32_t>(lent_slots(t, static_cast<std::size_t>(b.number)));
+      tied_channel c{};
+      if (b.worker >= 0 || other.worker >= 0) {
+        std::vector<std::size_t> const& planned = plan.unit(static_cast<std::size_t>(b.unit)).lent;
+        c.versions = {at(planned[2 * i]), detail::slot_bytes(t.types.weights, p), slots};
+        c.gradients = {at(planned[2 * i + 1]), detail::slot_bytes(t.types.gradients, p), slots};
+      }
+      if ((b.worker >= 0) != (other.worker >= 0)) {
+        c.ends = &between[number];
+        c.ends->connect(b.worker >= 0, slots, bell_of(b), bell_of(other));
+        if (b.worker < 0) b.device = other.device;  // for arrays that have its name
+      }
+      b.lent.push_back({l.parameter, c});
+      other.borrowed.push_back({l.borrowed, c});
+    }
+}
+
+/// At the start of a phase: version 0 is the home's weights, and every borrower has it, or waits for it.
 inline void lend(table::run_tables const& t, std::vector<bound_stage>& stages, bound_stage& home) {
+  constexpr std::uint32_t none = ~0U;
   for (std::size_t i = 0; i < home.lent.size(); ++i) {
+    tied_channel const& c = home.lent[i].channel;
     table::loan const& l = home.table->loans[i];
     bound_stage& other = borrower_of(stages, home, l);
-    table::parameter_row const& p = detail::row_of(home, l.parameter);
-    std::byte* const w = detail::in(home.w, p.type, p);
-    t.device.copy(home.device, home.lent[i].channel.versions.at(0), w, bytes_of(p.type, p.size));
-    t.device.copy(home.device, detail::in(other.w, p.type, detail::row_of(other, l.borrowed)), w, bytes_of(p.type, p.size));
-    t.device.synchronise(home.device);
-    for (std::size_t q = 0; q < other.borrowed.size(); ++q)
-      if (other.borrowed[q].parameter == l.borrowed) other.borrowed_version[q] = 0;
+    if (home.worker >= 0) {
+      table::parameter_row const& p = detail::row_of(home, l.parameter);
+      std::byte* const w = detail::in(home.w, p.type, p);
+      std::size_t const bytes = bytes_of(p.type, p.size);
+      t.device.copy(home.device, c.versions.at(0), w, bytes);
+      if (c.ends == nullptr)
+        t.device.copy(home.device, detail::in(other.w, p.type, detail::row_of(other, l.borrowed)), w, bytes);
+      t.device.synchronise(home.device);
+    }
+    for (std::size_t q = 0; q < other.borrowed_version.size(); ++q)
+      if (other.borrowed[q].parameter == l.borrowed) other.borrowed_version[q] = c.ends == nullptr ? 0 : none;
   }
 }
 
@@ -58,18 +85,30 @@ inline void lend_in_phase(std::vector<bound_stage>& stages, bound_stage& home) {
     table::loan const& l = home.table->loans[i];
     tied_channel& own = home.lent[i].channel;
     own.home = home.versions;
-    own.still = home.forward_only;
+    own.still = home.forward_only || home.input_gradient_only;
     for (borrowed_parameter& q : borrower_of(stages, home, l).borrowed)
       if (q.parameter == l.borrowed) q.channel = own;
   }
+}
+
+/// What has been sent between processes where a run goes on, as the units say: after their states have been set.
+inline void restore_tied(table::run_tables const& t, std::vector<bound_stage>& units) {
+  for (bound_stage& b : units)
+    for (std::size_t i = 0; i < b.lent.size(); ++i) {
+      tied_ends* const ends = b.lent[i].channel.ends;
+      if (ends == nullptr) continue;
+      // Where weights are exchanged, an update between G and U has been made and not been sent.
+      bool const half = t.replica.what == replica::exchanged::weights && b.messages.parts_out != b.messages.sums_in;
+      ends->weights.produced.value = b.version + (half ? 0 : 1);
+      ends->gradients.produced.value = returned_sums(borrower_of(units, b, b.table->loans[i]));
+    }
 }
 
 /// Before F: a borrower's copy becomes the version that F of this microbatch has read at home.
 inline void take_borrowed(table::run_tables const& t, bound_stage& b, std::uint32_t m) {
   for (std::size_t i = 0; i < b.borrowed.size(); ++i) {
     borrowed_parameter const& q = b.borrowed[i];
-    if (q.channel.still) continue;
-    std::uint32_t const read = q.channel.home.at(m, &schedule::version_read::forward);
+    std::uint32_t const read = q.channel.read_forward(m);
     if (read == b.borrowed_version[i]) continue;
     table::parameter_row const& p = detail::row_of(b, q.parameter);
     t.device.copy(b.device, detail::in(b.w, p.type, p), q.channel.versions.at(read), bytes_of(p.type, p.size));
@@ -92,6 +131,7 @@ inline void return_borrowed(table::run_tables const& t, bound_stage& b, std::uin
     std::size_t const bytes = bytes_of(t.types.gradients, p.size);
     t.device.copy(b.device, q.channel.gradients.at(minibatch), g, bytes);
     t.device.zero(b.device, g, bytes);
+    if (q.channel.ends != nullptr) t.device.synchronise(b.device);
   }
 }
 
@@ -110,6 +150,7 @@ inline void publish_lent(table::run_tables const& t, bound_stage& b) {
   for (lent_parameter const& q : b.lent) {
     table::parameter_row const& p = detail::row_of(b, q.parameter);
     t.device.copy(b.device, q.channel.versions.at(b.version), detail::in(b.w, p.type, p), bytes_of(p.type, p.size));
+    if (q.channel.ends != nullptr) t.device.synchronise(b.device);
   }
 }
 

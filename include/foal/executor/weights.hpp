@@ -115,7 +115,7 @@ class stage_weights {
   }
   void* forward_pointer(bound_stage& b, weight_set w, int parameter, std::uint32_t m, bool recomputes) const {
     table::parameter_row const& p = b.table->parameters[static_cast<std::size_t>(parameter)];
-    if (recomputes && (b.one_version || b.kept.recompute))
+    if (recomputes && b.recompute_reads_home())
       if (void* const lent = borrowed_version(b, parameter, m, &schedule::version_read::recompute); lent != nullptr)
         return lent;
     if (p.kind == table::ownership::borrowed) return b.w + bytes_of(p.type, p.offset);
@@ -126,7 +126,7 @@ class stage_weights {
   /// A parameter as B of a microbatch reads it: in the set, or, where old versions are kept of one that is borrowed, at
   /// home.
   void* backward_pointer(bound_stage& b, weight_set w, int parameter, std::uint32_t m) const {
-    if (b.one_version || b.kept.backward)
+    if (b.backward_reads_home())
       if (void* const lent = borrowed_version(b, parameter, m, &schedule::version_read::backward); lent != nullptr)
         return lent;
     return b.in_set(w, b.table->parameters[static_cast<std::size_t>(parameter)]);

@@ -8,17 +8,16 @@
 #include <vector>
 
 #include <foal/executor/awaited.hpp>
-#include <foal/executor/part_sums.hpp>
-#include <foal/executor/worker_ops.hpp>
+#include <foal/executor/worker_tied.hpp>
 #include <foal/report/trace.hpp>
 
 namespace foal::executor {
 
 /// One worker: the merged lists of the ranks that it hosts, in (slot, rank, lane) order. One thread at a time calls it.
-class worker : public worker_sums {
+class worker : public worker_tied {
  public:
   worker(phase_state& shared, schedule::program_view program, std::vector<int> const& ranks, int number)
-      : worker_sums(shared, program, number), shared_(shared), number_(number), body_(ops_of(shared, program, ranks)) {
+      : worker_tied(shared, program, number), shared_(shared), number_(number), body_(ops_of(shared, program, ranks)) {
     see_cut(shared.cut.load());
     go_to(shared.from_key);
     first_ = {period_, at_};
@@ -165,6 +164,7 @@ class worker : public worker_sums {
   bool ready(worker_op const& e, position p) {
     bound_stage& b = *e.unit;
     if (!e.ends.arrived() || !e.ends.room(p.microbatch)) return false;
+    if (e.tied && !tied_ready(e, p.microbatch)) return false;
     if (e.kind == schedule::op_kind::F)
       return !(copies_after(b, p) && copy_pending(b, minibatches_at(p))) && (b.number > 0 || may_begin(p));
     if (e.kind == schedule::op_kind::U)
@@ -216,6 +216,7 @@ class worker : public worker_sums {
         shared_.ops->backward(b, p, e.kind == op_kind::BW);
         if (b.beside) keep_beside(std::exchange(b.beside, nullptr));
         pass(e);
+        if (e.tied) send_tied(e);
         if (b.gradient_in.transit && b.pass(passage::returned, m)) read(b, b.gradient_in, b.passed(passage::returned));
         if (b.input_gradient_only)
           release(b, m);
@@ -269,6 +270,7 @@ class worker : public worker_sums {
       send(b);
     }
   }
+
   void tell_versions(bound_stage const& b, position p) {
     try {
       shared_.watch.versions(shared_.watch.self, b.number, p.global, absolute(b, b.forward_version(p.microbatch)),
@@ -345,6 +347,7 @@ class worker : public worker_sums {
       return;
     else if (taken || (late && b.updates > 1))
       shared_.ops->take_reference(b);
+    if (e.tied) send_tied(e);
     if (late) send(b);
     bool const watched = shared_.watch.after_update != nullptr && b.replica == 0;
     bool const copied = copies_after_update(e) && evaluated_after(minibatches_at(p));

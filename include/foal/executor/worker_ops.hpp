@@ -7,6 +7,7 @@
 
 #include <foal/executor/channel_ends.hpp>
 #include <foal/executor/phase_state.hpp>
+#include <foal/executor/tied_ends.hpp>
 #include <foal/schedule/shares.hpp>
 
 namespace foal::executor {
@@ -16,6 +17,7 @@ namespace foal::executor {
 struct alignas(alignment) worker_op {
   schedule::op_kind kind;
   bool last;  ///< of U: it is the last one of a minibatch
+  bool tied;  ///< weights of its unit are tied to a stage that another process has
   int microbatch;
   int own;     ///< its microbatch as the unit counts
   int summed;  ///< of U: the microbatches of its gradient
@@ -39,8 +41,8 @@ inline std::vector<worker_op> ops_of(phase_state const& shared, schedule::progra
   for (auto const& [key, o] : order) {
     bound_stage& unit = (*shared.stages)[static_cast<std::size_t>(unit_of(program.size, o->stage, o->replica))];
     int const summed = shared.tables->replica.of_weights() ? shares.of(o->replica) : shares.consumed(*o);
-    all.push_back(
-        {o->kind, shares.ends_minibatch(*o), o->microbatch, shares.own(*o), summed, &unit, ends.of(unit, *o), key});
+    all.push_back({o->kind, shares.ends_minibatch(*o), tied_elsewhere(unit), o->microbatch, shares.own(*o), summed, &unit,
+                   ends.of(unit, *o), key});
   }
   return all;
 }

@@ -107,12 +107,21 @@ inline void add_whole(std::vector<array>& to, run_plan const& plan, table::run_t
   for (std::size_t x = 0; x < stage.tensors.size(); ++x)
     if (stage.tensors[x].where == table::place::error)
       add(array_purpose::error, static_cast<int>(x), p.error[x], plan.tensor_bytes(stage.tensors[x]));
-  for (std::size_t i = 0; i < p.lent.size(); ++i)
-    add(i % 2 == 0 ? array_purpose::tied_weights : array_purpose::tied_gradients, static_cast<int>(i / 2), p.lent[i],
-        plan.memory()[p.lent[i]].bytes);
   for (std::size_t i = 0; i < p.sums.from.size(); ++i)
     add(array_purpose::replica_sum, static_cast<int>(i), p.sums.from[i], plan.memory()[p.sums.from[i]].bytes);
   if (trains && t.replica.of_weights()) add(array_purpose::reference, 0, p.reference, plan.memory()[p.reference].bytes);
+}
+
+/// What a unit lends. Who borrows in a process without the home has it too, under the same ids, which name the home's unit;
+/// between ops, when no message is on its way, all that is still to be read is alike in both.
+inline void add_tied(std::vector<array>& to, run_plan const& plan, std::size_t s) {
+  std::vector<std::size_t> const& lent = plan.unit(s).lent;
+  for (std::size_t i = 0; i < lent.size(); ++i) {
+    if (lent[i] == not_here) continue;
+    plan_entry const& e = plan.memory()[lent[i]];
+    array_purpose const what = i % 2 == 0 ? array_purpose::tied_weights : array_purpose::tied_gradients;
+    to.push_back({{static_cast<int>(s), what, static_cast<int>(i / 2)}, own(lent[i]), e.bytes, 0, {}, {}, e.type});
+  }
 }
 
 /// Rings, whose slots count from the op that fills them to the last one that reads them.
@@ -178,10 +187,12 @@ inline void add_rings(std::vector<array>& to, run_plan const& plan, table::run_t
 
 }  // namespace detail
 
-/// Of all units that the plan has memory for, in the order of their ids; filled and read are those of a phase.
+/// Of all units that the plan has memory for, and of what these borrow from others, in the order of their ids; filled and
+/// read are those of a phase.
 inline std::vector<array> arrays_of(run_plan const& plan, table::run_tables const& t, table::phase_table const& phase) {
   std::vector<array> all;
   for (std::size_t s = 0; s < t.units(); ++s) {
+    detail::add_tied(all, plan, s);
     if (!plan.hosts(s)) continue;
     detail::add_whole(all, plan, t, s);
     detail::add_rings(all, plan, t, phase, s);

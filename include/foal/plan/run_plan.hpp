@@ -36,7 +36,7 @@ struct unit_plan {
   std::vector<int> wire_slots, gradient_slots, rebuilt_slots;
   std::vector<std::size_t> kept;       ///< by tensor number, only for place::kept
   std::vector<std::size_t> error;      ///< the same for place::error
-  std::vector<std::size_t> lent;       ///< by loan: versions and gradients, in this order
+  std::vector<std::size_t> lent;       ///< by loan: versions and gradients, in this order; also of who borrows alone
   sum_rooms sums;                      ///< of gradients between replicas
   std::vector<std::size_t> temporary;  ///< offsets within the worker's temporaries, by tensor number
   std::vector<std::size_t> transient;  ///< the same of what F keeps, or R sends on, for nobody
@@ -63,10 +63,6 @@ class run_plan {
   int worker_of_rank(int rank) const { return worker_of_[static_cast<std::size_t>(rank)]; }
   /// Whether the unit's memory is here.
   bool hosts(std::size_t u) const { return worker_of_unit(u) >= 0; }
-  /// Whether one process hosts both, this one or another: the same answer in all.
-  bool together(std::size_t u, std::size_t other) const {
-    return (hosts(u) && hosts(other)) || worker_of_unit(u) == worker_of_unit(other);
-  }
   int worker_of_unit(std::size_t u) const { return worker_of_[static_cast<std::size_t>(tables_.rank_of[u])]; }
   template <class F>
   int over_phases(F f) const {
@@ -142,6 +138,7 @@ class run_plan {
       unit_plan& p = unit_[s];
       if (!hosts(s)) {
         plan_wires(s, p);
+        p.lent = plan_lent(tables_, plan_, s, [this](std::size_t u) { return worker_of_unit(u); });
         continue;
       }
       int const worker = worker_of_unit(s), number = static_cast<int>(tables_.stage_of(s));
@@ -193,7 +190,7 @@ class run_plan {
       plan_wires(s, p);
       if (tables_.is_last(s)) plan_loss(s, p, worker);
       plan_kept(s, p, worker);
-      p.lent = plan_lent(tables_, plan_, tables_.stage_of(s), worker);
+      p.lent = plan_lent(tables_, plan_, s, [this](std::size_t u) { return worker_of_unit(u); });
       if (trains) p.sums = plan_sums(tables_, plan_, s, worker, [this](std::size_t u) { return hosts(u); });
       if (trains && tables_.replica.of_weights()) p.reference = plan_reference(tables_, plan_, s, worker);
       if (tables_.is_last(s)) {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -56,6 +57,27 @@ inline void add_sums(report::facts& f, table::run_tables const& t, schedule::pro
                                .messages = 1});
         }
       }
+  }
+}
+
+/// Of tied weights whose home and borrower two processes have. process_of: of each unit.
+inline void add_tied(report::facts& f, table::run_tables const& t, std::vector<int> const& process_of) {
+  for (std::size_t u = 0; u < t.units(); ++u) {
+    std::size_t const home = t.stage_of(u);
+    for (table::loan const& l : t.of_unit(u).loans) {
+      int const here = process_of[u], there = process_of[u - home + static_cast<std::size_t>(l.stage)];
+      if (here == there || t.phases.back().wanted(static_cast<int>(home)) != schedule::gradients::both) continue;
+      table::parameter_row const& p = t.of_unit(u).parameters[static_cast<std::size_t>(l.parameter)];
+      auto const add = [&](int from, int to, std::string what, element type) {
+        f.channel.push_back({.what = std::move(what),
+                             .from = from,
+                             .to = to,
+                             .bytes = static_cast<long long>(bytes_of(type, p.size)),
+                             .messages = 1});
+      };
+      add(here, there, sentence(p.name, " to stage ", l.stage), t.types.weights);
+      add(there, here, sentence("gradients of ", p.name, " from stage ", l.stage), t.types.gradients);
+    }
   }
 }
 
@@ -114,6 +136,7 @@ inline void add_processes(report::facts& f, table::run_tables const& t, table::r
       c.bytes += static_cast<long long>(microbatch_lengths::size(v.microbatch_size) * sizeof(int));
     f.channel.push_back(std::move(c));
   }
+  detail::add_tied(f, t, process_of);
   if (view.global_norm) detail::add_norm(f, t, view, process_of, static_cast<int>(workers.size()));
   if (t.replicas > 1) detail::add_sums(f, t, view, process_of);
 }

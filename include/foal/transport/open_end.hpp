@@ -13,8 +13,20 @@ namespace foal::transport {
 
 /// What travels. rebuilt: from R to R in a group of recomputed stages. evaluation, evaluated: of a chunk of samples, and the
 /// result of all of them, for the process that stands in place of the wire. norm: a unit's part of it, whose stage stands
-/// there; part, sum: of a stage's gradients, or weights, from one replica to another.
-enum class channel_kind : std::uint8_t { activation, gradient, rebuilt, evaluation, evaluated, norm, part, sum };
+/// there; part, sum: of a stage's gradients, or weights, from one replica to another. tied_weights, tied_gradients: of a
+/// loan, whose number stands there.
+enum class channel_kind : std::uint8_t {
+  activation,
+  gradient,
+  rebuilt,
+  evaluation,
+  evaluated,
+  norm,
+  part,
+  sum,
+  tied_weights,
+  tied_gradients
+};
 
 /// The wire between stage `wire - 1` and stage `wire` of a replica.
 struct channel_id {
