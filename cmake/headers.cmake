@@ -353,6 +353,7 @@ set(foal_headers
     foal/checkpoint/layout.hpp
     foal/checkpoint/manifest.hpp
     foal/checkpoint/part_file.hpp
+    foal/checkpoint/replica_note.hpp
     foal/checkpoint/run_file.hpp
     foal/checkpoint/safetensors.hpp
     foal/checkpoint/safetensors_content.hpp

@@ -3,6 +3,7 @@
 #include <foal/mpi.hpp>
 
 #include <foal/foal.hpp>
+#include <foal/policy/replica/local.hpp>
 #include <foal/policy/warmup.hpp>
 #include <foal/trainer/gathered.hpp>
 
@@ -45,10 +46,10 @@ int differences(char const* name, executor::process_place here, auto&&... set) {
   gathered const all(*many);
   for (auto const& b : many->engine().stages()) {
     hosted += b.worker >= 0 ? 1 : 0;
-    for (std::size_t p = 0; p < b.table->parameters.size(); ++p)
+    for (std::size_t p = 0; b.replica == 0 && p < b.table->parameters.size(); ++p)
       differ += all.weights(b.number, p) == one->weights(b.number, p) ? 0 : 1;
   }
-  std::printf("%-12s process %d of %d: %d stages, %zu of %zu bytes, %s\n", name, here.number, here.count, hosted,
+  std::printf("%-12s process %d of %d: %d units, %zu of %zu bytes, %s\n", name, here.number, here.count, hosted,
               many->engine().memory().allocated_bytes(), one->engine().memory().allocated_bytes(),
               differ == 0 ? "the same bits" : "OTHER BITS");
   return differ;
@@ -73,6 +74,11 @@ int main(int argc, char** argv) try {
   differ += differences<schedule::pipemare>("pipemare", here, rate);
   differ +=
       differences<schedule::pipemare, t1, delay::discrepancy_correction, warmup::synchronous>("T1 + T2 + T3", here, all);
+  auto const beside = [](auto& c) { c.microbatches = 4, c.replicas = 2; };
+  differ += differences<schedule::one_f_one_b>("2 replicas", here, rate, beside);
+  differ += differences<schedule::pipemare, t1, delay::discrepancy_correction, warmup::synchronous>("2 with T1-T3", here,
+                                                                                                    all, beside);
+  differ += differences<schedule::one_f_one_b, replica::local>("2 local", here, rate, beside);
   return differ == 0 ? 0 : 1;
 } catch (std::exception const& e) {
   std::fprintf(stderr, "%s\n", e.what());

@@ -10,6 +10,7 @@
 #include <foal/policy/optim/adam.hpp>
 #include <foal/policy/warmup.hpp>
 #include <foal/schedule/rules/gpipe.hpp>
+#include <foal/schedule/rules/one_f_one_b.hpp>
 #include <foal/schedule/rules/pipemare.hpp>
 #include <foal/trainer.hpp>
 #include <foal/trainer/early_stopping.hpp>
@@ -196,6 +197,74 @@ TEST_CASE("what a synchronous run goes on to with its weights alone is what it w
   CHECK_THAT(notes_of(r), Contains("going on after update 14 of "));
   CHECK(test::learned(t) == all.whole.learned);
   CHECK(outcome_of(t, r).evaluations == all.whole.evaluations);
+}
+
+namespace {
+
+struct plain_net : stages<input<test::mlp_inputs>, linear<4>, foal::tanh, linear<4>, foal::tanh, linear<3>> {};
+template <class... More>
+using replicas_of =
+    trainer<plain_net, loss::cross_entropy, schedule::one_f_one_b, optim::adam, lr::step, scalar<double>, More...>;
+
+template <class Run>
+typename Run::config beside(int replicas, int microbatches, int workers) {
+  typename Run::config c;
+  c.microbatch_size = 2;
+  c.microbatches = microbatches;
+  c.replicas = replicas;
+  c.workers = workers;
+  c.lr = {.rate = 0.02, .every = 9};
+  return c;
+}
+
+double farthest(std::vector<double> const& a, std::vector<double> const& b) {
+  REQUIRE(a.size() == b.size());
+  double most = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) most = std::max(most, std::abs(a[i] - b[i]));
+  return most;
+}
+
+}  // namespace
+
+TEST_CASE("a run that has lost a replica goes on with those that are left, and says what becomes of a minibatch") {
+  using run = replicas_of<>;
+  temporary_directory const files;
+  run three(beside<run>(3, 6, 2));
+  auto o = options<run>();
+  o.checkpoint = checkpoints{.directory = files.path(), .every_updates = 6, .keep = 1000};
+  fit_report const whole = three.fit(samples, o);
+  CHECK(whole.updates == 16);
+  auto const goes_on = [&](run& t) {
+    temporary_directory const folder;
+    std::string const step = std::filesystem::path(foal_test::step(files.path(), 6)).filename();
+    std::filesystem::copy(files / step, folder.path() + "/" + step, std::filesystem::copy_options::recursive);
+    auto then = options<run>();
+    then.checkpoint = checkpoints{.directory = folder.path(), .resume = true};
+    return t.fit(samples, then);
+  };
+  for (int const left : {2, 1}) {
+    INFO(left << " replicas");
+    run t(beside<run>(left, 6, 1));
+    fit_report const r = goes_on(t);
+    CHECK_THAT(notes_of(r), Contains("with its weights and states alone") &&
+                                Contains(sentence(left,
+                                                  " replicas go on where 3 were: a minibatch keeps its 12 samples, of "
+                                                  "which each has ",
+                                                  6 / left, " microbatches in place of 2")));
+    CHECK(r.updates == 16);
+    CHECK(t.all_weights() != three.all_weights());  // sums have another order
+    CHECK(farthest(t.all_weights(), three.all_weights()) < 1e-9);
+    REQUIRE(r.evaluations.size() == whole.evaluations.size());
+    CHECK(r.evaluations.back().loss == Approx(whole.evaluations.back().loss).epsilon(1e-9));
+  }
+  run smaller(beside<run>(2, 4, 3));
+  fit_report const r = goes_on(smaller);
+  CHECK_THAT(notes_of(r),
+             Contains("2 replicas go on where 3 were: a minibatch has 8 samples in place of 12, and each replica "
+                      "2 microbatches of it in place of 2; learning rates are as they were"));
+  CHECK(r.updates == 24);
+  CHECK(std::isfinite(r.evaluations.back().loss));
+  CHECK(r.evaluations.back().loss != whole.evaluations.back().loss);
 }
 
 TEST_CASE("a checkpoint that is damaged is passed over, and what cannot be resumed is refused") {

@@ -12,6 +12,7 @@
 #include <foal/checkpoint/background_writer.hpp>
 #include <foal/checkpoint/directory.hpp>
 #include <foal/checkpoint/directory_lock.hpp>
+#include <foal/checkpoint/replica_note.hpp>
 #include <foal/checkpoint/run_file.hpp>
 #include <foal/core/interruption.hpp>
 #include <foal/trainer/fit_keeper.hpp>
@@ -203,6 +204,7 @@ class run_keeper final : public fit_keeper {
     place_.engine->begin_at(all.update, place_.warmup, all.arrays);
     notes_.push_back(sentence("going on after update ", all.update, " of ", from.folder,
                               ", with its weights and states alone and an empty pipeline, because ", differs));
+    if (std::string note = replica_note(place_.run, from.is.run); !note.empty()) notes_.push_back(std::move(note));
     if (all.missing > 0 || all.unknown > 0)
       notes_.push_back(sentence(all.missing, " states of this run are not in it and begin anew, and ", all.unknown,
                                 " of its own are not in this run"));

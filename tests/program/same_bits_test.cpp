@@ -67,6 +67,13 @@ TEST_CASE("compare: every method has the same numbers on threads and in processe
          "report/metrics.jsonl", "\\{.*\\}"});
 }
 
+TEST_CASE("compare: two replicas of every method have the same numbers on threads and in processes", "[program]") {
+  check(work_folder("same_bits_replicas"),
+        {"compare --replicas 2", FOAL_COMPARE,
+         "--replicas 2 --epochs 2 --t3-epochs 1 --microbatch-size 50 --microbatches 4 --seeds 1 --jobs 1 --report report",
+         "report/metrics.jsonl", "\\{.*\\}"});
+}
+
 TEST_CASE("resnet: a net with batch norms has the same numbers on threads and in processes", "[program]") {
   check(work_folder("same_bits_resnet"),
         {"resnet", FOAL_RESNET, "--net resnet20 --minibatches 3 --microbatches 2 --microbatch-size 2 --json rows.json",

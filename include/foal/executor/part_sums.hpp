@@ -10,7 +10,8 @@
 namespace foal::executor {
 
 /// The sums that units of a worker owe. Who waits for one waits for ops that come before its own in the order of all ops, so
-/// that a worker which adds up whenever it has nothing else to do lets nobody wait for ever.
+/// that a worker which adds up whenever it has nothing else to do lets nobody wait for ever. A stage's parts set out with
+/// its last W, so they travel, and are added up, while the stages before it are still at work backward.
 class part_sums {
  public:
   part_sums(phase_state const& shared, schedule::program_view v, int worker) : period_(shared.keys_of_period()) {
