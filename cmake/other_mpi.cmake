@@ -26,7 +26,7 @@ list(TRANSFORM includes REPLACE "^-I" "")
 set(links ${shown})
 list(FILTER links INCLUDE REGEX "^-[Ll]")
 
-foreach(name IN ITEMS processes processes_end)
+foreach(name IN ITEMS processes processes_end lasts)
   get_target_property(sources ${name} SOURCES)
   get_target_property(source_dir ${name} SOURCE_DIR)
   list(TRANSFORM sources PREPEND "${source_dir}/" REGEX "^[^/]")
@@ -67,5 +67,8 @@ foreach(case IN ITEMS diverges throws)  # in each of them
 endforeach()
 foal_other_mpi_fails_test(refused "${FOAL_OTHER_MPIRUN}" 2 "cannot go on, because process 0 refuses" refused)
 foal_other_mpi_fails_test(inputs "${FOAL_OTHER_MPIRUN}" 2 "digest of some inputs is" inputs)
+foreach(fault IN ITEMS KILL STOP LOOP)
+  foal_ranks_test(${fault}_${other} lasts_${other} "${FOAL_OTHER_MPIRUN}" ${fault})
+endforeach()
 # A program of the one MPI that the other's mpirun starts comes up as so many processes that are alone.
 foal_other_mpi_fails_test(launcher "${MPIEXEC_EXECUTABLE}" 2 "cannot train as process 0 of 1, as .* the environment says" tick)

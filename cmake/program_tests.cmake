@@ -126,6 +126,20 @@ if(TARGET processes)
       ENVIRONMENT "${mpi_environment}")
   endforeach()
 
+  # One of them is killed, stopped, or does not come back from an op: all end. One trial each; ranks.sh takes more.
+  foal_add_program(lasts "${CMAKE_CURRENT_SOURCE_DIR}/kill/lasts.cpp")
+  target_link_libraries(lasts PRIVATE foal::mpi)
+  function(foal_ranks_test name program launcher fault)
+    add_test(NAME program/ranks_${name}
+             COMMAND "${CMAKE_CURRENT_SOURCE_DIR}/kill/ranks.sh" "$<TARGET_FILE:${program}>" --launcher "${launcher}"
+                     --fault ${fault} --trials 1)
+    set_tests_properties(program/ranks_${name} PROPERTIES LABELS program TIMEOUT 120 PROCESSORS 2
+      PASS_REGULAR_EXPRESSION "1 trials of ${fault}: all processes gone each time")
+  endfunction()
+  foreach(fault IN ITEMS KILL STOP LOOP)
+    foal_ranks_test(${fault} lasts "${MPIEXEC_EXECUTABLE}" ${fault})
+  endforeach()
+
   add_test(NAME program/processes_end_metrics
            COMMAND "${MPIEXEC_EXECUTABLE}" ${MPIEXEC_NUMPROC_FLAG} 2 "$<TARGET_FILE:processes_end>" metrics
                    "${CMAKE_CURRENT_BINARY_DIR}/processes_end.jsonl")

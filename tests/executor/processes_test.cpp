@@ -5,6 +5,7 @@
 #include <atomic>
 #include <catch2/catch.hpp>
 #include <cstdlib>
+#include <limits>
 #include <memory>
 #include <stdexcept>
 
@@ -195,6 +196,51 @@ TEST_CASE("the first divergence in the program's order ends all processes, as it
       }
     }
   }
+}
+
+namespace {
+
+/// Makes a number of a stage not finite behind its third update: of its gradient, of a state, or of its weights.
+struct injected {
+  int stage = 0, where = 0;
+
+  static void inject(void* self, executor::bound_stage const& b) {
+    auto const& of = *static_cast<injected*>(self);
+    if (b.number != of.stage || b.updates != 3) return;
+    std::byte* const to = of.where == 0 ? b.g : of.where == 1 ? b.states[0] : b.w;
+    *reinterpret_cast<float*>(to) = std::numeric_limits<float>::quiet_NaN();
+  }
+};
+
+}  // namespace
+
+TEST_CASE("what is not finite in any stage's gradient, state or weights ends all processes with one thread's sentence") {
+  for (int schedule : {1, 4})
+    for (int stage = 0; stage < 4; ++stage)
+      for (int where = 0; where < 3; ++where) {
+        pausing const of{{4, schedule, false, 0, 3, 2}, {}, 12};
+        INFO(of.what.text() << ", stage " << stage << ", kind " << where);
+        auto const diverge = [&](piece& p, outcome& to, int) {
+          injected what{stage, where};
+          p.also = [&](executor::run_request& r) { r.watch = {&what, &injected::inject}; };
+          train(p, to);
+        };
+        std::string one;
+        piece alone(of, 1);
+        outcome ignored;
+        try {
+          diverge(alone, ignored, 0);
+        } catch (error const& e) {
+          one = e.what();
+        }
+        if (where == 0)
+          CHECK_THAT(one, Catch::Contains("after update 3, because the gradient of ") &&
+                              Catch::Contains(sentence(" at stage ", stage, " is not finite")));
+        for (spread const s : {spread{2, 1}, spread{2, 2}, spread{4, 1}}) {
+          std::string const all = common_sentence(of, s, diverge);
+          CHECK(all.substr(0, all.find(" | ")) == one);
+        }
+      }
 }
 
 TEST_CASE("what an op throws in one process comes out of all, and none trains on") {
