@@ -79,6 +79,7 @@ set(foal_tests
     checkpoint/golden
     checkpoint/manifest
     checkpoint/run_file
+    checkpoint/save_together
     checkpoint/safetensors
     checkpoint/safetensors_file
     checkpoint/transposed
