@@ -214,6 +214,7 @@ set(foal_tests
     program/parity
     program/processes
     program/resnet
+    program/resume
     program/same_bits
     program/translate
     recompute/saved
