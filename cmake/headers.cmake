@@ -353,9 +353,13 @@ set(foal_headers
     foal/checkpoint/layout.hpp
     foal/checkpoint/manifest.hpp
     foal/checkpoint/part_file.hpp
+    foal/checkpoint/process_group.hpp
+    foal/checkpoint/read_parts.hpp
     foal/checkpoint/replica_note.hpp
     foal/checkpoint/run_file.hpp
     foal/checkpoint/safetensors.hpp
+    foal/checkpoint/save_together.hpp
+    foal/checkpoint/shared_save.hpp
     foal/checkpoint/safetensors_content.hpp
     foal/checkpoint/safetensors_file.hpp
     foal/checkpoint/state_arrays.hpp

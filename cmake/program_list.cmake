@@ -79,6 +79,7 @@ set(foal_tests
     checkpoint/golden
     checkpoint/manifest
     checkpoint/run_file
+    checkpoint/save_together
     checkpoint/safetensors
     checkpoint/safetensors_file
     checkpoint/transposed
@@ -216,6 +217,7 @@ set(foal_tests
     program/parity
     program/processes
     program/resnet
+    program/resume
     program/same_bits
     program/translate
     recompute/saved

@@ -21,6 +21,8 @@ endfunction()
 set(most_are_right "[89][0-9]\\.[0-9] %")
 # Killed at random moments, and told to end, it goes on to the same weights.
 foal_add_program(trains "${CMAKE_CURRENT_SOURCE_DIR}/kill/trains.cpp")
+target_include_directories(trains PRIVATE "${PROJECT_SOURCE_DIR}")
+target_link_libraries(trains PRIVATE example_processes)
 foreach(signal IN ITEMS KILL TERM)
   add_test(NAME program/kill_${signal} COMMAND "${CMAKE_CURRENT_SOURCE_DIR}/kill/kill.sh" "$<TARGET_FILE:trains>"
            --trials 3 --signal ${signal} --every 100)
@@ -59,6 +61,18 @@ if(TARGET processes)
     set_tests_properties(program/processes_${count} PROPERTIES LABELS program TIMEOUT 120 PROCESSORS ${count}
       FAIL_REGULAR_EXPRESSION "OTHER BITS"
       ENVIRONMENT "${mpi_environment}")
+  endforeach()
+
+  # The signal goes to one process, to all and the launcher, or to the launcher.
+  foreach(row IN ITEMS "KILL rank" "KILL all" "TERM rank" "TERM launcher")
+    string(REPLACE " " ";" row "${row}")
+    list(GET row 0 signal)
+    list(GET row 1 victim)
+    add_test(NAME program/kill_${signal}_${victim}
+             COMMAND "${CMAKE_CURRENT_SOURCE_DIR}/kill/kill.sh" "$<TARGET_FILE:trains>" --trials 2 --signal ${signal}
+                     --every 100 --launcher "${MPIEXEC_EXECUTABLE}" --processes 3 --victim ${victim})
+    set_tests_properties(program/kill_${signal}_${victim} PROPERTIES LABELS program TIMEOUT 600 PROCESSORS 3
+      PASS_REGULAR_EXPRESSION "2 trials, [0-9]+ kills: the same weights each time" ENVIRONMENT "${mpi_environment}")
   endforeach()
 
   foal_add_program(processes_end "${CMAKE_CURRENT_SOURCE_DIR}/program/processes_end.cpp")

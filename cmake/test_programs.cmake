@@ -32,6 +32,7 @@ set(foal_tests_apart
     program/processes
     program/same_bits
     program/resnet
+    program/resume
     program/translate
     sweep/results
 )

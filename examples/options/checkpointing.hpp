@@ -7,6 +7,7 @@
 
 #include <foal/checkpoint.hpp>
 
+#include "processes.hpp"
 #include "range.hpp"
 
 namespace options {
@@ -38,8 +39,9 @@ struct checkpointing {
   }
   /// What the program gives back when a signal has ended a run; says how it goes on.
   int interrupted(char const* program, int signal) const {
-    std::fprintf(stderr, "%s: ended by signal %d, with a checkpoint in %s; --resume goes on from there\n", program, signal,
-                 directory.c_str());
+    if (processes::first())
+      std::fprintf(stderr, "%s: ended by signal %d, with a checkpoint in %s; --resume goes on from there\n", program, signal,
+                   directory.c_str());
     return 128 + signal;
   }
 };

@@ -5,15 +5,18 @@
 #include <chrono>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
-#include <foal/checkpoint/background_writer.hpp>
 #include <foal/checkpoint/directory.hpp>
 #include <foal/checkpoint/directory_lock.hpp>
+#include <foal/checkpoint/process_group.hpp>
+#include <foal/checkpoint/read_parts.hpp>
 #include <foal/checkpoint/replica_note.hpp>
-#include <foal/checkpoint/run_file.hpp>
+#include <foal/checkpoint/save_together.hpp>
 #include <foal/core/interruption.hpp>
 #include <foal/trainer/fit_keeper.hpp>
 
@@ -25,7 +28,10 @@ namespace foal {
 /// one that was not stopped, for any number of workers. After a change of anything else than the model, the loss, the
 /// optimizer and the scalar type it goes on from the count of updates with the weights and states alone and an empty
 /// pipeline, and says so in its notes. Throws foal::error otherwise, or where the directory has checkpoints that are not to
-/// be resumed, or another process writes there. What cannot be written is a note, and the training goes on.
+/// be resumed, or another program writes there. What cannot be written is a note, and the training goes on.
+///
+/// Of several processes each writes, and reads, what it hosts, in a directory that all share; a program goes on in any
+/// number of them. A signal that comes to one ends all.
 struct checkpoints {
   std::string directory;  ///< of this fit alone
   long long every_updates =
@@ -48,19 +54,23 @@ class run_keeper final : public fit_keeper {
     require_number(how_.every_seconds >= 0, "checkpoints", "every_seconds", how_.every_seconds, "0 or more");
     require_number(how_.keep >= 1, "checkpoints", "keep", how_.keep, "1 or more");
   }
-  ~run_keeper() override { writer_.wait(); }
 
   fit_start begin(fit_place const& place) override {
     place_ = place;
+    group_ = {place.here, place.exchange};
+    saving_.place({how_.directory, place.tables->model_name, how_.keep}, group_);
     last_ = place.begin;
-    check();
-    lock_.emplace(how_.directory);
+    agree();
+    group_.all([&] {
+      check();
+      if (group_.leads()) lock_.emplace(how_.directory);
+    });
     name_arrays();
     fit_start start;
     if (how_.resume)
       start = resume();
     else
-      refuse_others();
+      group_.all([&] { refuse_others(); });
     told_ = start.told;
     begun_ = saved_at_ = clock::now();
     return start;
@@ -79,8 +89,8 @@ class run_keeper final : public fit_keeper {
     of.begin = place_.begin;
     of.end = place_.begin + place_.minibatches;
     of.warmup = place_.warmup;
-    place_.engine->cut_between(saved_.run, of);
-    saved_.fit = told;
+    place_.engine->cut_between(saving_.run.run, of);
+    saving_.run.fit = told;
     save();
     settle();
   }
@@ -91,6 +101,25 @@ class run_keeper final : public fit_keeper {
  private:
   using clock = std::chrono::steady_clock;
 
+  /// That all processes keep checkpoints alike, and of the same run; what one of them knows of the data, all do.
+  void agree() {
+    if (group_.alone()) return;
+    report::fingerprint mine = place_.run;
+    mine.items.emplace_back("checkpoints' every_updates", report::shortest(how_.every_updates));
+    mine.items.emplace_back("checkpoints' every_seconds", report::shortest(how_.every_seconds));
+    mine.items.emplace_back("checkpoints' resume", how_.resume ? "1" : "0");
+    std::vector<report::fingerprint> all;
+    for (std::string const& text : group_.texts(report::packed(mine))) all.push_back(report::unpacked(text));
+    for (std::size_t p = 1; p < all.size(); ++p) {
+      std::string const differs = report::difference(all[0], all[p], {"in process 0", sentence("in process ", p)});
+      require(differs.empty(), "cannot keep checkpoints together, because the runs are not the same: ", differs,
+              "; build and set up both alike");
+    }
+    for (auto& [name, value] : place_.run.items)
+      for (report::fingerprint const& other : all)
+        for (auto const& [its, known] : other.items)
+          if (value == report::not_here && its == name) value = known;
+  }
   void check() const {
     report::fingerprint const& run = place_.run;
     require(run.unknown.empty(),
@@ -101,9 +130,9 @@ class run_keeper final : public fit_keeper {
         !place_.engine->compares(),
         "cannot save checkpoints of a run with .diagnostics, because they compare with weights from before; leave one of "
         "them out");
-    require(place_.engine->memory().whole(),
-            "cannot save checkpoints of this run, because other processes host some of its ",
-            "stages; train in one process, or leave .checkpoint out");
+    require(place_.engine->memory().whole() || !group_.alone(),
+            "cannot save checkpoints of this run, because other processes host some of its stages and its executor has no ",
+            "exchange(text) with them; give it one, or leave .checkpoint out");
   }
   void name_arrays() {
     std::optional<layouts> order;
@@ -112,75 +141,111 @@ class run_keeper final : public fit_keeper {
     } catch (error const&) {
       // It has an order that PyTorch has not: then that is kept.
     }
-    named_ = named_arrays(*place_.tables, place_.engine->memory(), order ? &*order : nullptr);
+    executor::run_memory const& memory = place_.engine->memory();
+    keeps_.named = named_arrays(*place_.tables, memory, order ? &*order : nullptr);
+    keeps_.model = names_of(*place_.tables);
+    keeps_.last_stage = static_cast<int>(place_.tables->stages.size()) - 1;
+    if (memory.whole()) return;
+    std::set<executor::array_id> lent;  // a copy of what another process has may be hosted here
+    for (table::phase_table const& phase : place_.tables->phases)
+      for (executor::array const& a : memory.arrays(phase)) lent.insert(a.id);
+    keeps_.wants = [&memory, lent](executor::array_id id) {
+      auto const unit = static_cast<std::size_t>(id.unit);
+      return lent.contains(id) || (unit < memory.stages().size() && memory.stages()[unit].worker >= 0);
+    };
   }
   void refuse_others() const {
+    if (!group_.leads()) return;
     for (std::uint64_t const update : detail::updates_in(how_.directory))
       require(what_is(how_.directory + "/" + step_folder(update) + "/" + manifest_name) == under_name::nothing,
               "cannot begin a run in ", how_.directory, ", because it has checkpoints already, of update ", update,
               "; resume from them with .resume = true, or name another directory");
   }
 
-  fit_start resume() {
-    std::vector<std::uint64_t> damaged;
-    for (;;) {
+  /// The newest whole one but those that are damaged; of all processes the first looks for it.
+  std::optional<whole_checkpoint> find(std::vector<std::uint64_t> const& damaged) {
+    report::fingerprint said;
+    group_.all([&] {
+      if (!group_.leads()) return;
       manifest_check const others = [&](manifest const& m) {
         bool const seen = std::find(damaged.begin(), damaged.end(), m.update) != damaged.end();
         return seen ? std::string("it is damaged") : std::string();
       };
       found_checkpoints const found = newest_whole(how_.directory, others, reading::headers);
-      if (damaged.empty()) notes_ = found.passed_over;
-      if (!found.newest) {
+      if (damaged.empty()) said.unknown = found.passed_over;
+      if (found.newest)
+        said.items = {{"folder", found.newest->folder}, {"manifest", manifest_text(found.newest->is, found.newest->folder)}};
+    });
+    said = report::unpacked(group_.from_leader(report::packed(said)));
+    notes_.insert(notes_.end(), said.unknown.begin(), said.unknown.end());
+    if (said.items.empty()) return {};
+    return whole_checkpoint{said.items[0].second, manifest_of(said.items[1].second, said.items[0].second)};
+  }
+
+  fit_start resume() {
+    std::vector<std::uint64_t> damaged;
+    for (;;) {
+      std::optional<whole_checkpoint> const from = find(damaged);
+      if (!from) {
         notes_.push_back(sentence("there is no checkpoint in ", how_.directory, " to resume from: the fit begins anew"));
         return {};
       }
-      std::string const w = found.newest->folder + "/" + weights_file, r = found.newest->folder + "/" + run_file;
-      safetensors_content weights, run;
+      read_checkpoint parts;
+      std::string fault;
       try {
-        weights = read_safetensors_file(w);
-        run = read_safetensors_file(r);
+        parts = read_parts(from->folder, from->is, keeps_);
       } catch (error const& e) {
-        notes_.emplace_back(e.what());
-        damaged.push_back(found.newest->is.update);
+        fault = e.what();
+      }
+      for (std::string& text : group_.texts(fault))
+        if (fault = std::move(text); !fault.empty()) break;
+      if (!fault.empty()) {
+        notes_.push_back(std::move(fault));
+        damaged.push_back(from->is.update);
         continue;
       }
-      return start_with(*found.newest, w, weights, r, run);
+      fit_start start;
+      group_.all([&] { start = start_with(*from, std::move(parts)); });
+      if (alone_) tell_states();
+      return start;
     }
   }
 
-  fit_start start_with(whole_checkpoint const& from, std::string const& w, safetensors_content const& weights,
-                       std::string const& r, safetensors_content const& run) {
+  fit_start start_with(whole_checkpoint const& from, read_checkpoint parts) {
     last_ = static_cast<long long>(from.is.update);
-    part_view const view(r, run);
+    auto const& first = parts.parts.front();
+    part_view const view(first.run_path, first.run);
     auto const begin = view.number<long long>("run.begin");
     require(begin == place_.begin, "cannot go on from ", from.folder, ", because it is of a fit that began after ", begin,
             " updates, and this one begins after ", place_.begin, "; give each fit a directory of its own");
     std::string differs = report::difference(place_.run, from.is.run, {"in this run", "in that one"});
-    long long const end = place_.begin + place_.minibatches;
+    long long const end = place_.begin + place_.minibatches, to = view.number<long long>("run.end");
+    fit_history told = history_of(parts, keeps_);
     if (differs.empty()) {
-      saved_run all = run_of(w, weights, r, run, named_);
-      if (all.run.run.at.phase == executor::between_runs) return start_between(from, all, end);
-      if (all.run.run.end == end || place_.engine->may_end_at(all.run.run, end)) {
-        all.run.run.end = end;
+      executor::run_state run;
+      executor::each_number_of_run(
+          run, [&](std::string const& name, auto& x) { x = view.number<std::remove_cvref_t<decltype(x)>>("run." + name); });
+      bool const between = run.at.phase == executor::between_runs;
+      if (between || to == end || place_.engine->may_end_at(run, end)) {
+        saved_run all = run_of(std::move(parts), keeps_);
+        if (!between) all.run.run.end = end;
         place_.restore(all.policies, false);
         place_.engine->restore(all.run);
         place_.restore(all.policies, true);
+        if (between) return start_between(from, all, end);
         notes_.push_back(sentence("going on from ", from.folder));
         return {fit_start::how::resumes, last_ - begin, std::move(all.fit)};
       }
-      differs = sentence("that fit was to end after ", all.run.run.end,
+      differs = sentence("that fit was to end after ", to,
                          " updates and had begun its last ones, and this one is "
                          "to end after ",
                          end);
     }
-    return start_after(from, w, weights, view, run.about, differs, end);
+    return start_after(from, std::move(parts), std::move(told), differs, end);
   }
 
   /// The fit had come to its end.
   fit_start start_between(whole_checkpoint const& from, saved_run& all, long long end) {
-    place_.restore(all.policies, false);
-    place_.engine->restore(all.run);
-    place_.restore(all.policies, true);
     bool const done = all.fit.ended || all.run.update >= end;
     notes_.push_back(done
                          ? sentence("nothing is left to train: ", from.folder, " is of the end of this fit")
@@ -189,8 +254,8 @@ class run_keeper final : public fit_keeper {
   }
 
   /// With weights and states alone.
-  fit_start start_after(whole_checkpoint const& from, std::string const& w, safetensors_content const& weights,
-                        part_view const& run, metadata const& about, std::string const& differs, long long end) {
+  fit_start start_after(whole_checkpoint const& from, read_checkpoint parts, fit_history told, std::string const& differs,
+                        long long end) {
     auto const value = [](report::fingerprint const& of, std::string const& name) {
       for (auto const& [item, text] : of.items)
         if (item == name) return text;
@@ -200,14 +265,13 @@ class run_keeper final : public fit_keeper {
       require(value(place_.run, name) == value(from.is.run, name), "cannot go on from ", from.folder, ", because its ", name,
               " is ", value(from.is.run, name), " where this run has ", value(place_.run, name),
               "; use the same, or load its weights alone with read_safetensors()");
-    saved_weights const all = weights_of(w, weights, named_);
+    auto const tensors = static_cast<long long>(parts.names.size());
+    saved_weights const all = weights_of(std::move(parts), keeps_);
     place_.engine->begin_at(all.update, place_.warmup, all.arrays);
     notes_.push_back(sentence("going on after update ", all.update, " of ", from.folder,
                               ", with its weights and states alone and an empty pipeline, because ", differs));
     if (std::string note = replica_note(place_.run, from.is.run); !note.empty()) notes_.push_back(std::move(note));
-    if (all.missing > 0 || all.unknown > 0)
-      notes_.push_back(sentence(all.missing, " states of this run are not in it and begin anew, and ", all.unknown,
-                                " of its own are not in this run"));
+    alone_ = {all.missing, static_cast<long long>(keeps_.named.size()) - all.missing, tensors};
     try {
       place_.restore(all.policies, false);
       place_.restore(all.policies, true);
@@ -215,82 +279,85 @@ class run_keeper final : public fit_keeper {
       notes_.emplace_back("what its policies had come to know is not of this run's policies, which begin anew");
     }
     long long const before = all.update - place_.begin;
-    fit_history told;
-    if (constexpr char const* same = "minibatches of an epoch"; value(place_.run, same) == value(from.is.run, same))
-      told = detail::history_of(run, about);
+    if (constexpr char const* same = "minibatches of an epoch"; value(place_.run, same) != value(from.is.run, same))
+      told = {};
     auto const epochs = static_cast<std::size_t>(place_.per_epoch > 0 ? before / place_.per_epoch : 0);
     if (told.epochs.size() > epochs) told.epochs.resize(epochs);
     std::erase_if(told.evaluations, [&](auto const& e) { return e.update > all.update; });
     bool const done = told.ended || all.update >= end;
     return {done ? fit_start::how::done : fit_start::how::after, before, std::move(told)};
   }
+  /// Which states were not found, over all processes.
+  void tell_states() {
+    long long missing = 0, unknown = alone_->tensors;
+    for (std::string const& text : group_.texts(sentence(alone_->missing, ' ', alone_->used))) {
+      std::size_t const space = text.find(' ');
+      missing += std::stoll(text.substr(0, space));
+      unknown -= std::stoll(text.substr(space + 1));
+    }
+    if (missing > 0 || unknown > 0)
+      notes_.push_back(sentence(missing, " states of this run are not in it and begin anew, and ", unknown,
+                                " of its own are not in this run"));
+  }
 
   bool interrupts() const { return how_.until != nullptr && how_.until->signal() != 0; }
+  /// Asked in all processes; what one wishes, they agree on.
   bool wanted() const {
     if (interrupts()) return true;
-    if (how_.every_seconds == 0 || writer_.busy()) return false;
+    if (how_.every_seconds == 0 || !group_.leads() || saving_.busy()) return false;
     return std::chrono::duration<double>(clock::now() - saved_at_).count() >= how_.every_seconds;
   }
   executor::run_cut* room(long long update) {
     settle();
-    return update > last_ || interrupts() ? &saved_.run : nullptr;
+    return update > last_ || signal_ != 0 ? &saving_.run.run : nullptr;
   }
   executor::training taken(std::vector<loss::loss_result> const& sums,
                            std::vector<executor::evaluation_result> const& evaluations) {
-    saved_.fit = told_;
-    saved_.fit.epochs.insert(saved_.fit.epochs.end(), sums.begin(), sums.end());
-    saved_.fit.evaluations.insert(saved_.fit.evaluations.end(), evaluations.begin(), evaluations.end());
-    saved_.fit.seconds += std::chrono::duration<double>(clock::now() - begun_).count();
-    if (saved_.run.update > last_) save();
-    if (!interrupts()) return executor::training::goes_on;
-    stopped_ = how_.until->signal();
+    saving_.run.fit = told_;
+    saving_.run.fit.epochs.insert(saving_.run.fit.epochs.end(), sums.begin(), sums.end());
+    saving_.run.fit.evaluations.insert(saving_.run.fit.evaluations.end(), evaluations.begin(), evaluations.end());
+    saving_.run.fit.seconds += std::chrono::duration<double>(clock::now() - begun_).count();
+    if (saving_.run.run.update > last_) save();
+    if (signal_ == 0) return executor::training::goes_on;
+    stopped_ = signal_;
     return executor::training::ends;
   }
 
-  /// Begins to write what has been copied.
   void save() {
-    saved_.policies = place_.policies();
-    saved_.epochs = place_.epochs;
-    last_ = saved_.run.update;
+    saving_.run.policies = place_.policies();
+    saving_.run.epochs = place_.epochs;
+    last_ = saving_.run.run.update;
     saved_at_ = clock::now();
-    writer_.begin([this] { write(); });
-  }
-  void write() {
-    encode(parts_, saved_, named_, place_.tables->model_name);
-    auto const update = static_cast<std::uint64_t>(saved_.run.update);
-    std::string const folder = begin_checkpoint(how_.directory, update);
     manifest m;
-    m.update = update;
-    m.epoch = static_cast<std::uint64_t>(place_.epochs +
-                                         (place_.per_epoch > 0 ? (saved_.run.update - place_.begin) / place_.per_epoch : 0));
+    m.update = static_cast<std::uint64_t>(last_);
+    m.epoch =
+        static_cast<std::uint64_t>(place_.epochs + (place_.per_epoch > 0 ? (last_ - place_.begin) / place_.per_epoch : 0));
     m.run = place_.run;
-    m.parts = {{weights_file, parts_.weights.write(folder + "/" + weights_file)},
-               {run_file, parts_.run.write(folder + "/" + run_file)}};
-    finish_checkpoint(folder, m);
-    keep_newest(how_.directory, how_.keep, {}, reading::headers);
+    saving_.begin(std::move(m), keeps_.named);
   }
-  /// Waits for the writer, and notes what went wrong.
   void settle() {
-    writer_.wait();
-    if (std::string fault = writer_.take_fault(); !fault.empty() && fault != fault_) {
-      fault_ = fault;
-      notes_.push_back(sentence(fault, " (the training goes on, and the next checkpoint is tried)"));
-    }
+    int const here = how_.until == nullptr ? 0 : how_.until->signal(), any = saving_.settle(here);
+    if (signal_ == 0) signal_ = any;
+    for (std::string& text : saving_.take_notes()) notes_.push_back(std::move(text));
   }
+
+  /// What was found of the states where weights alone were taken.
+  struct found_states {
+    long long missing, used, tensors;
+  };
 
   checkpoints how_;
   fit_place place_;
   std::optional<directory_lock> lock_;
-  std::vector<named_array> named_;
-  saved_run saved_;  ///< of the thread that writes, while it does
-  run_parts parts_;
+  process_group group_;
+  kept_share keeps_;
+  std::optional<found_states> alone_;
   fit_history told_;
-  long long last_ = 0;  ///< update of the newest checkpoint
-  int stopped_ = 0;
-  std::string fault_;
+  long long last_ = 0;            ///< update of the newest checkpoint
+  int signal_ = 0, stopped_ = 0;  ///< of any process; of the one that has ended the fit
   std::vector<std::string> notes_;
   clock::time_point begun_{}, saved_at_{};
-  background_writer writer_;  // the last one: it ends first
+  save_together saving_;  // the last one: it ends first
 };
 
 }  // namespace checkpoint

@@ -152,8 +152,8 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
     request.source.shift = (epochs_ * per_epoch - begin) * values_.microbatches;  // an epoch begins
     detail::kept_fit const kept(options.checkpoint, request, [&] {
       give_source(request, batches);
-      return detail::place_of<model_type>(engine_, tables_, run_values(), values_, fingerprint(), request,
-                                          detail::sizes_of(batches), {warmup_minibatches(), per_epoch, begin, epochs_});
+      return detail::place_of<types>(engine_, tables_, run_values(), values_, fingerprint(), request,
+                                     detail::sizes_of(batches), {warmup_minibatches(), per_epoch, begin, epochs_});
     });
     using how = fit_start::how;
     bool const losses_here = engine_.stages().back().worker >= 0;  // of several processes one writes metrics

@@ -1,5 +1,6 @@
 // Trains for a second or two with checkpoints, and writes the weights: trains DIRECTORY WEIGHTS [UPDATES BETWEEN
-// CHECKPOINTS] [WORKERS]. Killed at any moment and started again it writes the same file. For kill.sh.
+// CHECKPOINTS] [WORKERS], in as many processes as a launcher starts. Killed at any moment and started again it writes the
+// same file. For kill.sh.
 #include <cstdio>
 #include <cstdlib>
 #include <string>
@@ -7,6 +8,7 @@
 #include <foal/checkpoint.hpp>
 #include <foal/checkpoint/safetensors.hpp>
 #include <foal/data/handwritten.hpp>
+#include <foal/executor/as_launched.hpp>
 #include <foal/layer/batch_norm.hpp>
 #include <foal/layer/dropout.hpp>
 #include <foal/layer/flatten.hpp>
@@ -17,15 +19,19 @@
 #include <foal/policy/lr/reschedule.hpp>
 #include <foal/policy/optim/adam.hpp>
 #include <foal/policy/warmup.hpp>
+#include <foal/predictor.hpp>
 #include <foal/schedule/rules/pipemare.hpp>
 #include <foal/trainer.hpp>
+#include <foal/trainer/gathered.hpp>
+
+#include "examples/options/processes.hpp"
 
 namespace {
 
 struct net : foal::stages<foal::input<1, 8, 8>, foal::flatten, foal::linear<48>, foal::batch_norm, foal::tanh,
                           foal::dropout<10>, foal::linear<48>, foal::tanh, foal::linear<10>> {};
 using run =
-    foal::trainer<net, foal::loss::cross_entropy, foal::schedule::pipemare, foal::optim::adam,
+    foal::trainer<net, foal::loss::cross_entropy, foal::schedule::pipemare, foal::optim::adam, foal::executor::as_launched,
                   foal::delay::discrepancy_correction, foal::lr::reschedule<foal::lr::step>, foal::warmup::synchronous>;
 
 int train(std::string const& directory, std::string const& weights, long long every, int workers) {
@@ -45,8 +51,11 @@ int train(std::string const& directory, std::string const& weights, long long ev
                          .checkpoint = foal::checkpoints{
                              .directory = directory, .every_updates = every, .keep = 2, .resume = true, .until = &until}});
   for (std::string const& note : r.notes) std::printf("%s\n", note.c_str());
-  if (r.interrupted != 0) return until.status();
-  foal::checkpoint::write_safetensors(weights, t);
+  if (r.interrupted != 0) return 128 + r.interrupted;
+  foal::predictor<net> all({.microbatch_size = 1});
+  all.take(foal::gathered(t));
+  if (!options::processes::first()) return 0;
+  foal::checkpoint::write_safetensors(weights, all);
   std::printf("%.17g\n", r.evaluations.back().loss);
   return 0;
 }
@@ -55,6 +64,7 @@ int train(std::string const& directory, std::string const& weights, long long ev
 
 int main(int argc, char** argv) {
   try {
+    options::processes const processes(argc, argv);
     foal::require(argc >= 3, "cannot begin, because there are ", argc - 1, " arguments where 2 to 4 are expected; name a ",
                   "directory for checkpoints and a file for weights");
     return train(argv[1], argv[2], argc > 3 ? std::atoll(argv[3]) : 50, argc > 4 ? std::atoi(argv[4]) : 2);

@@ -130,7 +130,7 @@ inline bool is_of_checkpoint(std::string_view name) {
                                                name.size() == at + mark.size() + foal::detail::partial_digits &&
                                                name.find_first_not_of(digits, at + mark.size()) == std::string_view::npos)
     name = name.substr(0, at);
-  return name == manifest_name || is_part_name(name);
+  return name == manifest_name || is_part_name(name) || (name.starts_with(mark_prefix) && name.ends_with(".json"));
 }
 
 [[noreturn]] inline void fail_on(char const* doing, std::string const& path) {

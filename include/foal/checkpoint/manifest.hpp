@@ -27,6 +27,9 @@ inline constexpr std::uint64_t manifest_format = 1;
 
 inline constexpr char const* manifest_name = "manifest.json";
 
+/// How the names begin under which processes note which parts they have written, before there is a manifest.
+inline constexpr char const* mark_prefix = "process-";
+
 /// A file of a checkpoint. file: without a folder, [A-Za-z0-9._-]+ that ends in .safetensors.
 struct part {
   std::string file;

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
@@ -58,10 +59,13 @@ inline executor::array_id id_of(part_view const& from, std::string const& text) 
   from.refuse("'", text, "' is no name of an array");
 }
 
+/// Of a share: how many units the run has, and which of them are in it.
+inline constexpr char const *units_key = "foal.units", *hosted_units = "unit.number";
+
 inline constexpr char const *arrays_key = "foal.arrays", *policies_key = "foal.policies", *identity_key = "foal.identity",
                             *part_key = "foal.part", *update_key = "foal.update", *epochs_key = "foal.epochs";
 
-inline void add_units(part_content& to, std::vector<executor::unit_state> const& units) {
+inline void add_units(part_content& to, executor::run_cut const& of) {
   std::vector<std::pair<std::string, std::vector<std::int64_t>>> whole;
   std::vector<std::pair<std::string, std::vector<double>>> real;
   auto const put = [](auto& rows, std::string const& name, auto x) {
@@ -69,8 +73,9 @@ inline void add_units(part_content& to, std::vector<executor::unit_state> const&
     if (at == rows.end()) at = rows.insert(rows.end(), {name, {}});
     at->second.push_back(x);
   };
-  for (executor::unit_state const& u : units)
-    executor::each_number_of_unit(u, [&](std::string const& name, auto const& x) {
+  for (std::size_t i = 0; i < of.units.size(); ++i)
+    executor::each_number_of_unit(of.units[i], [&](std::string const& name, auto const& x) {
+      if (!of.has(static_cast<int>(i))) return;
       if constexpr (std::is_floating_point_v<std::remove_cvref_t<decltype(x)>>)
         put(real, name, x);
       else
@@ -78,6 +83,9 @@ inline void add_units(part_content& to, std::vector<executor::unit_state> const&
     });
   for (auto const& [name, numbers] : whole) to.add_numbers("unit." + name, numbers);
   for (auto const& [name, numbers] : real) to.add_numbers("unit." + name, numbers);
+  if (of.hosted.empty()) return;
+  to.about[units_key] = std::to_string(of.units.size());
+  to.add_numbers(hosted_units, std::vector<std::int64_t>(of.hosted.begin(), of.hosted.end()));
 }
 inline std::vector<executor::unit_state> units_of(part_view const& from) {
   std::vector<executor::unit_state> units(from.numbers<std::int64_t>("unit.updates").size());
@@ -105,6 +113,25 @@ inline std::vector<executor::unit_state> units_of(part_view const& from) {
         x = static_cast<T>(whole[name][u]);
     });
   return units;
+}
+
+/// The same by their numbers.
+inline void read_units(executor::run_cut& to, part_view const& from) {
+  std::vector<executor::unit_state> own = units_of(from);
+  if (from.find(hosted_units) == nullptr) {
+    to.units = std::move(own);
+    return;
+  }
+  auto const numbers = from.numbers<std::int64_t>(hosted_units);
+  auto const all = from.number<std::int64_t>(units_key);
+  bool fits = all > 0 && all < 1 << 24 && numbers.size() == own.size() && std::is_sorted(numbers.begin(), numbers.end());
+  for (std::int64_t const u : numbers) fits = fits && u >= 0 && u < all;
+  if (!fits) from.refuse("its '", hosted_units, "' are not ", own.size(), " of ", all, " units");
+  to.units.resize(static_cast<std::size_t>(all));
+  for (std::size_t i = 0; i < own.size(); ++i) {
+    to.units[static_cast<std::size_t>(numbers[i])] = own[i];
+    to.hosted.push_back(static_cast<int>(numbers[i]));
+  }
 }
 
 inline void add_losses(part_content& to, std::vector<executor::losses_so_far> const& all) {
@@ -183,7 +210,7 @@ struct run_parts {
 };
 
 /// Needs that `from` stays as it is until the parts have been written. Which of its arrays the weights part has, `named`
-/// says.
+/// says. Of a share they have what the process hosts.
 inline void encode(run_parts& to, saved_run const& from, std::vector<named_array> const& named, std::string const& model) {
   to.weights.clear();
   to.run.clear();
@@ -223,6 +250,7 @@ inline void encode(run_parts& to, saved_run const& from, std::vector<named_array
   auto const rest = detail::unnamed(named, bytes);
   std::string list;
   for (executor::saved_array const& a : from.run.arrays) {
+    if (!from.run.has(a.id.unit)) continue;  // another process saves what several have
     std::string const name = detail::text_of(a.id);
     auto const gaps = rest.find(a.id);
     list += name + "=" + std::to_string(gaps == rest.end() ? 0 : bytes[a.id]) + "\n";
@@ -240,7 +268,7 @@ inline void encode(run_parts& to, saved_run const& from, std::vector<named_array
                  slot.bytes.data(), slot.bytes.size());
   }
   to.run.about[detail::arrays_key] = list;
-  detail::add_units(to.run, from.run.units);
+  detail::add_units(to.run, from.run);
   detail::add_losses(to.run, from.run.run.losses);
   detail::add_history(to.run, from.fit);
 }
@@ -286,14 +314,20 @@ inline saved_weights weights_of(std::string const& path, safetensors_content con
   return all;
 }
 
-/// Both parts for a run of the same tables. Throws foal::error where something is missing.
+/// Both parts for a run of the same tables, or one process's parts of it: a share. Throws foal::error where something is
+/// missing. wants: arrays that are read; empty: all.
 inline saved_run run_of(std::string const& weights_path, safetensors_content const& weights, std::string const& run_path,
-                        safetensors_content const& run, std::vector<named_array> const& named) {
-  saved_weights with_names = weights_of(weights_path, weights, named);
+                        safetensors_content const& run, std::vector<named_array> const& named_here,
+                        std::function<bool(executor::array_id)> const& wants = {}) {
   part_view const from(run_path, run);
   if (from.text(detail::part_key) != "run") from.refuse("it is the part '", from.text(detail::part_key), "' of one");
-  if (with_names.missing > 0) from.refuse("the weights beside it lack ", with_names.missing, " states of this run");
   saved_run all;
+  detail::read_units(all.run, from);
+  std::vector<named_array> named;
+  for (named_array const& a : named_here)
+    if (all.run.has(a.in.unit)) named.push_back(a);
+  saved_weights with_names = weights_of(weights_path, weights, named);
+  if (with_names.missing > 0) from.refuse("the weights beside it lack ", with_names.missing, " states of this run");
   all.epochs = with_names.epochs;
   all.policies = std::move(with_names.policies);
   all.run.update = with_names.update;
@@ -301,13 +335,13 @@ inline saved_run run_of(std::string const& weights_path, safetensors_content con
   executor::each_number_of_run(all.run.run, [&](std::string const& name, auto& x) {
     x = from.number<std::remove_cvref_t<decltype(x)>>("run." + name);
   });
-  all.run.units = detail::units_of(from);
   all.run.run.losses = detail::losses_of(from);
   all.fit = detail::history_of(from, run.about);
   std::map<executor::array_id, std::vector<std::byte>*> named_bytes;
   std::map<executor::array_id, std::size_t> bytes;
   for (executor::saved_array& a : with_names.arrays) named_bytes[a.id] = &a.slots.front().bytes;
-  auto const lines = from.lines(detail::arrays_key);
+  auto lines = from.lines(detail::arrays_key);
+  if (wants) std::erase_if(lines, [&](auto const& line) { return !wants(detail::id_of(from, line.first)); });
   for (auto const& [name, size] : lines) bytes[detail::id_of(from, name)] = from.number_of<std::size_t>(name, size);
   auto const rest = detail::unnamed(named, bytes);
   std::multimap<std::string, std::pair<long long, stored_tensor const*>> slots;  // by the name of the array

@@ -213,6 +213,30 @@ inline safetensors_content read_safetensors_file(std::string const& path) {
   return std::move(from).content(std::move(buffer));
 }
 
+/// The same of those tensors of which wanted(t) is true. The others are read, and checked, too; memory is for what is
+/// wanted.
+template <class Wanted>
+safetensors_content read_safetensors_file(std::string const& path, Wanted const& wanted) {
+  safetensors_reader from(path);
+  safetensors_content some{from.about(), {}, {}};
+  std::uint64_t bytes = 0;
+  for (stored_tensor const& t : from.tensors()) {
+    if (!wanted(t)) continue;
+    stored_tensor& own = some.tensors.emplace_back(t);
+    own.begin = std::exchange(bytes, bytes + (t.end - t.begin));
+    own.end = bytes;
+  }
+  some.buffer.resize(bytes);
+  std::size_t next = 0;
+  from.read(
+      [&](stored_tensor const& t) {
+        bool const is = next < some.tensors.size() && some.tensors[next].name == t.name;
+        return is ? some.buffer.data() + some.tensors[next++].begin : nullptr;
+      },
+      [](stored_tensor const&) {});
+  return some;
+}
+
 /// Writes the tensors, whose offsets must cover a buffer one after the other, with their digests; whole or not at all.
 /// bytes_of(t): where the bytes of a tensor lie, asked twice. Throws foal::error, and leaves what is there, where
 /// read_safetensors_file() would refuse the file: for a name or metadata that is not UTF-8, a name that comes twice, a type

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -75,6 +76,16 @@ inline std::vector<named_array> named_arrays(table::run_tables const& t, executo
     for (table::parameter_row const& p : t.stages[s].buffers)
       if (p.home_stage < 0) add(p.name, p, array_purpose::statistics, 0, p.type, p.offset, p.size);
   }
+  return all;
+}
+
+/// Names of the parameters and statistics of all stages.
+inline std::set<std::string> names_of(table::run_tables const& t) {
+  std::set<std::string> all;
+  for (table::stage_table const& stage : t.stages)
+    for (auto const* const rows : {&stage.parameters, &stage.buffers})
+      for (table::parameter_row const& p : *rows)
+        if (p.home_stage < 0) all.insert(p.name);
   return all;
 }
 

@@ -31,6 +31,8 @@ struct fit_place : fit_counts {
   long long minibatches = 0;                                 ///< of the fit
   std::function<policy_state()> policies{};                  ///< what they know
   std::function<void(policy_state const&, bool)> restore{};  ///< true: they know that; false: throws where they could not
+  executor::process_place here{};                            ///< all processes make a keeper and call its functions alike
+  std::function<std::vector<std::string>(std::string const&)> exchange{};  ///< the texts of all; empty: this one is alone
 };
 
 /// How it begins.
@@ -73,8 +75,8 @@ class any_keeper {
 
 namespace detail {
 
-/// request: of the whole fit, with its source. values: of the policies.
-template <class Model, class Config>
+/// request: of the whole fit, with its source. values: of the policies. Types: trainer_types.
+template <class Types, class Config>
 fit_place place_of(executor::engine& engine, table::run_tables const& tables, table::run_values const& run, Config& values,
                    report::fingerprint trainer, executor::run_request const& request, data_sizes const& data,
                    fit_counts const& counts) {
@@ -82,14 +84,19 @@ fit_place place_of(executor::engine& engine, table::run_tables const& tables, ta
   static_cast<fit_counts&>(p) = counts;
   p.engine = &engine;
   p.tables = &tables;
-  p.rows = Model::description.row;
-  p.row_count = Model::description.size;
+  p.rows = Types::model_type::description.row;
+  p.row_count = Types::model_type::description.size;
   p.run = std::move(trainer);
   add_data_items(p.run, tables, run, request.source, data);
   p.run.items.emplace_back("updates between evaluations", report::shortest(request.evaluate_every));
   p.minibatches = request.minibatches;
   p.policies = [&values] { return state_of_policies(values); };
   p.restore = [&values](policy_state const& from, bool changes) { restore_policies(values, from, changes); };
+  using executor_type = typename Types::template policy<role::executor>;
+  if constexpr (requires { executor_type::exchange(std::string()); }) {
+    p.here = executor_type::place();
+    if (p.here.count > 1) p.exchange = executor_type::exchange;
+  }
   return p;
 }
 

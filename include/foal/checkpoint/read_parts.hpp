@@ -1,0 +1,144 @@
+// The parts of a checkpoint, of however many processes, as one process of however many needs them.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <functional>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <foal/checkpoint/directory.hpp>
+#include <foal/checkpoint/run_file.hpp>
+
+namespace foal::checkpoint {
+
+/// What of a checkpoint a process keeps.
+struct kept_share {
+  std::vector<named_array> named{};                 ///< of the stages that it hosts
+  std::set<std::string> model{};                    ///< names of parameters and statistics of all stages
+  std::function<bool(executor::array_id)> wants{};  ///< whether it keeps an array; empty: all
+  int last_stage = 0;                               ///< number; its process knows the losses
+};
+
+namespace detail {
+
+/// The array that a tensor of a run part is of: "3.activations.0.17" has slot 17 of one, "3.weights.0.rest" what has no name
+/// of another.
+inline std::optional<executor::array_id> array_of(std::string_view name) {
+  std::size_t const first = name.find('.'), second = first == name.npos ? first : name.find('.', first + 1);
+  if (second == name.npos) return {};
+  std::string const own(name.substr(0, name.find('.', second + 1)));
+  executor::array_id id{};
+  auto const number = [&](std::size_t begin, std::size_t end, int& to) {
+    return std::from_chars(own.data() + begin, own.data() + end, to).ec == std::errc{};
+  };
+  if (!number(0, first, id.unit) || !number(second + 1, own.size(), id.entry)) return {};
+  for (int p = 0; p <= static_cast<int>(executor::array_purpose::reference); ++p) {
+    id.purpose = static_cast<executor::array_purpose>(p);
+    if (text_of(id) == own) return id;
+  }
+  return {};
+}
+
+}  // namespace detail
+
+/// Parts that have been read: by the process that wrote them, and of each what is kept here.
+struct read_checkpoint {
+  struct process_parts {
+    std::string weights_path, run_path;
+    safetensors_content weights, run;
+  };
+  std::vector<process_parts> parts;
+  std::set<std::string> names;  ///< of all tensors of all weights
+};
+
+/// Reads the parts that a manifest names, one after the other, and checks every byte. Throws foal::error where one is
+/// missing, damaged, or not what the manifest says.
+inline read_checkpoint read_parts(std::string const& folder, manifest const& m, kept_share const& keeps) {
+  std::set<std::string> wanted;
+  for (named_array const& a : keeps.named) wanted.insert(a.name);
+  auto const in_weights = [&](stored_tensor const& t) { return !keeps.wants || wanted.contains(t.name); };
+  auto const in_run = [&](stored_tensor const& t) {
+    auto const id = keeps.wants ? detail::array_of(t.name) : std::nullopt;
+    return !id || keeps.wants(*id);
+  };
+  read_checkpoint all;
+  for (part const& p : m.parts) {
+    if (!p.file.starts_with("weights-")) continue;
+    std::string const other = "run-" + p.file.substr(p.file.find('-') + 1);
+    auto const run = std::find_if(m.parts.begin(), m.parts.end(), [&](part const& q) { return q.file == other; });
+    require(run != m.parts.end(), "cannot read ", folder, ", because it has ", p.file, " and no ", other,
+            "; use another checkpoint");
+    auto& own = all.parts.emplace_back();
+    own.weights_path = folder + "/" + p.file;
+    own.run_path = folder + "/" + other;
+    detail::check_part(folder, p, reading::headers);
+    detail::check_part(folder, *run, reading::headers);
+    own.weights = read_safetensors_file(own.weights_path, [&](stored_tensor const& t) {
+      require(all.names.insert(t.name).second, "cannot read ", folder, ", because ", t.name,
+              " is in two of its parts; use another checkpoint");
+      return in_weights(t);
+    });
+    own.run = read_safetensors_file(own.run_path, in_run);
+  }
+  require(!all.parts.empty(), "cannot read ", folder, ", because it has no weights-000.safetensors; use another checkpoint");
+  return all;
+}
+
+/// The run that they are of, for one of the same tables. Gives the parts away, one after the other.
+inline saved_run run_of(read_checkpoint from, kept_share const& keeps) {
+  saved_run all;
+  for (std::size_t i = 0; i < from.parts.size(); ++i) {
+    auto const own = std::move(from.parts[i]);
+    saved_run one = run_of(own.weights_path, own.weights, own.run_path, own.run, keeps.named, keeps.wants);
+    bool const knows = one.run.has(keeps.last_stage);
+    if (i == 0) {
+      all = std::move(one);
+      continue;
+    }
+    if (knows) all.fit = std::move(one.fit);
+    executor::join(all.run, std::move(one.run));
+  }
+  require(all.run.hosted.empty(), "cannot go on from ", from.parts.front().run_path,
+          ", because it and the parts beside it have ", all.run.hosted.size(), " of ", all.run.units.size(),
+          " stages; use another checkpoint");
+  return all;
+}
+
+/// What the fit had told.
+inline fit_history history_of(read_checkpoint const& from, kept_share const& keeps) {
+  for (auto const& own : from.parts) {
+    part_view const view(own.run_path, own.run);
+    executor::run_cut has;
+    detail::read_units(has, view);
+    if (has.has(keeps.last_stage) || from.parts.size() == 1) return detail::history_of(view, own.run.about);
+  }
+  return {};
+}
+
+/// Weights and states alone, for a run that may have other stages.
+inline saved_weights weights_of(read_checkpoint from, kept_share const& keeps) {
+  auto& first = from.parts.front();
+  for (std::size_t i = 1; i < from.parts.size(); ++i) {
+    auto const own = std::move(from.parts[i]);
+    for (stored_tensor t : own.weights.tensors) {
+      t.begin += first.weights.buffer.size();
+      t.end += first.weights.buffer.size();
+      first.weights.tensors.push_back(std::move(t));
+    }
+    first.weights.buffer.insert(first.weights.buffer.end(), own.weights.buffer.begin(), own.weights.buffer.end());
+  }
+  saved_weights all = weights_of(first.weights_path, first.weights, keeps.named);
+  for (std::string const& name : from.names) {
+    bool const state = name.starts_with(optimizer_prefix) || name.starts_with(delay_prefix);
+    require(state || keeps.model.contains(name), "cannot go on from ", first.weights_path, ", because it has ", name,
+            ", which the model has not; use another checkpoint");
+  }
+  return all;
+}
+
+}  // namespace foal::checkpoint
