@@ -157,6 +157,7 @@ set(foal_tests
     executor/storage
     executor/thick
     executor/tied
+    executor/tied_ends
     executor/update_check
     executor/weights
     executor/wire

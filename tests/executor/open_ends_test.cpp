@@ -2,6 +2,7 @@
 #include <foal/executor/open_ends.hpp>
 
 #include <foal/executor/agreement.hpp>
+#include <foal/schedule/rules/frozen.hpp>
 #include <foal/schedule/rules/global_norm.hpp>
 #include <foal/schedule/rules/recompute.hpp>
 #include <foal/transport/delayed.hpp>
@@ -391,6 +392,7 @@ TEST_CASE("weights tied to stages of other processes train to the bits of one me
       {{6, 4, true, 0, 1, 2}, generate(schedule::recomputed<schedule::pipemare>{}, six)},
       {{6, 1, false, 0, 1, 2}, generate(test::last_in_first_out{}, six)},
       {{6, 2, false, 0, 1, 2}, generate(test::late_weights{}, six)},
+      {{6, 1, false, 0, 1, 2}, generate(schedule::frozen<schedule::gpipe>{.stages = {1, 3, 4}}, six)},
       {{.net = 6, .optimizer = 1, .clip = true}, schedule::with_global_norm(generate(schedule::one_f_one_b{}, six))},
       {{.net = 6, .optimizer = 1, .clip = true}, schedule::with_global_norm(generate(test::late_weights{}, six))},
       {{.net = 6, .optimizer = 1, .clip = true, .thick = true},
@@ -408,6 +410,45 @@ TEST_CASE("weights tied to stages of other processes train to the bits of one me
       }
     }
   }
+}
+
+TEST_CASE("tied weights that nothing changes are sent once, and who borrows has memory for what is on its way") {
+  schedule::program const own = schedule::generate(schedule::frozen<schedule::gpipe>{.stages = {1, 3, 4}}, {6, 6, 2});
+  choice const c{6, 1, false, 0, 1, 2};
+  using transport::channel_kind;
+  auto const count = [](process const& p, channel_kind kind) {
+    long long messages = 0;
+    for (transport::open_end const& e : p.ends) messages += e.id.kind == kind ? e.order.count() : 0;
+    return messages;
+  };
+  constexpr long long minibatches = 7, parameters = 4;  // a weight and a bias for each of two
+  for (int const number : {0, 1}) {
+    auto const still = one_of_two(c, own, 3, number, minibatches), moves = one_of_two(c, {}, 3, number, minibatches);
+    CHECK(count(*still, channel_kind::tied_weights) == parameters);
+    CHECK(count(*still, channel_kind::tied_gradients) == 0);
+    CHECK(count(*moves, channel_kind::tied_weights) == parameters * minibatches);
+    CHECK(count(*moves, channel_kind::tied_gradients) == parameters * minibatches);
+  }
+  auto const arrays = [&](process const& p) {
+    std::vector<executor::array_id> tied;
+    for (executor::array const& a : p.memory.arrays(p.t.phases.back()))
+      if (a.id.purpose == executor::array_purpose::tied_weights || a.id.purpose == executor::array_purpose::tied_gradients)
+        tied.push_back(a.id);
+    return tied;
+  };
+  auto const home = one_of_two(c, {}, 3, 0, minibatches), borrower = one_of_two(c, {}, 3, 1, minibatches);
+  auto const alone = whole(c, {}, minibatches);
+  CHECK(arrays(*home).size() == 2 * parameters);
+  CHECK((arrays(*home) == arrays(*alone)));
+  CHECK((arrays(*borrower) == arrays(*home)));  // one name, and one content, wherever it lies
+  auto const bytes = [](process const& p) {
+    std::size_t sum = 0;
+    for (plan_entry const& e : p.memory.plan().entries())
+      if (e.what.find("tied") != std::string::npos) sum += e.bytes;
+    return sum;
+  };
+  CHECK(bytes(*home) == bytes(*alone));
+  CHECK(bytes(*borrower) == bytes(*alone));
 }
 
 TEST_CASE("a phase begins in all processes as in one memory, whatever the one before has left") {

@@ -156,6 +156,7 @@ bool train_tied(char const* name, executor::process_place here, long long warm) 
     c.evaluation = true;
     if constexpr (requires { c.warmup.minibatches = warm; }) c.warmup.minibatches = warm;
     if constexpr (requires { c.clip.norm = 0.1; }) c.clip.norm = 0.1;
+    if constexpr (requires { c.schedule.trainable_from = 1; }) c.schedule.trainable_from = stage_count<ring> - 1;
     return std::make_unique<ring_trainer<Executor, Schedule, Policies...>>(c);
   };
   auto const many = made(executor::processes{});
@@ -175,7 +176,8 @@ bool train_tied(executor::process_place here) {
   bool same = train_tied<schedule::gpipe>("gpipe", here, 0);
   same = train_tied<schedule::one_f_one_b, clip::global_norm>("global norm", here, 0) && same;
   same = train_tied<schedule::pipemare, delay::discrepancy_correction, warmup::synchronous>("T2 T3", here, 7) && same;
-  return train_tied<schedule::async_1f1b, versions::stash>("stash", here, 0) && same;
+  same = train_tied<schedule::async_1f1b, versions::stash>("stash", here, 0) && same;
+  return train_tied<schedule::frozen<schedule::pipemare>>("frozen", here, 0) && same;
 }
 
 void pause_and_go_on(executor::process_place here) {
