@@ -77,10 +77,8 @@ void train(piece& p, outcome& to) {
 /// Cases that train in several processes.
 std::vector<pausing> cases() {
   std::vector<pausing> all;
-  for (pausing& of : test::pausing_cases()) {
-    bool const shared = of.what.net == 6;
-    if (!shared && of.own.size().replicas == 1) all.push_back(std::move(of));
-  }
+  for (pausing& of : test::pausing_cases())
+    if (of.own.size().replicas == 1) all.push_back(std::move(of));
   all.push_back({{4, 4, false, 1, 4, 3, 0, true}, {}, 9, 4});  // an evaluation after a phase that ends between two
   return all;
 }
@@ -172,8 +170,9 @@ TEST_CASE("a pause that one process asks for comes at a place that all have agre
 }
 
 TEST_CASE("the first divergence in the program's order ends all processes, as it ends one") {
-  for (pausing const& of : {pausing{{4, 1, false, 0, 3, 2}}, pausing{{4, 3, false, 1, 3, 2}},
-                            pausing{{4, 4, false, 1, 3, 2}}, pausing{{9, 4, false, 1, 1, 2}}}) {
+  for (pausing const& of :
+       {pausing{{4, 1, false, 0, 3, 2}}, pausing{{4, 3, false, 1, 3, 2}}, pausing{{4, 4, false, 1, 3, 2}},
+        pausing{{9, 4, false, 1, 1, 2}}, pausing{{6, 4, false, 1, 3, 2}}}) {
     INFO(of.what.text());
     for (long long const poisoned : {0, 11, 20}) {
       auto const diverge = [&](piece& p, outcome& to, int) {
@@ -304,7 +303,8 @@ TEST_CASE("what a callback throws in one process ends all at the same update, an
 }
 
 TEST_CASE("the answer of process 0 to an evaluation ends all processes where it ends one") {
-  for (pausing const& of : {pausing{{4, 4, false, 1, 3, 2}, {}, 24, 4}, pausing{{4, 1, false, 0, 3, 2}, {}, 9, 1}}) {
+  for (pausing const& of : {pausing{{4, 4, false, 1, 3, 2}, {}, 24, 4}, pausing{{4, 1, false, 0, 3, 2}, {}, 9, 1},
+                            pausing{{6, 4, true, 0, 3, 2}, {}, 24, 4}}) {
     INFO(of.what.text());
     auto const ends = [](piece& p, outcome& to, int number) {
       int heard = 0;
