@@ -2,6 +2,7 @@
 #include <foal/executor/open_ends.hpp>
 
 #include <foal/executor/agreement.hpp>
+#include <foal/executor/cut.hpp>
 #include <foal/schedule/rules/frozen.hpp>
 #include <foal/schedule/rules/global_norm.hpp>
 #include <foal/schedule/rules/recompute.hpp>
@@ -10,6 +11,7 @@
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <deque>
+#include <map>
 #include <memory>
 #include <random>
 #include <utility>
@@ -290,11 +292,8 @@ class notes {
   std::vector<std::deque<transport::note>> sent_;
 };
 
-/// The same run, with a pause for which one of them asks at some time. Gives where it was, as well.
-outcome with_a_pause(choice const& c, schedule::program const& own, int count, unsigned seed, long long minibatches,
-                     long long& paused_at) {
-  processes all = make_processes(c, own, count, minibatches);
-  std::mt19937 random(seed);
+/// Runs to a pause for which one of them asks at some time, or to the end. Gives where it is.
+long long pause(processes& all, std::mt19937& random) {
   std::size_t const who = random() % all.size();
   auto const when = static_cast<long long>(random() % 2000);
   std::vector<bool> done(all.size());
@@ -322,13 +321,18 @@ outcome with_a_pause(choice const& c, schedule::program const& own, int count, u
     for (bool moved = true; std::exchange(moved, false);)
       for (std::size_t i = 0; i < movers.size(); ++i) moved = movers.progress(i) || moved;
   }
-  paused_at = all[0]->shared->stop_at;
-  for (auto& p : all) {
+  long long const paused_at = all[0]->shared->stop_at;
+  for (auto& p : all)
     if (p->shared->stop_at != paused_at) throw error("the processes pause at different places");
-    p->shared->from_key = std::min(paused_at, (minibatches + 100) * p->shared->keys_of_period());
-    p->shared->stop_at = executor::phase_state::no_limit;
-    p->work(minibatches);
-  }
+  return paused_at;
+}
+
+/// A key that is not behind the end.
+long long place_of(long long paused_at, long long minibatches, process const& p) {
+  return std::min(paused_at, (minibatches + 100) * p.shared->keys_of_period());
+}
+
+outcome go_on(processes& all) {
   couriers movers(all);
   for (long long idle = 0; idle < 1000; ++idle) {
     for (auto& p : all)
@@ -339,6 +343,55 @@ outcome with_a_pause(choice const& c, schedule::program const& own, int count, u
   for (auto& p : all)
     if (!p->workers[0].through()) throw error("cannot go on behind a pause: " + p->workers[0].next_op());
   return left_by(all);
+}
+
+/// The same run, with a pause. Gives where it was, as well.
+outcome with_a_pause(choice const& c, schedule::program const& own, int count, unsigned seed, long long minibatches,
+                     long long& paused_at) {
+  processes all = make_processes(c, own, count, minibatches);
+  std::mt19937 random(seed);
+  paused_at = pause(all, random);
+  for (auto& p : all) {
+    p->shared->from_key = place_of(paused_at, minibatches, *p);
+    p->shared->stop_at = executor::phase_state::no_limit;
+    p->work(minibatches);
+  }
+  return go_on(all);
+}
+
+/// The same, and `then` other processes go on: with the state of each unit, and each array, of the process that has it.
+outcome over_a_cut(choice const& c, schedule::program const& own, int count, int then, unsigned seed,
+                   long long minibatches) {
+  processes all = make_processes(c, own, count, minibatches);
+  std::mt19937 random(seed);
+  long long const key = place_of(pause(all, random), minibatches, *all[0]);
+  std::vector<executor::unit_state> units(all[0]->t.units());
+  std::map<executor::array_id, executor::saved_array> arrays;
+  for (auto& p : all) {
+    p->shared->norm.keep(p->memory.stages());
+    executor::run_cut cut;
+    cut.run.at = {static_cast<int>(p->t.phases.size()) - 1, key};
+    executor::done_ops const done(p->t.phases.back(), p->view, key, minibatches, p->t.thick);
+    executor::copy_out(cut, p->memory, p->t, &done, {});
+    auto const hosted = [&](int unit) { return p->memory.stages()[static_cast<std::size_t>(unit)].worker >= 0; };
+    for (std::size_t u = 0; u < units.size(); ++u)
+      if (hosted(static_cast<int>(u))) units[u] = cut.units[u];
+    for (executor::saved_array& a : cut.arrays)
+      if (hosted(a.id.unit)) arrays[a.id] = std::move(a);
+  }
+  processes others = make_processes(c, own, then, minibatches);
+  for (auto& p : others) {
+    executor::run_cut cut;
+    cut.run.at = {static_cast<int>(p->t.phases.size()) - 1, key};
+    cut.units = units;
+    for (auto const& a : executor::detail::place_arrays(p->memory, p->t.phases.back(), {}))
+      cut.arrays.push_back(arrays.at(a.what.id));
+    executor::copy_in(cut, p->memory, p->t, {}, {});
+    p->shared->serve(p->memory, p->view.global_norm);
+    p->shared->from_key = key;
+    p->work(minibatches);
+  }
+  return go_on(others);
 }
 
 }  // namespace
@@ -508,6 +561,28 @@ TEST_CASE("a pause that a process asks for leaves no message on its way, and all
       }
   }
   CHECK(pauses > 10);
+}
+
+TEST_CASE("other processes go on where some have paused, to the bits of one memory") {
+  schedule::program const normed = schedule::with_global_norm(schedule::generate(schedule::one_f_one_b{}, {6, 6, 2}));
+  struct {
+    choice what;
+    schedule::program own;
+  } const cases[] = {{{4, 4, false, 1, 3, 2}, {}},
+                     {{6, 4, false, 1, 3, 2}, {}},
+                     {{6, 3, true, 0, 1, 3}, {}},
+                     {{6, 4, true, 0, 1, 2}, schedule::generate(schedule::recomputed<schedule::pipemare>{}, {6, 6, 2})},
+                     {{.net = 6, .optimizer = 1, .clip = true}, normed}};
+  for (auto const& c : cases) {
+    INFO(c.what.text());
+    constexpr long long minibatches = 20;
+    outcome const one = in_processes(c.what, c.own, 1, 1, minibatches);
+    for (auto const& [count, then] : {std::pair{1, 2}, {2, 2}, {2, 3}, {3, 2}, {2, 1}})
+      for (unsigned seed = 0; seed < foal_test::repeats(12U, 3U); ++seed) {
+        INFO(count << " processes, then " << then << "  seed " << seed);
+        CHECK(over_a_cut(c.what, c.own, count, then, seed, minibatches).state == one.state);
+      }
+  }
 }
 
 TEST_CASE("over links that are slow and lose messages the bits are the same") {
