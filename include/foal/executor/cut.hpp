@@ -189,6 +189,7 @@ inline void add_sent(std::vector<unit_state>& units, std::vector<bound_stage> co
     if (b.gradient_in.through != nullptr && stages[u + 1].worker < 0)
       units[u + 1].messages.gradient_out = sent(b.gradient_in);
   }
+  add_sent_tied(units, stages);
 }
 
 }  // namespace detail

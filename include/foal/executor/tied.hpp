@@ -2,6 +2,7 @@
 // of both where two processes have them.
 #pragma once
 
+#include <algorithm>
 #include <span>
 #include <vector>
 
@@ -19,7 +20,8 @@ inline table::parameter_row const& row_of(bound_stage const& b, int parameter) {
 }  // namespace detail
 
 /// Who borrows from a unit: of its own replica.
-inline bound_stage& borrower_of(std::vector<bound_stage>& units, bound_stage const& home, table::loan const& l) {
+template <class Units>
+auto& borrower_of(Units& units, bound_stage const& home, table::loan const& l) {
   return units[static_cast<std::size_t>(home.unit - home.number + l.stage)];
 }
 
@@ -101,6 +103,23 @@ inline void restore_tied(table::run_tables const& t, std::vector<bound_stage>& u
       bool const half = t.replica.what == replica::exchanged::weights && b.messages.parts_out != b.messages.sums_in;
       ends->weights.produced.value = b.version + (half ? 0 : 1);
       ends->gradients.produced.value = returned_sums(borrower_of(units, b, b.table->loans[i]));
+    }
+}
+
+/// Of units that others host: what of tied weights has come from them, as restore_tied() reads it.
+inline void add_sent_tied(std::vector<unit_state>& states, std::vector<bound_stage> const& units) {
+  for (bound_stage const& b : units)
+    for (std::size_t i = 0; i < b.lent.size(); ++i) {
+      tied_ends const* const ends = b.lent[i].channel.ends;
+      if (ends == nullptr) continue;
+      bound_stage const& other = borrower_of(units, b, b.table->loans[i]);
+      if (b.worker < 0) {
+        std::uint32_t const come = ends->weights.produced.value.load();
+        states[static_cast<std::size_t>(b.unit)].version = come - std::min(come, 1U);
+      } else {
+        std::uint32_t& sent = states[static_cast<std::size_t>(other.unit)].messages.gradient_out;
+        sent = std::max(sent, ends->gradients.produced.value.load() * static_cast<std::uint32_t>(other.facts.share));
+      }
     }
 }
 
