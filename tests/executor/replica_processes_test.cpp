@@ -194,6 +194,11 @@ std::vector<what> cases() {
   all.push_back({.schedule = 4, .by = delayed, .warm = true});
   all.push_back({.schedule = 4, .by = averaged, .warm = true});
   all.push_back({.net = 9, .schedule = 4, .ranks = 9});
+  for (exchange const by : {summed, delayed, averaged, local})  // each replica has tied weights
+    all.push_back({.net = 6, .schedule = by == summed ? 2 : 4, .by = by, .ranks = 3});
+  all.push_back({.net = 6, .schedule = 2, .by = local, .ranks = 6});
+  all.push_back({.net = 6, .schedule = 2, .ranks = 6, .norm = true});
+  all.push_back({.net = 6, .schedule = 4, .by = averaged, .ranks = 3, .warm = true, .evaluate_every = 3});
   all.push_back({.evaluate_every = 2});
   all.push_back({.schedule = 4, .by = local, .evaluate_every = 3});
   return all;
