@@ -197,7 +197,7 @@ std::vector<spread> spreads(what const& of) {
   std::vector<spread> all;
   int const ranks = of.schedule < 0 ? of.ranks : of.ranks * of.replicas;
   for (spread const s : {spread{1, 1}, {2, 1}, {2, 2}, {3, 1}, {4, 1}})
-    if (s.processes * s.workers <= ranks && (of.net != 6 || s.processes <= 2)) all.push_back(s);  // 6: tied in one process
+    if (s.processes * s.workers <= ranks) all.push_back(s);
   return all;
 }
 
@@ -216,7 +216,7 @@ std::vector<what> cases() {
   all.push_back({.evaluate_every = 2});
   all.push_back({.schedule = 4, .by = sharded, .warm = true, .evaluate_every = 2, .delay = 1, .optimizer = 3});
   all.push_back({.schedule = 2, .replicas = 3, .by = sharded, .ranks = 2, .optimizer = 3});
-  all.push_back({.net = 6, .schedule = 4, .by = sharded, .ranks = 6});
+  for (exchange const by : {summed, averaged, sharded}) all.push_back({.net = 6, .schedule = 4, .by = by, .ranks = 6});
   all.push_back({.schedule = 4, .by = local, .evaluate_every = 3});
   return all;
 }
