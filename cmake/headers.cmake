@@ -216,6 +216,7 @@ set(foal_headers
     foal/policy/replica/concept.hpp
     foal/policy/replica/delayed.hpp
     foal/policy/replica/local.hpp
+    foal/policy/replica/sharded.hpp
     foal/policy/state.hpp
     foal/policy/storage.hpp
     foal/policy/versions.hpp
@@ -317,6 +318,7 @@ set(foal_headers
     foal/executor/processes.hpp
     foal/executor/queue_order.hpp
     foal/executor/replica_ops.hpp
+    foal/executor/shard_ops.hpp
     foal/executor/rings.hpp
     foal/executor/run_losses.hpp
     foal/executor/shared_evaluation.hpp

@@ -4,6 +4,7 @@
 
 #include <foal/foal.hpp>
 #include <foal/policy/replica/local.hpp>
+#include <foal/policy/replica/sharded.hpp>
 #include <foal/policy/warmup.hpp>
 #include <foal/trainer/gathered.hpp>
 
@@ -78,6 +79,7 @@ int main(int argc, char** argv) try {
   differ += differences<schedule::one_f_one_b>("2 replicas", here, rate, beside);
   differ += differences<schedule::pipemare, t1, delay::discrepancy_correction, warmup::synchronous>("2 with T1-T3", here,
                                                                                                     all, beside);
+  differ += differences<schedule::one_f_one_b, replica::sharded>("2 sharded", here, rate, beside);
   differ += differences<schedule::one_f_one_b, replica::local>("2 local", here, rate, beside);
   return differ == 0 ? 0 : 1;
 } catch (std::exception const& e) {

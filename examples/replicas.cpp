@@ -6,6 +6,7 @@
 #include <foal/policy/replica/averaged.hpp>
 #include <foal/policy/replica/delayed.hpp>
 #include <foal/policy/replica/local.hpp>
+#include <foal/policy/replica/sharded.hpp>
 #include <foal/report/rows.hpp>
 #include <foal/report/statistics.hpp>
 
@@ -65,6 +66,7 @@ int main(int argc, char** argv) {
     foal::report::rows rows;
     train<foal::replica::summed>(o, 1, every, data, rows);
     train<foal::replica::summed>(o, replicas, every, data, rows);
+    train<foal::replica::sharded>(o, replicas, every, data, rows);
     train<foal::replica::delayed>(o, replicas, every, data, rows);
     train<foal::replica::averaged>(o, replicas, every, data, rows);
     train<foal::replica::local>(o, replicas, every, data, rows);

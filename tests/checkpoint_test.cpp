@@ -8,6 +8,7 @@
 #include <foal/policy/delay/discrepancy_correction.hpp>
 #include <foal/policy/lr/reschedule.hpp>
 #include <foal/policy/optim/adam.hpp>
+#include <foal/policy/replica/sharded.hpp>
 #include <foal/policy/warmup.hpp>
 #include <foal/schedule/rules/gpipe.hpp>
 #include <foal/schedule/rules/one_f_one_b.hpp>
@@ -265,6 +266,40 @@ TEST_CASE("a run that has lost a replica goes on with those that are left, and s
   CHECK(r.updates == 24);
   CHECK(std::isfinite(r.evaluations.back().loss));
   CHECK(r.evaluations.back().loss != whole.evaluations.back().loss);
+}
+
+TEST_CASE("states that replicas share out are whole in a checkpoint: any number of replicas goes on with them") {
+  using sharded = replicas_of<replica::sharded>;
+  temporary_directory const files;
+  sharded three(beside<sharded>(3, 6, 2));
+  auto o = options<sharded>();
+  o.checkpoint = checkpoints{.directory = files.path(), .every_updates = 3, .keep = 1000};
+  three.fit(samples, o);
+  replicas_of<> whole(beside<replicas_of<>>(3, 6, 2));
+  whole.fit(samples, options<replicas_of<>>());
+  CHECK(three.all_weights() == whole.all_weights());
+  auto const goes_on = [&](auto& t, auto then) {
+    temporary_directory const folder;
+    std::string const step = std::filesystem::path(foal_test::step(files.path(), 6)).filename();
+    std::filesystem::copy(files / step, folder.path() + "/" + step, std::filesystem::copy_options::recursive);
+    then.checkpoint = checkpoints{.directory = folder.path(), .resume = true};
+    fit_report const r = t.fit(samples, then);
+    CHECK(r.updates == 16);
+    return notes_of(r);
+  };
+  for (int const workers : {1, 4}) {
+    sharded again(beside<sharded>(3, 6, workers));
+    CHECK_THAT(goes_on(again, options<sharded>()), Contains("going on from ") && !Contains("states alone"));
+    CHECK(again.all_weights() == whole.all_weights());
+  }
+  sharded two(beside<sharded>(2, 6, 1));
+  replicas_of<> summed(beside<replicas_of<>>(2, 6, 1)), one(beside<replicas_of<>>(1, 6, 1));
+  for (std::string const& notes :
+       {goes_on(two, options<sharded>()), goes_on(summed, options<replicas_of<>>()), goes_on(one, options<replicas_of<>>())})
+    CHECK_THAT(notes, Contains("with its weights and states alone") && !Contains("begin anew"));
+  CHECK(two.all_weights() == summed.all_weights());
+  CHECK(farthest(one.all_weights(), whole.all_weights()) < 1e-9);
+  CHECK(farthest(two.all_weights(), whole.all_weights()) < 1e-9);
 }
 
 TEST_CASE("a checkpoint that is damaged is passed over, and what cannot be resumed is refused") {

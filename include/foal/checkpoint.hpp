@@ -133,6 +133,9 @@ class run_keeper final : public fit_keeper {
     require(place_.engine->memory().whole() || !group_.alone(),
             "cannot save checkpoints of this run, because other processes host some of its stages and its executor has no ",
             "exchange(text) with them; give it one, or leave .checkpoint out");
+    require(place_.engine->memory().whole() || !place_.tables->replica.shards(),
+            "cannot save checkpoints of several processes whose replicas share out the optimizer's states, because each has "
+            "a part of what a file has whole; use replica::summed, or train in one process");
   }
   void name_arrays() {
     std::optional<layouts> order;

@@ -10,7 +10,7 @@
 //   foal/checkpoint/{directory,run_file}.hpp             which checkpoint is whole, what is in them
 //   foal/checkpoint/keep_best.hpp                        a callback that keeps the best weights
 //   foal/trainer/early_stopping.hpp                      a callback that ends a fit whose loss no longer falls
-//   foal/policy/replica/{averaged,delayed,local}.hpp    what replicas exchange in place of sums of gradients
+//   foal/policy/replica/{averaged,delayed,local,sharded}.hpp    what replicas exchange in place of sums of gradients
 //   foal/layer/check_gradient.hpp                        the gradients of a layer of one's own
 //   foal/device/{contract,timed}.hpp                     what a device offers; a device that waits instead of computing
 //   foal/executor/processes.hpp                          training in several processes, over a transport

@@ -83,22 +83,64 @@ namespace detail {
 /// Where copies for evaluations lie: of a stage's weights, or statistics. Empty: there are none.
 using copies_of = std::function<std::span<std::byte>(int stage, bool statistics)>;
 
+/// What a unit has of an array that replicas share out.
+struct array_piece {
+  int unit = 0;
+  std::byte* base = nullptr;
+  std::size_t offset = 0, bytes = 0;  ///< in the array
+};
+
 /// Where an array lies now.
 struct placed_array {
   array what{};
   std::byte* base = nullptr;
   std::size_t stride = 0;
   bool host = false;
+  std::vector<array_piece> pieces{};  ///< those that are here; empty: it lies in one
 };
 
-inline std::vector<placed_array> place_arrays(run_memory& memory, table::phase_table const& ph, copies_of const& evaluated) {
+/// Calls f(unit, place, offset, bytes) for the pieces of one slot of an array, which is at `base`.
+template <class F>
+void for_each_piece(placed_array const& a, std::byte* base, F f) {
+  if (a.pieces.empty()) return f(a.what.id.unit, base, std::size_t{0}, a.what.bytes);
+  for (array_piece const& p : a.pieces) f(p.unit, p.base, p.offset, p.bytes);
+}
+
+/// Where replicas share out states, a cut has them as those of replica 0, whole: so they are the same for any D.
+inline void join_states(std::vector<placed_array>& all, table::run_tables const& t, std::vector<bound_stage> const& stages) {
+  if (!t.replica.shards()) return;
+  std::map<array_id, std::size_t> of_first;
+  std::vector<placed_array> joined;
+  for (placed_array& a : all) {
+    array_id id = a.what.id;
+    if (id.purpose != array_purpose::optimizer_state) {
+      joined.push_back(std::move(a));
+      continue;
+    }
+    auto const unit = static_cast<std::size_t>(id.unit), stage = t.stage_of(unit);
+    id.unit = static_cast<int>(stage);
+    array_piece const piece{a.what.id.unit, a.base, bytes_of(t.types.optimizer, stages[unit].part.first), a.what.bytes};
+    auto const [at, first] = of_first.emplace(id, joined.size());
+    if (first) {
+      a.what.id = id;
+      a.what.bytes = bytes_of(t.types.optimizer, t.stages[stage].state_elements[id.entry]);
+      joined.push_back(std::move(a));
+    }
+    joined[at->second].pieces.push_back(piece);
+  }
+  all = std::move(joined);
+}
+
+inline std::vector<placed_array> place_arrays(run_memory& memory, table::run_tables const& t, table::phase_table const& ph,
+                                              copies_of const& evaluated) {
   std::vector<placed_array> all;
-  for (array const& a : memory.arrays(ph)) all.push_back({a, memory.at(a.where), padded(a.bytes), false});
+  for (array const& a : memory.arrays(ph)) all.push_back({a, memory.at(a.where), padded(a.bytes), false, {}});
+  join_states(all, t, memory.stages());
   for (bound_stage& b : memory.stages()) {
     if (b.worker < 0) continue;
     auto const u = static_cast<std::size_t>(b.unit);
     auto const whole = [&](array_purpose what, std::span<std::byte> bytes) {
-      if (!bytes.empty()) all.push_back({{{b.unit, what, 0}, {}, bytes.size(), 0, {}, {}}, bytes.data(), 0, true});
+      if (!bytes.empty()) all.push_back({{{b.unit, what, 0}, {}, bytes.size(), 0, {}, {}}, bytes.data(), 0, true, {}});
     };
     whole(array_purpose::numbers, memory.numbers(u).bytes());
     if (evaluated && b.replica == 0)
@@ -112,7 +154,8 @@ inline std::vector<placed_array> place_arrays(run_memory& memory, table::phase_t
                           {}},
                          copy.data(),
                          0,
-                         false});
+                         false,
+                         {}});
     if (b.number == 0 || b.lengths_in.empty()) continue;
     std::size_t const one = microbatch_lengths::size(b.lengths_in.samples) * sizeof(int);
     array const lengths{{b.unit, array_purpose::lengths, 0},
@@ -121,9 +164,19 @@ inline std::vector<placed_array> place_arrays(run_memory& memory, table::phase_t
                         static_cast<int>(b.lengths_in.count),
                         {slot_end::op::forward, b.unit - 1},
                         {slot_end::op::forward, b.unit}};
-    all.push_back({lengths, reinterpret_cast<std::byte*>(b.lengths_in.numbers), one, true});
+    all.push_back({lengths, reinterpret_cast<std::byte*>(b.lengths_in.numbers), one, true, {}});
   }
   return all;
+}
+
+/// Of one slot, which is at `base`.
+inline void copy_in_pieces(placed_array const& a, std::byte* base, std::span<std::byte const> from, run_memory& memory,
+                           table::run_tables const& t) {
+  for_each_piece(a, base, [&](int unit, std::byte* place, std::size_t offset, std::size_t bytes) {
+    void* const device = memory.stages()[static_cast<std::size_t>(unit)].device;
+    t.device.copy_in(device, place, from.data() + offset, bytes);
+    t.device.synchronise(device);
+  });
 }
 
 /// The phase of a place; between runs that which comes last, whose arrays are those of all.
@@ -188,6 +241,12 @@ inline void add_sent(std::vector<unit_state>& units, std::vector<bound_stage> co
     }
     if (b.gradient_in.through != nullptr && stages[u + 1].worker < 0)
       units[u + 1].messages.gradient_out = sent(b.gradient_in);
+    for (other_replica const& r : b.others)
+      if (r.part_in.transit) {
+        unit_state& other = units[static_cast<std::size_t>(r.unit)];
+        other.messages.parts_out = sent(r.part_in);
+        other.messages.parts_in = sent(r.sum_in);
+      }
   }
   add_sent_tied(units, stages);
 }
@@ -207,23 +266,25 @@ inline void copy_out(run_cut& to, run_memory& memory, table::run_tables const& t
     if (b.worker >= 0 && !whole) to.hosted.push_back(b.unit);
   }
   detail::add_sent(to.units, memory.stages());
-  auto const placed = detail::place_arrays(memory, phase, evaluated);
+  auto const placed = detail::place_arrays(memory, t, phase, evaluated);
   to.arrays.resize(placed.size());
   for (std::size_t i = 0; i < placed.size(); ++i) {
     detail::placed_array const& a = placed[i];
     saved_array& saved = to.arrays[i];
     saved.id = a.what.id;
-    void* const device = memory.stages()[static_cast<std::size_t>(a.what.id.unit)].device;
     std::size_t used = 0;
-    detail::for_each_slot(a, done, [&](long long m, std::byte const* from) {
+    detail::for_each_slot(a, done, [&](long long m, std::byte* from) {
       if (used == saved.slots.size()) saved.slots.emplace_back();
       saved_slot& slot = saved.slots[used++];
       slot.microbatch = m;
       slot.bytes.resize(a.what.bytes);
-      if (a.host)
-        std::memcpy(slot.bytes.data(), from, a.what.bytes);
-      else
-        t.device.copy_out(device, slot.bytes.data(), from, a.what.bytes);
+      detail::for_each_piece(a, from, [&](int unit, std::byte* place, std::size_t offset, std::size_t bytes) {
+        if (a.host)
+          std::memcpy(slot.bytes.data() + offset, place, bytes);
+        else
+          t.device.copy_out(memory.stages()[static_cast<std::size_t>(unit)].device, slot.bytes.data() + offset, place,
+                            bytes);
+      });
     });
     saved.slots.resize(used);
   }
@@ -237,23 +298,21 @@ inline void copy_in(run_cut const& from, run_memory& memory, table::run_tables c
           "cannot go on in phase ", from.run.at.phase, ", because this run has ", t.phases.size(),
           "; make it with the same warm-up");
   table::phase_table const& phase = detail::phase_at(t, from.run.at);
-  auto const arrays = detail::place_arrays(memory, phase, evaluated);
+  auto const arrays = detail::place_arrays(memory, t, phase, evaluated);
   auto const saved = detail::check_cut(from, memory, arrays, here);
   memory.enter_phase(phase);
   for (std::size_t u = 0; u < from.units.size(); ++u) memory.stages()[u].state(from.units[u]);
   memory.restore_channels();
   for (std::size_t i = 0; i < arrays.size(); ++i) {
     detail::placed_array const& a = arrays[i];
-    void* const device = memory.stages()[static_cast<std::size_t>(a.what.id.unit)].device;
     for (saved_slot const& slot : saved[i]->slots) {
       std::byte* const to =
           a.base + (slot.microbatch < 0 ? 0 : static_cast<std::size_t>(slot.microbatch % a.what.slots) * a.stride);
       if (a.host)
         std::memcpy(to, slot.bytes.data(), slot.bytes.size());
       else
-        t.device.copy_in(device, to, slot.bytes.data(), slot.bytes.size());
+        detail::copy_in_pieces(a, to, slot.bytes, memory, t);
     }
-    t.device.synchronise(device);
   }
 }
 

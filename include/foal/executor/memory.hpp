@@ -150,7 +150,7 @@ class run_memory {
       set(wires_[s].gradient, above.messages.gradient_out, below.passed(passage::returned), below.passed(passage::freed));
       set(wires_[s].rebuilt, below.messages.rebuilt_out, above.passed(passage::rebuilt), above.passed(passage::freed));
     }
-    restore_sums(stages_);
+    restore_sums(tables_, stages_);
     restore_tied(tables_, stages_);
     for (bound_stage& b : stages_) turn_gradients(b, b.messages.sums_in);
   }

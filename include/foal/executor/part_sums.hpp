@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <limits>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include <foal/executor/worker_end.hpp>
@@ -109,6 +111,14 @@ class worker_sums : public worker_end {
   void send(bound_stage& b) const {
     of_.ops->send_parts(b);
     if (part_sums::complete(b)) of_.ops->add_parts(b);
+  }
+  /// G, where states are shared out: the unit's own part.
+  void step_part(bound_stage& b, int summed, long long key) {
+    b.summed = summed;
+    if (std::string what = of_.ops->step_part(b); !what.empty())
+      diverge({b.updates, b.number, std::move(what)}, key);
+    else
+      of_.ops->send_part(b);
   }
   /// All U of the replica wait for it.
   void give_norm(bound_stage& b) const {

@@ -5,8 +5,8 @@
 
 #include <foal/executor/calls.hpp>
 #include <foal/executor/queue_order.hpp>
+#include <foal/executor/shard_ops.hpp>
 #include <foal/executor/sum_ends.hpp>
-#include <foal/executor/updates.hpp>
 
 namespace foal::executor {
 
@@ -14,11 +14,13 @@ namespace foal::executor {
 /// minibatch, and G is where their sums are there. Where weights are exchanged, G and U of a minibatch are one step in two
 /// halves: with replica::exchanged::weights, of the updates after which they are, the update is G's and taking the reference
 /// U's; with late_weights G waits for the reference of the update before, and U's own weights set out behind it.
-class replica_ops : public stage_updates {
+class replica_ops : public shard_ops {
  public:
   /// Whether what an op, G or U, takes is there.
   bool sums_there(bound_stage& b, schedule::op_kind kind) const {
     if (b.others.empty()) return true;
+    if (t_.replica.shards())  // G: its own part; U: the weights of all
+      return kind == schedule::op_kind::G ? b.messages.parts_in != b.messages.sums_in : arrived(b, b.messages.sums_in);
     bool const late = t_.replica.is_late(), g = kind == schedule::op_kind::G;
     if (g != (t_.replica.what != replica::exchanged::weights)) return true;
     if (!g) return !takes_reference(b) || arrived(b, b.messages.sums_in);
@@ -62,16 +64,20 @@ class replica_ops : public stage_updates {
         sum = to;
       }
       if (weights) t_.replica.merge(t_.replica.policy, n, t_.replicas, sum, result, b.outer);
-      for (other_replica& r : b.others)
-        if (r.results.base != nullptr)  // else it leaves from here
-          t_.device.copy(b.device, in_part(static_cast<std::byte*>(r.results.at(k)), b.part), result, bytes_of_part(b.part));
-      sent(b, &other_replica::sum_out, k);
+      if (!t_.replica.shards()) copy_sums(b, k);
     }
     ++b.messages.parts_in;
     for (other_replica& r : b.others) {
       r.part_in.read(b.messages.parts_in);
-      r.sum_out.send(b.messages.parts_in);
+      if (!t_.replica.shards()) r.sum_out.send(b.messages.parts_in);
     }
+  }
+
+  /// After G's step on its part: the new weights set out to the others.
+  void send_part(bound_stage& b) const {
+    if (t_.wait == nullptr) copy_sums(b, b.messages.sums_in);
+    ++b.gradients_given;
+    for (other_replica& r : b.others) r.sum_out.send(b.gradients_given);
   }
 
   /// G: the sums of all parts are there. Of late gradients those of the minibatch before, which U finds; this one's come to
@@ -83,6 +89,14 @@ class replica_ops : public stage_updates {
     if (order_ && !(late && k == 0))
       for (other_replica const& r : b.others) order_.before_sum(b, r.sum_in, late ? k - 1 : k);
     turn_gradients(b, k + 1);
+  }
+
+  /// U. Where G has been a step on the unit's part it takes the weights of all.
+  std::string take_or_update(bound_stage& b, double squares_of_model) const {
+    if (!is_sharded(t_, b)) return update(b, squares_of_model);
+    std::string what = take_parts(b);
+    if (what.empty()) ++b.messages.sums_in;
+    return what;
   }
 
   /// Whether the unit's next update is one after which weights are exchanged before anything reads them.
@@ -103,9 +117,17 @@ class replica_ops : public stage_updates {
 
  protected:
   replica_ops(table::run_tables const& tables, table::run_values const& values, probes watching)
-      : stage_updates(tables, values, std::move(watching)), order_{tables.device.asynchronous ? &tables.device : nullptr} {}
+      : shard_ops(tables, values, std::move(watching)), order_{tables.device.asynchronous ? &tables.device : nullptr} {}
 
  private:
+  /// What the unit has made of its part, to where the others use it.
+  void copy_sums(bound_stage& b, std::uint32_t k) const {
+    for (other_replica& r : b.others)
+      if (r.results.base != nullptr)  // else it leaves from here
+        t_.device.copy(b.device, in_part(static_cast<std::byte*>(r.results.at(k)), b.part),
+                       in_part(static_cast<std::byte*>(b.results.at(k)), b.part), bytes_of_part(b.part));
+    sent(b, &other_replica::sum_out, k);
+  }
   /// The copies to the other replicas have been called: message k is there behind them.
   void sent(bound_stage& b, transport::outbox other_replica::*by, std::uint32_t k) const {
     if (!order_) return t_.device.synchronise(b.device);

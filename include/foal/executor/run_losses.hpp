@@ -5,6 +5,7 @@
 #include <array>
 #include <atomic>
 #include <bit>
+#include <limits>
 #include <utility>
 #include <vector>
 
@@ -56,9 +57,11 @@ class run_losses {
       : stretch_(stretch > 0 ? stretch : std::max(microbatches, 1LL)), parts_(shares.size()) {
     int all = 0;
     for (int const share : shares) all += share;
+    for (std::size_t r = 0; r < parts_.size(); ++r) parts_[r].stretch = std::max(stretch_ * shares[r] / all, 1LL);
+    before_ = done.empty() ? 0 : std::numeric_limits<long long>::max();
+    for (std::size_t r = 0; r < done.size(); ++r) before_ = std::min(before_, parts_[r].complete_of(done[r]));
     long long added = 0;
     for (losses_so_far const& before : done) added += before.count;
-    before_ = done.empty() ? 0 : done.front().complete;
     first_ = first_microbatch + before_ * stretch_;
     first_each_ = first_microbatch + added;
     auto const count = static_cast<std::size_t>(each ? microbatches - added : 0);
@@ -66,11 +69,11 @@ class run_losses {
     with_memory("keep the losses of a run", parts_.size() * least * sizeof(partial_sum), [&] {
       for (std::size_t r = 0; r < parts_.size(); ++r) {
         part& p = parts_[r];
-        p.stretch = std::max(stretch_ * shares[r] / all, 1LL);
         p.at(0) = {};
         if (done.empty()) continue;
         p.count = done[r].count;
-        for (partial_sum const& open : done[r].open) p.at(p.begun++) = open;
+        for (auto i = static_cast<std::size_t>(before_ - done[r].complete); i < done[r].open.size(); ++i)
+          p.at(p.begun++) = done[r].open[i];
         p.look();
         p.had = before_ + p.complete.load();
       }
@@ -156,6 +159,12 @@ class run_losses {
       std::size_t const b = level(i);
       if (blocks[b].empty()) blocks[b].resize(least << b);
       return blocks[b][place(i)];
+    }
+    /// Stretches that were complete in it. Another process may have had others, and what it had is not known then.
+    long long complete_of(losses_so_far const& done) const {
+      auto const open =
+          std::find_if(done.open.begin(), done.open.end(), [this](auto const& o) { return o.count < stretch; });
+      return done.complete + (open - done.open.begin());
     }
     partial_sum partial(std::size_t i) const {
       std::size_t const b = level(i);

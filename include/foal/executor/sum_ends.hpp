@@ -57,6 +57,7 @@ void bind_sums(table::run_tables const& t, run_plan const& plan, std::vector<bou
       std::size_t const other = k * stages + static_cast<std::size_t>(b.number);
       std::size_t const here = k < mine ? k : k - 1, there = mine < k ? mine : mine - 1;  // among the others
       other_replica& r = b.others.emplace_back();
+      r.unit = units[other].unit;
       r.part = units[other].part;
       if (plan.hosts(u)) r.from = room(plan.unit(u).sums.from[here], b.part);
       if (plan.hosts(u))
@@ -97,16 +98,17 @@ inline void begin_sums(std::vector<bound_stage>& units) {
 }
 
 /// As the units' counts say that the channels are.
-inline void restore_sums(std::vector<bound_stage>& units) {
+inline void restore_sums(table::run_tables const& t, std::vector<bound_stage>& units) {
   for (bound_stage& b : units)
     for (other_replica& r : b.others) {
       message_counts const& n = b.messages;
+      std::uint32_t const sums_out = t.replica.shards() ? b.gradients_given : n.parts_in;
       r.part_out.through->produced.value = n.parts_out;
-      r.sum_out.through->produced.value = n.parts_in;
+      r.sum_out.through->produced.value = sums_out;
       if (b.worker < 0) continue;
       if (r.part_in.transit) {
         r.part_out.through->read.value = n.parts_out;
-        r.sum_out.through->read.value = n.parts_in;
+        r.sum_out.through->read.value = sums_out;
         r.part_in.through->read.value = n.parts_in;
         r.sum_in.through->read.value = detail::sums_used(b, n.parts_out);
       }

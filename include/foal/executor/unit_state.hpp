@@ -38,7 +38,8 @@ struct unit_state {
   std::uint32_t version = 0;          ///< updates in this phase
   int accumulated = 0;                ///< microbatches whose W waits for the last one of the minibatch
   int backwards = 0;                  ///< B of the minibatch that have been run
-  std::uint32_t gradients_given = 0;  ///< parts of the norm of the whole model, in this phase
+  /// Parts of the norm of the whole model, in this phase; where replicas share states out, steps on the unit's own part.
+  std::uint32_t gradients_given = 0;
   double squares = 0;                 ///< the last of them: the gradient's sum of squares
   bool bounded = false;               ///< `bounds` are known
   table::update_bounds bounds{};      ///< on what the unit's next update reads

@@ -10,6 +10,13 @@
 
 namespace foal::executor {
 
+/// Whether a unit updates a part of its weights alone.
+inline bool is_sharded(table::run_tables const& t, bound_stage const& b) { return t.replica.shards() && !b.others.empty(); }
+/// The elements of a stage's array of states that a unit has.
+inline gradient_part states_of(table::run_tables const& t, bound_stage const& b, int k) {
+  return is_sharded(t, b) ? b.part : gradient_part{0, b.table->state_elements[k]};
+}
+
 /// Reads the gradient once, as a check for finite numbers does; the rest follows from bounds on the stage's numbers, which
 /// are carried from update to update. Where they do not tell, they are measured; where those do not tell either, or the
 /// policies know no bounds, the update is done on copies before it is done: block by block where it is elementwise.
@@ -17,8 +24,21 @@ class update_check {
  public:
   explicit update_check(table::run_tables const& tables) : t_(tables) {}
 
-  /// Fills in the call's arrays of a parameter.
+  /// Fills in the call's arrays of a parameter: of its part that the unit updates.
   void place(table::update_call& c, bound_stage const& b, table::parameter_row const& p, bool compensate) const {
+    place_whole(c, b, p, compensate);
+    if (!is_sharded(t_, b)) return;
+    long long const first = std::clamp(b.part.first - p.offset, 0LL, p.size),
+                    end = std::clamp(b.part.first + b.part.count - p.offset, first, p.size);
+    c.n = static_cast<std::size_t>(end - first);
+    c.w = static_cast<std::byte*>(c.w) + bytes_of(t_.types.weights, first);
+    c.g = static_cast<std::byte*>(c.g) + bytes_of(t_.types.gradients, first);
+    for (int k = 0; k < t_.policies.optimizer_states; ++k)  // the unit's states are those of its part
+      if (k < t_.policies.optimizer[p.optimizer].states)
+        c.states[k] = b.states[k] + bytes_of(t_.types.optimizer, std::max(0LL, p.offset + first - b.part.first));
+  }
+  /// Of all of it, but for states that replicas share out.
+  void place_whole(table::update_call& c, bound_stage const& b, table::parameter_row const& p, bool compensate) const {
     c.n = static_cast<std::size_t>(p.size);
     c.optimizer = optimizer_of(p);
     c.extent = p.what.extent;
@@ -28,7 +48,7 @@ class update_check {
     c.w = detail::in(b.w, t_.types.weights, p);
     c.g = detail::in(b.g, t_.types.gradients, p);
     for (int k = 0; k < t_.policies.optimizer_states; ++k)
-      c.states[k] = k < t_.policies.optimizer[p.optimizer].states
+      c.states[k] = k < t_.policies.optimizer[p.optimizer].states && !is_sharded(t_, b)
                         ? b.states[k] + bytes_of(t_.types.optimizer, p.state_offset[k])
                         : nullptr;
     c.compensate = compensate && b.delay_acts_on(p);
@@ -125,7 +145,7 @@ class update_check {
     b.bounds.w = t_.device.magnitude_bound(b.device, n, b.w);
     for (int k = 0; k < t_.policies.optimizer_states; ++k)
       b.bounds.state[k] =
-          t_.device.magnitude_bound(b.device, static_cast<std::size_t>(b.table->state_elements[k]), b.states[k]);
+          t_.device.magnitude_bound(b.device, static_cast<std::size_t>(states_of(t_, b, k).count), b.states[k]);
     for (table::parameter_row const& p : b.table->parameters) {
       if (!compensate || !b.delay_acts_on(p) || p.home_stage >= 0) continue;
       place(c, b, p, compensate);

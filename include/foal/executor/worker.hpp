@@ -263,7 +263,9 @@ class worker : public worker_tied {
 
   void sum(worker_op const& e, long long key) {
     bound_stage& b = *e.unit;
-    if (shared_.tables->replica.what != replica::exchanged::weights) {
+    if (shared_.tables->replica.shards()) {
+      step_part(b, e.summed, key);
+    } else if (shared_.tables->replica.what != replica::exchanged::weights) {
       shared_.ops->take_sums(b);
       if (shared_.norm.used()) give_norm(b);
     } else if (shared_.ops->exchanges_next(b) && step(e, key)) {
@@ -332,7 +334,7 @@ class worker : public worker_tied {
   bool step(worker_op const& e, long long key) {
     bound_stage& b = *e.unit;
     b.summed = e.summed;
-    if (std::string what = shared_.ops->update(b, shared_.norm.squares(b.replica)); !what.empty()) {
+    if (std::string what = shared_.ops->take_or_update(b, shared_.norm.squares(b.replica)); !what.empty()) {
       diverge({b.updates, b.number, std::move(what)}, key);
       return false;
     }

@@ -45,6 +45,22 @@ struct delay_thunks {
   static void write_backward(weight_call const& c, void* to) { write_bytes(in_backward(c), to); }
 
   template <class F>
+  struct watch {
+    F f;
+    template <class... States>
+    FOAL_HOST_DEVICE void operator()(S const& before, S const& after, States&... states) const {
+      f(before, after, states...);
+    }
+  };
+  template <std::size_t... A>
+  static void map_watch(update_call const& c, std::index_sequence<A...>) {
+    auto f = static_cast<Delay const*>(c.delay)->template after_update<S>(c.moment);
+    static_cast<D*>(c.device)->map(c.n, watch<decltype(f)>{f}, static_cast<S const*>(c.w), static_cast<S const*>(c.g),
+                                   static_cast<S*>(c.delay_states[A])...);
+  }
+  static void watch_update(update_call const& c) { map_watch(c, own); }
+
+  template <class F>
   struct add {
     F f;
     template <class... States>
@@ -104,6 +120,9 @@ constexpr policy_functions policies_of() {
       f.backward_weight = &t::backward_weight;
       if constexpr (later) f.backward_numbers = {sizeof(decltype(t::in_backward({}))), &t::write_backward};
     }
+    if constexpr (delay::watches_updates<Delay, S> && !delay::changes_gradient<Delay, S> && delay::sees<Delay>() == 0 &&
+                  delay::bounds_itself<Delay>)
+      f.watch_update = &t::watch_update;
     if constexpr (delay::changes_microbatches<Delay, S>) {
       f.microbatch_gradient = &t::microbatch_gradient;
       if constexpr (later) f.gradient_numbers = {sizeof(decltype(t::in_microbatch({}))), &t::write_microbatch};

@@ -26,6 +26,24 @@ void take_reference(void const* policy, std::size_t n, int replicas, void const*
     static_cast<P const*>(policy)->take(static_cast<S*>(w)[i], static_cast<S const*>(reference)[i], replicas);
 }
 
+/// Throws a sentence where an update cannot be made part by part.
+inline void check_shards(table::run_tables const& t) {
+  table::policy_functions const& f = t.policies;
+  auto const refuse = [](bool holds, auto const&... why) {
+    require(holds, "cannot share out the states of an optimizer among replicas, because ", why...,
+            "; or use replica::summed");
+  };
+  refuse(f.optimizers == 1, f.optimizer_name, " chooses among several; use one for all parameters");
+  for (int i = 0; i < f.optimizers; ++i)
+    refuse(!f.optimizer[i].whole, f.optimizer_name,
+           " takes a parameter as a whole and a replica has a part of it; use an "
+           "elementwise optimizer");
+  refuse(t.clip.scale == nullptr, "no replica has a whole gradient whose norm could clip it; leave clipping out");
+  refuse(f.watch_update != nullptr || !t.compensates, f.delay_name,
+         " looks at more of an update than the weights; use one that does not (T2)");
+  refuse(!t.device.asynchronous, "the device's ops are done later than they return; train on foal::device::host");
+}
+
 }  // namespace detail
 
 /// Has the tables' replicas exchange what the policy says. replicas: of the whole pipeline. Throws a sentence where they
@@ -50,6 +68,7 @@ void exchange(table::run_tables& t, P const& policy, int replicas) {
       f.merge = &detail::merge_weights<P, S>;
       f.take = &detail::take_reference<P, S>;
     }
+    if constexpr (P::exchanges == replica::exchanged::shards) detail::check_shards(t);
     if constexpr (P::exchanges == replica::exchanged::late_gradients)
       for (table::phase_table& phase : t.phases)
         for (schedule::stage_facts& s : phase.facts.stage) {

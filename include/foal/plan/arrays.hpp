@@ -100,7 +100,7 @@ inline void add_whole(std::vector<array>& to, run_plan const& plan, table::run_t
   add(array_purpose::gradients, 0, p.g, trains ? plan.memory()[p.g].bytes : 0);
   add(array_purpose::statistics, 0, p.buffers, bytes_of(t.types.statistics, stage.buffer_elements));
   for (int k = 0; trains && k < t.policies.optimizer_states; ++k)
-    add(array_purpose::optimizer_state, k, p.states[k], bytes_of(t.types.optimizer, stage.state_elements[k]));
+    add(array_purpose::optimizer_state, k, p.states[k], bytes_of(t.types.optimizer, state_elements(t, s, k)));
   for (int k = 0; p.has_delay_states && k < t.policies.delay_states; ++k)
     add(array_purpose::delay_state, k, p.delay_states[k], plan.delay_state_bytes(s));
   add(array_purpose::old_weights, 0, p.history, plan.memory()[p.history].bytes);

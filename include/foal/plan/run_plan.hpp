@@ -155,7 +155,7 @@ class run_plan {
                       types.gradients);
       p.buffers = add("statistics", category::statistics, types.statistics, t.buffer_elements);
       for (int k = 0; trains && k < tables_.policies.optimizer_states; ++k)
-        p.states[k] = add("optimizer state", category::optimizer, types.optimizer, t.state_elements[k]);
+        p.states[k] = add("optimizer state", category::optimizer, types.optimizer, state_elements(tables_, s, k));
 
       if (asynchronous())
         p.block = plan_.add("numbers of ops", category::temporaries, worker, number,

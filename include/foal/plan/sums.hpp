@@ -38,6 +38,13 @@ inline long long sent_bytes(table::run_tables const& t, std::size_t stage) {
   return 2 * (t.replicas - 1) * static_cast<long long>(bytes_of(t.types.gradients, t.stages[stage].trained_elements));
 }
 
+/// Elements of an optimizer's state k that a unit has: of all that it trains, or, where replicas share states out, of its
+/// part, which lie as the weights do.
+inline long long state_elements(table::run_tables const& t, std::size_t unit, int k) {
+  return t.replica.shards() ? part_of(t, t.stage_of(unit), static_cast<int>(unit / t.stages.size())).count
+                            : t.of_unit(unit).state_elements[k];
+}
+
 /// Numbers in the plan, by other replica of a unit's stage, ascending.
 struct sum_rooms {
   std::vector<std::size_t> from;  ///< for its share of this one's part

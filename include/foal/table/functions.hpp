@@ -178,6 +178,7 @@ struct replica_functions {
   void (*merge)(void const* policy, std::size_t n, int replicas, void const* sum, void* reference, void* momentum) = nullptr;
   void (*take)(void const* policy, std::size_t n, int replicas, void const* reference, void* w) = nullptr;
 
+  bool shards() const { return what == replica::exchanged::shards; }
   bool of_weights() const { return replica::of_weights(what); }
   bool is_late() const { return replica::is_late(what); }
 };
@@ -210,6 +211,8 @@ struct policy_functions {
   void (*forward_weight)(weight_call const&) = nullptr;         ///< null: F reads the weights as they are
   void (*backward_weight)(weight_call const&) = nullptr;        ///< null: B reads the weights as they are
   void (*microbatch_gradient)(gradient_call const&) = nullptr;  ///< null: gradients of microbatches are added as they are
+  /// The delay policy sees w become g; null: it does not, or sees, changes or bounds more than weights.
+  void (*watch_update)(update_call const&) = nullptr;
   // Of these, on an asynchronous device.
   call_numbers<weight_call> forward_numbers{}, backward_numbers{};
   call_numbers<gradient_call> gradient_numbers{};

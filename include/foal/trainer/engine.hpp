@@ -25,6 +25,9 @@ class engine : public run_evaluations {
   /// tables is kept by reference. Throws foal::error when values cannot work; everything is allocated here.
   engine(table::run_tables const& tables, table::run_values const& values, driver by, std::vector<int> worker_of)
       : run_evaluations(tables, values, by, std::move(worker_of)) {
+    require(!t_.replica.shards() || (t_.hook.after_update == nullptr && v_.diagnostics.every == 0),
+            "cannot look at the updates of replicas that share out their optimizer's states, because none of them makes a "
+            "whole one; leave hooks and diagnostics out, or use replica::summed");
     if (t_.hook.after_update != nullptr) {
       hook_ = std::make_unique<hook_probe>(t_, v_.workers, memory_.stages());
       probes_.push_back(hook_.get());

@@ -81,19 +81,18 @@ class paused_run : public run_weights {
     usage::working const guard(usage_, "begin after updates");
     require(!paused_ && updates_ <= update, "cannot begin after ", update, " updates, because this trainer has made ",
             updates_.load(), "; make a new one");
-    auto const& placed = detail::place_arrays(memory_, t_.phases.back(), {});
+    auto const& placed = detail::place_arrays(memory_, t_, t_.phases.back(), {});
     for (detail::placed_array const& to : placed)
       if (to.what.id.purpose == array_purpose::optimizer_state || to.what.id.purpose == array_purpose::delay_state ||
           to.what.id.purpose == array_purpose::error || to.what.id.purpose == array_purpose::reference)
-        t_.device.zero(memory_.stages()[static_cast<std::size_t>(to.what.id.unit)].device, to.base, to.what.bytes);
+        detail::for_each_piece(to, to.base, [&](int unit, std::byte* place, std::size_t, std::size_t bytes) {
+          t_.device.zero(memory_.stages()[static_cast<std::size_t>(unit)].device, place, bytes);
+        });
     for (saved_array const& from : arrays)
       for (detail::placed_array const& to : placed) {
         auto const own = static_cast<int>(t_.stage_of(static_cast<std::size_t>(to.what.id.unit)));
         if (array_id{own, to.what.id.purpose, to.what.id.entry} != from.id) continue;
-        void* const device = memory_.stages()[static_cast<std::size_t>(to.what.id.unit)].device;
-        std::vector<std::byte> const& bytes = from.slots.front().bytes;
-        t_.device.copy_in(device, to.base, bytes.data(), bytes.size());
-        t_.device.synchronise(device);
+        detail::copy_in_pieces(to, to.base, from.slots.front().bytes, memory_, t_);
       }
     long long const first = t_.phases.size() > 1 ? std::min(update, warmup) : 0;
     for (bound_stage& b : memory_.stages()) {
@@ -122,6 +121,10 @@ class paused_run : public run_weights {
 
   /// All of a cut of a run that stands at a place.
   void fill(run_cut& to, run_state const& run) {
+    require(
+        !t_.replica.shards() || memory_.whole(),
+        "cannot copy a cut in several processes of a run whose replicas share out their optimizer's states, because each "
+        "has a part of them; train in one process, or use replica::summed");
     to.of = identity_of(t_, v_);
     to.run = run;
     if (run.at.phase == between_runs) {

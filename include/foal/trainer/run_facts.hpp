@@ -66,8 +66,10 @@ inline std::string replica_note(table::run_tables const& t) {
                   ", and bytes are those of all of them; ranks ",
                   "of stages, delays and saved activations are those of replica 0; replicas send each other ", sent,
                   t.replica.of_weights() ? sentence(" bytes of weights every ", t.replica.every, " updates")
+                  : t.replica.shards()   ? std::string(" bytes of gradients and weights a minibatch")
                                          : std::string(" bytes of gradients a minibatch"),
-                  ", 2 (D - 1) / D of what a replica trains each");
+                  ", 2 (D - 1) / D of what a replica trains each",
+                  t.replica.shards() ? "; each has the optimizer's states of its part alone" : "");
 }
 
 /// Everything that tables and plan tell; the caller adds settings, notes and warnings.

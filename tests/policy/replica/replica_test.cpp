@@ -10,6 +10,7 @@
 #include <foal/policy/replica/averaged.hpp>
 #include <foal/policy/replica/delayed.hpp>
 #include <foal/policy/replica/local.hpp>
+#include <foal/policy/replica/sharded.hpp>
 #include <foal/schedule/rules/one_f_one_b.hpp>
 #include <foal/schedule/rules/pipemare.hpp>
 #include <foal/schedule/rules/sequential.hpp>
@@ -67,9 +68,10 @@ table::run_tables plain_tables(int which, int ranks, int n, int replicas = 1) {
       lower::by_role(p.loss, p.optimizer, p.rate, p.delay, p.versions, p.accumulate, p.warmup, p.clip, p.initial), replicas);
 }
 
-constexpr int kinds = 4, every = 3;
+constexpr int kinds = 5, every = 3;
 replica::summed const summed;
 replica::delayed const late;
+replica::sharded const sharded;
 replica::averaged const averaged{.alpha = 0.3};
 replica::local const local{.every = every, .rate = 0.7, .momentum = 0.9};
 
@@ -78,6 +80,7 @@ table::run_tables tables_of(int kind, int which, int ranks, int replicas) {
   if (kind == 0) lower::exchange<replica::summed, double>(t, summed, replicas);
   if (kind == 1) lower::exchange<replica::delayed, double>(t, late, replicas);
   if (kind == 2) lower::exchange<replica::averaged, double>(t, averaged, replicas);
+  if (kind == 4) lower::exchange<replica::sharded, double>(t, sharded, replicas);
   if (kind == 3) lower::exchange<replica::local, double>(t, local, replicas);
   return t;
 }
@@ -172,7 +175,7 @@ void loop(test::replica_loop& all, gradients& of, int kind, int from, int to) {
   for (int k = from; k < to; ++k) {
     std::vector<numbers> g;
     for (std::size_t i = 0; i < all.w.size(); ++i) g.push_back(of.mean(all.w[i], k, static_cast<int>(i)));
-    if (kind == 0) all.summed(g);
+    if (kind == 0 || kind == 4) all.summed(g);
     if (kind == 1) all.delayed(g);
     if (kind == 2) all.averaged(g, averaged.alpha, k);
     if (kind == 3) all.local(g, k, every, local.rate, local.momentum);
@@ -200,7 +203,7 @@ TEST_CASE("What replicas exchange equals a plain loop, in one run and in two", "
       first.run(5);
       loop(all, of, kind, 8, 13);
       for (int i = 0; i < replicas; ++i) CHECK(distance(first.weights(i), all.w[static_cast<std::size_t>(i)]) < 1e-12);
-      CHECK((first.weights(0) == first.weights(1)) == (kind < 2));
+      CHECK((first.weights(0) == first.weights(1)) == (kind < 2 || kind == 4));
       for (int workers = 2; workers <= 3 * replicas; ++workers) {
         piece again(tables_of(kind, 1, 3, replicas), share * replicas, workers);
         again.run(8);
@@ -284,6 +287,20 @@ TEST_CASE("What replicas cannot exchange is refused with a sentence", "[policy]"
   t.clip = {};
   t.device.host_memory = false;
   CHECK_THROWS_WITH((lower::exchange<replica::averaged, double>(t, averaged, 2)), Catch::Contains("merged on the host"));
+  auto const shards = [](auto change) {
+    table::run_tables all = plain_tables(0, 1, 2, 2);
+    change(all);
+    lower::exchange<replica::sharded, double>(all, sharded, 2);
+  };
+  CHECK_THROWS_WITH(shards([](table::run_tables& x) { x.policies.optimizer[0].whole = true; }),
+                    Catch::StartsWith("cannot share out the states of an optimizer among replicas, because ") &&
+                        Catch::Contains("takes a parameter as a whole"));
+  CHECK_THROWS_WITH(shards([](table::run_tables& x) { x.policies.optimizers = 2; }),
+                    Catch::Contains("chooses among several"));
+  CHECK_THROWS_WITH(shards([](table::run_tables& x) { x.clip.scale = [](void const*, double) { return 1.0; }; }),
+                    Catch::Contains("leave clipping out; or use replica::summed"));
+  CHECK_THROWS_WITH(shards([](table::run_tables& x) { x.compensates = true; }), Catch::Contains("more of an update than"));
+  CHECK_THROWS_WITH(shards([](table::run_tables& x) { x.device.asynchronous = true; }), Catch::Contains("done later"));
   CHECK_THROWS_WITH(replica::local{.every = 0}.check(), Catch::Contains("every"));
   CHECK_THROWS_WITH(replica::averaged{.alpha = 2}.check(), Catch::Contains("alpha"));
 }

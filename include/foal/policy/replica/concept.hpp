@@ -10,8 +10,8 @@ namespace foal::replica {
 
 /// What of every minibatch is added up over replicas, in the order of their numbers, and when it is used: its gradients, in
 /// its own update or in the next one; or the weights after an update, before the next minibatch reads any or after the next
-/// update.
-enum class exchanged : std::uint8_t { gradients, late_gradients, weights, late_weights };
+/// update. shards: gradients too, but each replica updates the part that it adds up, and weights are what it sends.
+enum class exchanged : std::uint8_t { gradients, late_gradients, shards, weights, late_weights };
 
 constexpr bool of_weights(exchanged e) { return e >= exchanged::weights; }
 constexpr bool is_late(exchanged e) { return e == exchanged::late_gradients || e == exchanged::late_weights; }
