@@ -404,5 +404,6 @@ set(foal_benchmarks
     executor/two_workers
     transport/hop
     transport/mpi_hop
+    transport/mpi_slow_links
     versus_libtorch
 )

@@ -37,7 +37,7 @@ struct samples {
 
 /// Told of every update of a stage that is hosted here.
 struct witness {
-  std::string file;
+  std::string directory, file;
   bool stays = false, written = false;
   std::chrono::steady_clock::time_point begin = std::chrono::steady_clock::now();
 
@@ -45,13 +45,19 @@ struct witness {
     auto& w = *static_cast<witness*>(self);
     auto const since = std::chrono::steady_clock::now() - w.begin;
     if (!w.written && since > std::chrono::milliseconds(200)) {
-      std::string const number = report::shortest(static_cast<long long>(getpid())) + "\n";
+      std::string const number = report::shortest(getpid()) + "\n";
       atomic_file out(w.file);
       out.write(number.data(), number.size());
       out.commit();
       w.written = true;
     }
-    while (w.stays && since > std::chrono::milliseconds(500)) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    if (w.stays && w.written && w.all_have_begun())
+      while (true) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  bool all_have_begun() const {
+    for (int p = 0; p < executor::processes::place().count; ++p)
+      if (access(sentence(directory, "/", p, ".pid").c_str(), F_OK) != 0) return false;
+    return true;
   }
 };
 
@@ -68,7 +74,8 @@ int main(int argc, char** argv) try {
   c.lr.rate = 1e-3F;
   c.evaluation = false;
   run t(c);
-  witness seen{.file = sentence(argv[1], "/", here, ".pid"), .stays = argc > 3 && std::atoi(argv[3]) == here};
+  witness seen{
+      .directory = argv[1], .file = sentence(argv[1], "/", here, ".pid"), .stays = argc > 3 && std::atoi(argv[3]) == here};
   executor::run_request request{.minibatches = 500'000'000};
   request.stall_seconds = std::atof(argv[2]);
   request.watch = {&seen, &witness::updated};

@@ -1,4 +1,6 @@
 // Makespans, idle times and utilisation against the literature's closed forms.
+#include <algorithm>
+
 #include <catch2/catch.hpp>
 
 #include <foal/schedule/generate.hpp>
@@ -51,6 +53,32 @@ TEST_CASE("messages between ranks cost latency, within a rank nothing") {
   CHECK(replay(p.view(), {.message = 2}).makespan == 113);
   program q = generate(one_f_one_b{}, {4, 1, 2});
   CHECK(replay(q.view(), {.message = 5}).makespan == replay(q.view()).makespan);
+}
+
+TEST_CASE("messages that take as long as several ops: the closed forms of whole runs and of the long run") {
+  double const f = 3, b = 6;
+  for (int ranks : {2, 4, 7})
+    for (int n : {1, 8, 20})
+      for (double l : {0.0, 1.0, 10.0}) {
+        INFO(ranks << " ranks, N " << n << ", latency " << l);
+        costs const cost{.forward = f, .backward = b, .weight = 0, .message = l, .side_by_side = false};
+        extent const e{ranks, ranks, n};
+        auto const each = [&](program p) {  // of a minibatch in the long run: over whole rounds
+          int const fill = 40, rounds = ranks * (2 * ranks - 1);
+          timing const few = replay(p.view(), cost, fill), many = replay(p.view(), cost, fill + rounds);
+          return (many.makespan - few.makespan) / rounds;
+        };
+        // All forwards, then all backwards: the first message of each way is waited for once by every rank.
+        double const flushed = (n + ranks - 1) * (f + b) + 2 * (ranks - 1) * l;
+        program g = generate(gpipe{}, e);
+        CHECK(replay(g.view(), cost).makespan == Approx(flushed));
+        CHECK(each(generate(gpipe{}, e)) == Approx(flushed));
+        // R microbatches are between a forward of rank 0 and its backward, and go round together.
+        double const round = ranks * (f + b) + 2 * (ranks - 1) * l;
+        CHECK(each(generate(async_1f1b{}, e)) == Approx(n * std::max(f + b, round / ranks)));
+        // 2R - 1 are.
+        CHECK(each(generate(pipemare{}, e)) == Approx(n * std::max(f + b, round / (2 * ranks - 1))));
+      }
 }
 
 TEST_CASE("utilisation in the long run") {
