@@ -354,6 +354,8 @@ set(foal_headers
     foal/checkpoint/keep_best.hpp
     foal/checkpoint/layout.hpp
     foal/checkpoint/manifest.hpp
+    foal/checkpoint/memory_copies.hpp
+    foal/checkpoint/memory_keeper.hpp
     foal/checkpoint/part_file.hpp
     foal/checkpoint/process_group.hpp
     foal/checkpoint/read_parts.hpp

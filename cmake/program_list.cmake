@@ -78,6 +78,7 @@ set(foal_tests
     checkpoint/faults
     checkpoint/golden
     checkpoint/manifest
+    checkpoint/memory_keeper
     checkpoint/run_file
     checkpoint/save_together
     checkpoint/safetensors

@@ -70,7 +70,7 @@ if(TARGET processes)
     list(GET row 1 victim)
     add_test(NAME program/kill_${signal}_${victim}
              COMMAND "${CMAKE_CURRENT_SOURCE_DIR}/kill/kill.sh" "$<TARGET_FILE:trains>" --trials 2 --signal ${signal}
-                     --every 100 --launcher "${MPIEXEC_EXECUTABLE}" --processes 3 --victim ${victim})
+                     --every 100 --memory 20 --launcher "${MPIEXEC_EXECUTABLE}" --processes 3 --victim ${victim})
     set_tests_properties(program/kill_${signal}_${victim} PROPERTIES LABELS program TIMEOUT 600 PROCESSORS 3
       PASS_REGULAR_EXPRESSION "2 trials, [0-9]+ kills: the same weights each time" ENVIRONMENT "${mpi_environment}")
   endforeach()

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <memory>
+#include <numeric>
 #include <optional>
 #include <set>
 #include <string>
@@ -13,6 +14,7 @@
 
 #include <foal/checkpoint/directory.hpp>
 #include <foal/checkpoint/directory_lock.hpp>
+#include <foal/checkpoint/memory_keeper.hpp>
 #include <foal/checkpoint/process_group.hpp>
 #include <foal/checkpoint/read_parts.hpp>
 #include <foal/checkpoint/replica_note.hpp>
@@ -39,6 +41,11 @@ struct checkpoints {
   double every_seconds = 0;  ///< and after so long, or when the one before is written; 0: none by the clock
   int keep = 3;              ///< the newest so many whole ones
   bool resume = false;
+  /// Copies of what each process hosts, in the memory of its machine and of the next process's, after so many updates; 0:
+  /// none. They cost no disk, and outlive a process. A fit that goes on takes them where they are newer than what is on the
+  /// disk and each part is somewhere; one that ends well removes them.
+  long long memory_every = 0;
+  std::string memory = "/dev/shm";  ///< a directory of files in memory
   /// After the first signal of it: a checkpoint, and the fit ends there (fit_report::interrupted).
   interruption const* until = nullptr;
 
@@ -53,11 +60,12 @@ class run_keeper final : public fit_keeper {
     require_number(how_.every_updates >= 0, "checkpoints", "every_updates", how_.every_updates, "0 or more");
     require_number(how_.every_seconds >= 0, "checkpoints", "every_seconds", how_.every_seconds, "0 or more");
     require_number(how_.keep >= 1, "checkpoints", "keep", how_.keep, "1 or more");
+    require_number(how_.memory_every >= 0, "checkpoints", "memory_every", how_.memory_every, "0 or more");
   }
 
   fit_start begin(fit_place const& place) override {
     place_ = place;
-    group_ = {place.here, place.exchange};
+    group_ = {place.here, place.exchange, place.swap};
     saving_.place({how_.directory, place.tables->model_name, how_.keep}, group_);
     last_ = place.begin;
     agree();
@@ -65,26 +73,29 @@ class run_keeper final : public fit_keeper {
       check();
       if (group_.leads()) lock_.emplace(how_.directory);
     });
-    name_arrays();
+    if (how_.memory_every > 0) copies_.emplace(how_.memory, how_.directory, group_);
+    keeps_ = share_of(*place_.tables, place_.engine->memory(), place_.rows, place_.row_count);
     fit_start start;
     if (how_.resume)
       start = resume();
     else
-      group_.all([&] { refuse_others(); });
+      begin_anew();
     told_ = start.told;
+    last_in_memory_ = last_;
     begun_ = saved_at_ = clock::now();
     return start;
   }
 
   executor::run_cuts cuts() override {
-    return {how_.every_updates, [this] { return wanted(); }, [this](long long update) { return room(update); },
+    return {std::gcd(how_.every_updates, how_.memory_every), [this] { return wanted(); },
+            [this](long long update) { return room(update); },
             [this](auto const& sums, auto const& evaluations, long long) { return taken(sums, evaluations); }};
   }
 
   void finish(executor::run_result const& result, fit_history const& told) override {
     settle();
     if (result.diverged || result.paused) return;
-    if (place_.engine->updates() <= last_ && !told.ended) return;
+    if (place_.engine->updates() <= last_ && !told.ended) return drop_copies();
     executor::run_state of;
     of.begin = place_.begin;
     of.end = place_.begin + place_.minibatches;
@@ -93,6 +104,7 @@ class run_keeper final : public fit_keeper {
     saving_.run.fit = told;
     save();
     settle();
+    drop_copies();
   }
 
   std::vector<std::string> take_notes() override { return std::exchange(notes_, {}); }
@@ -101,24 +113,14 @@ class run_keeper final : public fit_keeper {
  private:
   using clock = std::chrono::steady_clock;
 
-  /// That all processes keep checkpoints alike, and of the same run; what one of them knows of the data, all do.
+  /// That all processes keep checkpoints alike, and of the same run.
   void agree() {
-    if (group_.alone()) return;
-    report::fingerprint mine = place_.run;
-    mine.items.emplace_back("checkpoints' every_updates", report::shortest(how_.every_updates));
-    mine.items.emplace_back("checkpoints' every_seconds", report::shortest(how_.every_seconds));
-    mine.items.emplace_back("checkpoints' resume", how_.resume ? "1" : "0");
-    std::vector<report::fingerprint> all;
-    for (std::string const& text : group_.texts(report::packed(mine))) all.push_back(report::unpacked(text));
-    for (std::size_t p = 1; p < all.size(); ++p) {
-      std::string const differs = report::difference(all[0], all[p], {"in process 0", sentence("in process ", p)});
-      require(differs.empty(), "cannot keep checkpoints together, because the runs are not the same: ", differs,
-              "; build and set up both alike");
-    }
-    for (auto& [name, value] : place_.run.items)
-      for (report::fingerprint const& other : all)
-        for (auto const& [its, known] : other.items)
-          if (value == report::not_here && its == name) value = known;
+    auto const number = [](auto n) { return std::string(report::shortest(n)); };
+    agree_on(group_, place_.run,
+             {{"checkpoints' every_updates", number(how_.every_updates)},
+              {"checkpoints' every_seconds", number(how_.every_seconds)},
+              {"checkpoints' memory_every", number(how_.memory_every)},
+              {"checkpoints' resume", how_.resume ? "true" : "false"}});
   }
   void check() const {
     report::fingerprint const& run = place_.run;
@@ -137,25 +139,16 @@ class run_keeper final : public fit_keeper {
             "cannot save checkpoints of several processes whose replicas share out the optimizer's states, because each has "
             "a part of what a file has whole; use replica::summed, or train in one process");
   }
-  void name_arrays() {
-    std::optional<layouts> order;
-    try {
-      order.emplace(place_.rows, place_.row_count);
-    } catch (error const&) {
-      // It has an order that PyTorch has not: then that is kept.
-    }
-    executor::run_memory const& memory = place_.engine->memory();
-    keeps_.named = named_arrays(*place_.tables, memory, order ? &*order : nullptr);
-    keeps_.model = names_of(*place_.tables);
-    keeps_.last_stage = static_cast<int>(place_.tables->stages.size()) - 1;
-    if (memory.whole()) return;
-    std::set<executor::array_id> lent;  // a copy of what another process has may be hosted here
-    for (table::phase_table const& phase : place_.tables->phases)
-      for (executor::array const& a : memory.arrays(phase)) lent.insert(a.id);
-    keeps_.wants = [&memory, lent](executor::array_id id) {
-      auto const unit = static_cast<std::size_t>(id.unit);
-      return lent.contains(id) || (unit < memory.stages().size() && memory.stages()[unit].worker >= 0);
-    };
+  void drop_copies() {
+    if (copies_) copies_->clear();
+  }
+  void take_copies_notes() {
+    if (!copies_) return;
+    for (std::string& text : copies_->take_notes()) notes_.push_back(std::move(text));
+  }
+  void begin_anew() {
+    group_.all([&] { refuse_others(); });
+    drop_copies();
   }
   void refuse_others() const {
     if (!group_.leads()) return;
@@ -165,32 +158,21 @@ class run_keeper final : public fit_keeper {
               "; resume from them with .resume = true, or name another directory");
   }
 
-  /// The newest whole one but those that are damaged; of all processes the first looks for it.
-  std::optional<whole_checkpoint> find(std::vector<std::uint64_t> const& damaged) {
-    report::fingerprint said;
-    group_.all([&] {
-      if (!group_.leads()) return;
-      manifest_check const others = [&](manifest const& m) {
-        bool const seen = std::find(damaged.begin(), damaged.end(), m.update) != damaged.end();
-        return seen ? std::string("it is damaged") : std::string();
-      };
-      found_checkpoints const found = newest_whole(how_.directory, others, reading::headers);
-      if (damaged.empty()) said.unknown = found.passed_over;
-      if (found.newest)
-        said.items = {{"folder", found.newest->folder}, {"manifest", manifest_text(found.newest->is, found.newest->folder)}};
-    });
-    said = report::unpacked(group_.from_leader(report::packed(said)));
-    notes_.insert(notes_.end(), said.unknown.begin(), said.unknown.end());
-    if (said.items.empty()) return {};
-    return whole_checkpoint{said.items[0].second, manifest_of(said.items[1].second, said.items[0].second)};
-  }
-
   fit_start resume() {
     std::vector<std::uint64_t> damaged;
     for (;;) {
-      std::optional<whole_checkpoint> const from = find(damaged);
+      std::optional<whole_checkpoint> const from = newest_together(group_, how_.directory, damaged, notes_);
+      if (copies_ && damaged.empty())
+        if (auto copy = copies_->newest(from ? from->is.update : 0, keeps_)) {
+          whole_checkpoint in_memory{sentence("the copies in memory of update ", copy->update), {}};
+          in_memory.is.update = copy->update;
+          in_memory.is.run = std::move(copy->run);
+          return start_together(in_memory, std::move(copy->parts));
+        }
       if (!from) {
         notes_.push_back(sentence("there is no checkpoint in ", how_.directory, " to resume from: the fit begins anew"));
+        take_copies_notes();
+        drop_copies();
         return {};
       }
       read_checkpoint parts;
@@ -207,11 +189,16 @@ class run_keeper final : public fit_keeper {
         damaged.push_back(from->is.update);
         continue;
       }
-      fit_start start;
-      group_.all([&] { start = start_with(*from, std::move(parts)); });
-      if (alone_) tell_states();
-      return start;
+      drop_copies();  // they may be of another run that was here
+      return start_together(*from, std::move(parts));
     }
+  }
+  fit_start start_together(whole_checkpoint const& from, read_checkpoint parts) {
+    take_copies_notes();
+    fit_start start;
+    group_.all([&] { start = start_with(from, std::move(parts)); });
+    if (alone_) tell_states();
+    return start;
   }
 
   fit_start start_with(whole_checkpoint const& from, read_checkpoint parts) {
@@ -311,32 +298,52 @@ class run_keeper final : public fit_keeper {
     return std::chrono::duration<double>(clock::now() - saved_at_).count() >= how_.every_seconds;
   }
   executor::run_cut* room(long long update) {
+    in_memory_ = copies_ && !due_on_disk(update);
+    bool const due = in_memory_ && update % how_.memory_every == 0 && update > last_in_memory_;
+    if (in_memory_) return due ? &copies_->run.run : nullptr;
     settle();
     return update > last_ || signal_ != 0 ? &saving_.run.run : nullptr;
   }
+  /// Whether a cut is for the disk, where others are for copies in memory: the same in all processes.
+  bool due_on_disk(long long update) const {
+    bool due = how_.every_updates > 0 && update % how_.every_updates == 0;
+    for (std::string const& text : group_.texts(wanted() ? "1" : "0")) due = due || text == "1";
+    return due;
+  }
   executor::training taken(std::vector<loss::loss_result> const& sums,
                            std::vector<executor::evaluation_result> const& evaluations) {
-    saving_.run.fit = told_;
-    saving_.run.fit.epochs.insert(saving_.run.fit.epochs.end(), sums.begin(), sums.end());
-    saving_.run.fit.evaluations.insert(saving_.run.fit.evaluations.end(), evaluations.begin(), evaluations.end());
-    saving_.run.fit.seconds += std::chrono::duration<double>(clock::now() - begun_).count();
-    if (saving_.run.run.update > last_) save();
+    saved_run& to = in_memory_ ? copies_->run : saving_.run;
+    to.fit = told_;
+    to.fit.epochs.insert(to.fit.epochs.end(), sums.begin(), sums.end());
+    to.fit.evaluations.insert(to.fit.evaluations.end(), evaluations.begin(), evaluations.end());
+    to.fit.seconds += std::chrono::duration<double>(clock::now() - begun_).count();
+    if (in_memory_) {
+      last_in_memory_ = to.run.update;
+      copies_->keep(about(to), keeps_.named, place_.tables->model_name);
+      take_copies_notes();
+      return executor::training::goes_on;
+    }
+    if (to.run.update > last_) save();
     if (signal_ == 0) return executor::training::goes_on;
     stopped_ = signal_;
     return executor::training::ends;
   }
 
+  /// What a manifest says of a run, which gets what the engine does not know of it.
+  manifest about(saved_run& of) const {
+    of.policies = place_.policies();
+    of.epochs = place_.epochs;
+    manifest m;
+    m.update = static_cast<std::uint64_t>(of.run.update);
+    m.epoch = static_cast<std::uint64_t>(place_.epochs +
+                                         (place_.per_epoch > 0 ? (of.run.update - place_.begin) / place_.per_epoch : 0));
+    m.run = place_.run;
+    return m;
+  }
   void save() {
-    saving_.run.policies = place_.policies();
-    saving_.run.epochs = place_.epochs;
     last_ = saving_.run.run.update;
     saved_at_ = clock::now();
-    manifest m;
-    m.update = static_cast<std::uint64_t>(last_);
-    m.epoch =
-        static_cast<std::uint64_t>(place_.epochs + (place_.per_epoch > 0 ? (last_ - place_.begin) / place_.per_epoch : 0));
-    m.run = place_.run;
-    saving_.begin(std::move(m), keeps_.named);
+    saving_.begin(about(saving_.run), keeps_.named);
   }
   void settle() {
     int const here = how_.until == nullptr ? 0 : how_.until->signal(), any = saving_.settle(here);
@@ -355,9 +362,11 @@ class run_keeper final : public fit_keeper {
   process_group group_;
   kept_share keeps_;
   std::optional<found_states> alone_;
+  std::optional<memory_keeper> copies_;
+  bool in_memory_ = false;  ///< the copy that is taken
   fit_history told_;
-  long long last_ = 0;            ///< update of the newest checkpoint
-  int signal_ = 0, stopped_ = 0;  ///< of any process; of the one that has ended the fit
+  long long last_ = 0, last_in_memory_ = 0;  ///< updates of the newest checkpoint and copies
+  int signal_ = 0, stopped_ = 0;             ///< of any process; of the one that has ended the fit
   std::vector<std::string> notes_;
   clock::time_point begun_{}, saved_at_{};
   save_together saving_;  // the last one: it ends first

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Kills a program that trains with checkpoints (trains.cpp) at random moments, starts it again until it has come to its end,
 # and compares its weights with those of a run that nobody has killed, byte by byte.
-#   kill.sh PROGRAM [--trials N] [--signal KILL|TERM|INT] [--folder DIR] [--every UPDATES]
+#   kill.sh PROGRAM [--trials N] [--signal KILL|TERM|INT] [--folder DIR] [--every UPDATES] [--memory UPDATES]
 #           [--launcher MPIRUN --processes N [--victim rank|all|launcher]]
 # Prints for each trial how often it was killed. Of a run that was told to end (TERM, INT) the status must be 128 + signal.
 # With a launcher each start is one of 1 to N processes, and the signal goes to one of them, to all of them and the launcher
@@ -10,13 +10,14 @@
 set -eu
 program=$1
 shift
-trials=10 signal=KILL folder= every=50 launcher= processes=1 victim=rank
+trials=10 signal=KILL folder= every=50 memory=0 launcher= processes=1 victim=rank
 while [ $# -gt 1 ]; do
   case $1 in
     --trials) trials=$2 ;;
     --signal) signal=$2 ;;
     --folder) folder=$2 ;;
     --every) every=$2 ;;
+    --memory) memory=$2 ;;
     --launcher) launcher=$2 ;;
     --processes) processes=$2 ;;
     --victim) victim=$2 ;;
@@ -69,12 +70,14 @@ while [ "$trial" -lt "$trials" ]; do
   rm -rf "$folder/run" "$folder/run.safetensors"
   while :; do
     if [ -z "$launcher" ]; then
-      "$program" "$folder/run" "$folder/run.safetensors" "$every" $(($(random 3) + 1)) > "$folder/run.log" 2>&1 &
+      "$program" "$folder/run" "$folder/run.safetensors" "$every" $(($(random 3) + 1)) "$memory" \
+        > "$folder/run.log" 2>&1 &
     else
       count=$(($(random "$processes") + 1)) workers=1
       [ "$count" -le 2 ] && workers=$(($(random 2) + 1))
       lasts=$(echo $times | cut -d ' ' -f "$count")
-      "$launcher" -n "$count" "$program" "$folder/run" "$folder/run.safetensors" "$every" "$workers" > "$folder/run.log" 2>&1 &
+      "$launcher" -n "$count" "$program" "$folder/run" "$folder/run.safetensors" "$every" "$workers" "$memory" \
+        > "$folder/run.log" 2>&1 &
     fi
     pid=$!
     sleep "$(awk "BEGIN { printf \"%.3f\", $(random $((lasts * 2 / 3 + 1))) / 1000 }")"

@@ -1,6 +1,6 @@
 // Trains for a second or two with checkpoints, and writes the weights: trains DIRECTORY WEIGHTS [UPDATES BETWEEN
-// CHECKPOINTS] [WORKERS], in as many processes as a launcher starts. Killed at any moment and started again it writes the
-// same file. For kill.sh.
+// CHECKPOINTS] [WORKERS] [UPDATES BETWEEN COPIES IN MEMORY], in as many processes as a launcher starts. Killed at any moment
+// and started again it writes the same file. For kill.sh.
 #include <cstdio>
 #include <cstdlib>
 #include <string>
@@ -34,7 +34,7 @@ using run =
     foal::trainer<net, foal::loss::cross_entropy, foal::schedule::pipemare, foal::optim::adam, foal::executor::as_launched,
                   foal::delay::discrepancy_correction, foal::lr::reschedule<foal::lr::step>, foal::warmup::synchronous>;
 
-int train(std::string const& directory, std::string const& weights, long long every, int workers) {
+int train(std::string const& directory, std::string const& weights, long long every, int workers, long long in_memory) {
   foal::interruption const until;
   foal::data::dataset const data = foal::data::handwritten({.seed = 1});
   run::config c;
@@ -44,12 +44,15 @@ int train(std::string const& directory, std::string const& weights, long long ev
   c.lr = {.base = {.rate = 1e-3, .every = 1 << 20}, .steps = 400};
   c.warmup.minibatches = 150;
   run t(c);
-  foal::fit_report const r =
-      t.fit(data.train, {.epochs = 5,
-                         .evaluate = data.test,
-                         .quiet = true,
-                         .checkpoint = foal::checkpoints{
-                             .directory = directory, .every_updates = every, .keep = 2, .resume = true, .until = &until}});
+  foal::fit_report const r = t.fit(data.train, {.epochs = 5,
+                                                .evaluate = data.test,
+                                                .quiet = true,
+                                                .checkpoint = foal::checkpoints{.directory = directory,
+                                                                                .every_updates = every,
+                                                                                .keep = 2,
+                                                                                .resume = true,
+                                                                                .memory_every = in_memory,
+                                                                                .until = &until}});
   for (std::string const& note : r.notes) std::printf("%s\n", note.c_str());
   if (r.interrupted != 0) return 128 + r.interrupted;
   foal::predictor<net> all({.microbatch_size = 1});
@@ -65,9 +68,10 @@ int train(std::string const& directory, std::string const& weights, long long ev
 int main(int argc, char** argv) {
   try {
     options::processes const processes(argc, argv);
-    foal::require(argc >= 3, "cannot begin, because there are ", argc - 1, " arguments where 2 to 4 are expected; name a ",
+    foal::require(argc >= 3, "cannot begin, because there are ", argc - 1, " arguments where 2 to 5 are expected; name a ",
                   "directory for checkpoints and a file for weights");
-    return train(argv[1], argv[2], argc > 3 ? std::atoll(argv[3]) : 50, argc > 4 ? std::atoi(argv[4]) : 2);
+    return train(argv[1], argv[2], argc > 3 ? std::atoll(argv[3]) : 50, argc > 4 ? std::atoi(argv[4]) : 2,
+                 argc > 5 ? std::atoll(argv[5]) : 0);
   } catch (std::exception const& e) {
     std::fprintf(stderr, "trains: %s\n", e.what());
     return 1;

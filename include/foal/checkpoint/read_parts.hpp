@@ -2,7 +2,9 @@
 #pragma once
 
 #include <algorithm>
+#include <charconv>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <set>
@@ -12,6 +14,7 @@
 #include <vector>
 
 #include <foal/checkpoint/directory.hpp>
+#include <foal/checkpoint/process_group.hpp>
 #include <foal/checkpoint/run_file.hpp>
 
 namespace foal::checkpoint {
@@ -23,6 +26,53 @@ struct kept_share {
   std::function<bool(executor::array_id)> wants{};  ///< whether it keeps an array; empty: all
   int last_stage = 0;                               ///< number; its process knows the losses
 };
+
+/// Of a run whose model has these rows.
+inline kept_share share_of(table::run_tables const& t, executor::run_memory const& memory, model_row const* rows,
+                           int row_count) {
+  std::optional<layouts> order;
+  try {
+    order.emplace(rows, row_count);
+  } catch (error const&) {
+    // It has an order that PyTorch has not: then that is kept.
+  }
+  kept_share keeps;
+  keeps.named = named_arrays(t, memory, order ? &*order : nullptr);
+  keeps.model = names_of(t);
+  keeps.last_stage = static_cast<int>(t.stages.size()) - 1;
+  if (memory.whole()) return keeps;
+  std::set<executor::array_id> there;  // with copies of what another process has
+  for (table::phase_table const& phase : t.phases)
+    for (executor::array const& a : memory.arrays(phase)) there.insert(a.id);
+  keeps.wants = [&memory, there](executor::array_id id) {
+    auto const unit = static_cast<std::size_t>(id.unit);
+    return there.contains(id) || (unit < memory.stages().size() && memory.stages()[unit].worker >= 0);
+  };
+  return keeps;
+}
+
+/// The newest whole checkpoint but those of the updates `damaged`, as process 0 finds it. All processes call it; notes gets
+/// why newer ones are passed over, the first time.
+inline std::optional<whole_checkpoint> newest_together(process_group const& group, std::string const& directory,
+                                                       std::vector<std::uint64_t> const& damaged,
+                                                       std::vector<std::string>& notes) {
+  report::fingerprint said;
+  group.all([&] {
+    if (!group.leads()) return;
+    manifest_check const others = [&](manifest const& m) {
+      bool const seen = std::find(damaged.begin(), damaged.end(), m.update) != damaged.end();
+      return seen ? std::string("it is damaged") : std::string();
+    };
+    found_checkpoints const found = newest_whole(directory, others, reading::headers);
+    if (damaged.empty()) said.unknown = found.passed_over;
+    if (found.newest)
+      said.items = {{"folder", found.newest->folder}, {"manifest", manifest_text(found.newest->is, found.newest->folder)}};
+  });
+  said = report::unpacked(group.from_leader(report::packed(said)));
+  notes.insert(notes.end(), said.unknown.begin(), said.unknown.end());
+  if (said.items.empty()) return {};
+  return whole_checkpoint{said.items[0].second, manifest_of(said.items[1].second, said.items[0].second)};
+}
 
 namespace detail {
 

@@ -16,6 +16,7 @@ struct joined {
   void (*agree)(report::fingerprint const&) = nullptr;
   std::vector<std::string> (*exchange)(std::string const&) = nullptr;
   void (*drive)(std::span<worker>, service const&) = nullptr;
+  std::string (*swap)(int to, int from, std::string const&) = nullptr;
 };
 
 /// Threads of this process, or several processes, as the program was started: no trainer is compiled twice. Who begins the
@@ -28,7 +29,8 @@ struct as_launched {
   /// Processes: an executor over several processes, which from here on is what drives.
   template <class Processes>
   static void join() {
-    static constexpr joined functions{Processes::place, Processes::agree, Processes::exchange, Processes::drive};
+    static constexpr joined functions{Processes::place, Processes::agree, Processes::exchange, Processes::drive,
+                                      Processes::swap};
     all_ = &functions;
   }
 
@@ -39,6 +41,10 @@ struct as_launched {
   /// The texts of all processes, by process; all call it.
   static std::vector<std::string> exchange(std::string const& mine) {
     return all_ != nullptr ? all_->exchange(mine) : std::vector{mine};
+  }
+  /// Sends bytes to one process and gives what another has sent here; all call it.
+  static std::string swap(int to, int from, std::string const& bytes) {
+    return all_ != nullptr ? all_->swap(to, from, bytes) : bytes;
   }
   static void drive(std::span<worker> workers, service const& run) {
     all_ != nullptr ? all_->drive(workers, run) : threads::drive(workers, run);

@@ -116,6 +116,18 @@ struct processes_over {
     return Transport().exchange(mine);
   }
 
+  /// Sends bytes to one process and gives those that another has sent here. All processes call it, so that each is sent to
+  /// by one.
+  static std::string swap(int to, int from, std::string const& bytes)
+    requires transport::connects<Transport>
+  {
+    Transport all;
+    if constexpr (requires { all.swap(to, from, bytes); })
+      return all.swap(to, from, bytes);
+    else
+      return std::move(all.exchange(bytes)[static_cast<std::size_t>(from)]);
+  }
+
   static void drive(std::span<worker> workers, service const& run)
     requires transport::connects<Transport>
   {

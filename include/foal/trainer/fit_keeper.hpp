@@ -33,6 +33,7 @@ struct fit_place : fit_counts {
   std::function<void(policy_state const&, bool)> restore{};  ///< true: they know that; false: throws where they could not
   executor::process_place here{};                            ///< all processes make a keeper and call its functions alike
   std::function<std::vector<std::string>(std::string const&)> exchange{};  ///< the texts of all; empty: this one is alone
+  std::function<std::string(int, int, std::string const&)> swap{};         ///< to a process, from one
 };
 
 /// How it begins.
@@ -96,6 +97,7 @@ fit_place place_of(executor::engine& engine, table::run_tables const& tables, ta
   if constexpr (requires { executor_type::exchange(std::string()); }) {
     p.here = executor_type::place();
     if (p.here.count > 1) p.exchange = executor_type::exchange;
+    if constexpr (requires { executor_type::swap(0, 0, std::string()); }) p.swap = executor_type::swap;
   }
   return p;
 }

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -63,6 +64,25 @@ class mpi {
     for (std::size_t p = 0; p < sizes.size(); ++p)
       all.push_back(joined.substr(static_cast<std::size_t>(begin[p]), static_cast<std::size_t>(sizes[p])));
     return all;
+  }
+
+  std::string swap(int to, int from, std::string const& bytes) {
+    std::uint64_t const mine = bytes.size();
+    std::uint64_t theirs = 0;
+    MPI_Sendrecv(&mine, 1, MPI_UINT64_T, to, 0, &theirs, 1, MPI_UINT64_T, from, 0, comm_, MPI_STATUS_IGNORE);
+    std::string come(theirs, ' ');
+    constexpr std::uint64_t most = 1U << 28U;  // of a message: MPI counts in int
+    std::vector<MPI_Request> all;
+    auto const pieces = [&](std::uint64_t size, auto begin) {
+      for (std::uint64_t at = 0; at < size; at += most)
+        begin(at, static_cast<int>(std::min(most, size - at)), &all.emplace_back());
+    };
+    pieces(theirs,
+           [&](std::uint64_t at, int n, MPI_Request* r) { MPI_Irecv(come.data() + at, n, MPI_BYTE, from, 1, comm_, r); });
+    pieces(mine,
+           [&](std::uint64_t at, int n, MPI_Request* r) { MPI_Isend(bytes.data() + at, n, MPI_BYTE, to, 1, comm_, r); });
+    MPI_Waitall(static_cast<int>(all.size()), all.data(), MPI_STATUSES_IGNORE);
+    return come;
   }
 
   void tell(int process, note const& n) {
