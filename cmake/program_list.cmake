@@ -132,6 +132,7 @@ set(foal_tests
     executor/any_order
     executor/as_launched
     executor/arena
+    executor/awaited
     executor/borrowed
     executor/calls
     executor/check_source

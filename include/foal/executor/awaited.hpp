@@ -60,7 +60,34 @@ inline std::string missing(phase_state const& shared, worker_op const& e, positi
     return "the sums of other replicas";
   if (shared.evaluate_every != 0 && shared.evaluations_done->load() < b.evaluations_copied)
     return "the copy of its weights, which an evaluation still reads";
+  if (e.tied) return "a version, or a gradient, of weights that are tied to a stage of another process";
   return "what another stage sends";
+}
+
+/// Calls f(channel, name) for those between replicas and of tied weights. Of one within this process the receiver tells.
+template <class F>
+void for_each_channel_beside(bound_stage const& b, F f) {
+  for (std::size_t i = 0; i < b.others.size(); ++i) {
+    other_replica const& r = b.others[i];
+    int const other = static_cast<int>(i) < b.replica ? static_cast<int>(i) : static_cast<int>(i) + 1;
+    auto const name = [&](char const* what, int from, int to) {
+      return sentence(what, " of stage ", b.number, ", replica ", from, " to ", to);
+    };
+    f(r.part_in.through, name("parts", other, b.replica));
+    f(r.sum_in.through, name("sums", other, b.replica));
+    if (!r.part_in.transit) continue;
+    f(r.part_out.through, name("parts", b.replica, other));
+    f(r.sum_out.through, name("sums", b.replica, other));
+  }
+  auto const tied = [&](auto const& q) {
+    if (q.channel.ends == nullptr) return;
+    std::string const of =
+        sentence(b.table->parameters[static_cast<std::size_t>(q.parameter)].name, " of stage ", b.number, ", which is tied");
+    f(&q.channel.ends->weights, "versions of " + of);
+    f(&q.channel.ends->gradients, "gradients of " + of);
+  };
+  for (lent_parameter const& q : b.lent) tied(q);
+  for (borrowed_parameter const& q : b.borrowed) tied(q);
 }
 
 }  // namespace detail
@@ -97,6 +124,7 @@ inline std::vector<std::string> counts_of_channels(std::vector<bound_stage> cons
           told = told || (other.worker >= 0 && in->through == out->through);
       if (!told) add(out->through, detail::channel_of_end(b, out));
     }
+    detail::for_each_channel_beside(b, add);
   }
   return all;
 }
