@@ -33,11 +33,18 @@ using test::rooms;
 
 struct seven : stages<input<test::mlp_inputs>, linear<4>, batch_norm, dropout<20>, linear<4>, foal::tanh, linear<3>> {};
 
-template <class Schedule, class... More>
-using shared_run = trainer<seven, loss::cross_entropy, Schedule, executor::processes_over<rooms>, optim::adam, More...>;
-using shared_pipemare =
-    shared_run<schedule::pipemare, delay::discrepancy_correction, lr::reschedule<lr::step>, warmup::synchronous>;
-using shared_gpipe = shared_run<schedule::gpipe, lr::step>;
+struct both;
+/// The stages of a group are in one process or in several.
+struct tied_net : stages<input<test::mlp_inputs>, linear<4>, tied<both, linear<4>>, foal::tanh, linear<4>, foal::tanh,
+                         linear<4>, tied<both, linear<4>>, linear<3>> {};
+
+template <class Net, class Schedule, class... More>
+using shared_run = trainer<Net, loss::cross_entropy, Schedule, executor::processes_over<rooms>, optim::adam, More...>;
+template <class Net>
+using pipemare_of =
+    shared_run<Net, schedule::pipemare, delay::discrepancy_correction, lr::reschedule<lr::step>, warmup::synchronous>;
+using shared_pipemare = pipemare_of<seven>;
+using shared_gpipe = shared_run<seven, schedule::gpipe, lr::step>;
 
 test::first_samples const given{48};  // 6 updates an epoch
 
@@ -177,6 +184,7 @@ void check_matrix() {
 TEST_CASE("what processes save, any number of processes goes on from, to the bits of the fit that was not stopped") {
   check_matrix<shared_pipemare>();
   check_matrix<shared_gpipe>();
+  check_matrix<pipemare_of<tied_net>>();
 }
 
 TEST_CASE("processes save by the clock of one, and a signal that comes to any ends all behind a checkpoint") {
