@@ -197,7 +197,7 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
     return shared(engine_.resume(request));
   }
 
-  /// What a paused run needs to go on, in this trainer or another one of the same type and numbers.
+  /// What a paused run needs to go on, in a trainer of the same type and numbers; of several processes this one's share.
   trainer_cut cut() { return {fingerprint(), engine_.cut(), detail::state_of_policies(values_), epochs_}; }
 
   /// Stands where another trainer's run paused: resume() goes on from there. Throws foal::error where that is another run,
