@@ -240,6 +240,7 @@ int main(int argc, char** argv) {
              "accuracy in percent for the modelled time; by default 1 point below GPipe's");
     a.flag("--diagnostics", o.base.diagnostics, "measure what delay does to each stage, on the first seed");
     o.base.saves.add(a);
+    o.base.stalls.add(a);
     a.folder("--report", o.folder, "folder of the report");
     a.output("--json", o.json, "write the table as an array of rows to this file");
     if (!a.parse(argc, argv)) return 0;

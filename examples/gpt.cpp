@@ -25,6 +25,7 @@
 #include "options/checkpointing.hpp"
 #include "options/minibatches.hpp"
 #include "options/processes.hpp"
+#include "options/stalls.hpp"
 #include "t3/epochs.hpp"
 
 namespace {
@@ -51,6 +52,7 @@ struct settings {
   std::uint64_t seed = 1;
   bool facts = false;
   options::checkpointing saves;
+  options::stalls stalls;
 };
 
 /// False: help was asked for.
@@ -72,6 +74,7 @@ bool read_arguments(int argc, char** argv, settings& o) {
   a.number("--temperature", o.temperature, options::not_negative, "of the choice among characters; 0: always the likeliest");
   a.flag("--facts", o.facts, "print what is known of the run before it");
   o.saves.add(a);
+  o.stalls.add(a);
   if (!a.parse(argc, argv)) return false;
   o.saves.check();
   return true;
@@ -143,6 +146,7 @@ int train(settings const& o, foal::data::window_source const& text, foal::data::
                 r.loss, foal::text::perplexity(r.loss, 1), 100 * r.accuracy);
     std::fflush(stdout);
   };
+  fit.hooks.stall_seconds = o.stalls.seconds;
   fit.checkpoint = o.saves.of();
   foal::fit_report const report = t.fit(text, fit);
   if (report.interrupted != 0) return o.saves.interrupted("gpt", report.interrupted);

@@ -149,6 +149,7 @@ int main(int argc, char** argv) {
     a.seed(o.base.seed, "");
     a.flag("--quiet", o.base.quiet, "no progress");
     o.base.saves.add(a);
+    o.base.stalls.add(a);
     a.output("--json", o.json, "write the run and its epochs as an array of rows to this file");
     if (!a.parse(argc, argv)) return 0;
     o.base.saves.check();

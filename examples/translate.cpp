@@ -78,6 +78,7 @@ bool read_arguments(int argc, char** argv, arguments& o) {
   a.flag("--facts", o.facts, "print what is known of a run before it");
   a.output("--json", o.json, "write one row for each run to this file");
   o.run.saves.add(a);
+  o.run.stalls.add(a);
   if (!a.parse(argc, argv)) return false;
   o.run.saves.check();
   bool const warms_up = std::find(o.methods.begin(), o.methods.end(), "t1t2t3") != o.methods.end();

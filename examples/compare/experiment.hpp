@@ -12,6 +12,7 @@
 #include <foal/table/diagnostic.hpp>
 
 #include "../options/checkpointing.hpp"
+#include "../options/stalls.hpp"
 
 namespace compare {
 
@@ -44,6 +45,7 @@ struct experiment {
   bool diagnostics = false;           ///< measure what delay does, once an epoch
   bool quiet = true;
   options::checkpointing saves{};
+  options::stalls stalls{};
 };
 
 struct outcome {

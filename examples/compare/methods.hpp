@@ -72,6 +72,7 @@ outcome train_with(experiment const& e) {
   Trainer trainer(config_of<Trainer>(e));
   typename Trainer::fit_options options{
       .epochs = e.epochs, .evaluate = e.data->test, .quiet = e.quiet, .label = name(e.method)};
+  options.hooks.stall_seconds = e.stalls.seconds;
   options.checkpoint = e.saves.of(foal::sentence(name(e.method), "-", e.seed));
   foal::fit_report const fit =
       e.augment ? trainer.fit(e.data->train, options, foal::data::augment::flip{}, foal::data::augment::crop{.padding = 4})

@@ -12,6 +12,7 @@
 #include <foal/report/facts.hpp>
 
 #include "../options/checkpointing.hpp"
+#include "../options/stalls.hpp"
 
 namespace resnet {
 
@@ -52,7 +53,8 @@ struct experiment {
   int segment = -1;  ///< stages that are recomputed together; 0: the square root of all; -1: no recomputation
   double rate = 0.05, momentum = 0.9, weight_decay = 0;
   bool augment = false, quiet = false;
-  options::checkpointing saves{};                           ///< of whole epochs
+  options::checkpointing saves{};  ///< of whole epochs
+  options::stalls stalls{};
   std::function<void(foal::report::facts const&)> begun{};  ///< after everything is allocated
   std::function<void(epoch_result const&)> tested{};        ///< after each epoch; its training loss is not known yet
 };

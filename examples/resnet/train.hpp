@@ -70,6 +70,7 @@ typename Trainer::config config_of(experiment const& e) {
 template <class Trainer, class... Augment>
 outcome train_epochs(Trainer& trainer, experiment const& e, Augment... augment) {
   typename Trainer::fit_options options{.epochs = e.epochs, .evaluate = e.data->test, .quiet = e.quiet};
+  options.hooks.stall_seconds = e.stalls.seconds;
   options.checkpoint = e.saves.of();
   outcome out;
   auto const result_of = [&](foal::evaluation_result const& r) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "../options/checkpointing.hpp"
+#include "../options/stalls.hpp"
 #include "task.hpp"
 
 namespace translate {
@@ -25,6 +26,7 @@ struct settings {
   std::string save, load;        ///< weights written after training, read instead of training; empty: none
 
   options::checkpointing saves{};
+  options::stalls stalls{};
 
   /// The file of the averaged weights beside `save`: "w.averaged.safetensors" for "w.safetensors".
   std::string save_averaged() const {

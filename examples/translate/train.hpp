@@ -168,6 +168,7 @@ outcome fit(Trainer& trainer, settings const& s, task const& t, long long per_ep
             std::function<void(std::string const&)> const& say) {
   outcome out;
   typename Trainer::fit_options options{.epochs = s.epochs, .evaluate = t.validation, .quiet = true};
+  options.hooks.stall_seconds = s.stalls.seconds;
   options.checkpoint = s.saves.of(foal::sentence(s.method, "-rate-", s.rate, "-seed-", s.seed));
   auto const begin = std::chrono::steady_clock::now();
   options.hooks.evaluated = [&](foal::evaluation_result const& r) {
