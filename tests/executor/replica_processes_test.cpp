@@ -226,6 +226,21 @@ std::vector<what> cases() {
   return all;
 }
 
+/// Every op of all phases but the first of each.
+std::vector<executor::run_place> places_of(what const& of) {
+  std::vector<executor::run_place> places;
+  table::run_tables const t = tables_of(of);
+  long long trained_before = 0;
+  for (std::size_t ph = 0; ph < t.phases.size(); ++ph) {
+    schedule::program p = t.phases[ph].program;
+    executor::op_order const order(p.view());
+    long long const own = ph + 1 < t.phases.size() ? warm_up : minibatches - trained_before;
+    for (long long key = 1; key < own * order.keys_of_period(); ++key) places.push_back({static_cast<int>(ph), key});
+    trained_before += own;
+  }
+  return places;
+}
+
 }  // namespace
 
 TEST_CASE("replicas in any number of processes train to the bits of one thread, whatever they exchange", "[executor]") {
@@ -302,18 +317,7 @@ TEST_CASE("replicas in processes that pause before any op go on to the bits of a
   for (what const& of : cases()) {
     INFO(of.text());
     outcome const one = trained(of, {});
-    std::vector<executor::run_place> places;
-    {
-      table::run_tables const t = tables_of(of);
-      long long trained_before = 0;
-      for (std::size_t ph = 0; ph < t.phases.size(); ++ph) {
-        schedule::program p = t.phases[ph].program;
-        executor::op_order const order(p.view());
-        long long const own = ph + 1 < t.phases.size() ? warm_up : minibatches - trained_before;
-        for (long long key = 1; key < own * order.keys_of_period(); ++key) places.push_back({static_cast<int>(ph), key});
-        trained_before += own;
-      }
-    }
+    auto const places = places_of(of);
     auto const all = spreads(of);
     spread const s = all[1 + turn % (all.size() - 1)];
     INFO(s.processes << " processes of " << s.workers);
@@ -341,6 +345,41 @@ TEST_CASE("replicas in processes that pause before any op go on to the bits of a
     CHECK(many.microbatches == one.microbatches);
     REQUIRE(many.sums.size() <= one.sums.size());
     CHECK(std::equal(many.sums.rbegin(), many.sums.rend(), one.sums.rbegin()));
+  }
+}
+
+TEST_CASE("shares of processes with replicas are one cut, and each is enough for its own process", "[executor]") {
+  std::size_t turn = 0;
+  for (what const& of : cases()) {
+    if (of.by == sharded) continue;  // a share has not all states
+    INFO(of.text());
+    outcome const one = trained(of, {});
+    auto const places = places_of(of);
+    auto const all = spreads(of);
+    for (std::size_t repeat = 0; repeat < foal_test::repeats(3U, 1U); ++repeat, ++turn) {
+      spread const s = all[1 + turn % (all.size() - 1)], next = all[1 + (turn + repeat) % (all.size() - 1)];
+      executor::run_place const place = places[turn * 37 % places.size()];
+      INFO(s.processes << " processes of " << s.workers << ", then " << next.processes << " of " << next.workers
+                       << "  phase " << place.phase << " key " << place.key);
+      std::vector<executor::run_cut> shares(static_cast<std::size_t>(s.processes));
+      in(of, s, [&](piece& p, int number) {
+        executor::run_request request;
+        request.pause = place;
+        executor::run_result const r = p.run(request);
+        if (!r.paused) throw error("has not paused");
+        shares[static_cast<std::size_t>(number)] = p.engine.cut();
+        return r;
+      });
+      auto const goes_on = [](piece& p, executor::run_cut const& from) {
+        p.engine.restore(from);
+        return p.run({}, true);
+      };
+      CHECK(in(of, s, [&](piece& p, int number) { return goes_on(p, shares[static_cast<std::size_t>(number)]); }).state ==
+            one.state);
+      executor::run_cut whole;
+      for (executor::run_cut const& share : shares) executor::join(whole, share);
+      CHECK(in(of, next, [&](piece& p, int) { return goes_on(p, whole); }).state == one.state);
+    }
   }
 }
 

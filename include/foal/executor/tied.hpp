@@ -115,7 +115,9 @@ inline void add_sent_tied(std::vector<unit_state>& states, std::vector<bound_sta
       bound_stage const& other = borrower_of(units, b, b.table->loans[i]);
       if (b.worker < 0) {
         std::uint32_t const come = ends->weights.produced.value.load();
-        states[static_cast<std::size_t>(b.unit)].version = come - std::min(come, 1U);
+        unit_state& home = states[static_cast<std::size_t>(b.unit)];
+        home.version = come - std::min(come, 1U);
+        home.messages.sums_in = home.messages.parts_out;  // what is half made there has not come
       } else {
         std::uint32_t& sent = states[static_cast<std::size_t>(other.unit)].messages.gradient_out;
         sent = std::max(sent, ends->gradients.produced.value.load() * static_cast<std::uint32_t>(other.facts.share));
