@@ -70,8 +70,8 @@ if(TARGET processes)
     list(GET row 1 victim)
     add_test(NAME program/kill_${signal}_${victim}
              COMMAND "${CMAKE_CURRENT_SOURCE_DIR}/kill/kill.sh" "$<TARGET_FILE:trains>" --trials 2 --signal ${signal}
-                     --every 100 --memory 20 --launcher "${MPIEXEC_EXECUTABLE}" --processes 3 --victim ${victim})
-    set_tests_properties(program/kill_${signal}_${victim} PROPERTIES LABELS program TIMEOUT 600 PROCESSORS 3
+                     --every 100 --memory 50 --launcher "${MPIEXEC_EXECUTABLE}" --processes 2 --victim ${victim})
+    set_tests_properties(program/kill_${signal}_${victim} PROPERTIES LABELS program TIMEOUT 600 PROCESSORS 2
       PASS_REGULAR_EXPRESSION "2 trials, [0-9]+ kills: the same weights each time" ENVIRONMENT "${mpi_environment}")
   endforeach()
 

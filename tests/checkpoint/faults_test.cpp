@@ -17,6 +17,7 @@
 #include <vector>
 
 #include <foal/checkpoint/directory.hpp>
+#include <foal/checkpoint/shared_save.hpp>
 
 #include "tests/support/checkpoints.hpp"
 
@@ -158,10 +159,28 @@ namespace {
 using foal_test::newest_update;
 using foal_test::save_checkpoint;
 
+/// Two processes save.
+bool by_two = false;
+
 /// What a run does at a cut.
 void save(std::string const& directory, std::uint64_t update) {
-  save_checkpoint(directory, update);
-  foal::checkpoint::keep_newest(directory, 1);
+  namespace checkpoint = foal::checkpoint;
+  if (!by_two) {
+    save_checkpoint(directory, update);
+    return checkpoint::keep_newest(directory, 1);
+  }
+  std::string const folder = checkpoint::begin_checkpoint(directory, update);
+  auto const written = [&](int process) {
+    auto m = foal_test::checkpoint_manifest(update);
+    checkpoint::share_names const name(process);
+    for (std::string const& part : {name.run, name.weights})
+      m.parts.push_back(
+          {part, checkpoint::write_safetensors_file(folder + "/" + part, foal_test::checkpoint_content(update, part))});
+    return m;
+  };
+  checkpoint::write_mark(folder, 1, written(1));
+  checkpoint::finish_shared(folder, written(0), 2, {});
+  checkpoint::keep_newest(directory, 1);
 }
 
 /// The sentence of the save, or "": it is done.
@@ -184,7 +203,7 @@ void check_what_is_left(std::string const& directory, bool had_one, bool done) {
   save(directory, 30);
   REQUIRE(newest_update(directory) == 30);
   REQUIRE(foal_test::listed(directory) == std::vector<std::string>{foal::checkpoint::step_folder(30)});
-  REQUIRE(foal_test::listed(foal_test::step(directory, 30)).size() == 3);
+  REQUIRE(foal_test::listed(foal_test::step(directory, 30)).size() == (by_two ? 5 : 3));
 }
 
 /// What a directory has before the save; the damaged one is of the update that is saved.
@@ -218,6 +237,7 @@ long at_every_call(Happen happen) {
 
 TEST_CASE("whichever call of a save fails, the checkpoint before or the new one is whole") {
   int const reason = GENERATE(ENOSPC, EIO, EACCES);
+  by_two = GENERATE(false, true);
   std::size_t const open_before = handles_open();
   long refused = 0;
   long const calls = at_every_call([&](long n, std::string const& directory) {
@@ -247,6 +267,7 @@ TEST_CASE("whichever call of a save fails, the checkpoint before or the new one 
 
 TEST_CASE("a save that is interrupted, or whose writes are cut short, goes on") {
   auto const how = GENERATE(fault::interrupted, fault::shortened);
+  by_two = GENERATE(false, true);
   at_every_call([&](long n, std::string const& directory) {
     injected.arm(n, how);
     std::string const why = try_to_save(directory, 20);
@@ -259,6 +280,7 @@ TEST_CASE("a save that is interrupted, or whose writes are cut short, goes on") 
 
 TEST_CASE("at whichever call of a save the process is killed, the checkpoint before or the new one is whole") {
   auto const how = GENERATE(fault::kills, fault::kills_half);
+  by_two = GENERATE(false, true);
   long const calls = at_every_call([&](long n, std::string const& directory) {
     int ends[2];
     REQUIRE(pipe(ends) == 0);
@@ -285,6 +307,7 @@ TEST_CASE("at whichever call of a save the process is killed, the checkpoint bef
 }
 
 TEST_CASE("what a save does reaches the disk in an order that no power cut undoes") {
+  by_two = false;
   foal_test::temporary_directory const folder;
   std::string const directory = folder / "run";
   save(directory, 10);

@@ -22,11 +22,13 @@ struct three {
 TEST_CASE("a program is alone until it joins others", "[executor]") {
   CHECK(as_launched::place().count == 1);
   CHECK(as_launched::exchange("mine") == std::vector<std::string>{"mine"});
+  CHECK(as_launched::swap(0, 0, "mine") == "mine");
   CHECK_NOTHROW(as_launched::agree({}));
 
   as_launched::join<three>();
   CHECK(as_launched::place().number == 1);
   CHECK(as_launched::exchange("mine") == std::vector<std::string>{"first", "mine", "last"});
+  CHECK(as_launched::swap(2, 0, "mine") == "first");  // by exchange(), as these have no other way
   as_launched::agree({});
   CHECK(three::agreed == 1);
   CHECK(executor::driver_of<as_launched>().threaded);

@@ -16,7 +16,7 @@ struct joined {
   void (*agree)(report::fingerprint const&) = nullptr;
   std::vector<std::string> (*exchange)(std::string const&) = nullptr;
   void (*drive)(std::span<worker>, service const&) = nullptr;
-  std::string (*swap)(int to, int from, std::string const&) = nullptr;
+  std::string (*swap)(int to, int from, std::string const&) = nullptr;  ///< null: by exchange()
 };
 
 /// Threads of this process, or several processes, as the program was started: no trainer is compiled twice. Who begins the
@@ -30,7 +30,7 @@ struct as_launched {
   template <class Processes>
   static void join() {
     static constexpr joined functions{Processes::place, Processes::agree, Processes::exchange, Processes::drive,
-                                      Processes::swap};
+                                      swap_of<Processes>()};
     all_ = &functions;
   }
 
@@ -44,13 +44,22 @@ struct as_launched {
   }
   /// Sends bytes to one process and gives what another has sent here; all call it.
   static std::string swap(int to, int from, std::string const& bytes) {
-    return all_ != nullptr ? all_->swap(to, from, bytes) : bytes;
+    if (all_ == nullptr) return bytes;
+    return all_->swap != nullptr ? all_->swap(to, from, bytes) : all_->exchange(bytes).at(static_cast<std::size_t>(from));
   }
   static void drive(std::span<worker> workers, service const& run) {
     all_ != nullptr ? all_->drive(workers, run) : threads::drive(workers, run);
   }
 
  private:
+  template <class Processes>
+  static constexpr auto swap_of() -> std::string (*)(int, int, std::string const&) {
+    if constexpr (requires { Processes::swap(0, 0, std::string()); })
+      return Processes::swap;
+    else
+      return nullptr;
+  }
+
   static inline joined const* all_ = nullptr;
 };
 
