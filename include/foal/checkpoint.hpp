@@ -218,7 +218,11 @@ class run_keeper final : public fit_keeper {
       bool const between = run.at.phase == executor::between_runs;
       if (between || to == end || place_.engine->may_end_at(run, end)) {
         saved_run all = run_of(std::move(parts), keeps_);
-        if (!between) all.run.run.end = end;
+        if (!between) {
+          all.run.run.end = end;
+          auto const sums = untold_sums(all.run.run.losses, all.run.run.loss_every, executor::shares_of(*place_.tables));
+          all.fit.epochs.insert(all.fit.epochs.end(), sums.begin(), sums.end());
+        }
         place_.restore(all.policies, false);
         place_.engine->restore(all.run);
         place_.restore(all.policies, true);

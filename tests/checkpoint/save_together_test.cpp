@@ -9,6 +9,7 @@
 #include <foal/policy/delay/discrepancy_correction.hpp>
 #include <foal/policy/lr/reschedule.hpp>
 #include <foal/policy/optim/adam.hpp>
+#include <foal/policy/replica/averaged.hpp>
 #include <foal/policy/warmup.hpp>
 #include <foal/schedule/rules/gpipe.hpp>
 #include <foal/schedule/rules/pipemare.hpp>
@@ -46,6 +47,16 @@ using pipemare_of =
 using shared_pipemare = pipemare_of<seven>;
 using shared_gpipe = shared_run<seven, schedule::gpipe, lr::step>;
 
+/// Two replicas of the pipeline.
+template <class Replica>
+using beside = shared_run<schedule::pipemare, lr::step, Replica>;
+template <class Run>
+inline constexpr int replicas_of = 1;
+template <>
+inline constexpr int replicas_of<beside<replica::summed>> = 2;
+template <>
+inline constexpr int replicas_of<beside<replica::averaged>> = 2;
+
 test::first_samples const given{48};  // 6 updates an epoch
 
 /// So many processes of so many workers.
@@ -60,6 +71,7 @@ typename Run::config values(int workers) {
   c.microbatch_size = 4;
   c.microbatches = 2;
   c.workers = workers;
+  c.replicas = replicas_of<Run>;
   c.seed = 3;
   if constexpr (requires { c.lr.base; })
     c.lr = {.base = {.rate = 0.02, .every = 9}, .steps = 20};
@@ -185,6 +197,11 @@ TEST_CASE("what processes save, any number of processes goes on from, to the bit
   check_matrix<shared_pipemare>();
   check_matrix<shared_gpipe>();
   check_matrix<pipemare_of<tied_net>>();
+}
+
+TEST_CASE("what processes save of replicas, any number of processes goes on from") {
+  check_matrix<beside<replica::summed>>();
+  check_matrix<beside<replica::averaged>>();
 }
 
 TEST_CASE("processes save by the clock of one, and a signal that comes to any ends all behind a checkpoint") {

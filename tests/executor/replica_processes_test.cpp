@@ -409,3 +409,30 @@ TEST_CASE("a divergence in one replica ends the processes of all as it ends one 
         for (spread const s : {spread{2, 1}, spread{2, 2}, spread{3, 1}}) CHECK(said(s) == one);
       }
 }
+
+TEST_CASE("what replicas that share out states cannot do is refused with a sentence", "[executor]") {
+  what const of{.by = sharded};
+  std::vector<std::string> said(2);
+  rooms::with_processes(2, [&](int number) {
+    piece p(of, {2, 1}, number);
+    executor::run_request request;
+    request.pause = executor::run_place{0, 40};
+    p.run(request);
+    try {
+      p.engine.cut();
+    } catch (error const& e) {
+      said[static_cast<std::size_t>(number)] = e.what();
+    }
+  });
+  for (std::string const& one : said)
+    CHECK_THAT(one, Catch::StartsWith("cannot copy a cut in several processes of a run whose replicas share out"));
+  piece whole(of, {}, 0);
+  whole.run();
+  table::parameter_row const& row = whole.engine.row(0, 0);
+  std::vector<float> room(static_cast<std::size_t>(row.size));
+  CHECK_THROWS_WITH(whole.engine.read_average(0, row, 0, room.data()), Catch::Contains("each has a part of them"));
+  table::run_values looks = whole.engine.values();
+  looks.diagnostics.every = 2;
+  CHECK_THROWS_WITH(executor::engine(whole.tables, looks, test::driver(false), test::shares(whole.tables.ranks, 1)),
+                    Catch::Contains("cannot look at the updates of replicas that share out"));
+}

@@ -159,15 +159,38 @@ inline saved_run run_of(read_checkpoint from, kept_share const& keeps) {
   return all;
 }
 
+/// The sums of losses that are complete in all of so many replicas, each of which has its share of a minibatch, and that no
+/// process could tell, for each had the last stages of some. They come behind those of the history.
+inline std::vector<loss::loss_result> untold_sums(std::vector<executor::losses_so_far>& losses, long long loss_every,
+                                                  std::vector<int> const& shares) {
+  std::vector<long long> stretch;
+  for (int const share : shares) stretch.push_back(loss_every * share);
+  if (loss_every <= 0 || losses.size() != shares.size()) return {};
+  return executor::take_complete(losses, stretch);
+}
+
 /// What the fit had told.
 inline fit_history history_of(read_checkpoint const& from, kept_share const& keeps) {
+  std::optional<fit_history> told;
+  std::vector<executor::losses_so_far> losses;
   for (auto const& own : from.parts) {
     part_view const view(own.run_path, own.run);
     executor::run_cut has;
     detail::read_units(has, view);
-    if (has.has(keeps.last_stage) || from.parts.size() == 1) return detail::history_of(view, own.run.about);
+    if (!told && (has.has(keeps.last_stage) || from.parts.size() == 1)) told = detail::history_of(view, own.run.about);
+    executor::join(losses, detail::losses_of(view));
   }
-  return {};
+  if (!told) return {};
+  part_view const view(from.parts.front().run_path, from.parts.front().run);
+  auto const number = [&](char const* name) {
+    for (auto const& [item, text] : view.lines(detail::identity_key))
+      if (item == name) return std::stoi(text);
+    return 1;
+  };
+  std::vector<int> const shares(losses.size(), number("microbatches") / std::max(1, number("replicas")));
+  auto const sums = untold_sums(losses, view.number<long long>("run.loss_every"), shares);
+  told->epochs.insert(told->epochs.end(), sums.begin(), sums.end());
+  return *told;
 }
 
 /// Weights and states alone, for a run that may have other stages.

@@ -316,6 +316,13 @@ inline void copy_in(run_cut const& from, run_memory& memory, table::run_tables c
   }
 }
 
+/// By replica: the process of its last stage has them.
+inline void join(std::vector<losses_so_far>& to, std::vector<losses_so_far> share) {
+  if (to.size() < share.size()) to.resize(share.size());
+  for (std::size_t r = 0; r < share.size(); ++r)
+    if (share[r].count > to[r].count) to[r] = std::move(share[r]);
+}
+
 /// Adds the share of another process to that of one, or to what has been joined; the first one begins it. What two shares
 /// have is taken from the first.
 inline void join(run_cut& to, run_cut share) {
@@ -336,9 +343,7 @@ inline void join(run_cut& to, run_cut share) {
     bool const there = std::any_of(to.arrays.begin(), to.arrays.end(), [&](saved_array const& b) { return a.id == b.id; });
     if (!there) to.arrays.push_back(std::move(a));
   }
-  if (to.run.losses.size() < share.run.losses.size()) to.run.losses.resize(share.run.losses.size());
-  for (std::size_t r = 0; r < share.run.losses.size(); ++r)  // the process of a replica's last stage has them
-    if (share.run.losses[r].count > to.run.losses[r].count) to.run.losses[r] = std::move(share.run.losses[r]);
+  join(to.run.losses, std::move(share.run.losses));
   if (to.hosted.size() == to.units.size()) to.hosted.clear();
 }
 

@@ -34,6 +34,34 @@ struct losses_so_far {
   std::vector<partial_sum> open;  ///< those behind them that have begun, in this one
 };
 
+/// Stretches that were complete in one replica, of so many of its microbatches each. Who did not know the others has them
+/// among those that have begun.
+inline long long complete_of(losses_so_far const& done, long long stretch) {
+  auto const open =
+      std::find_if(done.open.begin(), done.open.end(), [&](partial_sum const& o) { return o.count < stretch; });
+  return done.complete + (open - done.open.begin());
+}
+/// Takes out the sums of those that were complete in all replicas, which nobody knew where processes had some replicas each.
+/// stretch: of each replica.
+inline std::vector<loss::loss_result> take_complete(std::vector<losses_so_far>& of, std::vector<long long> const& stretch) {
+  std::vector<loss::loss_result> sums;
+  long long complete = std::numeric_limits<long long>::max();
+  for (std::size_t r = 0; r < of.size(); ++r) complete = std::min(complete, complete_of(of[r], stretch[r]));
+  for (losses_so_far& one : of) {
+    auto const n = static_cast<std::size_t>(complete - one.complete);
+    bool const first = sums.empty();
+    sums.resize(n);
+    for (std::size_t i = 0; i < n; ++i)
+      if (first)
+        sums[i] = one.open[i].sum;
+      else
+        add_to(sums[i], one.open[i].sum);
+    one.open.erase(one.open.begin(), one.open.begin() + static_cast<std::ptrdiff_t>(n));
+    one.complete = complete;
+  }
+  return sums;
+}
+
 /// What one replica has added: for processes of which each has the last stages of some.
 struct replica_losses {
   int replica = 0;
@@ -59,7 +87,7 @@ class run_losses {
     for (int const share : shares) all += share;
     for (std::size_t r = 0; r < parts_.size(); ++r) parts_[r].stretch = std::max(stretch_ * shares[r] / all, 1LL);
     before_ = done.empty() ? 0 : std::numeric_limits<long long>::max();
-    for (std::size_t r = 0; r < done.size(); ++r) before_ = std::min(before_, parts_[r].complete_of(done[r]));
+    for (std::size_t r = 0; r < done.size(); ++r) before_ = std::min(before_, complete_of(done[r], parts_[r].stretch));
     long long added = 0;
     for (losses_so_far const& before : done) added += before.count;
     first_ = first_microbatch + before_ * stretch_;
@@ -159,12 +187,6 @@ class run_losses {
       std::size_t const b = level(i);
       if (blocks[b].empty()) blocks[b].resize(least << b);
       return blocks[b][place(i)];
-    }
-    /// Stretches that were complete in it. Another process may have had others, and what it had is not known then.
-    long long complete_of(losses_so_far const& done) const {
-      auto const open =
-          std::find_if(done.open.begin(), done.open.end(), [this](auto const& o) { return o.count < stretch; });
-      return done.complete + (open - done.open.begin());
     }
     partial_sum partial(std::size_t i) const {
       std::size_t const b = level(i);
