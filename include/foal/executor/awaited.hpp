@@ -37,7 +37,7 @@ inline std::string channel_of_end(bound_stage const& unit, transport::outbox con
 }
 
 /// In the order in which worker::ready() asks.
-inline std::string missing(phase_state const& shared, worker_op const& e, position p) {
+[[gnu::cold]] inline std::string missing(phase_state const& shared, worker_op const& e, position p) {
   bound_stage const& b = *e.unit;
   if (!e.ends.arrived())
     return sentence("message ", *e.ends.taken + 1, " of the ", channel_of_end(b, e.ends.in), ", of which ",

@@ -55,10 +55,7 @@ class worker : public worker_tied {
       skip();
       return advance();
     }
-    if (!can) {
-      shared_.where.answer_if_asked(number_, [&] { return awaited(shared_, e, p); });
-      return add_parts(key);
-    }
+    if (!can) return wait(e, p, key);
     try {
       if (trace_ != nullptr)
         traced(e, p, key);
@@ -100,8 +97,12 @@ class worker : public worker_tied {
  private:
   bool finished() const { return stopped_ || through(); }
 
+  [[gnu::cold]] progress wait(worker_op const& e, position p, long long key) {
+    shared_.where.answer_if_asked(number_, [&] { return awaited(shared_, e, p); });
+    return add_parts(key);
+  }
   /// All ops have been called: what its units' queues still owe is heard.
-  progress end() {
+  [[gnu::cold]] progress end() {
     if (!owes_nothing()) {
       shared_.where.answer_if_asked(number_, [] { return "has run its ops, and waits for parts of other replicas"; });
       return add_parts(key_of(body_[at_]));
