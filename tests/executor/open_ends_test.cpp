@@ -384,7 +384,7 @@ outcome over_a_cut(choice const& c, schedule::program const& own, int count, int
     executor::run_cut cut;
     cut.run.at = {static_cast<int>(p->t.phases.size()) - 1, key};
     cut.units = units;
-    for (auto const& a : executor::detail::place_arrays(p->memory, p->t.phases.back(), {}))
+    for (auto const& a : executor::detail::place_arrays(p->memory, p->t, p->t.phases.back(), {}))
       cut.arrays.push_back(arrays.at(a.what.id));
     executor::copy_in(cut, p->memory, p->t, {}, {});
     p->shared->serve(p->memory, p->view.global_norm);
