@@ -310,6 +310,7 @@ set(foal_headers
     foal/executor/open_sums.hpp
     foal/executor/ops.hpp
     foal/executor/ordinals.hpp
+    foal/executor/origin.hpp
     foal/executor/phase_end.hpp
     foal/executor/part_sums.hpp
     foal/executor/phase_state.hpp

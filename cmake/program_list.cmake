@@ -145,6 +145,7 @@ set(foal_tests
     executor/memory
     executor/open_ends
     executor/phases
+    executor/origin
     executor/ordinals
     executor/placements
     executor/processes

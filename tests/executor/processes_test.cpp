@@ -235,6 +235,8 @@ TEST_CASE("what is not finite in any stage's gradient, state or weights ends all
         if (where == 0)
           CHECK_THAT(one, Catch::Contains("after update 3, because the gradient of ") &&
                               Catch::Contains(sentence(" at stage ", stage, " is not finite")));
+        if (where == 2 && stage < 3 && one.find("the loss at stage") != one.npos)  // else it begins there
+          CHECK_THAT(one, Catch::Contains(sentence(" at stage ", stage, "; lower")));
         for (spread const s : {spread{2, 1}, spread{2, 2}, spread{4, 1}}) {
           std::string const all = common_sentence(of, s, diverge);
           CHECK(all.substr(0, all.find(" | ")) == one);

@@ -35,6 +35,8 @@ class told_end {
       add("diverged after", mine.failure->update);
       add("diverged at", mine.failure->stage);
       all_.items.emplace_back("diverged", mine.failure->what);
+      add("diverged in microbatch", mine.failure->microbatch);
+      add("diverged in replica", mine.failure->replica);
     }
     if (mine.exception) all_.items.emplace_back("thrown", text_of(mine.exception));
     if (mine.beside) all_.items.emplace_back("thrown beside", text_of(mine.beside));
@@ -76,7 +78,8 @@ inline phase_end common_end(std::vector<told_end> const& all) {
         end.exception = std::make_exception_ptr(error(*thrown));
       else
         end.failure =
-            divergence{one.number("diverged after"), static_cast<int>(one.number("diverged at")), *one.find("diverged")};
+            divergence{one.number("diverged after"), static_cast<int>(one.number("diverged at")), *one.find("diverged"),
+                       one.number("diverged in microbatch"), static_cast<int>(one.number("diverged in replica"))};
     }
     std::string const* const beside = one.find("thrown beside");
     long long const key = one.number("beside key");

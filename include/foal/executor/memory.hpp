@@ -61,6 +61,8 @@ class run_memory {
   bool whole() const {
     return std::all_of(stages_.begin(), stages_.end(), [](bound_stage const& b) { return b.worker >= 0; });
   }
+  /// Samples.
+  int microbatch_size() const { return values_.microbatch_size; }
   std::size_t allocated_bytes() const { return allocated_; }
   std::byte* host_targets() const { return host_target_; }
 

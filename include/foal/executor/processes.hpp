@@ -15,6 +15,7 @@
 #include <foal/executor/common_end.hpp>
 #include <foal/executor/drive.hpp>
 #include <foal/executor/open_sums.hpp>
+#include <foal/executor/origin.hpp>
 #include <foal/executor/shared_evaluation.hpp>
 #include <foal/executor/stall_guard.hpp>
 #include <foal/transport/agree.hpp>
@@ -311,8 +312,20 @@ struct processes_over {
         else if (going)
           patience.wait();
       }
+      if (run_.phase.end.failure) find_origin();
       if (evaluations_) evaluations_->finish();
       run_.phase.shared.norm.keep(run_.phase.memory.stages());
+    }
+    void find_origin() {
+      divergence::origin const here = origin_of(run_.phase.end, run_.phase.memory, *run_.phase.shared.tables);
+      report::fingerprint mine;
+      mine.items.emplace_back(std::to_string(here.stage), here.what);
+      std::vector<divergence::origin> all;
+      for (std::string const& text : all_.exchange(report::packed(mine))) {
+        auto const told = report::unpacked(text);
+        all.push_back({std::stoi(told.items.at(0).first), told.items.at(0).second});
+      }
+      run_.phase.end.failure->from = first_of(all);
     }
     /// Behind a failure nothing is read any more, nor of an evaluation that the phase's end has cut off; what is still on
     /// its way has room.

@@ -306,7 +306,7 @@ class worker : public worker_tied {
     bool const last = !told_later && b.number + 1 == static_cast<int>(shared_.tables->stages.size());
     if (last && shared_.losses != nullptr) shared_.losses->add(p.global, loss, b.replica);
     if (b.number == shared_.last_hosted) shared_.forwarded(b, p.microbatch);
-    if (last && !std::isfinite(loss.sum)) return diverge({b.updates, b.number, "loss"}, key);
+    if (last && !std::isfinite(loss.sum)) return diverge({b.updates, b.number, "loss", p.microbatch, b.replica}, key);
     pass(e);
     if (!b.begins_recompute_group()) pass_wire(b, p.microbatch);
   }

@@ -17,12 +17,21 @@ struct divergence {
   long long update = 0;  ///< the stage's own count of finished updates
   int stage = 0;
   std::string what;  ///< "loss", or the parameter whose gradient or new value it is, or the statistic
+  // Of a loss:
+  long long microbatch = -1;  ///< as the replica counts them in the phase; -1: it is not known
+  int replica = 0;
+  struct origin {
+    int stage = -1;
+    std::string what{};  ///< "output of 3.conv": the first that is not finite, as far as stages keep theirs
+  } from{};
 
   std::string text() const {
-    return sentence(
-        "cannot go on after update ", update, ", because the ", what, " at stage ", stage,
-        " is not finite; lower the learning rate, compensate the delay (T1, T2, T3), or look for inputs that are huge or "
-        "not finite, for token numbers that the model does not have and for an eps of 0");
+    std::string const begins =
+        from.stage < 0 ? std::string() : sentence(", which begins with the ", from.what, " at stage ", from.stage);
+    return sentence("cannot go on after update ", update, ", because the ", what, " at stage ", stage, " is not finite",
+                    begins,
+                    "; lower the learning rate, compensate the delay (T1, T2, T3), or look for inputs that are huge or "
+                    "not finite, for token numbers that the model does not have and for an eps of 0");
   }
 };
 

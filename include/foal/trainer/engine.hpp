@@ -11,7 +11,7 @@
 
 #include <foal/executor/copy_distance.hpp>
 #include <foal/executor/drive.hpp>
-#include <foal/executor/phase_end.hpp>
+#include <foal/executor/origin.hpp>
 #include <foal/executor/stall_guard.hpp>
 #include <foal/observe/diagnostics.hpp>
 #include <foal/observe/hook.hpp>
@@ -214,6 +214,7 @@ class engine : public run_evaluations {
     memory_.queues().synchronise();
     wished_ = wished_ || shared.pauses_by_wish;
     if (!end_.common) end_.add(workers, memory_.stages());
+    if (!end_.common && end_.failure) end_.failure->from = origin_of(end_, memory_, t_);
     finish(run, shared, result);
   }
 
