@@ -49,7 +49,7 @@ using shared_gpipe = shared_run<seven, schedule::gpipe, lr::step>;
 
 /// Two replicas of the pipeline.
 template <class Replica>
-using beside = shared_run<schedule::pipemare, lr::step, Replica>;
+using beside = shared_run<seven, schedule::pipemare, lr::step, Replica>;
 template <class Run>
 inline constexpr int replicas_of = 1;
 template <>
