@@ -169,12 +169,13 @@ inline std::vector<placed_array> place_arrays(run_memory& memory, table::run_tab
   return all;
 }
 
-/// Of one slot, which is at `base`.
+/// Of one slot, which is at `base`. from: the begin of the array, or all of it; what is behind stays as it is.
 inline void copy_in_pieces(placed_array const& a, std::byte* base, std::span<std::byte const> from, run_memory& memory,
                            table::run_tables const& t) {
   for_each_piece(a, base, [&](int unit, std::byte* place, std::size_t offset, std::size_t bytes) {
+    if (offset >= from.size()) return;
     void* const device = memory.stages()[static_cast<std::size_t>(unit)].device;
-    t.device.copy_in(device, place, from.data() + offset, bytes);
+    t.device.copy_in(device, place, from.data() + offset, std::min(bytes, from.size() - offset));
     t.device.synchronise(device);
   });
 }

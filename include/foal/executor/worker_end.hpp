@@ -18,7 +18,7 @@ struct divergence {
   int stage = 0;
   std::string what;  ///< "loss", or the parameter whose gradient or new value it is, or the statistic
   // Of a loss:
-  long long microbatch = -1;  ///< as the replica counts them in the phase; -1: it is not known
+  long long microbatch = -1;  ///< as the replica counts them in the phase; -1: it is told late, by a queue
   int replica = 0;
   struct origin {
     int stage = -1;
