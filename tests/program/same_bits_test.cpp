@@ -50,10 +50,12 @@ std::vector<std::string> numbers(work_folder const& folder, example const& e, in
   return all;
 }
 
-void check(work_folder const& folder, example const& e) {
+/// in: processes, 0 for none, and the workers of each.
+void check(work_folder const& folder, example const& e,
+           std::vector<std::pair<int, int>> const& in = {{0, 3}, {2, 1}, {4, 1}, {2, 2}}) {
   INFO(e.name);
   auto const alone = numbers(folder, e, 0, 1);
-  for (auto const& [processes, workers] : {std::pair{0, 3}, {2, 1}, {4, 1}, {2, 2}}) {
+  for (auto const& [processes, workers] : in) {
     INFO(processes << " processes of " << workers << " workers");
     CHECK(numbers(folder, e, processes, workers) == alone);
   }
@@ -71,7 +73,8 @@ TEST_CASE("compare: two replicas of every method have the same numbers on thread
   check(work_folder("same_bits_replicas"),
         {"compare --replicas 2", FOAL_COMPARE,
          "--replicas 2 --epochs 2 --t3-epochs 1 --microbatch-size 50 --microbatches 4 --seeds 1 --jobs 1 --report report",
-         "report/metrics.jsonl", "\\{.*\\}"});
+         "report/metrics.jsonl", "\\{.*\\}"},
+        {{2, 1}, {4, 1}});  // a replica in each process, half of one
 }
 
 TEST_CASE("resnet: a net with batch norms has the same numbers on threads and in processes", "[program]") {
