@@ -391,6 +391,7 @@ set(foal_fuzz_targets
     manifest
     npy
     results
+    run_part
     safetensors
     schedule
     text

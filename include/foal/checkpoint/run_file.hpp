@@ -342,7 +342,9 @@ inline saved_run run_of(std::string const& weights_path, safetensors_content con
   for (executor::saved_array& a : with_names.arrays) named_bytes[a.id] = &a.slots.front().bytes;
   auto lines = from.lines(detail::arrays_key);
   if (wants) std::erase_if(lines, [&](auto const& line) { return !wants(detail::id_of(from, line.first)); });
-  for (auto const& [name, size] : lines) bytes[detail::id_of(from, name)] = from.number_of<std::size_t>(name, size);
+  for (auto const& [name, size] : lines)
+    if (!bytes.emplace(detail::id_of(from, name), from.number_of<std::size_t>(name, size)).second)
+      from.refuse("it lists ", name, " twice");
   auto const rest = detail::unnamed(named, bytes);
   std::multimap<std::string, std::pair<long long, stored_tensor const*>> slots;  // by the name of the array
   for (stored_tensor const& t : from.tensors()) {
