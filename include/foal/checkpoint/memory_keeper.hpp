@@ -137,8 +137,8 @@ class memory_keeper {
   }
   void unbundle(std::string const& all, memory_copy const& to) const {
     std::size_t at = 0;
-    std::string const weights = next_piece(all, at), run = next_piece(all, at);
-    in_->keep(to, weights, run, next_piece(all, at));
+    std::string const weights = next_piece(all, at), of_run = next_piece(all, at);
+    in_->keep(to, weights, of_run, next_piece(all, at));
   }
 
   static report::fingerprint told(std::vector<memory_copy> const& all) {

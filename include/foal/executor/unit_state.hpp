@@ -32,12 +32,12 @@ struct alignas(long long) message_counts {
 
 /// Only the unit's worker touches it. Everything that a phase begins anew is zero in a new one.
 struct unit_state {
-  long long updates = 0;              ///< from the start of the run
-  long long evaluations_copied = 0;   ///< copies of the weights made for evaluations
-  double rate = 0;                    ///< of the last update; 0: there was none
-  std::uint32_t version = 0;          ///< updates in this phase
-  int accumulated = 0;                ///< microbatches whose W waits for the last one of the minibatch
-  int backwards = 0;                  ///< B of the minibatch that have been run
+  long long updates = 0;             ///< from the start of the run
+  long long evaluations_copied = 0;  ///< copies of the weights made for evaluations
+  double rate = 0;                   ///< of the last update; 0: there was none
+  std::uint32_t version = 0;         ///< updates in this phase
+  int accumulated = 0;               ///< microbatches whose W waits for the last one of the minibatch
+  int backwards = 0;                 ///< B of the minibatch that have been run
   /// Parts of the norm of the whole model, in this phase; where replicas share states out, steps on the unit's own part.
   std::uint32_t gradients_given = 0;
   double squares = 0;                 ///< the last of them: the gradient's sum of squares

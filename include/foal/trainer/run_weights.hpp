@@ -106,9 +106,10 @@ class run_weights {
   }
 
   void check_average() const {
-    require(!t_.replica.shards(),
-            "cannot give averaged weights, because replicas share out the optimizer's states and each has a part of them; use "
-            "replica::summed");
+    require(
+        !t_.replica.shards(),
+        "cannot give averaged weights, because replicas share out the optimizer's states and each has a part of them; use "
+        "replica::summed");
     require(updates_ > 0, "cannot give averaged weights, because the first update begins the average and there were ",
             updates_.load(), " updates; train first");
   }
