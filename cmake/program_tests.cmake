@@ -117,18 +117,13 @@ if(TARGET processes)
   foal_each_refuses_test(inputs 2 "digest of some inputs is [0-9a-f]+ in process 0 and [0-9a-f]+ in process 1")
   foal_each_refuses_test(targets 3 "digest of some targets is [0-9a-f]+ in process 0 and [0-9a-f]+ in process 2")
 
-  foreach(count IN ITEMS 2 3)
-    add_test(NAME program/processes_evaluate_${count}
-             COMMAND "${MPIEXEC_EXECUTABLE}" ${MPIEXEC_NUMPROC_FLAG} ${count} "$<TARGET_FILE:processes_end>" evaluates)
-    set_tests_properties(program/processes_evaluate_${count} PROPERTIES LABELS program TIMEOUT 60 PROCESSORS ${count}
-      FAIL_REGULAR_EXPRESSION "OTHER BITS" ENVIRONMENT "${mpi_environment}")
-  endforeach()
-
-  foreach(count IN ITEMS 2 3)
-    add_test(NAME program/processes_tied_${count}
-             COMMAND "${MPIEXEC_EXECUTABLE}" ${MPIEXEC_NUMPROC_FLAG} ${count} "$<TARGET_FILE:processes_end>" tied)
-    set_tests_properties(program/processes_tied_${count} PROPERTIES LABELS program TIMEOUT 60 PROCESSORS ${count}
-      FAIL_REGULAR_EXPRESSION "OTHER BITS" ENVIRONMENT "${mpi_environment}")
+  foreach(how IN ITEMS evaluates tied)
+    foreach(count IN ITEMS 2 3)
+      add_test(NAME program/processes_${how}_${count}
+               COMMAND "${MPIEXEC_EXECUTABLE}" ${MPIEXEC_NUMPROC_FLAG} ${count} "$<TARGET_FILE:processes_end>" ${how})
+      set_tests_properties(program/processes_${how}_${count} PROPERTIES LABELS program TIMEOUT 60 PROCESSORS ${count}
+        FAIL_REGULAR_EXPRESSION "OTHER BITS" ENVIRONMENT "${mpi_environment}")
+    endforeach()
   endforeach()
 
   foreach(count IN ITEMS 2 3)

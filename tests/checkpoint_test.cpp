@@ -20,6 +20,7 @@
 #include <csignal>
 
 #include "tests/support/checkpoints.hpp"
+#include "tests/support/fit_values.hpp"
 #include "tests/support/learned.hpp"
 #include "tests/support/nets.hpp"
 
@@ -27,6 +28,7 @@ namespace {
 
 using namespace foal;
 using Catch::Contains;
+using foal_test::fit_values;
 using foal_test::listed;
 using foal_test::temporary_directory;
 
@@ -39,21 +41,6 @@ using pipemare =
 using gpipe = run<schedule::gpipe, optim::adam, lr::step>;
 
 test::first_samples const samples{48};  // 6 updates an epoch
-
-template <class Run>
-typename Run::config values(int workers) {
-  typename Run::config c;
-  c.microbatch_size = 4;
-  c.microbatches = 2;
-  c.workers = workers;
-  c.seed = 3;
-  if constexpr (requires { c.lr.base; })
-    c.lr = {.base = {.rate = 0.02, .every = 9}, .steps = 20};
-  else
-    c.lr = {.rate = 0.02, .every = 9};
-  if constexpr (requires { c.warmup.minibatches; }) c.warmup.minibatches = 5;
-  return c;
-}
 
 /// What a fit has left and told.
 struct outcome {
@@ -82,7 +69,7 @@ std::string const& notes_of(fit_report const& r) {
 template <class Run>
 struct whole_fit {
   explicit whole_fit(long long every, int epochs = 4) {
-    Run t(values<Run>(2));
+    Run t(fit_values<Run>(2));
     auto o = options<Run>(epochs);
     o.checkpoint = checkpoints{.directory = files.path(), .every_updates = every, .keep = 1000};
     whole = outcome_of(t, t.fit(samples, o));
@@ -101,7 +88,7 @@ struct whole_fit {
 
 template <class Run>
 void check_every_checkpoint() {
-  Run plain(values<Run>(1));
+  Run plain(fit_values<Run>(1));
   outcome const reference = outcome_of(plain, plain.fit(samples, options<Run>()));
   whole_fit<Run> const all(1);
   CHECK(all.whole == reference);
@@ -110,7 +97,7 @@ void check_every_checkpoint() {
     INFO(all.steps[i]);
     temporary_directory const folder;
     all.copy_up_to(i, folder.path());
-    Run t(values<Run>(1 + static_cast<int>(i) % 3));
+    Run t(fit_values<Run>(1 + static_cast<int>(i) % 3));
     auto o = options<Run>();
     o.checkpoint = checkpoints{.directory = folder.path(), .every_updates = 5, .keep = 2, .resume = true};
     fit_report const r = t.fit(samples, o);
@@ -135,12 +122,12 @@ TEST_CASE("a fit that is asked for more epochs goes on to the bits of one that w
   for (std::size_t const i : {1U, 3U}) {
     temporary_directory const folder;
     four.copy_up_to(i, folder.path());
-    pipemare t(values<pipemare>(2));
+    pipemare t(fit_values<pipemare>(2));
     auto o = options<pipemare>(6);
     o.checkpoint = checkpoints{.directory = folder.path(), .resume = true};
     CHECK(outcome_of(t, t.fit(samples, o)) == six.whole);
   }
-  pipemare t(values<pipemare>(2));
+  pipemare t(fit_values<pipemare>(2));
   auto o = options<pipemare>(6);
   temporary_directory const folder;
   four.copy_up_to(four.steps.size() - 1, folder.path());
@@ -165,20 +152,20 @@ TEST_CASE("after a change a fit goes on from the count of updates with the weigh
     CHECK(std::isfinite(r.evaluations.back().loss));
     return notes_of(r);
   };
-  auto c = values<pipemare>(2);
+  auto c = fit_values<pipemare>(2);
   c.lr.base.rate = 0.01;
   pipemare other_rate(c);
   CHECK_THAT(
       resumed(other_rate, options<pipemare>()),
       Contains("going on after update 8 of ") && Contains("empty pipeline, because learning rate.base.rate is 0.01 in "));
-  c = values<pipemare>(1);
+  c = fit_values<pipemare>(1);
   c.ranks = 2;
   pipemare fewer_ranks(c);
   CHECK_THAT(resumed(fewer_ranks, options<pipemare>()), Contains("because ranks is 2 in this run and 4 in that one"));
-  gpipe synchronous(values<gpipe>(2));
+  gpipe synchronous(fit_values<gpipe>(2));
   CHECK_THAT(resumed(synchronous, options<gpipe>()),
              Contains("because schedule is ") && Contains("0 states of this run are not in it and begin anew, and "));
-  c = values<pipemare>(1);
+  c = fit_values<pipemare>(1);
   c.microbatches = 1;
   c.microbatch_size = 8;
   pipemare other_size(c);
@@ -189,7 +176,7 @@ TEST_CASE("what a synchronous run goes on to with its weights alone is what it w
   whole_fit<gpipe> const all(7);
   temporary_directory const folder;
   all.copy_up_to(1, folder.path());
-  auto c = values<gpipe>(1);
+  auto c = fit_values<gpipe>(1);
   c.ranks = 2;
   gpipe t(c);
   auto o = options<gpipe>();
@@ -312,7 +299,7 @@ TEST_CASE("a checkpoint that is damaged is passed over, and what cannot be resum
   foal_test::write(part, bytes);
   auto o = options<gpipe>();
   o.checkpoint = checkpoints{.directory = folder.path()};
-  gpipe t(values<gpipe>(1));
+  gpipe t(fit_values<gpipe>(1));
   CHECK_THROWS_WITH(t.fit(samples, o), Contains("because it has checkpoints already, of update 21"));
   o.checkpoint = checkpoints{.directory = folder.path(), .resume = true};
   fit_report const r = t.fit(samples, o);
@@ -322,12 +309,12 @@ TEST_CASE("a checkpoint that is damaged is passed over, and what cannot be resum
 
   CHECK_THROWS_WITH(t.fit(samples, o),
                     Contains("because it is of a fit that began after 0 updates, and this one begins after 24"));
-  run<schedule::gpipe, optim::sgd, lr::step> other(values<run<schedule::gpipe, optim::sgd, lr::step>>(1));
+  run<schedule::gpipe, optim::sgd, lr::step> other(fit_values<run<schedule::gpipe, optim::sgd, lr::step>>(1));
   typename decltype(other)::fit_options wrong{.quiet = true,
                                               .checkpoint = checkpoints{.directory = folder.path(), .resume = true}};
   CHECK_THROWS_WITH(other.fit(samples, wrong), Contains("because its optimizer is ") && Contains("where this run has "));
   checkpoint::directory_lock const taken(folder.path());
-  gpipe second(values<gpipe>(1));
+  gpipe second(fit_values<gpipe>(1));
   CHECK_THROWS_WITH(second.fit(samples, o), Contains("because another process that lives writes there"));
   o.checkpoint = checkpoints{.directory = folder / "other", .keep = 0};
   CHECK_THROWS_WITH(second.fit(samples, o), Contains("keep is 0"));
@@ -338,7 +325,7 @@ TEST_CASE("early stopping ends a fit while the pipeline works, and one that goes
   auto const stopping = [](auto& o) {
     o.hooks.evaluated = early_stopping{.patience = 0, .threshold = 0.9};  // the second one is not so much below
   };
-  pipemare once(values<pipemare>(2));
+  pipemare once(fit_values<pipemare>(2));
   auto o = options<pipemare>();
   stopping(o);
   fit_report const whole = once.fit(samples, o);
@@ -347,7 +334,7 @@ TEST_CASE("early stopping ends a fit while the pipeline works, and one that goes
   temporary_directory const folder;
   all.copy_up_to(1, folder.path());  // behind the first evaluation
   for (bool const again : {false, true}) {
-    pipemare t(values<pipemare>(1));
+    pipemare t(fit_values<pipemare>(1));
     o.checkpoint = checkpoints{.directory = folder.path(), .resume = true};
     stopping(o);
     fit_report const r = t.fit(samples, o);
@@ -361,20 +348,20 @@ TEST_CASE("the best weights are kept while the pipeline works, and a fit that go
   whole_fit<pipemare> const all(5);
   temporary_directory const folder;
   std::string const path = folder / "best.safetensors";
-  pipemare t(values<pipemare>(2));
+  pipemare t(fit_values<pipemare>(2));
   auto o = options<pipemare>();
   o.hooks.evaluated = checkpoint::keep_best(t, path, early_stopping{.patience = 20});
   fit_report const whole = t.fit(samples, o);
   auto const best = std::min_element(whole.evaluations.begin(), whole.evaluations.end(),
                                      [](auto const& a, auto const& b) { return a.loss < b.loss; });
-  pipemare other(values<pipemare>(1));
+  pipemare other(fit_values<pipemare>(1));
   auto const about = checkpoint::read_safetensors(path, other);
   CHECK(about.at("foal.update") == std::to_string(best->update));
   CHECK(other.evaluate(samples).loss == best->loss);
 
   std::filesystem::remove(path);
   all.copy_up_to(all.steps.size() - 1, folder.path());  // nothing is left to train, nothing better comes
-  pipemare again(values<pipemare>(1));
+  pipemare again(fit_values<pipemare>(1));
   o.checkpoint = checkpoints{.directory = folder.path(), .resume = true};
   o.hooks.evaluated = checkpoint::keep_best(again, path);
   CHECK(again.fit(samples, o).evaluations.size() == 4);
@@ -384,7 +371,7 @@ TEST_CASE("the best weights are kept while the pipeline works, and a fit that go
 }
 
 TEST_CASE("a signal ends a fit behind a checkpoint, from which it goes on, and a fit by the clock saves too") {
-  gpipe plain(values<gpipe>(1));
+  gpipe plain(fit_values<gpipe>(1));
   outcome const reference = outcome_of(plain, plain.fit(samples, options<gpipe>()));
   temporary_directory const folder;
   auto o = options<gpipe>();
@@ -395,7 +382,7 @@ TEST_CASE("a signal ends a fit behind a checkpoint, from which it goes on, and a
     o.hooks.evaluated = [](evaluation_result const& r) {
       if (r.update == 12) std::raise(SIGTERM);
     };
-    gpipe t(values<gpipe>(2));
+    gpipe t(fit_values<gpipe>(2));
     fit_report const r = t.fit(samples, o);
     CHECK(r.interrupted == SIGTERM);
     CHECK(stop.status() == 143);
@@ -404,14 +391,14 @@ TEST_CASE("a signal ends a fit behind a checkpoint, from which it goes on, and a
   CHECK(foal_test::newest_update_of(folder.path()) >= 12);
   o = options<gpipe>();
   o.checkpoint = checkpoints{.directory = folder.path(), .every_seconds = 1e-9, .keep = 1, .resume = true};
-  gpipe t(values<gpipe>(1));
+  gpipe t(fit_values<gpipe>(1));
   CHECK(outcome_of(t, t.fit(samples, o)) == reference);
   CHECK(listed(folder.path()).size() == 2);
 }
 
 TEST_CASE("what cannot be written is a note, and the training goes on") {
   temporary_directory const folder;
-  gpipe plain(values<gpipe>(1)), t(values<gpipe>(1));
+  gpipe plain(fit_values<gpipe>(1)), t(fit_values<gpipe>(1));
   outcome const reference = outcome_of(plain, plain.fit(samples, options<gpipe>()));
   auto o = options<gpipe>();
   foal_test::write(folder / "step-000000000006", {1});  // no folder can have that name

@@ -20,6 +20,7 @@
 #include <csignal>
 
 #include "tests/support/checkpoints.hpp"
+#include "tests/support/fit_values.hpp"
 #include "tests/support/nets.hpp"
 #include "tests/support/rooms.hpp"
 #include "tests/support/sanitized.hpp"
@@ -28,6 +29,7 @@ namespace {
 
 using namespace foal;
 using Catch::Contains;
+using foal_test::fit_values;
 using foal_test::listed;
 using foal_test::temporary_directory;
 using test::rooms;
@@ -65,22 +67,6 @@ struct spread {
 };
 constexpr spread spreads[] = {{1, 1}, {2, 1}, {4, 1}, {2, 2}};
 
-template <class Run>
-typename Run::config values(int workers) {
-  typename Run::config c;
-  c.microbatch_size = 4;
-  c.microbatches = 2;
-  c.workers = workers;
-  c.replicas = replicas_of<Run>;
-  c.seed = 3;
-  if constexpr (requires { c.lr.base; })
-    c.lr = {.base = {.rate = 0.02, .every = 9}, .steps = 20};
-  else
-    c.lr = {.rate = 0.02, .every = 9};
-  if constexpr (requires { c.warmup.minibatches; }) c.warmup.minibatches = 5;
-  return c;
-}
-
 /// What the fit of all processes has left.
 struct left {
   std::vector<float> weights;
@@ -106,7 +92,7 @@ fitted fit(spread s, How const& how, int epochs = 3) {
   rooms::with_processes(s.processes, [&](int number) {
     auto const p = static_cast<std::size_t>(number);
     try {
-      Run t(values<Run>(s.workers));
+      Run t(fit_values<Run>(s.workers, replicas_of<Run>));
       typename Run::fit_options o{.epochs = epochs, .evaluate = given, .quiet = true};
       how(number, o);
       fit_report const r = t.fit(given, o);

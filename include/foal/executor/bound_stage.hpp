@@ -70,7 +70,7 @@ struct borrowed_parameter {
 /// minibatches, of which the k-th has slot k mod count, and the ends of the channels that say that parts, or sums, are
 /// there. Sums are written to where they are used. Neither needs a release; see sum_slots, in plan/sums.hpp.
 struct other_replica {
-  int unit = 0;
+  int unit = 0;        ///< the stage's in that replica
   gradient_part part;  ///< its own
   ring from, to;       ///< its share of this one's part, here; this one's of its part, there
   ring results;        ///< where sums go there, by minibatch

@@ -146,6 +146,16 @@ struct elementwise_thunks : update_bound<S, Optimizer, Delay> {
   }
 };
 
+/// A delay policy's look at one number of the weights before and after a step.
+template <class S, class F>
+struct watch {
+  F f;
+  template <class... States>
+  FOAL_HOST_DEVICE void operator()(S const& before, S const& after, States&... states) const {
+    f(before, after, states...);
+  }
+};
+
 /// Of an optimizer that takes a parameter as a whole: the gradient as it gets it, its step, then the delay policy sees the
 /// whole change.
 template <class D, class S, class Optimizer, class Delay>
@@ -163,14 +173,6 @@ struct whole_thunks : update_bound<S, Optimizer, Delay> {
     FOAL_HOST_DEVICE void operator()(S const& w, S& g, States const&... states) const {
       g = g / divide * scale;
       if constexpr (Changes) g = change(g, w, states...);
-    }
-  };
-  template <class F>
-  struct watch {
-    F f;
-    template <class... States>
-    FOAL_HOST_DEVICE void operator()(S const& before, S const& after, States&... states) const {
-      f(before, after, states...);
     }
   };
 
@@ -217,7 +219,7 @@ struct whole_thunks : update_bound<S, Optimizer, Delay> {
     if constexpr (delays::with_after) device.copy(before, w, c.n * sizeof(S));
     own_step(c);
     if constexpr (delays::with_after) {
-      watch<typename delays::after_type> const see{delays::after(policy, c.moment)};
+      watch<S, typename delays::after_type> const see{delays::after(policy, c.moment)};
       device.map(c.n, see, static_cast<S const*>(before), static_cast<S const*>(w), static_cast<S*>(c.delay_states[A])...,
                  static_cast<S const*>(c.states[O])...);
     }

@@ -44,18 +44,10 @@ struct delay_thunks {
   static void write_forward(weight_call const& c, void* to) { write_bytes(in_forward(c), to); }
   static void write_backward(weight_call const& c, void* to) { write_bytes(in_backward(c), to); }
 
-  template <class F>
-  struct watch {
-    F f;
-    template <class... States>
-    FOAL_HOST_DEVICE void operator()(S const& before, S const& after, States&... states) const {
-      f(before, after, states...);
-    }
-  };
   template <std::size_t... A>
   static void map_watch(update_call const& c, std::index_sequence<A...>) {
     auto f = static_cast<Delay const*>(c.delay)->template after_update<S>(c.moment);
-    static_cast<D*>(c.device)->map(c.n, watch<decltype(f)>{f}, static_cast<S const*>(c.w), static_cast<S const*>(c.g),
+    static_cast<D*>(c.device)->map(c.n, watch<S, decltype(f)>{f}, static_cast<S const*>(c.w), static_cast<S const*>(c.g),
                                    static_cast<S*>(c.delay_states[A])...);
   }
   static void watch_update(update_call const& c) { map_watch(c, own); }

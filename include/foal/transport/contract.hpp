@@ -17,9 +17,9 @@
 //   place()     which process this is, of how many
 //   T()         the processes have met: each makes one before it opens channels, or exchanges texts
 //   exchange(x) the texts of all, by process; all call it
-//   swap(to, from, x)  sends the bytes x to process `to`, and gives those that `from` has sent here, of any size; all call
-//   it,
-//               so that each is sent to by one. May be absent: then all get the bytes of all
+//   swap(to, from, x)
+//               sends the bytes x to process `to`, and gives those that `from` has sent here, of any size; all call it, so
+//               that each is sent to by one. May be absent: then all get the bytes of all
 //   channel     made of the T, an open_end and the process of its other end; a message_end does all but the way of the bytes
 //   tell(p, x)  a note to process p, which is 0 or told by 0; it does not wait
 //   heard()     the next note to this process, if there is one. Those of one process come in the order of its tell()
