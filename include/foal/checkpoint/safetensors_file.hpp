@@ -275,6 +275,7 @@ file_mark write_safetensors_file(std::string const& path, metadata about, std::v
           " bytes where at most ", detail::most_header, " are allowed; write fewer tensors");
   std::uint64_t const length = header.size();
   atomic_file to(path);
+  if (bytes >= detail::large_file) to.past_cache();
   to.write(&length, sizeof length);
   to.write(header.data(), header.size());
   for (stored_tensor const& t : tensors) to.write(bytes_of(t), t.end - t.begin);
