@@ -99,10 +99,10 @@ struct placed_array {
   std::vector<array_piece> pieces{};  ///< those that are here; empty: it lies in one
 };
 
-/// Calls f(unit, place, offset, bytes) for the pieces of one slot of an array, which is at `base`.
+/// Calls f(unit, place, offset, bytes) for the pieces of the first `bytes` of one slot of an array, which is at `base`.
 template <class F>
-void for_each_piece(placed_array const& a, std::byte* base, F f) {
-  if (a.pieces.empty()) return f(a.what.id.unit, base, std::size_t{0}, a.what.bytes);
+void for_each_piece(placed_array const& a, std::byte* base, std::size_t bytes, F f) {
+  if (a.pieces.empty()) return f(a.what.id.unit, base, std::size_t{0}, bytes);
   for (array_piece const& p : a.pieces) f(p.unit, p.base, p.offset, p.bytes);
 }
 
@@ -172,7 +172,7 @@ inline std::vector<placed_array> place_arrays(run_memory& memory, table::run_tab
 /// Of one slot, which is at `base`. from: the begin of the array, or all of it; what is behind stays as it is.
 inline void copy_in_pieces(placed_array const& a, std::byte* base, std::span<std::byte const> from, run_memory& memory,
                            table::run_tables const& t) {
-  for_each_piece(a, base, [&](int unit, std::byte* place, std::size_t offset, std::size_t bytes) {
+  for_each_piece(a, base, from.size(), [&](int unit, std::byte* place, std::size_t offset, std::size_t bytes) {
     if (offset >= from.size()) return;
     void* const device = memory.stages()[static_cast<std::size_t>(unit)].device;
     t.device.copy_in(device, place, from.data() + offset, std::min(bytes, from.size() - offset));
@@ -192,6 +192,15 @@ void for_each_slot(placed_array const& a, done_ops const* done, F f) {
   long long const after = done == nullptr ? 0 : done->after_last(a.what.filled);
   for (long long m = std::max(0LL, after - a.what.slots); m < after; ++m)
     if (done->alive(a.what, m)) f(m, a.base + static_cast<std::size_t>(m % a.what.slots) * a.stride);
+}
+
+/// Of a slot, what the microbatch in it fills: where sequences are shorter than the longest, less than all.
+inline std::size_t used_bytes(placed_array const& a, run_memory const& memory, done_ops const* done, long long m) {
+  bound_stage const& b = memory.stages()[static_cast<std::size_t>(a.what.id.unit)];
+  if (a.host || a.what.slots == 0 || b.lengths.empty()) return a.what.bytes;
+  bool const begun = done->after_last({slot_end::op::forward, b.unit}) > m;  // else they are still beside the wire
+  lengths_ring const& from = begun || b.number == 0 ? b.lengths : b.lengths_in;
+  return a.what.used(memory.microbatch_size(), from.at(static_cast<std::uint32_t>(m)).all());
 }
 
 /// What a cut has for each of a run's arrays. Refuses one that is another run's, or lacks what is hosted here; changes
@@ -219,9 +228,9 @@ inline std::vector<saved_array const*> check_cut(run_cut const& from, run_memory
     require(a.slots > 0 || saved.slots.size() == 1, "cannot go on from a cut with ", saved.slots.size(), " of '",
             name(a.id.purpose), "' of stage ", a.id.unit, ", because a run has 1; copy the cut whole");
     for (saved_slot const& slot : saved.slots) {
-      require(slot.bytes.size() == a.bytes, "cannot go on from a cut with ", slot.bytes.size(), " bytes of '",
-              name(a.id.purpose), "' of stage ", a.id.unit, ", because here these are ", a.bytes,
-              "; make the run with the same numbers");
+      bool const fits = slot.bytes.size() == a.bytes || (a.sample.rank > 0 && slot.bytes.size() < a.bytes);
+      require(fits, "cannot go on from a cut with ", slot.bytes.size(), " bytes of '", name(a.id.purpose), "' of stage ",
+              a.id.unit, ", because here these are ", a.bytes, "; make the run with the same numbers");
       require((slot.microbatch >= 0) == (a.slots > 0), "cannot go on from a cut with microbatch ", slot.microbatch, " of '",
               name(a.id.purpose), "' of stage ", a.id.unit, ", because here it has ", a.slots,
               " places for microbatches; copy the cut whole");
@@ -278,14 +287,15 @@ inline void copy_out(run_cut& to, run_memory& memory, table::run_tables const& t
       if (used == saved.slots.size()) saved.slots.emplace_back();
       saved_slot& slot = saved.slots[used++];
       slot.microbatch = m;
-      slot.bytes.resize(a.what.bytes);
-      detail::for_each_piece(a, from, [&](int unit, std::byte* place, std::size_t offset, std::size_t bytes) {
-        if (a.host)
-          std::memcpy(slot.bytes.data() + offset, place, bytes);
-        else
-          t.device.copy_out(memory.stages()[static_cast<std::size_t>(unit)].device, slot.bytes.data() + offset, place,
-                            bytes);
-      });
+      slot.bytes.resize(detail::used_bytes(a, memory, done, m));
+      detail::for_each_piece(a, from, slot.bytes.size(),
+                             [&](int unit, std::byte* place, std::size_t offset, std::size_t bytes) {
+                               if (a.host)
+                                 std::memcpy(slot.bytes.data() + offset, place, bytes);
+                               else
+                                 t.device.copy_out(memory.stages()[static_cast<std::size_t>(unit)].device,
+                                                   slot.bytes.data() + offset, place, bytes);
+                             });
     });
     saved.slots.resize(used);
   }

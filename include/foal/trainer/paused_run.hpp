@@ -85,7 +85,7 @@ class paused_run : public run_weights {
     for (detail::placed_array const& to : placed)
       if (to.what.id.purpose == array_purpose::optimizer_state || to.what.id.purpose == array_purpose::delay_state ||
           to.what.id.purpose == array_purpose::error || to.what.id.purpose == array_purpose::reference)
-        detail::for_each_piece(to, to.base, [&](int unit, std::byte* place, std::size_t, std::size_t bytes) {
+        detail::for_each_piece(to, to.base, to.what.bytes, [&](int unit, std::byte* place, std::size_t, std::size_t bytes) {
           t_.device.zero(memory_.stages()[static_cast<std::size_t>(unit)].device, place, bytes);
         });
     for (saved_array const& from : arrays)
