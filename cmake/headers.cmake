@@ -294,6 +294,7 @@ set(foal_headers
     foal/executor/check_values.hpp
     foal/executor/common_end.hpp
     foal/executor/copy_distance.hpp
+    foal/executor/copy_together.hpp
     foal/executor/cut.hpp
     foal/executor/drive.hpp
     foal/executor/evaluation_rounds.hpp

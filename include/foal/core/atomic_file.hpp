@@ -56,11 +56,12 @@ class atomic_file {
   }
 
   /// Before the first write of a large file that nobody reads soon: what follows goes to the disk past the system's cache of
-  /// files, in blocks. That takes a fifth of the processor time, and leaves the cache to others. Where the file system knows
-  /// no such way all stays as it was.
-  void past_cache() {
-    if (partial_.empty() || !direct(true)) return;
+  /// files, in blocks. That takes a fifth of the processor time, and leaves the cache to others. False, and all stays as it
+  /// was, where the file system knows no such way.
+  bool past_cache() {
+    if (partial_.empty() || !direct(true)) return false;
     block_.reset(static_cast<char*>(::operator new(block_size, std::align_val_t{alignment})));
+    return true;
   }
 
   void write(void const* from, std::size_t bytes) {
@@ -76,13 +77,16 @@ class atomic_file {
     write_now(at, bytes);
   }
 
+  /// After the last write to a file for which past_cache() was true: what it begins with, anew.
+  void write_over_begin(std::string_view with) {
+    write_rest();
+    if (::lseek(handle_, 0, SEEK_SET) != 0) fail("check the disk");
+    write_now(with.data(), with.size());
+  }
+
   /// Once, after the last write.
   void commit() {
-    if (block_) {
-      direct(false);  // the rest is no whole number of sectors
-      write_now(block_.get(), std::exchange(filled_, 0));
-      block_.reset();
-    }
+    write_rest();
     int synced = 0;
     do synced = ::fsync(handle_);
     while (synced != 0 && errno == EINTR);
@@ -109,6 +113,14 @@ class atomic_file {
       path = next[0] == '/' ? next : detail::folder_of(path) + next;
     }
     return "";  // a circle, which cannot be opened
+  }
+
+  /// The last block, which is no whole number of sectors.
+  void write_rest() {
+    if (!block_) return;
+    direct(false);
+    write_now(block_.get(), std::exchange(filled_, 0));
+    block_.reset();
   }
 
   void write_now(char const* at, std::size_t bytes) {

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include <foal/executor/copy_together.hpp>
 #include <foal/executor/identity.hpp>
 #include <foal/executor/memory.hpp>
 #include <foal/executor/op_order.hpp>
@@ -277,6 +278,8 @@ inline void copy_out(run_cut& to, run_memory& memory, table::run_tables const& t
   }
   detail::add_sent(to.units, memory.stages());
   auto const placed = detail::place_arrays(memory, t, phase, evaluated);
+  std::vector<memory_copy> copies;
+  bool const at_once = t.device.host_memory && !t.device.asynchronous;  // no queue has to be waited for
   to.arrays.resize(placed.size());
   for (std::size_t i = 0; i < placed.size(); ++i) {
     detail::placed_array const& a = placed[i];
@@ -288,17 +291,20 @@ inline void copy_out(run_cut& to, run_memory& memory, table::run_tables const& t
       saved_slot& slot = saved.slots[used++];
       slot.microbatch = m;
       slot.bytes.resize(detail::used_bytes(a, memory, done, m));
-      detail::for_each_piece(a, from, slot.bytes.size(),
-                             [&](int unit, std::byte* place, std::size_t offset, std::size_t bytes) {
-                               if (a.host)
-                                 std::memcpy(slot.bytes.data() + offset, place, bytes);
-                               else
-                                 t.device.copy_out(memory.stages()[static_cast<std::size_t>(unit)].device,
-                                                   slot.bytes.data() + offset, place, bytes);
-                             });
+      detail::for_each_piece(
+          a, from, slot.bytes.size(), [&](int unit, std::byte* place, std::size_t offset, std::size_t bytes) {
+            std::byte* const here = slot.bytes.data() + offset;
+            if (a.host || at_once)
+              copies.push_back({here, place, bytes});
+            else
+              t.device.copy_out(memory.stages()[static_cast<std::size_t>(unit)].device, here, place, bytes);
+          });
     });
     saved.slots.resize(used);
   }
+  int workers = 1;
+  for (bound_stage const& b : memory.stages()) workers = std::max(workers, b.worker + 1);
+  copy_together(copies, workers);
 }
 
 /// The other way round, into the memory of a run with the same tables, of any number of workers. Throws foal::error where it
