@@ -365,6 +365,7 @@ set(foal_headers
     foal/checkpoint/safetensors.hpp
     foal/checkpoint/save_together.hpp
     foal/checkpoint/shared_save.hpp
+    foal/checkpoint/shared_weights.hpp
     foal/checkpoint/safetensors_content.hpp
     foal/checkpoint/safetensors_file.hpp
     foal/checkpoint/state_arrays.hpp
@@ -375,6 +376,7 @@ set(foal_headers
     foal/zoo/resnet.hpp
     foal/zoo/transformer.hpp
     foal/trainer/check_request.hpp
+    foal/trainer/common_answer.hpp
     foal/trainer/cut.hpp
     foal/trainer/early_stopping.hpp
     foal/trainer/engine.hpp

@@ -55,8 +55,9 @@ struct rounds : executor::evaluator_rounds {
     evaluator_rounds::begins();
     ++begun;
   }
-  bool heard(executor::evaluation_result const& r) override {
+  bool heard(executor::evaluation_result const& r, bool is_asked) override {
     results.push_back(r);
+    asked += is_asked ? 1 : 0;
     return ends_after != static_cast<int>(results.size());
   }
   void over(bool ends) override {
@@ -64,7 +65,10 @@ struct rounds : executor::evaluator_rounds {
     ended = ends;
   }
 
-  long long wanted = 1, copies = 1, begun = 0;
+  bool well() const override { return throws_at != static_cast<int>(results.size()); }
+
+  long long wanted = 1, copies = 1, begun = 0, asked = 0;
+  int throws_at = 0;   ///< result; 0: never
   int ends_after = 0;  ///< results
   bool ended = false;
   std::vector<executor::evaluation_result> results;
@@ -334,6 +338,20 @@ TEST_CASE("What is wrong with an evaluation by several processes is said in each
     CHECK(p->asked.misfits.at(1).empty());
     CHECK_THAT(p->asked.results.at(1).fault, Catch::Contains("after update 8") && Catch::Contains("samples 15 to 19"));
   }
+}
+
+TEST_CASE("Where one has thrown that was called with an evaluation process 0 is not asked", "[evaluation]") {
+  trained t(24);
+  test::first_samples const data;
+  executor::any_source<double, std::int32_t> const samples(data);
+  auto const second_throws = [](evaluated const& e) {
+    e.all[1]->asked.throws_at = 2;
+    return false;
+  };
+  evaluated const by(t, samples.functions, {0, 1, 2, 0, 1, 2}, 1, 3, 0, second_throws);
+  CHECK(by.all[0]->asked.results.size() == 3);
+  CHECK(by.all[0]->asked.asked == 2);
+  CHECK(by.all[2]->asked.asked == 3);
 }
 
 TEST_CASE("Of an evaluation that the end of a phase cuts off all hear, or none", "[evaluation]") {

@@ -23,6 +23,7 @@ struct evaluation_message {
   long long update = 0, samples = 0;
   double loss = 0, accuracy = 0;
   bool ends = false;     ///< the training
+  bool well = true;      ///< whoever has been called with it has not thrown
   bool misfits = false;  ///< a target does, and the fault says so
   std::size_t size = 0;
   char fault[2048] = {};  ///< what is longer is cut
@@ -97,7 +98,7 @@ class shared_evaluation {
       link* const result = add_result(0, p, 2 * rounds.most());  // what it is, and what comes of it
       link* const heard = add({p, 0, channel_kind::heard}, p, 0, rounds.most());
       if (result == nullptr) continue;
-      heard->entries = {{reinterpret_cast<std::byte*>(&heard->message.ends), 0, sizeof heard->message.ends, 1}};
+      heard->entries = {{reinterpret_cast<std::byte*>(&heard->message.well), 0, sizeof heard->message.well, 1}};
       others_.push_back({result, heard});
     }
   }
@@ -135,7 +136,7 @@ class shared_evaluation {
       while (hear()) {
       }
     if (from_first(std::string(announced_ ? "told" : "")).empty()) return;
-    bool const ends = here_ == 0 && !told(announced_->result, announced_->misfit);
+    bool const ends = here_ == 0 && !told(announced_->result, announced_->misfit, true);
     next(!from_first(std::string(ends ? "ends" : "")).empty());
   }
 
@@ -247,8 +248,12 @@ class shared_evaluation {
     if (announced_) {
       bool const all = std::all_of(others_.begin(), others_.end(), [](other const& o) { return o.heard->arrived(); });
       if (!all || !room_for_verdicts()) return false;
-      for (other const& o : others_) o.heard->take();
-      decide();
+      bool well = true;
+      for (other const& o : others_) {
+        well = well && o.heard->message.well;
+        o.heard->take();
+      }
+      decide(well);
       return true;
     }
     if (from_last_ == nullptr || !from_last_->arrived() || !room_for_verdicts()) return false;
@@ -266,7 +271,8 @@ class shared_evaluation {
     if (std::exchange(called_, !called_)) {
       next(m.ends);
     } else {
-      told(m.result(), m.misfit());
+      told(m.result(), m.misfit(), true);
+      heard->message.well = rounds_.well();
       heard->send();
     }
     return true;
@@ -279,10 +285,10 @@ class shared_evaluation {
     announced_ = {m.result(), m.misfit()};
     tell_others(m);
   }
-  /// When all have heard it.
-  void decide() {
+  /// When all have heard it. well: none of them has thrown.
+  void decide(bool well) {
     evaluation_message m;
-    m.ends = !told(announced_->result, announced_->misfit);
+    m.ends = !told(announced_->result, announced_->misfit, well);
     tell_others(m);
     next(m.ends);
   }
@@ -292,9 +298,9 @@ class shared_evaluation {
       o.result->send();
     }
   }
-  bool told(evaluation_result const& r, std::string const& misfit) {
+  bool told(evaluation_result const& r, std::string const& misfit, bool asked) {
     if (telling) telling(true);
-    bool const goes_on = rounds_.told(r, misfit);
+    bool const goes_on = rounds_.told(r, misfit, asked);
     if (telling) telling(false);
     return goes_on;
   }
