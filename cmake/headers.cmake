@@ -322,6 +322,7 @@ set(foal_headers
     foal/executor/shard_ops.hpp
     foal/executor/rings.hpp
     foal/executor/run_losses.hpp
+    foal/executor/saved_array.hpp
     foal/executor/shared_evaluation.hpp
     foal/executor/stall_agreement.hpp
     foal/executor/stall_guard.hpp
