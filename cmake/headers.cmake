@@ -323,6 +323,7 @@ set(foal_headers
     foal/executor/shard_ops.hpp
     foal/executor/rings.hpp
     foal/executor/run_losses.hpp
+    foal/executor/saved_array.hpp
     foal/executor/shared_evaluation.hpp
     foal/executor/stall_agreement.hpp
     foal/executor/stall_guard.hpp
@@ -366,6 +367,7 @@ set(foal_headers
     foal/checkpoint/safetensors.hpp
     foal/checkpoint/save_together.hpp
     foal/checkpoint/shared_save.hpp
+    foal/checkpoint/shared_weights.hpp
     foal/checkpoint/safetensors_content.hpp
     foal/checkpoint/safetensors_file.hpp
     foal/checkpoint/state_arrays.hpp
@@ -376,6 +378,7 @@ set(foal_headers
     foal/zoo/resnet.hpp
     foal/zoo/transformer.hpp
     foal/trainer/check_request.hpp
+    foal/trainer/common_answer.hpp
     foal/trainer/cut.hpp
     foal/trainer/early_stopping.hpp
     foal/trainer/engine.hpp

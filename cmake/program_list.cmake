@@ -77,6 +77,7 @@ set(foal_tests
     checkpoint/element_types
     checkpoint/faults
     checkpoint/golden
+    checkpoint/keep_best
     checkpoint/manifest
     checkpoint/memory_keeper
     checkpoint/run_file

@@ -351,7 +351,6 @@ TEST_CASE("replicas in processes that pause before any op go on to the bits of a
 TEST_CASE("shares of processes with replicas are one cut, and each is enough for its own process", "[executor]") {
   std::size_t turn = 0;
   for (what const& of : cases()) {
-    if (of.by == sharded) continue;  // a share has not all states
     INFO(of.text());
     outcome const one = trained(of, {});
     auto const places = places_of(of);
@@ -412,20 +411,6 @@ TEST_CASE("a divergence in one replica ends the processes of all as it ends one 
 
 TEST_CASE("what replicas that share out states cannot do is refused with a sentence", "[executor]") {
   what const of{.by = sharded};
-  std::vector<std::string> said(2);
-  rooms::with_processes(2, [&](int number) {
-    piece p(of, {2, 1}, number);
-    executor::run_request request;
-    request.pause = executor::run_place{0, 40};
-    p.run(request);
-    try {
-      p.engine.cut();
-    } catch (error const& e) {
-      said[static_cast<std::size_t>(number)] = e.what();
-    }
-  });
-  for (std::string const& one : said)
-    CHECK_THAT(one, Catch::StartsWith("cannot copy a cut in several processes of a run whose replicas share out"));
   piece whole(of, {}, 0);
   whole.run();
   table::parameter_row const& row = whole.engine.row(0, 0);
