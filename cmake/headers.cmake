@@ -104,12 +104,16 @@ set(foal_headers
     foal/schedule/proof/well_formed.hpp
     foal/schedule/recompute_groups.hpp
     foal/schedule/rules/async_1f1b.hpp
+    foal/schedule/rules/chunks.hpp
     foal/schedule/rules/folded.hpp
     foal/schedule/rules/forward_only.hpp
     foal/schedule/rules/frozen.hpp
     foal/schedule/rules/global_norm.hpp
     foal/schedule/rules/gpipe.hpp
     foal/schedule/rules/injected.hpp
+    foal/schedule/rules/interleaved.hpp
+    foal/schedule/rules/k_f_k_b.hpp
+    foal/schedule/rules/looped_bfs.hpp
     foal/schedule/rules/one_f_one_b.hpp
     foal/schedule/rules/pipemare.hpp
     foal/schedule/rules/recompute.hpp

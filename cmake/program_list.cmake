@@ -253,10 +253,12 @@ set(foal_tests
     schedule/proof/replay
     schedule/proof/units
     schedule/proof/versions
+    schedule/rules/flushed
     schedule/rules/folded
     schedule/rules/forward_only
     schedule/rules/frozen
     schedule/rules/global_norm
+    schedule/rules/interleaved
     schedule/rules/recompute
     schedule/rules/replicated
     schedule/rules/synchronous_phase
