@@ -158,6 +158,7 @@ set(foal_tests
     executor/stall_agreement
     executor/stall_guard
     executor/storage
+    executor/synchronous_schedules
     executor/thick
     executor/tied
     executor/tied_ends
@@ -241,6 +242,7 @@ set(foal_tests
     report/table
     report/trace
     schedule/cost/analysis
+    schedule/cost/balanced_memory
     schedule/cost/memory
     schedule/draw/text
     schedule/edges
@@ -253,6 +255,7 @@ set(foal_tests
     schedule/proof/replay
     schedule/proof/units
     schedule/proof/versions
+    schedule/rules/chimera
     schedule/rules/flushed
     schedule/rules/folded
     schedule/rules/forward_only

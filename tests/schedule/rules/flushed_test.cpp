@@ -1,11 +1,13 @@
-// Schedules of one chunk a rank: the orders of GPipe, kFkB and 1F1B, against their authors' numbers.
+// Schedules of one chunk a rank: orders of GPipe, 1F1B, kFkB, Seq1F1B, Varuna and BPipe, against their authors' numbers.
 #include <foal/schedule/rules/gpipe.hpp>
 
 #include <catch2/catch.hpp>
 
-#include <foal/schedule/proof/channel.hpp>
+#include <foal/schedule/rules/bpipe.hpp>
 #include <foal/schedule/rules/k_f_k_b.hpp>
 #include <foal/schedule/rules/one_f_one_b.hpp>
+#include <foal/schedule/rules/seq1f1b.hpp>
+#include <foal/schedule/rules/varuna.hpp>
 
 #include "tests/schedule/rules/support.hpp"
 #include "tests/support/schedules.hpp"
@@ -38,6 +40,9 @@ std::vector<op> ops_of(G const& g, extent e) {
 static_assert(proof(gpipe{.newest_first = true}, {4, 4, 8}));
 static_assert(proof(k_f_k_b{}, {4, 4, 8}));
 static_assert(proof(k_f_k_b{.k = 3}, {4, 4, 8}));
+static_assert(proof(seq1f1b{}, {.stages = 4, .ranks = 4, .microbatches = 8, .segments = 2}));
+static_assert(proof(varuna{}, {4, 4, 8}));
+static_assert(proof(bpipe{}, {4, 4, 8}));
 static_assert(takes(gpipe{}, {4, 4, 8}, {}, 33, 9, {8, 8, 8, 8}));
 static_assert(takes(gpipe{.newest_first = true}, {4, 4, 8}, {}, 33, 9, {8, 8, 8, 8}));
 static_assert(takes(one_f_one_b{}, {4, 4, 8}, {}, 33, 9, {4, 3, 2, 1}));
@@ -107,4 +112,60 @@ TEST_CASE("kFkB is 1F1B with k = 1 and GPipe with k = N, and takes any N", "[sch
 TEST_CASE("fixed slots take two per microbatch, and unequal stages are waited for", "[schedule]") {
   CHECK(measure(one_f_one_b{}, 3, 3, 4, {.backward = 0.5, .weight = 0.5}).makespan == 12);
   CHECK(measure(one_f_one_b{}, 3, 3, 4).peaks == std::vector<int>{3, 2, 1});
+}
+
+TEST_CASE("segments of a sequence divide the bubble, and what is saved", "[schedule]") {
+  CHECK(takes(seq1f1b{}, {.stages = 4, .ranks = 4, .microbatches = 8, .segments = 2}, {}, 57, 9, {5, 4, 3, 2}));
+  CHECK(
+      takes(seq1f1b{.segments = 4}, {.stages = 4, .ranks = 4, .microbatches = 8, .segments = 4}, {}, 105, 9, {7, 6, 5, 4}));
+  for (int stages = 1; stages <= 5; ++stages)
+    for (int ranks = 1; ranks <= stages; ++ranks)
+      for (int n : {1, 2, 3, 6})
+        for (int k : {1, 2, 3, 4}) {
+          INFO(stages << " stages, " << ranks << " ranks, N " << n << ", " << k << " segments");
+          CHECK(flaw_of(seq1f1b{.segments = k}, stages, ranks, n).empty());
+        }
+  CHECK(backwards(seq1f1b{.segments = 1}, {3, 3, 4}, 0) == backwards(one_f_one_b{}, {3, 3, 4}, 0));
+  CHECK(measure(seq1f1b{.segments = 1}, 4, 4, 8).peaks == measure(one_f_one_b{}, 4, 4, 8).peaks);
+  CHECK_THAT(flaw_of(seq1f1b{.segments = 0}, 4, 4, 8), Catch::Contains("0 segments"));
+}
+
+TEST_CASE("Varuna recomputes all but the last rank's stages, and keeps one microbatch", "[schedule]") {
+  auto const m = measure(varuna{}, 4, 4, 8);
+  CHECK(m.makespan == 39);
+  CHECK(m.span_bubble == 7);
+  CHECK(m.peaks == std::vector<int>{1, 1, 1, 1});
+  program p = generate(varuna{}, {6, 3, 4});
+  CHECK(recompute_groups_of(p.view()) == std::vector<int>{0, 0, 2, 2, -1, -1});
+  std::string text;
+  for (op const& o : p.view().rank(2)) text += std::string(name(o.kind)) + std::to_string(o.stage) + ' ';
+  CHECK(text.substr(0, 24) == "F4 F5 BW5 BW4 F4 F5 BW5 ");
+  for (int stages = 1; stages <= 6; ++stages)
+    for (int ranks = 1; ranks <= stages; ++ranks)
+      for (int n = 1; n <= 9; ++n) {
+        INFO(stages << " stages, " << ranks << " ranks, N " << n);
+        CHECK(flaw_of(varuna{}, stages, ranks, n).empty());
+      }
+}
+
+TEST_CASE("Varuna's order is that of its authors' program", "[schedule]") {
+  // gen-schedule 3 4: forward 0, recompute 1, backward 2 of each rank.
+  program p = generate(varuna{}, {3, 3, 4});
+  std::string text;
+  for (int r = 0; r < 3; ++r, text += '\n')
+    for (op const& o : p.view().rank(r))
+      if (o.kind != op_kind::U)
+        text += std::string(o.kind == op_kind::F   ? "0"
+                            : o.kind == op_kind::R ? "1"
+                                                   : "2") +
+                ',' + std::to_string(o.microbatch) + ';';
+  CHECK(text ==
+        "0,0;0,1;0,2;0,3;1,0;2,0;1,1;2,1;1,2;2,2;1,3;2,3;\n"
+        "0,0;0,1;0,2;1,0;2,0;1,1;2,1;1,2;2,2;0,3;1,3;2,3;\n"
+        "0,0;2,0;0,1;2,1;0,2;2,2;0,3;2,3;\n");
+}
+
+TEST_CASE("BPipe runs 1F1B", "[schedule]") {
+  CHECK(ops_of(bpipe{}, {8, 8, 16}) == ops_of(one_f_one_b{}, {8, 8, 16}));
+  CHECK_THAT(flaw_of(bpipe{.limit = -1}, 4, 4, 8), Catch::Contains(".limit = -1"));
 }

@@ -11,9 +11,9 @@ namespace foal::schedule {
 
 /// Stages in 2 R `waves` chunks, up the ranks and down again (vee), so that a rank has 2 `waves` of them. The order is the
 /// one of Chimera's clock: R microbatches at a time enter one every two slots, the next R as many slots later as there are
-/// chunks; where two ops of a rank meet the backward comes first. Where N is a multiple of R and BW takes two F's, ranks are
-/// idle for 4(R-1) F's of a chunk, so for less with more waves, and every rank saves up to 2 R `waves` chunks, which is R
-/// microbatches of its share of the model. Any S, R and N. Delay 0.
+/// chunks (2R at least); where two ops of a rank meet the backward comes first. Where N is a multiple of R and BW takes two
+/// F's, ranks are idle for 4(R-1) F's of a chunk, so for less with more waves, and every rank saves up to 2 R `waves`
+/// chunks, which is R microbatches of its share of the model. Any S, R and N. Delay 0.
 struct hanayo {
   static constexpr char const* name = "hanayo";
   static constexpr bool asynchronous = false;
@@ -40,11 +40,11 @@ struct hanayo {
   constexpr void emit(extent e, Sink& sink) const {
     check();
     chunk_table const table(e, chunks());
-    int const n = e.microbatches, depth = std::min(table.size, e.stages);
+    int const n = e.microbatches, depth = std::min(table.size, e.stages), every = std::max(depth, 2 * e.ranks);
     std::vector<op> all;  // op::stage is the chunk
     all.reserve(static_cast<std::size_t>(2 * n) * static_cast<std::size_t>(depth));
     for (int m = 0; m < n; ++m) {
-      int const in = m / e.ranks * depth + m % e.ranks * 2;
+      int const in = m / e.ranks * every + m % e.ranks * 2;  // the slot in which it enters
       for (int c = 0; c < depth; ++c) {
         all.push_back({.kind = op_kind::F, .stage = c, .microbatch = m, .slot = in + c});
         all.push_back({.kind = op_kind::BW, .stage = c, .microbatch = m, .slot = in + 2 * depth - 1 - c});
