@@ -252,6 +252,7 @@ set(foal_tests
     schedule/proof/channel
     schedule/proof/large
     schedule/proof/prove
+    schedule/proof/random_lists
     schedule/proof/replay
     schedule/proof/units
     schedule/proof/versions

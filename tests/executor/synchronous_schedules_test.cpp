@@ -6,6 +6,7 @@
 #include <foal/policy/optim/momentum.hpp>
 #include <foal/schedule/rules/bpipe.hpp>
 #include <foal/schedule/rules/chimera.hpp>
+#include <foal/schedule/rules/frozen.hpp>
 #include <foal/schedule/rules/global_norm.hpp>
 #include <foal/schedule/rules/hanayo.hpp>
 #include <foal/schedule/rules/interleaved.hpp>
@@ -158,6 +159,15 @@ TEST_CASE("Clipping by the global norm, and recomputation, in schedules of chunk
     REQUIRE_FALSE(of.program.view().recompute.empty());
   }
   CHECK(all_alike(all, plain) == test::train(plain, 1, false, 4));
+}
+
+TEST_CASE("Frozen stages, and stages without a backward, in schedules of chunks", "[executor]") {
+  test::choice const c{.net = 4, .optimizer = 1, .n = 4};
+  std::vector<labelled> all;
+  add_to(all, schedule::one_f_one_b{}, 4, 2, 4);
+  for (labelled const& of : in_order(4, 2, 4)) all.push_back(of);
+  for (labelled& of : all) of.program = schedule::without_backward_below(of.program, 1, {2});
+  all_alike(all, c);
 }
 
 TEST_CASE("A trainer takes their numbers, and as many ranks as chunks leave", "[executor]") {

@@ -1,8 +1,6 @@
 // What the generators with several chunks on a rank share: runs of neighbouring stages that run a microbatch together.
 #pragma once
 
-#include <vector>
-
 #include <foal/schedule/program.hpp>
 
 namespace foal::schedule {
@@ -27,6 +25,11 @@ struct chunk_table {
  private:
   static constexpr int largest_chunks = 1 << 28;
 };
+
+/// How many ranks give each of them so many chunks, the last one maybe fewer; as many as stages where there is no chunk.
+constexpr int ranks_of_chunks(int stages, int chunks) {
+  return chunks < 1 ? stages : stages / chunks + (stages % chunks != 0 ? 1 : 0);
+}
 
 /// Emits an op of every stage of a chunk: forwards and recomputations from the first stage up, all others from the last one
 /// down. `what`: all but the stage.

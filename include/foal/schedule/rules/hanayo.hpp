@@ -21,10 +21,7 @@ struct hanayo {
   int waves = 1;
 
   constexpr placement placed() const { return vee.in(chunks()); }
-  constexpr int ranks(int stages) const {
-    int const own = chunks();
-    return own < 1 ? stages : stages / own + (stages % own != 0 ? 1 : 0);
-  }
+  constexpr int ranks(int stages) const { return ranks_of_chunks(stages, chunks()); }
 
   template <class F>
   constexpr void numbers(F&& f) const {

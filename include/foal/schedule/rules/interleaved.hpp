@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <utility>
+#include <vector>
 
+#include <foal/core/error.hpp>
 #include <foal/schedule/rules/chunks.hpp>
 
 namespace foal::schedule {
@@ -25,7 +27,7 @@ struct interleaved {
   bool uneven = false;
 
   constexpr placement placed() const { return loop.in(chunks); }
-  constexpr int ranks(int stages) const { return chunks < 1 ? stages : stages / chunks + (stages % chunks != 0 ? 1 : 0); }
+  constexpr int ranks(int stages) const { return ranks_of_chunks(stages, chunks); }
 
   template <class F>
   constexpr void numbers(F&& f) const {

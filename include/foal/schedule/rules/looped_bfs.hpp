@@ -21,7 +21,7 @@ struct looped_bfs {
   bool newest_first = false;
 
   constexpr placement placed() const { return loop.in(chunks); }
-  constexpr int ranks(int stages) const { return chunks < 1 ? stages : stages / chunks + (stages % chunks != 0 ? 1 : 0); }
+  constexpr int ranks(int stages) const { return ranks_of_chunks(stages, chunks); }
 
   template <class F>
   constexpr void numbers(F&& f) const {
