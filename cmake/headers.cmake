@@ -84,6 +84,8 @@ set(foal_headers
     foal/device/window.hpp
     foal/schedule/cells.hpp
     foal/schedule/cost/analysis.hpp
+    foal/schedule/cost/balanced_memory.hpp
+    foal/schedule/cost/memory.hpp
     foal/schedule/draw/svg.hpp
     foal/schedule/draw/text.hpp
     foal/schedule/edges.hpp
@@ -103,19 +105,28 @@ set(foal_headers
     foal/schedule/proof/well_formed.hpp
     foal/schedule/recompute_groups.hpp
     foal/schedule/rules/async_1f1b.hpp
+    foal/schedule/rules/bpipe.hpp
+    foal/schedule/rules/chimera.hpp
+    foal/schedule/rules/chunks.hpp
     foal/schedule/rules/folded.hpp
     foal/schedule/rules/forward_only.hpp
     foal/schedule/rules/frozen.hpp
     foal/schedule/rules/global_norm.hpp
     foal/schedule/rules/gpipe.hpp
+    foal/schedule/rules/hanayo.hpp
     foal/schedule/rules/injected.hpp
+    foal/schedule/rules/interleaved.hpp
+    foal/schedule/rules/k_f_k_b.hpp
+    foal/schedule/rules/looped_bfs.hpp
     foal/schedule/rules/one_f_one_b.hpp
     foal/schedule/rules/pipemare.hpp
     foal/schedule/rules/recompute.hpp
     foal/schedule/rules/replicated.hpp
+    foal/schedule/rules/seq1f1b.hpp
     foal/schedule/rules/sequential.hpp
     foal/schedule/rules/synchronous_phase.hpp
     foal/schedule/rules/unit.hpp
+    foal/schedule/rules/varuna.hpp
     foal/schedule/rules/wrap.hpp
     foal/schedule/shares.hpp
     foal/schedule/unroll.hpp

@@ -159,6 +159,7 @@ set(foal_tests
     executor/stall_agreement
     executor/stall_guard
     executor/storage
+    executor/synchronous_schedules
     executor/thick
     executor/tied
     executor/tied_ends
@@ -242,6 +243,8 @@ set(foal_tests
     report/table
     report/trace
     schedule/cost/analysis
+    schedule/cost/balanced_memory
+    schedule/cost/memory
     schedule/draw/text
     schedule/edges
     schedule/generate
@@ -250,13 +253,17 @@ set(foal_tests
     schedule/proof/channel
     schedule/proof/large
     schedule/proof/prove
+    schedule/proof/random_lists
     schedule/proof/replay
     schedule/proof/units
     schedule/proof/versions
+    schedule/rules/chimera
+    schedule/rules/flushed
     schedule/rules/folded
     schedule/rules/forward_only
     schedule/rules/frozen
     schedule/rules/global_norm
+    schedule/rules/interleaved
     schedule/rules/recompute
     schedule/rules/replicated
     schedule/rules/synchronous_phase

@@ -1,8 +1,12 @@
 // Ten thousand orders in which workers may advance, by an executor of a user's own: no hang, no other bits, and where a
 // stage throws the same stop. FOAL_SEED=n runs the one order n again.
+#include <foal/schedule/rules/chimera.hpp>
 #include <foal/schedule/rules/folded.hpp>
 #include <foal/schedule/rules/global_norm.hpp>
+#include <foal/schedule/rules/hanayo.hpp>
+#include <foal/schedule/rules/looped_bfs.hpp>
 #include <foal/schedule/rules/recompute.hpp>
+#include <foal/schedule/rules/varuna.hpp>
 
 #include <catch2/catch.hpp>
 #include <cstdlib>
@@ -90,6 +94,11 @@ struct ordered {
   schedule::program own{};
 };
 
+template <class G>
+schedule::program made(G const& g, int stages, int ranks, int n) {
+  return schedule::generate(g, schedule::extent_of(g, stages, ranks, n));
+}
+
 std::vector<ordered> cases() {
   using test::both_ways;
   schedule::extent const four{4, 4, 2}, nine{9, 9, 2};
@@ -116,6 +125,10 @@ std::vector<ordered> cases() {
       {{4, 3, false, 1, 1, 4}, schedule::generate(test::two_way_live{}, both_ways(4, 4))},
       {{4, 3, true, 0, 3, 3}, schedule::generate(test::two_way_live{}, both_ways(4, 4, 3))},
       {{4, 3, false, 1, 1, 4}, schedule::generate(test::often{.every = 2}, {4, 4, 4})},
+      {{9, 1, false, 0, 1, 4, 3}, made(schedule::hanayo{}, 9, 3, 4)},
+      {{4, 1, false, 0, 3, 3, 2}, made(schedule::looped_bfs{.newest_first = true}, 4, 2, 3)},
+      {{9, 1, false, 0, 1, 4, 4}, made(schedule::varuna{}, 9, 4, 4)},
+      {{4, 0, false, 0, 1, 6}, made(schedule::chimera{.replicas = 4}, 4, 4, 6)},
       {{4, 3, false, 1, 1, 2}, renamed(test::program_of(3, four), {0, 2, 1, 3})},
       {{4, 4, false, 1, 1, 2}, renamed(test::program_of(4, four), {3, 1, 0, 2})}};
 }

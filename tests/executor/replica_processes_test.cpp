@@ -6,6 +6,7 @@
 #include <foal/policy/replica/delayed.hpp>
 #include <foal/policy/replica/local.hpp>
 #include <foal/policy/replica/sharded.hpp>
+#include <foal/schedule/rules/chimera.hpp>
 #include <foal/schedule/rules/global_norm.hpp>
 #include <foal/schedule/rules/replicated.hpp>
 #include <foal/trainer/shared_result.hpp>
@@ -35,7 +36,7 @@ replica::local const locals{.every = 3, .rate = 0.7, .momentum = 0.9};
 
 struct what {
   int net = 4;       ///< as test::choice has it
-  int schedule = 2;  ///< the same; -1: both ways
+  int schedule = 2;  ///< the same; -1: Chimera
   int replicas = 2;
   exchange by = summed;
   int ranks = 4;  ///< of one of them
@@ -62,7 +63,12 @@ table::run_tables tables_of(what const& of) {
     return schedule::with_replicas(std::move(p), of.replicas);
   };
   test::choice const c{of.net, 1, of.norm, of.delay, of.optimizer, of.share * of.replicas, of.ranks};
-  schedule::program own = of.schedule < 0 ? schedule::generate(test::two_way{}, test::both_ways(4, 4)) : beside(of.schedule);
+  schedule::chimera const both_ways{.replicas = of.replicas};
+  schedule::program own =
+      of.schedule < 0
+          ? schedule::generate(both_ways, schedule::extent_of(both_ways, of.net, of.ranks, of.share * of.replicas))
+          : beside(of.schedule);
+  if (of.schedule < 0 && of.norm) own = schedule::with_global_norm(std::move(own));
   table::run_tables t = test::tables_of(c, std::move(own));
   t.ranks = t.phases.back().program.size().ranks;
   if (of.warm) t.phases.insert(t.phases.begin(), lower::detail::make_phase("warm-up", beside(2), versions::flush{}, false));
@@ -208,6 +214,8 @@ std::vector<what> cases() {
   all.push_back({.replicas = 3, .ranks = 2});
   all.push_back({.schedule = 3, .replicas = 3, .by = delayed, .ranks = 1});
   all.push_back({.schedule = -1});
+  all.push_back({.schedule = -1, .replicas = 4, .ranks = 2});
+  all.push_back({.net = 9, .schedule = -1, .ranks = 3, .norm = true});
   all.push_back({.schedule = 1, .norm = true});
   all.push_back({.schedule = 2, .replicas = 3, .ranks = 2, .norm = true});
   all.push_back({.schedule = 4, .by = delayed, .warm = true});
