@@ -104,20 +104,28 @@ set(foal_headers
     foal/schedule/proof/well_formed.hpp
     foal/schedule/recompute_groups.hpp
     foal/schedule/rules/async_1f1b.hpp
+    foal/schedule/rules/chunk.hpp
+    foal/schedule/rules/dual_pipe.hpp
+    foal/schedule/rules/dual_pipe_v.hpp
     foal/schedule/rules/folded.hpp
     foal/schedule/rules/forward_only.hpp
     foal/schedule/rules/frozen.hpp
     foal/schedule/rules/global_norm.hpp
     foal/schedule/rules/gpipe.hpp
     foal/schedule/rules/injected.hpp
+    foal/schedule/rules/interleaved_zb.hpp
     foal/schedule/rules/one_f_one_b.hpp
     foal/schedule/rules/pipemare.hpp
     foal/schedule/rules/recompute.hpp
     foal/schedule/rules/replicated.hpp
     foal/schedule/rules/sequential.hpp
     foal/schedule/rules/synchronous_phase.hpp
+    foal/schedule/rules/two_bp.hpp
     foal/schedule/rules/unit.hpp
     foal/schedule/rules/wrap.hpp
+    foal/schedule/rules/zb_h1.hpp
+    foal/schedule/rules/zb_h2.hpp
+    foal/schedule/rules/zb_v.hpp
     foal/schedule/shares.hpp
     foal/schedule/unroll.hpp
     foal/text/alphabet.hpp

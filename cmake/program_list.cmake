@@ -253,6 +253,7 @@ set(foal_tests
     schedule/proof/replay
     schedule/proof/units
     schedule/proof/versions
+    schedule/rules/dual_pipe
     schedule/rules/folded
     schedule/rules/forward_only
     schedule/rules/frozen
@@ -260,6 +261,8 @@ set(foal_tests
     schedule/rules/recompute
     schedule/rules/replicated
     schedule/rules/synchronous_phase
+    schedule/rules/two_bp
+    schedule/rules/zero_bubble
     schedule/shares
     sequence_trainer
     sweep/results

@@ -55,6 +55,11 @@ constexpr int place_vee(spread of, int stage, int replica) {
   int const i = stage % at.count;
   return at.first + (stage / at.count % 2 == 0 ? i : at.count - 1 - i);
 }
+constexpr int place_halves(spread of, int stage, int replica) {
+  rank_range const at = of.beside(replica);
+  int const chunk = in_blocks(of.stages, 2 * at.count, stage);
+  return at.first + (chunk < at.count ? chunk : 2 * at.count - 1 - chunk);
+}
 constexpr int place_bidirectional(spread of, int stage, int replica) {
   int const rank = in_blocks(of.stages, of.ranks, stage);
   return replica % 2 == 0 ? rank : of.ranks - 1 - rank;
@@ -69,6 +74,10 @@ inline constexpr placement loop{"loop", detail::place_loop};
 /// Up over the ranks and down again (V; with more chunks, waves): where a chunk ends the next begins on the same rank.
 /// Replicas side by side.
 inline constexpr placement vee{"vee", detail::place_vee};
+/// Two chunks of neighbouring stages a rank, the first R chunks up over the ranks and the others down again: vee where S = 2
+/// R, and for any other S >= R chunks of different length (schedules that have two chunks: ZB-V, V-Half, V-Min, DualPipeV).
+/// Replicas side by side.
+inline constexpr placement halves{"halves", detail::place_halves};
 /// Replica 0 contiguous from the first rank up, replica 1 from the last rank down (Chimera, DualPipe), 2 as 0, and so on.
 inline constexpr placement bidirectional{"bidirectional", detail::place_bidirectional};
 
