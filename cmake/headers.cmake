@@ -122,6 +122,9 @@ set(foal_headers
     foal/schedule/rules/synchronous_phase.hpp
     foal/schedule/rules/two_bp.hpp
     foal/schedule/rules/unit.hpp
+    foal/schedule/rules/v_grid.hpp
+    foal/schedule/rules/v_half.hpp
+    foal/schedule/rules/v_min.hpp
     foal/schedule/rules/wrap.hpp
     foal/schedule/rules/zb_h1.hpp
     foal/schedule/rules/zb_h2.hpp

@@ -262,6 +262,7 @@ set(foal_tests
     schedule/rules/replicated
     schedule/rules/synchronous_phase
     schedule/rules/two_bp
+    schedule/rules/v_grid
     schedule/rules/zero_bubble
     schedule/shares
     sequence_trainer
