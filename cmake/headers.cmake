@@ -104,7 +104,7 @@ set(foal_headers
     foal/schedule/proof/well_formed.hpp
     foal/schedule/recompute_groups.hpp
     foal/schedule/rules/async_1f1b.hpp
-    foal/schedule/rules/chunk.hpp
+    foal/schedule/rules/chunk_list.hpp
     foal/schedule/rules/dual_pipe.hpp
     foal/schedule/rules/dual_pipe_v.hpp
     foal/schedule/rules/folded.hpp

@@ -71,3 +71,14 @@ TEST_CASE("Zero-bubble schedules are proved for any numbers of stages, ranks and
         foal::test::check_runs(interleaved_zb{}, stages, ranks, n);
       }
 }
+
+TEST_CASE("Interleaved zero bubble with more chunks: the bubble of one, in times of a chunk") {
+  CHECK(facts_of(interleaved_zb{.chunks = 4}, 16, 4, 8) == schedule_facts{96 + 3, 3, 3, {16, 16, 16, 16}});
+  CHECK(facts_of(interleaved_zb{.chunks = 1}, 4, 4, 8) == facts_of(zb_h1{}, 4, 4, 8));
+  for (int chunks : {1, 3, 5})
+    for (int ranks : {1, 2, 3, 5})
+      for (int stages = ranks; stages < 25; ++stages)
+        for (int n : {1, 3, 8}) foal::test::check_runs(interleaved_zb{chunks}, stages, ranks, n);
+  CHECK_THROWS_WITH(generate(interleaved_zb{.chunks = 0}, extent_of(interleaved_zb{.chunks = 0}, 4, 2, 4)),
+                    Catch::Contains(".chunks = 0"));
+}

@@ -3,7 +3,7 @@
 #pragma once
 
 #include <foal/core/error.hpp>
-#include <foal/schedule/rules/chunk.hpp>
+#include <foal/schedule/rules/chunk_list.hpp>
 
 namespace foal::schedule {
 

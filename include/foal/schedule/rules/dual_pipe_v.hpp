@@ -13,7 +13,7 @@ namespace foal::schedule {
 struct dual_pipe_v {
   static constexpr char const* name = "dual_pipe_v";
   static constexpr bool asynchronous = false;
-  static constexpr placement placed = halves;
+  static constexpr placement placed = vee.in(2);
   static constexpr bool proved_at_construction = true;  ///< not for any N
   static constexpr int ranks(int stages) { return (stages + 1) / 2; }
 

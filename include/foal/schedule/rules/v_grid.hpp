@@ -6,7 +6,7 @@
 #include <array>
 #include <vector>
 
-#include <foal/schedule/rules/chunk.hpp>
+#include <foal/schedule/rules/chunk_list.hpp>
 
 namespace foal::schedule {
 

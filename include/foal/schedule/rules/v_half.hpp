@@ -14,7 +14,7 @@ namespace foal::schedule {
 struct v_half {
   static constexpr char const* name = "v_half";
   static constexpr bool asynchronous = false;
-  static constexpr placement placed = halves;
+  static constexpr placement placed = vee.in(2);
   static constexpr int ranks(int stages) { return (stages + 1) / 2; }
 
   bool reordered = true;  ///< false: the ends are left as they repeat

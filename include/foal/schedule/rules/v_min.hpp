@@ -13,7 +13,7 @@ namespace foal::schedule {
 struct v_min {
   static constexpr char const* name = "v_min";
   static constexpr bool asynchronous = false;
-  static constexpr placement placed = halves;
+  static constexpr placement placed = vee.in(2);
   static constexpr int ranks(int stages) { return (stages + 1) / 2; }
 
   bool reordered = true;  ///< false: the ends are left as they repeat

@@ -2,7 +2,7 @@
 // memory.
 #pragma once
 
-#include <foal/schedule/rules/chunk.hpp>
+#include <foal/schedule/rules/chunk_list.hpp>
 
 namespace foal::schedule {
 

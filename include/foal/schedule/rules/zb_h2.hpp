@@ -2,7 +2,7 @@
 // the memory of 1F1B.
 #pragma once
 
-#include <foal/schedule/rules/chunk.hpp>
+#include <foal/schedule/rules/chunk_list.hpp>
 
 namespace foal::schedule {
 

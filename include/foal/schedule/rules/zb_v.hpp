@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include <foal/schedule/rules/chunk.hpp>
+#include <foal/schedule/rules/chunk_list.hpp>
 
 namespace foal::schedule {
 
@@ -16,7 +16,7 @@ namespace foal::schedule {
 struct zb_v {
   static constexpr char const* name = "zb_v";
   static constexpr bool asynchronous = false;
-  static constexpr placement placed = halves;
+  static constexpr placement placed = vee.in(2);
   static constexpr int ranks(int stages) { return (stages + 1) / 2; }
 
   template <class Sink>

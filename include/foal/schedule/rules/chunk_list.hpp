@@ -18,12 +18,14 @@ struct chunk {
 /// The stages of a rank where one replica, or the first of two in opposite directions, is placed contiguously.
 constexpr chunk chunk_of(extent e, int rank) { return {first_stage(e, rank), first_stage(e, rank + 1)}; }
 
-/// The two chunks of a rank on `halves`: which = 0 on the way up over the ranks, 1 on the way down.
-constexpr chunk half_of(extent e, int rank, int which) {
-  extent chunks = e;
-  chunks.ranks = 2 * e.ranks;
-  return chunk_of(chunks, which == 0 ? rank : 2 * e.ranks - 1 - rank);
+/// Chunk `c` of a placement that has `chunks` of them on every rank, counted from the first stage up.
+constexpr chunk chunk_of(extent e, int chunks, int c) {
+  e.ranks *= chunks;
+  return chunk_of(e, c);
 }
+
+/// The two chunks of a rank on vee.in(2): which = 0 on the way up over the ranks, 1 on the way down.
+constexpr chunk half_of(extent e, int rank, int which) { return chunk_of(e, 2, which == 0 ? rank : 2 * e.ranks - 1 - rank); }
 
 /// One op of a chunk is one of each of its stages: F and R upwards, the others downwards. `microbatch` as in op.
 template <class Sink>
