@@ -126,6 +126,7 @@ set(foal_headers
     foal/schedule/rules/v_half.hpp
     foal/schedule/rules/v_min.hpp
     foal/schedule/rules/wrap.hpp
+    foal/schedule/rules/zb_auto.hpp
     foal/schedule/rules/zb_h1.hpp
     foal/schedule/rules/zb_h2.hpp
     foal/schedule/rules/zb_v.hpp

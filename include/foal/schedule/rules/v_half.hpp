@@ -15,6 +15,7 @@ struct v_half {
   static constexpr char const* name = "v_half";
   static constexpr bool asynchronous = false;
   static constexpr placement placed = vee.in(2);
+  static constexpr bool proved_at_construction = true;  ///< moves ops about: more than a compiler does for many ranks
   static constexpr int ranks(int stages) { return (stages + 1) / 2; }
 
   bool reordered = true;  ///< false: the ends are left as they repeat
