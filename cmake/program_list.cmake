@@ -155,6 +155,7 @@ set(foal_tests
     executor/replicas
     executor/run_losses
     executor/several_updates
+    executor/split_schedules
     executor/stall_agreement
     executor/stall_guard
     executor/storage
