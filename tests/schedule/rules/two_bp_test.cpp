@@ -14,6 +14,7 @@ using foal::test::schedule_facts;
 
 static_assert(proof(two_bp{}, {4, 4, 8}));
 static_assert(proof(two_bp<gpipe>{}, {4, 4, 8}));
+static_assert(proof(two_bp{}, {107, 107, 4}));
 
 TEST_CASE("2BP: a bubble of (R - 1)(tF + tB), at N microbatches a rank") {
   CHECK(facts_of(two_bp<gpipe>{}, 4, 4, 4) == schedule_facts{.makespan = 18, .idle = 6, .bubble = 6, .peaks = {4, 4, 4, 4}});

@@ -22,6 +22,11 @@ static_assert(proof(zb_h1{}, {4, 4, 8}));
 static_assert(proof(zb_h2{}, {4, 4, 8}));
 static_assert(proof(zb_v{}, extent_of(zb_v{}, 8, 4, 8)));
 static_assert(proof(interleaved_zb{}, extent_of(interleaved_zb{}, 8, 4, 8)));
+// As many stages as the compilers prove of other schedules.
+static_assert(proof(zb_h1{}, {107, 107, 4}));
+static_assert(proof(zb_h2{}, {107, 107, 4}));
+static_assert(proof(zb_v{}, extent_of(zb_v{}, 64, 32, 4)));
+static_assert(proof(interleaved_zb{}, extent_of(interleaved_zb{}, 107, 54, 4)));
 
 TEST_CASE("ZB-H1: a bubble of (R - 1)(tF + tB - tW), at R microbatches a rank") {
   CHECK(facts_of(zb_h1{}, 4, 4, 8) == schedule_facts{.makespan = 27, .idle = 3, .bubble = 3, .peaks = {4, 4, 4, 4}});

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <algorithm>
-#include <utility>
 #include <vector>
 
 #include <foal/schedule/program.hpp>
@@ -30,9 +29,11 @@ constexpr chunk half_of(extent e, int rank, int which) { return chunk_of(e, 2, w
 /// One op of a chunk is one of each of its stages: F and R upwards, the others downwards. `microbatch` as in op.
 template <class Sink>
 constexpr void emit_chunk(op_kind kind, int rank, chunk const& c, int microbatch, Sink& sink) {
-  bool const up = kind == op_kind::F || kind == op_kind::R;
-  for (int i = 0; i < c.end - c.first; ++i)
-    sink(rank, op{.kind = kind, .stage = up ? c.first + i : c.end - 1 - i, .microbatch = microbatch, .replica = c.replica});
+  op o{.kind = kind, .stage = c.first, .microbatch = microbatch, .replica = c.replica};
+  if (kind == op_kind::F || kind == op_kind::R)
+    for (; o.stage < c.end; ++o.stage) sink(rank, o);
+  else
+    for (o.stage = c.end - 1; o.stage >= c.first; --o.stage) sink(rank, o);
 }
 
 /// The list of a rank that runs the microbatches of each of its chunks in order: who writes it says the kind and the chunk,
@@ -42,59 +43,76 @@ template <class Sink>
 class chunk_list {
  public:
   /// `counted`: microbatches that are counted, at least those of a chunk; the ops of those past the last one are left out.
-  constexpr chunk_list(extent e, int rank, std::vector<chunk> chunks, Sink& sink, int counted = 0)
-      : e_(e), rank_(rank), sink_(sink), chunks_(std::move(chunks)) {
-    counted_ = std::max(counted, e.microbatches / e.replicas);
-    f_.assign(chunks_.size(), 0), b_ = f_, w_ = f_;
+  constexpr chunk_list(extent e, int rank, std::vector<chunk> const& chunks, Sink& sink, int counted = 0)
+      : rank_(rank),
+        counted_(std::max(counted, e.microbatches / e.replicas)),
+        share_(e.microbatches / e.replicas),
+        size_(e),
+        sink_(sink) {
+    chunks_.reserve(chunks.size());
+    for (chunk const& c : chunks) chunks_.push_back({.of = c});
   }
 
-  /// Forwards of chunk `c` that are left.
-  constexpr int forwards_left(int c = 0) const { return counted_ - f_[at(c)]; }
-  constexpr int backwards_left(int c = 0) const { return counted_ - b_[at(c)]; }
+  /// Forwards of chunk `c` that are left, and backwards.
+  constexpr int forwards_left(int c = 0) const { return counted_ - at(c).f; }
+  constexpr int backwards_left(int c = 0) const { return counted_ - at(c).b; }
   /// Microbatches whose B has run and whose W has not.
-  constexpr int waiting(int c = 0) const { return b_[at(c)] - w_[at(c)]; }
+  constexpr int waiting(int c = 0) const { return at(c).b - at(c).w; }
 
   /// The next forward, if one is left.
   constexpr void forward(int c = 0) {
-    if (forwards_left(c) > 0) put(op_kind::F, c, f_[at(c)]++);
+    progress& x = at(c);
+    if (x.f >= counted_) return;
+    if (x.f++ < share_) put(op_kind::F, x.of, x.f - 1);
   }
   /// The next backward for the input, if one is left.
   constexpr void backward(int c = 0) {
-    if (backwards_left(c) == 0) return;
-    put(op_kind::B, c, b_[at(c)]++);
-    order_.push_back(c);
+    progress& x = at(c);
+    if (x.b == counted_) return;
+    if (x.b++ < share_) put(op_kind::B, x.of, x.b - 1);
+    if (chunks_.size() > 1) order_.push_back(c);
   }
   /// The next backward for the weights, if one waits.
   constexpr void weight(int c = 0) {
-    if (waiting(c) > 0) put(op_kind::W, c, w_[at(c)]++);
+    progress& x = at(c);
+    if (x.w == x.b) return;
+    if (x.w++ < share_) put(op_kind::W, x.of, x.w - 1);
   }
-  /// The backward for the weights of the oldest B that waits for one. A list that calls it calls no weight().
+  /// The backward for the weights of the oldest B that waits for one. A list that calls it calls no weight(), and has
+  /// chunks.
   constexpr void oldest_weight() {
     if (oldest_ < order_.size()) weight(order_[oldest_++]);
   }
-  /// The next backward for both, if one is left. Needs that no W waits.
+  /// The next backward for both, if one is left. Needs that no W of the chunk waits.
   constexpr void both(int c = 0) {
-    if (backwards_left(c) == 0) return;
-    put(op_kind::BW, c, b_[at(c)]++);
-    ++w_[at(c)];
+    progress& x = at(c);
+    if (x.b == counted_) return;
+    if (x.b++ < share_) put(op_kind::BW, x.of, x.b - 1);
+    ++x.w;
   }
 
   /// Ends the list of a rank among replicas: the sums, and the updates, from the last stages down.
   constexpr void close() {
-    for (chunk const& c : chunks_)
-      for (int s = c.end - 1; s >= c.first; --s)
+    for (progress const& x : chunks_)
+      for (int s = x.of.end - 1; s >= x.of.first; --s)
         for (op_kind const kind : {op_kind::G, op_kind::U})
-          sink_(rank_, op{.kind = kind, .stage = s, .microbatch = e_.microbatches - 1, .replica = c.replica});
+          sink_(rank_, op{.kind = kind, .stage = s, .microbatch = size_.microbatches - 1, .replica = x.of.replica});
   }
 
  private:
-  static constexpr std::size_t at(int c) { return static_cast<std::size_t>(c); }
+  struct progress {
+    chunk of{};
+    int f = 0, b = 0, w = 0;  // microbatches that have run
+  };
 
-  constexpr void put(op_kind kind, int c, int i) {
-    chunk const& of = chunks_[at(c)];
-    int const m = i * e_.replicas + of.replica;
-    if (m >= e_.microbatches) return;
-    if (!adds_weight_gradient(kind) || e_.replicas > 1 || m < e_.microbatches - 1) {
+  // Of calls and statements there are few: the compilers' limits of constant evaluation count them.
+  constexpr progress& at(int c) { return chunks_.data()[c]; }
+  constexpr progress const& at(int c) const { return chunks_.data()[c]; }
+
+  constexpr void put(op_kind kind, chunk const& of, int i) {
+    int const m = i * size_.replicas + of.replica;
+    bool const updates = m == size_.microbatches - 1 && adds_weight_gradient(kind) && size_.replicas == 1;
+    if (!updates) {
       emit_chunk(kind, rank_, of, m, sink_);
       return;
     }
@@ -102,12 +120,12 @@ class chunk_list {
       for (op_kind const k : {kind, op_kind::U}) sink_(rank_, op{.kind = k, .stage = s, .microbatch = m});
   }
 
-  extent e_;
-  int rank_, counted_ = 0;
+  int rank_, counted_, share_;  // share_: of a replica
+  extent size_;
   Sink& sink_;
-  std::vector<chunk> chunks_;
-  std::vector<int> f_, b_, w_, order_;  // per chunk what has run; chunks of the B's
-  std::size_t oldest_ = 0;              // in order_: the first one whose W waits
+  std::vector<progress> chunks_;
+  std::vector<int> order_;  // chunks of the B's, where there are several
+  std::size_t oldest_ = 0;  // in order_: the first one whose W waits
 };
 
 }  // namespace foal::schedule

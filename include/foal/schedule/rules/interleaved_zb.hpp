@@ -51,7 +51,7 @@ struct interleaved_zb {
     for (int r = 0; r < e.ranks; ++r) {
       std::vector<chunk> own;
       for (int c = 0; c < runs; ++c) own.push_back(chunk_of(e, runs, c * e.ranks + r));
-      chunk_list list(e, r, std::move(own), sink);
+      chunk_list list(e, r, own, sink);
       auto const put = [&](op_kind kind, int i) {
         int const c = order[static_cast<std::size_t>(i)].first;
         if (kind == op_kind::F) list.forward(c);

@@ -18,9 +18,9 @@ struct zb_h1 {
     for (int r = 0; r < e.ranks; ++r) {
       chunk_list list(e, r, {chunk_of(e, r)}, sink);
       for (int i = 0; i < e.ranks - r; ++i) list.forward();
-      while (list.backwards_left() > 0) {
+      for (int m = 0; m < e.microbatches; ++m) {
         list.backward();
-        if (list.waiting() > r) list.weight();
+        if (m >= r) list.weight();
         list.forward();
       }
       while (list.waiting() > 0) list.weight();

@@ -20,9 +20,9 @@ struct zb_h2 {
     for (int r = 0; r < e.ranks; ++r) {
       chunk_list list(e, r, {chunk_of(e, r)}, sink);
       for (int i = 0; i < 2 * (e.ranks - r) - 1; ++i) list.forward();
-      while (list.backwards_left() > 0) {
+      for (int m = 0; m < e.microbatches; ++m) {
         list.backward();
-        if (list.waiting() > 2 * r) list.weight();
+        if (m >= 2 * r) list.weight();
         list.forward();
       }
       while (list.waiting() > 0) list.weight();
