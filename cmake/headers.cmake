@@ -125,6 +125,7 @@ set(foal_headers
     foal/schedule/rules/v_grid.hpp
     foal/schedule/rules/v_half.hpp
     foal/schedule/rules/v_min.hpp
+    foal/schedule/rules/v_search.hpp
     foal/schedule/rules/wrap.hpp
     foal/schedule/rules/zb_auto.hpp
     foal/schedule/rules/zb_h1.hpp

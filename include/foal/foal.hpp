@@ -23,7 +23,7 @@
 //   foal/schedule/{parse,draw/svg,draw/text,proof/channel}.hpp   schedules from and to text, as pictures, by channel
 //   foal/schedule/cost/memory.hpp                        what ranks hold while a schedule runs
 //   foal/schedule/rules/{dual_pipe,dual_pipe_v,interleaved_zb,two_bp}.hpp   schedules that split backwards
-//   foal/schedule/rules/{v_half,v_min,zb_auto,zb_h1,zb_h2,zb_v}.hpp   the same
+//   foal/schedule/rules/{v_half,v_min,v_search,zb_auto,zb_h1,zb_h2,zb_v}.hpp   the same
 //   foal/data/views.hpp (range-v3), foal/data/gzip.hpp (zlib), foal/mpi.hpp, foal/onednn.hpp, foal/cuda.hpp
 #pragma once
 

@@ -8,6 +8,7 @@
 #include <foal/schedule/rules/two_bp.hpp>
 #include <foal/schedule/rules/v_half.hpp>
 #include <foal/schedule/rules/v_min.hpp>
+#include <foal/schedule/rules/v_search.hpp>
 #include <foal/schedule/rules/zb_auto.hpp>
 #include <foal/schedule/rules/zb_h1.hpp>
 #include <foal/schedule/rules/zb_h2.hpp>
@@ -47,6 +48,7 @@ std::vector<made> split(int stages, int n) {
     all.push_back(of(schedule::v_half{}, stages, ranks, n));
     all.push_back(of(schedule::v_min{}, stages, ranks, n));
     all.push_back(of(schedule::v_min{.reordered = false}, stages, ranks, n));
+    all.push_back(of(schedule::v_search{.forward = 3, .weight = 2}, stages, ranks, n));
     all.push_back(of(schedule::interleaved_zb{}, stages, ranks, n));
     if (n >= 2 * ranks) all.push_back(of(schedule::dual_pipe_v{}, stages, ranks, n));
   }

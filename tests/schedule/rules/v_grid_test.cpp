@@ -3,6 +3,8 @@
 
 #include <foal/schedule/rules/v_half.hpp>
 #include <foal/schedule/rules/v_min.hpp>
+#include <foal/schedule/rules/v_search.hpp>
+#include <foal/schedule/rules/zb_v.hpp>
 
 #include "tests/schedule/rules/split.hpp"
 
@@ -61,4 +63,41 @@ TEST_CASE("V schedules keep their memory, and are proved, for any numbers of sta
           CHECK(half.makespan <= facts_of(v_half{false}, stages, ranks, n).makespan);
           CHECK(min.makespan <= facts_of(v_min{false}, stages, ranks, n).makespan);
         }
+}
+
+TEST_CASE("The general V search: a bubble for every memory, down to none at 2 R chunks") {
+  // Even memories as the authors' own search has them: 3 R - 1 - 3 k + max(3 R, R - 1 + 2 (1 + k / 2)).
+  for (int const ranks : {2, 3, 4, 5}) {
+    double before = 1e9;
+    for (int memory = 2 * ((ranks + 4) / 3); memory <= 2 * ranks; ++memory) {
+      int const n = 2 * ranks;
+      INFO(ranks << " ranks, memory " << memory);
+      v_search const g{.memory = memory};
+      foal::test::check_runs(g, 2 * ranks, ranks, n);
+      schedule_facts const f = facts_of(g, 2 * ranks, ranks, n);
+      CHECK(most(f.peaks) <= memory);
+      CHECK(f.bubble <= before);
+      before = f.bubble;
+      int const theirs = 3 * ranks - 1 - 3 * memory + std::max(3 * ranks, ranks - 1 + 2 * (1 + (memory + 1) / 2));
+      if (memory % 2 == 0) CHECK(f.bubble <= theirs);
+    }
+    CHECK(before == 0);
+  }
+  CHECK(facts_of(v_search{.memory = 8}, 16, 8, 16).bubble == 23);
+}
+
+TEST_CASE("The general V search goes by the costs, and says how little is too little") {
+  foal::test::durations const d{10, 12, 8, 1};
+  v_search g{.forward = 10, .backward = 12, .weight = 8, .message = 1};
+  for (int const memory : {4, 6, 8}) {
+    g.memory = memory;
+    schedule_facts const f = facts_of(g, 8, 4, 8, d), equal = facts_of(v_search{.memory = memory}, 8, 4, 8, d);
+    CHECK(f.bubble <= equal.bubble);
+    if (memory == 6) CHECK(f.bubble <= facts_of(v_half{}, 8, 4, 8, d).bubble);
+  }
+  foal::test::check_runs(v_search{}, 5, 3, 4);
+  foal::test::check_runs(v_search{.memory = 5}, 11, 4, 3);
+  foal::test::check_runs(v_search{}, 1, 1, 2);
+  CHECK_THROWS_WITH(generate(v_search{.memory = 3}, extent_of(v_search{}, 8, 4, 8)), Catch::Contains("saves 4 chunks"));
+  CHECK_THROWS_WITH(generate(v_search{.memory = -1}, extent_of(v_search{}, 8, 4, 8)), Catch::Contains(".memory = -1"));
 }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 #include <vector>
 
 #include <foal/schedule/rules/chunk_list.hpp>
@@ -13,6 +14,11 @@ namespace foal::schedule {
 /// Slots of a microbatch's ops on a rank, of which the next microbatch's are six later: F of the chunk on the way up, F of
 /// that on the way down, its B, B of the first one.
 using v_offsets = std::array<int, 4>;
+
+/// Durations of a stage's ops, and of a message to another rank.
+struct v_costs {
+  double forward = 1, backward = 1, weight = 1, message = 0;
+};
 
 /// The ops of all ranks in slots, one a slot and rank. An op is of the next microbatch of its kind.
 class v_grid {
@@ -46,19 +52,17 @@ class v_grid {
     add_weights(true);
   }
 
-  /// The chunks that the fullest rank saves at most. After finish().
+  /// The chunks that the fullest rank saves at most. Before finish(), which takes no more.
   constexpr int peak() const {
     int most = 0;
-    for (row const& of : rows_) most = std::max(most, peak_of(of, false));
+    for (row const& of : rows_) most = std::max(most, peak_of(of, true));
     return most;
   }
-  constexpr int ranks() const { return static_cast<int>(rows_.size()); }
 
-  /// Gives each op the first slot in which it can run after those before it on its rank, and says how many slots the rank
-  /// that takes longest takes from its first op to its last.
-  constexpr int squeeze() {
+  /// Gives each op the first slot in which it can run after those before it on its rank.
+  constexpr void squeeze() {
     std::vector<row> out(rows_.size());
-    times at(rows_.size(), n_);
+    times<int> at(rows_.size(), n_);
     for (std::size_t slot = 0; slot < longest(); ++slot)
       for (std::size_t r = 0; r < rows_.size(); ++r) {
         if (slot >= rows_[r].size() || rows_[r][slot] == none) continue;
@@ -69,12 +73,43 @@ class v_grid {
         at.take(kind, r, static_cast<int>(now));
       }
     rows_ = std::move(out);
-    int most = 0;
-    for (row const& of : rows_) {
-      auto const first = std::find_if(of.begin(), of.end(), [](char kind) { return kind != none; });
-      most = std::max(most, static_cast<int>(of.end() - first));
+  }
+
+  /// How long the rank that takes longest takes from its first op to its last, and when all have ended. Every chunk has the
+  /// durations of one stage times its stages. After finish().
+  constexpr std::pair<double, double> time(extent e, v_costs const& cost) const {
+    times<double> at(rows_.size(), n_);
+    std::vector<double> free(rows_.size(), 0), first(rows_.size(), -1);
+    std::vector<std::array<double, kinds>> length(rows_.size());
+    for (std::size_t r = 0; r < rows_.size(); ++r) {
+      double stages[2] = {};
+      for (int which : {0, 1}) {
+        chunk const c = half_of(e, static_cast<int>(r), which);
+        stages[which] = c.end - c.first;
+      }
+      length[r] = {0,
+                   stages[0] * cost.forward,
+                   stages[1] * cost.forward,
+                   stages[1] * cost.backward,
+                   stages[0] * cost.backward,
+                   stages[1] * cost.weight,
+                   stages[0] * cost.weight};
     }
-    return most;
+    for (std::size_t slot = 0; slot < longest(); ++slot)
+      for (std::size_t r = 0; r < rows_.size(); ++r) {
+        if (slot >= rows_[r].size() || rows_[r][slot] == none) continue;
+        char const kind = rows_[r][slot];
+        double const start = std::max(free[r], at.earliest(kind, r, cost.message));
+        if (first[r] < 0) first[r] = start;
+        free[r] = start + length[r][static_cast<std::size_t>(kind)];
+        at.take(kind, r, free[r]);
+      }
+    double span = 0, end = 0;
+    for (std::size_t r = 0; r < rows_.size(); ++r) {
+      span = std::max(span, free[r] - first[r]);
+      end = std::max(end, free[r]);
+    }
+    return {span, end};
   }
 
   template <class Sink>
@@ -98,41 +133,44 @@ class v_grid {
   /// What is in a slot; weight: of any chunk, or with up_weight of that on the way down.
   static constexpr char none = 0, up_forward = 1, down_forward = 2, down_backward = 3, up_backward = 4, weight = 5,
                         up_weight = 6;
+  static constexpr std::size_t kinds = 7;
 
   static constexpr bool forwards(char kind) { return kind == up_forward || kind == down_forward; }
   static constexpr bool backwards(char kind) { return kind == down_backward || kind == up_backward; }
   static constexpr bool weights(char kind) { return kind >= weight; }
 
-  /// When the ops of all ranks have run that have.
+  /// When the ops of all ranks have run that have: their slots, or when they have ended.
+  template <class Time>
   class times {
    public:
     constexpr times(std::size_t ranks, int n) : ranks_(ranks), n_(static_cast<std::size_t>(n)) {
       at_.assign(4 * ranks * n_, -1);
       count_.assign(4 * ranks, 0);
     }
-    /// The slot of the last op that the next one of `kind` on rank r waits for, but for those before it in a list; -1: none.
-    constexpr int earliest(char kind, std::size_t r) const {
+    /// When the last op has run that the next one of `kind` on rank r waits for, but for those before it in a list, and
+    /// `message` later where it is on another rank; -1: there is none.
+    constexpr Time earliest(char kind, std::size_t r, Time message = 0) const {
       if (weights(kind)) return -1;
       std::size_t const k = static_cast<std::size_t>(kind - up_forward), m = count_[k * ranks_ + r];
-      int after = -1;
+      Time after = -1;
       bool const from_below = kind == up_forward || kind == down_backward;
-      if (from_below && r > 0) after = slot(k, r - 1, m);
-      if (!from_below && r + 1 < ranks_) after = slot(k, r + 1, m);
-      if (k > 0) after = std::max(after, slot(k - 1, r, m));
-      if (m > 0) after = std::max(after, slot(k, r, m - 1));
+      if (from_below && r > 0) after = time(k, r - 1, m) + message;
+      if (!from_below && r + 1 < ranks_) after = time(k, r + 1, m) + message;
+      if (k > 0) after = std::max(after, time(k - 1, r, m));
+      if (m > 0) after = std::max(after, time(k, r, m - 1));
       return after;
     }
-    constexpr void take(char kind, std::size_t r, int when) {
+    constexpr void take(char kind, std::size_t r, Time when) {
       if (weights(kind)) return;
       std::size_t const k = static_cast<std::size_t>(kind - up_forward), m = count_[k * ranks_ + r]++;
       at_[(k * ranks_ + r) * n_ + m] = when;
     }
 
    private:
-    constexpr int slot(std::size_t k, std::size_t r, std::size_t m) const { return at_[(k * ranks_ + r) * n_ + m]; }
+    constexpr Time time(std::size_t k, std::size_t r, std::size_t m) const { return at_[(k * ranks_ + r) * n_ + m]; }
 
     std::size_t ranks_, n_;
-    std::vector<int> at_;
+    std::vector<Time> at_;
     std::vector<std::size_t> count_;
   };
 
@@ -186,7 +224,7 @@ class v_grid {
   constexpr void reorder(bool with_weights) {
     int limit = 0;
     for (row const& of : rows_) limit = std::max(limit, peak_of(of, !with_weights));
-    times at(rows_.size(), n_);
+    times<int> at(rows_.size(), n_);
     std::vector<row> moved = rows_;
     std::vector<std::vector<int>> backward(rows_.size());  // slots of B's that have been placed
     std::vector<std::size_t> weight_count(rows_.size(), 0);
