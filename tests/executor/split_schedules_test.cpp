@@ -1,5 +1,9 @@
 // Schedules that split the backward train: to the same bits on any number of workers, with threads and without, and to those
 // of `sequential`, as every stage adds up its gradients in the order of microbatches.
+#include <foal/layer/linear.hpp>
+#include <foal/layer/loss/cross_entropy.hpp>
+#include <foal/layer/tanh.hpp>
+#include <foal/policy/optim/momentum.hpp>
 #include <foal/schedule/rules/dual_pipe.hpp>
 #include <foal/schedule/rules/dual_pipe_v.hpp>
 #include <foal/schedule/rules/global_norm.hpp>
@@ -13,10 +17,12 @@
 #include <foal/schedule/rules/zb_h1.hpp>
 #include <foal/schedule/rules/zb_h2.hpp>
 #include <foal/schedule/rules/zb_v.hpp>
+#include <foal/trainer.hpp>
 
 #include <catch2/catch.hpp>
 
 #include "tests/executor/support.hpp"
+#include "tests/support/nets.hpp"
 #include "tests/support/schedules.hpp"
 
 namespace {
@@ -55,18 +61,33 @@ std::vector<made> split(int stages, int n) {
   return all;
 }
 
-/// What the program leaves on one thread and on 1, 2, 3 and as many workers as ranks, which must be the same.
-test::traces on_any_workers(made const& m, test::choice c) {
+/// What the program leaves on one thread and on so many workers, which must be the same; 0 workers: as many as ranks.
+test::traces on_any_workers(made const& m, test::choice c, std::vector<int> const& workers = {2, 0}) {
   schedule::program p = m.program;
   c.ranks = p.view().size.ranks;
   INFO(m.text << "  " << c.text());
   test::traces const one = test::train(c, 1, false, 3, {}, p);
-  for (int const workers : {1, 2, 3, c.ranks}) {
-    if (workers > c.ranks || (workers == c.ranks && workers > 1 && workers <= 3)) continue;
-    INFO(workers << " workers");
-    CHECK(test::train(c, workers, true, 3, {}, p) == one);
+  for (int const some : workers) {
+    if (some >= c.ranks) continue;
+    int const of = some == 0 ? c.ranks : some;
+    INFO(of << " workers");
+    CHECK(test::train(c, of, true, 3, {}, p) == one);
   }
   return one;
+}
+
+struct net : stages<input<5>, linear<4>, foal::tanh, linear<4>, foal::tanh, linear<4>, foal::tanh, linear<3>> {};
+
+template <class Schedule>
+std::vector<float> trained(Schedule const& schedule, int ranks, int workers) {
+  using run = trainer<net, loss::cross_entropy, Schedule, optim::momentum>;
+  typename run::config c;
+  c.schedule = schedule;
+  c.microbatch_size = 2, c.microbatches = 4, c.ranks = ranks, c.workers = workers;
+  c.lr = {.rate = 0.1F};
+  run t(c);
+  t.run(test::stream{.samples = 2}, {.minibatches = 6});
+  return t.all_weights();
 }
 
 }  // namespace
@@ -78,7 +99,7 @@ TEST_CASE("Schedules that split the backward leave the bits of sequential, on an
       test::traces const reference = test::train(c, 1, false, 3);
       for (made const& m : split(stages, n)) {
         INFO(m.text << "  " << c.text());
-        CHECK(on_any_workers(m, c) == reference);
+        CHECK(on_any_workers(m, c, {1, 2, 3, 0}) == reference);
       }
     }
 }
@@ -117,4 +138,13 @@ TEST_CASE("DualPipe leaves the bits of any schedule of two replicas that take mi
       CHECK(one == on_any_workers({"two_way", schedule::generate(test::two_way{}, test::both_ways(stages, 1, c.n))}, c));
       CHECK(one == on_any_workers(of(schedule::two_bp<schedule::dual_pipe>{}, stages, ranks, c.n), c));
     }
+}
+
+TEST_CASE("A trainer takes them by name, with the ranks that they want by default", "[executor]") {
+  std::vector<float> const reference = trained(schedule::sequential{}, 1, 1);
+  CHECK(trained(schedule::zb_v{}, 0, 2) == reference);
+  CHECK(trained(schedule::interleaved_zb{.chunks = 3}, 0, 2) == reference);
+  CHECK(trained(schedule::interleaved_zb{.chunks = 3}, 2, 1) == reference);
+  CHECK(trained(schedule::two_bp<schedule::v_search>{.base = {.memory = 5}}, 2, 2) == reference);
+  CHECK(trained(schedule::dual_pipe{}, 2, 2) == trained(schedule::dual_pipe{}, 2, 1));
 }
