@@ -107,7 +107,10 @@ set(foal_headers
     foal/schedule/rules/async_1f1b.hpp
     foal/schedule/rules/bpipe.hpp
     foal/schedule/rules/chimera.hpp
+    foal/schedule/rules/chunk_list.hpp
     foal/schedule/rules/chunks.hpp
+    foal/schedule/rules/dual_pipe.hpp
+    foal/schedule/rules/dual_pipe_v.hpp
     foal/schedule/rules/folded.hpp
     foal/schedule/rules/forward_only.hpp
     foal/schedule/rules/frozen.hpp
@@ -116,6 +119,7 @@ set(foal_headers
     foal/schedule/rules/hanayo.hpp
     foal/schedule/rules/injected.hpp
     foal/schedule/rules/interleaved.hpp
+    foal/schedule/rules/interleaved_zb.hpp
     foal/schedule/rules/k_f_k_b.hpp
     foal/schedule/rules/looped_bfs.hpp
     foal/schedule/rules/one_f_one_b.hpp
@@ -125,9 +129,18 @@ set(foal_headers
     foal/schedule/rules/seq1f1b.hpp
     foal/schedule/rules/sequential.hpp
     foal/schedule/rules/synchronous_phase.hpp
+    foal/schedule/rules/two_bp.hpp
     foal/schedule/rules/unit.hpp
+    foal/schedule/rules/v_grid.hpp
+    foal/schedule/rules/v_half.hpp
+    foal/schedule/rules/v_min.hpp
+    foal/schedule/rules/v_search.hpp
     foal/schedule/rules/varuna.hpp
     foal/schedule/rules/wrap.hpp
+    foal/schedule/rules/zb_auto.hpp
+    foal/schedule/rules/zb_h1.hpp
+    foal/schedule/rules/zb_h2.hpp
+    foal/schedule/rules/zb_v.hpp
     foal/schedule/shares.hpp
     foal/schedule/unroll.hpp
     foal/text/alphabet.hpp
@@ -323,18 +336,18 @@ set(foal_headers
     foal/executor/ops.hpp
     foal/executor/ordinals.hpp
     foal/executor/origin.hpp
-    foal/executor/phase_end.hpp
     foal/executor/part_sums.hpp
+    foal/executor/phase_end.hpp
     foal/executor/phase_state.hpp
     foal/executor/pin.hpp
     foal/executor/probe.hpp
     foal/executor/processes.hpp
     foal/executor/queue_order.hpp
     foal/executor/replica_ops.hpp
-    foal/executor/shard_ops.hpp
     foal/executor/rings.hpp
     foal/executor/run_losses.hpp
     foal/executor/saved_array.hpp
+    foal/executor/shard_ops.hpp
     foal/executor/shared_evaluation.hpp
     foal/executor/stall_agreement.hpp
     foal/executor/stall_guard.hpp
@@ -355,8 +368,8 @@ set(foal_headers
 
     foal/observe/diagnostics.hpp
     foal/observe/evaluation.hpp
-    foal/observe/fit_history.hpp
     foal/observe/evaluator_rounds.hpp
+    foal/observe/fit_history.hpp
     foal/observe/fresh_gradient.hpp
     foal/observe/hook.hpp
 
@@ -376,11 +389,11 @@ set(foal_headers
     foal/checkpoint/replica_note.hpp
     foal/checkpoint/run_file.hpp
     foal/checkpoint/safetensors.hpp
+    foal/checkpoint/safetensors_content.hpp
+    foal/checkpoint/safetensors_file.hpp
     foal/checkpoint/save_together.hpp
     foal/checkpoint/shared_save.hpp
     foal/checkpoint/shared_weights.hpp
-    foal/checkpoint/safetensors_content.hpp
-    foal/checkpoint/safetensors_file.hpp
     foal/checkpoint/state_arrays.hpp
     foal/checkpoint/transposed.hpp
     foal/checkpoint/values.hpp
@@ -391,9 +404,9 @@ set(foal_headers
     foal/trainer/check_request.hpp
     foal/trainer/common_answer.hpp
     foal/trainer/cut.hpp
+    foal/trainer/data_items.hpp
     foal/trainer/early_stopping.hpp
     foal/trainer/engine.hpp
-    foal/trainer/data_items.hpp
     foal/trainer/epoch_log.hpp
     foal/trainer/facts.hpp
     foal/trainer/fingerprint.hpp
@@ -415,10 +428,10 @@ set(foal_headers
     foal/trainer/types.hpp
     foal/trainer/usage.hpp
 
+    foal/checkpoint.hpp
     foal/foal.hpp
     foal/predictor.hpp
     foal/text.hpp
-    foal/checkpoint.hpp
     foal/trainer.hpp
     foal/transformer.hpp
 )

@@ -70,6 +70,7 @@ set(foal_tests
     cases/one_minibatch
     cases/save_when_evaluated
     cases/translate_texts
+    checkpoint
     checkpoint/background_writer
     checkpoint/convert_weights
     checkpoint/directory
@@ -81,12 +82,11 @@ set(foal_tests
     checkpoint/manifest
     checkpoint/memory_keeper
     checkpoint/run_file
-    checkpoint/save_together
     checkpoint/safetensors
     checkpoint/safetensors_file
+    checkpoint/save_together
     checkpoint/transposed
     checkpoint/values
-    checkpoint
     core/atomic_file
     core/checked
     core/denormals
@@ -131,8 +131,8 @@ set(foal_tests
     device/timed
     executor/agreement
     executor/any_order
-    executor/as_launched
     executor/arena
+    executor/as_launched
     executor/awaited
     executor/borrowed
     executor/calls
@@ -145,9 +145,9 @@ set(foal_tests
     executor/gradient_norm
     executor/memory
     executor/open_ends
-    executor/phases
-    executor/origin
     executor/ordinals
+    executor/origin
+    executor/phases
     executor/placements
     executor/processes
     executor/queues
@@ -156,6 +156,7 @@ set(foal_tests
     executor/replicas
     executor/run_losses
     executor/several_updates
+    executor/split_schedules
     executor/stall_agreement
     executor/stall_guard
     executor/storage
@@ -258,6 +259,7 @@ set(foal_tests
     schedule/proof/units
     schedule/proof/versions
     schedule/rules/chimera
+    schedule/rules/dual_pipe
     schedule/rules/flushed
     schedule/rules/folded
     schedule/rules/forward_only
@@ -267,6 +269,10 @@ set(foal_tests
     schedule/rules/recompute
     schedule/rules/replicated
     schedule/rules/synchronous_phase
+    schedule/rules/two_bp
+    schedule/rules/v_grid
+    schedule/rules/zb_auto
+    schedule/rules/zero_bubble
     schedule/shares
     sequence_trainer
     sweep/results

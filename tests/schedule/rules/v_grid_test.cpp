@@ -1,0 +1,103 @@
+// V schedules from building blocks: the authors' peaks and times, any numbers of stages, ranks and microbatches.
+#include <catch2/catch.hpp>
+
+#include <foal/schedule/rules/v_half.hpp>
+#include <foal/schedule/rules/v_min.hpp>
+#include <foal/schedule/rules/v_search.hpp>
+#include <foal/schedule/rules/zb_v.hpp>
+
+#include "tests/schedule/rules/split.hpp"
+
+using namespace foal::schedule;
+using foal::test::facts_of;
+using foal::test::schedule_facts;
+
+static_assert(proof(v_half{}, extent_of(v_half{}, 8, 4, 8)));
+static_assert(proof(v_min{}, extent_of(v_min{}, 8, 4, 8)));
+
+namespace {
+
+int most(std::vector<int> const& peaks) { return *std::max_element(peaks.begin(), peaks.end()); }
+
+}  // namespace
+
+TEST_CASE("V-Half: 2 floor((R + 2) / 2) chunks a rank, half the bubble of 1F1B") {
+  schedule_facts const raw = facts_of(v_half{.reordered = false}, 8, 4, 8), done = facts_of(v_half{}, 8, 4, 8);
+  CHECK(most(raw.peaks) == 6);
+  CHECK(raw.makespan == 60);
+  CHECK(most(done.peaks) == 6);
+  CHECK(done.makespan == 53);
+  CHECK(done.idle == 5);
+  schedule_facts const larger = facts_of(v_half{.reordered = false}, 16, 8, 16), large = facts_of(v_half{}, 16, 8, 16);
+  CHECK(most(larger.peaks) == 10);
+  CHECK(larger.makespan == 122);
+  CHECK(most(large.peaks) == 10);
+  CHECK(large.makespan == 113);
+}
+
+TEST_CASE("V-Min: 2 floor((R + 4) / 3) chunks a rank, two thirds of the bubble of 1F1B") {
+  schedule_facts const raw = facts_of(v_min{.reordered = false}, 8, 4, 8), done = facts_of(v_min{}, 8, 4, 8);
+  CHECK(most(raw.peaks) == 4);
+  CHECK(raw.makespan == 59);
+  CHECK(most(done.peaks) == 4);
+  CHECK(done.makespan == 59);
+  schedule_facts const large = facts_of(v_min{}, 16, 8, 16);
+  CHECK(most(large.peaks) == 8);
+  CHECK(large.makespan == 123);
+  CHECK(facts_of(v_min{.reordered = false}, 16, 8, 16).makespan == 123);
+}
+
+TEST_CASE("V schedules keep their memory, and are proved, for any numbers of stages, ranks and microbatches") {
+  for (int ranks = 1; ranks <= 9; ++ranks)
+    for (int stages : {ranks, ranks + 1, 2 * ranks, 2 * ranks + 3, 4 * ranks})
+      for (int n : {1, 2, 5, 8, 20})
+        for (bool const reordered : {false, true}) {
+          INFO(stages << " stages on " << ranks << " ranks, N " << n << ", reordered " << reordered);
+          foal::test::check_runs(v_half{reordered}, stages, ranks, n);
+          foal::test::check_runs(v_min{reordered}, stages, ranks, n);
+          if (stages != 2 * ranks) continue;
+          schedule_facts const half = facts_of(v_half{reordered}, stages, ranks, n),
+                               min = facts_of(v_min{reordered}, stages, ranks, n);
+          CHECK(most(half.peaks) <= 2 * ((ranks + 2) / 2));
+          CHECK(most(min.peaks) <= 2 * ((ranks + 4) / 3));
+          CHECK(half.makespan <= facts_of(v_half{false}, stages, ranks, n).makespan);
+          CHECK(min.makespan <= facts_of(v_min{false}, stages, ranks, n).makespan);
+        }
+}
+
+TEST_CASE("The general V search: a bubble for every memory, down to none at 2 R chunks") {
+  // Even memories as the authors' own search has them: 3 R - 1 - 3 k + max(3 R, R - 1 + 2 (1 + k / 2)).
+  for (int const ranks : {2, 3, 4, 5}) {
+    double before = 1e9;
+    for (int memory = 2 * ((ranks + 4) / 3); memory <= 2 * ranks; ++memory) {
+      int const n = 2 * ranks;
+      INFO(ranks << " ranks, memory " << memory);
+      v_search const g{.memory = memory};
+      foal::test::check_runs(g, 2 * ranks, ranks, n);
+      schedule_facts const f = facts_of(g, 2 * ranks, ranks, n);
+      CHECK(most(f.peaks) <= memory);
+      CHECK(f.bubble <= before);
+      before = f.bubble;
+      int const theirs = 3 * ranks - 1 - 3 * memory + std::max(3 * ranks, ranks - 1 + 2 * (1 + (memory + 1) / 2));
+      if (memory % 2 == 0) CHECK(f.bubble <= theirs);
+    }
+    CHECK(before == 0);
+  }
+  CHECK(facts_of(v_search{.memory = 8}, 16, 8, 16).bubble == 23);
+}
+
+TEST_CASE("The general V search goes by the costs, and says how little is too little") {
+  foal::test::durations const d{10, 12, 8, 1};
+  v_search g{.forward = 10, .backward = 12, .weight = 8, .message = 1};
+  for (int const memory : {4, 6, 8}) {
+    g.memory = memory;
+    schedule_facts const f = facts_of(g, 8, 4, 8, d), equal = facts_of(v_search{.memory = memory}, 8, 4, 8, d);
+    CHECK(f.bubble <= equal.bubble);
+    if (memory == 6) CHECK(f.bubble <= facts_of(v_half{}, 8, 4, 8, d).bubble);
+  }
+  foal::test::check_runs(v_search{}, 5, 3, 4);
+  foal::test::check_runs(v_search{.memory = 5}, 11, 4, 3);
+  foal::test::check_runs(v_search{}, 1, 1, 2);
+  CHECK_THROWS_WITH(generate(v_search{.memory = 3}, extent_of(v_search{}, 8, 4, 8)), Catch::Contains("saves 4 chunks"));
+  CHECK_THROWS_WITH(generate(v_search{.memory = -1}, extent_of(v_search{}, 8, 4, 8)), Catch::Contains(".memory = -1"));
+}

@@ -1,0 +1,89 @@
+// Zero-bubble schedules: the papers' bubbles and peaks, the list of a peer, any numbers of stages, ranks and microbatches.
+#include <algorithm>
+#include <string>
+
+#include <catch2/catch.hpp>
+
+#include <foal/schedule/cost/memory.hpp>
+#include <foal/schedule/draw/text.hpp>
+#include <foal/schedule/parse.hpp>
+#include <foal/schedule/rules/interleaved_zb.hpp>
+#include <foal/schedule/rules/zb_h1.hpp>
+#include <foal/schedule/rules/zb_h2.hpp>
+#include <foal/schedule/rules/zb_v.hpp>
+
+#include "tests/schedule/rules/split.hpp"
+
+using namespace foal::schedule;
+using foal::test::facts_of;
+using foal::test::schedule_facts;
+
+static_assert(proof(zb_h1{}, {4, 4, 8}));
+static_assert(proof(zb_h2{}, {4, 4, 8}));
+static_assert(proof(zb_v{}, extent_of(zb_v{}, 8, 4, 8)));
+static_assert(proof(interleaved_zb{}, extent_of(interleaved_zb{}, 8, 4, 8)));
+// As many stages as the compilers prove of other schedules.
+static_assert(proof(zb_h1{}, {107, 107, 4}));
+static_assert(proof(zb_h2{}, {107, 107, 4}));
+static_assert(proof(zb_v{}, extent_of(zb_v{}, 64, 32, 4)));
+static_assert(proof(interleaved_zb{}, extent_of(interleaved_zb{}, 107, 54, 4)));
+
+TEST_CASE("ZB-H1: a bubble of (R - 1)(tF + tB - tW), at R microbatches a rank") {
+  CHECK(facts_of(zb_h1{}, 4, 4, 8) == schedule_facts{.makespan = 27, .idle = 3, .bubble = 3, .peaks = {4, 4, 4, 4}});
+  CHECK(facts_of(zb_h1{}, 4, 4, 8, {2, 2, 1}) == schedule_facts{49, 9, 9, {4, 4, 4, 4}});
+  CHECK(facts_of(zb_h1{}, 8, 8, 16) == schedule_facts{55, 7, 7, std::vector<int>(8, 8)});
+  CHECK(facts_of(zb_h1{}, 4, 4, 4).makespan == 12 + 3);
+  CHECK(facts_of(zb_h1{}, 4, 4, 8, {10, 12, 8}).idle == 3 * 14);
+}
+
+TEST_CASE("ZB-H2: a bubble of (R - 1)(tF + tB - 2 tW) in a span, at 2 R - 1 microbatches a rank") {
+  CHECK(facts_of(zb_h2{}, 4, 4, 8) == schedule_facts{.makespan = 27, .idle = 3, .bubble = 0, .peaks = {7, 7, 7, 7}});
+  CHECK(facts_of(zb_h2{}, 4, 4, 8, {2, 2, 1}).bubble == 6);
+  schedule_facts const large = facts_of(zb_h2{}, 8, 8, 16);
+  CHECK(large.bubble == 0);
+  CHECK(large.peaks == std::vector<int>(8, 15));
+  CHECK(facts_of(zb_h2{}, 4, 4, 4).bubble == 3);  // fewer than 2 R - 1
+}
+
+TEST_CASE("ZB-V: no bubble in a span from 2 R - 1 microbatches on, at 2 R chunks a rank") {
+  CHECK(facts_of(zb_v{}, 8, 4, 8) == schedule_facts{.makespan = 51, .idle = 3, .bubble = 0, .peaks = {8, 8, 8, 8}});
+  CHECK(facts_of(zb_v{}, 8, 4, 7).bubble == 0);
+  CHECK(facts_of(zb_v{}, 8, 4, 6).bubble == 2);
+  CHECK(facts_of(zb_v{}, 8, 4, 8, {10, 12, 8}).bubble == 24);
+}
+
+TEST_CASE("Interleaved zero bubble: the list of PyTorch's zb1p_2rank_2stagep_compute.csv, and its numbers") {
+  constexpr auto peer =
+      "F0.0 F0.1 F2.0 F2.1 B2.0 W2.0 F0.2 B2.1 W2.1 F0.3 B0.0 W0.0 F2.2 B0.1 W0.1 F2.3 B2.2 W2.2 F0.4 B2.3 W2.3 F0.5 "
+      "B0.2 W0.2 F2.4 B0.3 W0.3 F2.5 B2.4 W2.4 F0.6 B2.5 W2.5 F0.7 B0.4 W0.4 F2.6 B0.5 W0.5 F2.7 B2.6 W2.6 B2.7 W2.7 "
+      "B0.6 W0.6 B0.7 W0.7\n"
+      "F1.0 F1.1 F3.0 B3.0 F3.1 B3.1 W3.0 F1.2 B1.0 W3.1 F1.3 B1.1 W1.0 F3.2 B3.2 W1.1 F3.3 B3.3 W3.2 F1.4 B1.2 W3.3 "
+      "F1.5 B1.3 W1.2 F3.4 B3.4 W1.3 F3.5 B3.5 W3.4 F1.6 B1.4 W3.5 F1.7 B1.5 W1.4 F3.6 B3.6 W1.5 F3.7 B3.7 W3.6 B1.6 "
+      "W3.7 B1.7 W1.6 W1.7\n";
+  CHECK(foal::test::same_order(generate(interleaved_zb{}, extent_of(interleaved_zb{}, 4, 2, 8)), parse(peer, 4, 8)));
+  CHECK(facts_of(interleaved_zb{}, 4, 2, 8) == schedule_facts{.makespan = 49, .idle = 1, .bubble = 1, .peaks = {4, 4}});
+  CHECK(facts_of(interleaved_zb{}, 8, 4, 8) == schedule_facts{51, 3, 3, {8, 8, 8, 8}});
+}
+
+TEST_CASE("Zero-bubble schedules are proved for any numbers of stages, ranks and microbatches") {
+  for (int stages = 1; stages <= 13; ++stages)
+    for (int ranks = 1; ranks <= stages; ++ranks)
+      for (int n : {1, 2, 3, 5, 8, 11, 17}) {
+        INFO(stages << " stages on " << ranks << " ranks, N " << n);
+        foal::test::check_runs(zb_h1{}, stages, ranks, n);
+        foal::test::check_runs(zb_h2{}, stages, ranks, n);
+        foal::test::check_runs(zb_v{}, stages, ranks, n);
+        foal::test::check_runs(interleaved_zb{}, stages, ranks, n);
+      }
+}
+
+TEST_CASE("Interleaved zero bubble with more chunks: the bubble of one, in times of a chunk") {
+  CHECK(facts_of(interleaved_zb{.chunks = 4}, 16, 4, 8) == schedule_facts{96 + 3, 3, 3, {16, 16, 16, 16}});
+  CHECK(facts_of(interleaved_zb{.chunks = 1}, 4, 4, 8) == facts_of(zb_h1{}, 4, 4, 8));
+  for (int chunks : {1, 3, 5})
+    for (int ranks : {1, 2, 3, 5})
+      for (int stages = ranks; stages < 25; ++stages)
+        for (int n : {1, 3, 8}) foal::test::check_runs(interleaved_zb{chunks}, stages, ranks, n);
+  CHECK_THROWS_WITH(generate(interleaved_zb{.chunks = 0}, extent_of(interleaved_zb{.chunks = 0}, 4, 2, 4)),
+                    Catch::Contains(".chunks = 0"));
+}
