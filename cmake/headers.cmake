@@ -104,20 +104,27 @@ set(foal_headers
     foal/schedule/proof/versions.hpp
     foal/schedule/proof/well_formed.hpp
     foal/schedule/recompute_groups.hpp
+    foal/schedule/rules/amdp.hpp
     foal/schedule/rules/async_1f1b.hpp
+    foal/schedule/rules/cyclic.hpp
     foal/schedule/rules/folded.hpp
     foal/schedule/rules/forward_only.hpp
     foal/schedule/rules/frozen.hpp
     foal/schedule/rules/global_norm.hpp
     foal/schedule/rules/gpipe.hpp
     foal/schedule/rules/injected.hpp
+    foal/schedule/rules/lag_bounded.hpp
+    foal/schedule/rules/message_driven.hpp
     foal/schedule/rules/one_f_one_b.hpp
+    foal/schedule/rules/paci.hpp
     foal/schedule/rules/pipemare.hpp
     foal/schedule/rules/recompute.hpp
     foal/schedule/rules/replicated.hpp
     foal/schedule/rules/sequential.hpp
+    foal/schedule/rules/slotted.hpp
     foal/schedule/rules/synchronous_phase.hpp
     foal/schedule/rules/unit.hpp
+    foal/schedule/rules/wpipe.hpp
     foal/schedule/rules/wrap.hpp
     foal/schedule/shares.hpp
     foal/schedule/unroll.hpp

@@ -254,6 +254,7 @@ set(foal_tests
     schedule/proof/replay
     schedule/proof/units
     schedule/proof/versions
+    schedule/rules/asynchronous
     schedule/rules/folded
     schedule/rules/forward_only
     schedule/rules/frozen

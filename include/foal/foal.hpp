@@ -21,6 +21,7 @@
 //   foal/report/{metrics,rows,statistics}.hpp            what runs have written, read and summed up
 //   foal/core/writable.hpp                               whether a file can be written, asked before the work
 //   foal/schedule/{parse,draw/svg,draw/text,proof/channel}.hpp   schedules from and to text, as pictures, by channel
+//   foal/schedule/rules/{amdp,cyclic,lag_bounded,message_driven,paci,wpipe}.hpp   lists of papers without a flush, and AxoNN's
 //   foal/schedule/cost/memory.hpp                        what ranks hold while a schedule runs
 //   foal/schedule/cost/staleness.hpp                     how old the weights are that a list and a rule of versions read
 //   foal/data/views.hpp (range-v3), foal/data/gzip.hpp (zlib), foal/mpi.hpp, foal/onednn.hpp, foal/cuda.hpp
