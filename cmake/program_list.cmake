@@ -131,6 +131,7 @@ set(foal_tests
     executor/agreement
     executor/any_order
     executor/as_launched
+    executor/async_schedules
     executor/arena
     executor/awaited
     executor/borrowed
