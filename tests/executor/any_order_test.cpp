@@ -2,6 +2,7 @@
 // stage throws the same stop. FOAL_SEED=n runs the one order n again.
 #include <foal/schedule/rules/folded.hpp>
 #include <foal/schedule/rules/global_norm.hpp>
+#include <foal/schedule/rules/paci.hpp>
 #include <foal/schedule/rules/recompute.hpp>
 
 #include <catch2/catch.hpp>
@@ -115,7 +116,7 @@ std::vector<ordered> cases() {
        schedule::with_global_norm(schedule::generate(test::two_way{}, both_ways(4, 4)))},
       {{4, 3, false, 1, 1, 4}, schedule::generate(test::two_way_live{}, both_ways(4, 4))},
       {{4, 3, true, 0, 3, 3}, schedule::generate(test::two_way_live{}, both_ways(4, 4, 3))},
-      {{4, 3, false, 1, 1, 4}, schedule::generate(test::often{.every = 2}, {4, 4, 4})},
+      {{4, 3, false, 1, 1, 4}, schedule::generate(schedule::paci{.every = 2}, {4, 4, 4})},
       {{4, 3, false, 1, 1, 2}, renamed(test::program_of(3, four), {0, 2, 1, 3})},
       {{4, 4, false, 1, 1, 2}, renamed(test::program_of(4, four), {3, 1, 0, 2})}};
 }

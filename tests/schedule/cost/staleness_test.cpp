@@ -12,6 +12,7 @@
 #include <foal/schedule/rules/async_1f1b.hpp>
 #include <foal/schedule/rules/frozen.hpp>
 #include <foal/schedule/rules/one_f_one_b.hpp>
+#include <foal/schedule/rules/paci.hpp>
 #include <foal/schedule/rules/pipemare.hpp>
 
 using namespace foal::schedule;
@@ -78,6 +79,15 @@ TEST_CASE("what is said of a rule is what the analysis says of the program by it
         CHECK(found[s].versions == 1);
       }
     }
+}
+
+TEST_CASE("ages are counted in updates, however many of them a minibatch has") {
+  extent const e{4, 4, 8};
+  CHECK(of(paci{.every = 1}, versions_::stash{}, e) == of(async_1f1b{}, versions_::stash{}, four));
+  CHECK(of(paci{.every = 1}, versions_::vertical_sync{}, e) == of(async_1f1b{}, versions_::vertical_sync{}, four));
+  CHECK(of(paci{.every = 4}, versions_::double_buffered{}, e) == of(async_1f1b{}, versions_::double_buffered{}, {4, 4, 4}));
+  CHECK_THROWS_WITH(of(paci{.every = 2}, versions_::double_buffered{}, e),
+                    Catch::Contains("4 updates in a minibatch") && Catch::Contains("is 2 updates old, which is > 1"));
 }
 
 TEST_CASE("a stage without an update has one version, and what comes above it still has its own") {
