@@ -86,6 +86,7 @@ set(foal_headers
     foal/schedule/cost/analysis.hpp
     foal/schedule/cost/balanced_memory.hpp
     foal/schedule/cost/memory.hpp
+    foal/schedule/cost/staleness.hpp
     foal/schedule/draw/svg.hpp
     foal/schedule/draw/text.hpp
     foal/schedule/edges.hpp
@@ -104,11 +105,13 @@ set(foal_headers
     foal/schedule/proof/versions.hpp
     foal/schedule/proof/well_formed.hpp
     foal/schedule/recompute_groups.hpp
+    foal/schedule/rules/amdp.hpp
     foal/schedule/rules/async_1f1b.hpp
     foal/schedule/rules/bpipe.hpp
     foal/schedule/rules/chimera.hpp
     foal/schedule/rules/chunk_list.hpp
     foal/schedule/rules/chunks.hpp
+    foal/schedule/rules/cyclic.hpp
     foal/schedule/rules/dual_pipe.hpp
     foal/schedule/rules/dual_pipe_v.hpp
     foal/schedule/rules/folded.hpp
@@ -121,13 +124,17 @@ set(foal_headers
     foal/schedule/rules/interleaved.hpp
     foal/schedule/rules/interleaved_zb.hpp
     foal/schedule/rules/k_f_k_b.hpp
+    foal/schedule/rules/lag_bounded.hpp
     foal/schedule/rules/looped_bfs.hpp
+    foal/schedule/rules/message_driven.hpp
     foal/schedule/rules/one_f_one_b.hpp
+    foal/schedule/rules/paci.hpp
     foal/schedule/rules/pipemare.hpp
     foal/schedule/rules/recompute.hpp
     foal/schedule/rules/replicated.hpp
     foal/schedule/rules/seq1f1b.hpp
     foal/schedule/rules/sequential.hpp
+    foal/schedule/rules/slotted.hpp
     foal/schedule/rules/synchronous_phase.hpp
     foal/schedule/rules/two_bp.hpp
     foal/schedule/rules/unit.hpp
@@ -136,6 +143,7 @@ set(foal_headers
     foal/schedule/rules/v_min.hpp
     foal/schedule/rules/v_search.hpp
     foal/schedule/rules/varuna.hpp
+    foal/schedule/rules/wpipe.hpp
     foal/schedule/rules/wrap.hpp
     foal/schedule/rules/zb_auto.hpp
     foal/schedule/rules/zb_h1.hpp

@@ -133,6 +133,7 @@ set(foal_tests
     executor/any_order
     executor/arena
     executor/as_launched
+    executor/async_schedules
     executor/awaited
     executor/borrowed
     executor/calls
@@ -246,6 +247,7 @@ set(foal_tests
     schedule/cost/analysis
     schedule/cost/balanced_memory
     schedule/cost/memory
+    schedule/cost/staleness
     schedule/draw/text
     schedule/edges
     schedule/generate
@@ -258,6 +260,7 @@ set(foal_tests
     schedule/proof/replay
     schedule/proof/units
     schedule/proof/versions
+    schedule/rules/asynchronous
     schedule/rules/chimera
     schedule/rules/dual_pipe
     schedule/rules/flushed

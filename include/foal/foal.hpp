@@ -27,6 +27,8 @@
 //   foal/schedule/cost/memory.hpp                        what ranks hold while a schedule runs
 //   foal/schedule/rules/{dual_pipe,dual_pipe_v,interleaved_zb,two_bp}.hpp   schedules that split backwards
 //   foal/schedule/rules/{v_half,v_min,v_search,zb_auto,zb_h1,zb_h2,zb_v}.hpp   the same
+//   foal/schedule/rules/{amdp,cyclic,lag_bounded,message_driven,paci,wpipe}.hpp   lists of papers without a flush, and AxoNN's
+//   foal/schedule/cost/staleness.hpp                     how old the weights are that a list and a rule of versions read
 //   foal/data/views.hpp (range-v3), foal/data/gzip.hpp (zlib), foal/mpi.hpp, foal/onednn.hpp, foal/cuda.hpp
 #pragma once
 
