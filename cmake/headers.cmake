@@ -84,6 +84,7 @@ set(foal_headers
     foal/device/window.hpp
     foal/schedule/cells.hpp
     foal/schedule/cost/analysis.hpp
+    foal/schedule/cost/memory.hpp
     foal/schedule/draw/svg.hpp
     foal/schedule/draw/text.hpp
     foal/schedule/edges.hpp

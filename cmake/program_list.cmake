@@ -241,6 +241,7 @@ set(foal_tests
     report/table
     report/trace
     schedule/cost/analysis
+    schedule/cost/memory
     schedule/draw/text
     schedule/edges
     schedule/generate

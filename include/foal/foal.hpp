@@ -21,6 +21,7 @@
 //   foal/report/{metrics,rows,statistics}.hpp            what runs have written, read and summed up
 //   foal/core/writable.hpp                               whether a file can be written, asked before the work
 //   foal/schedule/{parse,draw/svg,draw/text,proof/channel}.hpp   schedules from and to text, as pictures, by channel
+//   foal/schedule/cost/memory.hpp                        what ranks hold while a schedule runs
 //   foal/data/views.hpp (range-v3), foal/data/gzip.hpp (zlib), foal/mpi.hpp, foal/onednn.hpp, foal/cuda.hpp
 #pragma once
 
