@@ -85,6 +85,7 @@ set(foal_headers
     foal/schedule/cells.hpp
     foal/schedule/cost/analysis.hpp
     foal/schedule/cost/memory.hpp
+    foal/schedule/csv.hpp
     foal/schedule/draw/svg.hpp
     foal/schedule/draw/text.hpp
     foal/schedule/edges.hpp
@@ -110,6 +111,7 @@ set(foal_headers
     foal/schedule/rules/global_norm.hpp
     foal/schedule/rules/gpipe.hpp
     foal/schedule/rules/injected.hpp
+    foal/schedule/rules/listed.hpp
     foal/schedule/rules/one_f_one_b.hpp
     foal/schedule/rules/pipemare.hpp
     foal/schedule/rules/recompute.hpp

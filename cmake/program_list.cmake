@@ -142,6 +142,7 @@ set(foal_tests
     executor/drive
     executor/frozen
     executor/gradient_norm
+    executor/listed
     executor/memory
     executor/open_ends
     executor/phases
@@ -242,6 +243,7 @@ set(foal_tests
     report/trace
     schedule/cost/analysis
     schedule/cost/memory
+    schedule/csv
     schedule/draw/text
     schedule/edges
     schedule/generate

@@ -20,8 +20,9 @@
 //   foal/report/{html,chart,bar_chart,directory,trace_json,trace_svg}.hpp   pages and pictures of runs
 //   foal/report/{metrics,rows,statistics}.hpp            what runs have written, read and summed up
 //   foal/core/writable.hpp                               whether a file can be written, asked before the work
-//   foal/schedule/{parse,draw/svg,draw/text,proof/channel}.hpp   schedules from and to text, as pictures, by channel
+//   foal/schedule/{csv,parse,draw/svg,draw/text,proof/channel}.hpp   schedules from and to text, as pictures, by channel
 //   foal/schedule/cost/memory.hpp                        what ranks hold while a schedule runs
+//   foal/schedule/rules/listed.hpp                       training by a list that is read
 //   foal/data/views.hpp (range-v3), foal/data/gzip.hpp (zlib), foal/mpi.hpp, foal/onednn.hpp, foal/cuda.hpp
 #pragma once
 
