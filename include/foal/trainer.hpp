@@ -90,7 +90,7 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
   /// Allocates everything that the run needs. Throws foal::error where the numbers cannot work.
   explicit trainer(config values) try  // foal: a value is no member of config, or out of order? config c{...}; names it
       : values_(merged(std::move(values))),
-        ranks_(values_.ranks != 0 ? values_.ranks : most_ranks),
+        ranks_(values_.ranks != 0 ? values_.ranks : schedule::ranks_for(values_.schedule, stages)),
         tables_(make_tables()),
         engine_(tables_, run_values(), executor::driver_of<policy<role::executor>>(), workers_of_ranks(place())) {
   } catch (std::bad_alloc const&) {
@@ -315,7 +315,8 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
   }
 
   table::run_tables make_tables() {
-    executor::check_values(run_values(), stages, ranks_, most_ranks, policy<role::executor>::threaded, values_.replicas);
+    executor::check_values(run_values(), stages, ranks_, schedule::ranks_for(values_.schedule, stages),
+                           policy<role::executor>::threaded, values_.replicas);
     require(!values_.evaluation || !lower::waits<device_type>, "cannot evaluate on ", type_name<device_type>(),
             ", because its ops wait instead of computing; train on a device that computes, or give .evaluation = false");
     using namespace lower;

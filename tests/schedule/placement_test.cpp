@@ -37,6 +37,23 @@ TEST_CASE("the built-in placements", "[schedule]") {
   CHECK(ranks(of(6, 3, bidirectional, 2)) == "001122221100");
 }
 
+TEST_CASE("stages that are no multiple of the chunks: runs of neighbours, the first ones a stage longer", "[schedule]") {
+  CHECK(ranks(of(8, 2, loop.in(2))) == "00110011");
+  CHECK(ranks(of(7, 2, loop.in(2))) == "0011001");
+  CHECK(ranks(of(7, 2, vee.in(2))) == "0011110");
+  CHECK(ranks(of(5, 3, loop.in(2))) == "01201");  // too few: the last rank has one
+  CHECK(ranks(of(5, 3, vee.in(2))) == "01221");
+  CHECK(ranks(of(4, 2, loop.in(1 << 30))) == "0101");
+  CHECK(ranks(of(8, 4, loop.in(2), 2)) == "0011001122332233");  // two ranks for each replica
+  CHECK(loop.in(2) == loop.in(2));
+  CHECK_FALSE(loop.in(2) == loop);
+}
+
+TEST_CASE("pairs of replicas that run in opposite directions begin at ranks of their own", "[schedule]") {
+  CHECK(ranks(of(4, 4, bidirectional, 4)) == "0123321023011032");
+  CHECK(ranks(of(3, 3, bidirectional, 3)) == "012210120");
+}
+
 TEST_CASE("replicas have ranks of their own, side by side", "[schedule]") {
   CHECK(ranks(of(4, 4, contiguous, 2)) == "00112233");
   CHECK(ranks(of(4, 4, loop, 2)) == "01012323");
@@ -52,7 +69,7 @@ TEST_CASE("a placement of one's own is a value with a function", "[schedule]") {
 }
 
 TEST_CASE("every placement stays on the ranks that there are", "[schedule]") {
-  for (placement const p : {contiguous, loop, vee, bidirectional})
+  for (placement const p : {contiguous, loop, loop.in(2), vee, vee.in(2), vee.in(4), bidirectional})
     for (int stages = 1; stages <= 9; ++stages)
       for (int ranks = 1; ranks <= stages; ++ranks)
         for (int replicas : {1, 2, 3, 4}) {

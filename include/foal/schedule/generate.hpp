@@ -14,9 +14,9 @@ namespace foal::schedule {
 /// A schedule: a plain struct, built in or a user's own, that emits one period of ops rank by rank, in execution order.
 /// Optional: `period(extent)` in slots, which an asynchronous one that gives slots needs; `delays` as in injected;
 /// `inference` as in forward_only; `build(extent)`, which gives the whole program instead (recomputed, frozen);
-/// `ranks(stages)`, static, how many it wants for so many stages (else as many); `placed`, `replicas` and `segments`, what
-/// it emits for other than neighbouring stages on a rank, one replica, one segment; `proved_at_construction`, true where the
-/// compiler must not prove it: a list that is read, a search.
+/// `ranks(stages)`, how many it wants for so many stages (else as many); `placed` (a value, or a function without arguments
+/// where it depends on others), `replicas` and `segments`, what it emits for other than neighbouring stages on a rank, one
+/// replica, one segment; `proved_at_construction`, true where the compiler must not prove it: a list that is read, a search.
 template <class G>
 concept generator = requires(G const& g, extent e, program& sink) {
   { G::name } -> std::convertible_to<char const*>;
@@ -30,12 +30,26 @@ constexpr extent extent_of(G const& g, int stages, int ranks, int microbatches) 
   extent e{stages, ranks, microbatches};
   if constexpr (requires { g.base; }) e = extent_of(g.base, stages, ranks, microbatches);
   if constexpr (requires { placement{g.placed}; }) e.placed = g.placed;
+  if constexpr (requires { placement{g.placed()}; }) e.placed = g.placed();
   if constexpr (requires { int{g.replicas}; }) e.replicas = g.replicas;
   if constexpr (requires { int{g.segments}; }) e.segments = g.segments;
   return e;
 }
 
 /// How many ranks a schedule wants for so many stages, which is also the most that it takes.
+template <class G>
+constexpr int ranks_for(G const& g, int stages) {
+  if constexpr (requires { requires G::one_rank; })
+    return 1;
+  else if constexpr (requires { int{g.ranks(stages)}; })
+    return g.ranks(stages);
+  else if constexpr (requires { g.base; })
+    return ranks_for(g.base, stages);
+  else
+    return stages;
+}
+
+/// The same for the numbers that the schedule has by itself.
 template <class G>
 constexpr int ranks_for(int stages) {
   if constexpr (requires { requires G::one_rank; })
@@ -44,6 +58,8 @@ constexpr int ranks_for(int stages) {
     return G::ranks(stages);
   else if constexpr (requires(G const& g) { g.base; })
     return ranks_for<std::remove_cvref_t<decltype(std::declval<G const&>().base)>>(stages);
+  else if constexpr (requires(G const& g) { g.ranks(stages); })
+    return ranks_for(G{}, stages);
   else
     return stages;
 }
@@ -114,8 +130,8 @@ constexpr program generate(G const& g, extent e) {
                          e.stages, " ranks (times the replicas) and at least 1 microbatch"));
   if (extent const own = extent_of(g, e.stages, e.ranks, e.microbatches); own != e)
     throw error(sentence("cannot generate ", G::name, " for ", e.replicas, " replicas and ", e.segments, " segments placed ",
-                         e.placed.name, ", because it emits for ", own.replicas, " and ", own.segments, ", placed ",
-                         own.placed.name,
+                         e.placed.name, " in ", e.placed.chunks, " chunks, because it emits for ", own.replicas, " and ",
+                         own.segments, ", placed ", own.placed.name, " in ", own.placed.chunks,
                          "; ask for those, or have another schedule (foal::schedule::folded puts one on any placement)"));
   if constexpr (requires {
                   { g.build(e) } -> std::same_as<program>;
