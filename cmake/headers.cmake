@@ -86,6 +86,7 @@ set(foal_headers
     foal/schedule/cost/analysis.hpp
     foal/schedule/cost/memory.hpp
     foal/schedule/csv.hpp
+    foal/schedule/cost/staleness.hpp
     foal/schedule/draw/svg.hpp
     foal/schedule/draw/text.hpp
     foal/schedule/edges.hpp

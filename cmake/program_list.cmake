@@ -244,6 +244,7 @@ set(foal_tests
     schedule/cost/analysis
     schedule/cost/memory
     schedule/csv
+    schedule/cost/staleness
     schedule/draw/text
     schedule/edges
     schedule/generate
