@@ -85,8 +85,8 @@ set(foal_headers
     foal/schedule/cells.hpp
     foal/schedule/cost/analysis.hpp
     foal/schedule/cost/memory.hpp
-    foal/schedule/csv.hpp
     foal/schedule/cost/staleness.hpp
+    foal/schedule/csv.hpp
     foal/schedule/draw/svg.hpp
     foal/schedule/draw/text.hpp
     foal/schedule/edges.hpp

@@ -243,8 +243,8 @@ set(foal_tests
     report/trace
     schedule/cost/analysis
     schedule/cost/memory
-    schedule/csv
     schedule/cost/staleness
+    schedule/csv
     schedule/draw/text
     schedule/edges
     schedule/generate

@@ -142,6 +142,8 @@ TEST_CASE("what is written is read again") {
     same(generate(recomputed<gpipe>{.segment = 1}, e));
   }
   CHECK(to_csv(generate(gpipe{}, {2, 2, 2}).view()) == "0F0,0F1,,,0B0,0B1\n,1F0,1F1,1B0,1B1\n");
+  extent const two_chunks{.stages = 8, .ranks = 2, .microbatches = 3, .placed = vee.in(2)};
+  CHECK(from_csv(to_csv(generate(folded<gpipe>{.placed = two_chunks.placed}, two_chunks).view())).size() == two_chunks);
   extent loop_of_two{.stages = 4, .ranks = 2, .microbatches = 4, .placed = loop};
   same(generate(foal::test::interleaved{}, loop_of_two));
 }

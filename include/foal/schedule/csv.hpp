@@ -111,15 +111,18 @@ inline void check_messages(std::vector<std::pair<csv_token, std::string_view>> c
   }
 }
 
-/// Of the placements of foal that of a program, else `contiguous`.
+/// Of the placements of foal that of a program, the one with the fewest chunks; `contiguous` for none.
 inline placement placement_of(program_view v) {
   std::vector<int> const ranks = ranks_of(v);
-  for (placement const placed : {contiguous, loop, vee}) {
-    extent e = v.size;
-    e.placed = placed;
-    bool same = true;
-    for (int s = 0; s < e.stages; ++s) same = same && ranks[static_cast<std::size_t>(s)] == rank_of(e, s);
-    if (same) return placed;
+  int const most = (v.size.stages + v.size.ranks - 1) / v.size.ranks;
+  for (int chunks = 1; chunks <= most; ++chunks) {
+    for (placement const placed : {loop, vee}) {
+      extent e = v.size;
+      e.placed = chunks == 1 ? contiguous : placed.in(chunks < most ? chunks : 0);
+      bool same = true;
+      for (int s = 0; s < e.stages && same; ++s) same = ranks[static_cast<std::size_t>(s)] == rank_of(e, s);
+      if (same) return e.placed;
+    }
   }
   return contiguous;
 }

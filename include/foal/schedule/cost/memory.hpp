@@ -15,15 +15,20 @@ struct rank_memory {
   std::vector<std::pair<double, int>> curve;  ///< (time, units held from then on), times rise
 };
 
-/// Per unit (stage, replica) the lowest unit of its chunk. Under `contiguous` and `bidirectional` the neighbouring stages of
-/// a rank are one chunk, under any other placement every stage is one. Needs a program that is well_formed().
+/// Per unit (stage, replica) the lowest unit of its chunk: the neighbouring stages of a rank under `contiguous` and
+/// `bidirectional`, the placement's chunks under `loop` and `vee`, every stage by itself under any other. Needs a program
+/// that is well_formed().
 constexpr std::vector<int> chunks_of(program_view v) {
   std::vector<int> const rank = ranks_of(v);
   std::vector<int> chunk(rank.size());
-  bool const joins = v.size.placed == contiguous || v.size.placed == bidirectional;
-  for (int u = 0; u < units(v.size); ++u) {
+  extent const e = v.size;
+  bool const joins = e.placed == contiguous || e.placed == bidirectional;
+  spread const of{e.stages, e.ranks, e.replicas, e.placed.chunks};
+  for (int u = 0; u < units(e); ++u) {
     auto const i = static_cast<std::size_t>(u);
-    chunk[i] = joins && stage_of(v.size, u) > 0 && rank[i - 1] == rank[i] ? chunk[i - 1] : u;
+    int const s = stage_of(e, u), beside = of.beside(replica_of(e, u)).count;
+    bool const same = s > 0 && rank[i - 1] == rank[i] && (joins || of.chunk(beside, s - 1) == of.chunk(beside, s));
+    chunk[i] = same ? chunk[i - 1] : u;
   }
   return chunk;
 }
