@@ -84,7 +84,9 @@ set(foal_headers
     foal/device/window.hpp
     foal/schedule/cells.hpp
     foal/schedule/cost/analysis.hpp
+    foal/schedule/cost/idle.hpp
     foal/schedule/cost/memory.hpp
+    foal/schedule/cost/messages.hpp
     foal/schedule/cost/staleness.hpp
     foal/schedule/csv.hpp
     foal/schedule/draw/svg.hpp

@@ -242,7 +242,9 @@ set(foal_tests
     report/table
     report/trace
     schedule/cost/analysis
+    schedule/cost/idle
     schedule/cost/memory
+    schedule/cost/messages
     schedule/cost/staleness
     schedule/csv
     schedule/draw/text

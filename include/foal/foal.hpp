@@ -21,7 +21,7 @@
 //   foal/report/{metrics,rows,statistics}.hpp            what runs have written, read and summed up
 //   foal/core/writable.hpp                               whether a file can be written, asked before the work
 //   foal/schedule/{csv,parse,draw/svg,draw/text,proof/channel}.hpp   schedules from and to text, as pictures, by channel
-//   foal/schedule/cost/memory.hpp                        what ranks hold while a schedule runs
+//   foal/schedule/cost/{idle,memory,messages}.hpp        what a schedule costs: idle time and why, memory, messages
 //   foal/schedule/rules/listed.hpp                       training by a list that is read
 //   foal/schedule/cost/staleness.hpp                     how old the weights are that a list and a rule of versions read
 //   foal/data/views.hpp (range-v3), foal/data/gzip.hpp (zlib), foal/mpi.hpp, foal/onednn.hpp, foal/cuda.hpp
