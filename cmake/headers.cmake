@@ -89,8 +89,11 @@ set(foal_headers
     foal/schedule/cost/messages.hpp
     foal/schedule/cost/staleness.hpp
     foal/schedule/csv.hpp
+    foal/schedule/draw/page.hpp
+    foal/schedule/draw/shades.hpp
     foal/schedule/draw/svg.hpp
     foal/schedule/draw/text.hpp
+    foal/schedule/draw/timed.hpp
     foal/schedule/edges.hpp
     foal/schedule/generate.hpp
     foal/schedule/op.hpp

@@ -248,6 +248,7 @@ set(foal_tests
     schedule/cost/staleness
     schedule/csv
     schedule/draw/text
+    schedule/draw/timed
     schedule/edges
     schedule/generate
     schedule/parse

@@ -1,5 +1,6 @@
 // Compares pipeline schedules: a table of all of them, or one as facts, CSV, picture or page. Without arguments draws
-// schedules.svg: GPipe, 1F1B and PipeMare one above the other.
+// schedules.svg, the README's picture.
+#include <algorithm>
 #include <cstdio>
 #include <exception>
 #include <string>
@@ -8,6 +9,7 @@
 #include <foal/core/atomic_file.hpp>
 #include <foal/data/lines.hpp>
 #include <foal/schedule/csv.hpp>
+#include <foal/schedule/draw/page.hpp>
 
 #include "options/arguments.hpp"
 #include "options/results.hpp"
@@ -15,11 +17,12 @@
 #include "schedules/facts.hpp"
 #include "schedules/measures.hpp"
 #include "schedules/overview.hpp"
+#include "schedules/pictures.hpp"
 
 namespace {
 
 struct settings {
-  std::string name, list, json, format = "facts";
+  std::string name, list, json, gallery, format = "facts";
   bool table = false;
   schedules::question asked;
   std::vector<double> costs, stage_costs;
@@ -63,20 +66,34 @@ schedules::subject subject_of(settings const& o, std::vector<schedules::entry> c
     s.program = foal::schedule::from_csv(text);
     if (auto const bad = foal::schedule::prove(s.program.view()); !bad) throw foal::error(foal::schedule::text(bad));
     s.staleness = foal::schedule::staleness_of(s.program.view(), foal::schedule::own_versions{});
+    s.reads = schedules::reads_by<foal::schedule::own_versions>(s.program.view());
     return s;
   }
-  for (schedules::entry const& e : all) {
-    if (e.name != o.name) continue;
-    s.name = e.name;
-    s.about = e.about;
-    s.program = e.build(o.asked);
-    s.staleness = e.stale(s.program.view());
-  }
+  auto const named = std::find_if(all.begin(), all.end(), [&](schedules::entry const& e) { return e.name == o.name; });
+  s = schedules::subject_of(*named, o.asked);
+  s.bytes = o.bytes;
   return s;
+}
+
+/// A picture of each, which the schedule's name names.
+int draw_all(settings const& o, std::vector<schedules::entry> const& all) {
+  for (schedules::entry const& e : all) {
+    if (!e.compared) continue;
+    schedules::question q = o.asked;
+    if (!e.any_chunks) q.chunks = 0;
+    try {
+      schedules::subject s = schedules::subject_of(e, q);
+      foal::write_file(o.gallery + "/" + e.name + ".svg", schedules::picture_of(s, o.cost()));
+    } catch (foal::error const& error) {
+      std::fprintf(stderr, "%s: %s\n", e.name.c_str(), error.what());
+    }
+  }
+  return 0;
 }
 
 int run(settings const& o, std::vector<schedules::entry> const& all) {
   if (o.table) return compare(o, all);
+  if (!o.gallery.empty()) return draw_all(o, all);
   if (o.name.empty() && o.list.empty()) {
     schedules::draw_overview();
     return 0;
@@ -104,7 +121,8 @@ int main(int argc, char** argv) {
     a.number("--stage-costs", o.stage_costs, {0, 1e9}, "a factor for every stage");
     a.number("--latency", o.latency, {0, 1e9}, "of a message between two ranks");
     a.number("--bytes", o.bytes, {0, 1e15}, "of a message, where the model is known");
-    a.choice("--format", o.format, {"facts", "csv"}, "what is printed");
+    a.choice("--format", o.format, {"facts", "csv", "svg", "html"}, "what is printed");
+    a.folder("--gallery", o.gallery, "draw all of them into this folder");
     a.output("--json", o.json, "write the table as an array of rows to this file");
     return a.parse(argc, argv) ? run(o, all) : 0;
   } catch (std::exception const& e) {

@@ -37,13 +37,22 @@ struct entry {
   bool any_chunks = false;
   int update_every = 0;  ///< microbatches; 0: once a minibatch
   std::function<schedule::program(question const&)> build{};
-  std::function<std::vector<schedule::staleness>(schedule::program_view)> stale{};
+  std::function<schedule::version_reads(schedule::program_view)> reads{};  ///< what its ops read, which is there
 
   entry& off_the_table() {
     compared = false;
     return *this;
   }
 };
+
+/// What the ops of a program read by a rule. Throws foal::error where a version is not there when it is read.
+template <class Rule>
+schedule::version_reads reads_by(schedule::program_view v) {
+  schedule::version_table const there = schedule::versions(v);
+  schedule::version_reads reads = schedule::reads_of(Rule{}, there);
+  schedule::require_versions(Rule{}, there, reads);
+  return reads;
+}
 
 /// A schedule whose ops read versions by `Rule`. make(chunks) gives it with its numbers.
 template <class Schedule, class Rule = schedule::own_versions, class Make>
@@ -57,7 +66,7 @@ entry made(entry e, Make make) {
     return schedule::generate(s,
                               schedule::extent_of(s, stages, ranks, of.update_every > 0 ? of.update_every : q.microbatches));
   };
-  e.stale = [](schedule::program_view v) { return schedule::staleness_of(v, Rule{}); };
+  e.reads = reads_by<Rule>;
   return e;
 }
 

@@ -14,17 +14,27 @@
 #include <foal/schedule/draw/text.hpp>
 #include <foal/schedule/proof/channel.hpp>
 
-namespace schedules {
+#include "catalogue.hpp"
 
-namespace schedule = foal::schedule;
+namespace schedules {
 
 /// A program with what is known of it besides.
 struct subject {
   std::string name, about;
   schedule::program program{};
+  schedule::version_reads reads{};               ///< what its ops read
   std::vector<schedule::staleness> staleness{};  ///< by stage
   double bytes = 0;                              ///< of every message; 0: not known
 };
+
+inline subject subject_of(entry const& e, question const& q) {
+  subject s;
+  s.name = e.name, s.about = e.about;
+  s.program = e.build(q);
+  s.reads = e.reads(s.program.view());
+  s.staleness = schedule::staleness_of(schedule::versions(s.program.view()), s.reads);
+  return s;
+}
 
 namespace detail {
 
@@ -122,9 +132,13 @@ inline std::string facts_of(subject& of, schedule::costs const& cost) {
   out += "\nunits held by rank, from each time on:\n";
   for (std::size_t r = 0; r < memory.size(); ++r) {
     out += "  rank " + std::to_string(r) + ":";
-    for (auto const& [time, units] : memory[r].curve)
-      if (time >= from && time <= to) out += " " + number(time) + ":" + std::to_string(units);
-    out += "\n";
+    int before = 0;
+    std::string steps;
+    for (auto const& [time, units] : memory[r].curve) {
+      if (time <= from) before = units;
+      if (time > from && time <= to) steps += " " + number(time) + ":" + std::to_string(units);
+    }
+    out += " " + number(from) + ":" + std::to_string(before) + steps + "\n";
   }
   if (!of.staleness.empty()) {
     foal::report::table rows{{{"stage"}, {"versions"}, {"delay F"}, {"delay B"}}};

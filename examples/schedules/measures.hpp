@@ -62,7 +62,7 @@ inline measures measure(entry const& e, question const& q, schedule::costs const
     }
     for (schedule::rank_memory const& r : schedule::saved_over_time(v, t)) m.peaks.push_back(r.peak);
     m.peak_worst = *std::max_element(m.peaks.begin(), m.peaks.end());
-    m.staleness = e.stale(v);
+    m.staleness = schedule::staleness_of(schedule::versions(v), e.reads(v));
     m.messages = static_cast<int>(schedule::total_of(schedule::channels_of(v)).messages * times);
   } catch (foal::error const& error) {
     m.refused = error.what();

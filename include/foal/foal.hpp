@@ -20,7 +20,8 @@
 //   foal/report/{html,chart,bar_chart,directory,trace_json,trace_svg}.hpp   pages and pictures of runs
 //   foal/report/{metrics,rows,statistics}.hpp            what runs have written, read and summed up
 //   foal/core/writable.hpp                               whether a file can be written, asked before the work
-//   foal/schedule/{csv,parse,draw/svg,draw/text,proof/channel}.hpp   schedules from and to text, as pictures, by channel
+//   foal/schedule/{csv,parse,proof/channel}.hpp          schedules from and to text, by channel
+//   foal/schedule/draw/{page,svg,text,timed}.hpp         schedules as text, pictures and pages
 //   foal/schedule/cost/{idle,memory,messages}.hpp        what a schedule costs: idle time and why, memory, messages
 //   foal/schedule/rules/listed.hpp                       training by a list that is read
 //   foal/schedule/cost/staleness.hpp                     how old the weights are that a list and a rule of versions read
