@@ -224,6 +224,7 @@ set(foal_tests
     program/resnet
     program/resume
     program/same_bits
+    program/schedules
     program/translate
     recompute/saved
     report/build

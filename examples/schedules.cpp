@@ -99,7 +99,10 @@ int run(settings const& o, std::vector<schedules::entry> const& all) {
     return 0;
   }
   schedules::subject s = subject_of(o, all);
-  std::string const out = o.format == "csv" ? foal::schedule::to_csv(s.program.view()) : schedules::facts_of(s, o.cost());
+  std::string const out = o.format == "csv"    ? foal::schedule::to_csv(s.program.view())
+                          : o.format == "svg"  ? schedules::picture_of(s, o.cost())
+                          : o.format == "html" ? schedules::page_of(s, o.cost())
+                                               : schedules::facts_of(s, o.cost());
   std::fwrite(out.data(), 1, out.size(), stdout);
   return 0;
 }
