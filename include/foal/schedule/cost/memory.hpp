@@ -20,7 +20,7 @@ struct rank_memory {
 /// that is well_formed().
 constexpr std::vector<int> chunks_of(program_view v) {
   std::vector<int> const rank = ranks_of(v);
-  std::vector<int> chunk(rank.size());
+  std::vector<int> chunk(rank.size(), 0);
   extent const e = v.size;
   bool const joins = e.placed == contiguous || e.placed == bidirectional;
   spread const of{e.stages, e.ranks, e.replicas, e.placed.chunks};
@@ -46,7 +46,7 @@ constexpr std::vector<rank_memory> saved_over_time(program_view v, timing const&
   };
   auto const row = static_cast<std::size_t>(last + 1) * static_cast<std::size_t>(v.size.segments);
   std::vector<rank_memory> all;
-  std::vector<span> held(chunk.size() * row);
+  std::vector<span> held(chunk.size() * row, span{});
   for (auto const& events : t.events) {
     std::vector<std::pair<double, int>> steps;
     std::vector<std::size_t> used;
