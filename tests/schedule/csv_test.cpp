@@ -145,7 +145,7 @@ TEST_CASE("what is written is read again") {
   extent const two_chunks{.stages = 8, .ranks = 2, .microbatches = 3, .placed = vee.in(2)};
   CHECK(from_csv(to_csv(generate(folded<gpipe>{.placed = two_chunks.placed}, two_chunks).view())).size() == two_chunks);
   extent loop_of_two{.stages = 4, .ranks = 2, .microbatches = 4, .placed = loop};
-  same(generate(foal::test::interleaved{}, loop_of_two));
+  same(generate(folded<one_f_one_b>{}, loop_of_two));
 }
 
 TEST_CASE("text that is no such list, and programs that it cannot hold, are refused with a sentence") {

@@ -42,7 +42,7 @@ TEST_CASE("messages of a minibatch by channel") {
 
 TEST_CASE("a loop has a message at every stage, a V none at its turn, replicas sums") {
   extent e{.stages = 8, .ranks = 4, .microbatches = 4, .placed = loop};
-  CHECK(messages(foal::test::interleaved{}, e) == 2 * 7 * 4);
+  CHECK(messages(folded<gpipe>{}, e) == 2 * 7 * 4);
   e.placed = vee;
   CHECK(messages(folded<one_f_one_b>{.placed = vee}, e) == 2 * 6 * 4);
   program p = generate(foal::test::two_way{}, foal::test::both_ways(4, 4));
