@@ -85,10 +85,16 @@ set(foal_headers
     foal/schedule/cells.hpp
     foal/schedule/cost/analysis.hpp
     foal/schedule/cost/balanced_memory.hpp
+    foal/schedule/cost/idle.hpp
     foal/schedule/cost/memory.hpp
+    foal/schedule/cost/messages.hpp
     foal/schedule/cost/staleness.hpp
+    foal/schedule/csv.hpp
+    foal/schedule/draw/page.hpp
+    foal/schedule/draw/shades.hpp
     foal/schedule/draw/svg.hpp
     foal/schedule/draw/text.hpp
+    foal/schedule/draw/timed.hpp
     foal/schedule/edges.hpp
     foal/schedule/generate.hpp
     foal/schedule/op.hpp
@@ -125,6 +131,7 @@ set(foal_headers
     foal/schedule/rules/interleaved_zb.hpp
     foal/schedule/rules/k_f_k_b.hpp
     foal/schedule/rules/lag_bounded.hpp
+    foal/schedule/rules/listed.hpp
     foal/schedule/rules/looped_bfs.hpp
     foal/schedule/rules/message_driven.hpp
     foal/schedule/rules/one_f_one_b.hpp

@@ -144,6 +144,7 @@ set(foal_tests
     executor/drive
     executor/frozen
     executor/gradient_norm
+    executor/listed
     executor/memory
     executor/open_ends
     executor/ordinals
@@ -227,6 +228,7 @@ set(foal_tests
     program/resnet
     program/resume
     program/same_bits
+    program/schedules
     program/translate
     recompute/saved
     report/build
@@ -246,9 +248,13 @@ set(foal_tests
     report/trace
     schedule/cost/analysis
     schedule/cost/balanced_memory
+    schedule/cost/idle
     schedule/cost/memory
+    schedule/cost/messages
     schedule/cost/staleness
+    schedule/csv
     schedule/draw/text
+    schedule/draw/timed
     schedule/edges
     schedule/generate
     schedule/parse
