@@ -403,6 +403,7 @@ set(foal_headers
     foal/checkpoint/read_parts.hpp
     foal/checkpoint/replica_note.hpp
     foal/checkpoint/run_file.hpp
+    foal/checkpoint/run_numbers.hpp
     foal/checkpoint/safetensors.hpp
     foal/checkpoint/safetensors_content.hpp
     foal/checkpoint/safetensors_file.hpp
@@ -410,6 +411,7 @@ set(foal_headers
     foal/checkpoint/shared_save.hpp
     foal/checkpoint/shared_weights.hpp
     foal/checkpoint/state_arrays.hpp
+    foal/checkpoint/tensor_pieces.hpp
     foal/checkpoint/transposed.hpp
     foal/checkpoint/values.hpp
     foal/zoo/blocks.hpp

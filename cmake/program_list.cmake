@@ -85,6 +85,7 @@ set(foal_tests
     checkpoint/safetensors
     checkpoint/safetensors_file
     checkpoint/save_together
+    checkpoint/tensor_pieces
     checkpoint/transposed
     checkpoint/values
     core/atomic_file
