@@ -162,12 +162,13 @@ TEST_CASE("Clipping by the global norm, and recomputation, in schedules of chunk
 }
 
 TEST_CASE("Frozen stages, and stages without a backward, in schedules of chunks", "[executor]") {
-  test::choice const c{.net = 4, .optimizer = 1, .n = 4};
-  std::vector<labelled> all;
-  add_to(all, schedule::one_f_one_b{}, 4, 2, 4);
-  for (labelled const& of : in_order(4, 2, 4)) all.push_back(of);
-  for (labelled& of : all) of.program = schedule::without_backward_below(of.program, 1, {2});
-  all_alike(all, c);
+  auto const frozen = []<class G>(G const& g) { return schedule::frozen<G>{.base = g, .trainable_from = 1, .stages = {2}}; };
+  auto const reference = trained(frozen(schedule::one_f_one_b{}), 4, 1);
+  for (int workers : {1, 2}) {
+    CHECK(trained(frozen(schedule::interleaved{}), 2, workers) == reference);
+    CHECK(trained(frozen(schedule::hanayo{}), 2, workers) == reference);
+    CHECK(trained(frozen(schedule::varuna{}), 3, workers) == reference);
+  }
 }
 
 TEST_CASE("A trainer takes their numbers, and as many ranks as chunks leave", "[executor]") {
