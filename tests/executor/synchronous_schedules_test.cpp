@@ -12,6 +12,7 @@
 #include <foal/schedule/rules/interleaved.hpp>
 #include <foal/schedule/rules/k_f_k_b.hpp>
 #include <foal/schedule/rules/looped_bfs.hpp>
+#include <foal/schedule/rules/seq1f1b.hpp>
 #include <foal/schedule/rules/varuna.hpp>
 #include <foal/trainer.hpp>
 
@@ -178,6 +179,13 @@ TEST_CASE("A trainer takes their numbers, and as many ranks as chunks leave", "[
   CHECK(trained(schedule::interleaved{.chunks = 4}, 0, 1) == reference);
   CHECK_THROWS_WITH(trained(schedule::interleaved{.chunks = 2}, 3, 1), Catch::Contains("3") && Catch::Contains("at most 2"));
   CHECK(trained(schedule::varuna{}, 0, 3) == reference);
+  CHECK(trained(schedule::k_f_k_b{}, 0, 2) == reference);
+  CHECK(trained(schedule::looped_bfs{}, 0, 2) == reference);
+  CHECK(trained(schedule::hanayo{}, 0, 2) == reference);
+  CHECK(trained(schedule::seq1f1b{.segments = 1}, 0, 4) == reference);
+  CHECK_THROWS_WITH(trained(schedule::seq1f1b{}, 0, 4),
+                    Catch::Contains("cannot run seq1f1b with microbatches in 2 segments"));
+  CHECK(trained(schedule::gpipe{.newest_first = true}, 0, 4) == trained(schedule::looped_bfs{.newest_first = true}, 0, 2));
   CHECK(trained(schedule::chimera{}, 0, 1) == trained(schedule::chimera{.units = false}, 2, 2));
   CHECK_THROWS_WITH(trained(schedule::chimera{.replicas = 3}, 0, 1), Catch::Contains(".replicas = 3"));
 }
