@@ -1,8 +1,14 @@
 // Ten thousand orders in which workers may advance, by an executor of a user's own: no hang, no other bits, and where a
 // stage throws the same stop. FOAL_SEED=n runs the one order n again.
+#include <foal/schedule/rules/dual_pipe.hpp>
+#include <foal/schedule/rules/dual_pipe_v.hpp>
 #include <foal/schedule/rules/folded.hpp>
 #include <foal/schedule/rules/global_norm.hpp>
+#include <foal/schedule/rules/interleaved_zb.hpp>
 #include <foal/schedule/rules/recompute.hpp>
+#include <foal/schedule/rules/two_bp.hpp>
+#include <foal/schedule/rules/v_min.hpp>
+#include <foal/schedule/rules/zb_v.hpp>
 
 #include <catch2/catch.hpp>
 #include <cstdlib>
@@ -90,6 +96,12 @@ struct ordered {
   schedule::program own{};
 };
 
+template <class G>
+ordered of(G const& g, int net, int ranks, int n) {
+  return {{.net = net, .optimizer = 3, .n = n, .ranks = ranks},
+          schedule::generate(g, schedule::extent_of(g, net, ranks, n))};
+}
+
 std::vector<ordered> cases() {
   using test::both_ways;
   schedule::extent const four{4, 4, 2}, nine{9, 9, 2};
@@ -109,6 +121,12 @@ std::vector<ordered> cases() {
       {{9, 2, false, 0, 4, 3, 4}},
       {{9, 3, false, 1, 1, 2}, schedule::generate(schedule::recomputed<schedule::async_1f1b>{.segment = 4}, nine)},
       {{4, 2, false, 0, 1, 2}, schedule::generate(test::late_weights{}, four)},
+      of(schedule::zb_v{}, 9, 5, 4),
+      of(schedule::v_min{}, 9, 3, 3),
+      of(schedule::interleaved_zb{}, 4, 2, 3),
+      of(schedule::two_bp{}, 6, 4, 3),
+      of(schedule::dual_pipe{}, 4, 4, 8),
+      of(schedule::dual_pipe_v{}, 9, 2, 4),
       {{4, 0, false, 0, 1, 4}, schedule::generate(test::two_way{}, both_ways(4, 4))},
       {{9, 0, false, 0, 3, 3, 3}, schedule::generate(test::two_way{}, both_ways(9, 3, 3))},
       {{4, 0, false, 0, 3, 4, 0, false, true},
