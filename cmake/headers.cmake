@@ -84,6 +84,7 @@ set(foal_headers
     foal/device/window.hpp
     foal/schedule/cells.hpp
     foal/schedule/cost/analysis.hpp
+    foal/schedule/cost/balanced_memory.hpp
     foal/schedule/cost/memory.hpp
     foal/schedule/draw/svg.hpp
     foal/schedule/draw/text.hpp
@@ -104,7 +105,10 @@ set(foal_headers
     foal/schedule/proof/well_formed.hpp
     foal/schedule/recompute_groups.hpp
     foal/schedule/rules/async_1f1b.hpp
+    foal/schedule/rules/bpipe.hpp
+    foal/schedule/rules/chimera.hpp
     foal/schedule/rules/chunk_list.hpp
+    foal/schedule/rules/chunks.hpp
     foal/schedule/rules/dual_pipe.hpp
     foal/schedule/rules/dual_pipe_v.hpp
     foal/schedule/rules/folded.hpp
@@ -112,12 +116,17 @@ set(foal_headers
     foal/schedule/rules/frozen.hpp
     foal/schedule/rules/global_norm.hpp
     foal/schedule/rules/gpipe.hpp
+    foal/schedule/rules/hanayo.hpp
     foal/schedule/rules/injected.hpp
+    foal/schedule/rules/interleaved.hpp
     foal/schedule/rules/interleaved_zb.hpp
+    foal/schedule/rules/k_f_k_b.hpp
+    foal/schedule/rules/looped_bfs.hpp
     foal/schedule/rules/one_f_one_b.hpp
     foal/schedule/rules/pipemare.hpp
     foal/schedule/rules/recompute.hpp
     foal/schedule/rules/replicated.hpp
+    foal/schedule/rules/seq1f1b.hpp
     foal/schedule/rules/sequential.hpp
     foal/schedule/rules/synchronous_phase.hpp
     foal/schedule/rules/two_bp.hpp
@@ -126,6 +135,7 @@ set(foal_headers
     foal/schedule/rules/v_half.hpp
     foal/schedule/rules/v_min.hpp
     foal/schedule/rules/v_search.hpp
+    foal/schedule/rules/varuna.hpp
     foal/schedule/rules/wrap.hpp
     foal/schedule/rules/zb_auto.hpp
     foal/schedule/rules/zb_h1.hpp
@@ -308,6 +318,7 @@ set(foal_headers
     foal/executor/check_values.hpp
     foal/executor/common_end.hpp
     foal/executor/copy_distance.hpp
+    foal/executor/copy_together.hpp
     foal/executor/cut.hpp
     foal/executor/drive.hpp
     foal/executor/evaluation_rounds.hpp
@@ -336,6 +347,7 @@ set(foal_headers
     foal/executor/shard_ops.hpp
     foal/executor/rings.hpp
     foal/executor/run_losses.hpp
+    foal/executor/saved_array.hpp
     foal/executor/shared_evaluation.hpp
     foal/executor/stall_agreement.hpp
     foal/executor/stall_guard.hpp
@@ -379,6 +391,7 @@ set(foal_headers
     foal/checkpoint/safetensors.hpp
     foal/checkpoint/save_together.hpp
     foal/checkpoint/shared_save.hpp
+    foal/checkpoint/shared_weights.hpp
     foal/checkpoint/safetensors_content.hpp
     foal/checkpoint/safetensors_file.hpp
     foal/checkpoint/state_arrays.hpp
@@ -389,6 +402,7 @@ set(foal_headers
     foal/zoo/resnet.hpp
     foal/zoo/transformer.hpp
     foal/trainer/check_request.hpp
+    foal/trainer/common_answer.hpp
     foal/trainer/cut.hpp
     foal/trainer/early_stopping.hpp
     foal/trainer/engine.hpp

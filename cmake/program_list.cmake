@@ -77,6 +77,7 @@ set(foal_tests
     checkpoint/element_types
     checkpoint/faults
     checkpoint/golden
+    checkpoint/keep_best
     checkpoint/manifest
     checkpoint/memory_keeper
     checkpoint/run_file
@@ -159,6 +160,7 @@ set(foal_tests
     executor/stall_agreement
     executor/stall_guard
     executor/storage
+    executor/synchronous_schedules
     executor/thick
     executor/tied
     executor/tied_ends
@@ -242,6 +244,7 @@ set(foal_tests
     report/table
     report/trace
     schedule/cost/analysis
+    schedule/cost/balanced_memory
     schedule/cost/memory
     schedule/draw/text
     schedule/edges
@@ -251,14 +254,18 @@ set(foal_tests
     schedule/proof/channel
     schedule/proof/large
     schedule/proof/prove
+    schedule/proof/random_lists
     schedule/proof/replay
     schedule/proof/units
     schedule/proof/versions
+    schedule/rules/chimera
     schedule/rules/dual_pipe
+    schedule/rules/flushed
     schedule/rules/folded
     schedule/rules/forward_only
     schedule/rules/frozen
     schedule/rules/global_norm
+    schedule/rules/interleaved
     schedule/rules/recompute
     schedule/rules/replicated
     schedule/rules/synchronous_phase

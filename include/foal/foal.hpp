@@ -21,9 +21,11 @@
 //   foal/report/{metrics,rows,statistics}.hpp            what runs have written, read and summed up
 //   foal/core/writable.hpp                               whether a file can be written, asked before the work
 //   foal/schedule/{parse,draw/svg,draw/text,proof/channel}.hpp   schedules from and to text, as pictures, by channel
-//   foal/schedule/cost/memory.hpp                        what ranks hold while a schedule runs
 //   foal/schedule/rules/{dual_pipe,dual_pipe_v,interleaved_zb,two_bp}.hpp   schedules that split backwards
 //   foal/schedule/rules/{v_half,v_min,v_search,zb_auto,zb_h1,zb_h2,zb_v}.hpp   the same
+//   foal/schedule/cost/{balanced_memory,memory}.hpp      what ranks hold while a schedule runs
+//   foal/schedule/rules/{bpipe,chimera,hanayo,interleaved}.hpp   more synchronous schedules
+//   foal/schedule/rules/{k_f_k_b,looped_bfs,seq1f1b,varuna}.hpp   the same
 //   foal/data/views.hpp (range-v3), foal/data/gzip.hpp (zlib), foal/mpi.hpp, foal/onednn.hpp, foal/cuda.hpp
 #pragma once
 

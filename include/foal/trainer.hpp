@@ -22,6 +22,7 @@
 #include <foal/lower/wait.hpp>
 #include <foal/lower/wire.hpp>
 #include <foal/model/partition.hpp>
+#include <foal/trainer/common_answer.hpp>
 #include <foal/trainer/cut.hpp>
 #include <foal/trainer/engine.hpp>
 #include <foal/trainer/facts.hpp>
@@ -173,7 +174,7 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
     if (evaluates && options.epochs > 0 && !result.diverged && !result.ended && !result.paused &&
         (result.evaluations.empty() || result.evaluations.back().update != updates())) {
       result.evaluations.push_back(engine_.evaluate(request.evaluation));
-      result.ended = request.evaluated(result.evaluations.back()) == training::ends;
+      result.ended = executor::ends_all<policy<role::executor>>(request.evaluated, result.evaluations.back());
     }
     seconds_ += result.seconds;
     fit_report report = detail::report_of(result, updates(), values_.microbatch_size);

@@ -34,6 +34,34 @@ std::string tensor(std::string const& name, std::string const& shape, std::strin
 
 }  // namespace
 
+TEST_CASE("a large file, whose digests are taken on the way, is what a small one is") {
+  temporary_directory const folder;
+  std::string const path = folder / "large.safetensors";
+  std::size_t const first = (std::size_t{9} << 20U) + 8, second = std::size_t{8} << 20U;
+  // The last has a name that leaves no room for a digest of its own.
+  std::string const last = std::string(checkpoint::digest_marks_key).substr(std::strlen(checkpoint::tensor_digest_prefix));
+  safetensors_content c{{{"what", "test"}},
+                        {{"a", "F64", {first / 8}, 0, first},
+                         {"b", "F32", {second / 4}, first, first + second},
+                         {"none", "F32", {0}, first + second, first + second},
+                         {last, "U8", {16}, first + second, first + second + 16}},
+                        std::vector<std::uint8_t>(first + second + 16)};
+  for (std::size_t i = 0; i < c.buffer.size(); ++i) c.buffer[i] = static_cast<std::uint8_t>(i * 2654435761U >> 13U);
+  auto const mark = write_safetensors_file(path, c);
+  auto const again = read_safetensors_file(path);
+  CHECK((again.buffer == c.buffer));
+  CHECK(foal_test::text_of(path).find("\"foal.digest.a\":\"" + checkpoint::digest_of_array(c.buffer.data(), first) + "\"") <
+        2000);
+  CHECK(mark.bytes == std::filesystem::file_size(path));
+  foal_test::bytes file = foal_test::read(path);
+  for (std::size_t const at : {file.size() - 1, file.size() - 20, file.size() - second, std::size_t{300}}) {
+    file[at] ^= 1;
+    foal_test::write(path, file);
+    CHECK_THAT(foal_test::complaint([&] { read_safetensors_file(path); }), Contains(path));
+    file[at] ^= 1;
+  }
+}
+
 TEST_CASE("headers that lie are refused with both values") {
   temporary_directory const folder;
   std::string const path = folder / "w.safetensors";

@@ -10,6 +10,7 @@
 #include <foal/policy/lr/reschedule.hpp>
 #include <foal/policy/optim/adam.hpp>
 #include <foal/policy/replica/averaged.hpp>
+#include <foal/policy/replica/sharded.hpp>
 #include <foal/policy/warmup.hpp>
 #include <foal/schedule/rules/gpipe.hpp>
 #include <foal/schedule/rules/pipemare.hpp>
@@ -58,6 +59,8 @@ template <>
 inline constexpr int replicas_of<beside<replica::summed>> = 2;
 template <>
 inline constexpr int replicas_of<beside<replica::averaged>> = 2;
+template <>
+inline constexpr int replicas_of<beside<replica::sharded>> = 2;
 
 test::first_samples const given{48};  // 6 updates an epoch
 
@@ -188,6 +191,7 @@ TEST_CASE("what processes save, any number of processes goes on from, to the bit
 TEST_CASE("what processes save of replicas, any number of processes goes on from") {
   check_matrix<beside<replica::summed>>();
   check_matrix<beside<replica::averaged>>();
+  check_matrix<beside<replica::sharded>>();
 }
 
 TEST_CASE("processes save by the clock of one, and a signal that comes to any ends all behind a checkpoint") {
@@ -294,6 +298,39 @@ TEST_CASE("after a change any number of processes goes on with the weights alone
       CHECK(notes.substr(notes.find("0 states")) == f.notes[0].substr(f.notes[0].find("0 states")));
     all.push_back(f.all);
     CHECK(all.back() == all.front());
+  }
+}
+
+namespace {
+
+/// What all come to that go on from update 8, with the weights alone, by Then.
+template <class Then, class From>
+void goes_on_alone(saved_fit<From> const& from, std::vector<left>& all) {
+  for (spread const& s : spreads) {
+    INFO(s.processes << " processes of " << s.workers);
+    temporary_directory const folder;
+    from.copy_up_to(3, folder.path());
+    fitted const f = fit<Then>(
+        s, [&](int, auto& o) { o.checkpoint = checkpoints{.directory = folder.path(), .resume = true}; }, 4);
+    CHECK(f.thrown == "");
+    for (std::string const& notes : f.notes)
+      CHECK_THAT(notes, Contains("going on after update 8 of ") && !Contains("begin anew"));
+    all.push_back(f.all);
+    CHECK(all.back() == all.front());
+  }
+}
+
+}  // namespace
+
+TEST_CASE("replicas of any number of processes go on with the weights alone, whoever had which part of the states") {
+  using sums = beside<replica::summed>;
+  using shards = beside<replica::sharded>;
+  std::vector<left> all;
+  for (spread const& s : spreads) {
+    saved_fit<shards> const shared(s, 2);
+    goes_on_alone<sums>(shared, all);
+    saved_fit<sums> const summed(s, 2);
+    goes_on_alone<shards>(summed, all);
   }
 }
 

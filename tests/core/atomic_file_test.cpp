@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <csignal>
@@ -58,6 +59,52 @@ class small_disk {
 };
 
 }  // namespace
+
+TEST_CASE("a file past the cache has every byte, however it was written") {
+  temporary_directory const folder;
+  constexpr std::size_t block = std::size_t{1} << 20U;
+  for (std::size_t const bytes : {std::size_t{0}, std::size_t{5}, block - 1, block, block + 4096, 3 * block + 77})
+    for (std::size_t const piece : {block / 3 + 1, 2 * block + 9}) {
+      INFO(bytes << " bytes in pieces of " << piece);
+      std::string content(bytes, ' ');
+      for (std::size_t i = 0; i < bytes; ++i) content[i] = static_cast<char>('a' + (i ^ (i >> 9U)) % 26);
+      std::string const path = folder / "large";
+      atomic_file to(path);
+      to.past_cache();
+      for (std::size_t at = 0; at < bytes; at += piece) to.write(content.data() + at, std::min(piece, bytes - at));
+      std::string const begin = content.substr(0, std::min<std::size_t>(bytes, 3000));
+      if (piece > block) {
+        content.replace(0, begin.size(), begin.size(), '-');
+        to.write_over_begin(content.substr(0, begin.size()));
+      }
+      to.commit();
+      CHECK(text_of(path) == content);
+    }
+}
+
+TEST_CASE("past the cache a full disk is said, too, and what was there stays") {
+  temporary_directory const folder;
+  std::string const path = folder / "large", content(std::size_t{3} << 20U, 'x');
+  write_file(path, "old");
+  {
+    small_disk const disk(1 << 20);
+    atomic_file to(path);
+    to.past_cache();
+    CHECK(complaint([&] {
+            to.write(content.data(), content.size());
+            to.commit();
+          }).find("cannot write " + path) == 0);
+  }
+  CHECK(text_of(path) == "old");
+  CHECK(files_in(folder) == 1);
+}
+
+TEST_CASE("what is no file of a disk is written past no cache") {
+  atomic_file to("/dev/null");
+  to.past_cache();
+  to.write("all", 3);
+  CHECK_NOTHROW(to.commit());
+}
 
 TEST_CASE("a file is replaced in one step") {
   temporary_directory const folder;

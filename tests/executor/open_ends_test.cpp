@@ -5,7 +5,12 @@
 #include <foal/executor/cut.hpp>
 #include <foal/schedule/rules/frozen.hpp>
 #include <foal/schedule/rules/global_norm.hpp>
+#include <foal/schedule/rules/hanayo.hpp>
+#include <foal/schedule/rules/interleaved.hpp>
+#include <foal/schedule/rules/k_f_k_b.hpp>
+#include <foal/schedule/rules/looped_bfs.hpp>
 #include <foal/schedule/rules/recompute.hpp>
+#include <foal/schedule/rules/varuna.hpp>
 #include <foal/transport/delayed.hpp>
 
 #include <algorithm>
@@ -417,6 +422,52 @@ TEST_CASE("stages in memories of their own, joined by messages alone, train to t
       for (unsigned seed = 0; seed < foal_test::repeats(6U, 2U); ++seed) {
         INFO(count << " processes  seed " << seed);
         outcome const many = in_processes(c.what, c.own, count, seed);
+        CHECK(many.state == one.state);
+        CHECK(many.losses == one.losses);
+      }
+  }
+}
+
+TEST_CASE("chunks that go round the ranks of several processes train to the bits of one memory", "[executor]") {
+  std::vector<schedule::program> programs;
+  auto const add = [&](auto const& g, int stages, int ranks, int n) {
+    programs.push_back(schedule::generate(g, schedule::extent_of(g, stages, ranks, n)));
+  };
+  add(schedule::interleaved{.uneven = true}, 4, 2, 3);
+  add(schedule::interleaved{.chunks = 3}, 9, 3, 3);
+  add(schedule::looped_bfs{.newest_first = true}, 4, 2, 3);
+  add(schedule::hanayo{}, 4, 2, 3);
+  add(schedule::hanayo{.waves = 2}, 9, 3, 4);
+  add(schedule::varuna{}, 4, 4, 3);
+  add(schedule::k_f_k_b{}, 9, 4, 3);
+  // Stage after stage, as a process may host any of them; losses are where the last one is.
+  auto const in_order_of_stages = [](processes& all) {
+    outcome left;
+    for (std::size_t u = 0; u < all[0]->memory.stages().size(); ++u)
+      for (auto& p : all)
+        if (executor::bound_stage const& b = p->memory.stages()[u]; b.worker >= 0) {
+          auto const state = test::state_of(p->t, std::vector{b});
+          left.state.insert(left.state.end(), state.begin(), state.end());
+          if (b.number == static_cast<int>(p->t.stages.size()) - 1 && left.losses.empty())
+            for (auto const& l : p->losses.take_each()) left.losses.push_back(l.sum);
+        }
+    return left;
+  };
+  for (schedule::program const& own : programs) {
+    schedule::extent const e = own.size();
+    choice const c{.net = e.stages, .optimizer = 3, .n = e.microbatches, .ranks = e.ranks};
+    INFO(c.text() << "  " << e.placed.name);
+    auto const trained = [&](int count, unsigned seed) {
+      processes all = make_processes(c, own, count, 4);
+      std::mt19937 random(seed);
+      finish_phase(all, random);
+      return in_order_of_stages(all);
+    };
+    outcome const one = trained(1, 1);
+    for (int count = 2; count <= e.ranks; ++count)
+      for (unsigned seed = 0; seed < foal_test::repeats(4U, 1U); ++seed) {
+        INFO(count << " processes  seed " << seed);
+        outcome const many = trained(count, seed);
         CHECK(many.state == one.state);
         CHECK(many.losses == one.losses);
       }

@@ -360,6 +360,28 @@ TEST_CASE("the answer of process 0 to an evaluation ends all processes where it 
   }
 }
 
+TEST_CASE("process 0 is called with an evaluation when all others have been, and before their copies are written over") {
+  for (pausing const& of : {pausing{{4, 4, false, 1, 3, 2}, {}, 24, 4}, pausing{{4, 1, false, 0, 3, 2}, {}, 9, 1}})
+    for (spread const s : {spread{2, 1}, spread{2, 2}, spread{4, 1}}) {
+      INFO(of.what.text() << "  " << s.processes << " processes of " << s.workers);
+      std::atomic<int> called{0};
+      in_processes(of, s, [&](piece& p, outcome& to, int number) {
+        int heard = 0;
+        p.also = [&](executor::run_request& r) {
+          r.evaluated = [&](executor::evaluation_result const&) {
+            ++heard;
+            if (number != 0)
+              ++called;
+            else if (called != heard * (s.processes - 1))
+              throw error(sentence(called.load(), " have been called where ", heard * (s.processes - 1), " are expected"));
+          };
+        };
+        train(p, to);
+        if (heard < 2) throw error("has not heard of two evaluations");
+      });
+    }
+}
+
 TEST_CASE("what the callback of an evaluation throws in one process comes out of all, and all can train on") {
   pausing const of{{4, 4, false, 1, 3, 2}, {}, 24, 4};
   for (spread const s : {spread{2, 1}, spread{2, 2}, spread{4, 1}})

@@ -6,6 +6,7 @@
 #include <foal/policy/replica/delayed.hpp>
 #include <foal/policy/replica/local.hpp>
 #include <foal/policy/replica/sharded.hpp>
+#include <foal/schedule/rules/chimera.hpp>
 #include <foal/schedule/rules/global_norm.hpp>
 #include <foal/schedule/rules/replicated.hpp>
 #include <foal/trainer/shared_result.hpp>
@@ -35,7 +36,7 @@ replica::local const locals{.every = 3, .rate = 0.7, .momentum = 0.9};
 
 struct what {
   int net = 4;       ///< as test::choice has it
-  int schedule = 2;  ///< the same; -1: both ways
+  int schedule = 2;  ///< the same; -1: Chimera
   int replicas = 2;
   exchange by = summed;
   int ranks = 4;  ///< of one of them
@@ -62,7 +63,12 @@ table::run_tables tables_of(what const& of) {
     return schedule::with_replicas(std::move(p), of.replicas);
   };
   test::choice const c{of.net, 1, of.norm, of.delay, of.optimizer, of.share * of.replicas, of.ranks};
-  schedule::program own = of.schedule < 0 ? schedule::generate(test::two_way{}, test::both_ways(4, 4)) : beside(of.schedule);
+  schedule::chimera const both_ways{.replicas = of.replicas};
+  schedule::program own =
+      of.schedule < 0
+          ? schedule::generate(both_ways, schedule::extent_of(both_ways, of.net, of.ranks, of.share * of.replicas))
+          : beside(of.schedule);
+  if (of.schedule < 0 && of.norm) own = schedule::with_global_norm(std::move(own));
   table::run_tables t = test::tables_of(c, std::move(own));
   t.ranks = t.phases.back().program.size().ranks;
   if (of.warm) t.phases.insert(t.phases.begin(), lower::detail::make_phase("warm-up", beside(2), versions::flush{}, false));
@@ -208,6 +214,8 @@ std::vector<what> cases() {
   all.push_back({.replicas = 3, .ranks = 2});
   all.push_back({.schedule = 3, .replicas = 3, .by = delayed, .ranks = 1});
   all.push_back({.schedule = -1});
+  all.push_back({.schedule = -1, .replicas = 4, .ranks = 2});
+  all.push_back({.net = 9, .schedule = -1, .ranks = 3, .norm = true});
   all.push_back({.schedule = 1, .norm = true});
   all.push_back({.schedule = 2, .replicas = 3, .ranks = 2, .norm = true});
   all.push_back({.schedule = 4, .by = delayed, .warm = true});
@@ -351,7 +359,6 @@ TEST_CASE("replicas in processes that pause before any op go on to the bits of a
 TEST_CASE("shares of processes with replicas are one cut, and each is enough for its own process", "[executor]") {
   std::size_t turn = 0;
   for (what const& of : cases()) {
-    if (of.by == sharded) continue;  // a share has not all states
     INFO(of.text());
     outcome const one = trained(of, {});
     auto const places = places_of(of);
@@ -412,20 +419,6 @@ TEST_CASE("a divergence in one replica ends the processes of all as it ends one 
 
 TEST_CASE("what replicas that share out states cannot do is refused with a sentence", "[executor]") {
   what const of{.by = sharded};
-  std::vector<std::string> said(2);
-  rooms::with_processes(2, [&](int number) {
-    piece p(of, {2, 1}, number);
-    executor::run_request request;
-    request.pause = executor::run_place{0, 40};
-    p.run(request);
-    try {
-      p.engine.cut();
-    } catch (error const& e) {
-      said[static_cast<std::size_t>(number)] = e.what();
-    }
-  });
-  for (std::string const& one : said)
-    CHECK_THAT(one, Catch::StartsWith("cannot copy a cut in several processes of a run whose replicas share out"));
   piece whole(of, {}, 0);
   whole.run();
   table::parameter_row const& row = whole.engine.row(0, 0);

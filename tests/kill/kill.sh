@@ -1,9 +1,10 @@
 #!/bin/sh
 # Kills a program that trains with checkpoints (trains.cpp) at random moments, starts it again until it has come to its end,
-# and compares its weights with those of a run that nobody has killed, byte by byte.
+# and compares its weights, the best ones too, with those of a run that nobody has killed, byte by byte.
 #   kill.sh PROGRAM [--trials N] [--signal KILL|TERM|INT] [--folder DIR] [--every UPDATES] [--memory UPDATES]
 #           [--launcher MPIRUN --processes N [--victim rank|all|launcher]]
-# Prints for each trial how often it was killed. Of a run that was told to end (TERM, INT) the status must be 128 + signal.
+# Prints for each trial how often it was killed, and at the end how many updates were done again at most. Of a run that was
+# told to end (TERM, INT) the status must be 128 + signal.
 # With a launcher each start is one of 1 to N processes, and the signal goes to one of them, to all of them and the launcher
 # at once, or to the launcher, which passes it on; the launcher's status must say that it did not end well, and nothing of it
 # may live on.
@@ -50,6 +51,18 @@ ranks_of() {
 }
 lives() { kill -0 "$1" 2> /dev/null && [ "$(ps -o stat= -p "$1" | cut -c1)" != Z ]; }
 
+# How many updates a job has begun that those before it had begun too: trains.cpp has written its first and its last.
+# most_updates: the last one that any job of the trial has begun.
+repeats() {
+  set -- $(od -An -t d8 "$folder/run.safetensors.updates" 2> /dev/null || echo 0 0)
+  rm -f "$folder/run.safetensors.updates"
+  [ "$1" -eq 0 ] && return
+  again=$((most_updates - $1 + 1))
+  [ "$most_updates" -gt 0 ] && [ "$again" -gt "$most_again" ] && most_again=$again
+  [ "$2" -gt "$most_updates" ] && most_updates=$2
+  return 0
+}
+
 begin=$(now)
 "$program" "$folder/whole" "$folder/whole.safetensors" "$every" > "$folder/whole.log"
 lasts=$(( ($(now) - begin) / 1000000 ))
@@ -57,17 +70,17 @@ echo "a run that nobody kills lasts $lasts ms"
 count=0 times=
 while [ -n "$launcher" ] && [ "$count" -lt "$processes" ]; do
   count=$((count + 1)) begin=$(now)
-  rm -rf "$folder/many" "$folder/many.safetensors"
+  rm -rf "$folder/many" "$folder/many.safetensors"*
   "$launcher" -n "$count" "$program" "$folder/many" "$folder/many.safetensors" "$every" 1 > "$folder/many.log" 2>&1
   times="$times $(( ($(now) - begin) / 1000000 ))"
-  cmp "$folder/whole.safetensors" "$folder/many.safetensors"
+  for end in "" .best; do cmp "$folder/whole.safetensors$end" "$folder/many.safetensors$end"; done
 done
 [ -z "$launcher" ] || echo "in 1 to $processes processes:$times ms"
 
-kills=0 trial=0 longest=0
+kills=0 trial=0 longest=0 most_again=0
 while [ "$trial" -lt "$trials" ]; do
-  trial=$((trial + 1)) killed=0
-  rm -rf "$folder/run" "$folder/run.safetensors"
+  trial=$((trial + 1)) killed=0 most_updates=0
+  rm -rf "$folder/run" "$folder/run.safetensors"*
   while :; do
     if [ -z "$launcher" ]; then
       "$program" "$folder/run" "$folder/run.safetensors" "$every" $(($(random 3) + 1)) "$memory" \
@@ -104,6 +117,7 @@ while [ "$trial" -lt "$trials" ]; do
         fi
       done
     done
+    repeats
     [ "$status" -eq 0 ] && break
     if [ -z "$launcher" ] && [ "$status" -ne "$expected" ] || [ -z "$sent" ]; then
       echo "trial $trial: it ended with $status where $expected is expected:" >&2
@@ -120,6 +134,7 @@ while [ "$trial" -lt "$trials" ]; do
   done
   kills=$((kills + killed))
   if ! cmp "$folder/whole.safetensors" "$folder/run.safetensors" ||
+     ! cmp "$folder/whole.safetensors.best" "$folder/run.safetensors.best" ||
      [ "$(tail -n 1 "$folder/whole.log")" != "$(tail -n 1 "$folder/run.log")" ]; then
     echo "trial $trial: after $killed kills the weights are others" >&2
     cat "$folder/run.log" >&2
@@ -128,4 +143,5 @@ while [ "$trial" -lt "$trials" ]; do
   echo "trial $trial: killed $killed times, the same weights"
 done
 [ -z "$launcher" ] || echo "all were gone $longest ms after a kill at the latest"
+echo "checkpoints after $every updates at the least; at most $most_again updates were done again"
 echo "$trials trials, $kills kills: the same weights each time"

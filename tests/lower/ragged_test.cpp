@@ -14,6 +14,7 @@
 #include <foal/schedule/rules/pipemare.hpp>
 #include <foal/schedule/rules/recompute.hpp>
 #include <foal/trainer.hpp>
+#include <foal/trainer/cut.hpp>
 #include <foal/zoo/gpt.hpp>
 #include <foal/zoo/transformer.hpp>
 
@@ -95,6 +96,42 @@ void check_workers() {
     if (workers <= Run::most_ranks) CHECK(trained<Run>(pairs(), data::layout::ragged, workers) == one);
 }
 
+std::size_t bytes_in(executor::run_cut const& cut) {
+  std::size_t sum = 0;
+  for (executor::saved_array const& a : cut.arrays)
+    for (executor::saved_slot const& slot : a.slots) sum += slot.bytes.size();
+  return sum;
+}
+
+/// Cut at many places and gone on with elsewhere it comes to the bits of the run that is not cut; a cut has no more than the
+/// microbatches in flight fill.
+template <class Run>
+void check_cuts(int workers) {
+  constexpr int m = 4, n = 2;
+  data::parallel_source const source = pairs();
+  auto const make = [](int on) {
+    return Run({.microbatch_size = m, .microbatches = n, .workers = on, .lr = {.rate = 0.01F}});
+  };
+  auto const batches = [&](data::layout lie) {
+    return data::sequence_batches<data::parallel_source>(source, {.microbatch_size = m, .microbatches = n, .seed = 3}, lie,
+                                                         2);
+  };
+  auto const ragged = batches(data::layout::ragged), padded = batches(data::layout::padded);
+  Run whole(make(1));
+  whole.run(ragged, {.minibatches = 6});
+  for (long long key = 40; key < 400; key += 37) {
+    INFO("key " << key << ", " << workers << " workers");
+    Run t(make(workers)), other(make(3 - workers)), longest(make(1));
+    if (!t.run(ragged, {.minibatches = 6, .pause = executor::run_place{0, key}}).paused) continue;
+    trainer_cut const cut = t.cut();
+    other.restore(cut);
+    CHECK_FALSE(other.resume(ragged, {}).paused);
+    CHECK(other.all_weights() == whole.all_weights());
+    REQUIRE(longest.run(padded, {.minibatches = 6, .pause = executor::run_place{0, key}}).paused);
+    CHECK(bytes_in(cut.run) < bytes_in(longest.cut().run));
+  }
+}
+
 /// Adds up to each position those before it: none of its numbers is of one position alone.
 struct running_sum {
   static constexpr char const* name = "running_sum";
@@ -116,6 +153,13 @@ struct running_sum {
 struct summed : stages<tokens<9, 1>, embedding<vocabulary, 8>, running_sum, logits<vocabulary>> {};
 
 }  // namespace
+
+TEST_CASE("a cut on ragged microbatches has what they fill, and goes on to the same bits") {
+  for (int workers : {1, 2}) {
+    check_cuts<run<net, schedule::pipemare, delay::discrepancy_correction>>(workers);
+    check_cuts<run<net, schedule::recomputed<schedule::pipemare>>>(workers);
+  }
+}
 
 TEST_CASE("Ragged microbatches train a Transformer as padded ones do, dropout's masks among it", "[ragged]") {
   check_against_padded<run<net, schedule::gpipe, scalar<double>>>(pairs());

@@ -12,11 +12,13 @@
 #include <foal/schedule/rules/pipemare.hpp>
 
 #include <catch2/catch.hpp>
+#include <functional>
 #include <random>
 #include <thread>
 
 #include "tests/support/boxes.hpp"
 #include "tests/support/nets.hpp"
+#include "tests/support/rooms.hpp"
 
 namespace {
 
@@ -53,8 +55,9 @@ struct rounds : executor::evaluator_rounds {
     evaluator_rounds::begins();
     ++begun;
   }
-  bool heard(executor::evaluation_result const& r) override {
+  bool heard(executor::evaluation_result const& r, bool is_asked) override {
     results.push_back(r);
+    asked += is_asked ? 1 : 0;
     return ends_after != static_cast<int>(results.size());
   }
   void over(bool ends) override {
@@ -62,7 +65,10 @@ struct rounds : executor::evaluator_rounds {
     ended = ends;
   }
 
-  long long wanted = 1, copies = 1, begun = 0;
+  bool well() const override { return throws_at != static_cast<int>(results.size()); }
+
+  long long wanted = 1, copies = 1, begun = 0, asked = 0;
+  int throws_at = 0;   ///< result; 0: never
   int ends_after = 0;  ///< results
   bool ended = false;
   std::vector<executor::evaluation_result> results;
@@ -110,7 +116,7 @@ struct evaluated {
 
   template <class Trainer>
   evaluated(Trainer const& t, table::evaluation_source const& samples, std::vector<int> const& process_of, unsigned seed,
-            long long wanted = 1, int ends_after = 0) {
+            long long wanted = 1, int ends_after = 0, std::function<bool(evaluated const&)> const& cut_off = {}) {
     test::boxes::all.clear();
     int const count = 1 + *std::max_element(process_of.begin(), process_of.end());
     for (int p = 0; p < count; ++p)
@@ -118,6 +124,7 @@ struct evaluated {
     std::mt19937 random(seed);
     long long idle = 0;
     for (std::size_t done = 0; done < all.size();) {
+      if (cut_off && cut_off(*this)) return;
       done = 0;
       for (auto& p : all) done += p->own.done() ? 1U : 0U;
       auto& p = *all[random() % all.size()];
@@ -330,6 +337,44 @@ TEST_CASE("What is wrong with an evaluation by several processes is said in each
     CHECK(p->asked.ended);
     CHECK(p->asked.misfits.at(1).empty());
     CHECK_THAT(p->asked.results.at(1).fault, Catch::Contains("after update 8") && Catch::Contains("samples 15 to 19"));
+  }
+}
+
+TEST_CASE("Where one has thrown that was called with an evaluation process 0 is not asked", "[evaluation]") {
+  trained t(24);
+  test::first_samples const data;
+  executor::any_source<double, std::int32_t> const samples(data);
+  auto const second_throws = [](evaluated const& e) {
+    e.all[1]->asked.throws_at = 2;
+    return false;
+  };
+  evaluated const by(t, samples.functions, {0, 1, 2, 0, 1, 2}, 1, 3, 0, second_throws);
+  CHECK(by.all[0]->asked.results.size() == 3);
+  CHECK(by.all[0]->asked.asked == 2);
+  CHECK(by.all[2]->asked.asked == 3);
+}
+
+TEST_CASE("Of an evaluation that the end of a phase cuts off all hear, or none", "[evaluation]") {
+  trained t(24);
+  test::first_samples const data;
+  executor::any_source<double, std::int32_t> const samples(data);
+  double const wanted = t.evaluate(data).loss;
+  for (unsigned seed = 0; seed < 20; ++seed) {
+    auto const one_has = [](evaluated const& e) { return e.all[1]->asked.results.size() == 2; };
+    evaluated const by(t, samples.functions, {0, 1, 2, 0, 1, 2}, seed, 3, 2, one_has);
+    for (bool moved = true; std::exchange(moved, false);)
+      for (auto const& p : by.all)
+        for (auto const& c : p->channels) moved = c->progress() || moved;
+    test::rooms::with_processes(3, [&](int number) {
+      by.all[static_cast<std::size_t>(number)]->own.finish(
+          [](std::string const& mine) { return test::rooms().exchange(mine).front(); });
+    });
+    for (auto const& p : by.all) {
+      REQUIRE(p->asked.results.size() == 2);
+      CHECK(p->asked.results.back().loss == wanted);
+      CHECK(p->asked.misfits.size() == 2);
+      CHECK(p->asked.ended);
+    }
   }
 }
 

@@ -78,6 +78,32 @@ TEST_CASE("a net with batch norm, dropout, T1, T2 and T3 goes on in any number o
   }
 }
 
+TEST_CASE("the best weights and the end that early stopping makes are those of one process", "[program]") {
+  work_folder const folder("keep_best");
+  std::string const stops = " 0 0.3";
+  started(folder, {}, FOAL_TRAINS, "whole whole.safetensors 400 2" + stops);
+  std::string const weights = bytes_in(folder.path("whole.safetensors")),
+                    best = bytes_in(folder.path("whole.safetensors.best"));
+  std::string const last = std::filesystem::path(steps_in(folder.path("whole")).back()).filename().string();
+  CHECK(last < "step-000000001500");  // five epochs have more
+  for (spread const& s : spreads) {
+    INFO(s.processes << " processes of " << s.workers);
+    std::filesystem::remove_all(folder.path("run"));
+    for (bool const goes_on : {false, true}) {
+      if (goes_on) copy_but(folder.path("run"), folder.path("run_cut"), 1);
+      std::string const into = goes_on ? "run_cut" : "run";
+      auto const r = started(folder, s, FOAL_TRAINS, foal::sentence(into, " run.safetensors 400 ", s.workers, stops));
+      if (goes_on) CHECK_THAT(r.text, Catch::Contains("going on from run_cut/step-"));
+      CHECK((bytes_in(folder.path("run.safetensors")) == weights));
+      CHECK((bytes_in(folder.path("run.safetensors.best")) == best));
+      CHECK(std::filesystem::path(steps_in(folder.path(into)).back()).filename().string() == last);
+      for (auto const& entry : std::filesystem::directory_iterator(folder.path(".")))
+        CHECK_THAT(entry.path().filename().string(), !Catch::Contains(".process-"));
+      std::filesystem::remove(folder.path("run.safetensors"));
+    }
+  }
+}
+
 TEST_CASE("a Transformer goes on in other processes to the numbers of the run that was not stopped", "[program]") {
   work_folder const folder("resume_translate");
   for (auto const& [split, lines] : {std::pair{"train", 64}, {"val", 16}, {"test", 4}})

@@ -1,10 +1,11 @@
-// Schedules as a user would write them: W as an op of its own, backward passes in another order, chunks, replicas, segments,
-// several updates in a minibatch.
+// Schedules as a user would write them: W as an op of its own, backward passes in another order, replicas, segments, several
+// updates in a minibatch.
 #pragma once
 
 #include <algorithm>
 #include <vector>
 
+#include <foal/schedule/rules/interleaved.hpp>
 #include <foal/schedule/rules/unit.hpp>
 
 namespace foal::test {
@@ -82,36 +83,7 @@ struct last_in_first_out {
   }
 };
 
-/// Interleaved 1F1B (Megatron) on a loop: a rank's chunks take turns, R microbatches each. Needs S = R V and N a multiple of
-/// R.
-struct interleaved {
-  static constexpr char const* name = "interleaved";
-  static constexpr bool asynchronous = false;
-  static constexpr schedule::placement placed = schedule::loop;
-  static constexpr bool proved_at_construction = true;  ///< not for any N
-  static constexpr int ranks(int stages) { return stages % 2 == 0 ? stages / 2 : stages; }
-
-  template <class Sink>
-  constexpr void emit(schedule::extent e, Sink& sink) const {
-    using schedule::op;
-    using schedule::op_kind;
-    int const chunks = e.stages / e.ranks, all = e.microbatches * chunks, turn = e.ranks * chunks;
-    for (int r = 0; r < e.ranks; ++r) {
-      auto const run = [&](op_kind kind, int k) {
-        int const chunk = k % turn / e.ranks, m = k / turn * e.ranks + k % e.ranks;
-        sink(r, op{.kind = kind, .stage = (kind == op_kind::F ? chunk : chunks - 1 - chunk) * e.ranks + r, .microbatch = m});
-      };
-      int const fill = std::min(all, 2 * (e.ranks - 1 - r) + (chunks - 1) * e.ranks);
-      for (int k = 0; k < fill; ++k) run(op_kind::F, k);
-      for (int k = 0; k < all; ++k) {
-        if (k + fill < all) run(op_kind::F, k + fill);
-        run(op_kind::BW, k);
-      }
-      for (int s = e.stages - e.ranks + r; s >= 0; s -= e.ranks)
-        sink(r, op{.kind = op_kind::U, .stage = s, .microbatch = e.microbatches - 1});
-    }
-  }
-};
+using schedule::interleaved;
 
 /// Two replicas that run in opposite directions, microbatches in turns (Chimera): sums, then updates at the end.
 struct two_way {

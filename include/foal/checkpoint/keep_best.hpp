@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <foal/checkpoint/safetensors.hpp>
+#include <foal/checkpoint/shared_weights.hpp>
 #include <foal/observe/evaluation.hpp>
 #include <foal/report/number.hpp>
 
@@ -23,7 +24,9 @@ struct does_nothing {
 /// .hooks = {.evaluated = checkpoint::keep_best(t, "best.safetensors")} writes the weights that were evaluated, not those
 /// that the stages have by now, whenever their loss is the least so far; the metadata have "foal.update" and "foal.loss".
 /// With a second callback, such as foal::early_stopping{}, its answer is this one's. What cannot be written ends the
-/// training as what any callback throws. A fit that goes on from a checkpoint knows the least loss before it.
+/// training as what any callback throws. A fit that goes on from a checkpoint knows the least loss before it. Each of
+/// several processes makes one, for the same path in a directory that all share, and writes what it hosts: the file is that
+/// of one.
 template <class Trainer, class Then = detail::does_nothing>
 class keep_best {
  public:
@@ -33,7 +36,7 @@ class keep_best {
   auto operator()(executor::evaluation_result const& r) {
     if (r.loss < best_) {
       best_ = r.loss;
-      write_safetensors(path_, *of_, {{"foal.update", std::to_string(r.update)}, {"foal.loss", report::shortest(r.loss)}});
+      write({{"foal.update", std::to_string(r.update)}, {"foal.loss", report::shortest(r.loss)}});
     }
     return then_(r);
   }
@@ -44,6 +47,14 @@ class keep_best {
   }
 
  private:
+  void write(metadata about) const {
+    using by = typename Trainer::template policy<role::executor>;
+    if constexpr (requires { by::place(); })
+      if (transport::process_place const here = by::place(); here.count > 1)
+        return write_shared_safetensors(path_, *of_, std::move(about), here);
+    write_safetensors(path_, *of_, std::move(about));
+  }
+
   Trainer const* of_;
   std::string path_;
   Then then_;

@@ -63,9 +63,10 @@ inline bool is_batch_count(std::string_view name) {
   return name.ends_with(count) && (name.size() == count.size() || name[name.size() - count.size() - 1] == '.');
 }
 
-/// Writes parameters, as values(stage, number in the stage) gives them, and running statistics.
-template <class Trainer, class Values>
-void write_arrays(std::string const& path, Trainer const& t, metadata about, Values values) {
+/// Parameters, as values(stage, number in the stage) gives them, and running statistics, of those stages of which has(stage)
+/// is true.
+template <class Trainer, class Values, class Has>
+safetensors_content content_of(Trainer const& t, metadata about, Values const& values, Has const& has) {
   using scalar = typename Trainer::scalar_type;
   safetensors_content c;
   c.about = std::move(about);
@@ -74,6 +75,7 @@ void write_arrays(std::string const& path, Trainer const& t, metadata about, Val
   c.about.erase(skipped_key);  // said of the file that the metadata may be from
   each_array(t, [&](std::string const& name, array_layout const& layout, int stage, std::size_t which, bool statistic,
                     std::size_t size) {
+    if (!has(stage)) return;
     std::vector<scalar> const v = statistic ? t.statistics(stage, which) : values(stage, which);
     std::size_t const begin = c.buffer.size();
     c.buffer.resize(begin + size * sizeof(scalar));
@@ -81,7 +83,12 @@ void write_arrays(std::string const& path, Trainer const& t, metadata about, Val
       std::memcpy(c.buffer.data() + begin + layout.place(i) * sizeof(scalar), &v[i], sizeof(scalar));
     c.tensors.push_back({name, dtype_of(element_of<scalar>()), layout.shape, begin, c.buffer.size()});
   });
-  write_safetensors_file(path, std::move(c));
+  return c;
+}
+
+template <class Trainer, class Values>
+void write_arrays(std::string const& path, Trainer const& t, metadata about, Values const& values) {
+  write_safetensors_file(path, content_of(t, std::move(about), values, [](int) { return true; }));
 }
 
 }  // namespace detail

@@ -83,6 +83,7 @@ inline byte_digest header_digest(metadata const& about, std::vector<stored_tenso
 
 /// Longest header that the format's own library reads.
 inline constexpr std::uint64_t most_header = 100'000'000;
+inline constexpr std::uint64_t large_file = std::uint64_t{16} << 20U;  ///< bytes: from here on past the cache of files
 inline constexpr std::size_t most_extents = 32, most_metadata = 65'536;
 inline constexpr char const* metadata_name = "__metadata__";
 

@@ -237,6 +237,47 @@ safetensors_content read_safetensors_file(std::string const& path, Wanted const&
   return some;
 }
 
+namespace detail {
+
+/// What a file begins with, its length before it; the buffer begins at a multiple of 8 bytes.
+inline std::string header_text(metadata const& about, std::vector<stored_tensor> const& tensors) {
+  std::string header;
+  report::json_writer json(header);
+  json.begin_object().key(metadata_name).begin_object();
+  for (auto const& [key, value] : about) json.key(key).value(value);
+  json.end_object();
+  for (stored_tensor const& t : tensors) {
+    json.key(t.name).begin_object().key("dtype").value(t.dtype).key("shape").begin_array();
+    for (std::uint64_t const e : t.shape) json.value(e);
+    json.end_array().key("data_offsets").begin_array().value(t.begin).value(t.end).end_array().end_object();
+  }
+  json.end_object();
+  header.append((8 - header.size() % 8) % 8, ' ');
+  std::uint64_t const length = header.size();
+  return std::string(reinterpret_cast<char const*>(&length), sizeof length) + header;
+}
+
+/// Each digest is taken of what is just about to be copied: the bytes come from memory once.
+template <class BytesOf>
+void write_with_digests(atomic_file& to, metadata& about, std::vector<stored_tensor> const& tensors,
+                        BytesOf const& bytes_of) {
+  constexpr std::size_t piece = std::size_t{1} << 17U;
+  for (stored_tensor const& t : tensors) {
+    word_digest digest;
+    std::uint8_t const* from = bytes_of(t);
+    for (std::size_t rest = t.end - t.begin; rest > 0;) {
+      std::size_t const n = std::min(rest, piece);
+      digest.add(from, n);
+      to.write(from, n);
+      from += n;
+      rest -= n;
+    }
+    if (std::string const key = tensor_digest_key(t.name); !key.empty()) about[key] = digest.hexadecimal();
+  }
+}
+
+}  // namespace detail
+
 /// Writes the tensors, whose offsets must cover a buffer one after the other, with their digests; whole or not at all.
 /// bytes_of(t): where the bytes of a tensor lie, asked twice. Throws foal::error, and leaves what is there, where
 /// read_safetensors_file() would refuse the file: for a name or metadata that is not UTF-8, a name that comes twice, a type
@@ -252,34 +293,32 @@ file_mark write_safetensors_file(std::string const& path, metadata about, std::v
   check.about(about);
   for (stored_tensor const& t : tensors) check.tensor(t);
   check.cover(tensors, bytes);
+  atomic_file to(path);
+  bool const digests_follow = bytes >= detail::large_file && to.past_cache();
   for (stored_tensor const& t : tensors)
     if (std::string const key = detail::tensor_digest_key(t.name); !key.empty())
-      about[key] = digest_of_array(bytes_of(t), t.end - t.begin);
+      about[key] = digests_follow ? about[digest_key] : digest_of_array(bytes_of(t), t.end - t.begin);
+  std::string header = detail::header_text(about, tensors);
+  std::size_t const length = header.size() - sizeof(std::uint64_t);
+  require(length <= detail::most_header, "cannot write ", path, ", because its header would be ", length,
+          " bytes where at most ", detail::most_header, " are allowed; write fewer tensors");
+  if (digests_follow) {
+    to.write(header.data(), header.size());
+    detail::write_with_digests(to, about, tensors, bytes_of);
+  }
   byte_digest all = detail::header_digest(about, tensors);
   for (stored_tensor const& t : tensors)
     if (detail::tensor_digest_key(t.name).empty()) all.add(bytes_of(t), t.end - t.begin);
   about[digest_key] = all.hexadecimal();
-  std::string header;
-  report::json_writer json(header);
-  json.begin_object().key(detail::metadata_name).begin_object();
-  for (auto const& [key, value] : about) json.key(key).value(value);
-  json.end_object();
-  for (stored_tensor const& t : tensors) {
-    json.key(t.name).begin_object().key("dtype").value(t.dtype).key("shape").begin_array();
-    for (std::uint64_t const e : t.shape) json.value(e);
-    json.end_array().key("data_offsets").begin_array().value(t.begin).value(t.end).end_array().end_object();
+  header = detail::header_text(about, tensors);
+  if (digests_follow) {
+    to.write_over_begin(header);
+  } else {
+    to.write(header.data(), header.size());
+    for (stored_tensor const& t : tensors) to.write(bytes_of(t), t.end - t.begin);
   }
-  json.end_object();
-  header.append((8 - header.size() % 8) % 8, ' ');  // the buffer begins at a multiple of 8 bytes
-  require(header.size() <= detail::most_header, "cannot write ", path, ", because its header would be ", header.size(),
-          " bytes where at most ", detail::most_header, " are allowed; write fewer tensors");
-  std::uint64_t const length = header.size();
-  atomic_file to(path);
-  to.write(&length, sizeof length);
-  to.write(header.data(), header.size());
-  for (stored_tensor const& t : tensors) to.write(bytes_of(t), t.end - t.begin);
   to.commit();
-  return {sizeof length + length + bytes, digest_of(header.data(), header.size())};
+  return {header.size() + bytes, digest_of(header.data() + sizeof(std::uint64_t), length)};
 }
 
 /// The same of tensors that lie in one buffer.

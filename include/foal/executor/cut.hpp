@@ -9,10 +9,12 @@
 #include <utility>
 #include <vector>
 
+#include <foal/executor/copy_together.hpp>
 #include <foal/executor/identity.hpp>
 #include <foal/executor/memory.hpp>
 #include <foal/executor/op_order.hpp>
 #include <foal/executor/run_losses.hpp>
+#include <foal/executor/saved_array.hpp>
 
 namespace foal::executor {
 
@@ -55,16 +57,6 @@ void each_number_of_run(State& s, F const& f) {
   f("loss_every", s.loss_every);
 }
 
-/// One slot of an array, or all of one that is no ring (microbatch -1).
-struct saved_slot {
-  long long microbatch = -1;
-  std::vector<std::byte> bytes;
-};
-struct saved_array {
-  array_id id{};
-  std::vector<saved_slot> slots;
-};
-
 /// Says nothing of ranks and workers. One of several processes has a share: what it hosts, and of other units what has come
 /// from them.
 struct run_cut {
@@ -99,14 +91,15 @@ struct placed_array {
   std::vector<array_piece> pieces{};  ///< those that are here; empty: it lies in one
 };
 
-/// Calls f(unit, place, offset, bytes) for the pieces of one slot of an array, which is at `base`.
+/// Calls f(unit, place, offset, bytes) for the pieces of the first `bytes` of one slot of an array, which is at `base`.
 template <class F>
-void for_each_piece(placed_array const& a, std::byte* base, F f) {
-  if (a.pieces.empty()) return f(a.what.id.unit, base, std::size_t{0}, a.what.bytes);
+void for_each_piece(placed_array const& a, std::byte* base, std::size_t bytes, F f) {
+  if (a.pieces.empty()) return f(a.what.id.unit, base, std::size_t{0}, bytes);
   for (array_piece const& p : a.pieces) f(p.unit, p.base, p.offset, p.bytes);
 }
 
-/// Where replicas share out states, a cut has them as those of replica 0, whole: so they are the same for any D.
+/// Where replicas share out states, a cut has them as those of replica 0, whole, or a share its pieces of them: so they are
+/// the same for any D.
 inline void join_states(std::vector<placed_array>& all, table::run_tables const& t, std::vector<bound_stage> const& stages) {
   if (!t.replica.shards()) return;
   std::map<array_id, std::size_t> of_first;
@@ -169,13 +162,21 @@ inline std::vector<placed_array> place_arrays(run_memory& memory, table::run_tab
   return all;
 }
 
-/// Of one slot, which is at `base`. from: the begin of the array, or all of it; what is behind stays as it is.
-inline void copy_in_pieces(placed_array const& a, std::byte* base, std::span<std::byte const> from, run_memory& memory,
-                           table::run_tables const& t) {
-  for_each_piece(a, base, [&](int unit, std::byte* place, std::size_t offset, std::size_t bytes) {
-    if (offset >= from.size()) return;
+/// Of one slot, which is at `base`. What is saved is the begin of the array, all of it, or the pieces that are here; what is
+/// behind stays as it is.
+inline void copy_in_pieces(placed_array const& a, std::byte* base, saved_array const& saved, saved_slot const& slot,
+                           run_memory& memory, table::run_tables const& t) {
+  for_each_piece(a, base, a.what.bytes, [&](int unit, std::byte* place, std::size_t offset, std::size_t bytes) {
+    std::byte const* from = nullptr;
+    if (!saved.has.empty()) {
+      from = bytes_of(saved, {offset, offset + bytes});
+    } else if (offset < slot.bytes.size()) {
+      from = slot.bytes.data() + offset;
+      bytes = std::min(bytes, slot.bytes.size() - offset);
+    }
+    if (from == nullptr) return;
     void* const device = memory.stages()[static_cast<std::size_t>(unit)].device;
-    t.device.copy_in(device, place, from.data() + offset, std::min(bytes, from.size() - offset));
+    t.device.copy_in(device, place, from, bytes);
     t.device.synchronise(device);
   });
 }
@@ -192,6 +193,15 @@ void for_each_slot(placed_array const& a, done_ops const* done, F f) {
   long long const after = done == nullptr ? 0 : done->after_last(a.what.filled);
   for (long long m = std::max(0LL, after - a.what.slots); m < after; ++m)
     if (done->alive(a.what, m)) f(m, a.base + static_cast<std::size_t>(m % a.what.slots) * a.stride);
+}
+
+/// Of a slot, what the microbatch in it fills: where sequences are shorter than the longest, less than all.
+inline std::size_t used_bytes(placed_array const& a, run_memory const& memory, done_ops const* done, long long m) {
+  bound_stage const& b = memory.stages()[static_cast<std::size_t>(a.what.id.unit)];
+  if (a.host || a.what.slots == 0 || b.lengths.empty()) return a.what.bytes;
+  bool const begun = done->after_last({slot_end::op::forward, b.unit}) > m;  // else they are still beside the wire
+  lengths_ring const& from = begun || b.number == 0 ? b.lengths : b.lengths_in;
+  return a.what.used(memory.microbatch_size(), from.at(static_cast<std::uint32_t>(m)).all());
 }
 
 /// What a cut has for each of a run's arrays. Refuses one that is another run's, or lacks what is hosted here; changes
@@ -216,12 +226,22 @@ inline std::vector<saved_array const*> check_cut(run_cut const& from, run_memory
     require(at != known.end(), "cannot go on from a cut that has no '", name(a.id.purpose), "' number ", a.id.entry,
             " of stage ", a.id.unit, ", because this run has it; make the run with the same model and schedule");
     saved_array const& saved = *all.emplace_back(at->second);
+    if (!saved.has.empty()) {
+      for (array_piece const& p : to.pieces)
+        require(bytes_of(saved, {p.offset, p.offset + p.bytes}) != nullptr, "cannot go on from a cut without bytes ",
+                p.offset, " to ", p.offset + p.bytes, " of '", name(a.id.purpose), "' of stage ", a.id.unit,
+                ", because this process hosts them; join the cuts of all processes");
+      require(!to.pieces.empty() && saved.whole == a.bytes, "cannot go on from a cut with pieces of '", name(a.id.purpose),
+              "' of stage ", a.id.unit, ", because here it is one of ", a.bytes,
+              " bytes; make the run with the same numbers");
+      continue;
+    }
     require(a.slots > 0 || saved.slots.size() == 1, "cannot go on from a cut with ", saved.slots.size(), " of '",
             name(a.id.purpose), "' of stage ", a.id.unit, ", because a run has 1; copy the cut whole");
     for (saved_slot const& slot : saved.slots) {
-      require(slot.bytes.size() == a.bytes, "cannot go on from a cut with ", slot.bytes.size(), " bytes of '",
-              name(a.id.purpose), "' of stage ", a.id.unit, ", because here these are ", a.bytes,
-              "; make the run with the same numbers");
+      bool const fits = slot.bytes.size() == a.bytes || (a.sample.rank > 0 && slot.bytes.size() < a.bytes);
+      require(fits, "cannot go on from a cut with ", slot.bytes.size(), " bytes of '", name(a.id.purpose), "' of stage ",
+              a.id.unit, ", because here these are ", a.bytes, "; make the run with the same numbers");
       require((slot.microbatch >= 0) == (a.slots > 0), "cannot go on from a cut with microbatch ", slot.microbatch, " of '",
               name(a.id.purpose), "' of stage ", a.id.unit, ", because here it has ", a.slots,
               " places for microbatches; copy the cut whole");
@@ -231,7 +251,7 @@ inline std::vector<saved_array const*> check_cut(run_cut const& from, run_memory
 }
 
 /// Of units that others host: how many of their messages have come here. At a cut these are all that they have sent.
-inline void add_sent(std::vector<unit_state>& units, std::vector<bound_stage> const& stages) {
+inline void add_sent(std::vector<unit_state>& units, std::vector<bound_stage> const& stages, bool shards) {
   auto const sent = [](transport::inbox const& i) { return i.through == nullptr ? 0U : i.through->produced.value.load(); };
   for (bound_stage const& b : stages) {
     if (b.worker < 0) continue;
@@ -246,7 +266,7 @@ inline void add_sent(std::vector<unit_state>& units, std::vector<bound_stage> co
       if (r.part_in.transit) {
         unit_state& other = units[static_cast<std::size_t>(r.unit)];
         other.messages.parts_out = sent(r.part_in);
-        other.messages.parts_in = sent(r.sum_in);
+        (shards ? other.gradients_given : other.messages.parts_in) = sent(r.sum_in);
       }
   }
   add_sent_tied(units, stages);
@@ -266,29 +286,41 @@ inline void copy_out(run_cut& to, run_memory& memory, table::run_tables const& t
     to.units.push_back(b.state());
     if (b.worker >= 0 && !whole) to.hosted.push_back(b.unit);
   }
-  detail::add_sent(to.units, memory.stages());
+  detail::add_sent(to.units, memory.stages(), t.replica.shards());
   auto const placed = detail::place_arrays(memory, t, phase, evaluated);
+  std::vector<memory_copy> copies;
+  bool const at_once = t.device.host_memory && !t.device.asynchronous;  // no queue has to be waited for
   to.arrays.resize(placed.size());
   for (std::size_t i = 0; i < placed.size(); ++i) {
     detail::placed_array const& a = placed[i];
     saved_array& saved = to.arrays[i];
     saved.id = a.what.id;
-    std::size_t used = 0;
+    std::size_t used = 0, here = a.pieces.empty() ? a.what.bytes : 0;
+    for (detail::array_piece const& p : a.pieces) here += p.bytes;
+    saved.whole = a.what.bytes;
+    saved.has.clear();
+    for (detail::array_piece const& p : a.pieces)
+      if (here < saved.whole) saved.has.push_back({p.offset, p.offset + p.bytes});
     detail::for_each_slot(a, done, [&](long long m, std::byte* from) {
       if (used == saved.slots.size()) saved.slots.emplace_back();
       saved_slot& slot = saved.slots[used++];
       slot.microbatch = m;
-      slot.bytes.resize(a.what.bytes);
-      detail::for_each_piece(a, from, [&](int unit, std::byte* place, std::size_t offset, std::size_t bytes) {
-        if (a.host)
-          std::memcpy(slot.bytes.data() + offset, place, bytes);
+      std::size_t const filled = a.pieces.empty() ? detail::used_bytes(a, memory, done, m) : here;
+      slot.bytes.resize(filled);
+      std::size_t at = 0;  // pieces come in order, and leave no gap where all are here
+      detail::for_each_piece(a, from, filled, [&](int unit, std::byte* place, std::size_t, std::size_t bytes) {
+        std::byte* const out = slot.bytes.data() + std::exchange(at, at + bytes);
+        if (a.host || at_once)
+          copies.push_back({out, place, bytes});
         else
-          t.device.copy_out(memory.stages()[static_cast<std::size_t>(unit)].device, slot.bytes.data() + offset, place,
-                            bytes);
+          t.device.copy_out(memory.stages()[static_cast<std::size_t>(unit)].device, out, place, bytes);
       });
     });
     saved.slots.resize(used);
   }
+  int workers = 1;
+  for (bound_stage const& b : memory.stages()) workers = std::max(workers, b.worker + 1);
+  copy_together(copies, workers);
 }
 
 /// The other way round, into the memory of a run with the same tables, of any number of workers. Throws foal::error where it
@@ -312,7 +344,7 @@ inline void copy_in(run_cut const& from, run_memory& memory, table::run_tables c
       if (a.host)
         std::memcpy(to, slot.bytes.data(), slot.bytes.size());
       else
-        detail::copy_in_pieces(a, to, slot.bytes, memory, t);
+        detail::copy_in_pieces(a, to, *saved[i], slot, memory, t);
     }
   }
 }
@@ -341,8 +373,11 @@ inline void join(run_cut& to, run_cut share) {
     to.hosted.insert(std::upper_bound(to.hosted.begin(), to.hosted.end(), unit), unit);
   }
   for (saved_array& a : share.arrays) {
-    bool const there = std::any_of(to.arrays.begin(), to.arrays.end(), [&](saved_array const& b) { return a.id == b.id; });
-    if (!there) to.arrays.push_back(std::move(a));
+    auto const there = std::find_if(to.arrays.begin(), to.arrays.end(), [&](saved_array const& b) { return a.id == b.id; });
+    if (there == to.arrays.end())
+      to.arrays.push_back(std::move(a));
+    else
+      join(*there, a);
   }
   join(to.run.losses, std::move(share.run.losses));
   if (to.hosted.size() == to.units.size()) to.hosted.clear();

@@ -66,8 +66,11 @@ struct evaluation_rounds {
   virtual std::string misfit() const = 0;
 
   // What all of them hear.
-  /// The result, with the misfit. Gives whether the training goes on, as far as this process is asked.
-  virtual bool told(evaluation_result const& r, std::string const& misfit) = 0;
+  /// The result, with the misfit. asked: whether the training goes on, which it gives; not where one that was asked before
+  /// has thrown.
+  virtual bool told(evaluation_result const& r, std::string const& misfit, bool asked) = 0;
+  /// Whether nothing that is called here beside the training has thrown.
+  virtual bool well() const { return true; }
   /// It is over, and the copies are no longer read. ends: the training does, in all processes.
   virtual void over(bool ends) = 0;
 };

@@ -313,7 +313,7 @@ struct processes_over {
           patience.wait();
       }
       if (run_.phase.end.failure) find_origin();
-      if (evaluations_) evaluations_->finish();
+      if (evaluations_) evaluations_->finish([this](std::string const& mine) { return all_.exchange(mine).front(); });
       run_.phase.shared.norm.keep(run_.phase.memory.stages());
     }
     void find_origin() {
@@ -332,8 +332,9 @@ struct processes_over {
     void end_at(std::size_t i, std::uint32_t messages) {
       transport::open_end& e = ends_[i];
       channels_[i]->end_at(messages);
+      using transport::channel_kind;
       bool const evaluates =
-          e.id.kind == transport::channel_kind::evaluation || e.id.kind == transport::channel_kind::evaluated;
+          e.id.kind == channel_kind::evaluation || e.id.kind == channel_kind::evaluated || e.id.kind == channel_kind::heard;
       if (e.sends || (run_.phase.end.failed_key == phase_end::none && !evaluates)) return;
       auto const all = static_cast<std::uint32_t>(e.order.count());
       e.in.through->read.value = all;

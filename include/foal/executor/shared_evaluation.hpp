@@ -6,6 +6,7 @@
 #include <cstring>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -22,6 +23,7 @@ struct evaluation_message {
   long long update = 0, samples = 0;
   double loss = 0, accuracy = 0;
   bool ends = false;     ///< the training
+  bool well = true;      ///< whoever has been called with it has not thrown
   bool misfits = false;  ///< a target does, and the fault says so
   std::size_t size = 0;
   char fault[2048] = {};  ///< what is longer is cut
@@ -51,7 +53,8 @@ inline std::vector<int> processes_of_stages(run_memory const& memory, int here) 
 
 /// One process's part in the evaluations of a phase. A chunk waits at no border longer than its neighbour needs for the one
 /// before, and turn() never waits: other channels go on moving. Process 0 is told the result by that of the last stage, and
-/// tells all others, with what its own callback wants; nobody begins the next evaluation before it has heard of this one.
+/// tells all others. When all of these have said that they have been called with it, process 0 is, and tells them what comes
+/// of that; nobody begins the next evaluation, or writes over the copies of this one, before it knows.
 class shared_evaluation {
  public:
   /// process_of: of each stage. Keeps a reference to the rounds.
@@ -85,14 +88,19 @@ class shared_evaluation {
       loans_.push_back({l, tied.borrower});
     }
     int const last = process_of_.back();
-    auto const add_result = [&](int from, int to) {
-      link* const l = add({to, 0, channel_kind::evaluated}, from, to, rounds.most());
+    auto const add_result = [&](int from, int to, long long most) {
+      link* const l = add({to, 0, channel_kind::evaluated}, from, to, most);
       if (l != nullptr) l->entries = {{reinterpret_cast<std::byte*>(&l->message), 0, sizeof l->message, 1}};
       return l;
     };
-    if (last != 0) from_last_ = add_result(last, 0);
-    for (int p = 1; p < here.count; ++p)
-      if (link* const l = add_result(0, p)) verdicts_.push_back(l);
+    if (last != 0) from_last_ = add_result(last, 0, rounds.most());
+    for (int p = 1; p < here.count; ++p) {
+      link* const result = add_result(0, p, 2 * rounds.most());  // what it is, and what comes of it
+      link* const heard = add({p, 0, channel_kind::heard}, p, 0, rounds.most());
+      if (result == nullptr) continue;
+      heard->entries = {{reinterpret_cast<std::byte*>(&heard->message.well), 0, sizeof heard->message.well, 1}};
+      others_.push_back({result, heard});
+    }
   }
   /// Called before the rounds are told a result, which may take long, with true; behind it with false.
   std::function<void(bool)> telling;
@@ -120,9 +128,16 @@ class shared_evaluation {
   }
   /// All evaluations that are due have been heard of.
   bool done() const { return !rounds_.due(); }
-  /// Behind the end of a phase, when all messages are here: what process 0 has told all is heard by all.
-  void finish() {
-    if (here_ != 0) hear();
+  /// Behind the end of a phase, when all messages are here: what process 0 has told all is heard by all. All processes call
+  /// it; from_first(text) gives process 0's text to each.
+  template <class FromFirst>
+  void finish(FromFirst const& from_first) {
+    if (here_ != 0)
+      while (hear()) {
+      }
+    if (from_first(std::string(announced_ ? "told" : "")).empty()) return;
+    bool const ends = here_ == 0 && !told(announced_->result, announced_->misfit, true);
+    next(!from_first(std::string(ends ? "ends" : "")).empty());
   }
 
  private:
@@ -148,6 +163,15 @@ class shared_evaluation {
     void send() { out.send(++count); }
     bool arrived() { return in.arrived(count); }
     void take() { in.read(++count); }
+  };
+
+  /// Between process 0 and another one.
+  struct other {
+    link *result = nullptr, *heard = nullptr;
+  };
+  struct outcome {
+    evaluation_result result;
+    std::string misfit;
   };
 
   struct loan {
@@ -211,50 +235,79 @@ class shared_evaluation {
     evaluation_message const m(rounds_.result(), rounds_.misfit());
     told_ = true;
     if (here_ == 0) {
-      decide(m);
+      announce(m);
     } else {
       from_last_->message = m;
       from_last_->send();
     }
     return true;
   }
-  bool hear() {
-    if (here_ != 0) {
-      link& l = *verdicts_.front();
-      if (!l.arrived()) return false;
-      evaluation_message const m = l.message;
-      l.take();
-      told(m);
-      next(m.ends);
+  bool hear() { return here_ == 0 ? hear_others() : hear_first(); }
+  /// Process 0: the result, then that all others have been called with it.
+  bool hear_others() {
+    if (announced_) {
+      bool const all = std::all_of(others_.begin(), others_.end(), [](other const& o) { return o.heard->arrived(); });
+      if (!all || !room_for_verdicts()) return false;
+      bool well = true;
+      for (other const& o : others_) {
+        well = well && o.heard->message.well;
+        o.heard->take();
+      }
+      decide(well);
       return true;
     }
     if (from_last_ == nullptr || !from_last_->arrived() || !room_for_verdicts()) return false;
     evaluation_message const m = from_last_->message;
     from_last_->take();
-    decide(m);
+    announce(m);
+    return true;
+  }
+  /// The others: the result, then what comes of it.
+  bool hear_first() {
+    auto const [result, heard] = others_.front();
+    if (!result->arrived() || (!called_ && !heard->room())) return false;
+    evaluation_message const m = result->message;
+    result->take();
+    if (std::exchange(called_, !called_)) {
+      next(m.ends);
+    } else {
+      told(m.result(), m.misfit(), true);
+      heard->message.well = rounds_.well();
+      heard->send();
+    }
     return true;
   }
   bool room_for_verdicts() const {
-    return std::all_of(verdicts_.begin(), verdicts_.end(), [](link* l) { return l->room(); });
+    return std::all_of(others_.begin(), others_.end(), [](other const& o) { return o.result->room(); });
   }
   /// What process 0 does with a result: all hear it, or none.
-  void decide(evaluation_message m) {
-    m.ends = !told(m);
-    for (link* const l : verdicts_) {
-      l->message = m;
-      l->send();
-    }
+  void announce(evaluation_message const& m) {
+    announced_ = {m.result(), m.misfit()};
+    tell_others(m);
+  }
+  /// When all have heard it. well: none of them has thrown.
+  void decide(bool well) {
+    evaluation_message m;
+    m.ends = !told(announced_->result, announced_->misfit, well);
+    tell_others(m);
     next(m.ends);
   }
-  bool told(evaluation_message const& m) {
+  void tell_others(evaluation_message const& m) {
+    for (other const& o : others_) {
+      o.result->message = m;
+      o.result->send();
+    }
+  }
+  bool told(evaluation_result const& r, std::string const& misfit, bool asked) {
     if (telling) telling(true);
-    bool const goes_on = rounds_.told(m.result(), m.misfit());
+    bool const goes_on = rounds_.told(r, misfit, asked);
     if (telling) telling(false);
     return goes_on;
   }
   void next(bool ends) {
     std::fill(passed_.begin(), passed_.end(), 0LL);
-    begun_ = told_ = false;
+    begun_ = told_ = called_ = false;
+    announced_.reset();
     for (loan& l : loans_) {
       l.sent = false;
       if (!l.over->sends && l.over->arrived()) l.over->take();
@@ -269,10 +322,12 @@ class shared_evaluation {
   std::vector<long long> passed_;  ///< by run of stages that are here: chunks of this evaluation
   std::vector<link*> in_, out_;    ///< the same; null where the model begins or ends
   std::vector<std::unique_ptr<link>> links_;
-  std::vector<loan> loans_;      ///< of which one end is here
-  link* from_last_ = nullptr;    ///< at process 0 and at that of the last stage, where these differ
-  std::vector<link*> verdicts_;  ///< at process 0: to all others; elsewhere: from it
+  std::vector<loan> loans_;    ///< of which one end is here
+  link* from_last_ = nullptr;  ///< at process 0 and at that of the last stage, where these differ
+  std::vector<other> others_;  ///< at process 0: all; elsewhere: itself
   bool begun_ = false, told_ = false;
+  bool called_ = false;                 ///< not at process 0: with the result
+  std::optional<outcome> announced_{};  ///< at process 0: what it has told the others, and has not been called with yet
 };
 
 }  // namespace foal::executor

@@ -15,7 +15,7 @@ class evaluator_rounds : public evaluation_rounds {
 
   /// Of the weights that it is of.
   virtual long long update() const = 0;
-  virtual bool heard(evaluation_result const& r) = 0;
+  virtual bool heard(evaluation_result const& r, bool asked) = 0;
 
   std::vector<stage_run> const& runs() const override { return room_.runs(); }
   bool has_loss() const override { return room_.has_loss(); }
@@ -28,9 +28,9 @@ class evaluator_rounds : public evaluation_rounds {
   }
   evaluation_result result() override { return room_.result(source_, update()); }
   std::string misfit() const override { return room_.misfit(); }
-  bool told(evaluation_result const& r, std::string const& misfit) override {
+  bool told(evaluation_result const& r, std::string const& misfit, bool asked) override {
     room_.set_misfit(misfit);
-    return heard(r);
+    return heard(r, asked);
   }
   /// All of one, where all stages are here.
   evaluation_result evaluated() {

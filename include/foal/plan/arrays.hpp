@@ -1,6 +1,7 @@
 // The arrays of a run that change while it goes on, by names that do not depend on ranks and workers.
 #pragma once
 
+#include <algorithm>
 #include <compare>
 #include <cstdint>
 #include <vector>
@@ -81,6 +82,15 @@ struct array {
   int slots = 0;          ///< 0: no ring, all of it counts at any time. Rings may have more slots with more workers
   slot_end filled{}, read{};
   element type = element::bytes;
+  shape sample{};          ///< of activations and their gradients: what one sample has at most; else empty
+  table::encoding code{};  ///< of these: how they are kept
+
+  /// Bytes that a microbatch of these lengths fills of its slot: the first ones, and nobody reads those behind them.
+  std::size_t used(int samples, lengths_of_axes const& n) const {
+    if (sample.rank == 0) return bytes;
+    long long const elements = static_cast<long long>(at_length(sample, n).size()) * samples_at(sample, n, samples);
+    return std::min(bytes, bytes_of(type, code, elements));
+  }
 };
 
 namespace detail {
@@ -93,7 +103,7 @@ inline void add_whole(std::vector<array>& to, run_plan const& plan, table::run_t
   int const unit = static_cast<int>(s);
   table::stage_table const& stage = t.of_unit(s);
   auto const add = [&](array_purpose what, int entry, std::size_t number, std::size_t bytes) {
-    if (bytes > 0) to.push_back({{unit, what, entry}, own(number), bytes, 0, {}, {}, plan.memory()[number].type});
+    if (bytes > 0) to.push_back({{unit, what, entry}, own(number), bytes, 0, {}, {}, plan.memory()[number].type, {}, {}});
   };
   bool const trains = !t.phases.back().inference;
   add(array_purpose::weights, 0, p.w, bytes_of(t.types.weights, stage.weight_elements));
@@ -120,7 +130,7 @@ inline void add_tied(std::vector<array>& to, run_plan const& plan, std::size_t s
     if (lent[i] == not_here) continue;
     plan_entry const& e = plan.memory()[lent[i]];
     array_purpose const what = i % 2 == 0 ? array_purpose::tied_weights : array_purpose::tied_gradients;
-    to.push_back({{static_cast<int>(s), what, static_cast<int>(i / 2)}, own(lent[i]), e.bytes, 0, {}, {}, e.type});
+    to.push_back({{static_cast<int>(s), what, static_cast<int>(i / 2)}, own(lent[i]), e.bytes, 0, {}, {}, e.type, {}, {}});
   }
 }
 
@@ -146,7 +156,9 @@ inline void add_rings(std::vector<array>& to, run_plan const& plan, table::run_t
                   p.wire_slots[e],
                   {op::forward, below},
                   {last, unit},
-                  stored_as(t, x)});
+                  stored_as(t, x),
+                  x.extent,
+                  x.code});
     if (p.rebuilt_slots[e] > 0)
       to.push_back({{unit, array_purpose::rebuilt, entry},
                     p.rebuilt[e],
@@ -154,7 +166,9 @@ inline void add_rings(std::vector<array>& to, run_plan const& plan, table::run_t
                     p.rebuilt_slots[e],
                     {op::rebuild, below},
                     {kept ? op::end : op::rebuild, unit},
-                    stored_as(t, x)});
+                    stored_as(t, x),
+                    x.extent,
+                    x.code});
   }
   bool const last = t.is_last(s);
   for (std::size_t e = 0; e < p.gradients.size(); ++e) {
@@ -170,7 +184,9 @@ inline void add_rings(std::vector<array>& to, run_plan const& plan, table::run_t
                   p.gradient_slots[e],
                   filled,
                   {needed == until::W ? op::end : op::backward, unit},
-                  last ? stored_as(t, *loss) : stored_as(t, *above)});
+                  last ? stored_as(t, *loss) : stored_as(t, *above),
+                  last ? loss->sample : above->extent,
+                  last ? loss->code : above->code});
   }
   for (std::size_t x = 0; x < stage.tensors.size(); ++x) {
     table::tensor const& y = stage.tensors[x];
@@ -181,7 +197,9 @@ inline void add_rings(std::vector<array>& to, run_plan const& plan, table::run_t
                   plan.kept_slots(s, y),
                   {f.head >= 0 ? op::rebuild : op::forward, unit},
                   {y.last == until::W ? op::end : op::backward, unit},
-                  stored_as(t, y)});
+                  stored_as(t, y),
+                  y.sample,
+                  y.code});
   }
 }
 

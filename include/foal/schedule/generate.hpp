@@ -119,6 +119,20 @@ constexpr program emitted(G const& g, extent e) {
 
 }  // namespace detail
 
+namespace detail {
+
+/// The same numbers, and the same ranks of all units: `loop.in(2)` is `loop` where a rank has two stages.
+constexpr bool same_extent(extent const& a, extent const& b) {
+  extent moved = a;
+  moved.placed = b.placed;
+  if (moved != b) return false;
+  for (int u = 0; u < units(a) && a.placed != b.placed; ++u)
+    if (rank_of(a, stage_of(a, u), replica_of(a, u)) != rank_of(b, stage_of(b, u), replica_of(b, u))) return false;
+  return true;
+}
+
+}  // namespace detail
+
 /// The program of `g` for S stages on R ranks, N microbatches. Throws foal::error where no program can exist; whether it can
 /// run is for prove() to say.
 template <generator G>
@@ -128,7 +142,7 @@ constexpr program generate(G const& g, extent e) {
                          e.microbatches, " microbatches, ", e.replicas, " replicas and ", e.segments,
                          " segments, because every rank hosts a stage and every update needs a microbatch; use 1 to ",
                          e.stages, " ranks (times the replicas) and at least 1 microbatch"));
-  if (extent const own = extent_of(g, e.stages, e.ranks, e.microbatches); own != e)
+  if (extent const own = extent_of(g, e.stages, e.ranks, e.microbatches); !detail::same_extent(own, e))
     throw error(sentence("cannot generate ", G::name, " for ", e.replicas, " replicas and ", e.segments, " segments placed ",
                          e.placed.name, " in ", e.placed.chunks, " chunks, because it emits for ", own.replicas, " and ",
                          own.segments, ", placed ", own.placed.name, " in ", own.placed.chunks,

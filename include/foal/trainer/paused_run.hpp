@@ -85,14 +85,14 @@ class paused_run : public run_weights {
     for (detail::placed_array const& to : placed)
       if (to.what.id.purpose == array_purpose::optimizer_state || to.what.id.purpose == array_purpose::delay_state ||
           to.what.id.purpose == array_purpose::error || to.what.id.purpose == array_purpose::reference)
-        detail::for_each_piece(to, to.base, [&](int unit, std::byte* place, std::size_t, std::size_t bytes) {
+        detail::for_each_piece(to, to.base, to.what.bytes, [&](int unit, std::byte* place, std::size_t, std::size_t bytes) {
           t_.device.zero(memory_.stages()[static_cast<std::size_t>(unit)].device, place, bytes);
         });
     for (saved_array const& from : arrays)
       for (detail::placed_array const& to : placed) {
         auto const own = static_cast<int>(t_.stage_of(static_cast<std::size_t>(to.what.id.unit)));
         if (array_id{own, to.what.id.purpose, to.what.id.entry} != from.id) continue;
-        detail::copy_in_pieces(to, to.base, from.slots.front().bytes, memory_, t_);
+        detail::copy_in_pieces(to, to.base, from, from.slots.front(), memory_, t_);
       }
     long long const first = t_.phases.size() > 1 ? std::min(update, warmup) : 0;
     for (bound_stage& b : memory_.stages()) {
@@ -121,10 +121,6 @@ class paused_run : public run_weights {
 
   /// All of a cut of a run that stands at a place.
   void fill(run_cut& to, run_state const& run) {
-    require(
-        !t_.replica.shards() || memory_.whole(),
-        "cannot copy a cut in several processes of a run whose replicas share out their optimizer's states, because each "
-        "has a part of them; train in one process, or use replica::summed");
     to.of = identity_of(t_, v_);
     to.run = run;
     if (run.at.phase == between_runs) {

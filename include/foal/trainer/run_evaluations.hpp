@@ -113,7 +113,7 @@ class run_evaluations : public paused_run {
         whereabouts::beside const away(shared_.where);
         if (!result_.ended && of_.end_.beside == nullptr) try {
             begins();
-            goes_on = heard(evaluated());
+            goes_on = heard(evaluated(), true);
           } catch (...) {
             of_.end_.beside = std::current_exception();
             cut();
@@ -135,16 +135,18 @@ class run_evaluations : public paused_run {
         teller_.evaluation(update());
       });
     }
-    bool heard(evaluation_result const& r) override {
+    bool heard(evaluation_result const& r, bool asked) override {
       result_.evaluations.push_back(r);
       teller_.evaluated();
       bool goes_on = true;
-      beside([&] {
-        usage::answering const now(of_.usage_, r.update);
-        goes_on = request_.evaluated(r) == training::goes_on;
-      });
+      if (asked)
+        beside([&] {
+          usage::answering const now(of_.usage_, r.update);
+          goes_on = request_.evaluated(r) == training::goes_on;
+        });
       return goes_on;
     }
+    bool well() const override { return of_.end_.beside == nullptr; }
     void over(bool ends) override {
       if (ends) {
         result_.ended = true;
@@ -209,7 +211,7 @@ class run_evaluations : public paused_run {
     bool due() const override { return !done; }
     bool copied() const override { return true; }
     long long update() const override { return of; }
-    bool heard(evaluation_result const& r) override {
+    bool heard(evaluation_result const& r, bool) override {
       result = r;
       return true;
     }

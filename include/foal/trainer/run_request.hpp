@@ -25,7 +25,7 @@ enum class training { goes_on, ends };
 /// which the schedule says and the clock does not, are trained to their end, and all stages have had the same updates. Where
 /// it can answer, no other minibatch is begun before it has. What it throws ends the run too, an evaluation later, and comes
 /// out when all stages have had the same updates. Of several processes each calls its own, with the same result, and reads
-/// what it hosts; the answer of process 0 is the one that counts. One with a member
+/// what it hosts, process 0 when all others have come back; its answer is the one that counts. One with a member
 /// resume(std::vector<evaluation_result> const&) is told by a fit that goes on from a checkpoint what there was before.
 class evaluated_callback {
  public:

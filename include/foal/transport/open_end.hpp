@@ -12,15 +12,16 @@
 namespace foal::transport {
 
 /// What travels. rebuilt: from R to R in a group of recomputed stages. evaluation, evaluated: of a chunk of samples, and the
-/// result of all of them, for the process that stands in place of the wire. norm: a unit's part of it, whose stage stands
-/// there; part, sum: of a stage's gradients, or weights, from one replica to another. tied_weights, tied_gradients: of a
-/// loan, whose number stands there.
+/// result of all of them, for the process that stands in place of the wire; heard: that this one has been called with it.
+/// norm: a unit's part of it, whose stage stands there; part, sum: of a stage's gradients, or weights, from one replica to
+/// another. tied_weights, tied_gradients: of a loan, whose number stands there.
 enum class channel_kind : std::uint8_t {
   activation,
   gradient,
   rebuilt,
   evaluation,
   evaluated,
+  heard,
   norm,
   part,
   sum,

@@ -4,7 +4,11 @@
 #include <foal/schedule/generate.hpp>
 #include <foal/schedule/proof/channel.hpp>
 #include <foal/schedule/rules/async_1f1b.hpp>
+#include <foal/schedule/rules/chimera.hpp>
 #include <foal/schedule/rules/gpipe.hpp>
+#include <foal/schedule/rules/interleaved.hpp>
+#include <foal/schedule/rules/k_f_k_b.hpp>
+#include <foal/schedule/rules/looped_bfs.hpp>
 #include <foal/schedule/rules/one_f_one_b.hpp>
 #include <foal/schedule/rules/pipemare.hpp>
 #include <foal/schedule/rules/sequential.hpp>
@@ -59,8 +63,22 @@ static_assert(capacity(one_f_one_b{}, {4, 4, 8}) == 1 &&
               capacity(one_f_one_b{}, {4, 4, 8}, shared_fifo::pair_direction) == 1);
 static_assert(capacity(foal::test::two_f_two_b{}, {4, 4, 8}) == 2 &&
               capacity(foal::test::two_f_two_b{}, {4, 4, 8}, shared_fifo::pair_direction) == 2);
+static_assert(capacity(interleaved{}, {8, 4, 8, 1, 1, loop}) == 1 && capacity(looped_bfs{}, {8, 4, 8, 1, 1, loop}) == 2);
+// The sums of gradients take a place beside the last gradient of a wire; without them 1 is enough.
+static_assert(capacity(chimera{}, {4, 4, 8, 2, 1, bidirectional}) == 2);
 static_assert(capacity(async_1f1b{}, {4, 4, 2}) == 1 && capacity(pipemare{}, {4, 4, 2}) == 1);
 static_assert(capacity(pipemare{}, {1, 1, 2}) == 0);
+
+TEST_CASE("chunks on two ranks share a FIFO between both directions", "[schedule]") {
+  auto const both = [](auto const& g, extent e) {
+    return std::pair{capacity(g, e), capacity(g, e, shared_fifo::pair_direction)};
+  };
+  extent const two{.stages = 4, .ranks = 2, .microbatches = 4, .placed = loop};
+  CHECK(both(interleaved{}, two) == std::pair{2, 1});
+  CHECK(both(interleaved{.chunks = 4}, {.stages = 16, .ranks = 4, .microbatches = 8, .placed = loop}) == std::pair{1, 1});
+  CHECK(both(looped_bfs{}, {.stages = 8, .ranks = 4, .microbatches = 8, .placed = loop}) == std::pair{2, 2});
+  CHECK(both(k_f_k_b{}, {4, 4, 8}) == std::pair{2, 2});
+}
 
 TEST_CASE("a full channel names the ops that wait for each other") {
   verdict const v = bounded(one_f_one_b{}, {2, 2, 4}, 0);

@@ -15,15 +15,20 @@ struct rank_memory {
   std::vector<std::pair<double, int>> curve;  ///< (time, units held from then on), times rise
 };
 
-/// Per unit (stage, replica) the lowest unit of its chunk. Under `contiguous` and `bidirectional` the neighbouring stages of
-/// a rank are one chunk, under any other placement every stage is one. Needs a program that is well_formed().
+/// Per unit (stage, replica) the lowest unit of its chunk: the neighbouring stages of a rank under `contiguous` and
+/// `bidirectional`, the placement's chunks under `loop` and `vee`, every stage by itself under any other. Needs a program
+/// that is well_formed().
 constexpr std::vector<int> chunks_of(program_view v) {
   std::vector<int> const rank = ranks_of(v);
-  std::vector<int> chunk(rank.size());
-  bool const joins = v.size.placed == contiguous || v.size.placed == bidirectional;
-  for (int u = 0; u < units(v.size); ++u) {
+  std::vector<int> chunk(rank.size(), 0);
+  extent const e = v.size;
+  bool const joins = e.placed == contiguous || e.placed == bidirectional;
+  spread const of{e.stages, e.ranks, e.replicas, e.placed.chunks};
+  for (int u = 0; u < units(e); ++u) {
     auto const i = static_cast<std::size_t>(u);
-    chunk[i] = joins && stage_of(v.size, u) > 0 && rank[i - 1] == rank[i] ? chunk[i - 1] : u;
+    int const s = stage_of(e, u), beside = of.beside(replica_of(e, u)).count;
+    bool const same = s > 0 && rank[i - 1] == rank[i] && (joins || of.chunk(beside, s - 1) == of.chunk(beside, s));
+    chunk[i] = same ? chunk[i - 1] : u;
   }
   return chunk;
 }
@@ -41,7 +46,7 @@ constexpr std::vector<rank_memory> saved_over_time(program_view v, timing const&
   };
   auto const row = static_cast<std::size_t>(last + 1) * static_cast<std::size_t>(v.size.segments);
   std::vector<rank_memory> all;
-  std::vector<span> held(chunk.size() * row);
+  std::vector<span> held(chunk.size() * row, span{});
   for (auto const& events : t.events) {
     std::vector<std::pair<double, int>> steps;
     std::vector<std::size_t> used;
