@@ -148,6 +148,7 @@ set(foal_headers
     foal/schedule/rules/v_grid.hpp
     foal/schedule/rules/v_half.hpp
     foal/schedule/rules/v_min.hpp
+    foal/schedule/rules/v_run.hpp
     foal/schedule/rules/v_search.hpp
     foal/schedule/rules/varuna.hpp
     foal/schedule/rules/wpipe.hpp

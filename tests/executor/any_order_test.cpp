@@ -1,13 +1,19 @@
 // Ten thousand orders in which workers may advance, by an executor of a user's own: no hang, no other bits, and where a
 // stage throws the same stop. FOAL_SEED=n runs the one order n again.
 #include <foal/schedule/rules/chimera.hpp>
+#include <foal/schedule/rules/dual_pipe.hpp>
+#include <foal/schedule/rules/dual_pipe_v.hpp>
 #include <foal/schedule/rules/folded.hpp>
 #include <foal/schedule/rules/global_norm.hpp>
 #include <foal/schedule/rules/hanayo.hpp>
+#include <foal/schedule/rules/interleaved_zb.hpp>
 #include <foal/schedule/rules/looped_bfs.hpp>
 #include <foal/schedule/rules/paci.hpp>
 #include <foal/schedule/rules/recompute.hpp>
+#include <foal/schedule/rules/two_bp.hpp>
+#include <foal/schedule/rules/v_min.hpp>
 #include <foal/schedule/rules/varuna.hpp>
+#include <foal/schedule/rules/zb_v.hpp>
 
 #include <catch2/catch.hpp>
 #include <cstdlib>
@@ -119,6 +125,12 @@ std::vector<ordered> cases() {
       {{9, 2, false, 0, 4, 3, 4}},
       {{9, 3, false, 1, 1, 2}, schedule::generate(schedule::recomputed<schedule::async_1f1b>{.segment = 4}, nine)},
       {{4, 2, false, 0, 1, 2}, schedule::generate(test::late_weights{}, four)},
+      {{.net = 9, .optimizer = 3, .n = 4, .ranks = 5}, made(schedule::zb_v{}, 9, 5, 4)},
+      {{.net = 9, .optimizer = 3, .n = 3, .ranks = 3}, made(schedule::v_min{}, 9, 3, 3)},
+      {{.net = 4, .optimizer = 3, .n = 3, .ranks = 2}, made(schedule::interleaved_zb{}, 4, 2, 3)},
+      {{.net = 6, .optimizer = 3, .n = 3, .ranks = 4}, made(schedule::two_bp{}, 6, 4, 3)},
+      {{.net = 4, .optimizer = 3, .n = 8, .ranks = 4}, made(schedule::dual_pipe{}, 4, 4, 8)},
+      {{.net = 9, .optimizer = 3, .n = 4, .ranks = 2}, made(schedule::dual_pipe_v{}, 9, 2, 4)},
       {{4, 0, false, 0, 1, 4}, schedule::generate(test::two_way{}, both_ways(4, 4))},
       {{9, 0, false, 0, 3, 3, 3}, schedule::generate(test::two_way{}, both_ways(9, 3, 3))},
       {{4, 0, false, 0, 3, 4, 0, false, true},

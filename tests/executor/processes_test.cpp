@@ -1,5 +1,15 @@
 // Several processes train together: the bits of one, paused at any op, and what ends one of them ends all in the same way.
 #include <foal/executor/processes.hpp>
+#include <foal/schedule/rules/dual_pipe_v.hpp>
+#include <foal/schedule/rules/interleaved_zb.hpp>
+#include <foal/schedule/rules/two_bp.hpp>
+#include <foal/schedule/rules/v_half.hpp>
+#include <foal/schedule/rules/v_min.hpp>
+#include <foal/schedule/rules/v_search.hpp>
+#include <foal/schedule/rules/zb_auto.hpp>
+#include <foal/schedule/rules/zb_h1.hpp>
+#include <foal/schedule/rules/zb_h2.hpp>
+#include <foal/schedule/rules/zb_v.hpp>
 
 #include <algorithm>
 #include <atomic>
@@ -136,6 +146,26 @@ TEST_CASE("processes of one worker and of several train to the bits of one threa
               p.also = [&](executor::run_request& r) { r.disturb = sleeper.hook(); };
               train(p, to);
             }) == reference);
+    }
+  }
+}
+
+TEST_CASE("processes train schedules that split the backward to the bits of one thread") {
+  auto const of = [](auto const& g, int net, int ranks, int n) {
+    return pausing{{.net = net, .optimizer = 3, .n = n, .ranks = ranks},
+                   schedule::generate(g, schedule::extent_of(g, net, ranks, n))};
+  };
+  for (pausing const& p :
+       {of(schedule::zb_h1{}, 4, 4, 4), of(schedule::zb_h2{}, 9, 4, 5), of(schedule::zb_auto{.memory = 3}, 6, 3, 4),
+        of(schedule::zb_v{}, 9, 5, 4), of(schedule::v_half{}, 4, 2, 4), of(schedule::v_min{}, 9, 3, 3),
+        of(schedule::v_search{}, 6, 3, 3), of(schedule::interleaved_zb{}, 9, 3, 4), of(schedule::two_bp{}, 6, 2, 3),
+        of(schedule::dual_pipe_v{}, 9, 2, 4)}) {
+    INFO(p.what.text());
+    outcome const reference = in_one(p);
+    for (spread const s : {spread{2, 1}, spread{2, 2}, spread{3, 1}}) {
+      if (s.processes * s.workers > ranks_of(p)) continue;
+      INFO(s.processes << " processes of " << s.workers);
+      CHECK(in_processes(p, s, [](piece& one, outcome& to, int) { train(one, to); }) == reference);
     }
   }
 }

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <vector>
 
-#include <foal/schedule/program.hpp>
+#include <foal/schedule/rules/chunks.hpp>
 
 namespace foal::schedule {
 
@@ -19,26 +19,16 @@ constexpr chunk chunk_of(extent e, int rank) { return {first_stage(e, rank), fir
 
 /// Chunk `c` of a placement that has `chunks` of them on every rank, counted from the first stage up.
 constexpr chunk chunk_of(extent e, int chunks, int c) {
-  e.ranks *= chunks;
-  return chunk_of(e, c);
+  chunk_table const table(e, chunks);
+  return {table.first(c), table.first(c + 1)};
 }
 
 /// The two chunks of a rank on vee.in(2): which = 0 on the way up over the ranks, 1 on the way down.
 constexpr chunk half_of(extent e, int rank, int which) { return chunk_of(e, 2, which == 0 ? rank : 2 * e.ranks - 1 - rank); }
 
-/// One op of a chunk is one of each of its stages: F and R upwards, the others downwards. `microbatch` as in op.
-template <class Sink>
-constexpr void emit_chunk(op_kind kind, int rank, chunk const& c, int microbatch, Sink& sink) {
-  op o{.kind = kind, .stage = c.first, .microbatch = microbatch, .replica = c.replica};
-  if (kind == op_kind::F || kind == op_kind::R)
-    for (; o.stage < c.end; ++o.stage) sink(rank, o);
-  else
-    for (o.stage = c.end - 1; o.stage >= c.first; --o.stage) sink(rank, o);
-}
-
 /// The list of a rank that runs the microbatches of each of its chunks in order: who writes it says the kind and the chunk,
-/// and the list knows the microbatch. With one replica U of a stage follows its last W; with two, which take microbatches in
-/// turns, close() ends the list with the sums and updates.
+/// and the list knows the microbatch. With one replica U of a stage follows its last W; those of two, which take
+/// microbatches in turns, are left to emit_updates().
 template <class Sink>
 class chunk_list {
  public:
@@ -91,14 +81,6 @@ class chunk_list {
     ++x.w;
   }
 
-  /// Ends the list of a rank among replicas: the sums, and the updates, from the last stages down.
-  constexpr void close() {
-    for (progress const& x : chunks_)
-      for (int s = x.of.end - 1; s >= x.of.first; --s)
-        for (op_kind const kind : {op_kind::G, op_kind::U})
-          sink_(rank_, op{.kind = kind, .stage = s, .microbatch = size_.microbatches - 1, .replica = x.of.replica});
-  }
-
  private:
   struct progress {
     chunk of{};
@@ -112,12 +94,15 @@ class chunk_list {
   constexpr void put(op_kind kind, chunk const& of, int i) {
     int const m = i * size_.replicas + of.replica;
     bool const updates = m == size_.microbatches - 1 && adds_weight_gradient(kind) && size_.replicas == 1;
-    if (!updates) {
-      emit_chunk(kind, rank_, of, m, sink_);
+    op o{.kind = kind, .stage = of.first, .microbatch = m, .replica = of.replica};
+    if (kind == op_kind::F) {
+      for (; o.stage < of.end; ++o.stage) sink_(rank_, o);
       return;
     }
-    for (int s = of.end - 1; s >= of.first; --s)
-      for (op_kind const k : {kind, op_kind::U}) sink_(rank_, op{.kind = k, .stage = s, .microbatch = m});
+    for (o.stage = of.end - 1; o.stage >= of.first; --o.stage) {
+      sink_(rank_, o);
+      if (updates) sink_(rank_, op{.kind = op_kind::U, .stage = o.stage, .microbatch = m});
+    }
   }
 
   int rank_, counted_, share_;  // share_: of a replica

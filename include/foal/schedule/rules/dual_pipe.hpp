@@ -75,8 +75,8 @@ struct dual_pipe {
       chunk_list list(e, r, {chunk_of(e, r), down}, sink);
       bool const behind = r >= e.ranks / 2;  // the nearer end is the last rank
       detail::emit_dual(list, e.ranks / 2, behind ? e.ranks - 1 - r : r, e.microbatches / 2, behind ? 1 : 0, behind ? 0 : 1);
-      list.close();
     }
+    emit_updates(e, sink);
   }
 };
 

@@ -3,11 +3,11 @@
 #pragma once
 
 #include <algorithm>
-#include <utility>
 #include <vector>
 
 #include <foal/core/error.hpp>
 #include <foal/schedule/rules/chunk_list.hpp>
+#include <foal/schedule/rules/interleaved.hpp>
 
 namespace foal::schedule {
 
@@ -39,15 +39,10 @@ struct interleaved_zb {
   template <class Sink>
   constexpr void emit(extent e, Sink& sink) const {
     check();
-    int const runs = std::min(chunks, (e.stages + e.ranks - 1) / e.ranks), n = e.microbatches, all = runs * n;
-    int const groups = std::max(1, n / e.ranks), largest = (n + groups - 1) / groups;
-    std::vector<std::pair<int, int>> order;  // of forwards: run and microbatch; backwards turn the runs round
-    for (int g = 0, first = 0; g < groups; ++g) {
-      int const size = n / groups + (g < n % groups ? 1 : 0);
-      for (int c = 0; c < runs; ++c)
-        for (int m = first; m < first + size; ++m) order.push_back({c, m});
-      first += size;
-    }
+    int const runs = std::min(chunks, (e.stages + e.ranks - 1) / e.ranks), all = runs * e.microbatches;
+    auto const order = interleaved{.chunks = runs, .uneven = true}.order(e);
+    int largest = 0;  // the first group
+    while (largest < all && order[static_cast<std::size_t>(largest)].first == 0) ++largest;
     for (int r = 0; r < e.ranks; ++r) {
       std::vector<chunk> own;
       for (int c = 0; c < runs; ++c) own.push_back(chunk_of(e, runs, c * e.ranks + r));

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
 #include <utility>
 #include <vector>
 
@@ -15,12 +16,29 @@ namespace foal::schedule {
 /// that on the way down, its B, B of the first one.
 using v_offsets = std::array<int, 4>;
 
-/// Durations of a stage's ops, and of a message to another rank.
-struct v_costs {
-  double forward = 1, backward = 1, weight = 1, message = 0;
-};
+/// An op of a rank's list, of the next microbatch of its kind. weight: of the chunk on the way down, or of any one.
+enum class v_kind : std::uint8_t { none, up_forward, down_forward, down_backward, up_backward, weight, up_weight };
+using v_list = std::vector<v_kind>;
 
-/// The ops of all ranks in slots, one a slot and rank. An op is of the next microbatch of its kind.
+constexpr bool forwards(v_kind kind) { return kind == v_kind::up_forward || kind == v_kind::down_forward; }
+constexpr bool backwards(v_kind kind) { return kind == v_kind::down_backward || kind == v_kind::up_backward; }
+constexpr bool weights(v_kind kind) { return kind >= v_kind::weight; }
+
+/// Emits the lists of all ranks.
+template <class Sink>
+constexpr void emit_lists(extent e, std::vector<v_list> const& lists, Sink& sink) {
+  using enum v_kind;
+  for (int r = 0; r < e.ranks; ++r) {
+    chunk_list list(e, r, {half_of(e, r, 0), half_of(e, r, 1)}, sink);
+    for (v_kind const kind : lists[static_cast<std::size_t>(r)]) {
+      if (forwards(kind)) list.forward(kind == up_forward ? 0 : 1);
+      if (backwards(kind)) list.backward(kind == up_backward ? 0 : 1);
+      if (weights(kind)) list.weight(kind == up_weight ? 0 : 1);
+    }
+  }
+}
+
+/// The ops of all ranks in slots, one a slot and rank.
 class v_grid {
  public:
   /// Blocks for N microbatches, without W's. `offsets` is of every rank. Needs offsets of a rank that differ modulo 6, and
@@ -33,7 +51,7 @@ class v_grid {
       for (int kind = 0; kind < 4; ++kind)
         for (int m = 0; m < n_; ++m)
           rows_[r][static_cast<std::size_t>(offsets[r][static_cast<std::size_t>(kind)] + block * m)] =
-              static_cast<char>(up_forward + kind);
+              static_cast<v_kind>(1 + kind);
   }
 
   /// The order of all: W's in free slots; then, where `reordered`, ops of the beginning and the end move to earlier slots
@@ -62,11 +80,11 @@ class v_grid {
   /// Gives each op the first slot in which it can run after those before it on its rank.
   constexpr void squeeze() {
     std::vector<row> out(rows_.size());
-    times<int> at(rows_.size(), n_);
+    times at(rows_.size(), n_);
     for (std::size_t slot = 0; slot < longest(); ++slot)
       for (std::size_t r = 0; r < rows_.size(); ++r) {
         if (slot >= rows_[r].size() || rows_[r][slot] == none) continue;
-        char const kind = rows_[r][slot];
+        v_kind const kind = rows_[r][slot];
         std::size_t const now = std::max(out[r].size(), static_cast<std::size_t>(at.earliest(kind, r) + 1));
         out[r].resize(now, none);
         out[r].push_back(kind);
@@ -75,102 +93,45 @@ class v_grid {
     rows_ = std::move(out);
   }
 
-  /// How long the rank that takes longest takes from its first op to its last, and when all have ended. Every chunk has the
-  /// durations of one stage times its stages. After finish().
-  constexpr std::pair<double, double> time(extent e, v_costs const& cost) const {
-    times<double> at(rows_.size(), n_);
-    std::vector<double> free(rows_.size(), 0), first(rows_.size(), -1);
-    std::vector<std::array<double, kinds>> length(rows_.size());
-    for (std::size_t r = 0; r < rows_.size(); ++r) {
-      double stages[2] = {};
-      for (int which : {0, 1}) {
-        chunk const c = half_of(e, static_cast<int>(r), which);
-        stages[which] = c.end - c.first;
-      }
-      length[r] = {0,
-                   stages[0] * cost.forward,
-                   stages[1] * cost.forward,
-                   stages[1] * cost.backward,
-                   stages[0] * cost.backward,
-                   stages[1] * cost.weight,
-                   stages[0] * cost.weight};
-    }
-    for (std::size_t slot = 0; slot < longest(); ++slot)
-      for (std::size_t r = 0; r < rows_.size(); ++r) {
-        if (slot >= rows_[r].size() || rows_[r][slot] == none) continue;
-        char const kind = rows_[r][slot];
-        double const start = std::max(free[r], at.earliest(kind, r, cost.message));
-        if (first[r] < 0) first[r] = start;
-        free[r] = start + length[r][static_cast<std::size_t>(kind)];
-        at.take(kind, r, free[r]);
-      }
-    double span = 0, end = 0;
-    for (std::size_t r = 0; r < rows_.size(); ++r) {
-      span = std::max(span, free[r] - first[r]);
-      end = std::max(end, free[r]);
-    }
-    return {span, end};
-  }
-
-  template <class Sink>
-  constexpr void emit(extent e, Sink& sink) const {
-    for (int r = 0; r < e.ranks; ++r) {
-      chunk_list list(e, r, {half_of(e, r, 0), half_of(e, r, 1)}, sink);
-      for (char const kind : rows_[static_cast<std::size_t>(r)]) {
-        if (kind == up_forward) list.forward(0);
-        if (kind == down_forward) list.forward(1);
-        if (kind == down_backward) list.backward(1);
-        if (kind == up_backward) list.backward(0);
-        if (kind == weight) list.weight(1);
-        if (kind == up_weight) list.weight(0);
-      }
-    }
-  }
+  /// The ops of every rank, in order. After finish().
+  constexpr std::vector<v_list> const& lists() const { return rows_; }
 
  private:
-  using row = std::vector<char>;
+  using enum v_kind;
+  using row = v_list;
   static constexpr int block = 6;
-  /// What is in a slot; weight: of any chunk, or with up_weight of that on the way down.
-  static constexpr char none = 0, up_forward = 1, down_forward = 2, down_backward = 3, up_backward = 4, weight = 5,
-                        up_weight = 6;
-  static constexpr std::size_t kinds = 7;
 
-  static constexpr bool forwards(char kind) { return kind == up_forward || kind == down_forward; }
-  static constexpr bool backwards(char kind) { return kind == down_backward || kind == up_backward; }
-  static constexpr bool weights(char kind) { return kind >= weight; }
-
-  /// When the ops of all ranks have run that have: their slots, or when they have ended.
-  template <class Time>
+  /// The slots of the ops of all ranks that have run.
   class times {
    public:
     constexpr times(std::size_t ranks, int n) : ranks_(ranks), n_(static_cast<std::size_t>(n)) {
       at_.assign(4 * ranks * n_, -1);
       count_.assign(4 * ranks, 0);
     }
-    /// When the last op has run that the next one of `kind` on rank r waits for, but for those before it in a list, and
-    /// `message` later where it is on another rank; -1: there is none.
-    constexpr Time earliest(char kind, std::size_t r, Time message = 0) const {
+    /// The slot of the last op that the next one of `kind` on rank r waits for, but for those before it in a list; -1: none.
+    constexpr int earliest(v_kind kind, std::size_t r) const {
       if (weights(kind)) return -1;
-      std::size_t const k = static_cast<std::size_t>(kind - up_forward), m = count_[k * ranks_ + r];
-      Time after = -1;
+      std::size_t const k = number(kind), m = count_[k * ranks_ + r];
+      int after = -1;
       bool const from_below = kind == up_forward || kind == down_backward;
-      if (from_below && r > 0) after = time(k, r - 1, m) + message;
-      if (!from_below && r + 1 < ranks_) after = time(k, r + 1, m) + message;
-      if (k > 0) after = std::max(after, time(k - 1, r, m));
-      if (m > 0) after = std::max(after, time(k, r, m - 1));
+      if (from_below && r > 0) after = slot(k, r - 1, m);
+      if (!from_below && r + 1 < ranks_) after = slot(k, r + 1, m);
+      if (k > 0) after = std::max(after, slot(k - 1, r, m));
+      if (m > 0) after = std::max(after, slot(k, r, m - 1));
       return after;
     }
-    constexpr void take(char kind, std::size_t r, Time when) {
+    constexpr void take(v_kind kind, std::size_t r, int when) {
       if (weights(kind)) return;
-      std::size_t const k = static_cast<std::size_t>(kind - up_forward), m = count_[k * ranks_ + r]++;
+      std::size_t const k = number(kind), m = count_[k * ranks_ + r]++;
       at_[(k * ranks_ + r) * n_ + m] = when;
     }
 
    private:
-    constexpr Time time(std::size_t k, std::size_t r, std::size_t m) const { return at_[(k * ranks_ + r) * n_ + m]; }
+    static constexpr std::size_t number(v_kind kind) { return static_cast<std::size_t>(kind) - 1; }
+    constexpr int slot(std::size_t k, std::size_t r, std::size_t m) const { return at_[(k * ranks_ + r) * n_ + m]; }
 
     std::size_t ranks_, n_;
-    std::vector<Time> at_;
+    std::vector<int> at_;
     std::vector<std::size_t> count_;
   };
 
@@ -183,7 +144,7 @@ class v_grid {
   /// The most that a rank saves. `around`: as if W's filled the free slots, oldest first.
   static constexpr int peak_of(row const& of, bool around) {
     int saved = 0, waiting = 0, most = 0;
-    for (char const kind : of) {
+    for (v_kind const kind : of) {
       if (forwards(kind)) {
         most = std::max(most, ++saved);
       } else if (backwards(kind)) {
@@ -201,12 +162,12 @@ class v_grid {
   constexpr void add_weights(bool by_chunk) {
     for (row& of : rows_) {
       int down = 0, up = 0;
-      auto const next = [&](char& cell) {
+      auto const next = [&](v_kind& cell) {
         cell = by_chunk && down == 0 ? up_weight : weight;
         --(down > 0 ? down : up);
       };
       while (!of.empty() && of.back() == none) of.pop_back();
-      for (char& cell : of) {
+      for (v_kind& cell : of) {
         if (backwards(cell)) ++(cell == down_backward || !by_chunk ? down : up);
         if (cell == none && down + up > 0) next(cell);
       }
@@ -215,7 +176,7 @@ class v_grid {
   }
   constexpr void drop_weights() {
     for (row& of : rows_)
-      for (char& cell : of)
+      for (v_kind& cell : of)
         if (weights(cell)) cell = none;
   }
 
@@ -224,7 +185,7 @@ class v_grid {
   constexpr void reorder(bool with_weights) {
     int limit = 0;
     for (row const& of : rows_) limit = std::max(limit, peak_of(of, !with_weights));
-    times<int> at(rows_.size(), n_);
+    times at(rows_.size(), n_);
     std::vector<row> moved = rows_;
     std::vector<std::vector<int>> backward(rows_.size());  // slots of B's that have been placed
     std::vector<std::size_t> weight_count(rows_.size(), 0);
@@ -233,7 +194,7 @@ class v_grid {
     for (std::size_t slot = 0; slot < longest(); ++slot)
       for (std::size_t r = 0; r < rows_.size(); ++r) {
         if (slot >= rows_[r].size() || rows_[r][slot] == none) continue;
-        char const kind = rows_[r][slot];
+        v_kind const kind = rows_[r][slot];
         bool stays = phase == 1 || (phase == 0 && !with_weights);
         if (phase == 0 && kind == up_backward && r == 0) phase = 1, stays = true;
         if (kind == up_forward && ++forward_count[r] == n_ && phase == 1) phase = 2, stays = true;
@@ -261,7 +222,7 @@ class v_grid {
   /// Moves the op in `slot` of a rank to the first free slot from `earliest` on with which the rank saves `limit` at most,
   /// and gives that slot.
   static constexpr std::size_t place(row& of, std::size_t slot, std::size_t earliest, int limit, bool with_weights) {
-    char const kind = of[slot];
+    v_kind const kind = of[slot];
     for (std::size_t to = earliest; to < slot; ++to) {
       if (of[to] != none) continue;
       of[to] = kind, of[slot] = none;

@@ -32,7 +32,7 @@ struct v_half {
     for (int i = 0; i < r; ++i) offsets.push_back({2 * i, 3 * r - i - 2, 3 * r + gap + 2 * i - 1, 6 * r + gap - i - 2});
     v_grid grid(offsets, e.microbatches);
     grid.finish(reordered);
-    grid.emit(e, sink);
+    emit_lists(e, grid.lists(), sink);
   }
 };
 

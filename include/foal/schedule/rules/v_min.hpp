@@ -31,7 +31,7 @@ struct v_min {
     for (int i = 0; i < r; ++i) offsets.push_back({i, 2 * r - i - 1, 2 * r + gap + i, 4 * r + gap - i - 1});
     v_grid grid(offsets, e.microbatches);
     grid.finish(reordered);
-    grid.emit(e, sink);
+    emit_lists(e, grid.lists(), sink);
   }
 };
 

@@ -7,19 +7,20 @@
 #include <vector>
 
 #include <foal/core/error.hpp>
-#include <foal/schedule/rules/v_grid.hpp>
+#include <foal/schedule/rules/v_run.hpp>
+#include <foal/schedule/rules/zb_v.hpp>
 
 namespace foal::schedule {
 
 /// Two chunks a rank on a V. Blocks go up over the ranks in steps of 5 to 1 slots, from some rank on in smaller ones, and
-/// down in steps of 1, with any of six gaps where they turn: V-Half has steps of 2, V-Min of 1. Each repeats, its ends are
-/// moved together as v_half's, and of those with which no rank saves more than `memory` chunks of a microbatch it is the one
-/// whose slowest rank takes the least time, for the costs given, from its first op to its last; of equal ones that which
-/// ends first. With equal costs from about 2 R / 3 rounded up to 2 R chunks the bubble goes from two thirds of one_f_one_b's
-/// down to none; more than 2 R do not help. Orders are made for equal costs and chosen for those given. Any N, any S >= R.
-/// W's run in order, so that it has the bits of `sequential`. Delay 0.
+/// down in steps of 1, with any of six gaps where they turn: V-Half has steps of 2, V-Min of 1. Each repeats, and its ends
+/// are moved together as v_half's. Of the lists with which no rank saves more than `memory` chunks of a microbatch it is the
+/// one whose slowest rank takes the least time, for the costs given, from its first op to its last; of equal ones that which
+/// ends first. Lists run as they are, and with ops that run ahead where a rank would wait; zb_v is among them where it fits.
+/// With equal costs the bubble goes from two thirds of one_f_one_b's, at about 2 R / 3 chunks, down to none at 2 R; more do
+/// not help. Any N, any S >= R. W's run in order, so that it has the bits of `sequential`. Delay 0.
 ///
-/// Throws foal::error where a duration or the memory is below 0, or no block is as small as the memory. Takes about 60 R
+/// Throws foal::error where a duration or the memory is below 0, or no list is as small as the memory. Takes about 60 R
 /// blocks, each in R^2 N^2 steps: for tens of ranks use v_half or v_min.
 struct v_search {
   static constexpr char const* name = "v_search";
@@ -55,28 +56,50 @@ struct v_search {
     check();
     v_costs const cost{forward, backward, weight, message};
     int const cap = memory > 0 ? memory : 2 * e.ranks;
+    bool const equal = forward == backward && backward == weight && !(message > 0);
     int smallest = 0;
     std::pair<double, double> least{-1, -1};
-    v_grid best({}, 1);
+    std::vector<v_list> best;
+    auto const consider = [&](std::vector<v_list> const& lists) {
+      for (v_freedom const how : {v_freedom{}, {true, 0.5, cap}, {true, 1, cap}}) {
+        if (how.ahead && equal) break;  // then blocks fit as they are
+        v_run const run(e, lists, cost, how);
+        if (least.first >= 0 && !(run.time() < least)) continue;
+        least = run.time();
+        best = run.lists();
+      }
+    };
     for_each_block(e.ranks, [&](std::vector<v_offsets> const& block) {
       v_grid grid(block, e.microbatches);
       int const peak = grid.peak();
       smallest = smallest == 0 ? peak : std::min(smallest, peak);
       if (peak > cap) return;
       grid.finish(true);
-      auto const time = grid.time(e, cost);
-      if (least.first >= 0 && !(time < least)) return;
-      least = time;
-      best = std::move(grid);
+      consider(grid.lists());
     });
+    if (cap >= 2 * e.ranks) consider(of_zb_v(e));
     if (least.first < 0)
       throw error(sentence("cannot generate v_search for ", e.microbatches, " microbatches on ", e.ranks,
                            " ranks with .memory = ", cap, ", because the smallest building block saves ", smallest,
                            " chunks; give ", smallest, " or more, or fewer microbatches"));
-    best.emit(e, sink);
+    emit_lists(e, best, sink);
   }
 
  private:
+  static constexpr std::vector<v_list> of_zb_v(extent e) {
+    e.stages = 2 * e.ranks;  // one op of a chunk is one of a stage
+    std::vector<v_list> lists(static_cast<std::size_t>(e.ranks));
+    auto const take = [&](int rank, op const& o) {
+      bool const up = o.stage == rank;
+      v_list& list = lists[static_cast<std::size_t>(rank)];
+      if (o.kind == op_kind::F) list.push_back(up ? v_kind::up_forward : v_kind::down_forward);
+      if (o.kind == op_kind::B) list.push_back(up ? v_kind::up_backward : v_kind::down_backward);
+      if (o.kind == op_kind::W) list.push_back(up ? v_kind::up_weight : v_kind::weight);
+    };
+    zb_v{}.emit(e, take);
+    return lists;
+  }
+
   /// f(offsets of every rank) for every block in which no two ops of a rank meet.
   template <class F>
   static constexpr void for_each_block(int ranks, F&& f) {
