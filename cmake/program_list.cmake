@@ -262,6 +262,7 @@ set(foal_tests
     schedule/proof/channel
     schedule/proof/large
     schedule/proof/prove
+    schedule/proof/random
     schedule/proof/random_lists
     schedule/proof/replay
     schedule/proof/units
