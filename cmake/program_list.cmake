@@ -251,6 +251,7 @@ set(foal_tests
     schedule/cost/idle
     schedule/cost/memory
     schedule/cost/messages
+    schedule/cost/random_costs
     schedule/cost/staleness
     schedule/csv
     schedule/draw/text
@@ -262,7 +263,6 @@ set(foal_tests
     schedule/proof/channel
     schedule/proof/large
     schedule/proof/prove
-    schedule/proof/random
     schedule/proof/random_lists
     schedule/proof/replay
     schedule/proof/units

@@ -1,5 +1,5 @@
-// Lists at random, sound and broken: the proof accepts what a plain run gets through, and nothing else; a replay of what it
-// accepts starts no op before its inputs.
+// Lists in any order that can run, on any placement, with any costs: a replay starts no op before its inputs, and what it
+// says of idle time and memory adds up.
 #include <foal/schedule/proof/replay.hpp>
 
 #include <catch2/catch.hpp>
@@ -21,7 +21,7 @@ namespace {
 
 using list = std::vector<op>;
 
-/// The rules once more, as plainly as they can be said: of the lists of a synchronous program, one replica, one segment.
+/// The rules once more, as plainly as they can be said: what can run next, of one replica and segment.
 struct plain_run {
   std::set<std::tuple<op_kind, int, int>> done;
   int stages, microbatches;
@@ -38,48 +38,7 @@ struct plain_run {
       if (!did(op_kind::W, s, i) && !did(op_kind::BW, s, i)) return false;
     return true;
   }
-
-  /// Runs lists until nobody can go on; true if all have ended.
-  bool ends(std::vector<list> const& ranks) {
-    std::vector<std::size_t> at(ranks.size(), 0);
-    for (bool moved = true; moved;) {
-      moved = false;
-      for (std::size_t r = 0; r < ranks.size(); ++r)
-        for (; at[r] < ranks[r].size() && ready(ranks[r][at[r]]); ++at[r], moved = true)
-          done.insert({ranks[r][at[r]].kind, ranks[r][at[r]].stage, ranks[r][at[r]].microbatch});
-    }
-    for (std::size_t r = 0; r < ranks.size(); ++r)
-      if (at[r] < ranks[r].size()) return false;
-    return true;
-  }
 };
-
-bool runs(extent e, std::vector<list> const& ranks) {
-  std::map<std::tuple<op_kind, int, int>, int> count;
-  std::map<int, int> home;
-  std::map<std::pair<int, bool>, std::vector<int>> order;  // (stage, backward): microbatches as they run
-  for (std::size_t r = 0; r < ranks.size(); ++r)
-    for (op const& o : ranks[r]) {
-      if (++count[{o.kind, o.stage, o.microbatch}] > 1) return false;
-      if (home.try_emplace(o.stage, static_cast<int>(r)).first->second != static_cast<int>(r)) return false;
-      if (o.kind == op_kind::F) order[{o.stage, false}].push_back(o.microbatch);
-      if (is_backward(o.kind)) order[{o.stage, true}].push_back(o.microbatch);
-    }
-  for (int s = 0; s < e.stages; ++s) {
-    for (int m = 0; m < e.microbatches; ++m) {
-      bool const both = count[{op_kind::BW, s, m}] == 1, split = count[{op_kind::B, s, m}] + count[{op_kind::W, s, m}] == 2;
-      bool const none = count[{op_kind::B, s, m}] + count[{op_kind::W, s, m}] == 0;
-      if (count[{op_kind::F, s, m}] != 1 || !(both ? none : split)) return false;
-      if (m + 1 < e.microbatches && count[{op_kind::U, s, m}] != 0) return false;
-    }
-    if (count[{op_kind::U, s, e.microbatches - 1}] != 1) return false;
-    // A wire gives messages in the order in which they were sent.
-    if (s > 0 && order[{s, false}] != order[{s - 1, false}]) return false;
-    if (s > 0 && order[{s, true}] != order[{s - 1, true}]) return false;
-  }
-  plain_run run{{}, e.stages, e.microbatches};
-  return run.ends(ranks);
-}
 
 struct random_lists {
   std::mt19937 random;
@@ -111,29 +70,6 @@ struct random_lists {
                                                 : o.kind == op_kind::W ? 2
                                                                        : 3];
       ranks[static_cast<std::size_t>(rank[static_cast<std::size_t>(o.stage)])].push_back(o);
-    }
-  }
-
-  void disturb(std::vector<list>& ranks) {
-    list& some = ranks[static_cast<std::size_t>(below(static_cast<int>(ranks.size())))];
-    if (some.size() < 2) return;
-    auto const any = [&] { return static_cast<std::size_t>(below(static_cast<int>(some.size()))); };
-    std::size_t const at = any();
-    switch (below(6)) {
-      case 0:
-        some.erase(some.begin() + static_cast<std::ptrdiff_t>(at));
-        return;
-      case 1:
-        some.push_back(some[at]);
-        return;
-      case 2:
-        std::swap(some[at], some[any()]);
-        return;
-      case 3:
-        some[at].microbatch = some[any()].microbatch;
-        return;
-      default:  // two neighbours, which may well change places
-        if (at > 0) std::swap(some[at - 1], some[at]);
     }
   }
 };
@@ -175,10 +111,9 @@ void check_times(program_view v, costs const& cost) {
 
 }  // namespace
 
-TEST_CASE("the proof accepts what runs, and nothing else, whatever R, V, N, and the costs", "[schedule]") {
+TEST_CASE("lists in any order that can run, whatever R, V, N and the costs", "[schedule]") {
   random_lists lists_of{std::mt19937(7)};
-  int accepted = 0, refused = 0;
-  for (int trial = 0; trial < 3000; ++trial) {
+  for (int trial = 0; trial < 1000; ++trial) {
     auto const below = [&](int n) { return lists_of.below(n); };
     int const ranks = 1 + below(4), stages = ranks * (1 + below(3)) - (ranks > 1 ? below(2) : 0);
     placement const placements[] = {contiguous, loop, vee};
@@ -187,19 +122,12 @@ TEST_CASE("the proof accepts what runs, and nothing else, whatever R, V, N, and 
     std::vector<int> rank;
     for (int s = 0; s < e.stages; ++s) rank.push_back(rank_of(e, s));
     std::vector<list> ranks_lists = lists_of.sound(e, rank, below(2) == 0);
-    for (int k = below(4); k > 0; --k) lists_of.disturb(ranks_lists);
     program p(e, 0, false);
     for (int r = 0; r < e.ranks; ++r)
       for (op const& o : ranks_lists[static_cast<std::size_t>(r)]) p(r, o);
     verdict const found = prove(p.view());
-    bool const sound = runs(e, ranks_lists);
     INFO("trial " << trial << "\n" << lists(p.view()) << text(found));
-    REQUIRE(static_cast<bool>(found) == sound);
-    ++(sound ? accepted : refused);
-    if (!sound) {
-      CHECK_THROWS_WITH(replay(p.view()), Catch::Contains("cannot "));
-      continue;
-    }
+    REQUIRE(found);
     auto const cost = [&] { return 0.25 * (1 + below(12)); };
     std::vector<double> factors;
     for (int s = 0; s < e.stages; ++s) factors.push_back(cost());
@@ -209,6 +137,4 @@ TEST_CASE("the proof accepts what runs, and nothing else, whatever R, V, N, and 
     program again = from_csv(to_csv(p.view()));
     CHECK(prove(again.view()));
   }
-  CHECK(accepted > 1000);
-  CHECK(refused > 1000);
 }
