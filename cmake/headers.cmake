@@ -88,6 +88,7 @@ set(foal_headers
     foal/schedule/cost/idle.hpp
     foal/schedule/cost/memory.hpp
     foal/schedule/cost/messages.hpp
+    foal/schedule/cost/overlaps.hpp
     foal/schedule/cost/staleness.hpp
     foal/schedule/csv.hpp
     foal/schedule/draw/page.hpp

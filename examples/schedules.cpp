@@ -48,7 +48,8 @@ int compare(settings const& o, std::vector<schedules::entry> const& all) {
   }
   std::printf(
       "%d ranks, %d microbatches. Times are of a chunk; peaks in what the forward of a chunk saves of a microbatch; delays "
-      "in\nupdates, of the stage where they are largest. *: asynchronous, in the steady state.\n\n%s",
+      "in\nupdates, of the stage where they are largest. *: asynchronous, in the steady state; +: what ranks hold is "
+      "modelled.\n\n%s",
       o.asked.ranks, o.asked.microbatches, schedules::table_of(rows).text().c_str());
   for (schedules::measures const& m : rows)
     if (!m.refused.empty()) std::printf("\n%s: %s\n", m.name.c_str(), m.refused.c_str());
@@ -127,7 +128,9 @@ int main(int argc, char** argv) {
     a.choice("--format", o.format, {"facts", "csv", "svg", "html"}, "what is printed");
     a.folder("--gallery", o.gallery, "draw all of them into this folder");
     a.output("--json", o.json, "write the table as an array of rows to this file");
-    return a.parse(argc, argv) ? run(o, all) : 0;
+    if (!a.parse(argc, argv)) return 0;
+    o.asked.cost = o.cost();
+    return run(o, all);
   } catch (std::exception const& e) {
     std::fprintf(stderr, "schedules: %s\n", e.what());
     return 1;

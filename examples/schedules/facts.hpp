@@ -23,6 +23,7 @@ struct subject {
   std::string name, about;
   schedule::program program{};
   schedule::version_reads reads{};               ///< what its ops read
+  std::vector<char> overlaps{};                  ///< none, or which ops overlap
   std::vector<schedule::staleness> staleness{};  ///< by stage
   double bytes = 0;                              ///< of every message; 0: not known
 };
@@ -32,6 +33,7 @@ inline subject subject_of(entry const& e, question const& q) {
   s.name = e.name, s.about = e.about;
   s.program = e.build(q);
   s.reads = e.reads(s.program.view());
+  if (e.overlaps) s.overlaps = e.overlaps(s.program.view());
   s.staleness = schedule::staleness_of(schedule::versions(s.program.view()), s.reads);
   return s;
 }
@@ -101,7 +103,8 @@ inline std::string capacity(schedule::program_view v, schedule::shared_fifo how)
 }  // namespace detail
 
 /// The time of F, B and W is that of a chunk; the memory's unit what a chunk's forward saves of a microbatch.
-inline std::string facts_of(subject& of, schedule::costs const& cost) {
+inline std::string facts_of(subject& of, schedule::costs cost) {
+  cost.overlaps = of.overlaps;
   using detail::number;
   schedule::program_view const v = of.program.view();
   schedule::timing const alone = schedule::replay(v, cost);

@@ -18,8 +18,8 @@ namespace schedules {
 
 /// Of N microbatches; of an asynchronous schedule in the steady state, its fill and drain left out.
 struct measures {
-  std::string name, refused;  ///< a sentence, where it cannot be
-  bool asynchronous = false;
+  std::string name, refused;                    ///< a sentence, where it cannot be
+  bool asynchronous = false, modelled = false;  ///< modelled: a run holds something else
   double makespan = 0, span = 0, idle_worst = 0;
   int peak_worst = 0, messages = 0;
   std::vector<int> peaks;                      ///< by rank
@@ -37,13 +37,15 @@ struct measures {
   }
 };
 
-inline measures measure(entry const& e, question const& q, schedule::costs const& cost) {
+inline measures measure(entry const& e, question const& q, schedule::costs cost) {
   measures m;
   m.name = e.name;
   try {
     schedule::program p = e.build(q);
     schedule::program_view const v = p.view();
     if (schedule::verdict const bad = schedule::prove(v); !bad) throw foal::error(schedule::text(bad));
+    std::vector<char> const overlaps = e.overlaps ? e.overlaps(v) : std::vector<char>();
+    cost.overlaps = overlaps;
     m.asynchronous = v.asynchronous;
     double const times = static_cast<double>(q.microbatches) / v.size.microbatches;
     schedule::timing t;
@@ -60,7 +62,9 @@ inline measures measure(entry const& e, question const& q, schedule::costs const
         m.idle_worst = std::max(m.idle_worst, r.idle);
       }
     }
-    for (schedule::rank_memory const& r : schedule::saved_over_time(v, t)) m.peaks.push_back(r.peak);
+    m.modelled = static_cast<bool>(e.modelled);
+    auto const memory = m.modelled ? e.modelled(v, t) : schedule::saved_over_time(v, t);
+    for (schedule::rank_memory const& r : memory) m.peaks.push_back(r.peak);
     m.peak_worst = *std::max_element(m.peaks.begin(), m.peaks.end());
     m.staleness = schedule::staleness_of(schedule::versions(v), e.reads(v));
     m.messages = static_cast<int>(schedule::total_of(schedule::channels_of(v)).messages * times);
@@ -99,6 +103,7 @@ inline std::string json_of(std::vector<measures> const& all) {
     json.key("refused");
     there ? json.value(nullptr) : json.value(m.refused);
     member("asynchronous", m.asynchronous);
+    member("modelled", m.modelled);
     list("versions_of_stages", m.staleness, [](auto const& s) { return s.versions; });
     list("delay_f_of_stages", m.staleness, [](auto const& s) { return s.forward; });
     list("delay_b_of_stages", m.staleness, [](auto const& s) { return s.backward; });
@@ -136,10 +141,13 @@ inline foal::report::table table_of(std::vector<measures> const& all) {
                          {"messages"}}};
   for (measures const& m : all) {
     if (!m.refused.empty()) continue;
-    t.add({m.name + (m.asynchronous ? " *" : ""), trimmed(m.makespan, 2), trimmed(m.span, 2), trimmed(m.idle_worst, 2),
-           std::to_string(m.peak_worst), joined(m.peaks, [](int p) { return std::to_string(p); }),
-           std::to_string(m.versions()), trimmed(m.delay(&schedule::staleness::forward), 3),
-           trimmed(m.delay(&schedule::staleness::backward), 3), std::to_string(m.messages)});
+    t.add({m.name + (m.asynchronous ? " *"
+                     : m.modelled   ? " +"
+                                    : ""),
+           trimmed(m.makespan, 2), trimmed(m.span, 2), trimmed(m.idle_worst, 2), std::to_string(m.peak_worst),
+           joined(m.peaks, [](int p) { return std::to_string(p); }), std::to_string(m.versions()),
+           trimmed(m.delay(&schedule::staleness::forward), 3), trimmed(m.delay(&schedule::staleness::backward), 3),
+           std::to_string(m.messages)});
   }
   return t;
 }

@@ -33,13 +33,15 @@ inline std::string title_of(subject const& of, schedule::program_view v, schedul
 
 }  // namespace detail
 
-inline std::string picture_of(subject& of, schedule::costs const& cost) {
+inline std::string picture_of(subject& of, schedule::costs cost) {
+  cost.overlaps = of.overlaps;
   schedule::program_view const v = of.program.view();
   schedule::timing const t = schedule::replay(v, cost, detail::minibatches_shown(v));
   return schedule::timed_svg(v, t, detail::title_of(of, v, t), {.reads = &of.reads});
 }
 
-inline std::string page_of(subject& of, schedule::costs const& cost) {
+inline std::string page_of(subject& of, schedule::costs cost) {
+  cost.overlaps = of.overlaps;
   schedule::program_view const v = of.program.view();
   schedule::timing const t = schedule::replay(v, cost, detail::minibatches_shown(v));
   foal::report::html_page page(of.name, of.about);
