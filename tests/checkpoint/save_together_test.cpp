@@ -164,10 +164,12 @@ void check_matrix() {
   for (spread const& from : spreads) {
     saved_fit<Run> const all(from, 2);
     CHECK(all.whole == reference);
+    ++turn;
     REQUIRE(all.steps.size() == 9);
     CHECK(listed(all.files / all.steps[3]).size() == 2 * static_cast<std::size_t>(from.processes) + 1);
     for (spread const& to : spreads) {
-      std::size_t const step = turn++ % all.steps.size();
+      if (++turn % foal_test::repeats(1U, 2U) != 0) continue;
+      std::size_t const step = turn % all.steps.size();
       INFO(from.processes << " processes of " << from.workers << ", then " << to.processes << " of " << to.workers
                           << ", from " << all.steps[step]);
       temporary_directory const folder;
