@@ -13,9 +13,9 @@ namespace foal::schedule {
 /// (2f replicas). Microbatch m runs through replica m mod 2f. With `units`, R microbatches at a time, R/2f a replica, enter
 /// one every two slots, units every 2R slots of a clock on which F and BW take one: where R is a multiple of 2f no two ops
 /// of a rank meet there, and the bubble is R/f - 2 slots if F and BW cost the same. With any other R, and without `units`,
-/// each replica takes one every 2f slots, and of two ops that meet the backward comes first: the same bubble for two
-/// replicas, and less where BW costs more. Ranks save up to R microbatches and host 2f units, whose gradients G sums before
-/// their U's. Delay 0.
+/// each replica takes one every 2f slots, and of two ops that meet the backward comes first: R - 2 slots for two replicas
+/// (R - 1 of an odd R), and less than with units where BW costs more. Ranks save up to R microbatches (with more pairs
+/// than one and another R a few more) and host 2f units, whose gradients G sums before their U's. Delay 0.
 ///
 /// Needs N >= `replicas`. Each replica sums the gradients of its own microbatches, then they are added up: the same bits on
 /// any workers, not those of sequential.
