@@ -17,8 +17,8 @@ inline int minibatches_shown(schedule::program_view v) {
   if (!v.asynchronous) return 1;
   int fill = 0;
   for (schedule::op const& o : v.ops) fill = std::max(fill, -schedule::floor_div(o.microbatch, v.size.microbatches));
-  int const least = (7 + v.size.microbatches) / v.size.microbatches;  // eight microbatches
-  return std::max(fill + 2, least);
+  int const way = 2 * v.size.ranks;  // microbatches, so that the steady state is as long as the fill
+  return fill + std::max(2, (way + v.size.microbatches - 1) / v.size.microbatches);
 }
 
 /// "1F1B: 33 long; of 4 ranks one is idle for 9, one holds 4".

@@ -126,6 +126,22 @@ TEST_CASE("a page has all of a long schedule and its numbers in a box that scrol
   CHECK(times(large, "BW backward</span>") == 1);
 }
 
+TEST_CASE("of very many ops a picture has the colours alone", "[schedule]") {
+  program p = generate(one_f_one_b{}, {64, 64, 160});
+  timing const t = replay(p.view());
+  std::string const s = timed_svg(p.view(), t, "many", {.width = 1000});
+  CHECK(markup::parse(s).well_formed);
+  CHECK(times(s, "<rect class=\"op ") == 0);
+  std::size_t cells = 0;
+  for (std::size_t at = s.find("<path class=\"op "); at != std::string::npos; at = s.find("<path class=\"op ", at + 1))
+    cells += times(s.substr(at, s.find("/>", at) - at), "z");
+  CHECK(cells == p.view().ops.size());
+  foal::report::html_page page("many");
+  add_timed(page, p.view(), t);
+  CHECK(times(page.text(), "All of it.") == 1);
+  CHECK(page.text().size() < 2'500'000);
+}
+
 TEST_CASE("ink is read on every shade", "[schedule]") {
   for (op_paint const& p : op_paints)
     for (int c = 0; c < 4; ++c) {

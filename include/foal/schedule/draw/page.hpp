@@ -53,20 +53,26 @@ inline int chunks_on_a_rank(program_view v) {
 }  // namespace detail
 
 /// Adds a replay of `v` to a page: a picture as long as its numbers need, in a box of its own width; above it, where that is
-/// long, all of it on the page's width; below it the ranks' times and memory. `reads`: null, or the versions that ops read.
+/// long, all of it on the page's width, which is all that there is of very many ops; below it the ranks' times and memory.
+/// `reads`: null, or the versions that ops read.
 inline report::html_page& add_timed(report::html_page& page, program_view v, timing const& t,
                                     version_reads const* reads = nullptr) {
+  std::size_t ops = 0;
+  for (auto const& events : t.events) ops += events.size();
   timed_style style{.frame = false, .names = true, .ops = false, .reads = reads};
-  std::string const names = timed_svg(v, t, "ranks", style);
-  style.names = false, style.ops = true;
-  std::string const ops = timed_svg(v, t, "the schedule in time", style);
-  if (detail::width_of(ops) > 1100) {
-    timed_style all{.width = 1020, .frame = false, .reads = reads};
-    page.add(report::figure{timed_svg(v, t, "all of the schedule", all), "All of it."});
+  std::string scrolls;
+  if (ops <= most_that_speak) {
+    std::string const names = timed_svg(v, t, "ranks", style);
+    style.names = false, style.ops = true;
+    std::string const cells = timed_svg(v, t, "the schedule in time", style);
+    scrolls = "<div style=\"display:flex;width:max-content\"><div style=\"position:sticky;left:0;z-index:1\">" + names +
+              "</div>" + cells + "</div>";
+    if (detail::width_of(cells) <= 1100) ops = 0;
   }
-  page.add(report::figure{"<div style=\"display:flex;width:max-content\"><div style=\"position:sticky;left:0;z-index:1\">" +
-                              names + "</div>" + ops + "</div>",
-                          "Numbers are microbatches."});
+  if (ops > 0)
+    page.add(report::figure{timed_svg(v, t, "all of the schedule", {.width = 1020, .frame = false, .reads = reads}),
+                            "All of it."});
+  if (!scrolls.empty()) page.add(report::figure{scrolls, "Numbers are microbatches."});
   page.add_markup(detail::legend_markup(v, detail::chunks_on_a_rank(v)));
   report::table rows{{{"rank"}, {"busy"}, {"idle"}, {"before its first op"}, {"between"}, {"after its last"}, {"holds"}}};
   auto const idle = idle_of(t);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,6 +16,9 @@
 #include <foal/schedule/proof/versions.hpp>
 
 namespace foal::schedule {
+
+/// With more ops than that a picture is one of its colours: no op and no idle slot says anything when pointed at.
+inline constexpr std::size_t most_that_speak = 1 << 14;
 
 /// How a timed picture is drawn.
 struct timed_style {
@@ -40,6 +44,7 @@ class timed_picture {
         if (double const d = e.end - e.start; d > 0 && (shortest == 0 || d < shortest)) shortest = d;
     }
     require(all <= 1 << 18, "cannot draw ", all, " ops, because nobody could see them; draw fewer minibatches");
+    dense_ = all > most_that_speak;
     double const span = t.makespan > 0 ? t.makespan : 1, cell = shortest > 0 ? shortest : span;
     scale_ = style.width > 0 ? style.width / span
                              : std::min(std::clamp(1000 / span, least_cell / cell, 28 / cell), 14'000 / span);
@@ -170,8 +175,10 @@ class timed_picture {
     auto const& events = time_.events[static_cast<std::size_t>(r)];
     std::string labels;
     for (event const& e : events) op_of(r, e, labels);
-    out_ << labels;
     if (versions_) versions_of(r, events);
+    for (auto const& [of, path] : cells_) out_ << "<path class=\"" << of << "\" d=\"" << path << "\"/>\n";
+    cells_.clear();
+    out_ << labels;
     held(r);
     out_ << "</g>\n";
   }
@@ -180,6 +187,11 @@ class timed_picture {
   int lane_of_unit(int unit) const { return time_.units < 3 ? unit : unit == 1 ? 2 : unit == 2 ? 1 : 0; }
 
   void rect(std::string_view of, double from, double to, double top, double height, std::string const& tip) {
+    if (dense_) {
+      std::string const wide = px(x(to) - x(from));
+      cells_[std::string(of)] += "M" + px(x(from)) + " " + px(top) + "h" + wide + "v" + px(height) + "h-" + wide + "z";
+      return;
+    }
     out_ << "<rect class=\"" << of << "\" x=\"" << px(x(from)) << "\" y=\"" << px(top) << "\" width=\""
          << px(x(to) - x(from)) << "\" height=\"" << px(height) << "\"><title>" << report::xml_escaped(tip)
          << "</title></rect>\n";
@@ -306,7 +318,8 @@ class timed_picture {
   std::vector<int> chunk_;  // [unit] on its rank
   double scale_ = 1;
   int chunks_ = 1, top_unit_ = 0, left_ = 0, top_ = 0, bottom_ = 0, row_ = 0, lane_ = 18;
-  bool versions_ = false;
+  bool versions_ = false, dense_ = false;
+  std::map<std::string, std::string> cells_;  // of a rank, by class, where they are too many to say something each
   static constexpr int strip_ = 16;
   static constexpr double least_cell = 15.5;  // where two digits are read
   joined out_;
