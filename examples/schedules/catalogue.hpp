@@ -15,9 +15,11 @@
 #include <foal/schedule/cost/overlaps.hpp>
 #include <foal/schedule/cost/staleness.hpp>
 #include <foal/schedule/generate.hpp>
+#include <foal/schedule/rules/amdp.hpp>
 #include <foal/schedule/rules/async_1f1b.hpp>
 #include <foal/schedule/rules/bpipe.hpp>
 #include <foal/schedule/rules/chimera.hpp>
+#include <foal/schedule/rules/cyclic.hpp>
 #include <foal/schedule/rules/dual_pipe.hpp>
 #include <foal/schedule/rules/dual_pipe_v.hpp>
 #include <foal/schedule/rules/gpipe.hpp>
@@ -194,7 +196,13 @@ inline std::vector<entry> catalogue() {
       plain<message_driven>({"message_driven", "AxoNN: whatever has come is run, here in the order that equal costs give"})
           .off_the_table(),
       plain<lag_bounded>({"lag_bounded", "FTPipe: a forward runs unless too many wait for their backward"}).off_the_table(),
-      plain<wpipe>(two({"wpipe", "two groups of stages that are updated in turns"})).off_the_table(),
+      plain<wpipe, versions::stash>(two({"wpipe", "two groups of stages that are updated in turns"})).off_the_table(),
+      made<amdp>({"amdp", "pipelines in R / 2 directions, two microbatches on their way in each"},
+                 [](question const& q, int) { return amdp{.replicas = q.ranks > 1 ? q.ranks / 2 : 1}; })
+          .off_the_table(),
+      made<cyclic, versions::stash>({"cyclic", "data parallelism whose replicas run one after the other"},
+                                    [](question const& q, int) { return cyclic{.replicas = q.ranks}; })
+          .off_the_table(),
   };
 }
 

@@ -1,6 +1,8 @@
 // Ten thousand orders in which workers may advance, by an executor of a user's own: no hang, no other bits, and where a
 // stage throws the same stop. FOAL_SEED=n runs the one order n again.
+#include <foal/schedule/rules/amdp.hpp>
 #include <foal/schedule/rules/chimera.hpp>
+#include <foal/schedule/rules/cyclic.hpp>
 #include <foal/schedule/rules/dual_pipe.hpp>
 #include <foal/schedule/rules/dual_pipe_v.hpp>
 #include <foal/schedule/rules/folded.hpp>
@@ -13,6 +15,7 @@
 #include <foal/schedule/rules/two_bp.hpp>
 #include <foal/schedule/rules/v_min.hpp>
 #include <foal/schedule/rules/varuna.hpp>
+#include <foal/schedule/rules/wpipe.hpp>
 #include <foal/schedule/rules/zb_v.hpp>
 
 #include <catch2/catch.hpp>
@@ -142,6 +145,9 @@ std::vector<ordered> cases() {
       {{9, 1, false, 0, 1, 4, 4}, made(schedule::varuna{}, 9, 4, 4)},
       {{4, 0, false, 0, 1, 6}, made(schedule::chimera{.replicas = 4}, 4, 4, 6)},
       {{4, 3, false, 1, 1, 4}, schedule::generate(schedule::paci{.every = 2}, {4, 4, 4})},
+      {{4, 3, true, 0, 3, 3, 2}, made(schedule::wpipe{}, 4, 2, 3)},
+      {{4, 3, false, 1, 1, 3, 2}, made(schedule::cyclic{}, 4, 2, 3)},
+      {{4, 3, false, 1, 1, 4}, made(schedule::amdp{}, 4, 4, 4)},
       {{4, 3, false, 1, 1, 2}, renamed(test::program_of(3, four), {0, 2, 1, 3})},
       {{4, 4, false, 1, 1, 2}, renamed(test::program_of(4, four), {3, 1, 0, 2})}};
 }
@@ -197,7 +203,8 @@ TEST_CASE("ten thousand orders of the workers' ops leave the same bits, or the f
     for (int i = 0; i < how_many; ++i) fail.calls[i] = below(3 * of.what.n);
     if (how_many == 0) fail = failures{};
     int const workers = 2 + below((of.what.ranks > 0 ? of.what.ranks : of.what.net) - 1);
-    INFO("FOAL_SEED=" << seed << "  " << of.what.text() << "  " << how_many << " stages throw  workers " << workers);
+    INFO("FOAL_SEED=" << seed << "  case " << which << "  " << of.what.text() << "  " << how_many
+                      << " stages throw  workers " << workers);
     auto const [place, fresh] = expected.try_emplace({which, fail}, left{});
     if (fresh) place->second = run_of(of, 1, executor::driver_of<executor::single_thread>(), fail);
     any_order::seed = seed;

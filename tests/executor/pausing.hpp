@@ -2,10 +2,14 @@
 #pragma once
 
 #include <foal/executor/cut.hpp>
+#include <foal/schedule/rules/amdp.hpp>
+#include <foal/schedule/rules/cyclic.hpp>
 #include <foal/schedule/rules/global_norm.hpp>
 #include <foal/schedule/rules/injected.hpp>
+#include <foal/schedule/rules/lag_bounded.hpp>
 #include <foal/schedule/rules/paci.hpp>
 #include <foal/schedule/rules/recompute.hpp>
+#include <foal/schedule/rules/wpipe.hpp>
 
 #include <catch2/catch.hpp>
 #include <cstring>
@@ -178,6 +182,15 @@ inline std::vector<pausing> pausing_cases() {
                  2});
   all.push_back({{4, 3, false, 1, 1, 4}, schedule::generate(two_way_live{}, both_ways(4, 4)), 3});
   all.push_back({{4, 3, true, 0, 3, 3}, schedule::generate(two_way_live{}, both_ways(4, 4, 3)), 3});
+  // By list: net, its own schedule's kind (3: without a flush), stash, T2.
+  auto const add = [&](auto const& g, int ranks, int n, bool stash, int delay, int minibatches) {
+    choice const c{.schedule = 3, .stash = stash, .delay = delay, .optimizer = 3, .n = n, .ranks = ranks < 4 ? ranks : 0};
+    all.push_back({c, schedule::generate(g, schedule::extent_of(g, 4, ranks, n)), minibatches});
+  };
+  add(schedule::wpipe{}, 2, 2, true, 0, 4);
+  add(schedule::lag_bounded{.lag = 2}, 4, 2, false, 1, 4);
+  add(schedule::cyclic{}, 2, 3, true, 0, 3);
+  add(schedule::amdp{}, 4, 4, false, 1, 3);
   return all;
 }
 

@@ -64,7 +64,7 @@ class worker : public worker_tied {
     } catch (...) {
       fail(std::current_exception(), key);
     }
-    if (stopped_) return end();
+    if (stopped_) return end() == progress::done ? progress::done : progress::ran;
     ++at_;
     skip();
     return progress::ran;
@@ -72,10 +72,9 @@ class worker : public worker_tied {
 
   /// Whether advance() would not be blocked. Any thread that drives this worker may ask.
   bool could_advance() {
-    if (finished()) return owes_nothing() || has_parts() || shared_.where.asked(number_);
-    worker_op const& e = body_[at_];
-    if (key_of(e) >= shared_.stop_at.load() || cut_off()) return true;
-    return ready(e, now()) || has_parts() || shared_.where.asked(number_);
+    bool const ends = finished() || key_of(body_[at_]) >= shared_.stop_at.load();
+    if (!ends && cut_off()) return skip(), could_advance();
+    return (ends ? owes_nothing() : ready(body_[at_], now())) || has_parts() || shared_.where.asked(number_);
   }
 
   /// Something beside the training has thrown: it is kept, and the phase ends at a place that the program gives; where other
