@@ -85,9 +85,17 @@ set(foal_headers
     foal/schedule/cells.hpp
     foal/schedule/cost/analysis.hpp
     foal/schedule/cost/balanced_memory.hpp
+    foal/schedule/cost/idle.hpp
     foal/schedule/cost/memory.hpp
+    foal/schedule/cost/messages.hpp
+    foal/schedule/cost/overlaps.hpp
+    foal/schedule/cost/staleness.hpp
+    foal/schedule/csv.hpp
+    foal/schedule/draw/page.hpp
+    foal/schedule/draw/shades.hpp
     foal/schedule/draw/svg.hpp
     foal/schedule/draw/text.hpp
+    foal/schedule/draw/timed.hpp
     foal/schedule/edges.hpp
     foal/schedule/generate.hpp
     foal/schedule/op.hpp
@@ -104,11 +112,13 @@ set(foal_headers
     foal/schedule/proof/versions.hpp
     foal/schedule/proof/well_formed.hpp
     foal/schedule/recompute_groups.hpp
+    foal/schedule/rules/amdp.hpp
     foal/schedule/rules/async_1f1b.hpp
     foal/schedule/rules/bpipe.hpp
     foal/schedule/rules/chimera.hpp
     foal/schedule/rules/chunk_list.hpp
     foal/schedule/rules/chunks.hpp
+    foal/schedule/rules/cyclic.hpp
     foal/schedule/rules/dual_pipe.hpp
     foal/schedule/rules/dual_pipe_v.hpp
     foal/schedule/rules/folded.hpp
@@ -121,13 +131,18 @@ set(foal_headers
     foal/schedule/rules/interleaved.hpp
     foal/schedule/rules/interleaved_zb.hpp
     foal/schedule/rules/k_f_k_b.hpp
+    foal/schedule/rules/lag_bounded.hpp
+    foal/schedule/rules/listed.hpp
     foal/schedule/rules/looped_bfs.hpp
+    foal/schedule/rules/message_driven.hpp
     foal/schedule/rules/one_f_one_b.hpp
+    foal/schedule/rules/paci.hpp
     foal/schedule/rules/pipemare.hpp
     foal/schedule/rules/recompute.hpp
     foal/schedule/rules/replicated.hpp
     foal/schedule/rules/seq1f1b.hpp
     foal/schedule/rules/sequential.hpp
+    foal/schedule/rules/slotted.hpp
     foal/schedule/rules/synchronous_phase.hpp
     foal/schedule/rules/two_bp.hpp
     foal/schedule/rules/unit.hpp
@@ -137,6 +152,7 @@ set(foal_headers
     foal/schedule/rules/v_run.hpp
     foal/schedule/rules/v_search.hpp
     foal/schedule/rules/varuna.hpp
+    foal/schedule/rules/wpipe.hpp
     foal/schedule/rules/wrap.hpp
     foal/schedule/rules/zb_auto.hpp
     foal/schedule/rules/zb_h1.hpp
@@ -337,18 +353,18 @@ set(foal_headers
     foal/executor/ops.hpp
     foal/executor/ordinals.hpp
     foal/executor/origin.hpp
-    foal/executor/phase_end.hpp
     foal/executor/part_sums.hpp
+    foal/executor/phase_end.hpp
     foal/executor/phase_state.hpp
     foal/executor/pin.hpp
     foal/executor/probe.hpp
     foal/executor/processes.hpp
     foal/executor/queue_order.hpp
     foal/executor/replica_ops.hpp
-    foal/executor/shard_ops.hpp
     foal/executor/rings.hpp
     foal/executor/run_losses.hpp
     foal/executor/saved_array.hpp
+    foal/executor/shard_ops.hpp
     foal/executor/shared_evaluation.hpp
     foal/executor/stall_agreement.hpp
     foal/executor/stall_guard.hpp
@@ -369,8 +385,8 @@ set(foal_headers
 
     foal/observe/diagnostics.hpp
     foal/observe/evaluation.hpp
-    foal/observe/fit_history.hpp
     foal/observe/evaluator_rounds.hpp
+    foal/observe/fit_history.hpp
     foal/observe/fresh_gradient.hpp
     foal/observe/hook.hpp
 
@@ -389,13 +405,15 @@ set(foal_headers
     foal/checkpoint/read_parts.hpp
     foal/checkpoint/replica_note.hpp
     foal/checkpoint/run_file.hpp
+    foal/checkpoint/run_numbers.hpp
     foal/checkpoint/safetensors.hpp
+    foal/checkpoint/safetensors_content.hpp
+    foal/checkpoint/safetensors_file.hpp
     foal/checkpoint/save_together.hpp
     foal/checkpoint/shared_save.hpp
     foal/checkpoint/shared_weights.hpp
-    foal/checkpoint/safetensors_content.hpp
-    foal/checkpoint/safetensors_file.hpp
     foal/checkpoint/state_arrays.hpp
+    foal/checkpoint/tensor_pieces.hpp
     foal/checkpoint/transposed.hpp
     foal/checkpoint/values.hpp
     foal/zoo/blocks.hpp
@@ -405,9 +423,9 @@ set(foal_headers
     foal/trainer/check_request.hpp
     foal/trainer/common_answer.hpp
     foal/trainer/cut.hpp
+    foal/trainer/data_items.hpp
     foal/trainer/early_stopping.hpp
     foal/trainer/engine.hpp
-    foal/trainer/data_items.hpp
     foal/trainer/epoch_log.hpp
     foal/trainer/facts.hpp
     foal/trainer/fingerprint.hpp
@@ -429,10 +447,10 @@ set(foal_headers
     foal/trainer/types.hpp
     foal/trainer/usage.hpp
 
+    foal/checkpoint.hpp
     foal/foal.hpp
     foal/predictor.hpp
     foal/text.hpp
-    foal/checkpoint.hpp
     foal/trainer.hpp
     foal/transformer.hpp
 )

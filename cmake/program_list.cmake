@@ -70,6 +70,7 @@ set(foal_tests
     cases/one_minibatch
     cases/save_when_evaluated
     cases/translate_texts
+    checkpoint
     checkpoint/background_writer
     checkpoint/convert_weights
     checkpoint/directory
@@ -81,12 +82,12 @@ set(foal_tests
     checkpoint/manifest
     checkpoint/memory_keeper
     checkpoint/run_file
-    checkpoint/save_together
     checkpoint/safetensors
     checkpoint/safetensors_file
+    checkpoint/save_together
+    checkpoint/tensor_pieces
     checkpoint/transposed
     checkpoint/values
-    checkpoint
     core/atomic_file
     core/checked
     core/denormals
@@ -131,8 +132,9 @@ set(foal_tests
     device/timed
     executor/agreement
     executor/any_order
-    executor/as_launched
     executor/arena
+    executor/as_launched
+    executor/async_schedules
     executor/awaited
     executor/borrowed
     executor/calls
@@ -143,11 +145,12 @@ set(foal_tests
     executor/drive
     executor/frozen
     executor/gradient_norm
+    executor/listed
     executor/memory
     executor/open_ends
-    executor/phases
-    executor/origin
     executor/ordinals
+    executor/origin
+    executor/phases
     executor/placements
     executor/processes
     executor/queues
@@ -226,6 +229,7 @@ set(foal_tests
     program/resnet
     program/resume
     program/same_bits
+    program/schedules
     program/translate
     recompute/saved
     report/build
@@ -245,8 +249,14 @@ set(foal_tests
     report/trace
     schedule/cost/analysis
     schedule/cost/balanced_memory
+    schedule/cost/idle
     schedule/cost/memory
+    schedule/cost/messages
+    schedule/cost/random_costs
+    schedule/cost/staleness
+    schedule/csv
     schedule/draw/text
+    schedule/draw/timed
     schedule/edges
     schedule/generate
     schedule/parse
@@ -258,6 +268,7 @@ set(foal_tests
     schedule/proof/replay
     schedule/proof/units
     schedule/proof/versions
+    schedule/rules/asynchronous
     schedule/rules/chimera
     schedule/rules/dual_pipe
     schedule/rules/flushed

@@ -33,6 +33,7 @@ set(foal_tests_apart
     program/same_bits
     program/resnet
     program/resume
+    program/schedules
     program/translate
     sweep/results
 )

@@ -1,46 +1,138 @@
-// Draws GPipe, 1F1B and PipeMare one above the other on the same scale, as schedules.svg.
+// Compares pipeline schedules: a table of all of them, or one as facts, CSV, picture or page. Without arguments draws
+// schedules.svg, the README's picture.
 #include <algorithm>
 #include <cstdio>
+#include <exception>
 #include <string>
+#include <vector>
 
 #include <foal/core/atomic_file.hpp>
-#include <foal/schedule/cost/analysis.hpp>
-#include <foal/schedule/draw/svg.hpp>
-#include <foal/schedule/generate.hpp>
-#include <foal/schedule/rules/gpipe.hpp>
-#include <foal/schedule/rules/one_f_one_b.hpp>
-#include <foal/schedule/rules/pipemare.hpp>
+#include <foal/data/lines.hpp>
+#include <foal/schedule/csv.hpp>
+#include <foal/schedule/draw/page.hpp>
 
-namespace schedule = foal::schedule;
+#include "options/arguments.hpp"
+#include "options/results.hpp"
+#include "schedules/catalogue.hpp"
+#include "schedules/facts.hpp"
+#include "schedules/measures.hpp"
+#include "schedules/overview.hpp"
+#include "schedules/pictures.hpp"
 
-/// Appends a picture of two minibatches below what is drawn already.
-template <class Schedule>
-void draw(std::string const& title, std::string& pictures, int& width, int& height) {
-  schedule::program p = schedule::generate(Schedule{}, {.stages = 4, .ranks = 4, .microbatches = 8});
-  std::string picture = schedule::svg(p.view(), 2, title);
-  auto const number = [&](char const* key) {
-    return std::stoi(picture.substr(picture.find(key) + std::string(key).size()));
-  };
-  width = std::max(width, number(" width=\""));
-  int const y = height;
-  height += number(" height=\"");
-  pictures += picture.insert(4, " y=\"" + std::to_string(y) + "\"");
-  schedule::stage_facts const first = schedule::analyse(p.view()).stage[0];
-  std::printf("%-12s stage 0 saves at most %d microbatches; its gradients are %d late\n", Schedule::name, first.saved_peak,
-              first.delay);
+namespace {
+
+struct settings {
+  std::string name, list, json, gallery, format = "facts";
+  bool table = false;
+  schedules::question asked;
+  std::vector<double> costs, stage_costs;
+  double latency = 0, bytes = 0;
+
+  /// A rank runs one op at a time, in the order of its list.
+  foal::schedule::costs cost() const {
+    foal::schedule::costs c{.message = latency, .stage_factor = stage_costs, .side_by_side = false};
+    if (costs.empty()) return c;
+    foal::require(costs.size() == 3, "cannot take ", costs.size(),
+                  " costs, because an op is F, B or W; give --costs three, as 10,12,8");
+    c.forward = costs[0], c.backward = costs[1], c.weight = costs[2];
+    return c;
+  }
+};
+
+int compare(settings const& o, std::vector<schedules::entry> const& all) {
+  std::vector<schedules::measures> rows;
+  for (schedules::entry const& e : all) {
+    schedules::question q = o.asked;
+    if (!e.any_chunks) q.chunks = 0;
+    if (e.compared) rows.push_back(schedules::measure(e, q, o.cost()));
+  }
+  std::printf(
+      "%d ranks, %d microbatches. Times are of a chunk; peaks in what the forward of a chunk saves of a microbatch; delays "
+      "in\nupdates, of the stage where they are largest. *: asynchronous, in the steady state; +: what ranks hold is "
+      "modelled.\n\n%s",
+      o.asked.ranks, o.asked.microbatches, schedules::table_of(rows).text().c_str());
+  for (schedules::measures const& m : rows)
+    if (!m.refused.empty()) std::printf("\n%s: %s\n", m.name.c_str(), m.refused.c_str());
+  options::results written("schedules");
+  written.write(o.json, [&](std::string const& path) { foal::write_file(path, schedules::json_of(rows)); });
+  return written.status();
 }
 
-int main() {
-  std::string pictures;
-  int width = 0, height = 0;
-  draw<schedule::gpipe>("GPipe: all forwards, then all backwards; every update waits for the pipeline to drain", pictures,
-                        width, height);
-  draw<schedule::one_f_one_b>("1F1B (PipeDream-flush): as many bubbles, fewer saved activations", pictures, width, height);
-  draw<schedule::pipemare>(
-      "PipeMare: no bubbles, one copy of the weights, forward and backward side by side; gradients are late", pictures,
-      width, height);
-  std::string const size = std::to_string(width) + " " + std::to_string(height);
-  foal::write_file("schedules.svg", "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"schedule\" viewBox=\"0 0 " + size +
-                                        "\">\n<rect class=\"paper\" width=\"100%\" height=\"100%\"/>\n" + pictures +
-                                        "</svg>\n");
+schedules::subject subject_of(settings const& o, std::vector<schedules::entry> const& all) {
+  schedules::subject s;
+  s.bytes = o.bytes;
+  if (!o.list.empty()) {
+    s.name = o.list;
+    std::string const text = foal::data::read_bytes(o.list);
+    s.program = foal::schedule::from_csv(text);
+    if (auto const bad = foal::schedule::prove(s.program.view()); !bad) throw foal::error(foal::schedule::text(bad));
+    s.staleness = foal::schedule::staleness_of(s.program.view(), foal::schedule::own_versions{});
+    s.reads = schedules::reads_by<foal::schedule::own_versions>(s.program.view());
+    return s;
+  }
+  auto const named = std::find_if(all.begin(), all.end(), [&](schedules::entry const& e) { return e.name == o.name; });
+  s = schedules::subject_of(*named, o.asked);
+  s.bytes = o.bytes;
+  return s;
+}
+
+/// A picture of each, which the schedule's name names.
+int draw_all(settings const& o, std::vector<schedules::entry> const& all) {
+  for (schedules::entry const& e : all) {
+    if (!e.compared) continue;
+    schedules::question q = o.asked;
+    if (!e.any_chunks) q.chunks = 0;
+    try {
+      schedules::subject s = schedules::subject_of(e, q);
+      foal::write_file(o.gallery + "/" + e.name + ".svg", schedules::picture_of(s, o.cost()));
+    } catch (foal::error const& error) {
+      std::fprintf(stderr, "%s: %s\n", e.name.c_str(), error.what());
+    }
+  }
+  return 0;
+}
+
+int run(settings const& o, std::vector<schedules::entry> const& all) {
+  if (o.table) return compare(o, all);
+  if (!o.gallery.empty()) return draw_all(o, all);
+  if (o.name.empty() && o.list.empty()) {
+    schedules::draw_overview();
+    return 0;
+  }
+  schedules::subject s = subject_of(o, all);
+  std::string const out = o.format == "csv"    ? foal::schedule::to_csv(s.program.view())
+                          : o.format == "svg"  ? schedules::picture_of(s, o.cost())
+                          : o.format == "html" ? schedules::page_of(s, o.cost())
+                                               : schedules::facts_of(s, o.cost());
+  std::fwrite(out.data(), 1, out.size(), stdout);
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  settings o;
+  try {
+    std::vector<schedules::entry> const all = schedules::catalogue();
+    options::arguments a("Pipeline schedules: what one costs, and all of them beside each other.");
+    a.choice("schedule", o.name, schedules::names_of(all), "which one");
+    a.flag("--table", o.table, "all of them, in a table");
+    a.input("--list", o.list, "a schedule of one's own: a file in the CSV of PyTorch's pipelining schedules");
+    a.whole("--ranks", o.asked.ranks, 1, 1024, "R");
+    a.whole("--microbatches", o.asked.microbatches, 1, 4096, "N, of a minibatch");
+    a.whole("--chunks", o.asked.chunks, 1, 64, "V, on every rank, where a schedule takes any number (else two)");
+    a.number("--costs", o.costs, {0, 1e9}, "how long F, B and W of a chunk take, as 10,12,8 (else 1 each)");
+    a.number("--stage-costs", o.stage_costs, {0, 1e9}, "a factor for every stage");
+    a.number("--latency", o.latency, {0, 1e9}, "of a message between two ranks");
+    a.number("--bytes", o.bytes, {0, 1e15}, "of a message, where the model is known");
+    a.choice("--format", o.format, {"facts", "csv", "svg", "html"}, "what is printed");
+    a.folder("--gallery", o.gallery, "draw all of them into this folder");
+    a.output("--json", o.json, "write the table as an array of rows to this file");
+    if (!a.parse(argc, argv)) return 0;
+    o.asked.cost = o.cost();
+    return run(o, all);
+  } catch (std::exception const& e) {
+    std::fprintf(stderr, "schedules: %s\n", e.what());
+    return 1;
+  }
 }

@@ -135,9 +135,6 @@ class run_keeper final : public fit_keeper {
     require(place_.engine->memory().whole() || !group_.alone(),
             "cannot save checkpoints of this run, because other processes host some of its stages and its executor has no ",
             "exchange(text) with them; give it one, or leave .checkpoint out");
-    require(place_.engine->memory().whole() || !place_.tables->replica.shards(),
-            "cannot save checkpoints of several processes whose replicas share out the optimizer's states, because each has "
-            "a part of what a file has whole; use replica::summed, or train in one process");
   }
   void drop_copies() {
     if (copies_) copies_->clear();
@@ -259,13 +256,14 @@ class run_keeper final : public fit_keeper {
       require(value(place_.run, name) == value(from.is.run, name), "cannot go on from ", from.folder, ", because its ", name,
               " is ", value(from.is.run, name), " where this run has ", value(place_.run, name),
               "; use the same, or load its weights alone with read_safetensors()");
-    auto const tensors = static_cast<long long>(parts.names.size());
+    long long const tensors = parts.tensors(),
+                    here = std::count_if(keeps_.named.begin(), keeps_.named.end(), [](auto const& a) { return a.here; });
     saved_weights const all = weights_of(std::move(parts), keeps_);
     place_.engine->begin_at(all.update, place_.warmup, all.arrays);
     notes_.push_back(sentence("going on after update ", all.update, " of ", from.folder,
                               ", with its weights and states alone and an empty pipeline, because ", differs));
     if (std::string note = replica_note(place_.run, from.is.run); !note.empty()) notes_.push_back(std::move(note));
-    alone_ = {all.missing, static_cast<long long>(keeps_.named.size()) - all.missing, tensors};
+    alone_ = {all.missing, here - all.missing, tensors};
     try {
       place_.restore(all.policies, false);
       place_.restore(all.policies, true);

@@ -20,12 +20,17 @@
 //   foal/report/{html,chart,bar_chart,directory,trace_json,trace_svg}.hpp   pages and pictures of runs
 //   foal/report/{metrics,rows,statistics}.hpp            what runs have written, read and summed up
 //   foal/core/writable.hpp                               whether a file can be written, asked before the work
-//   foal/schedule/{parse,draw/svg,draw/text,proof/channel}.hpp   schedules from and to text, as pictures, by channel
-//   foal/schedule/rules/{dual_pipe,dual_pipe_v,interleaved_zb,two_bp}.hpp   schedules that split backwards
-//   foal/schedule/rules/{v_half,v_min,v_search,zb_auto,zb_h1,zb_h2,zb_v}.hpp   the same
+//   foal/schedule/{csv,parse,proof/channel}.hpp          schedules from and to text, by channel
+//   foal/schedule/draw/{page,svg,text,timed}.hpp         schedules as text, pictures and pages
 //   foal/schedule/cost/{balanced_memory,memory}.hpp      what ranks hold while a schedule runs
+//   foal/schedule/cost/{idle,messages,staleness}.hpp     its idle time and why, its messages, how old its weights are
+//   foal/schedule/cost/overlaps.hpp                      which ops of DualPipe overlap
 //   foal/schedule/rules/{bpipe,chimera,hanayo,interleaved}.hpp   more synchronous schedules
 //   foal/schedule/rules/{k_f_k_b,looped_bfs,seq1f1b,varuna}.hpp   the same
+//   foal/schedule/rules/{dual_pipe,dual_pipe_v,interleaved_zb,two_bp}.hpp   schedules that split backwards
+//   foal/schedule/rules/{v_half,v_min,v_search,zb_auto,zb_h1,zb_h2,zb_v}.hpp   the same
+//   foal/schedule/rules/{amdp,cyclic,lag_bounded,message_driven,paci,wpipe}.hpp   without a flush, and AxoNN's
+//   foal/schedule/rules/listed.hpp                       training by a list that is read
 //   foal/data/views.hpp (range-v3), foal/data/gzip.hpp (zlib), foal/mpi.hpp, foal/onednn.hpp, foal/cuda.hpp
 #pragma once
 

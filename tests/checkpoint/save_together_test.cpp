@@ -61,6 +61,9 @@ template <>
 inline constexpr int replicas_of<beside<replica::averaged>> = 2;
 template <>
 inline constexpr int replicas_of<beside<replica::sharded>> = 2;
+using tied_shards = shared_run<tied_net, schedule::gpipe, lr::step, replica::sharded>;
+template <>
+inline constexpr int replicas_of<tied_shards> = 2;
 
 test::first_samples const given{48};  // 6 updates an epoch
 
@@ -321,6 +324,20 @@ void goes_on_alone(saved_fit<From> const& from, std::vector<left>& all) {
 }
 
 }  // namespace
+
+TEST_CASE("tied weights whose states replicas share out go on in any number of processes") {
+  left const reference = uninterrupted<tied_shards>();
+  saved_fit<tied_shards> const saved({2, 1}, 2);
+  CHECK(saved.whole == reference);
+  for (spread const& s : spreads) {
+    temporary_directory const folder;
+    saved.copy_up_to(4, folder.path());
+    fitted const f = fit<tied_shards>(s, saves({.directory = folder.path(), .every_updates = 5, .resume = true}));
+    CHECK(f.thrown == "");
+    CHECK(f.all == reference);
+    for (std::string const& notes : f.notes) CHECK_THAT(notes, Contains("going on from " + folder.path()));
+  }
+}
 
 TEST_CASE("replicas of any number of processes go on with the weights alone, whoever had which part of the states") {
   using sums = beside<replica::summed>;

@@ -8,6 +8,7 @@
 #include <foal/schedule/rules/hanayo.hpp>
 #include <foal/schedule/rules/interleaved_zb.hpp>
 #include <foal/schedule/rules/looped_bfs.hpp>
+#include <foal/schedule/rules/paci.hpp>
 #include <foal/schedule/rules/recompute.hpp>
 #include <foal/schedule/rules/two_bp.hpp>
 #include <foal/schedule/rules/v_min.hpp>
@@ -136,11 +137,11 @@ std::vector<ordered> cases() {
        schedule::with_global_norm(schedule::generate(test::two_way{}, both_ways(4, 4)))},
       {{4, 3, false, 1, 1, 4}, schedule::generate(test::two_way_live{}, both_ways(4, 4))},
       {{4, 3, true, 0, 3, 3}, schedule::generate(test::two_way_live{}, both_ways(4, 4, 3))},
-      {{4, 3, false, 1, 1, 4}, schedule::generate(test::often{.every = 2}, {4, 4, 4})},
       {{9, 1, false, 0, 1, 4, 3}, made(schedule::hanayo{}, 9, 3, 4)},
       {{4, 1, false, 0, 3, 3, 2}, made(schedule::looped_bfs{.newest_first = true}, 4, 2, 3)},
       {{9, 1, false, 0, 1, 4, 4}, made(schedule::varuna{}, 9, 4, 4)},
       {{4, 0, false, 0, 1, 6}, made(schedule::chimera{.replicas = 4}, 4, 4, 6)},
+      {{4, 3, false, 1, 1, 4}, schedule::generate(schedule::paci{.every = 2}, {4, 4, 4})},
       {{4, 3, false, 1, 1, 2}, renamed(test::program_of(3, four), {0, 2, 1, 3})},
       {{4, 4, false, 1, 1, 2}, renamed(test::program_of(4, four), {3, 1, 0, 2})}};
 }

@@ -4,6 +4,7 @@
 #include <foal/executor/cut.hpp>
 #include <foal/schedule/rules/global_norm.hpp>
 #include <foal/schedule/rules/injected.hpp>
+#include <foal/schedule/rules/paci.hpp>
 #include <foal/schedule/rules/recompute.hpp>
 
 #include <catch2/catch.hpp>
@@ -165,8 +166,8 @@ inline std::vector<pausing> pausing_cases() {
   all.push_back({{4, 3, true, 0, 3, 2, 2},
                  schedule::generate(schedule::folded<schedule::async_1f1b>{.placed = schedule::vee}, vee),
                  4});
-  all.push_back({{4, 3, false, 1, 3, 4}, schedule::generate(often{.every = 2}, {4, 4, 4}), 3});
-  all.push_back({{4, 3, true, 0, 1, 4}, schedule::generate(often{.every = 2}, {4, 4, 4}), 4, 2});
+  all.push_back({{4, 3, false, 1, 3, 4}, schedule::generate(schedule::paci{.every = 2}, {4, 4, 4}), 3});
+  all.push_back({{4, 3, true, 0, 1, 4}, schedule::generate(schedule::paci{.every = 2}, {4, 4, 4}), 4, 2});
   for (int n : {3, 4})  // uneven shares and even ones
     all.push_back({{4, 0, false, 0, 3, n}, schedule::generate(two_way{}, both_ways(4, 4, n)), 3});
   all.push_back({{9, 0, false, 0, 1, 2, 3}, schedule::generate(two_way{}, both_ways(9, 3, 2)), 2});

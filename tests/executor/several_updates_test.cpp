@@ -2,6 +2,8 @@
 // them.
 #include <catch2/catch.hpp>
 
+#include <foal/schedule/rules/paci.hpp>
+
 #include "tests/executor/support.hpp"
 #include "tests/support/schedules.hpp"
 
@@ -20,7 +22,7 @@ TEST_CASE("A stage that updates in the midst of a minibatch trains as with short
       for (int updates : {2, 3}) {
         longer.n = updates * every;
         int const ranks = c.ranks > 0 ? c.ranks : c.net;
-        schedule::program const p = schedule::generate(test::often{.every = every}, {c.net, ranks, longer.n});
+        schedule::program const p = schedule::generate(schedule::paci{.every = every}, {c.net, ranks, longer.n});
         for (int workers = 1; workers <= ranks; ++workers)
           CHECK(test::train(longer, workers, workers > 1, 12 / updates, {}, p) == reference);
       }
@@ -45,7 +47,7 @@ TEST_CASE("A divergence in the midst of a minibatch leaves the whole ones that e
   test::choice c{.schedule = 3, .optimizer = 1, .n = 2};
   auto const [shorter, shorter_update] = after(c, 16, {});
   c.n = 4;
-  auto const [longer, longer_update] = after(c, 8, schedule::generate(test::often{.every = 2}, {4, 4, 4}));
+  auto const [longer, longer_update] = after(c, 8, schedule::generate(schedule::paci{.every = 2}, {4, 4, 4}));
   CHECK(shorter > 1);
   CHECK(longer == shorter / 2);
   CHECK(longer_update == shorter_update);  // the stage's own count

@@ -12,6 +12,7 @@
 #include <foal/schedule/rules/interleaved.hpp>
 #include <foal/schedule/rules/k_f_k_b.hpp>
 #include <foal/schedule/rules/looped_bfs.hpp>
+#include <foal/schedule/rules/seq1f1b.hpp>
 #include <foal/schedule/rules/varuna.hpp>
 #include <foal/trainer.hpp>
 
@@ -162,12 +163,13 @@ TEST_CASE("Clipping by the global norm, and recomputation, in schedules of chunk
 }
 
 TEST_CASE("Frozen stages, and stages without a backward, in schedules of chunks", "[executor]") {
-  test::choice const c{.net = 4, .optimizer = 1, .n = 4};
-  std::vector<labelled> all;
-  add_to(all, schedule::one_f_one_b{}, 4, 2, 4);
-  for (labelled const& of : in_order(4, 2, 4)) all.push_back(of);
-  for (labelled& of : all) of.program = schedule::without_backward_below(of.program, 1, {2});
-  all_alike(all, c);
+  auto const frozen = []<class G>(G const& g) { return schedule::frozen<G>{.base = g, .trainable_from = 1, .stages = {2}}; };
+  auto const reference = trained(frozen(schedule::one_f_one_b{}), 4, 1);
+  for (int workers : {1, 2}) {
+    CHECK(trained(frozen(schedule::interleaved{}), 2, workers) == reference);
+    CHECK(trained(frozen(schedule::hanayo{}), 2, workers) == reference);
+    CHECK(trained(frozen(schedule::varuna{}), 3, workers) == reference);
+  }
 }
 
 TEST_CASE("A trainer takes their numbers, and as many ranks as chunks leave", "[executor]") {
@@ -177,6 +179,13 @@ TEST_CASE("A trainer takes their numbers, and as many ranks as chunks leave", "[
   CHECK(trained(schedule::interleaved{.chunks = 4}, 0, 1) == reference);
   CHECK_THROWS_WITH(trained(schedule::interleaved{.chunks = 2}, 3, 1), Catch::Contains("3") && Catch::Contains("at most 2"));
   CHECK(trained(schedule::varuna{}, 0, 3) == reference);
+  CHECK(trained(schedule::k_f_k_b{}, 0, 2) == reference);
+  CHECK(trained(schedule::looped_bfs{}, 0, 2) == reference);
+  CHECK(trained(schedule::hanayo{}, 0, 2) == reference);
+  CHECK(trained(schedule::seq1f1b{.segments = 1}, 0, 4) == reference);
+  CHECK_THROWS_WITH(trained(schedule::seq1f1b{}, 0, 4),
+                    Catch::Contains("cannot run seq1f1b with microbatches in 2 segments"));
+  CHECK(trained(schedule::gpipe{.newest_first = true}, 0, 4) == trained(schedule::looped_bfs{.newest_first = true}, 0, 2));
   CHECK(trained(schedule::chimera{}, 0, 1) == trained(schedule::chimera{.units = false}, 2, 2));
   CHECK_THROWS_WITH(trained(schedule::chimera{.replicas = 3}, 0, 1), Catch::Contains(".replicas = 3"));
 }

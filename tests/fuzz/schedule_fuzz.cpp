@@ -8,6 +8,8 @@
 #include <vector>
 
 #include <foal/schedule/cost/analysis.hpp>
+#include <foal/schedule/cost/memory.hpp>
+#include <foal/schedule/csv.hpp>
 #include <foal/schedule/draw/svg.hpp>
 #include <foal/schedule/draw/text.hpp>
 #include <foal/schedule/parse.hpp>
@@ -101,6 +103,12 @@ void use(program_view v) {
   for (auto const& rank : t.events) events += rank.size();
   for (auto const& rank : unroll(v, 2)) expected += rank.size();
   expect(events == expected);  // a proved program runs to its end
+  for (rank_memory const& m : saved_over_time(v, t)) expect(m.curve.empty() || m.curve.back().second == 0);
+  std::string csv;
+  if (!refused([&] { csv = to_csv(v); })) {
+    program again = from_csv(csv);
+    expect(static_cast<bool>(prove(again.view())) || v.inference || !v.wants.empty());
+  }
   steady_utilisation(v);
   if (v.inference || v.size.replicas > 1 || v.size.segments > 1) return;
   program phase = synchronous_phase(v);
@@ -113,6 +121,12 @@ void read_text(reader in) {
   std::string_view const lists = in.rest();
   if (lists.size() > 4 * most_ops) return;
   program p = parse(lists, stages, microbatches, asynchronous);
+  use(p.view());
+}
+
+void read_cells(reader in) {
+  if (in.rest().size() > 4 * most_ops) return;
+  program p = from_csv(in.rest());
   use(p.view());
 }
 
@@ -217,6 +231,10 @@ extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size
   if (size == 0) return 0;
   reader const in(data + 1, size - 1);
   try {
+    if (data[0] == 255) {
+      read_cells(in);
+      return 0;
+    }
     if (data[0] % 3 == 0) read_view(in);
     if (data[0] % 3 == 1) read_text(in);
     if (data[0] % 3 == 2) read_changes(in);

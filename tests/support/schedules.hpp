@@ -1,5 +1,4 @@
-// Schedules as a user would write them: W as an op of its own, backward passes in another order, replicas, segments, several
-// updates in a minibatch.
+// Schedules as a user would write them: W as an op of its own, backward passes in another order, chunks, replicas, segments.
 #pragma once
 
 #include <algorithm>
@@ -141,30 +140,6 @@ struct two_way_live : two_way {
 constexpr schedule::extent both_ways(int stages, int ranks, int microbatches = 4) {
   return {.stages = stages, .ranks = ranks, .microbatches = microbatches, .replicas = 2, .placed = schedule::bidirectional};
 }
-
-/// async_1f1b whose stages update after every `every` microbatches (PACI). N is a multiple of it.
-struct often {
-  static constexpr char const* name = "often";
-  static constexpr bool asynchronous = true;
-  static constexpr bool proved_at_construction = true;  ///< not for any N
-  int every = 2;
-
-  static constexpr int period(schedule::extent e) { return 2 * e.microbatches; }
-
-  template <class Sink>
-  constexpr void emit(schedule::extent e, Sink& sink) const {
-    schedule::extent part = e;
-    part.microbatches = every;  // what closes a minibatch for emit_backward
-    for (int r = 0; r < e.ranks; ++r) {
-      for (int t = 0; t < period(e); ++t) {
-        if (schedule::floor_mod(t - r, 2) == 0)
-          emit_forward(e, r, schedule::floor_div(t - r, 2), sink, t);
-        else
-          emit_backward(part, r, schedule::floor_div(t - (2 * e.ranks - 1 - r), 2), sink, t);
-      }
-    }
-  }
-};
 
 /// GPipe on sequences in two segments (Seq1F1B's order of one microbatch): backwards begin with the last segment.
 struct in_segments {

@@ -1,4 +1,5 @@
 // Programs that are proved and that no run can do, and what a run can do.
+#include <foal/schedule/rules/paci.hpp>
 #include <foal/table/runnable.hpp>
 
 #include <catch2/catch.hpp>
@@ -10,7 +11,6 @@
 #include "tests/support/schedules.hpp"
 
 using namespace foal;
-using foal::test::often;
 using schedule::op;
 using schedule::op_kind;
 
@@ -43,8 +43,8 @@ table::run_tables tables_of(schedule::program p, int updates = 1) {
 TEST_CASE("segments are refused with a sentence, placements, replicas and several updates are not", "[table]") {
   CHECK_NOTHROW(check(schedule::folded<schedule::pipemare>{.placed = schedule::vee}, 4, 2, 3));
   CHECK_NOTHROW(check(test::interleaved{}, 4, 2, 2));
-  CHECK_NOTHROW(check(often{.every = 4}, 2, 2, 4));
-  CHECK_NOTHROW(check(often{.every = 2}, 2, 2, 4));
+  CHECK_NOTHROW(check(schedule::paci{.every = 4}, 2, 2, 4));
+  CHECK_NOTHROW(check(schedule::paci{.every = 2}, 2, 2, 4));
   CHECK_NOTHROW(check(test::two_way{}, 4, 4, 4));
   CHECK_THROWS_WITH(check(schedule::generate(test::two_way{}, test::both_ways(4, 4, 1))),
                     Catch::Contains("cannot run many with 2 replicas and 1 microbatches") && Catch::Contains("replica 1"));

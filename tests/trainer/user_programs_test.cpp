@@ -3,6 +3,7 @@
 #include <foal/policy/optim/momentum.hpp>
 #include <foal/policy/warmup.hpp>
 #include <foal/schedule/rules/async_1f1b.hpp>
+#include <foal/schedule/rules/paci.hpp>
 #include <foal/trainer.hpp>
 
 #include <catch2/catch.hpp>
@@ -81,25 +82,31 @@ TEST_CASE("The synchronous warm-up refuses replicas with a sentence", "[trainer]
 }
 
 TEST_CASE("A trainer with several updates in a minibatch counts minibatches, and evaluates after whole ones", "[trainer]") {
-  using paci = run<test::often>;
+  using paci = run<schedule::paci>;
   using plain = run<schedule::async_1f1b>;
-  auto const often = trained<paci>(config_of<paci>(4, 2), 12, 3);
-  CHECK(trained<paci>(config_of<paci>(4, 1), 12, 3) == often);
+  auto const of = [](int workers) {
+    auto c = config_of<paci>(4, workers);
+    c.schedule.every = 2;
+    return c;
+  };
+  auto const often = trained<paci>(of(2), 12, 3);
+  CHECK(trained<paci>(of(1), 12, 3) == often);
   CHECK(trained<plain>(config_of<plain>(2, 1), 24, 6) == often);
-  paci t(config_of<paci>(4, 1));
+  paci t(of(1));
   CHECK_THAT(t.facts().text(), Catch::Contains("a stage has up to 2 updates in a minibatch"));
   t.run(test::stream{.samples = 2}, {.minibatches = 3});
   CHECK(t.updates() == 3);
-  auto c = config_of<paci>(4, 1);
+  auto c = of(1);
   c.diagnostics = {.every = 1};
   CHECK_THROWS_WITH(paci(c), Catch::Contains("cannot take diagnostics of a run with 2 updates"));
 }
 
 TEST_CASE("T3 before a program with several updates has one a minibatch", "[trainer]") {
-  using paci = run<test::often, warmup::synchronous>;
+  using paci = run<schedule::paci, warmup::synchronous>;
   auto const of = [](int workers) {
     auto c = config_of<paci>(4, workers);
     c.warmup = {.minibatches = 4};
+    c.schedule.every = 2;
     return trained<paci>(c, 8, 2);
   };
   CHECK(of(1) == of(3));

@@ -21,7 +21,7 @@ namespace foal::checkpoint {
 
 /// What of a checkpoint a process keeps.
 struct kept_share {
-  std::vector<named_array> named{};                 ///< of the stages that it hosts
+  std::vector<named_array> named{};                 ///< of the stages of which it hosts a replica
   std::set<std::string> model{};                    ///< names of parameters and statistics of all stages
   std::function<bool(executor::array_id)> wants{};  ///< whether it keeps an array; empty: all
   int last_stage = 0;                               ///< number; its process knows the losses
@@ -44,9 +44,14 @@ inline kept_share share_of(table::run_tables const& t, executor::run_memory cons
   std::set<executor::array_id> there;  // with copies of what another process has
   for (table::phase_table const& phase : t.phases)
     for (executor::array const& a : memory.arrays(phase)) there.insert(a.id);
-  keeps.wants = [&memory, there](executor::array_id id) {
-    auto const unit = static_cast<std::size_t>(id.unit);
-    return there.contains(id) || (unit < memory.stages().size() && memory.stages()[unit].worker >= 0);
+  bool const shards = t.replica.shards();
+  keeps.wants = [&memory, there, shards, stages = t.stages.size()](executor::array_id id) {
+    if (there.contains(id)) return true;
+    auto const all = memory.stages().size();
+    bool const shared = shards && id.purpose == executor::array_purpose::optimizer_state;  // pieces of it are each unit's
+    for (auto unit = static_cast<std::size_t>(id.unit); unit < all; unit += shared ? stages : all)
+      if (memory.stages()[unit].worker >= 0) return true;
+    return false;
   };
   return keeps;
 }
@@ -103,7 +108,17 @@ struct read_checkpoint {
     safetensors_content weights, run;
   };
   std::vector<process_parts> parts;
-  std::set<std::string> names;  ///< of all tensors of all weights
+  std::set<std::string> names;  ///< of all tensors, and pieces of them, of all weights
+
+  /// How many tensors they are, each piece as what it is of.
+  long long tensors() const {
+    std::set<std::string> whole;
+    for (std::string const& name : names) {
+      auto const piece = piece_name::read(name);
+      whole.insert(piece ? piece->of : name);
+    }
+    return static_cast<long long>(whole.size());
+  }
 };
 
 /// Reads the parts that a manifest names, one after the other, and checks every byte. Throws foal::error where one is
@@ -111,7 +126,10 @@ struct read_checkpoint {
 inline read_checkpoint read_parts(std::string const& folder, manifest const& m, kept_share const& keeps) {
   std::set<std::string> wanted;
   for (named_array const& a : keeps.named) wanted.insert(a.name);
-  auto const in_weights = [&](stored_tensor const& t) { return !keeps.wants || wanted.contains(t.name); };
+  auto const in_weights = [&](stored_tensor const& t) {
+    auto const piece = piece_name::read(t.name);
+    return !keeps.wants || wanted.contains(piece ? piece->of : t.name);
+  };
   auto const in_run = [&](stored_tensor const& t) {
     auto const id = keeps.wants ? detail::array_of(t.name) : std::nullopt;
     return !id || keeps.wants(*id);
@@ -139,8 +157,44 @@ inline read_checkpoint read_parts(std::string const& folder, manifest const& m, 
   return all;
 }
 
+namespace detail {
+
+/// Whole tensors in place of pieces, in the parts of the processes whose runs they are of.
+inline void join_pieces(read_checkpoint& from, kept_share const& keeps) {
+  pieces_of_tensors in_weights, in_runs;
+  for (auto& own : from.parts) {
+    in_weights.take(own.weights);
+    in_runs.take(own.run);
+  }
+  auto const part_of = [&](std::string const& array) -> read_checkpoint::process_parts& {
+    for (auto& own : from.parts) {
+      auto const list = own.run.about.find(arrays_key);
+      if (list != own.run.about.end() && ("\n" + list->second).find("\n" + array + "=") != std::string::npos) return own;
+    }
+    return from.parts.front();
+  };
+  for (named_array const& a : keeps.named) {
+    auto whole = in_weights.joined(a.name, from.parts.front().weights_path, false);
+    if (!whole) continue;
+    auto& home = part_of(text_of(a.in));
+    require(whole->bytes.size() == a.bytes(), "cannot go on from ", home.weights_path, ", because the pieces of ", a.name,
+            " have ", whole->bytes.size(), " bytes where ", a.bytes(), " are expected; use another checkpoint");
+    std::vector<std::uint8_t> ordered(whole->bytes.size());
+    to_pytorch(a.layout, bytes_of(a.type), a.size, whole->bytes.data(), ordered.data());
+    append(home.weights, a.name, whole->dtype, a.layout.shape, ordered);
+  }
+  for (std::string const& name : in_runs.names()) {
+    auto const whole = in_runs.joined(name, from.parts.front().run_path, true);
+    std::string const array = name.ends_with(".rest") ? name.substr(0, name.size() - 5) : name;
+    append(part_of(array).run, name, whole->dtype, {whole->bytes.size()}, whole->bytes);
+  }
+}
+
+}  // namespace detail
+
 /// The run that they are of, for one of the same tables. Gives the parts away, one after the other.
 inline saved_run run_of(read_checkpoint from, kept_share const& keeps) {
+  detail::join_pieces(from, keeps);
   saved_run all;
   for (std::size_t i = 0; i < from.parts.size(); ++i) {
     auto const own = std::move(from.parts[i]);
@@ -195,6 +249,7 @@ inline fit_history history_of(read_checkpoint const& from, kept_share const& kee
 
 /// Weights and states alone, for a run that may have other stages.
 inline saved_weights weights_of(read_checkpoint from, kept_share const& keeps) {
+  detail::join_pieces(from, keeps);
   auto& first = from.parts.front();
   for (std::size_t i = 1; i < from.parts.size(); ++i) {
     auto const own = std::move(from.parts[i]);

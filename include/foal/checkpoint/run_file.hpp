@@ -14,7 +14,9 @@
 #include <vector>
 
 #include <foal/checkpoint/part_file.hpp>
+#include <foal/checkpoint/run_numbers.hpp>
 #include <foal/checkpoint/state_arrays.hpp>
+#include <foal/checkpoint/tensor_pieces.hpp>
 #include <foal/executor/cut.hpp>
 #include <foal/observe/fit_history.hpp>
 #include <foal/policy/state.hpp>
@@ -59,139 +61,8 @@ inline executor::array_id id_of(part_view const& from, std::string const& text) 
   from.refuse("'", text, "' is no name of an array");
 }
 
-/// Of a share: how many units the run has, and which of them are in it.
-inline constexpr char const *units_key = "foal.units", *hosted_units = "unit.number";
-
 inline constexpr char const *arrays_key = "foal.arrays", *policies_key = "foal.policies", *identity_key = "foal.identity",
                             *part_key = "foal.part", *update_key = "foal.update", *epochs_key = "foal.epochs";
-
-inline void add_units(part_content& to, executor::run_cut const& of) {
-  std::vector<std::pair<std::string, std::vector<std::int64_t>>> whole;
-  std::vector<std::pair<std::string, std::vector<double>>> real;
-  auto const put = [](auto& rows, std::string const& name, auto x) {
-    auto at = std::find_if(rows.begin(), rows.end(), [&](auto const& row) { return row.first == name; });
-    if (at == rows.end()) at = rows.insert(rows.end(), {name, {}});
-    at->second.push_back(x);
-  };
-  for (std::size_t i = 0; i < of.units.size(); ++i)
-    executor::each_number_of_unit(of.units[i], [&](std::string const& name, auto const& x) {
-      if (!of.has(static_cast<int>(i))) return;
-      if constexpr (std::is_floating_point_v<std::remove_cvref_t<decltype(x)>>)
-        put(real, name, x);
-      else
-        put(whole, name, static_cast<std::int64_t>(x));
-    });
-  for (auto const& [name, numbers] : whole) to.add_numbers("unit." + name, numbers);
-  for (auto const& [name, numbers] : real) to.add_numbers("unit." + name, numbers);
-  if (of.hosted.empty()) return;
-  to.about[units_key] = std::to_string(of.units.size());
-  to.add_numbers(hosted_units, std::vector<std::int64_t>(of.hosted.begin(), of.hosted.end()));
-}
-inline std::vector<executor::unit_state> units_of(part_view const& from) {
-  std::vector<executor::unit_state> units(from.numbers<std::int64_t>("unit.updates").size());
-  executor::unit_state names;
-  std::map<std::string, std::vector<std::int64_t>> whole;
-  std::map<std::string, std::vector<double>> real;
-  auto const get = [&](auto& to, std::string const& name) {
-    using T = typename std::remove_cvref_t<decltype(to)>::mapped_type::value_type;
-    to[name] = from.numbers<T>("unit." + name);
-    if (to[name].size() != units.size())
-      from.refuse("it has ", to[name].size(), " numbers 'unit.", name, "' where there are ", units.size(), " units");
-  };
-  executor::each_number_of_unit(names, [&](std::string const& name, auto& x) {
-    if constexpr (std::is_floating_point_v<std::remove_cvref_t<decltype(x)>>)
-      get(real, name);
-    else
-      get(whole, name);
-  });
-  for (std::size_t u = 0; u < units.size(); ++u)
-    executor::each_number_of_unit(units[u], [&](std::string const& name, auto& x) {
-      using T = std::remove_cvref_t<decltype(x)>;
-      if constexpr (std::is_floating_point_v<T>)
-        x = real[name][u];
-      else
-        x = static_cast<T>(whole[name][u]);
-    });
-  return units;
-}
-
-/// The same by their numbers.
-inline void read_units(executor::run_cut& to, part_view const& from) {
-  std::vector<executor::unit_state> own = units_of(from);
-  if (from.find(hosted_units) == nullptr) {
-    to.units = std::move(own);
-    return;
-  }
-  auto const numbers = from.numbers<std::int64_t>(hosted_units);
-  auto const all = from.number<std::int64_t>(units_key);
-  bool fits = all > 0 && all < 1 << 24 && numbers.size() == own.size() && std::is_sorted(numbers.begin(), numbers.end());
-  for (std::int64_t const u : numbers) fits = fits && u >= 0 && u < all;
-  if (!fits) from.refuse("its '", hosted_units, "' are not ", own.size(), " of ", all, " units");
-  to.units.resize(static_cast<std::size_t>(all));
-  for (std::size_t i = 0; i < own.size(); ++i) {
-    to.units[static_cast<std::size_t>(numbers[i])] = own[i];
-    to.hosted.push_back(static_cast<int>(numbers[i]));
-  }
-}
-
-inline void add_losses(part_content& to, std::vector<executor::losses_so_far> const& all) {
-  std::vector<std::int64_t> counts;
-  std::vector<double> open;
-  for (executor::losses_so_far const& of : all) {
-    counts.insert(counts.end(), {of.count, of.complete, static_cast<std::int64_t>(of.open.size())});
-    for (executor::partial_sum const& p : of.open)
-      open.insert(open.end(), {p.sum.sum, p.sum.weight, static_cast<double>(p.sum.correct), static_cast<double>(p.count)});
-  }
-  to.add_numbers("losses.counts", counts, 3);
-  to.add_numbers("losses.open", open, 4);
-}
-inline std::vector<executor::losses_so_far> losses_of(part_view const& from) {
-  auto const counts = from.numbers<std::int64_t>("losses.counts", 3);
-  auto const open = from.numbers<double>("losses.open", 4);
-  std::vector<executor::losses_so_far> all;
-  std::size_t at = 0;
-  for (std::size_t r = 0; r + 2 < counts.size(); r += 3) {
-    executor::losses_so_far& of = all.emplace_back();
-    of.count = counts[r];
-    of.complete = counts[r + 1];
-    auto const n = static_cast<std::uint64_t>(counts[r + 2]);
-    if (n > (open.size() - at) / 4) from.refuse("its 'losses.open' are fewer than 'losses.counts' says");
-    for (std::uint64_t i = 0; i < n; ++i, at += 4)
-      of.open.push_back(
-          {{open[at], open[at + 1], static_cast<long long>(open[at + 2])}, static_cast<long long>(open[at + 3])});
-  }
-  return all;
-}
-
-inline void add_history(part_content& to, fit_history const& fit) {
-  std::vector<double> epochs, evaluations;
-  for (loss::loss_result const& e : fit.epochs)
-    epochs.insert(epochs.end(), {e.sum, e.weight, static_cast<double>(e.correct)});
-  for (std::size_t i = 0; i < fit.evaluations.size(); ++i) {
-    executor::evaluation_result const& e = fit.evaluations[i];
-    evaluations.insert(evaluations.end(),
-                       {static_cast<double>(e.update), e.loss, e.accuracy, static_cast<double>(e.samples)});
-    if (!e.fault.empty()) to.about["fit.fault." + std::to_string(i)] = e.fault;
-  }
-  to.add_numbers("fit.epochs", epochs, 3);
-  to.add_numbers("fit.evaluations", evaluations, 4);
-  to.about["fit.seconds"] = report::shortest(fit.seconds);
-  to.about["fit.ended"] = fit.ended ? "1" : "0";
-}
-inline fit_history history_of(part_view const& from, metadata const& about) {
-  fit_history fit;
-  auto const epochs = from.numbers<double>("fit.epochs", 3), evaluations = from.numbers<double>("fit.evaluations", 4);
-  for (std::size_t i = 0; i < epochs.size(); i += 3)
-    fit.epochs.push_back({epochs[i], epochs[i + 1], static_cast<long long>(epochs[i + 2])});
-  for (std::size_t i = 0; i < evaluations.size(); i += 4) {
-    auto const fault = about.find("fit.fault." + std::to_string(i / 4));
-    fit.evaluations.push_back({static_cast<long long>(evaluations[i]), evaluations[i + 1], evaluations[i + 2],
-                               static_cast<long long>(evaluations[i + 3]), fault == about.end() ? "" : fault->second});
-  }
-  fit.seconds = from.number<double>("fit.seconds");
-  fit.ended = from.number<int>("fit.ended") != 0;
-  return fit;
-}
 
 /// Whether a tensor is what a run has under its name.
 inline std::string misfit(stored_tensor const& t, named_array const& a) {
@@ -227,14 +98,23 @@ inline void encode(run_parts& to, saved_run const& from, std::vector<named_array
   std::map<executor::array_id, std::size_t> bytes;
   for (executor::saved_array const& a : from.run.arrays) {
     arrays[a.id] = &a;
-    if (!a.slots.empty()) bytes[a.id] = a.slots.front().bytes.size();
+    if (!a.slots.empty()) bytes[a.id] = a.has.empty() ? a.slots.front().bytes.size() : a.whole;
   }
+  auto const in_pieces = [&](executor::array_id id) {
+    auto const at = arrays.find(id);
+    return at != arrays.end() && !at->second->has.empty();
+  };
   std::size_t reordered = 0;
-  for (named_array const& a : named) reordered += a.layout.how == array_layout::kind::same ? 0 : padded(a.bytes());
+  for (named_array const& a : named)
+    reordered += a.layout.how == array_layout::kind::same || !a.here || in_pieces(a.in) ? 0 : padded(a.bytes());
   to.reordered.resize(reordered);
   reordered = 0;
   for (named_array const& a : named) {
     auto const at = arrays.find(a.in);
+    if (in_pieces(a.in))
+      detail::add_pieces(to.weights, *at->second, a.name, {a.offset, a.offset + a.bytes()}, a.offset, a.element_bytes(),
+                         a.dtype());
+    if (!a.here || in_pieces(a.in)) continue;
     bool const there = at != arrays.end() && at->second->slots.size() == 1 &&
                        at->second->slots.front().bytes.size() >= a.offset + a.bytes();
     require(there, "cannot save this run, because its cut has no ", a.name, "; save the cut of the run that it is");
@@ -250,10 +130,18 @@ inline void encode(run_parts& to, saved_run const& from, std::vector<named_array
   auto const rest = detail::unnamed(named, bytes);
   std::string list;
   for (executor::saved_array const& a : from.run.arrays) {
-    if (!from.run.has(a.id.unit)) continue;  // another process saves what several have
     std::string const name = detail::text_of(a.id);
     auto const gaps = rest.find(a.id);
-    list += name + "=" + std::to_string(gaps == rest.end() ? 0 : bytes[a.id]) + "\n";
+    bool const lists = from.run.has(a.id.unit);  // else another process saves what several have
+    if (lists) list += name + "=" + std::to_string(gaps == rest.end() ? 0 : bytes[a.id]) + "\n";
+    if (!a.has.empty()) {
+      if (gaps == rest.end()) detail::add_pieces(to.run, a, name, {0, a.whole}, 0, 1, "U8");
+      if (gaps != rest.end())
+        for (auto const& [begin, end] : gaps->second)
+          detail::add_pieces(to.run, a, name + ".rest", {begin, end}, 0, 1, "U8");
+      continue;
+    }
+    if (!lists) continue;
     if (gaps != rest.end()) {
       std::vector<std::byte> others;
       for (auto const& [begin, end] : gaps->second) {
@@ -293,7 +181,7 @@ inline saved_weights weights_of(std::string const& path, safetensors_content con
   std::size_t used = 0;
   for (named_array const& a : named) {
     stored_tensor const* const t = from.find(a.name);
-    if (t == nullptr && a.state) ++all.missing;
+    if (t == nullptr && a.state && a.here) ++all.missing;
     if (t == nullptr && !a.state) from.refuse("it has no ", a.name, ", which the model has");
     if (t == nullptr) continue;
     if (std::string const why = detail::misfit(*t, a); !why.empty()) from.refuse(why);

@@ -24,8 +24,10 @@ struct named_array {
   std::size_t offset = 0, size = 0;  ///< bytes, elements
   array_layout layout{};
   bool state = false;  ///< of the optimizer or the delay policy: it may be absent, and begins as zeros then
+  bool here = true;    ///< this process saves it; else another one does, and of what replicas share out each its pieces
 
   std::size_t bytes() const { return bytes_of(type, static_cast<long long>(size)); }
+  std::size_t element_bytes() const { return dtype_of(type) == nullptr ? 1 : bytes_of(type, 1); }
   std::string dtype() const {
     char const* const known = dtype_of(type);
     return known == nullptr ? "U8" : known;
@@ -34,18 +36,22 @@ struct named_array {
 
 /// Parameters and statistics under their names, which count layers over the whole model, in PyTorch's layouts; then the
 /// optimizer's states and those of the delay policy, in the layout of their parameter where they have its size. Of the
-/// stages that are hosted here. order: null leaves every array in foal's.
+/// stages of which a replica is hosted here; the process of the first one saves them. order: null leaves every array in
+/// foal's.
 inline std::vector<named_array> named_arrays(table::run_tables const& t, executor::run_memory const& memory,
                                              layouts const* order) {
   using executor::array_purpose;
   std::vector<named_array> all;
   for (std::size_t s = 0; s < t.stages.size(); ++s) {
-    executor::bound_stage const& b = memory.stages()[s];
-    if (b.worker < 0) continue;
+    std::size_t unit = s;
+    while (unit < t.units() && memory.stages()[unit].worker < 0) unit += t.stages.size();
+    if (unit >= t.units()) continue;
+    executor::bound_stage const& b = memory.stages()[unit];
     auto const add = [&](std::string name, table::parameter_row const& p, array_purpose what, int entry, element type,
                          long long offset, long long size) {
       named_array a{std::move(name), {static_cast<int>(s), what, entry}, type, bytes_of(type, offset), 0, {}, false};
       a.size = static_cast<std::size_t>(size);
+      a.here = unit == s;
       a.state = what == array_purpose::optimizer_state || what == array_purpose::delay_state;
       if (size != p.size)
         a.layout.shape = {static_cast<std::uint64_t>(size)};

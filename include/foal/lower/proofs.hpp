@@ -33,7 +33,7 @@ template <class Schedule, class Versions, int S, int R, int N>
 constexpr schedule::version_verdict versions_proof() {
   schedule::program p = schedule::generate(Schedule{}, schedule::extent_of(Schedule{}, S, R, N));
   schedule::version_table const there = schedule::versions(p.view());
-  return schedule::prove_versions(there, schedule::reads_of(Versions{}, there), versions::detail::copies_of<Versions>());
+  return schedule::prove_versions(there, schedule::reads_of(Versions{}, there), schedule::most_copies<Versions>());
 }
 
 // The arguments name what is wrong, and where. Versions are counted from the number k of the op's minibatch.

@@ -89,6 +89,12 @@ class html_page {
   }
   html_page& add(figure const& f) { return add(std::vector<figure>{f}); }
 
+  /// Markup of one's own, as it is: it has to be well-formed.
+  html_page& add_markup(std::string_view markup) {
+    body_ += well_formed_markup(markup) + "\n";
+    return *this;
+  }
+
   /// The facts of a run, behind a line that opens.
   html_page& add(facts const& f, std::string_view heading) { return folded(heading, f.text()); }
 

@@ -57,6 +57,7 @@ TEST_CASE("peaks are those of the closed forms") {
   CHECK(peaks(foal::test::late_weights{.all_at_the_end = true}, {4, 4, 8}, {8, 8, 8, 8}));
   CHECK(peaks(foal::test::two_f_two_b{}, {4, 4, 16}, {8, 6, 4, 2}));
   extent const looped{.stages = 8, .ranks = 4, .microbatches = 8, .placed = loop};
+  CHECK(peaks(folded<gpipe>{}, looped, {16, 16, 16, 16}));
   CHECK(peaks(foal::test::interleaved{}, looped, {11, 9, 7, 5}));
   extent const in_pairs{.stages = 8, .ranks = 2, .microbatches = 3, .placed = vee.in(2)};
   CHECK(peaks(folded<gpipe>{.placed = in_pairs.placed}, in_pairs, {6, 6}));

@@ -5,7 +5,9 @@
 #include <foal/schedule/generate.hpp>
 #include <foal/schedule/rules/async_1f1b.hpp>
 #include <foal/schedule/rules/gpipe.hpp>
+#include <foal/schedule/rules/lag_bounded.hpp>
 #include <foal/schedule/rules/one_f_one_b.hpp>
+#include <foal/schedule/rules/paci.hpp>
 #include <foal/schedule/rules/pipemare.hpp>
 #include <foal/schedule/rules/recompute.hpp>
 #include <foal/schedule/rules/sequential.hpp>
@@ -28,6 +30,8 @@ static_assert(proof(gpipe{}, paper));
 static_assert(proof(one_f_one_b{}, paper));
 static_assert(proof(async_1f1b{}, paper));
 static_assert(proof(pipemare{}, paper));
+static_assert(proof(paci{}, paper));
+static_assert(proof(lag_bounded{.lag = 100}, paper));
 static_assert(proof(recomputed<pipemare>{}, {107, 107, 1}));
 static_assert(first_delay(pipemare{}, paper) == 213);
 static_assert(first_delay(async_1f1b{}, paper) == 106);

@@ -4,6 +4,7 @@
 #include <catch2/catch.hpp>
 
 #include <foal/schedule/generate.hpp>
+#include <foal/schedule/parse.hpp>
 #include <foal/schedule/proof/replay.hpp>
 #include <foal/schedule/rules/async_1f1b.hpp>
 #include <foal/schedule/rules/gpipe.hpp>
@@ -205,4 +206,23 @@ TEST_CASE("costs and lengths that cannot be are refused") {
   CHECK_THROWS_WITH(replay(p.view(), {}, -1), Catch::Contains("-1 minibatches"));
   CHECK_THROWS_WITH(replay(p.view(), {}, std::numeric_limits<int>::max()), Catch::Contains("replay fewer"));
   CHECK(replay(p.view(), {}, 0).makespan == 0);
+}
+
+TEST_CASE("ops that overlap begin and send together") {
+  program q = parse("F0 F1 B0 B1 U1\nF0 B0 F1 B1 U1", 2, 2);
+  std::vector<char> pairs(q.view().ops.size(), 0);
+  CHECK(replay(q.view(), {.overlaps = pairs}).makespan == replay(q.view()).makespan);
+  pairs[1] = 1;  // F1 of rank 0 waits for the gradient of BW0, which needs F0 alone
+  timing const t = replay(q.view(), {.overlaps = pairs});
+  CHECK(t.events[0][1].start == 4);
+  CHECK(t.events[0][1].end == 5);
+  CHECK(t.events[0][1].waited_rank == 1);
+  CHECK(t.events[0][2].start == 5);
+  CHECK(t.events[0][2].end == 7);
+  CHECK(t.events[1][2].start == 7);  // F1 of rank 1 has its input when the pair has ended
+  CHECK(t.makespan == 12);
+  pairs[1] = 0, pairs[5] = 1;  // F0 and BW0 of the last stage
+  CHECK_THROWS_WITH(replay(q.view(), {.overlaps = pairs}),
+                    Catch::Contains("cannot overlap F(stage 1, microbatch 0) on rank 1"));
+  CHECK_THROWS_WITH(replay(q.view(), {.overlaps = std::span<char const>(pairs).first(2)}), Catch::Contains("for 2 ops"));
 }

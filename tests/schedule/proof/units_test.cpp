@@ -16,6 +16,7 @@
 #include <foal/schedule/rules/folded.hpp>
 #include <foal/schedule/rules/gpipe.hpp>
 #include <foal/schedule/rules/one_f_one_b.hpp>
+#include <foal/schedule/rules/paci.hpp>
 #include <foal/schedule/rules/pipemare.hpp>
 
 #include <tests/support/schedules.hpp>
@@ -268,7 +269,7 @@ TEST_CASE("replicas of an asynchronous program wait for each other's sums", "[sc
 }
 
 TEST_CASE("any number of updates in a minibatch, each gradient in one", "[schedule]") {
-  program p = generate(often{.every = 2}, {3, 3, 6});
+  program p = generate(paci{.every = 2}, {3, 3, 6});
   REQUIRE(text(prove(p.view())) == text(verdict{}));
   version_table const there = versions(p.view());
   CHECK(there.updates == std::vector<int>{3, 3, 3});

@@ -1,4 +1,5 @@
 // Replicas of a pipeline: each is the one pipeline, with its delays and its rings; sums come between.
+#include <foal/schedule/rules/paci.hpp>
 #include <foal/schedule/rules/replicated.hpp>
 
 #include <catch2/catch.hpp>
@@ -97,6 +98,6 @@ TEST_CASE("what has no replicas is refused with a sentence", "[schedule]") {
   CHECK_THROWS_WITH(with_replicas(one_of(gpipe{}, 2, 2, 2), 1 << 30), Catch::Contains("microbatches are counted in"));
   CHECK_THROWS_WITH(with_replicas(generate(foal::test::two_way{}, foal::test::both_ways(4, 4)), 2),
                     Catch::Contains("has 2 of every stage itself"));
-  CHECK_THROWS_WITH(with_replicas(one_of(foal::test::often{}, 3, 3, 4), 2),
+  CHECK_THROWS_WITH(with_replicas(one_of(paci{.every = 2}, 3, 3, 4), 2),
                     Catch::Contains("several updates in a minibatch, because replicas are summed once"));
 }

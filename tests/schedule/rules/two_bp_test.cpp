@@ -2,6 +2,7 @@
 #include <catch2/catch.hpp>
 
 #include <foal/schedule/rules/gpipe.hpp>
+#include <foal/schedule/rules/paci.hpp>
 #include <foal/schedule/rules/two_bp.hpp>
 #include <foal/schedule/rules/zb_v.hpp>
 
@@ -31,5 +32,5 @@ TEST_CASE("2BP goes over chunks, replicas, and what is split already") {
 }
 
 TEST_CASE("2BP over what has no last backward is refused") {
-  CHECK_THROWS_WITH(generate(two_bp<foal::test::often>{}, {4, 4, 4}), Catch::Contains("asynchronous"));
+  CHECK_THROWS_WITH(generate(two_bp<paci>{.base = {.every = 2}}, {4, 4, 4}), Catch::Contains("asynchronous"));
 }

@@ -41,16 +41,8 @@ constexpr schedule::version_table sample(bool asynchronous) {
 }
 
 template <class V>
-constexpr int copies_of() {
-  if constexpr (requires { V::copies; })
-    return V::copies;
-  else
-    return schedule::largest_slot;
-}
-
-template <class V>
 constexpr bool holds(schedule::version_table const& there) {
-  return static_cast<bool>(schedule::prove_versions(there, schedule::reads_of(V{}, there), copies_of<V>()));
+  return static_cast<bool>(schedule::prove_versions(there, schedule::reads_of(V{}, there), schedule::most_copies<V>()));
 }
 
 /// Its type alone says what it reads; else its numbers do, and questions wait for them.
@@ -91,15 +83,6 @@ constexpr bool reads_one_version = [] {
     return false;
 }();
 
-/// Proves what a rule reads of a program; throws the rule's own sentence, or the proof's, where a version is not there.
-template <rule V>
-void require_versions(V const& rule, schedule::version_table const& there, schedule::version_reads const& reads) {
-  schedule::version_verdict const bad = schedule::prove_versions(there, reads, detail::copies_of<V>());
-  if (bad) return;
-  if constexpr (requires { rule.explain(bad, there); })
-    throw error(rule.explain(bad, there));
-  else
-    throw error(sentence(schedule::text(bad), " (versions::", V::name, ")"));
-}
+using schedule::require_versions;
 
 }  // namespace foal::versions

@@ -22,6 +22,12 @@ struct double_buffered {
   }
 
   static std::string explain(schedule::version_verdict const& bad, schedule::version_table const& there) {
+    auto const stage = static_cast<std::size_t>(bad.stage);
+    if (there.updates[stage] > 1)
+      return sentence("cannot train with two versions of the weights (versions::double_buffered) and ", there.updates[stage],
+                      " updates in a minibatch, because every version must be one update old, and at stage ", bad.stage,
+                      " the newest there is ", there.forward_lag(bad.stage, bad.microbatch),
+                      " updates old, which is > 1; update after more microbatches, or use versions::stash");
     int delay = 0;
     for (int j = 0; j < there.microbatches; ++j) delay += there.forward_lag(bad.stage, j);
     return sentence("cannot train with two versions of the weights (versions::double_buffered) and ", there.microbatches,

@@ -19,6 +19,10 @@ struct costs {
   /// True: a rank has a forward and a backward unit side by side if the program puts F and a backward of a rank into one
   /// slot (pipemare), and a third one for R if it recomputes. False: a rank runs one op at a time, in the order of its list.
   bool side_by_side = true;
+  /// Empty, or per op of the program (as in program_view::ops) whether it overlaps with the next one of its list: both begin
+  /// when the inputs of both are there, take the time of both together, and send what they have made at the end of it. Not
+  /// where units are side by side.
+  std::span<char const> overlaps{};
 
   /// Throws foal::error where a duration is below 0, infinite or no number, or where stages have no factor.
   constexpr void check(int stages) const {
@@ -129,6 +133,9 @@ constexpr timing replay(program_view v, costs const& cost = {}, int minibatches 
   if (verdict const bad = prove(v); !bad) throw error(text(bad));
   int const n = v.size.microbatches, stages = v.size.stages, ranks = v.size.ranks;
   cost.check(stages);
+  if (!cost.overlaps.empty() && cost.overlaps.size() != v.ops.size())
+    throw error(sentence("cannot replay with overlaps for ", cost.overlaps.size(), " ops, because the program has ",
+                         v.ops.size(), "; say of each, or of none"));
   if (minibatches < 0 || static_cast<long long>(minibatches) * n > largest_slot / (units(v.size) * v.size.segments))
     throw error(sentence("cannot replay ", minibatches, " minibatches of ", n, " microbatches through ", stages,
                          " stages, because that is below 0 or beyond what is counted; replay fewer"));
@@ -165,6 +172,42 @@ constexpr timing replay(program_view v, costs const& cost = {}, int minibatches 
       periods = std::max(periods, minibatches - floor_div(o.microbatch, n));
     }
   }
+  // Beside each other run units of a rank, not an update and what reads its weights: those keep the list's order.
+  auto const reads = [](op const& o) { return o.kind == op_kind::F || o.kind == op_kind::R; };
+  // False: some input is not there yet.
+  auto const waits = [&](op const& o, event& e) {
+    auto const u = static_cast<std::size_t>(unit_of(v.size, o.stage, o.replica));
+    bool ready = true;
+    auto const starts_after = [&](double end, int from, op const& of) {
+      double const there = from == e.rank ? end : end + cost.message;
+      if (there <= e.start) return;
+      e.start = there;
+      e.waited_rank = from;
+      e.waited_for = of;
+    };
+    rule.for_each_input(o, [&](input const& in) {
+      double const end = end_of(in);
+      ready = ready && end >= 0;
+      if (ready) starts_after(end, host[static_cast<std::size_t>(unit_of(v.size, in.stage, in.replica))], op_of(in));
+    });
+    if (reads(o)) starts_after(last_u[u], e.rank, {.kind = op_kind::U, .stage = o.stage, .microbatch = o.microbatch});
+    if (o.kind == op_kind::U)
+      starts_after(last_read[u], e.rank, {.kind = op_kind::F, .stage = o.stage, .microbatch = o.microbatch});
+    return ready;
+  };
+  auto const ends_at = [&](op const& o, double end) {
+    auto const u = static_cast<std::size_t>(unit_of(v.size, o.stage, o.replica));
+    if (reads(o)) last_read[u] = std::max(last_read[u], end);
+    if (o.kind == op_kind::U)
+      last_u[u] = end;
+    else
+      end_of(o) = end;
+  };
+  auto const overlap_at = [&](std::span<op const> list, int r, std::size_t at) {
+    return !cost.overlaps.empty() && out.units == 1 && at + 1 < list.size() &&
+           cost.overlaps[static_cast<std::size_t>(v.begin[static_cast<std::size_t>(r)]) + at] != 0;
+  };
+  auto const in_run = [&](int microbatch) { return microbatch >= 0 && microbatch < total; };
   // Runs what rank r can run; true if something ran.
   auto const advance = [&](int r) {
     auto const rank = static_cast<std::size_t>(r);
@@ -175,38 +218,34 @@ constexpr timing replay(program_view v, costs const& cost = {}, int minibatches 
       for (; list.size() > c.at; ++c.at) {
         op o = list[c.at];
         o.microbatch += c.period * n;
-        if (o.microbatch < 0 || o.microbatch >= total) continue;
-        auto const u = static_cast<std::size_t>(unit_of(v.size, o.stage, o.replica));
+        if (!in_run(o.microbatch)) continue;
         int const unit = out.units == 1 || o.kind == op_kind::F ? 0 : o.kind == op_kind::R ? 2 : 1;
         double& unit_free = free_at[rank * 3 + static_cast<std::size_t>(unit)];
         event e{.what = o, .rank = r, .unit = unit, .start = unit_free};
-        bool ready = true;
-        auto const starts_after = [&](double end, int from, op const& of) {
-          double const there = from == r ? end : end + cost.message;
-          if (there <= e.start) return;
-          e.start = there;
-          e.waited_rank = from;
-          e.waited_for = of;
-        };
-        // Beside each other run units of a rank, not an update and what reads its weights: those keep the list's order.
-        bool const reads = o.kind == op_kind::F || o.kind == op_kind::R, updates = o.kind == op_kind::U;
-        rule.for_each_input(o, [&](input const& in) {
-          double const end = end_of(in);
-          ready = ready && end >= 0;
-          if (ready) starts_after(end, host[static_cast<std::size_t>(unit_of(v.size, in.stage, in.replica))], op_of(in));
-        });
-        if (reads) starts_after(last_u[u], r, {.kind = op_kind::U, .stage = o.stage, .microbatch = o.microbatch});
-        if (updates) starts_after(last_read[u], r, {.kind = op_kind::F, .stage = o.stage, .microbatch = o.microbatch});
-        if (!ready) return moved;
+        if (!waits(o, e)) return moved;
         e.end = e.start + cost.of(o);
-        unit_free = e.end;
-        if (reads) last_read[u] = std::max(last_read[u], e.end);
-        if (updates)
-          last_u[u] = e.end;
-        else
-          end_of(o) = e.end;
+        double together = e.end;
+        event beside;
+        bool const overlaps = overlap_at(list, r, c.at) && in_run(list[c.at + 1].microbatch + c.period * n);
+        if (overlaps) {
+          beside = e;
+          beside.what = list[c.at + 1];
+          beside.what.microbatch += c.period * n;
+          if (!waits(beside.what, beside)) return moved;
+          e.start = beside.start, e.waited_rank = beside.waited_rank, e.waited_for = beside.waited_for;
+          beside.start = e.end = e.start + cost.of(o);
+          beside.end = together = e.end + cost.of(beside.what);
+          beside.waited_rank = -1;
+        }
+        unit_free = together;
+        ends_at(o, together);
         out.events[rank].push_back(e);
-        out.makespan = std::max(out.makespan, e.end);
+        if (overlaps) {
+          ends_at(beside.what, together);
+          out.events[rank].push_back(beside);
+          ++c.at;
+        }
+        out.makespan = std::max(out.makespan, together);
         moved = true;
       }
     }
@@ -217,6 +256,14 @@ constexpr timing replay(program_view v, costs const& cost = {}, int minibatches 
     moved = false;
     for (int r = 0; r < ranks; ++r) moved = advance(r) || moved;
     for (int r = ranks - 1; r >= 0; --r) moved = advance(r) || moved;
+  }
+
+  for (int r = 0; r < ranks; ++r) {
+    cursor const& c = next[static_cast<std::size_t>(r)];
+    if (c.period < periods && overlap_at(v.rank(r), r, c.at))
+      throw error(sentence("cannot overlap ", text(v.rank(r)[c.at], r),
+                           " with the next op of its list, because one of them waits for what the other makes; overlap "
+                           "others"));
   }
 
   double busy = 0;

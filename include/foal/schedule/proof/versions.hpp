@@ -197,6 +197,29 @@ inline std::string text(version_verdict const& v) {
   return {};
 }
 
+/// Versions older than the newest one that a stage keeps at most by a rule: its `copies`, or no limit.
+template <class Rule>
+constexpr int most_copies() {
+  if constexpr (requires { Rule::copies; })
+    return Rule::copies;
+  else
+    return largest_slot;
+}
+
+/// Proves what a rule reads of a program; throws the rule's own sentence (explain), or the proof's, where a version is not
+/// there.
+template <class Rule>
+constexpr void require_versions(Rule const& rule, version_table const& there, version_reads const& reads) {
+  version_verdict const bad = prove_versions(there, reads, most_copies<Rule>());
+  if (bad) return;
+  if constexpr (requires { rule.explain(bad, there); })
+    throw error(rule.explain(bad, there));
+  else if constexpr (requires { Rule::name; })
+    throw error(sentence(text(bad), " (versions::", Rule::name, ")"));
+  else
+    throw error(text(bad));
+}
+
 namespace detail {
 
 constexpr version_table versions_of(program_view v, timeline const& t) {

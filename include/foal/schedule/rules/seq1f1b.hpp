@@ -14,7 +14,8 @@ namespace foal::schedule {
 /// Idle for (R-1)(F+BW) of a segment, 1F1B's divided by k; saves R-1-r + k segments. Needs a model in which what is earlier
 /// does not depend on what is later (causal). Delay 0.
 ///
-/// Proved, replayed and drawn; it trains where layers hand on from segment to segment (table::check_runnable).
+/// Proved, replayed and drawn. With more than one segment a run refuses it (table/runnable.hpp): no layer hands on what it
+/// knows of a sequence from one segment to the next.
 struct seq1f1b {
   static constexpr char const* name = "seq1f1b";
   static constexpr bool asynchronous = false;
