@@ -7,7 +7,10 @@
 #include <foal/schedule/cost/memory.hpp>
 #include <foal/schedule/draw/text.hpp>
 #include <foal/schedule/parse.hpp>
+#include <foal/schedule/rules/frozen.hpp>
 #include <foal/schedule/rules/interleaved_zb.hpp>
+#include <foal/schedule/rules/recompute.hpp>
+#include <foal/schedule/rules/replicated.hpp>
 #include <foal/schedule/rules/zb_h1.hpp>
 #include <foal/schedule/rules/zb_h2.hpp>
 #include <foal/schedule/rules/zb_v.hpp>
@@ -86,4 +89,23 @@ TEST_CASE("Interleaved zero bubble with more chunks: the bubble of one, in times
         for (int n : {1, 3, 8}) foal::test::check_runs(interleaved_zb{chunks}, stages, ranks, n);
   CHECK_THROWS_WITH(generate(interleaved_zb{.chunks = 0}, extent_of(interleaved_zb{.chunks = 0}, 4, 2, 4)),
                     Catch::Contains(".chunks = 0"));
+}
+
+TEST_CASE("Stages that are frozen or recomputed, and replicas, go with schedules that split the backward") {
+  auto const check = [](auto const& g) {
+    using G = std::remove_cvref_t<decltype(g)>;
+    extent const e = extent_of(g, 8, 4, 6);
+    INFO(G::name);
+    program stuck = generate(frozen<G>{.base = g, .trainable_from = 2, .stages = {4, 6}}, e),
+            again = generate(recomputed<G>{.base = g, .segment = 2}, e), beside = with_replicas(generate(g, e), 2),
+            together = with_global_norm(generate(g, e));
+    for (program* const p : {&stuck, &again, &beside, &together}) {
+      INFO(text(prove(p->view())));
+      CHECK(prove(p->view()));
+    }
+  };
+  check(zb_h1{});
+  check(zb_h2{});
+  check(zb_v{});
+  check(interleaved_zb{});
 }
