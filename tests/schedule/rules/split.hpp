@@ -2,7 +2,7 @@
 #pragma once
 
 #include <algorithm>
-#include <cmath>
+#include <span>
 #include <vector>
 
 #include <catch2/catch.hpp>
@@ -28,14 +28,16 @@ T& operator<<(T& out, schedule_facts const& f) {
   return out;
 }
 
-/// Durations of F, B and W.
+/// Durations of F, B and W; costs::overlaps.
 struct durations {
   double forward = 1, backward = 1, weight = 1, message = 0;
+  std::span<char const> overlaps{};
 };
 
 inline schedule_facts facts_of(schedule::program p, durations const& d = {}) {
-  schedule::timing const t =
-      schedule::replay(p.view(), {.forward = d.forward, .backward = d.backward, .weight = d.weight, .message = d.message});
+  schedule::timing const t = schedule::replay(
+      p.view(),
+      {.forward = d.forward, .backward = d.backward, .weight = d.weight, .message = d.message, .overlaps = d.overlaps});
   schedule_facts out{.makespan = t.makespan, .bubble = t.span_bubble, .peaks = {}};
   for (schedule::rank_time const& r : t.rank) out.idle = std::max(out.idle, r.idle);
   for (schedule::rank_memory const& m : schedule::saved_over_time(p.view(), t)) out.peaks.push_back(m.peak);

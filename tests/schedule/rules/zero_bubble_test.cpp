@@ -5,8 +5,7 @@
 #include <catch2/catch.hpp>
 
 #include <foal/schedule/cost/memory.hpp>
-#include <foal/schedule/draw/text.hpp>
-#include <foal/schedule/parse.hpp>
+#include <foal/schedule/csv.hpp>
 #include <foal/schedule/rules/frozen.hpp>
 #include <foal/schedule/rules/interleaved_zb.hpp>
 #include <foal/schedule/rules/recompute.hpp>
@@ -16,6 +15,7 @@
 #include <foal/schedule/rules/zb_v.hpp>
 
 #include "tests/schedule/rules/split.hpp"
+#include "tests/support/torch_lists.hpp"
 
 using namespace foal::schedule;
 using foal::test::facts_of;
@@ -56,14 +56,8 @@ TEST_CASE("ZB-V: no bubble in a span from 2 R - 1 microbatches on, at 2 R chunks
 }
 
 TEST_CASE("Interleaved zero bubble: the list of PyTorch's zb1p_2rank_2stagep_compute.csv, and its numbers") {
-  constexpr auto peer =
-      "F0.0 F0.1 F2.0 F2.1 B2.0 W2.0 F0.2 B2.1 W2.1 F0.3 B0.0 W0.0 F2.2 B0.1 W0.1 F2.3 B2.2 W2.2 F0.4 B2.3 W2.3 F0.5 "
-      "B0.2 W0.2 F2.4 B0.3 W0.3 F2.5 B2.4 W2.4 F0.6 B2.5 W2.5 F0.7 B0.4 W0.4 F2.6 B0.5 W0.5 F2.7 B2.6 W2.6 B2.7 W2.7 "
-      "B0.6 W0.6 B0.7 W0.7\n"
-      "F1.0 F1.1 F3.0 B3.0 F3.1 B3.1 W3.0 F1.2 B1.0 W3.1 F1.3 B1.1 W1.0 F3.2 B3.2 W1.1 F3.3 B3.3 W3.2 F1.4 B1.2 W3.3 "
-      "F1.5 B1.3 W1.2 F3.4 B3.4 W1.3 F3.5 B3.5 W3.4 F1.6 B1.4 W3.5 F1.7 B1.5 W1.4 F3.6 B3.6 W1.5 F3.7 B3.7 W3.6 B1.6 "
-      "W3.7 B1.7 W1.6 W1.7\n";
-  CHECK(foal::test::same_order(generate(interleaved_zb{}, extent_of(interleaved_zb{}, 4, 2, 8)), parse(peer, 4, 8)));
+  CHECK(foal::test::same_order(generate(interleaved_zb{}, extent_of(interleaved_zb{}, 4, 2, 8)),
+                               from_csv(foal::test::torch_zb1p)));
   CHECK(facts_of(interleaved_zb{}, 4, 2, 8) == schedule_facts{.makespan = 49, .idle = 1, .bubble = 1, .peaks = {4, 4}});
   CHECK(facts_of(interleaved_zb{}, 8, 4, 8) == schedule_facts{51, 3, 3, {8, 8, 8, 8}});
 }
