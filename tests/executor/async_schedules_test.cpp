@@ -1,7 +1,13 @@
 // Lists without a flush, with the rules of versions that they are known by, trained: the same bits on any number of workers,
 // and those of a plain loop whose ops read the versions that the proof says.
 #include <foal/executor/processes.hpp>
+#include <foal/layer/linear.hpp>
+#include <foal/layer/loss/cross_entropy.hpp>
+#include <foal/layer/tanh.hpp>
+#include <foal/policy/delay/discrepancy_correction.hpp>
+#include <foal/policy/optim/momentum.hpp>
 #include <foal/policy/versions.hpp>
+#include <foal/policy/warmup.hpp>
 #include <foal/schedule/cost/staleness.hpp>
 #include <foal/schedule/rules/amdp.hpp>
 #include <foal/schedule/rules/async_1f1b.hpp>
@@ -13,10 +19,12 @@
 #include <foal/schedule/rules/replicated.hpp>
 #include <foal/schedule/rules/sequential.hpp>
 #include <foal/schedule/rules/wpipe.hpp>
+#include <foal/trainer.hpp>
 
 #include <catch2/catch.hpp>
 
 #include "tests/executor/support.hpp"
+#include "tests/support/nets.hpp"
 #include "tests/support/rooms.hpp"
 
 namespace {
@@ -140,6 +148,25 @@ test::traces as_proved(Schedule const& g, int ranks, int n, Rule const& rule) {
   return all;
 }
 
+struct net : stages<input<5>, linear<4>, foal::tanh, linear<4>, foal::tanh, linear<4>, foal::tanh, linear<3>> {};
+
+template <class Schedule, class... More>
+std::vector<float> by_name(typename trainer<net, loss::cross_entropy, Schedule, optim::momentum, More...>::config c,
+                           int ranks, std::vector<int> const& workers) {
+  c.microbatch_size = 2, c.microbatches = 4;
+  c.lr = {.rate = 0.1F};
+  std::vector<float> left;
+  for (int const some : workers) {
+    c.workers = some;
+    trainer<net, loss::cross_entropy, Schedule, optim::momentum, More...> t(c);
+    CHECK(t.tables().ranks == ranks);
+    t.run(test::stream{.samples = 2}, {.minibatches = 6});
+    if (left.empty()) left = t.all_weights();
+    CHECK(t.all_weights() == left);
+  }
+  return left;
+}
+
 }  // namespace
 
 TEST_CASE("PipeDream, vertical sync, 2BW and PipeMare train as their delays say, on any workers", "[executor]") {
@@ -206,4 +233,16 @@ TEST_CASE("Pipelines through the same ranks in many directions leave the same bi
     if (n == 2) CHECK(same(live, in_a_row(schedule::amdp{}, 4, n, versions::live{})));
   }
   as_proved(schedule::amdp{.replicas = 1}, 2, 2, versions::live{});
+}
+
+TEST_CASE("A trainer takes asynchronous lists by name, with the ranks that they want by default", "[executor]") {
+  auto const flushed = by_name<schedule::sequential>({}, 4, {1});
+  CHECK(by_name<schedule::message_driven>({}, 4, {1, 3}) == flushed);
+  CHECK(by_name<schedule::lag_bounded>({.schedule = {.lag = 0}}, 4, {1, 3}) == flushed);
+  by_name<schedule::paci, delay::discrepancy_correction, warmup::synchronous>({.warmup = {.minibatches = 2}}, 4, {1, 3});
+  auto const late = by_name<schedule::lag_bounded, versions::double_buffered>({}, 4, {1, 3});
+  CHECK(by_name<schedule::cyclic, versions::double_buffered>({.schedule = {.replicas = 1}}, 1, {1}) == late);
+  by_name<schedule::cyclic, versions::stash>({.schedule = {.replicas = 4}}, 4, {1, 4});
+  by_name<schedule::wpipe, versions::stash>({}, 2, {1, 2});
+  by_name<schedule::amdp>({}, 4, {1, 3});
 }
