@@ -12,6 +12,7 @@ set(foal_headers
     foal/core/flat_table.hpp
     foal/core/full_path.hpp
     foal/core/interruption.hpp
+    foal/core/min_max_partition.hpp
     foal/core/partial_file.hpp
     foal/core/random.hpp
     foal/core/role.hpp
@@ -89,6 +90,11 @@ set(foal_headers
     foal/schedule/cost/memory.hpp
     foal/schedule/cost/messages.hpp
     foal/schedule/cost/overlaps.hpp
+    foal/schedule/cost/plan_problem.hpp
+    foal/schedule/cost/plan_result.hpp
+    foal/schedule/cost/plan_text.hpp
+    foal/schedule/cost/planned_bytes.hpp
+    foal/schedule/cost/planner.hpp
     foal/schedule/cost/staleness.hpp
     foal/schedule/csv.hpp
     foal/schedule/draw/page.hpp

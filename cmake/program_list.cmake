@@ -252,6 +252,7 @@ set(foal_tests
     schedule/cost/idle
     schedule/cost/memory
     schedule/cost/messages
+    schedule/cost/planner
     schedule/cost/random_costs
     schedule/cost/staleness
     schedule/csv

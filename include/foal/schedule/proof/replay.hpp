@@ -10,6 +10,15 @@
 
 namespace foal::schedule {
 
+/// What the ops of a stage take where stages differ in more than a factor.
+struct stage_times {
+  double forward = 1, backward = 1, weight = 1;
+  double together = 2;         ///< BW
+  double recompute = 1;        ///< R
+  double sum = 0, update = 0;  ///< G, U
+  double message = 0;          ///< of its output, and of the gradient that comes back for it
+};
+
 /// Durations in any unit of time. BW takes backward + weight, R as long as F.
 struct costs {
   double forward = 1, backward = 1, weight = 1, update = 0;
@@ -23,6 +32,8 @@ struct costs {
   /// when the inputs of both are there, take the time of both together, and send what they have made at the end of it. Not
   /// where units are side by side.
   std::span<char const> overlaps{};
+  /// Empty, or per stage what its ops and messages take, in place of all durations and factors above.
+  std::span<stage_times const> stages{};
 
   /// Throws foal::error where a duration is below 0, infinite or no number, or where stages have no factor.
   constexpr void check(int stages) const {
@@ -38,9 +49,21 @@ struct costs {
       if (!is(v))
         throw error(sentence("cannot replay with a factor of ", v, ", because a stage takes time; give 0 or more"));
     }
+    if (!this->stages.empty() && this->stages.size() != static_cast<std::size_t>(stages))
+      throw error(sentence("cannot replay with the times of ", this->stages.size(), " stages, because there are ", stages,
+                           "; give those of all, or none"));
+    for (stage_times const& s : this->stages)
+      for (double const v : {s.forward, s.backward, s.weight, s.together, s.recompute, s.sum, s.update, s.message})
+        if (!is(v))
+          throw error(sentence("cannot replay with a cost of ", v, ", because ops and messages take time; give 0 or more"));
   }
 
   constexpr double of(op const& o) const {
+    if (!stages.empty()) {
+      stage_times const& s = stages[static_cast<std::size_t>(o.stage)];
+      double const of_kind[] = {s.forward, s.backward, s.weight, s.together, s.recompute, s.update, s.sum, 0};
+      return of_kind[static_cast<int>(o.kind)];
+    }
     double t = update;
     if (o.kind == op_kind::F || o.kind == op_kind::R) t = forward;
     if (o.kind == op_kind::B) t = backward;
@@ -48,6 +71,15 @@ struct costs {
     if (o.kind == op_kind::BW) t = backward + weight;
     if (o.kind == op_kind::G) t = sum;
     return stage_factor.empty() ? t : t * stage_factor[static_cast<std::size_t>(o.stage)];
+  }
+
+  /// From the end of an op on another rank to the start of `o`, which waits for it. With times of stages, what is neither
+  /// activation nor gradient has its time in the op that takes it.
+  constexpr double message_of(input const& in, op const& o) const {
+    if (stages.empty()) return message;
+    if (in.via == edge::gradient) return stages[static_cast<std::size_t>(o.stage)].message;
+    bool const up = in.via == edge::activation || in.via == edge::rebuilt;
+    return up ? stages[static_cast<std::size_t>(in.stage)].message : 0;
   }
 };
 
@@ -125,12 +157,8 @@ constexpr double busy_time(std::vector<event> const& events) {
 
 }  // namespace detail
 
-/// Runs `minibatches` minibatches, the drain included. Every op starts as soon as its unit is free and its inputs are there;
-/// a unit keeps the order of the list. With units of their own, U waits for the F and R of its stage listed before it, and
-/// they for U. Needs a program that prove() accepts; throws its sentence otherwise, and where a cost or the number of
-/// minibatches cannot be.
-constexpr timing replay(program_view v, costs const& cost = {}, int minibatches = 1) {
-  if (verdict const bad = prove(v); !bad) throw error(text(bad));
+/// replay() of a program that prove() has accepted before: for many costs of one program.
+constexpr timing replay_proved(program_view v, costs const& cost = {}, int minibatches = 1) {
   int const n = v.size.microbatches, stages = v.size.stages, ranks = v.size.ranks;
   cost.check(stages);
   if (!cost.overlaps.empty() && cost.overlaps.size() != v.ops.size())
@@ -178,8 +206,7 @@ constexpr timing replay(program_view v, costs const& cost = {}, int minibatches 
   auto const waits = [&](op const& o, event& e) {
     auto const u = static_cast<std::size_t>(unit_of(v.size, o.stage, o.replica));
     bool ready = true;
-    auto const starts_after = [&](double end, int from, op const& of) {
-      double const there = from == e.rank ? end : end + cost.message;
+    auto const starts_after = [&](double there, int from, op const& of) {
       if (there <= e.start) return;
       e.start = there;
       e.waited_rank = from;
@@ -188,7 +215,9 @@ constexpr timing replay(program_view v, costs const& cost = {}, int minibatches 
     rule.for_each_input(o, [&](input const& in) {
       double const end = end_of(in);
       ready = ready && end >= 0;
-      if (ready) starts_after(end, host[static_cast<std::size_t>(unit_of(v.size, in.stage, in.replica))], op_of(in));
+      if (!ready) return;
+      int const from = host[static_cast<std::size_t>(unit_of(v.size, in.stage, in.replica))];
+      starts_after(from == e.rank ? end : end + cost.message_of(in, o), from, op_of(in));
     });
     if (reads(o)) starts_after(last_u[u], e.rank, {.kind = op_kind::U, .stage = o.stage, .microbatch = o.microbatch});
     if (o.kind == op_kind::U)
@@ -280,6 +309,15 @@ constexpr timing replay(program_view v, costs const& cost = {}, int minibatches 
   }
   out.utilisation = out.makespan > 0 ? busy / (ranks * out.makespan) : 1;
   return out;
+}
+
+/// Runs `minibatches` minibatches, the drain included. Every op starts as soon as its unit is free and its inputs are there;
+/// a unit keeps the order of the list. With units of their own, U waits for the F and R of its stage listed before it, and
+/// they for U. Needs a program that prove() accepts; throws its sentence otherwise, and where a cost or the number of
+/// minibatches cannot be.
+constexpr timing replay(program_view v, costs const& cost = {}, int minibatches = 1) {
+  if (verdict const bad = prove(v); !bad) throw error(text(bad));
+  return replay_proved(v, cost, minibatches);
 }
 
 /// Busy share of the ranks in the long run: over some minibatches in the middle of a run, its fill and drain left out. For a

@@ -1,0 +1,286 @@
+// The planner: which schedule, microbatches, chunks, replicas, recomputation and grouping of a model's items take the least
+// time within the memory of a machine.
+#pragma once
+
+#include <utility>
+
+#include <foal/core/min_max_partition.hpp>
+#include <foal/schedule/cost/plan_problem.hpp>
+#include <foal/schedule/cost/plan_result.hpp>
+#include <foal/schedule/cost/planned_bytes.hpp>
+#include <foal/schedule/rules/recompute.hpp>
+#include <foal/schedule/rules/replicated.hpp>
+
+namespace foal::schedule {
+
+namespace detail {
+
+/// A configuration that is tried.
+struct plan_trial {
+  program_view program;
+  planned_bytes bytes;
+  std::vector<int> versions;  ///< of a stage's weights
+  double samples;             ///< of an op
+  plan_choice best{};
+  double least_bytes = -1;
+};
+
+class planner {
+ public:
+  constexpr planner(plan_problem const& p, std::span<plan_candidate const> list) : p_(p), list_(list) {}
+
+  constexpr plan_result run() {
+    p_.check();
+    for (int c = 0; c < static_cast<int>(list_.size()); ++c) {
+      of_candidate_ = {};
+      for (int d = 1; d <= (p_.replicas ? p_.ranks : 1); ++d)
+        if (p_.ranks % d == 0) configurations(c, d);
+      if (!of_candidate_) continue;
+      auto place = out_.of_candidates.begin();
+      while (place != out_.of_candidates.end() && !of_candidate_.better_than(*place)) ++place;
+      out_.of_candidates.insert(place, of_candidate_);
+    }
+    return std::move(out_);
+  }
+
+ private:
+  static constexpr std::size_t at(int i) { return static_cast<std::size_t>(i); }
+  constexpr int items() const { return static_cast<int>(p_.items.size()); }
+
+  constexpr plan_refusal& refused(int c, refusal why) {
+    for (plan_refusal& r : out_.refused)
+      if (r.candidate == c && r.why == why) return ++r.count, r;
+    out_.refused.push_back({.candidate = c, .name = list_[at(c)].name, .why = why, .count = 1, .says = {}});
+    return out_.refused.back();
+  }
+
+  constexpr void configurations(int c, int replicas) {
+    int const stages = p_.ranks / replicas * list_[at(c)].chunks;
+    if (stages > items()) {
+      plan_refusal& r = refused(c, refusal::too_few_items);
+      r.stages = r.stages == 0 ? stages : std::min(r.stages, stages);
+      return;
+    }
+    for (int n = replicas; n <= p_.minibatch; ++n)
+      if (p_.minibatch % n == 0 && n % replicas == 0)
+        for (bool const recomputed : {false, true})
+          if (!recomputed || p_.recompute) attempt(c, replicas, n, recomputed);
+  }
+
+  constexpr void attempt(int c, int replicas, int n, bool recomputed) {
+    try {
+      configuration(c, replicas, n, recomputed);
+    } catch (error const& e) {
+      plan_refusal& r = refused(c, refusal::cannot);
+      if (r.says.empty()) r.says = e.what();
+    }
+  }
+
+  constexpr void configuration(int c, int replicas, int n, bool recomputed) {
+    plan_candidate const& chosen = list_[at(c)];
+    int const ranks = p_.ranks / replicas, stages = ranks * chosen.chunks;
+    double const samples = static_cast<double>(p_.minibatch) / n;
+    program one = chosen.build(stages, ranks, n / replicas, mean_of(stages, samples));
+    if (verdict const bad = prove(one.view()); !bad) throw error(text(bad));
+    std::vector<int> versions(at(stages), 1);
+    if (one.asynchronous()) versions = chosen.versions(one.view());
+    if (recomputed) one = with_recomputation(std::move(one), recompute_group_heads(stages, 1));
+    if (recomputed && recompute_groups_of(one.view()).empty()) return;  // nothing would gain: the same as without
+    program whole = with_replicas(std::move(one), replicas);
+    program_view const v = whole.view();
+    if (replicas > 1 || recomputed)
+      if (verdict const bad = prove(v); !bad) throw error(text(bad));
+    plan_trial trial{
+        .program = v, .bytes = planned_bytes(v), .versions = std::move(versions), .samples = samples / v.size.segments};
+    trial.best.name = chosen.name;
+    trial.best.ranks = ranks, trial.best.chunks = chosen.chunks, trial.best.replicas = replicas;
+    trial.best.microbatches = n;
+    trial.best.recomputed = recomputed, trial.best.asynchronous = v.asynchronous;
+    ++out_.configurations;
+    trial.best.all_groupings = group(trial);
+    out_.all_groupings = out_.all_groupings && trial.best.all_groupings;
+    if (trial.best.group.empty()) {
+      plan_refusal& r = refused(c, refusal::memory);
+      if (r.bytes < 0 || trial.least_bytes < r.bytes) r.bytes = trial.least_bytes;
+      return;
+    }
+    trial.best.candidate = c;
+    if (trial.best.better_than(of_candidate_)) of_candidate_ = trial.best;
+    if (trial.best.better_than(out_.best))
+      out_.runner_up = std::exchange(out_.best, std::move(trial.best));
+    else if (trial.best.better_than(out_.runner_up))
+      out_.runner_up = std::move(trial.best);
+  }
+
+  /// What a stage would take if all took the same.
+  constexpr stage_times mean_of(int stages, double samples) const {
+    std::vector<int> const one(at(items()), 0);
+    stage_times t = times_of(one, 1, samples / stages, 1)[0];
+    t.message = p_.latency;
+    return t;
+  }
+
+  constexpr std::vector<stage_times> times_of(std::vector<int> const& group, int stages, double samples,
+                                              int replicas) const {
+    std::vector<stage_times> all(at(stages), {p_.overhead, p_.overhead, p_.overhead, p_.overhead, p_.overhead, 0, 0, 0});
+    for (int i = 0; i < items(); ++i) {
+      plan_item const& x = p_.items[at(i)];
+      stage_times& t = all[at(group[at(i)])];
+      t.forward += x.forward * samples, t.recompute += x.forward * samples;
+      t.backward += x.backward * samples, t.weight += x.weight * samples;
+      t.together += (x.backward + x.weight) * samples;
+      t.update += x.update;
+      t.message = p_.latency + x.wire * samples / p_.bandwidth;  // the last item of the stage stays
+      // A sum in parts, which go round: all but one of them is sent, and comes back summed.
+      if (replicas > 1) t.sum += 2.0 * (replicas - 1) / replicas * x.weights / p_.bandwidth;
+    }
+    if (replicas > 1)
+      for (stage_times& t : all) t.sum += 2 * p_.latency;
+    return all;
+  }
+
+  constexpr std::vector<stage_bytes> bytes_of(std::vector<int> const& group, plan_trial const& trial) const {
+    std::vector<stage_bytes> all(trial.versions.size());
+    for (int i = 0; i < items(); ++i) {
+      plan_item const& x = p_.items[at(i)];
+      int const s = group[at(i)];
+      stage_bytes& b = all[at(s)];
+      b.always += x.weights * trial.versions[at(s)] + x.state;
+      b.saved += x.saved * trial.samples;
+      if (i == 0) b.input = p_.input * trial.samples;
+      if (i > 0 && group[at(i - 1)] != s) b.input = p_.items[at(i - 1)].wire * trial.samples;
+    }
+    return all;
+  }
+
+  /// How many ways there are, or one more than p_.groupings.
+  constexpr long long ways(int stages) const {
+    long long count = 1;
+    for (int i = 1; i < stages; ++i) {
+      count = count * (items() - i) / i;
+      if (count > p_.groupings) return p_.groupings + 1LL;
+    }
+    return count;
+  }
+
+  /// Tries groupings; true if all of them.
+  constexpr bool group(plan_trial& trial) {
+    int const stages = trial.program.size.stages, n = items();
+    std::vector<double> time, bytes;
+    for (plan_item const& x : p_.items) {
+      time.push_back(x.forward + x.backward + x.weight);
+      bytes.push_back(x.weights + x.state + x.saved * trial.samples);
+    }
+    std::vector<int> const even = min_max_partition(time, stages);
+    measure(trial, even);
+    std::vector<int> cut(at(stages - 1));  // where stages 1.. begin
+    if (ways(stages) <= p_.groupings) {
+      for (int i = 0; i < stages - 1; ++i) cut[at(i)] = i + 1;
+      while (true) {
+        measure(trial, cut_at(cut));
+        int i = stages - 2;
+        while (i >= 0 && cut[at(i)] == n - (stages - 1 - i)) --i;
+        if (i < 0) return true;
+        for (++cut[at(i)]; i < stages - 2; ++i) cut[at(i + 1)] = cut[at(i)] + 1;
+      }
+    }
+    // From the two most even groupings on, ends of stages move by an item as long as it helps.
+    for (std::vector<int> const& from : {even, min_max_partition(bytes, stages)}) {
+      for (int i = 1; i < n; ++i)
+        if (from[at(i)] != from[at(i - 1)]) cut[at(from[at(i)] - 1)] = i;
+      std::pair<double, double> reached = measure(trial, from);
+      int left = p_.groupings;
+      for (bool moved = true; moved && left > 0;) {
+        moved = false;
+        for (int i = 0; i < stages - 1; ++i)
+          for (int const by : {-1, 1}) {
+            int const to = cut[at(i)] + by, below = i == 0 ? 0 : cut[at(i - 1)], above = i + 2 < stages ? cut[at(i + 1)] : n;
+            if (to <= below || to >= above || left-- <= 0) continue;
+            cut[at(i)] = to;
+            auto const now = measure(trial, cut_at(cut));
+            if (now < reached)
+              reached = now, moved = true;
+            else
+              cut[at(i)] = to - by;
+          }
+      }
+    }
+    return false;
+  }
+
+  constexpr std::vector<int> cut_at(std::vector<int> const& cut) const {
+    std::vector<int> group(at(items()), 0);
+    for (int const c : cut)
+      for (int i = c; i < items(); ++i) ++group[at(i)];
+    return group;
+  }
+
+  /// (bytes too many, time), to be made small; a time that cannot matter may be a lower bound of it.
+  constexpr std::pair<double, double> measure(plan_trial& trial, std::vector<int> const& group) {
+    program_view const v = trial.program;
+    ++out_.groupings;
+    std::vector<double> bytes = trial.bytes.by_rank(bytes_of(group, trial));
+    double const most = *std::max_element(bytes.begin(), bytes.end());
+    if (trial.least_bytes < 0 || most < trial.least_bytes) trial.least_bytes = most;
+    std::vector<stage_times> const times = times_of(group, v.size.stages, trial.samples, v.size.replicas);
+    costs const cost{.side_by_side = false, .stages = times};
+    double bound = 0;  // the busiest rank's work
+    std::vector<double> work;
+    for (int r = 0; r < v.size.ranks; ++r) {
+      work.push_back(0);
+      for (op const& o : v.rank(r)) work.back() += cost.of(o);
+      bound = std::max(bound, work.back());
+    }
+    if (most > p_.memory) return {most - p_.memory, bound};
+    plan_choice& best = trial.best;
+    auto const hopeless = [&](plan_choice const& than) { return than && bound > than.time * (1 + 1e-9); };
+    bool const beaten = !best.group.empty() && bound > best.time * (1 + 1e-9);
+    if (beaten || (hopeless(of_candidate_) && hopeless(out_.runner_up) && !best.group.empty())) return {0, bound};
+    plan_choice now = best;
+    now.candidate = 0;
+    now.group = group;
+    now.bytes = std::move(bytes);
+    now.idle.clear();
+    if (v.asynchronous) {
+      steady_state const s = steady_of(v, cost);
+      now.time = s.minibatch;
+      for (double const w : work) now.idle.push_back({.waiting = std::max(0.0, s.minibatch - w)});
+    } else {
+      timing const t = replay_proved(v, cost);
+      now.time = t.makespan;
+      now.idle = idle_of(t);
+    }
+    double const time = now.time;
+    plan_choice before = best;
+    before.candidate = best.group.empty() ? -1 : 0;
+    if (now.better_than(before)) best = std::move(now);
+    return {0, time};
+  }
+
+  plan_problem const& p_;
+  std::span<plan_candidate const> list_;
+  plan_result out_{};
+  plan_choice of_candidate_{};
+};
+
+}  // namespace detail
+
+/// The best and the next best way to train the items of `p` by one of the candidates; better is less time of a minibatch,
+/// then less memory. Of a synchronous schedule that is the makespan of its replay; of an asynchronous one a minibatch in the
+/// middle of a long run, without fill and drain, whatever its delay does to what is learnt.
+///
+/// Searched: every candidate, with every number of replicas D that divides the ranks, every N that divides the samples and
+/// is a multiple of D, with every stage recomputed by itself and with none, on S = V R / D stages. For each of these the
+/// groupings of neighbouring items: all of them where there are at most p.groupings, so that the best is exact; else those
+/// with the smallest largest stage (of time, and of bytes) and what moving ends of stages by an item makes of them
+/// (`all_groupings` says which). Not searched: ranks left empty, stages recomputed in part, stages that have other numbers
+/// of chunks; a candidate has its V and its own numbers.
+///
+/// Ranks run one op at a time; messages wait for nothing but the op that sends them, whatever else is under way. A rank
+/// holds weights times versions, state, and what F's have saved; buffers of messages are not counted. constexpr where no
+/// candidate refuses. Throws a sentence where a number of `p` cannot be.
+constexpr plan_result plan(plan_problem const& p, std::span<plan_candidate const> candidates) {
+  return detail::planner(p, candidates).run();
+}
+
+}  // namespace foal::schedule

@@ -1,0 +1,289 @@
+// The planner against an exhaustive search that is written plainly, and what memory and messages make it choose.
+#include <foal/schedule/cost/planner.hpp>
+
+#include <catch2/catch.hpp>
+
+#include <foal/core/random.hpp>
+#include <foal/policy/versions/stash.hpp>
+#include <foal/schedule/cost/plan_text.hpp>
+#include <foal/schedule/rules/async_1f1b.hpp>
+#include <foal/schedule/rules/gpipe.hpp>
+#include <foal/schedule/rules/interleaved.hpp>
+#include <foal/schedule/rules/k_f_k_b.hpp>
+#include <foal/schedule/rules/one_f_one_b.hpp>
+#include <foal/schedule/rules/sequential.hpp>
+#include <foal/schedule/rules/zb_h1.hpp>
+
+using namespace foal::schedule;
+
+namespace {
+
+/// What a grouping of a configuration takes, and holds on the fullest rank.
+struct outcome {
+  double time = 0, bytes = 0;
+};
+
+outcome outcome_of(plan_problem const& p, program_view v, std::vector<int> const& group, int n) {
+  double const samples = static_cast<double>(p.minibatch) / n;
+  int const replicas = v.size.replicas;
+  std::vector<stage_times> times;
+  std::vector<double> always, saved, input;
+  for (int s = 0; s < v.size.stages; ++s) {
+    plan_item sum{0, 0, 0, 0, 0, 0, 0, 0};
+    double in = p.input;
+    for (std::size_t i = 0; i < group.size(); ++i) {
+      plan_item const& x = p.items[i];
+      if (group[i] < s) in = x.wire;
+      if (group[i] != s) continue;
+      sum.forward += x.forward, sum.backward += x.backward, sum.weight += x.weight, sum.update += x.update;
+      sum.weights += x.weights, sum.state += x.state, sum.saved += x.saved;
+      sum.wire = x.wire;
+    }
+    double const forward = p.overhead + samples * sum.forward;
+    double const sent = replicas == 1 ? 0 : 2.0 * (replicas - 1) / replicas * sum.weights / p.bandwidth + 2 * p.latency;
+    times.push_back({forward, p.overhead + samples * sum.backward, p.overhead + samples * sum.weight,
+                     p.overhead + samples * (sum.backward + sum.weight), forward, sent, sum.update,
+                     p.latency + samples * sum.wire / p.bandwidth});
+    always.push_back(sum.weights + sum.state);
+    saved.push_back(samples * sum.saved);
+    input.push_back(samples * in);
+  }
+  timing const t = replay(v, {.side_by_side = false, .stages = times});
+  outcome out{t.makespan, 0};
+  for (auto const& events : t.events) {
+    // By the list: what an op keeps is there from its start, what it frees until its end.
+    std::vector<int> hosted(static_cast<std::size_t>(v.size.stages), 0);
+    double held = 0, most = 0;
+    for (event const& e : events)
+      if (auto& seen = hosted[static_cast<std::size_t>(e.what.stage)]; seen == 0)
+        held += always[static_cast<std::size_t>(e.what.stage)], seen = 1;
+    most = held;
+    for (event const& e : events) {
+      auto const s = static_cast<std::size_t>(e.what.stage);
+      bool const again = !v.recompute.empty() && v.recompute[s] >= 0;
+      if (e.what.kind == op_kind::F) held += again ? input[s] : saved[s];
+      if (e.what.kind == op_kind::R) held += saved[s];
+      most = std::max(most, held);
+      if (e.what.kind == op_kind::BW || e.what.kind == op_kind::W) held -= saved[s] + (again ? input[s] : 0);
+    }
+    out.bytes = std::max(out.bytes, most);
+  }
+  return out;
+}
+
+/// The least time of everything that there is; below 0: nothing fits, and `bytes` would do.
+outcome exhaustive(plan_problem const& p, std::span<plan_candidate const> list) {
+  outcome best{-1, -1};
+  double least = -1;
+  int const items = static_cast<int>(p.items.size());
+  for (plan_candidate const& c : list)
+    for (int d = 1; d <= p.ranks; ++d)
+      for (int n = 1; n <= p.minibatch; ++n)
+        for (int const recompute : {0, 1}) {
+          int const stages = p.ranks / d * c.chunks;
+          if (p.ranks % d != 0 || p.minibatch % n != 0 || n % d != 0 || stages > items) continue;
+          program made;
+          try {
+            made = c.build(stages, p.ranks / d, n / d, {});
+            if (recompute) made = with_recomputation(std::move(made), recompute_group_heads(stages, 1));
+            made = with_replicas(std::move(made), d);
+          } catch (foal::error const&) {
+            continue;
+          }
+          for (int bits = 0; bits < 1 << (items - 1); ++bits) {
+            std::vector<int> group{0};
+            for (int i = 1; i < items; ++i) group.push_back(group.back() + (bits >> (i - 1) & 1));
+            if (group.back() + 1 != stages) continue;
+            outcome const o = outcome_of(p, made.view(), group, n);
+            if (least < 0 || o.bytes < least) least = o.bytes;
+            if (o.bytes <= p.memory && (best.time < 0 || o.time < best.time)) best = o;
+          }
+        }
+  if (best.time < 0) best.bytes = least;
+  return best;
+}
+
+/// Items that are alike.
+std::vector<plan_item> alike(int count, plan_item const& one) {
+  return std::vector<plan_item>(static_cast<std::size_t>(count), one);
+}
+
+plan_item const kept{.weights = 1, .saved = 1, .wire = 1};
+
+constexpr double constant_time() {
+  plan_item const items[] = {{}, {.forward = 2, .backward = 2, .weight = 2}, {}};
+  plan_candidate const list[] = {candidate_of<gpipe{}>(), candidate_of<one_f_one_b{}>()};
+  return plan({.items = items, .ranks = 3, .minibatch = 4, .recompute = false, .replicas = false}, list).best.time;
+}
+
+}  // namespace
+
+// Of 1F1B: the middle rank works for 24, waits for F of the first, once for the last, and the first ends 2 later.
+static_assert(constant_time() == 28);
+
+TEST_CASE("of twenty random small problems the plan is as fast as the best that there is", "[schedule]") {
+  plan_candidate const list[] = {candidate_of<gpipe{}>(),         candidate_of<one_f_one_b{}>(),
+                                 candidate_of<k_f_k_b{.k = 2}>(), candidate_of<interleaved{.chunks = 2, .uneven = true}>(),
+                                 candidate_of<zb_h1{}>(),         candidate_of<sequential{}>()};
+  foal::random_key key{17, foal::purpose::user, 0, 0};
+  int refused = 0, fits = 0;
+  for (; key.sample < 20; ++key.sample) {
+    std::uint32_t next = 0;
+    auto const draw = [&](std::uint32_t below) { return static_cast<int>(foal::random_word(key, next++) % below); };
+    std::vector<plan_item> items(static_cast<std::size_t>(3 + draw(3)));
+    for (plan_item& x : items)
+      x = {.forward = 1.0 + draw(8),
+           .backward = 1.0 + draw(8),
+           .weight = 0.5 * draw(8),
+           .update = 0.5 * draw(3),
+           .weights = 1.0 + draw(5),
+           .state = 1.0 * draw(5),
+           .saved = 1.0 + draw(6),
+           .wire = 1.0 + draw(4)};
+    plan_problem p{.items = items, .ranks = 1 + draw(3), .minibatch = draw(2) == 0 ? 4 : 6, .input = 1};
+    p.overhead = 0.5 * draw(4), p.latency = 0.5 * draw(6);
+    if (draw(2) == 0) p.bandwidth = 2;
+    if (draw(3) != 0) p.memory = 12 + 3 * draw(14);
+    outcome const right = exhaustive(p, list);
+    plan_result const found = plan(p, list);
+    CAPTURE(key.sample);
+    REQUIRE(found.all_groupings);
+    if (right.time < 0) {
+      ++refused;
+      CHECK(!found.best);
+      CHECK(found.least_bytes() == Approx(right.bytes));
+      CHECK_THROWS_AS(require_plan(found, p), foal::error);
+      continue;
+    }
+    ++fits;
+    REQUIRE(found.best);
+    CHECK(found.best.time == Approx(right.time));
+    CHECK(found.best.most_bytes() <= p.memory);
+    CHECK(found.of_candidates.front().time == Approx(right.time));
+    if (found.runner_up) CHECK(found.runner_up.time >= found.best.time * (1 - 1e-9));
+    // What it says of its choice is what the choice takes.
+    plan_candidate const& c = list[found.best.candidate];
+    program made = c.build(found.best.ranks * c.chunks, found.best.ranks, found.best.microbatches / found.best.replicas, {});
+    if (found.best.recomputed) made = with_recomputation(std::move(made), recompute_group_heads(made.size().stages, 1));
+    made = with_replicas(std::move(made), found.best.replicas);
+    outcome const again = outcome_of(p, made.view(), found.best.group, found.best.microbatches);
+    CHECK(again.time == Approx(found.best.time));
+    CHECK(again.bytes == Approx(found.best.most_bytes()));
+  }
+  CHECK(fits >= 10);
+  CHECK(refused >= 1);
+}
+
+TEST_CASE("memory makes 1F1B of GPipe, which messages would favour", "[schedule]") {
+  auto const items = alike(4, kept);
+  plan_candidate const list[] = {candidate_of<gpipe{}>(), candidate_of<one_f_one_b{}>()};
+  plan_problem p{.items = items, .ranks = 4, .minibatch = 16, .latency = 1, .recompute = false, .replicas = false};
+  plan_result const free = plan(p, list);
+  CHECK(free.best.name == "gpipe");
+  CHECK(free.best.most_bytes() == 17);
+  p.memory = 5;
+  plan_result const capped = plan(p, list);
+  CHECK(capped.best.name == "one_f_one_b");
+  CHECK(capped.best.microbatches == 16);
+  CHECK(capped.best.most_bytes() == 5);
+  CHECK(capped.best.time > free.best.time);
+  REQUIRE(capped.refused.size() == 2);  // GPipe, and 1F1B of larger microbatches
+  CHECK(capped.refused[0].why == refusal::memory);
+  CHECK(text(capped.refused[0], p) == "gpipe: 5 configurations would hold 17 bytes or more on a rank, which may hold 5");
+}
+
+TEST_CASE("memory makes forwards be computed again", "[schedule]") {
+  auto const items = alike(8, {.weights = 1, .saved = 10, .wire = 1});
+  plan_candidate const list[] = {candidate_of<gpipe{}>(), candidate_of<one_f_one_b{}>()};
+  plan_problem p{.items = items, .ranks = 4, .minibatch = 8, .input = 1, .replicas = false};
+  CHECK(!plan(p, list).best.recomputed);
+  p.memory = 60;
+  plan_result const capped = plan(p, list);
+  CHECK(capped.best.recomputed);
+  CHECK(capped.best.most_bytes() <= 60);
+}
+
+TEST_CASE("memory takes chunks away", "[schedule]") {
+  auto const items = alike(8, kept);
+  plan_candidate const list[] = {candidate_of<one_f_one_b{}>(), candidate_of<interleaved{}>()};
+  plan_problem p{.items = items, .ranks = 4, .minibatch = 8, .recompute = false, .replicas = false};
+  CHECK(plan(p, list).best.chunks == 2);
+  p.memory = 10;
+  plan_result const capped = plan(p, list);
+  CHECK(capped.best.chunks == 1);
+  CHECK(capped.best.name == "one_f_one_b");
+}
+
+TEST_CASE("messages that take long ask for groups of microbatches", "[schedule]") {
+  auto const items = alike(4, kept);
+  plan_candidate const list[] = {candidate_of<one_f_one_b{}>(), candidate_of<k_f_k_b{.k = 2}>(), candidate_of<gpipe{}>()};
+  plan_problem p{
+      .items = items, .ranks = 4, .minibatch = 32, .overhead = 0, .memory = 9, .recompute = false, .replicas = false};
+  CHECK(plan(p, list).best.name == "one_f_one_b");
+  p.latency = 1;
+  CHECK(plan(p, list).best.name == "k_f_k_b");
+}
+
+TEST_CASE("an asynchronous schedule counts in the long run, with all its versions", "[schedule]") {
+  auto const items = alike(4, {.weights = 10, .saved = 1});
+  plan_candidate const list[] = {candidate_of<async_1f1b{}, foal::versions::stash>("pipedream"),
+                                 candidate_of<one_f_one_b{}>()};
+  plan_problem p{.items = items, .ranks = 4, .minibatch = 8, .recompute = false, .replicas = false};
+  plan_result const found = plan(p, list);
+  CHECK(found.best.name == "pipedream");
+  CHECK(found.best.asynchronous);
+  CHECK(found.best.time == Approx(24));
+  CHECK(found.runner_up.time == Approx(24));
+  p.memory = 14;
+  CHECK(plan(p, list).best.name == "one_f_one_b");
+}
+
+TEST_CASE("where groupings are many, it begins with the most even one and says so", "[schedule]") {
+  std::vector<plan_item> items;
+  foal::random_key const key{3, foal::purpose::user, 0, 0};
+  std::vector<double> time;
+  for (std::uint32_t i = 0; i < 30; ++i) {
+    double const t = 1.0 + foal::random_word(key, i) % 20;
+    items.push_back({.forward = t, .backward = t, .weight = t});
+    time.push_back(3 * t);
+  }
+  plan_candidate const list[] = {candidate_of<one_f_one_b{}>()};
+  plan_problem const p{.items = items, .ranks = 4, .minibatch = 4, .recompute = false, .replicas = false, .groupings = 60};
+  plan_result const found = plan(p, list);
+  CHECK(!found.all_groupings);
+  CHECK(!found.best.all_groupings);
+  program made = generate(one_f_one_b{}, {4, 4, 4});
+  CHECK(found.best.time <= outcome_of(p, made.view(), foal::min_max_partition(time, 4), 4).time);
+}
+
+TEST_CASE("what cannot be planned says what could", "[schedule]") {
+  auto const items = alike(4, kept);
+  plan_candidate const list[] = {candidate_of<one_f_one_b{}>(), candidate_of<interleaved{}>("interleaved 2")};
+  plan_problem p{.items = items, .ranks = 4, .minibatch = 2, .memory = 1, .recompute = false, .replicas = false};
+  plan_result const found = plan(p, list);
+  CHECK_THROWS_WITH(require_plan(found, p),
+                    "cannot plan 4 items on 4 ranks, because a rank may hold 1 bytes and whatever was tried needs more; "
+                    "give it 3, with which one does, more ranks, or a smaller minibatch");
+  REQUIRE(found.refused.size() == 2);
+  CHECK(text(found.refused[1], p) == "interleaved 2: 1 configuration would have 8 stages or more of 4 items");
+  p.memory = 1e9, p.ranks = 5;
+  CHECK_THROWS_WITH(require_plan(plan(p, list), p),
+                    "cannot plan 4 items on 5 ranks, because no schedule can run: one_f_one_b: 1 configuration would have "
+                    "5 stages or more of 4 items; give fewer ranks, more items or other schedules");
+  p.ranks = 0;
+  CHECK_THROWS_AS(plan(p, list), foal::error);
+  p.ranks = 4, p.latency = -1;
+  CHECK_THROWS_WITH(plan(p, list), "cannot plan with a cost of -1, because times and bytes are finite; give 0 or more");
+}
+
+TEST_CASE("a choice is told with its reasons", "[schedule]") {
+  auto const items = alike(4, kept);
+  plan_candidate const list[] = {candidate_of<one_f_one_b{}>()};
+  plan_problem const p{.items = items, .ranks = 4, .minibatch = 8, .memory = 100, .recompute = false, .replicas = false};
+  plan_result const found = plan(p, list);
+  CHECK(configuration_of(found.best, p) == "one_f_one_b, 8 microbatches of 1 sample, 1 chunk on each of 4 ranks, 1 replica");
+  CHECK(reason_of(found.best, p) ==
+        "a minibatch takes 33; rank 0 works most and is idle for 27.2727 % of it, 0 before its first and after its last op "
+        "and 9 between, waiting for other ranks; rank 0 holds most, 5 bytes of 100");
+  CHECK(searched(found) == "4 configurations with 8 groupings; all that there are");
+}
