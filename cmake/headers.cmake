@@ -87,11 +87,13 @@ set(foal_headers
     foal/schedule/cost/analysis.hpp
     foal/schedule/cost/balanced_memory.hpp
     foal/schedule/cost/idle.hpp
+    foal/schedule/cost/measured_items.hpp
     foal/schedule/cost/memory.hpp
     foal/schedule/cost/messages.hpp
     foal/schedule/cost/overlaps.hpp
     foal/schedule/cost/plan_problem.hpp
     foal/schedule/cost/plan_result.hpp
+    foal/schedule/cost/plan_stages.hpp
     foal/schedule/cost/plan_text.hpp
     foal/schedule/cost/planned_bytes.hpp
     foal/schedule/cost/planner.hpp

@@ -250,6 +250,7 @@ set(foal_tests
     schedule/cost/analysis
     schedule/cost/balanced_memory
     schedule/cost/idle
+    schedule/cost/measured_items
     schedule/cost/memory
     schedule/cost/messages
     schedule/cost/planner

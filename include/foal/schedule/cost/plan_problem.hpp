@@ -27,20 +27,21 @@ struct plan_item {
 struct plan_problem {
   std::span<plan_item const> items;
   int ranks = 1;
-  int minibatch = 1;    ///< samples
-  double input = 0;     ///< bytes of a sample of the data, which a recomputed first stage keeps
-  double overhead = 0;  ///< time that every F, B, W, BW and R takes besides its samples
-  double latency = 0;   ///< time of a message besides its bytes
+  int minibatch = 1;     ///< samples
+  int microbatches = 0;  ///< N; 0: the best of those that divide the samples
+  double input = 0;      ///< bytes of a sample of the data, which a recomputed first stage keeps
+  double overhead = 0;   ///< time that every F, B, W, BW and R takes besides its samples
+  double latency = 0;    ///< time of a message besides its bytes
   double bandwidth = std::numeric_limits<double>::max();  ///< bytes of a message in a unit of time
   double memory = std::numeric_limits<double>::max();     ///< bytes that a rank may hold
   bool recompute = true;                                  ///< recomputation may be chosen
   bool replicas = true;                                   ///< several replicas may be chosen
-  /// Where the items can be grouped in more ways than this, not all are tried.
+  /// Where the items can be grouped in more ways than this, not all are tried; 1: the most even one alone.
   int groupings = 1000;
 
   /// Throws foal::error where a number cannot be.
   constexpr void check() const {
-    if (items.empty() || ranks < 1 || minibatch < 1 || groupings < 1)
+    if (items.empty() || ranks < 1 || minibatch < 1 || microbatches < 0 || groupings < 1)
       throw error(sentence("cannot plan ", items.size(), " items on ", ranks, " ranks for minibatches of ", minibatch,
                            " samples with ", groupings,
                            " groupings, because a plan needs something of each; give 1 or more"));

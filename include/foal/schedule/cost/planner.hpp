@@ -7,7 +7,7 @@
 #include <foal/core/min_max_partition.hpp>
 #include <foal/schedule/cost/plan_problem.hpp>
 #include <foal/schedule/cost/plan_result.hpp>
-#include <foal/schedule/cost/planned_bytes.hpp>
+#include <foal/schedule/cost/plan_stages.hpp>
 #include <foal/schedule/rules/recompute.hpp>
 #include <foal/schedule/rules/replicated.hpp>
 
@@ -62,7 +62,7 @@ class planner {
       return;
     }
     for (int n = replicas; n <= p_.minibatch; ++n)
-      if (p_.minibatch % n == 0 && n % replicas == 0)
+      if (p_.minibatch % n == 0 && n % replicas == 0 && (p_.microbatches == 0 || p_.microbatches == n))
         for (bool const recomputed : {false, true})
           if (!recomputed || p_.recompute) attempt(c, replicas, n, recomputed);
   }
@@ -115,42 +115,9 @@ class planner {
   /// What a stage would take if all took the same.
   constexpr stage_times mean_of(int stages, double samples) const {
     std::vector<int> const one(at(items()), 0);
-    stage_times t = times_of(one, 1, samples / stages, 1)[0];
+    stage_times t = times_of(p_, one, 1, samples / stages, 1)[0];
     t.message = p_.latency;
     return t;
-  }
-
-  constexpr std::vector<stage_times> times_of(std::vector<int> const& group, int stages, double samples,
-                                              int replicas) const {
-    std::vector<stage_times> all(at(stages), {p_.overhead, p_.overhead, p_.overhead, p_.overhead, p_.overhead, 0, 0, 0});
-    for (int i = 0; i < items(); ++i) {
-      plan_item const& x = p_.items[at(i)];
-      stage_times& t = all[at(group[at(i)])];
-      t.forward += x.forward * samples, t.recompute += x.forward * samples;
-      t.backward += x.backward * samples, t.weight += x.weight * samples;
-      t.together += (x.backward + x.weight) * samples;
-      t.update += x.update;
-      t.message = p_.latency + x.wire * samples / p_.bandwidth;  // the last item of the stage stays
-      // A sum in parts, which go round: all but one of them is sent, and comes back summed.
-      if (replicas > 1) t.sum += 2.0 * (replicas - 1) / replicas * x.weights / p_.bandwidth;
-    }
-    if (replicas > 1)
-      for (stage_times& t : all) t.sum += 2 * p_.latency;
-    return all;
-  }
-
-  constexpr std::vector<stage_bytes> bytes_of(std::vector<int> const& group, plan_trial const& trial) const {
-    std::vector<stage_bytes> all(trial.versions.size());
-    for (int i = 0; i < items(); ++i) {
-      plan_item const& x = p_.items[at(i)];
-      int const s = group[at(i)];
-      stage_bytes& b = all[at(s)];
-      b.always += x.weights * trial.versions[at(s)] + x.state;
-      b.saved += x.saved * trial.samples;
-      if (i == 0) b.input = p_.input * trial.samples;
-      if (i > 0 && group[at(i - 1)] != s) b.input = p_.items[at(i - 1)].wire * trial.samples;
-    }
-    return all;
   }
 
   /// How many ways there are, or one more than p_.groupings.
@@ -184,6 +151,7 @@ class planner {
         for (++cut[at(i)]; i < stages - 2; ++i) cut[at(i + 1)] = cut[at(i)] + 1;
       }
     }
+    if (p_.groupings == 1) return false;
     // From the two most even groupings on, ends of stages move by an item as long as it helps.
     for (std::vector<int> const& from : {even, min_max_partition(bytes, stages)}) {
       for (int i = 1; i < n; ++i)
@@ -215,14 +183,14 @@ class planner {
     return group;
   }
 
-  /// (bytes too many, time), to be made small; a time that cannot matter may be a lower bound of it.
+  /// (bytes too many, time), to be made small; the time of what cannot be the best is a lower bound.
   constexpr std::pair<double, double> measure(plan_trial& trial, std::vector<int> const& group) {
     program_view const v = trial.program;
     ++out_.groupings;
-    std::vector<double> bytes = trial.bytes.by_rank(bytes_of(group, trial));
+    std::vector<double> bytes = trial.bytes.by_rank(bytes_of(p_, group, trial.versions, trial.samples));
     double const most = *std::max_element(bytes.begin(), bytes.end());
     if (trial.least_bytes < 0 || most < trial.least_bytes) trial.least_bytes = most;
-    std::vector<stage_times> const times = times_of(group, v.size.stages, trial.samples, v.size.replicas);
+    std::vector<stage_times> const times = times_of(p_, group, v.size.stages, trial.samples, v.size.replicas);
     costs const cost{.side_by_side = false, .stages = times};
     double bound = 0;  // the busiest rank's work
     std::vector<double> work;
@@ -233,9 +201,7 @@ class planner {
     }
     if (most > p_.memory) return {most - p_.memory, bound};
     plan_choice& best = trial.best;
-    auto const hopeless = [&](plan_choice const& than) { return than && bound > than.time * (1 + 1e-9); };
-    bool const beaten = !best.group.empty() && bound > best.time * (1 + 1e-9);
-    if (beaten || (hopeless(of_candidate_) && hopeless(out_.runner_up) && !best.group.empty())) return {0, bound};
+    if (!best.group.empty() && bound > best.time * (1 + 1e-9)) return {0, bound};
     plan_choice now = best;
     now.candidate = 0;
     now.group = group;
