@@ -284,6 +284,7 @@ set(foal_headers
     foal/model/input.hpp
     foal/model/layer_info.hpp
     foal/model/partition.hpp
+    foal/model/planned.hpp
     foal/model/stages.hpp
 
     foal/table/diagnostic.hpp

@@ -198,6 +198,7 @@ set(foal_tests
     lower/wire
     model/description
     model/partition
+    model/planned
     model/stages
     observe/diagnostics
     observe/evaluation

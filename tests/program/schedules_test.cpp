@@ -174,3 +174,27 @@ TEST_CASE("schedules: PyTorch's lists are read, those that cannot run are refuse
       "1, microbatch 1) on rank 1");
   refused("0F0,0F1,0B0,0B1\n1F0,1B0,1B1\n", "F(stage 1, microbatch 1) on rank 1 is in no list; add it once");
 }
+
+TEST_CASE("schedules: a plan, its runner-up and why", "[program]") {
+  work_folder const folder("schedules_plan");
+  program_result const r = folder.run(FOAL_PROGRAM,
+                                      "--plan --ranks 4 --minibatch 16 --one-replica --latency 0.5 --overhead 0.2 "
+                                      "--memory 20 --item-bytes 1,1,1 --bytes 1 --stage-costs 1,1,2,1,3,1,1,1,2,1 "
+                                      "--json plan.json");
+  INFO(r.text);
+  REQUIRE(r.status == 0);
+  CHECK(has(r.text, "best: zb_h1, 16 microbatches of 1 sample, 1 chunk on each of 4 ranks, 1 replica"));
+  CHECK(has(r.text, "rank 0 works most and is idle for 5.88235 % of it"));
+  CHECK(has(r.text, "items by stage: 0 1 2 | 3 4 | 5 6 7 | 8 9"));
+  CHECK(has(r.text, "two_bp: 10 configurations would hold 54 bytes or more on a rank, which may hold 20"));
+  auto const plan = nlohmann::json::parse(content(folder.path("plan.json")));
+  CHECK(plan.at("best").at("schedule") == "zb_h1");
+  CHECK(plan.at("best").at("time").get<double>() == Approx(214.2));
+  CHECK(plan.at("best").at("stage_of_items").size() == 10);
+  CHECK(plan.at("runner_up").at("time") >= plan.at("best").at("time"));
+  CHECK(plan.at("all_groupings") == true);
+  program_result const none = folder.run(FOAL_PROGRAM, "--plan --one-replica --keep-all --item-bytes 4,4,1 --memory 10");
+  CHECK(none.status == 1);
+  CHECK(
+      has(none.text, "cannot plan 8 items on 4 ranks, because a rank may hold 10 bytes and whatever was tried needs more"));
+}

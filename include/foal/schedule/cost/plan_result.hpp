@@ -49,9 +49,9 @@ struct plan_refusal {
   std::string_view name;
   refusal why = refusal::cannot;
   int count = 0;
-  double bytes = -1;  ///< memory: the smallest that would do for one of them, of what was tried
-  int stages = 0;     ///< too_few_items: the fewest that one of them needs
-  std::string says;   ///< cannot: the sentence of the first of them
+  double bytes = -1;              ///< memory: the smallest that would do for one of them, of what was tried
+  int stages = 0;                 ///< too_few_items: the fewest that one of them needs
+  std::vector<std::string> says;  ///< cannot: one sentence, of the first of them
 };
 
 /// What plan() has found, and how much it has looked at.

@@ -32,7 +32,7 @@ constexpr std::vector<stage_times> times_of(plan_problem const& p, std::vector<i
 /// The same of bytes. `versions`: by stage, how many of its weights there are.
 constexpr std::vector<stage_bytes> bytes_of(plan_problem const& p, std::vector<int> const& group,
                                             std::vector<int> const& versions, double samples) {
-  std::vector<stage_bytes> all(versions.size());
+  std::vector<stage_bytes> all(versions.size(), stage_bytes{});
   for (std::size_t i = 0; i < p.items.size(); ++i) {
     plan_item const& x = p.items[i];
     auto const s = static_cast<std::size_t>(group[i]);

@@ -44,7 +44,7 @@ inline std::string text(plan_refusal const& r, plan_problem const& p) {
   if (r.why == refusal::too_few_items)
     return head + sentence(" would have ", r.stages, " stages or more of ", p.items.size(),
                            p.items.size() == 1 ? " item" : " items");
-  return head + (r.count == 1 ? ": " : ", one of them: ") + r.says;
+  return head + (r.count == 1 ? ": " : ", one of them: ") + r.says.front();
 }
 
 /// How much has been looked at.

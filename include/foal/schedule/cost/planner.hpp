@@ -72,7 +72,7 @@ class planner {
       configuration(c, replicas, n, recomputed);
     } catch (error const& e) {
       plan_refusal& r = refused(c, refusal::cannot);
-      if (r.says.empty()) r.says = e.what();
+      if (r.says.empty()) r.says.push_back(e.what());
     }
   }
 
@@ -140,7 +140,7 @@ class planner {
     }
     std::vector<int> const even = min_max_partition(time, stages);
     measure(trial, even);
-    std::vector<int> cut(at(stages - 1));  // where stages 1.. begin
+    std::vector<int> cut(at(stages - 1), 0);  // where stages 1.. begin
     if (ways(stages) <= p_.groupings) {
       for (int i = 0; i < stages - 1; ++i) cut[at(i)] = i + 1;
       while (true) {
