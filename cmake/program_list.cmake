@@ -316,6 +316,7 @@ set(foal_tests
     trainer/engine
     trainer/epoch_log
     trainer/fingerprint
+    trainer/planned
     trainer/process_facts
     trainer/run_request
     trainer/shared_result

@@ -238,6 +238,15 @@ TEST_CASE("an asynchronous schedule counts in the long run, with all its version
   CHECK(plan(p, list).best.name == "one_f_one_b");
 }
 
+TEST_CASE("groupings are counted", "[schedule]") {
+  CHECK(grouping_count(1, 1, 10) == 1);
+  CHECK(grouping_count(6, 6, 10) == 1);
+  CHECK(grouping_count(5, 3, 10) == 6);
+  CHECK(grouping_count(20, 19, 1000) == 19);
+  CHECK(grouping_count(20, 10, 1000) == 1001);
+  CHECK(grouping_count(4000, 2000, 1 << 30) == (1LL << 30) + 1);
+}
+
 TEST_CASE("where groupings are many, it begins with the most even one and says so", "[schedule]") {
   std::vector<plan_item> items;
   foal::random_key const key{3, foal::purpose::user, 0, 0};

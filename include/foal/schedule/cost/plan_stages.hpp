@@ -8,6 +8,16 @@
 
 namespace foal::schedule {
 
+/// In how many ways items can be grouped into stages; one more than `most` where there are more than that.
+constexpr long long grouping_count(int items, int stages, int most) {
+  long long count = 1;  // (items - 1 over stages - 1), from its smaller side, on which it only rises
+  for (int i = 1; i < stages && i <= items - stages; ++i) {
+    count = count * (items - i) / i;
+    if (count > most) return most + 1LL;
+  }
+  return count;
+}
+
 /// Of every stage, for ops of so many samples and replicas which sum their gradients. `group`: by item, its stage.
 constexpr std::vector<stage_times> times_of(plan_problem const& p, std::vector<int> const& group, int stages, double samples,
                                             int replicas) {

@@ -21,6 +21,7 @@ struct plan_trial {
   planned_bytes bytes;
   std::vector<int> versions;  ///< of a stage's weights
   double samples;             ///< of an op
+  int candidate;
   plan_choice best{};
   double least_bytes = -1;
 };
@@ -90,8 +91,11 @@ class planner {
     program_view const v = whole.view();
     if (replicas > 1 || recomputed)
       if (verdict const bad = prove(v); !bad) throw error(text(bad));
-    plan_trial trial{
-        .program = v, .bytes = planned_bytes(v), .versions = std::move(versions), .samples = samples / v.size.segments};
+    plan_trial trial{.program = v,
+                     .bytes = planned_bytes(v),
+                     .versions = std::move(versions),
+                     .samples = samples / v.size.segments,
+                     .candidate = c};
     trial.best.name = chosen.name;
     trial.best.ranks = ranks, trial.best.chunks = chosen.chunks, trial.best.replicas = replicas;
     trial.best.microbatches = n;
@@ -99,12 +103,11 @@ class planner {
     ++out_.configurations;
     trial.best.all_groupings = group(trial);
     out_.all_groupings = out_.all_groupings && trial.best.all_groupings;
-    if (trial.best.group.empty()) {
+    if (!trial.best) {
       plan_refusal& r = refused(c, refusal::memory);
       if (r.bytes < 0 || trial.least_bytes < r.bytes) r.bytes = trial.least_bytes;
       return;
     }
-    trial.best.candidate = c;
     if (trial.best.better_than(of_candidate_)) of_candidate_ = trial.best;
     if (trial.best.better_than(out_.best))
       out_.runner_up = std::exchange(out_.best, std::move(trial.best));
@@ -120,16 +123,6 @@ class planner {
     return t;
   }
 
-  /// How many ways there are, or one more than p_.groupings.
-  constexpr long long ways(int stages) const {
-    long long count = 1;
-    for (int i = 1; i < stages; ++i) {
-      count = count * (items() - i) / i;
-      if (count > p_.groupings) return p_.groupings + 1LL;
-    }
-    return count;
-  }
-
   /// Tries groupings; true if all of them.
   constexpr bool group(plan_trial& trial) {
     int const stages = trial.program.size.stages, n = items();
@@ -141,7 +134,7 @@ class planner {
     std::vector<int> const even = min_max_partition(time, stages);
     measure(trial, even);
     std::vector<int> cut(at(stages - 1), 0);  // where stages 1.. begin
-    if (ways(stages) <= p_.groupings) {
+    if (grouping_count(n, stages, p_.groupings) <= p_.groupings) {
       for (int i = 0; i < stages - 1; ++i) cut[at(i)] = i + 1;
       while (true) {
         measure(trial, cut_at(cut));
@@ -201,9 +194,9 @@ class planner {
     }
     if (most > p_.memory) return {most - p_.memory, bound};
     plan_choice& best = trial.best;
-    if (!best.group.empty() && bound > best.time * (1 + 1e-9)) return {0, bound};
+    if (best && bound > best.time * (1 + 1e-9)) return {0, bound};
     plan_choice now = best;
-    now.candidate = 0;
+    now.candidate = trial.candidate;
     now.group = group;
     now.bytes = std::move(bytes);
     now.idle.clear();
@@ -217,9 +210,7 @@ class planner {
       now.idle = idle_of(t);
     }
     double const time = now.time;
-    plan_choice before = best;
-    before.candidate = best.group.empty() ? -1 : 0;
-    if (now.better_than(before)) best = std::move(now);
+    if (now.better_than(best)) best = std::move(now);
     return {0, time};
   }
 
