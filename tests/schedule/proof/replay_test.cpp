@@ -226,3 +226,20 @@ TEST_CASE("ops that overlap begin and send together") {
                     Catch::Contains("cannot overlap F(stage 1, microbatch 0) on rank 1"));
   CHECK_THROWS_WITH(replay(q.view(), {.overlaps = std::span<char const>(pairs).first(2)}), Catch::Contains("for 2 ops"));
 }
+
+TEST_CASE("stages have times of their own, and so have their messages", "[schedule]") {
+  namespace schedule = foal::schedule;
+  schedule::program p = schedule::generate(schedule::gpipe{}, {2, 2, 2});
+  // F0 1, F1 3, BW1 7, BW0 5; an activation takes 2, and a gradient, which is of the same size, too
+  schedule::stage_times const times[] = {{.forward = 1, .together = 5, .update = 0.5, .message = 2},
+                                         {.forward = 3, .together = 7, .update = 0.25, .message = 100}};
+  schedule::timing const t = schedule::replay(p.view(), {.message = 50, .side_by_side = false, .stages = times});
+  CHECK(t.makespan == 1 + 2 + 2 * 3 + 2 * 7 + 2 + 5 + 0.5);
+  schedule::stage_times const alike[] = {{.message = 0.5}, {.message = 0.5}};
+  CHECK(schedule::replay(p.view(), {.stages = alike}).makespan == schedule::replay(p.view(), {.message = 0.5}).makespan);
+  CHECK_THROWS_WITH(schedule::replay(p.view(), {.stages = {times, 1}}),
+                    "cannot replay with the times of 1 stages, because there are 2; give those of all, or none");
+  schedule::stage_times const wrong[] = {{.message = -1}, {}};
+  CHECK_THROWS_WITH(schedule::replay(p.view(), {.stages = wrong}),
+                    "cannot replay with a cost of -1, because ops and messages take time; give 0 or more");
+}

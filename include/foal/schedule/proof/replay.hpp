@@ -36,23 +36,23 @@ struct costs {
   std::span<stage_times const> stages{};
 
   /// Throws foal::error where a duration is below 0, infinite or no number, or where stages have no factor.
-  constexpr void check(int stages) const {
+  constexpr void check(int count) const {
     auto const is = [](double v) { return v >= 0 && v <= std::numeric_limits<double>::max(); };
     for (double const v : {forward, backward, weight, update, message, sum}) {
       if (!is(v))
         throw error(sentence("cannot replay with a cost of ", v, ", because ops and messages take time; give 0 or more"));
     }
-    if (!stage_factor.empty() && stage_factor.size() != static_cast<std::size_t>(stages))
-      throw error(sentence("cannot replay with ", stage_factor.size(), " factors, because there are ", stages,
+    if (!stage_factor.empty() && stage_factor.size() != static_cast<std::size_t>(count))
+      throw error(sentence("cannot replay with ", stage_factor.size(), " factors, because there are ", count,
                            " stages; give one per stage, or none"));
     for (double const v : stage_factor) {
       if (!is(v))
         throw error(sentence("cannot replay with a factor of ", v, ", because a stage takes time; give 0 or more"));
     }
-    if (!this->stages.empty() && this->stages.size() != static_cast<std::size_t>(stages))
-      throw error(sentence("cannot replay with the times of ", this->stages.size(), " stages, because there are ", stages,
+    if (!stages.empty() && stages.size() != static_cast<std::size_t>(count))
+      throw error(sentence("cannot replay with the times of ", stages.size(), " stages, because there are ", count,
                            "; give those of all, or none"));
-    for (stage_times const& s : this->stages)
+    for (stage_times const& s : stages)
       for (double const v : {s.forward, s.backward, s.weight, s.together, s.recompute, s.sum, s.update, s.message})
         if (!is(v))
           throw error(sentence("cannot replay with a cost of ", v, ", because ops and messages take time; give 0 or more"));
