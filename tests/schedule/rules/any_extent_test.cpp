@@ -196,7 +196,7 @@ TEST_CASE("every rule gives what is proved and runs, or says which values do not
   random_questions questions;
   std::set<std::string> ran;
   int refusals = 0;
-  int const rounds = foal_test::repeats(60, 4);
+  int const rounds = foal_test::repeats(60, 20);
   for (int i = 0; i < rounds * random_questions::rules; ++i) {
     asked const q = questions.next(i % random_questions::rules);
     std::string values;
