@@ -271,6 +271,7 @@ set(foal_tests
     schedule/proof/replay
     schedule/proof/units
     schedule/proof/versions
+    schedule/rules/any_extent
     schedule/rules/asynchronous
     schedule/rules/chimera
     schedule/rules/dual_pipe

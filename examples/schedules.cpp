@@ -92,9 +92,12 @@ int compare(settings const& o, std::vector<schedules::entry> const& all) {
     if (e.compared) rows.push_back(schedules::measure(e, q, o.cost()));
   }
   std::printf(
-      "%d ranks, %d microbatches. Times are of a chunk; peaks in what the forward of a chunk saves of a microbatch; delays "
-      "in\nupdates, of the stage where they are largest. *: asynchronous, in the steady state; +: what ranks hold is "
-      "modelled.\n\n%s",
+      "%d ranks, %d microbatches. An op is of one of the parts into which a rank's share of a microbatch is cut (chunks,\n"
+      "segments): to compare, divide times and peaks by them. Idle: the rank that is idle longest, and that of the "
+      "makespan;\n"
+      "peaks in what a part's forward saves; delays in updates, of the stage where they are largest. *: asynchronous, in "
+      "the\n"
+      "steady state; +: what ranks hold is modelled.\n\n%s",
       o.asked.ranks, o.asked.microbatches, schedules::table_of(rows).text().c_str());
   for (schedules::measures const& m : rows)
     if (!m.refused.empty()) std::printf("\n%s: %s\n", m.name.c_str(), m.refused.c_str());
@@ -129,7 +132,7 @@ int draw_all(settings const& o, std::vector<schedules::entry> const& all) {
     if (!e.any_chunks) q.chunks = 0;
     try {
       schedules::subject s = schedules::subject_of(e, q);
-      foal::write_file(o.gallery + "/" + e.name + ".svg", schedules::picture_of(s, o.cost()));
+      foal::write_file(o.gallery + "/" + e.name + ".svg", schedules::picture_of(s, o.cost(), false));
     } catch (foal::error const& error) {
       std::fprintf(stderr, "%s: %s\n", e.name.c_str(), error.what());
     }

@@ -21,6 +21,7 @@ struct measures {
   std::string name, refused;                    ///< a sentence, where it cannot be
   bool asynchronous = false, modelled = false;  ///< modelled: a run holds something else
   double makespan = 0, span = 0, idle_worst = 0;
+  int parts = 1;  ///< of a rank's share of a microbatch: chunks times segments; an op is of one
   int peak_worst = 0, messages = 0;
   std::vector<int> peaks;                      ///< by rank
   std::vector<schedule::staleness> staleness;  ///< by stage
@@ -46,6 +47,7 @@ inline measures measure(entry const& e, question const& q, schedule::costs cost)
     if (schedule::verdict const bad = schedule::prove(v); !bad) throw foal::error(schedule::text(bad));
     std::vector<char> const overlaps = e.overlaps ? e.overlaps(v) : std::vector<char>();
     cost.overlaps = overlaps;
+    m.parts = (e.any_chunks && q.chunks > 0 ? q.chunks : e.chunks) * v.size.segments;
     m.asynchronous = v.asynchronous;
     double const times = static_cast<double>(q.microbatches) / v.size.microbatches;
     schedule::timing t;
@@ -100,6 +102,7 @@ inline std::string json_of(std::vector<measures> const& all) {
     member("delay_f", m.delay(&schedule::staleness::forward));
     member("delay_b", m.delay(&schedule::staleness::backward));
     member("messages", m.messages);
+    member("parts", m.parts);
     json.key("refused");
     there ? json.value(nullptr) : json.value(m.refused);
     member("asynchronous", m.asynchronous);
@@ -130,9 +133,11 @@ std::string joined(List const& values, Of of) {
 inline foal::report::table table_of(std::vector<measures> const& all) {
   using foal::report::trimmed;
   foal::report::table t{{{"schedule", foal::report::align::left},
+                         {"parts"},
                          {"makespan"},
                          {"span"},
                          {"idle"},
+                         {"of it"},
                          {"peak"},
                          {"peaks", foal::report::align::left},
                          {"versions"},
@@ -144,7 +149,8 @@ inline foal::report::table table_of(std::vector<measures> const& all) {
     t.add({m.name + (m.asynchronous ? " *"
                      : m.modelled   ? " +"
                                     : ""),
-           trimmed(m.makespan, 2), trimmed(m.span, 2), trimmed(m.idle_worst, 2), std::to_string(m.peak_worst),
+           std::to_string(m.parts), trimmed(m.makespan, 2), trimmed(m.span, 2), trimmed(m.idle_worst, 2),
+           trimmed(m.makespan > 0 ? 100 * m.idle_worst / m.makespan : 0, 1) + " %", std::to_string(m.peak_worst),
            joined(m.peaks, [](int p) { return std::to_string(p); }), std::to_string(m.versions()),
            trimmed(m.delay(&schedule::staleness::forward), 3), trimmed(m.delay(&schedule::staleness::backward), 3),
            std::to_string(m.messages)});

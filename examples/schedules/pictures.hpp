@@ -21,23 +21,31 @@ inline int minibatches_shown(schedule::program_view v) {
   return fill + std::max(2, (way + v.size.microbatches - 1) / v.size.microbatches);
 }
 
-/// "1F1B: 33 long; of 4 ranks one is idle for 9, one holds 4".
-inline std::string title_of(subject const& of, schedule::program_view v, schedule::timing const& t) {
+/// "gpipe: 33 long, a rank idle for 9 and holding 8 at most". Without a flush of a minibatch in the steady state.
+inline std::string title_of(subject const& of, schedule::program_view v, schedule::timing const& t,
+                            schedule::costs const& cost) {
   double idle = 0;
   int peak = 0;
-  for (schedule::rank_time const& r : t.rank) idle = std::max(idle, r.idle);
+  std::string begin = of.name + ": " + number(t.makespan) + " long";
+  if (v.asynchronous) {
+    schedule::steady_state const s = schedule::steady_of(v, cost);
+    begin = of.name + ": " + number(s.minibatch) + " a minibatch in the steady state";
+    for (double const i : s.idle) idle = std::max(idle, i);
+  } else {
+    for (schedule::rank_time const& r : t.rank) idle = std::max(idle, r.idle);
+  }
   for (schedule::rank_memory const& m : schedule::saved_over_time(v, t)) peak = std::max(peak, m.peak);
-  return of.name + ": " + number(t.makespan) + " long, a rank idle for " + number(idle) + " and holding " +
-         std::to_string(peak) + " at most";
+  return begin + ", a rank idle for " + number(idle) + " and holding " + std::to_string(peak) + " at most";
 }
 
 }  // namespace detail
 
-inline std::string picture_of(subject& of, schedule::costs cost) {
+/// `tips`: ops say more when pointed at.
+inline std::string picture_of(subject& of, schedule::costs cost, bool tips = true) {
   cost.overlaps = of.overlaps;
   schedule::program_view const v = of.program.view();
   schedule::timing const t = schedule::replay(v, cost, detail::minibatches_shown(v));
-  return schedule::timed_svg(v, t, detail::title_of(of, v, t), {.reads = &of.reads});
+  return schedule::timed_svg(v, t, detail::title_of(of, v, t, cost), {.tips = tips, .reads = &of.reads});
 }
 
 inline std::string page_of(subject& of, schedule::costs cost) {
@@ -45,7 +53,7 @@ inline std::string page_of(subject& of, schedule::costs cost) {
   schedule::program_view const v = of.program.view();
   schedule::timing const t = schedule::replay(v, cost, detail::minibatches_shown(v));
   foal::report::html_page page(of.name, of.about);
-  page.section("In time").paragraph(detail::title_of(of, v, t) + ".");
+  page.section("In time").paragraph(detail::title_of(of, v, t, cost) + ".");
   schedule::add_timed(page, v, t, &of.reads);
   page.section("In words").preformatted(facts_of(of, cost));
   return page.text();

@@ -2,6 +2,7 @@
 #include <catch2/catch.hpp>
 
 #include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <nlohmann/json.hpp>
@@ -151,6 +152,27 @@ TEST_CASE("schedules: one in every format", "[program]") {
   CHECK(folder.run(FOAL_PROGRAM, "--gallery all").status == 0);
   for (char const* name : {"gpipe", "one_f_one_b", "pipedream", "pipemare"})
     CHECK(markup::parse(content(folder.path(std::string("all/") + name + ".svg"))).well_formed);
+}
+
+TEST_CASE("schedules: docs/schedules.md shows what the program draws and prints", "[program]") {
+  work_folder const folder("schedules_gallery");
+  std::string const docs = FOAL_DOCS, text = content(docs + "/schedules.md");
+  INFO("where a picture or a number has changed: schedules --gallery docs/schedules, and the table's text");
+  REQUIRE(folder.run(FOAL_PROGRAM, "--gallery all --ranks 4 --microbatches 8").status == 0);
+  int drawn = 0;
+  for (auto const& file : std::filesystem::directory_iterator(folder.path("all"))) {
+    std::string const name = file.path().stem().string(), picture = content(file.path().string());
+    INFO(name);
+    CHECK((picture == content(docs + "/schedules/" + name + ".svg")));  // no text of both where they differ
+    CHECK(picture.size() < 40'000);
+    CHECK(has(text, "### " + name + "\n\n!["));
+    CHECK(has(text, "](schedules/" + name + ".svg)\n"));
+    ++drawn;
+  }
+  CHECK(drawn == std::distance(std::filesystem::directory_iterator(docs + "/schedules"), {}));
+  program_result const table = folder.run(FOAL_PROGRAM, "--table --ranks 4 --microbatches 8");
+  CHECK(table.status == 0);
+  CHECK(has(text, table.text));
 }
 
 TEST_CASE("schedules: PyTorch's lists are read, those that cannot run are refused naming the ops", "[program]") {

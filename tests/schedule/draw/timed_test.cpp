@@ -95,6 +95,19 @@ TEST_CASE("versions are those that ops read, and the newest of a rank below it",
   CHECK(times(timed_svg(q.view(), replay(q.view()), ""), "the newest weights") == 0);
 }
 
+TEST_CASE("without tips ops of a kind are one path, numbers and reasons stay, updates lie above what they end",
+          "[schedule]") {
+  program p = from_csv(foal::test::torch_zb1p);
+  timing const t = replay(p.view(), {.side_by_side = false});
+  std::string const all = timed_svg(p.view(), t, ""), s = timed_svg(p.view(), t, "", {.tips = false});
+  CHECK(markup::parse(s).well_formed);
+  CHECK(times(s, "<rect class=\"op ") == 0);
+  CHECK(times(s, "<rect class=\"idle\"") == times(all, "<rect class=\"idle\""));
+  CHECK(times(s, "class=\"c t") == times(all, "class=\"c t"));
+  CHECK(times(s, "v18h-") == times(all, "<rect class=\"op "));
+  CHECK(s.find("class=\"op U0\"") > s.find("class=\"op W1\""));
+}
+
 TEST_CASE("any title makes a well-formed picture, too many ops are refused", "[schedule]") {
   program p = generate(gpipe{}, {2, 2, 2});
   std::string const title = "a\x1b[31m\xff\xEF\xBF\xBF</title><script>&";

@@ -59,6 +59,16 @@ TEST_CASE("Automatic zero bubble saves no more than it may, and is as good as th
       for (int n : {1, 3, 8}) foal::test::check_runs(zb_auto{}, stages, ranks, n);
 }
 
+TEST_CASE("Automatic zero bubble runs on ranks of other lengths: none begins more forwards than the one before has") {
+  for (int forward : {1, 2, 3})
+    for (int backward : {1, 2, 3})
+      for (int memory = 0; memory < 10; ++memory) {
+        INFO("F " << forward << ", B " << backward << ", memory " << memory);
+        zb_auto const g{.forward = 1.0 * forward, .backward = 1.0 * backward, .memory = memory};
+        foal::test::check_runs(g, 11, 5, 7);
+      }
+}
+
 TEST_CASE("Durations and memory that cannot be are refused") {
   CHECK_THROWS_WITH(generate(zb_auto{.weight = -1}, {4, 4, 8}), Catch::Contains("a duration of -1"));
   CHECK_THROWS_WITH(generate(zb_auto{.memory = -2}, {4, 4, 8}), Catch::Contains(".memory = -2"));

@@ -27,7 +27,8 @@ struct timed_style {
   bool frame = true;  ///< title and legend
   /// The column with the ranks' names, and the rest; a page has one of each, so that names stay where the rest scrolls.
   bool names = true, ops = true;
-  version_reads const* reads = nullptr;  ///< the versions that ops read, to be shown with them
+  bool tips = true;  ///< ops say more when pointed at, which is most of a file; idle time does in any case
+  version_reads const* reads = nullptr;  ///< the versions that ops read, to be shown with them where there are several
 };
 
 namespace detail {
@@ -48,6 +49,7 @@ class timed_picture {
     double const span = t.makespan > 0 ? t.makespan : 1, cell = shortest > 0 ? shortest : span;
     scale_ = style.width > 0 ? style.width / span
                              : std::min(std::clamp(1000 / span, least_cell / cell, 28 / cell), 14'000 / span);
+    if (style.width == 0 && scale_ > 1) scale_ = static_cast<int>(scale_ * 4) / 4.0;  // edges on pixels, and short numbers
     find_chunks();
     for (rank_memory const& m : memory_) top_unit_ = std::max(top_unit_, m.peak);
     left_ = style.names ? 74 : 1;
@@ -118,6 +120,10 @@ class timed_picture {
     return last;
   }
 
+  bool has(op_kind kind) const {
+    return std::any_of(view_.ops.begin(), view_.ops.end(), [&](op const& o) { return o.kind == kind; });
+  }
+
   std::string rules() const {
     std::string all;
     auto const rule = [&](std::string const& of, std::string const& what) { all += ".timed " + of + "{" + what + "}"; };
@@ -134,6 +140,7 @@ class timed_picture {
     rule(".v0", "fill:#e9e2d0");
     rule(".v1", "fill:#cfc3a3");
     for (op_paint const& p : op_paints) {
+      if (!has(p.kind)) continue;
       for (int c = 0; c < chunks_; ++c) {
         rgb const colour = shade(p, c, chunks_);
         std::string const of = name(p.kind) + std::to_string(c);
@@ -150,12 +157,7 @@ class timed_picture {
     rule(".tick", "stroke:#333b47");
     rule(".v0", "fill:#3b372b");
     rule(".v1", "fill:#57503b");
-    for (op_paint const& p : op_paints)
-      for (int c = 0; c < chunks_; ++c) {
-        std::string const of = name(p.kind) + std::to_string(c);
-        p.kind == op_kind::U ? rule("." + of, "fill:#fff")
-                             : rule(".t" + of, std::string("fill:") + ink_on(shade(p, c, chunks_)));
-      }
+    for (int c = 0; c < chunks_ && has(op_kind::U); ++c) rule("." + (name(op_kind::U) + std::to_string(c)), "fill:#fff");
     return all + "}";
   }
 
@@ -176,7 +178,9 @@ class timed_picture {
     std::string labels;
     for (event const& e : events) op_of(r, e, labels);
     if (versions_) versions_of(r, events);
-    for (auto const& [of, path] : cells_) out_ << "<path class=\"" << of << "\" d=\"" << path << "\"/>\n";
+    for (bool const bars : {false, true})  // on top of the cells that they end
+      for (auto const& [of, path] : cells_)
+        if ((of.find("op U") == 0) == bars) out_ << "<path class=\"" << of << "\" d=\"" << path << "\"/>\n";
     cells_.clear();
     out_ << labels;
     held(r);
@@ -186,8 +190,9 @@ class timed_picture {
   // From above: F, R where there is one, then the rest, as svg() has it.
   int lane_of_unit(int unit) const { return time_.units < 3 ? unit : unit == 1 ? 2 : unit == 2 ? 1 : 0; }
 
-  void rect(std::string_view of, double from, double to, double top, double height, std::string const& tip) {
-    if (dense_) {
+  void rect(std::string_view of, double from, double to, double top, double height, std::string const& tip,
+            bool op = false) {
+    if (dense_ || (op && !style_.tips)) {
       std::string const wide = px(x(to) - x(from));
       cells_[std::string(of)] += "M" + px(x(from)) + " " + px(top) + "h" + wide + "v" + px(height) + "h-" + wide + "z";
       return;
@@ -200,7 +205,7 @@ class timed_picture {
   std::string tip_of(event const& e) const {
     op const& o = e.what;
     std::string tip = text(o, e.rank) + ": " + number(e.start) + " to " + number(e.end);
-    if (style_.reads == nullptr || o.kind == op_kind::G || style_.reads->updates_of(o.stage) == 0) return tip;
+    if (!versions_ || style_.reads == nullptr || o.kind == op_kind::G || style_.reads->updates_of(o.stage) == 0) return tip;
     int const n = view_.size.microbatches, updates = style_.reads->updates_of(o.stage);
     int const minibatch = floor_div(o.microbatch, n), position = floor_mod(o.microbatch, n);
     if (o.kind == op_kind::U) return tip;
@@ -218,10 +223,10 @@ class timed_picture {
     double const wide = (e.end - e.start) * scale_;
     if (wide < 1) {
       double const bar = std::clamp(scale_ / 6, 1.0, 3.0) / scale_;
-      rect("op " + of, e.end - bar, e.end, top, lane_, tip_of(e));
+      rect("op " + of, e.end - bar, e.end, top, lane_, tip_of(e), true);
       return;
     }
-    rect("op " + of, e.start, e.end, top, lane_, tip_of(e));
+    rect("op " + of, e.start, e.end, top, lane_, tip_of(e), true);
     std::string label = std::to_string(o.microbatch);
     if (view_.size.segments > 1 && wide >= 12 + 6 * static_cast<double>(label.size()))
       label += "." + std::to_string(o.segment);
@@ -276,8 +281,7 @@ class timed_picture {
   std::vector<std::pair<std::string, std::string>> legend_entries() const {
     std::vector<std::pair<std::string, std::string>> all;
     for (op_paint const& p : op_paints)
-      if (std::any_of(view_.ops.begin(), view_.ops.end(), [&](op const& o) { return o.kind == p.kind; }))
-        all.push_back({name(p.kind), p.meaning});
+      if (has(p.kind)) all.push_back({name(p.kind), p.meaning});
     all.push_back({"idle", "idle"});
     all.push_back({"held", "held by the rank"});
     return all;

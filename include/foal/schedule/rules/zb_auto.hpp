@@ -78,7 +78,8 @@ class zb_greedy {
     lists_[r].push_back(kind);
   }
 
-  /// The first microbatch: as many forwards as fit before its backward is there, fewer on every rank than on the one before.
+  /// The first microbatch: as many forwards as fit before its backward is there, fewer on every rank than on the one before,
+  /// unless that has them all.
   constexpr void fill() {
     std::size_t const ranks = lists_.size();
     for (std::size_t r = 0; r < ranks; ++r) put(op_kind::F, r);
@@ -94,7 +95,7 @@ class zb_greedy {
       there = std::max(until, there) + p_.backward[r];
     }
     for (std::size_t r = 1; r < ranks; ++r)
-      while (more[r] > 0 && more[r] >= more[r - 1] && more[r] + 1 < p_.microbatches) --more[r];
+      while (more[r] > 0 && more[r] >= more[r - 1] && more[r - 1] + 1 < p_.microbatches) --more[r];
     for (std::size_t r = 0; r < ranks; ++r)
       for (int i = 0; i < more[r]; ++i) put(op_kind::F, r);
     for (std::size_t r = ranks; r-- > 0;) put(op_kind::B, r);
