@@ -168,6 +168,7 @@ set(foal_tests
     executor/tied
     executor/tied_ends
     executor/update_check
+    executor/v_memory
     executor/weights
     executor/wire
     executor/worker
@@ -431,6 +432,7 @@ set(foal_benchmarks
     executor/mpi_two_workers
     executor/pipeline
     executor/two_workers
+    schedule/timed
     transport/hop
     transport/mpi_hop
     transport/mpi_slow_links
