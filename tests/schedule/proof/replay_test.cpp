@@ -47,6 +47,18 @@ TEST_CASE("unequal stages") {
   CHECK(makespan(one_f_one_b{}, {4, 4, 8}, {1, 2, 1, 1}) == 53);
 }
 
+TEST_CASE("stages with durations of their own") {
+  program p = generate(gpipe{}, {2, 2, 3});
+  // F 2 then 1, BW 5 then 7: the second stage ends its forwards at 7 and its backwards at 7 + 21; the first's last takes 5.
+  stage_costs const own[] = {{.forward = 2, .backward = 1, .weight = 4, .update = 0.5}, {.backward = 3, .weight = 4}};
+  CHECK(replay(p.view(), {.forward = 99, .update = 99, .of_stage = own}).makespan == 7 + 21 + 5 + 0.5);
+  double const factors[] = {1, 2};
+  CHECK(replay(p.view(), {.stage_factor = factors, .of_stage = own}).makespan == 8 + 42 + 5 + 0.5);
+  stage_costs const bad[] = {{}, {.weight = -3}};
+  CHECK_THROWS_WITH(replay(p.view(), {.of_stage = bad}), Catch::Contains("cost of -3 of a stage"));
+  CHECK_THROWS_WITH(replay(p.view(), {.of_stage = std::span(own).first(1)}), Catch::Contains("the costs of 1 stages"));
+}
+
 TEST_CASE("messages between ranks cost latency, within a rank nothing") {
   program p = generate(one_f_one_b{}, {4, 4, 16});
   CHECK(replay(p.view(), {.message = 0}).makespan == 57);

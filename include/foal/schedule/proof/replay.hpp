@@ -10,12 +10,18 @@
 
 namespace foal::schedule {
 
+/// Durations of a stage's ops; its BW takes backward + weight, its R as long as F.
+struct stage_costs {
+  double forward = 1, backward = 1, weight = 1, update = 0;
+};
+
 /// Durations in any unit of time. BW takes backward + weight, R as long as F.
 struct costs {
   double forward = 1, backward = 1, weight = 1, update = 0;
-  double message = 0;                      ///< from the end of an op to the start of its successor on another rank
-  double sum = 0;                          ///< G
-  std::span<double const> stage_factor{};  ///< empty, or per stage what its F, B, W and U durations are multiplied by
+  double message = 0;                       ///< from the end of an op to the start of its successor on another rank
+  double sum = 0;                           ///< G
+  std::span<double const> stage_factor{};   ///< empty, or per stage what its F, B, W and U durations are multiplied by
+  std::span<stage_costs const> of_stage{};  ///< empty, or per stage its own durations instead of those of all
   /// True: a rank has a forward and a backward unit side by side if the program puts F and a backward of a rank into one
   /// slot (pipemare), and a third one for R if it recomputes. False: a rank runs one op at a time, in the order of its list.
   bool side_by_side = true;
@@ -34,6 +40,14 @@ struct costs {
     if (!stage_factor.empty() && stage_factor.size() != static_cast<std::size_t>(stages))
       throw error(sentence("cannot replay with ", stage_factor.size(), " factors, because there are ", stages,
                            " stages; give one per stage, or none"));
+    if (!of_stage.empty() && of_stage.size() != static_cast<std::size_t>(stages))
+      throw error(sentence("cannot replay with the costs of ", of_stage.size(), " stages, because there are ", stages,
+                           "; give those of each, or none"));
+    for (stage_costs const& c : of_stage)
+      for (double const v : {c.forward, c.backward, c.weight, c.update}) {
+        if (!is(v))
+          throw error(sentence("cannot replay with a cost of ", v, " of a stage, because ops take time; give 0 or more"));
+      }
     for (double const v : stage_factor) {
       if (!is(v))
         throw error(sentence("cannot replay with a factor of ", v, ", because a stage takes time; give 0 or more"));
@@ -41,11 +55,13 @@ struct costs {
   }
 
   constexpr double of(op const& o) const {
-    double t = update;
-    if (o.kind == op_kind::F || o.kind == op_kind::R) t = forward;
-    if (o.kind == op_kind::B) t = backward;
-    if (o.kind == op_kind::W) t = weight;
-    if (o.kind == op_kind::BW) t = backward + weight;
+    stage_costs const c =
+        of_stage.empty() ? stage_costs{forward, backward, weight, update} : of_stage[static_cast<std::size_t>(o.stage)];
+    double t = c.update;
+    if (o.kind == op_kind::F || o.kind == op_kind::R) t = c.forward;
+    if (o.kind == op_kind::B) t = c.backward;
+    if (o.kind == op_kind::W) t = c.weight;
+    if (o.kind == op_kind::BW) t = c.backward + c.weight;
     if (o.kind == op_kind::G) t = sum;
     return stage_factor.empty() ? t : t * stage_factor[static_cast<std::size_t>(o.stage)];
   }
