@@ -432,6 +432,8 @@ set(foal_benchmarks
     executor/mpi_two_workers
     executor/pipeline
     executor/two_workers
+    schedule/equal_memory
+    schedule/equal_stages
     schedule/timed
     transport/hop
     transport/mpi_hop

@@ -51,7 +51,7 @@ struct reads_given {
 struct timed_program {
   foal::schedule::program program;
   foal::schedule::version_reads reads;
-  foal::device::timed::times times;
+  foal::device::timed::times times{};
 
   foal::schedule::costs costs() const {
     return {.forward = times.forward_ms,
@@ -128,21 +128,28 @@ struct timed_result {
   spread ratio() const { return ratio_of(measured, predicted); }
 };
 
+/// Updates of the first unit of stage 0 in a minibatch of the program.
+inline int updates_of(foal::schedule::program program) {
+  foal::schedule::program_view const v = program.view();
+  int updates = 0;
+  for (foal::schedule::op const& o : v.ops)
+    updates += o.kind == foal::schedule::op_kind::U && foal::schedule::unit_of(v.size, o.stage, o.replica) == 0 ? 1 : 0;
+  return updates;
+}
+
 /// Windows of the replay, for minibatches of so many microbatches.
-inline std::vector<double> predicted(timed_program const& of, int microbatches, int minibatches) {
+inline std::vector<double> predicted(foal::schedule::program p, foal::schedule::costs const& costs, int microbatches,
+                                     int minibatches) {
   using namespace foal::schedule;
-  program p = of.program;
   program_view const v = p.view();
   int const times = microbatches / v.size.microbatches;
-  timing const t = replay(v, of.costs(), minibatches * times);
+  timing const t = replay(v, costs, minibatches * times);
   std::vector<double> ends;
-  int updates = 0;
-  for (op const& o : v.ops) updates += o.kind == op_kind::U && unit_of(v.size, o.stage, o.replica) == 0 ? 1 : 0;
   for (auto const& events : t.events)
     for (event const& e : events)
       if (e.what.kind == op_kind::U && unit_of(v.size, e.what.stage, e.what.replica) == 0) ends.push_back(e.end);
   std::sort(ends.begin(), ends.end());
-  return windows(ends, times * updates);
+  return windows(ends, times * updates_of(p));
 }
 
 /// Trains so many minibatches, one more than are measured.
@@ -164,12 +171,8 @@ timed_result run_timed(timed_program const& of, int microbatches, int minibatche
   request.watch = updates.watch();
   engine.run(request, 0);
   timed_result r;
-  schedule::program program = of.program;
-  int in_one = 0;
-  for (schedule::op const& o : program.view().ops)
-    in_one += o.kind == schedule::op_kind::U && unit_of(program.size(), o.stage, o.replica) == 0 ? 1 : 0;
-  r.measured = windows(updates.at, times * in_one);
-  r.predicted = predicted(of, microbatches, minibatches);
+  r.measured = windows(updates.at, times * updates_of(of.program));
+  r.predicted = predicted(of.program, of.costs(), microbatches, minibatches);
   return r;
 }
 
