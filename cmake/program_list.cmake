@@ -167,6 +167,7 @@ set(foal_tests
     executor/thick
     executor/tied
     executor/tied_ends
+    executor/timed_schedules
     executor/update_check
     executor/v_memory
     executor/weights
