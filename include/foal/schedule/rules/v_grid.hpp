@@ -55,7 +55,8 @@ class v_grid {
   }
 
   /// The order of all: W's in free slots; then, where `reordered`, ops of the beginning and the end move to earlier slots
-  /// that are free as long as no rank saves more than the fullest one does. Twice: with W's, and around them.
+  /// that are free as long as no rank saves more than the fullest one does, nor needs more room for its two chunks, of which
+  /// each has its own. Twice: with W's, and around them.
   constexpr void finish(bool reordered) {
     if (reordered) {
       add_weights(false);
