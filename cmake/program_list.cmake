@@ -167,7 +167,9 @@ set(foal_tests
     executor/thick
     executor/tied
     executor/tied_ends
+    executor/timed_schedules
     executor/update_check
+    executor/v_memory
     executor/weights
     executor/wire
     executor/worker
@@ -436,6 +438,9 @@ set(foal_benchmarks
     executor/mpi_two_workers
     executor/pipeline
     executor/two_workers
+    schedule/equal_memory
+    schedule/equal_stages
+    schedule/timed
     transport/hop
     transport/mpi_hop
     transport/mpi_slow_links

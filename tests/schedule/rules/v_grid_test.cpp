@@ -1,6 +1,7 @@
 // V schedules from building blocks: the authors' peaks and times, any numbers of stages, ranks and microbatches.
 #include <catch2/catch.hpp>
 
+#include <foal/schedule/cost/analysis.hpp>
 #include <foal/schedule/rules/v_half.hpp>
 #include <foal/schedule/rules/v_min.hpp>
 #include <foal/schedule/rules/v_search.hpp>
@@ -18,6 +19,17 @@ static_assert(proof(v_min{}, extent_of(v_min{}, 8, 4, 8)));
 namespace {
 
 int most(std::vector<int> const& peaks) { return *std::max_element(peaks.begin(), peaks.end()); }
+
+/// Chunks that a run makes room for on the fullest rank: for each stage its own.
+template <class G>
+int planned(G const& g, int ranks, int n) {
+  program p = generate(g, extent_of(g, 2 * ranks, ranks, n));
+  analysis const facts = analyse(p.view());
+  std::vector<int> const host = ranks_of(p.view());
+  std::vector<int> of(static_cast<std::size_t>(ranks), 0);
+  for (std::size_t s = 0; s < host.size(); ++s) of[static_cast<std::size_t>(host[s])] += facts.stage[s].saved_peak;
+  return most(of);
+}
 
 }  // namespace
 
@@ -63,6 +75,18 @@ TEST_CASE("V schedules keep their memory, and are proved, for any numbers of sta
           CHECK(half.makespan <= facts_of(v_half{false}, stages, ranks, n).makespan);
           CHECK(min.makespan <= facts_of(v_min{false}, stages, ranks, n).makespan);
         }
+}
+
+TEST_CASE("A run needs no more room for V-Half than its ranks save, and one chunk more for V-Min") {
+  for (int const ranks : {1, 2, 3, 4, 5, 6, 7, 8, 9, 12})
+    for (int const n : {1, ranks, 2 * ranks, 3 * ranks + 1})
+      for (bool const reordered : {false, true}) {
+        INFO(ranks << " ranks, N " << n << ", reordered " << reordered);
+        CHECK(planned(v_half{reordered}, ranks, n) <= 2 * ((ranks + 2) / 2));
+        CHECK(planned(v_min{reordered}, ranks, n) <= 2 * ((ranks + 4) / 3) + 1);
+      }
+  CHECK(planned(v_half{}, 8, 16) == 10);
+  CHECK(planned(v_min{}, 8, 16) == 8);
 }
 
 TEST_CASE("The general V search: a bubble for every memory, down to none at 2 R chunks") {

@@ -55,7 +55,8 @@ class v_grid {
   }
 
   /// The order of all: W's in free slots; then, where `reordered`, ops of the beginning and the end move to earlier slots
-  /// that are free as long as no rank saves more than the fullest one does. Twice: with W's, and around them.
+  /// that are free as long as no rank saves more than the fullest one does, nor needs more room for its two chunks, of which
+  /// each has its own. Twice: with W's, and around them.
   constexpr void finish(bool reordered) {
     if (reordered) {
       add_weights(false);
@@ -73,7 +74,7 @@ class v_grid {
   /// The chunks that the fullest rank saves at most. Before finish(), which takes no more.
   constexpr int peak() const {
     int most = 0;
-    for (row const& of : rows_) most = std::max(most, peak_of(of, true));
+    for (row const& of : rows_) most = std::max(most, peaks_of(of, true).together);
     return most;
   }
 
@@ -141,21 +142,33 @@ class v_grid {
     return most;
   }
 
-  /// The most that a rank saves. `around`: as if W's filled the free slots, oldest first.
-  static constexpr int peak_of(row const& of, bool around) {
-    int saved = 0, waiting = 0, most = 0;
+  /// The most that a rank saves: of both chunks at once, and of each for itself. A run gives each chunk memory of its own.
+  struct peaks {
+    int together = 0, apart = 0;
+
+    constexpr bool within(peaks const& limit) const { return together <= limit.together && apart <= limit.apart; }
+    constexpr void include(peaks const& other) {
+      together = std::max(together, other.together);
+      apart = std::max(apart, other.apart);
+    }
+  };
+
+  /// `around`: as if W's filled the free slots, those of the chunk on the way down first.
+  static constexpr peaks peaks_of(row const& of, bool around) {
+    int saved[2] = {0, 0}, waiting[2] = {0, 0}, most[2] = {0, 0}, together = 0;
     for (v_kind const kind : of) {
       if (forwards(kind)) {
-        most = std::max(most, ++saved);
+        int const c = kind == up_forward ? 0 : 1;
+        most[c] = std::max(most[c], ++saved[c]);
+        together = std::max(together, saved[0] + saved[1]);
       } else if (backwards(kind)) {
-        ++waiting;
-      } else if (weights(kind)) {
-        --saved;
-      } else if (around && waiting > 0) {
-        --waiting, --saved;
+        ++waiting[kind == up_backward ? 0 : 1];
+      } else if (weights(kind) || around) {
+        int const c = waiting[1] > 0 ? 1 : 0;
+        if (waiting[c] > 0) --waiting[c], --saved[c];
       }
     }
-    return most;
+    return {together, most[0] + most[1]};
   }
 
   /// `by_chunk`: those of the chunk on the way down first, else in the order of B's, and none says of which.
@@ -183,8 +196,8 @@ class v_grid {
   /// Moves ops to earlier slots, in the order of slots: those before the first B of rank 0's first chunk (only where there
   /// are W's) and those after its last F.
   constexpr void reorder(bool with_weights) {
-    int limit = 0;
-    for (row const& of : rows_) limit = std::max(limit, peak_of(of, !with_weights));
+    peaks limit;
+    for (row const& of : rows_) limit.include(peaks_of(of, !with_weights));
     times at(rows_.size(), n_);
     std::vector<row> moved = rows_;
     std::vector<std::vector<int>> backward(rows_.size());  // slots of B's that have been placed
@@ -221,13 +234,14 @@ class v_grid {
 
   /// Moves the op in `slot` of a rank to the first free slot from `earliest` on with which the rank saves `limit` at most,
   /// and gives that slot.
-  static constexpr std::size_t place(row& of, std::size_t slot, std::size_t earliest, int limit, bool with_weights) {
+  static constexpr std::size_t place(row& of, std::size_t slot, std::size_t earliest, peaks const& limit,
+                                     bool with_weights) {
     v_kind const kind = of[slot];
     for (std::size_t to = earliest; to < slot; ++to) {
       if (of[to] != none) continue;
       of[to] = kind, of[slot] = none;
       bool const costs_nothing = with_weights && !forwards(kind);
-      if (costs_nothing || peak_of(of, !with_weights) <= limit) return to;
+      if (costs_nothing || peaks_of(of, !with_weights).within(limit)) return to;
       of[to] = none, of[slot] = kind;
     }
     return slot;

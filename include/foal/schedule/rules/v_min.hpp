@@ -7,9 +7,10 @@
 namespace foal::schedule {
 
 /// Two chunks a rank on a V, as v_half with a shorter building block: every rank saves 2 floor((R + 4) / 3) chunks of a
-/// microbatch at most. The bubble is two thirds of one_f_one_b's with equal costs, and grows with N where they differ. Any
-/// N, any S >= R: chunks of different length where S is not 2 R. Twice the messages of one_f_one_b. W's run in order, so
-/// that it has the bits of `sequential`. Delay 0.
+/// microbatch at most, for which a run plans that room or that of one chunk more, because each chunk has its own. The bubble
+/// is two thirds of one_f_one_b's with equal costs, and grows with N where they differ. Any N, any S >= R: chunks of
+/// different length where S is not 2 R. Twice the messages of one_f_one_b. W's run in order, so that it has the bits of
+/// `sequential`. Delay 0.
 struct v_min {
   static constexpr char const* name = "v_min";
   static constexpr bool asynchronous = false;
