@@ -21,8 +21,8 @@ struct dual_pipe_v {
   constexpr void emit(extent e, Sink& sink) const {
     if (e.microbatches < 2 * e.ranks)
       throw error(sentence("cannot generate dual_pipe_v for ", e.microbatches, " microbatches on ", e.ranks,
-                           " ranks, because 2 R = ", 2 * e.ranks,
-                           " fill the way up and down; use as many, or zb_v, which takes any number"));
+                           " ranks, because it takes 2 R of them to fill the way up and down: N >= 2 R = ", 2 * e.ranks,
+                           "; use ", 2 * e.ranks, " or more, or zb_v, which takes any number"));
     for (int r = 0; r < e.ranks; ++r) {
       chunk_list list(e, r, {half_of(e, r, 0), half_of(e, r, 1)}, sink);
       detail::emit_dual(list, e.ranks, r, e.microbatches, 0, 1);
