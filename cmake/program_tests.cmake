@@ -180,7 +180,7 @@ foal_refusal_test(resnet method "use --method foo, because it takes one of gpipe
 foal_refusal_test(schedules name "use schedule nothing, because it takes one of gpipe" nothing)
 foal_refusal_test(schedules costs "take 2 costs, because an op is F, B or W" gpipe --costs 1,2)
 foal_refusal_test(schedules chunks "run gpipe in 3 chunks a rank, because it has 1" gpipe --chunks 3)
-foal_refusal_test(schedules items "cannot plan 3 items with 2 factors, because each has one" --plan --items 3 --stage-costs 1,2)
+foal_refusal_test(schedules items "plan 3 items with 2 factors, because each has one" --plan --items 3 --stage-costs 1,2)
 foal_refusal_test(stability svg "write nodir/x.svg, because" --svg nodir/x.svg)
 foal_refusal_test(sweep numbers "use --epochs 1.5, because it takes a whole number" --epochs 1,1.5)
 foal_refusal_test(sweep html "write nodir/x.html, because" --html nodir/x.html)
