@@ -126,18 +126,23 @@ schedules::subject subject_of(settings const& o, std::vector<schedules::entry> c
 
 /// A picture of each, which the schedule's name names.
 int draw_all(settings const& o, std::vector<schedules::entry> const& all) {
+  int refused = 0;
   for (schedules::entry const& e : all) {
     if (!e.compared) continue;
     schedules::question q = o.asked;
     if (!e.any_chunks) q.chunks = 0;
+    std::string picture;
     try {
       schedules::subject s = schedules::subject_of(e, q);
-      foal::write_file(o.gallery + "/" + e.name + ".svg", schedules::picture_of(s, o.cost(), false));
+      picture = schedules::picture_of(s, o.cost(), false);
     } catch (foal::error const& error) {
       std::fprintf(stderr, "%s: %s\n", e.name.c_str(), error.what());
+      refused = 1;
+      continue;
     }
+    foal::write_file(o.gallery + "/" + e.name + ".svg", picture);
   }
-  return 0;
+  return refused;
 }
 
 int run(settings const& o, std::vector<schedules::entry> const& all) {

@@ -197,7 +197,7 @@ inline std::vector<entry> catalogue() {
           .off_the_table(),
       plain<lag_bounded>({"lag_bounded", "FTPipe: a forward runs unless too many wait for their backward"}).off_the_table(),
       plain<wpipe, versions::stash>(two({"wpipe", "two groups of stages that are updated in turns"})).off_the_table(),
-      made<amdp>({"amdp", "pipelines in R / 2 directions, two microbatches on their way in each"},
+      made<amdp>({"amdp", "R / 2 pipelines in two directions, two microbatches on their way in each"},
                  [](question const& q, int) { return amdp{.replicas = q.ranks > 1 ? q.ranks / 2 : 1}; })
           .off_the_table(),
       made<cyclic, versions::stash>({"cyclic", "data parallelism whose replicas run one after the other"},

@@ -35,8 +35,8 @@ class keep_best {
 
   auto operator()(executor::evaluation_result const& r) {
     if (r.loss < best_) {
-      best_ = r.loss;
       write({{"foal.update", std::to_string(r.update)}, {"foal.loss", report::shortest(r.loss)}});
+      best_ = r.loss;  // not before: what could not be written is to be written yet
     }
     return then_(r);
   }

@@ -105,6 +105,19 @@ inline tensors_in_order share_when_there(std::string const& path, metadata const
 /// Where a process's share of a file lies until process 0 has taken it in: "best.safetensors.process-2".
 inline std::string share_file(std::string const& path, int process) { return path + ".process-" + std::to_string(process); }
 
+namespace detail {
+
+/// Removes the shares of all processes, however it ends.
+struct shares_go {
+  std::string const& path;
+  int processes;
+  ~shares_go() {
+    for (int p = 1; p < processes; ++p) static_cast<void>(::unlink(share_file(path, p).c_str()));
+  }
+};
+
+}  // namespace detail
+
 /// Weights and statistics, as write_safetensors() writes those of one process, to the byte. Each process calls it, with the
 /// same metadata, which tell this file from those before it under its name; process 0 when all others have come back. Where
 /// the stages are that it has, the trainer's engine says. The directory is one that all processes share. Throws foal::error
@@ -122,6 +135,7 @@ void write_shared_safetensors(std::string const& path, Trainer const& t, metadat
     if (!own.tensors.empty()) write_safetensors_file(share_file(path, here.number), std::move(own));
     return;
   }
+  detail::shares_go const behind{path, here.count};
   std::map<int, detail::tensors_in_order> shares;
   std::map<std::string, int> processes;
   std::map<std::string, std::uint8_t const*> places;  // of its own
@@ -146,7 +160,6 @@ void write_shared_safetensors(std::string const& path, Trainer const& t, metadat
     int const process = processes.at(s.name);
     return process == 0 ? places.at(s.name) : shares.at(process).bytes_of(s.name);
   });
-  for (auto const& [process, share] : shares) detail::remove_file(share_file(path, process));
 }
 
 }  // namespace foal::checkpoint

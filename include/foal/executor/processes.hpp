@@ -313,7 +313,10 @@ struct processes_over {
           patience.wait();
       }
       if (run_.phase.end.failure) find_origin();
-      if (evaluations_) evaluations_->finish([this](std::string const& mine) { return all_.exchange(mine).front(); });
+      if (evaluations_) {
+        whereabouts::beside const away(run_.phase.shared.where);  // process 0's callback may take long, and all wait for it
+        evaluations_->finish([this](std::string const& text) { return all_.exchange(text).front(); });
+      }
       run_.phase.shared.norm.keep(run_.phase.memory.stages());
     }
     void find_origin() {

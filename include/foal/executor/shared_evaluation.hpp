@@ -136,7 +136,8 @@ class shared_evaluation {
       while (hear()) {
       }
     if (from_first(std::string(announced_ ? "told" : "")).empty()) return;
-    bool const ends = here_ == 0 && !told(announced_->result, announced_->misfit, true);
+    // Notes are counted already, so nobody is told that this may take long.
+    bool const ends = here_ == 0 && !rounds_.told(announced_->result, announced_->misfit, true);
     next(!from_first(std::string(ends ? "ends" : "")).empty());
   }
 

@@ -78,6 +78,9 @@ struct grouped {
 /// ask schedule::plan().
 template <model Net, int Ranks, int Minibatch, int Most, auto... Schedules>
 struct planned {
+  static_assert((!decltype(Schedules)::asynchronous && ...),
+                "foal: cannot plan an asynchronous schedule beside synchronous ones, because it has no makespan of a "
+                "minibatch; ask foal::schedule::plan for it");
   static_assert(sizeof...(Schedules) > 0 && Ranks >= 1 && Minibatch >= 1 && Most >= 1,
                 "foal: cannot plan, because there is no schedule, rank, sample or microbatch; give one of each at least");
 

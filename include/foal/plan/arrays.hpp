@@ -12,8 +12,8 @@ namespace foal::executor {
 
 /// What an array of a unit is for. activation, rebuilt: wires into the unit, from F and from R of the stage before;
 /// gradient: the wire back into it; saved: from F (or R) to B or W; error: what coded wires have lost; tied: of what it
-/// lends; replica_sum: gradients that have come from another
-/// replica; reference: what those that exchange weights have in common.
+/// lends; replica_sum: gradients that have come from another replica; reference: what those that exchange weights have in
+/// common.
 enum class array_purpose : std::uint8_t {
   weights,
   gradients,

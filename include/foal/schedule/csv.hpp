@@ -198,15 +198,18 @@ inline program from_csv(std::string_view text, int stages = 0, int microbatches 
   return p;
 }
 
-/// The CSV of a synchronous program, of computations alone: a cell a slot, empty where the rank has none. U, which stands
-/// behind the last W or BW of its stage, is left out, as PyTorch has none; R is written though it has none of that either.
-/// Of any program that is well_formed(); throws its sentence otherwise, and for what a cell cannot name: several replicas,
-/// segments or updates, or overlapping periods.
+/// The CSV of a synchronous program, of computations alone: a cell a slot, empty where the rank has none. U is left
+/// out, as PyTorch has none; R is written though it has none of that either. Of any program that is well_formed(); throws
+/// its sentence otherwise, and for what cells cannot say: several replicas, segments or updates, overlapping periods, stages
+/// without a backward, a norm of all stages.
 inline std::string to_csv(program_view v) {
   if (verdict const bad = well_formed(v); !bad) throw error(text(bad));
   require(!v.asynchronous && v.size.replicas == 1 && v.size.segments == 1, "cannot write a program of ", v.size.replicas,
           " replicas and ", v.size.segments, " segments", v.asynchronous ? ", whose periods overlap," : "",
           " as CSV, because its cells name a stage and a microbatch of one minibatch; write it with foal::schedule::lists");
+  require(!v.inference && v.wants.empty() && !v.global_norm, "cannot write a program ",
+          v.global_norm ? "with a norm of all stages" : "with stages that lack a backward",
+          " as CSV, because its cells have ops alone; write it with foal::schedule::lists");
   std::string out;
   for (int r = 0; r < v.size.ranks; ++r) {
     int at = 0;

@@ -7,6 +7,7 @@
 #include <foal/schedule/rules/bpipe.hpp>
 #include <foal/schedule/rules/gpipe.hpp>
 #include <foal/schedule/rules/interleaved.hpp>
+#include <foal/schedule/rules/zb_h1.hpp>
 
 using namespace foal::schedule;
 
@@ -54,4 +55,6 @@ TEST_CASE("a limit under which the other rank has no room, and programs that len
   CHECK(worst(balance_memory(g.view(), replay(g.view()), 8)) == 8);
   program l = generate(interleaved{}, extent_of(interleaved{}, 4, 2, 2));
   CHECK_THROWS_WITH(balance_memory(l.view(), replay(l.view()), 3), Catch::Contains("placed loop"));
+  program z = generate(zb_h1{}, {4, 4, 8});
+  CHECK_THROWS_WITH(balance_memory(z.view(), replay(z.view()), 8), Catch::Contains("W is an op of its own"));
 }

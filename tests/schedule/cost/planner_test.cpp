@@ -283,6 +283,12 @@ TEST_CASE("what cannot be planned says what could", "[schedule]") {
   CHECK_THROWS_AS(plan(p, list), foal::error);
   p.ranks = 4, p.latency = -1;
   CHECK_THROWS_WITH(plan(p, list), "cannot plan with a cost of -1, because times and bytes are finite; give 0 or more");
+  p.latency = 0, p.minibatch = 8, p.microbatches = 3;
+  CHECK_THROWS_WITH(plan(p, list), Catch::Contains("cannot plan 3 microbatches of a minibatch of 8 samples"));
+  p.microbatches = 0;
+  plan_candidate const empty[] = {{.name = "nothing"}};
+  plan_result const none = plan(p, empty);
+  CHECK_THROWS_WITH(require_plan(none, p), Catch::Contains("cannot plan with nothing on") && Catch::Contains("no .build"));
 }
 
 TEST_CASE("a choice is told with its reasons", "[schedule]") {
@@ -294,5 +300,5 @@ TEST_CASE("a choice is told with its reasons", "[schedule]") {
   CHECK(reason_of(found.best, p) ==
         "a minibatch takes 33; rank 0 works most and is idle for 27.2727 % of it, 0 before its first and after its last op "
         "and 9 between, waiting for other ranks; rank 0 holds most, 5 bytes of 100");
-  CHECK(searched(found) == "4 configurations with 8 groupings; all that there are");
+  CHECK(searched(found) == "4 configurations with 4 groupings; all that there are");
 }

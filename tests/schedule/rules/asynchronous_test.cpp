@@ -250,7 +250,8 @@ TEST_CASE("of two groups one is an update late and keeps two versions, the other
         std::vector<int> const held = peaks(p, 6);
         for (int r = 0; r < ranks && n >= ranks - 1; ++r) CHECK(held[static_cast<std::size_t>(r)] == n + ranks - r);
       }
-  CHECK_THROWS_WITH(generate(wpipe{}, of(wpipe{}, 7, 4, 8)), Catch::Contains("S >= 2 R; use 3 ranks or fewer, or 8 stages"));
+  CHECK_THROWS_WITH(generate(wpipe{}, of(wpipe{}, 7, 4, 8)),
+                    Catch::Contains("S >= 2 R; use 8 stages or more, or fewer ranks"));
 }
 
 TEST_CASE("two microbatches in each of R / 2 pipelines fill the ranks, and one update at most lies between F and B") {

@@ -62,6 +62,8 @@ TEST_CASE("numbers of microbatches that are no multiple of the ranks", "[schedul
   CHECK_THAT(flaw_of(interleaved{.turn = 4}, 8, 4, 3), Catch::Contains("use 4 or 8"));
   CHECK_THAT(flaw_of(interleaved{.turn = 2}, 8, 4, 8), Catch::Contains(".turn >= R; use 4 or more"));
   CHECK_THAT(flaw_of(interleaved{.chunks = 0}, 8, 4, 8), Catch::Contains(".chunks = 0"));
+  CHECK_THAT(flaw_of(interleaved{.chunks = 1 << 28}, 8, 4, 8), Catch::Contains("use 1 to 4096 chunks"));
+  CHECK_THAT(flaw_of(looped_bfs{.chunks = 1 << 27}, 8, 3, 8), Catch::Contains("use 1 to 4096"));
   // The first turn has 6 of 11 microbatches, the other 5: no more idle than N = 12 has.
   CHECK(measure(interleaved{.uneven = true}, 8, 4, 11).idle == 9);
   for (int turn : {0, 4, 5})

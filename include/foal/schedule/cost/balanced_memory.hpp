@@ -20,8 +20,8 @@ struct balanced_memory {
 /// one back when its backward begins. Moves take no time here: each has that of the op before it, and they cost two messages
 /// of all that a rank saves of a microbatch. Units are a rank's share of a microbatch.
 ///
-/// Needs a program of one replica and one segment whose ranks have a chunk each, without recomputation, and a limit of 1 or
-/// more; throws a sentence otherwise, and where the other rank would hold more than `limit` itself.
+/// Needs a program of one replica and one segment whose ranks have a chunk each, without recomputation or W, and a limit of
+/// 1 or more; throws a sentence otherwise, and where the other rank would hold more than `limit` itself.
 constexpr balanced_memory balance_memory(program_view v, timing const& t, int limit) {
   int const ranks = v.size.ranks;
   if (v.size.replicas != 1 || v.size.segments != 1 || recomputes(v) || !(v.size.placed == contiguous) || limit < 1)
@@ -30,6 +30,12 @@ constexpr balanced_memory balance_memory(program_view v, timing const& t, int li
                  v.size.placed.name, ", with ", limit,
                  " microbatches a rank, because ranks lend microbatches of one chunk of neighbouring stages; use one "
                  "replica and segment, placed contiguous, without recomputation, and a limit of 1 or more"));
+  for (op const& o : v.ops)
+    if (o.kind == op_kind::W)
+      throw error(
+          sentence("cannot balance the memory of ", ranks, " ranks with ", limit,
+                   " microbatches a rank, because W is an op of its own, and what waits for it cannot be lent; use a "
+                   "schedule with BW"));
   struct step {
     double time = 0;
     int what = 0;  // in this order at one time: freed, needed, saved

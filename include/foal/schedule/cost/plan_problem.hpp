@@ -45,6 +45,10 @@ struct plan_problem {
       throw error(sentence("cannot plan ", items.size(), " items on ", ranks, " ranks for minibatches of ", minibatch,
                            " samples with ", groupings,
                            " groupings, because a plan needs something of each; give 1 or more"));
+    if (microbatches > 0 && minibatch % microbatches != 0)
+      throw error(sentence("cannot plan ", microbatches, " microbatches of a minibatch of ", minibatch,
+                           " samples, because all have the same number of them; give a number that divides the samples, or "
+                           "0 for the best"));
     auto const is = [](double v) {
       if (!(v >= 0 && v <= std::numeric_limits<double>::max()))
         throw error(sentence("cannot plan with a cost of ", v, ", because times and bytes are finite; give 0 or more"));
@@ -60,7 +64,7 @@ struct plan_problem {
 
 /// A schedule that may be chosen. `build` gives its program for stages, ranks, microbatches and the times of the stages
 /// where they are equal, and throws a sentence where there is none; `versions`, per stage, how many of its weights are
-/// there. For a schedule with numbers of its own, or one made for given costs, write a value of this type.
+/// there (null: one). For a schedule with numbers of its own, or one made for given costs, write a value of this type.
 struct plan_candidate {
   std::string_view name;
   int chunks = 1;  ///< V, on every rank

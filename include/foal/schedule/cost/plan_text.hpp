@@ -36,7 +36,7 @@ inline std::string reason_of(plan_choice const& c, plan_problem const& p) {
   return out;
 }
 
-/// "gpipe: 3 configurations need 12 bytes or more of a rank, which has 8".
+/// "gpipe: 3 configurations would hold 12 bytes or more on a rank, which may hold 8".
 inline std::string text(plan_refusal const& r, plan_problem const& p) {
   std::string const head = sentence(r.name, ": ", r.count, r.count == 1 ? " configuration" : " configurations");
   if (r.why == refusal::memory)

@@ -81,10 +81,12 @@ class planner {
     plan_candidate const& chosen = list_[at(c)];
     int const ranks = p_.ranks / replicas, stages = ranks * chosen.chunks;
     double const samples = static_cast<double>(p_.minibatch) / n;
+    if (chosen.build == nullptr)
+      throw error(sentence("cannot plan with ", chosen.name, " on ", ranks, " ranks, because it has no .build; give one"));
     program one = chosen.build(stages, ranks, n / replicas, mean_of(stages, samples));
     if (verdict const bad = prove(one.view()); !bad) throw error(text(bad));
     std::vector<int> versions(at(stages), 1);
-    if (one.asynchronous()) versions = chosen.versions(one.view());
+    if (one.asynchronous() && chosen.versions != nullptr) versions = chosen.versions(one.view());
     if (recomputed) one = with_recomputation(std::move(one), recompute_group_heads(stages, 1));
     if (recomputed && recompute_groups_of(one.view()).empty()) return;  // nothing would gain: the same as without
     program whole = with_replicas(std::move(one), replicas);
@@ -132,12 +134,12 @@ class planner {
       bytes.push_back(x.weights + x.state + x.saved * trial.samples);
     }
     std::vector<int> const even = min_max_partition(time, stages);
-    measure(trial, even);
+    std::pair<double, double> const by_time = measure(trial, even);
     std::vector<int> cut(at(stages - 1), 0);  // where stages 1.. begin
     if (grouping_count(n, stages, p_.groupings) <= p_.groupings) {
       for (int i = 0; i < stages - 1; ++i) cut[at(i)] = i + 1;
       while (true) {
-        measure(trial, cut_at(cut));
+        if (std::vector<int> const one = cut_at(cut); one != even) measure(trial, one);
         int i = stages - 2;
         while (i >= 0 && cut[at(i)] == n - (stages - 1 - i)) --i;
         if (i < 0) return true;
@@ -149,7 +151,7 @@ class planner {
     for (std::vector<int> const& from : {even, min_max_partition(bytes, stages)}) {
       for (int i = 1; i < n; ++i)
         if (from[at(i)] != from[at(i - 1)]) cut[at(from[at(i)] - 1)] = i;
-      std::pair<double, double> reached = measure(trial, from);
+      std::pair<double, double> reached = from == even ? by_time : measure(trial, from);
       int left = p_.groupings;
       for (bool moved = true; moved && left > 0;) {
         moved = false;

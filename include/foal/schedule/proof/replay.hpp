@@ -291,8 +291,8 @@ constexpr timing replay_proved(program_view v, costs const& cost = {}, int minib
     cursor const& c = next[static_cast<std::size_t>(r)];
     if (c.period < periods && overlap_at(v.rank(r), r, c.at))
       throw error(sentence("cannot overlap ", text(v.rank(r)[c.at], r),
-                           " with the next op of its list, because one of them waits for what the other makes; overlap "
-                           "others"));
+                           " with the next op of its list, because what one of them waits for comes behind the other; "
+                           "overlap others"));
   }
 
   double busy = 0;

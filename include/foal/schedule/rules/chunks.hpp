@@ -20,11 +20,13 @@ struct chunk_table {
     int const base = stages / size, rest = stages % size;
     return chunk * base + (chunk < rest ? chunk : rest);
   }
-  constexpr int length(int chunk) const { return first(chunk + 1) - first(chunk); }
 
  private:
   static constexpr int largest_chunks = 1 << 28;
 };
+
+/// Chunks that a rank may be asked for: beyond it lists would be beyond memory before anyone sees that they are empty.
+inline constexpr int most_chunks = 1 << 12;
 
 /// How many ranks give each of them so many chunks, the last one maybe fewer; as many as stages where there is no chunk.
 constexpr int ranks_of_chunks(int stages, int chunks) {

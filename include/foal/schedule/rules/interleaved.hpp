@@ -36,11 +36,10 @@ struct interleaved {
     f("uneven", uneven);
   }
   constexpr void check() const {
-    if (chunks < 1 || turn < 0)
-      throw error(
-          sentence("cannot generate ", name, " with .chunks = ", chunks, " and .turn = ", turn,
-                   ", because every rank has a chunk and a turn is counted in microbatches; use 1 chunk or more, and "
-                   "a turn of 0 (the schedule's own) or more"));
+    if (chunks < 1 || chunks > most_chunks || turn < 0)
+      throw error(sentence("cannot generate ", name, " with .chunks = ", chunks, " and .turn = ", turn,
+                           ", because every rank has a chunk and a turn is counted in microbatches; use 1 to ", most_chunks,
+                           " chunks, and a turn of 0 (the schedule's own) or more"));
   }
 
   /// The chunk's number on its rank, and the microbatch, of every forward that a rank runs, in order. Backwards are the same

@@ -28,7 +28,7 @@ struct lag_bounded {
     if (lag < -1)
       throw error(sentence("cannot bound lags by ", lag,
                            " microbatches (schedule lag_bounded), because a forward is not ahead "
-                           "of its weights; give .lag of 0 or more, or -1 for as many as there are ranks"));
+                           "of its weights; give .lag of 0 or more, or -1 for one less than there are ranks"));
     int const most = bound(e), every = step(e), early = most > 0 ? (every - 2) * (most - 1) : 0;
     for (int r = 0; r < e.ranks; ++r) {
       // A rank below `most` starts its forwards so early that each lies right before the backward that it must not follow.

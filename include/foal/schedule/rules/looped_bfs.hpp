@@ -29,9 +29,9 @@ struct looped_bfs {
     f("newest_first", newest_first);
   }
   constexpr void check() const {
-    if (chunks < 1)
-      throw error(
-          sentence("cannot generate ", name, " with .chunks = ", chunks, ", because every rank has a chunk; use 1 or more"));
+    if (chunks < 1 || chunks > most_chunks)
+      throw error(sentence("cannot generate ", name, " with .chunks = ", chunks,
+                           ", because every rank has a chunk; use 1 to ", most_chunks));
   }
 
   template <class Sink>

@@ -27,9 +27,10 @@ struct seq1f1b {
     f("segments", segments);
   }
   constexpr void check() const {
-    if (segments < 1)
+    constexpr int most = 1 << 10;
+    if (segments < 1 || segments > most)
       throw error(sentence("cannot generate ", name, " with .segments = ", segments,
-                           ", because a sequence has one at least; use 1 or more"));
+                           ", because a sequence has one at least, and lists have an op for each; use 1 to ", most));
   }
 
   template <class Sink>

@@ -1,5 +1,5 @@
 // V-Half (Qi, Wan, Amar, Lin: Pipeline Parallelism with Controllable Memory, NeurIPS 2024): about half of 1F1B's memory,
-// half of its bubble.
+// at most half of its bubble.
 #pragma once
 
 #include <foal/schedule/rules/v_grid.hpp>
@@ -8,9 +8,9 @@ namespace foal::schedule {
 
 /// Two chunks a rank on a V; every microbatch runs as the one before it, six slots later, until the ends, which are moved
 /// together. Every rank saves 2 floor((R + 2) / 2) chunks of a microbatch at most, and a run plans no more room; rank 0 of
-/// one_f_one_b saves as much as 2 R of them. The bubble is half of one_f_one_b's with equal costs; it stays small where
-/// tW + 2 tB >= 2 tF and tW + 2 tF >= 2 tB. Any N, any S >= R: chunks of different length where S is not 2 R. Twice the
-/// messages of one_f_one_b. W's run in order, so that it has the bits of `sequential`. Delay 0.
+/// one_f_one_b saves as much as 2 R of them. The bubble is at most half of one_f_one_b's with equal costs; it stays small
+/// where tW + 2 tB >= 2 tF and tW + 2 tF >= 2 tB. Any N, any S >= R: chunks of different length where S is not 2 R. Twice
+/// the messages of one_f_one_b. W's run in order, so that it has the bits of `sequential`. Delay 0.
 struct v_half {
   static constexpr char const* name = "v_half";
   static constexpr bool asynchronous = false;

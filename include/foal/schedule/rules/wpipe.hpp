@@ -25,8 +25,8 @@ struct wpipe {
   constexpr void emit(extent e, Sink& sink) const {
     if (e.stages < 2 * e.ranks)
       throw error(sentence("cannot generate wpipe for ", e.stages, " stages on ", e.ranks,
-                           " ranks, because every rank hosts stages of both groups: S >= 2 R; use ", e.stages / 2,
-                           " ranks or fewer, or ", 2 * e.ranks, " stages"));
+                           " ranks, because every rank hosts stages of both groups: S >= 2 R; use ", 2 * e.ranks,
+                           " stages or more, or fewer ranks"));
     // One group after the other, on as many ranks as there are chunks.
     extent const chunks{.stages = e.stages, .ranks = 2 * e.ranks, .microbatches = e.microbatches};
     for (int r = 0; r < e.ranks; ++r) {
