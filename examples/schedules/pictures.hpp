@@ -15,10 +15,8 @@ namespace detail {
 /// With a flush one minibatch; without one as many as show its steady state between the fill and the drain.
 inline int minibatches_shown(schedule::program_view v) {
   if (!v.asynchronous) return 1;
-  int fill = 0;
-  for (schedule::op const& o : v.ops) fill = std::max(fill, -schedule::floor_div(o.microbatch, v.size.microbatches));
   int const way = 2 * v.size.ranks;  // microbatches, so that the steady state is as long as the fill
-  return fill + std::max(2, (way + v.size.microbatches - 1) / v.size.microbatches);
+  return schedule::periods_late(v) + std::max(2, (way + v.size.microbatches - 1) / v.size.microbatches);
 }
 
 /// "gpipe: 33 long, a rank idle for 9 and holding 8 at most". Without a flush of a minibatch in the steady state.

@@ -75,6 +75,16 @@ constexpr bool continues_recompute_group(std::vector<int> const& heads, int stag
   return head >= 0 && head < stage;
 }
 
+/// The periods after a minibatch's own in which ops of it still run: 0 with a flush.
+constexpr int periods_late(program_view v) {
+  int late = 0;
+  for (op const& o : v.ops) {
+    int const of = -floor_div(o.microbatch, v.size.microbatches);
+    late = of > late ? of : late;
+  }
+  return late;
+}
+
 /// A program with storage of its own. Usable in constant expressions as long as it does not outlive them.
 class program {
  public:

@@ -11,8 +11,7 @@ namespace foal::schedule {
 constexpr std::vector<std::vector<op>> unroll(program_view v, int minibatches) {
   if (verdict const bad = well_formed(v); !bad) throw error(text(bad));
   int const n = v.size.microbatches;
-  int drain = 0;
-  for (op const& o : v.ops) drain = -floor_div(o.microbatch, n) > drain ? -floor_div(o.microbatch, n) : drain;
+  int const drain = periods_late(v);
   long long const periods = static_cast<long long>(minibatches) + drain, period = v.period > 0 ? v.period : 1;
   if (minibatches < 0 || static_cast<long long>(minibatches) * n > largest_slot || periods * period > 4LL * largest_slot)
     throw error(sentence("cannot write out ", minibatches, " minibatches of ", n, " microbatches, ", period,

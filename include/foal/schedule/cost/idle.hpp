@@ -46,14 +46,13 @@ struct steady_state {
 
 /// Needs what replay() needs. All of it is exact where the program repeats itself after some minibatches.
 constexpr steady_state steady_of(program_view v, costs const& cost = {}) {
-  if (verdict const bad = well_formed(v); !bad) throw error(text(bad));
-  int fill = 1;
-  for (op const& o : v.ops) fill = std::max(fill, 1 - floor_div(o.microbatch, v.size.microbatches));
+  if (verdict const bad = prove(v); !bad) throw error(text(bad));
+  int const fill = 1 + periods_late(v);
   // A rank that is not on the longest path works off its lead first, so a good part of a run is left out.
   int const skipped = 2 * fill + 4, window = 4;
-  timing const a = replay(v, cost, skipped);
+  timing const a = replay_proved(v, cost, skipped);
   steady_state s;
-  s.run = replay(v, cost, skipped + window);
+  s.run = replay_proved(v, cost, skipped + window);
   s.minibatch = (s.run.makespan - a.makespan) / window;
   for (std::size_t r = 0; r < a.rank.size(); ++r)
     s.idle.push_back(s.minibatch - (s.run.rank[r].busy - a.rank[r].busy) / window);

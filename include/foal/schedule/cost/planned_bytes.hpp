@@ -22,9 +22,7 @@ class planned_bytes {
     int const n = v.size.microbatches;
     std::vector<int> const heads = recompute_groups_of(v);
     auto const recomputed = [&](int stage) { return !heads.empty() && heads[static_cast<std::size_t>(stage)] >= 0; };
-    int fill = 0;
-    for (op const& o : v.ops) fill = std::max(fill, -floor_div(o.microbatch, n));
-    int const periods = v.asynchronous ? 2 * fill + 2 : 1;
+    int const periods = v.asynchronous ? 2 * periods_late(v) + 2 : 1;
     for (int r = 0; r < ranks_; ++r)
       for (int p = 0; p < periods; ++p)
         for (op const& o : v.rank(r)) {

@@ -194,12 +194,7 @@ constexpr timing replay_proved(program_view v, costs const& cost = {}, int minib
     std::size_t at = 0;
   };
   flat_table<cursor> next(static_cast<std::size_t>(ranks));
-  int periods = minibatches;
-  for (int r = 0; r < ranks; ++r) {
-    for (op const& o : v.rank(r)) {
-      periods = std::max(periods, minibatches - floor_div(o.microbatch, n));
-    }
-  }
+  int const periods = minibatches + periods_late(v);
   // Beside each other run units of a rank, not an update and what reads its weights: those keep the list's order.
   auto const reads = [](op const& o) { return o.kind == op_kind::F || o.kind == op_kind::R; };
   // False: some input is not there yet.
@@ -323,10 +318,9 @@ constexpr timing replay(program_view v, costs const& cost = {}, int minibatches 
 /// Busy share of the ranks in the long run: over some minibatches in the middle of a run, its fill and drain left out. For a
 /// synchronous program that is N/(N+R-1) with equal stages, for an asynchronous one 1.
 constexpr double steady_utilisation(program_view v, costs const& cost = {}) {
-  if (verdict const bad = well_formed(v); !bad) throw error(text(bad));
-  int fill = 1;
-  for (op const& o : v.ops) fill = std::max(fill, 1 - floor_div(o.microbatch, v.size.microbatches));
-  timing const a = replay(v, cost, 2 * fill), b = replay(v, cost, 2 * fill + 4);
+  if (verdict const bad = prove(v); !bad) throw error(text(bad));
+  int const fill = 1 + periods_late(v);
+  timing const a = replay_proved(v, cost, 2 * fill), b = replay_proved(v, cost, 2 * fill + 4);
   double busy = 0;
   for (std::size_t r = 0; r < a.rank.size(); ++r) busy += b.rank[r].busy - a.rank[r].busy;
   double const time = b.makespan - a.makespan;

@@ -13,7 +13,6 @@ namespace foal::schedule {
 struct bpipe {
   static constexpr char const* name = "bpipe";
   static constexpr bool asynchronous = false;
-  static constexpr bool modelled = true;  ///< what its name promises is not what a run does
 
   int limit = 0;  ///< microbatches; 0: (R+2)/2, rounded up, as its authors have it: enough for any N
 

@@ -24,7 +24,7 @@ struct interleaved_zb {
   int chunks = 2;
 
   constexpr placement placed() const { return loop.in(chunks); }
-  constexpr int ranks(int stages) const { return chunks < 1 ? stages : stages / chunks + (stages % chunks != 0 ? 1 : 0); }
+  constexpr int ranks(int stages) const { return ranks_of_chunks(stages, chunks); }
 
   template <class F>
   constexpr void numbers(F&& f) const {

@@ -251,4 +251,12 @@ class v_grid {
   std::vector<row> rows_;
 };
 
+/// Emits blocks of every microbatch, finished as v_grid does.
+template <class Sink>
+constexpr void emit_blocks(extent e, std::vector<v_offsets> const& offsets, bool reordered, Sink& sink) {
+  v_grid grid(offsets, e.microbatches);
+  grid.finish(reordered);
+  emit_lists(e, grid.lists(), sink);
+}
+
 }  // namespace foal::schedule

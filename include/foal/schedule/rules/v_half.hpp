@@ -30,9 +30,7 @@ struct v_half {
     int const r = e.ranks, gap = r % 2 == 0 ? 3 : 0;
     std::vector<v_offsets> offsets;
     for (int i = 0; i < r; ++i) offsets.push_back({2 * i, 3 * r - i - 2, 3 * r + gap + 2 * i - 1, 6 * r + gap - i - 2});
-    v_grid grid(offsets, e.microbatches);
-    grid.finish(reordered);
-    emit_lists(e, grid.lists(), sink);
+    emit_blocks(e, offsets, reordered, sink);
   }
 };
 

@@ -30,9 +30,7 @@ struct v_min {
     int const r = e.ranks, gap = r % 3 == 0 ? 2 : 0;
     std::vector<v_offsets> offsets;
     for (int i = 0; i < r; ++i) offsets.push_back({i, 2 * r - i - 1, 2 * r + gap + i, 4 * r + gap - i - 1});
-    v_grid grid(offsets, e.microbatches);
-    grid.finish(reordered);
-    emit_lists(e, grid.lists(), sink);
+    emit_blocks(e, offsets, reordered, sink);
   }
 };
 
