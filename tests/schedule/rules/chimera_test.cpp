@@ -10,8 +10,8 @@
 #include "tests/schedule/rules/support.hpp"
 
 using namespace foal::schedule;
+using foal::test::facts_of;
 using foal::test::flaw_of;
-using foal::test::measure;
 using foal::test::takes;
 
 namespace {
@@ -38,7 +38,7 @@ TEST_CASE("two pipes are idle for R - 2 slots", "[schedule]") {
   CHECK(takes(chimera{}, both_ways(8, 16), equal, 38, 6, {5, 6, 7, 8, 8, 7, 6, 5}));
   for (int ranks : {2, 4, 6, 8})
     for (int units : {1, 2, 3}) {
-      auto const m = measure(chimera{}, ranks, ranks, ranks * units, equal);
+      auto const m = facts_of(chimera{}, ranks, ranks, ranks * units, equal);
       CHECK(m.makespan == 2 * ranks * units + ranks - 2);
       CHECK(m.idle == ranks - 2);
       CHECK(m.peaks.front() == ranks / 2 + 1);
@@ -48,7 +48,7 @@ TEST_CASE("two pipes are idle for R - 2 slots", "[schedule]") {
 TEST_CASE("more pairs of pipes divide the bubble", "[schedule]") {
   for (auto const& [ranks, replicas] : {std::pair{8, 2}, {8, 4}, {8, 8}, {12, 4}, {12, 6}}) {
     INFO(ranks << " ranks, " << replicas << " replicas");
-    auto const m = measure(chimera{.replicas = replicas}, ranks, ranks, 2 * ranks, equal);
+    auto const m = facts_of(chimera{.replicas = replicas}, ranks, ranks, 2 * ranks, equal);
     CHECK(m.makespan == 4 * ranks + 2 * ranks / replicas - 2);
     CHECK(*std::max_element(m.peaks.begin(), m.peaks.end()) == ranks);
   }
@@ -65,14 +65,14 @@ TEST_CASE("without units the bubble does not grow with N, for odd R too", "[sche
     for (int units : {2, 4}) {
       int const n = ranks * units;
       INFO(ranks << " ranks, N " << n);
-      auto const m = measure(chimera{.units = false}, ranks, ranks, n, equal);
+      auto const m = facts_of(chimera{.units = false}, ranks, ranks, n, equal);
       CHECK(m.makespan == 2 * n + ranks - (ranks % 2 == 0 ? 2 : 1));
-      auto const heavy = measure(chimera{.units = false}, ranks, ranks, n);
-      CHECK(heavy.makespan < measure(one_f_one_b{}, ranks, ranks, n).makespan);
+      auto const heavy = facts_of(chimera{.units = false}, ranks, ranks, n);
+      CHECK(heavy.makespan < facts_of(one_f_one_b{}, ranks, ranks, n).makespan);
       for (int const peak : m.peaks) CHECK(peak <= ranks);
-      if (ranks % 2 == 1) CHECK(measure(chimera{}, ranks, ranks, n).makespan == heavy.makespan);
+      if (ranks % 2 == 1) CHECK(facts_of(chimera{}, ranks, ranks, n).makespan == heavy.makespan);
     }
-  CHECK(measure(chimera{.units = false}, 4, 4, 8).makespan == 28);
+  CHECK(facts_of(chimera{.units = false}, 4, 4, 8).makespan == 28);
 }
 
 TEST_CASE("Chimera takes any S, R and N that its replicas share", "[schedule]") {
@@ -94,7 +94,7 @@ TEST_CASE("waves: four forwards of a chunk less a rank, and what R microbatches 
       for (int units : {1, 2, 3}) {
         int const n = units * ranks;
         INFO(ranks << " ranks, " << waves << " waves, N " << n);
-        auto const m = measure(hanayo{.waves = waves}, 2 * waves * ranks, ranks, n);
+        auto const m = facts_of(hanayo{.waves = waves}, 2 * waves * ranks, ranks, n);
         CHECK(m.makespan == 6 * waves * n + 4 * (ranks - 1));
         CHECK(m.idle == 4 * (ranks - 1));
         CHECK(m.peaks.back() == 2 * waves * ranks);
@@ -108,7 +108,7 @@ TEST_CASE("waves are idle for less than a greedy list, and than the formula of t
   for (int i = 0; i < 2; ++i)
     for (int k = 0; k < 3; ++k) {
       int const ranks = 4 << i, waves = 1 << k;
-      auto const m = measure(hanayo{.waves = waves}, 2 * waves * ranks, ranks, ranks);
+      auto const m = facts_of(hanayo{.waves = waves}, 2 * waves * ranks, ranks, ranks);
       double const idle = 100 * m.idle / m.makespan;
       CHECK(idle < greedy[i][k]);
       CHECK(idle < 100.0 * (2 * ranks - 2) / (3 * ranks * waves + ranks - 1));

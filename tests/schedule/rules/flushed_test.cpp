@@ -13,8 +13,8 @@
 #include "tests/support/schedules.hpp"
 
 using namespace foal::schedule;
+using foal::test::facts_of;
 using foal::test::flaw_of;
-using foal::test::measure;
 using foal::test::takes;
 
 namespace {
@@ -58,7 +58,7 @@ TEST_CASE("GPipe runs its backwards in either order, and takes as long", "[sched
           INFO(stages << " stages, " << ranks << " ranks, N " << n);
           CHECK(flaw_of(gpipe{.newest_first = newest_first}, stages, ranks, n).empty());
           if (ranks == stages)
-            CHECK(measure(gpipe{.newest_first = newest_first}, stages, ranks, n).makespan == 3 * (n + ranks - 1));
+            CHECK(facts_of(gpipe{.newest_first = newest_first}, stages, ranks, n).makespan == 3 * (n + ranks - 1));
         }
 }
 
@@ -86,7 +86,7 @@ TEST_CASE("kFkB hides messages behind the ops of a group", "[schedule]") {
   for (int i = 0; i < 3; ++i)
     for (int latency = 0; latency < 3; ++latency) {
       k_f_k_b const g{.k = 1 << i};
-      auto const m = measure(g, 4, 4, 16, {.message = static_cast<double>(latency)});
+      auto const m = facts_of(g, 4, 4, 16, {.message = static_cast<double>(latency)});
       INFO("k " << g.k << " latency " << latency);
       CHECK(m.makespan == makespans[i][latency]);
       CHECK(m.peaks.front() == peaks[i]);
@@ -110,8 +110,8 @@ TEST_CASE("kFkB is 1F1B with k = 1 and GPipe with k = N, and takes any N", "[sch
 }
 
 TEST_CASE("fixed slots take two per microbatch, and unequal stages are waited for", "[schedule]") {
-  CHECK(measure(one_f_one_b{}, 3, 3, 4, {.backward = 0.5, .weight = 0.5}).makespan == 12);
-  CHECK(measure(one_f_one_b{}, 3, 3, 4).peaks == std::vector<int>{3, 2, 1});
+  CHECK(facts_of(one_f_one_b{}, 3, 3, 4, {.backward = 0.5, .weight = 0.5}).makespan == 12);
+  CHECK(facts_of(one_f_one_b{}, 3, 3, 4).peaks == std::vector<int>{3, 2, 1});
 }
 
 TEST_CASE("segments of a sequence divide the bubble, and what is saved", "[schedule]") {
@@ -126,14 +126,14 @@ TEST_CASE("segments of a sequence divide the bubble, and what is saved", "[sched
           CHECK(flaw_of(seq1f1b{.segments = k}, stages, ranks, n).empty());
         }
   CHECK(backwards(seq1f1b{.segments = 1}, {3, 3, 4}, 0) == backwards(one_f_one_b{}, {3, 3, 4}, 0));
-  CHECK(measure(seq1f1b{.segments = 1}, 4, 4, 8).peaks == measure(one_f_one_b{}, 4, 4, 8).peaks);
+  CHECK(facts_of(seq1f1b{.segments = 1}, 4, 4, 8).peaks == facts_of(one_f_one_b{}, 4, 4, 8).peaks);
   CHECK_THAT(flaw_of(seq1f1b{.segments = 0}, 4, 4, 8), Catch::Contains("0 segments"));
 }
 
 TEST_CASE("Varuna recomputes all but the last rank's stages, and keeps one microbatch", "[schedule]") {
-  auto const m = measure(varuna{}, 4, 4, 8);
+  auto const m = facts_of(varuna{}, 4, 4, 8);
   CHECK(m.makespan == 39);
-  CHECK(m.span_bubble == 7);
+  CHECK(m.bubble == 7);
   CHECK(m.peaks == std::vector<int>{1, 1, 1, 1});
   program p = generate(varuna{}, {6, 3, 4});
   CHECK(recompute_groups_of(p.view()) == std::vector<int>{0, 0, 2, 2, -1, -1});

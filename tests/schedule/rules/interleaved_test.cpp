@@ -9,8 +9,8 @@
 #include "tests/schedule/rules/support.hpp"
 
 using namespace foal::schedule;
+using foal::test::facts_of;
 using foal::test::flaw_of;
-using foal::test::measure;
 using foal::test::takes;
 
 namespace {
@@ -36,7 +36,7 @@ static_assert(takes(looped_bfs{}, on_loop(4, 8), {}, 57, 9, {16, 16, 16, 16}));
 
 TEST_CASE("interleaved chunks are idle for the bubble of one chunk", "[schedule]") {
   CHECK(takes(interleaved{.chunks = 4}, on_loop(4, 8, 4), {}, 105, 9, {19, 17, 15, 13}));
-  auto const wide = measure(interleaved{}, 16, 8, 16);
+  auto const wide = facts_of(interleaved{}, 16, 8, 16);
   CHECK(wide.makespan == 117);
   CHECK(wide.idle == 21);
   CHECK(wide.peaks.front() == 23);
@@ -44,7 +44,7 @@ TEST_CASE("interleaved chunks are idle for the bubble of one chunk", "[schedule]
     for (int chunks : {1, 2, 3, 4})
       for (int turns : {1, 2, 3}) {
         int const n = ranks * turns;
-        auto const m = measure(interleaved{.chunks = chunks}, ranks * chunks, ranks, n);
+        auto const m = facts_of(interleaved{.chunks = chunks}, ranks * chunks, ranks, n);
         INFO(ranks << " ranks, " << chunks << " chunks, N " << n);
         CHECK(m.idle == (ranks - 1) * 3);
         CHECK(m.makespan == 3 * n * chunks + 3 * (ranks - 1));
@@ -65,7 +65,7 @@ TEST_CASE("numbers of microbatches that are no multiple of the ranks", "[schedul
   CHECK_THAT(flaw_of(interleaved{.chunks = 1 << 28}, 8, 4, 8), Catch::Contains("use 1 to 4096 chunks"));
   CHECK_THAT(flaw_of(looped_bfs{.chunks = 1 << 27}, 8, 3, 8), Catch::Contains("use 1 to 4096"));
   // The first turn has 6 of 11 microbatches, the other 5: no more idle than N = 12 has.
-  CHECK(measure(interleaved{.uneven = true}, 8, 4, 11).idle == 9);
+  CHECK(facts_of(interleaved{.uneven = true}, 8, 4, 11).idle == 9);
   for (int turn : {0, 4, 5})
     for (int n = 1; n <= 24; ++n) {
       INFO(n << " microbatches in turns of " << turn);
@@ -103,7 +103,7 @@ TEST_CASE("the lists that PyTorch's tests ask for run", "[schedule]") {
     CHECK(flaw_of(looped_bfs{.chunks = chunks}, ranks * chunks, ranks, n).empty());
     CHECK(flaw_of(looped_bfs{.chunks = chunks, .newest_first = true}, ranks * chunks, ranks, n).empty());
   }
-  auto const large = measure(interleaved{.chunks = 4}, 256, 64, 128);
+  auto const large = facts_of(interleaved{.chunks = 4}, 256, 64, 128);
   CHECK(large.makespan == 1725);
   CHECK(large.idle == 189);
 }
@@ -121,7 +121,7 @@ TEST_CASE("breadth-first takes as long in either order of its backwards, and sav
     for (int chunks : {1, 2, 3})
       for (int n : {4, 6, 8})
         for (bool newest_first : {false, true}) {
-          auto const m = measure(looped_bfs{.chunks = chunks, .newest_first = newest_first}, ranks * chunks, ranks, n);
+          auto const m = facts_of(looped_bfs{.chunks = chunks, .newest_first = newest_first}, ranks * chunks, ranks, n);
           CHECK(m.makespan == 3 * n * chunks + 3 * (ranks - 1));
           CHECK(m.peaks == std::vector<int>(static_cast<std::size_t>(ranks), n * chunks));
         }

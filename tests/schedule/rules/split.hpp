@@ -1,54 +1,13 @@
-// What the tests of schedules whose backward is split share: what a program takes in a replay, and the order of its lists.
+// What the tests of schedules whose backward is split share: the order of their lists.
 #pragma once
 
-#include <algorithm>
-#include <span>
 #include <vector>
 
 #include <catch2/catch.hpp>
 
-#include <foal/schedule/cost/memory.hpp>
-#include <foal/schedule/generate.hpp>
-#include <foal/schedule/proof/replay.hpp>
+#include "tests/schedule/rules/support.hpp"
 
 namespace foal::test {
-
-/// What tables of schedules list: of the rank that is idle longest, and the peaks of all ranks in chunks.
-struct schedule_facts {
-  double makespan = 0, idle = 0, bubble = 0;
-  std::vector<int> peaks;
-
-  bool operator==(schedule_facts const&) const = default;
-};
-
-template <class T>
-T& operator<<(T& out, schedule_facts const& f) {
-  out << "makespan " << f.makespan << ", idle " << f.idle << ", bubble " << f.bubble << ", peaks";
-  for (int const p : f.peaks) out << " " << p;
-  return out;
-}
-
-/// Durations of F, B and W; costs::overlaps.
-struct durations {
-  double forward = 1, backward = 1, weight = 1, message = 0;
-  std::span<char const> overlaps{};
-};
-
-inline schedule_facts facts_of(schedule::program p, durations const& d = {}) {
-  schedule::timing const t = schedule::replay(
-      p.view(),
-      {.forward = d.forward, .backward = d.backward, .weight = d.weight, .message = d.message, .overlaps = d.overlaps});
-  schedule_facts out{.makespan = t.makespan, .bubble = t.span_bubble, .peaks = {}};
-  for (schedule::rank_time const& r : t.rank) out.idle = std::max(out.idle, r.idle);
-  for (schedule::rank_memory const& m : schedule::saved_over_time(p.view(), t)) out.peaks.push_back(m.peak);
-  return out;
-}
-
-/// The schedule for S stages on R ranks, N microbatches.
-template <class G>
-schedule_facts facts_of(G const& g, int stages, int ranks, int n, durations const& d = {}) {
-  return facts_of(schedule::generate(g, schedule::extent_of(g, stages, ranks, n)), d);
-}
 
 /// The lists of both but for U and G are the same ops in the same order.
 inline bool same_order(schedule::program a, schedule::program b) {

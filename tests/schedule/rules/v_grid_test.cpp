@@ -111,10 +111,10 @@ TEST_CASE("The general V search: a bubble for every memory, down to none at 2 R 
 }
 
 TEST_CASE("The general V search goes by the costs, and says how little is too little") {
-  auto const for_costs = [](foal::test::durations const& d, int memory) {
+  auto const for_costs = [](foal::schedule::costs const& d, int memory) {
     return v_search{memory, d.forward, d.backward, d.weight, d.message};
   };
-  for (foal::test::durations const& d : {foal::test::durations{10, 12, 8, 1}, {2, 2, 1}, {1, 1, 1, 0.5}})
+  for (foal::schedule::costs const& d : {foal::schedule::costs{10, 12, 8, 0, 1}, {2, 2, 1}, {1, 1, 1, 0, 0.5}})
     for (int const memory : {4, 6, 8}) {
       int const ranks = 4;
       INFO(d.forward << " " << d.backward << " " << d.weight << " " << d.message << ", " << ranks << " ranks, " << memory);

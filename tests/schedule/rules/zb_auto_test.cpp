@@ -7,7 +7,6 @@
 #include "tests/schedule/rules/split.hpp"
 
 using namespace foal::schedule;
-using foal::test::durations;
 using foal::test::facts_of;
 using foal::test::schedule_facts;
 
@@ -15,12 +14,12 @@ static_assert(proof(zb_auto{}, {4, 4, 8}));
 
 namespace {
 
-zb_auto for_costs(durations const& d, int memory) {
+zb_auto for_costs(costs const& d, int memory) {
   return {.forward = d.forward, .backward = d.backward, .weight = d.weight, .message = d.message, .memory = memory};
 }
 
 /// Its facts where it is made for the durations that it runs with, and how long the slowest rank takes.
-std::pair<schedule_facts, double> found(int ranks, int n, durations const& d, int memory) {
+std::pair<schedule_facts, double> found(int ranks, int n, costs const& d, int memory) {
   schedule_facts const f = facts_of(for_costs(d, memory), ranks, ranks, n, d);
   return {f, f.bubble + n * (d.forward + d.backward + d.weight)};
 }
@@ -41,7 +40,7 @@ TEST_CASE("Automatic zero bubble: times and peaks of the authors' program at R a
 }
 
 TEST_CASE("Automatic zero bubble saves no more than it may, and is as good as the fixed order for its costs") {
-  for (durations const& d : {durations{}, {2, 2, 1}, {10, 12, 8}, {3, 1, 5, 2}, {1, 2, 1, 1}, {1, 1, 1, 0.25}})
+  for (costs const& d : {costs{}, {2, 2, 1}, {10, 12, 8}, {3, 1, 5, 0, 2}, {1, 2, 1, 0, 1}, {1, 1, 1, 0, 0.25}})
     for (int ranks : {1, 2, 3, 4, 8})
       for (int n : {1, 2, 4, 8, 15})
         for (int memory : {1, 2, ranks, 2 * ranks, 100}) {
