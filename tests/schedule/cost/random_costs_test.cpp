@@ -6,7 +6,6 @@
 
 #include <map>
 #include <random>
-#include <set>
 #include <tuple>
 
 #include <foal/schedule/cost/idle.hpp>
@@ -15,30 +14,13 @@
 #include <foal/schedule/draw/text.hpp>
 #include <foal/schedule/generate.hpp>
 
+#include "tests/schedule/plain_run.hpp"
+
 using namespace foal::schedule;
 
 namespace {
 
 using list = std::vector<op>;
-
-/// The rules once more, as plainly as they can be said: what can run next, of one replica and segment.
-struct plain_run {
-  std::set<std::tuple<op_kind, int, int>> done;
-  int stages, microbatches;
-
-  bool did(op_kind k, int s, int m) const { return done.count({k, s, m}) > 0; }
-  bool backward(int s, int m) const { return did(op_kind::B, s, m) || did(op_kind::BW, s, m); }
-
-  bool ready(op const& o) const {
-    int const s = o.stage, m = o.microbatch;
-    if (o.kind == op_kind::F) return !did(op_kind::U, s, microbatches - 1) && (s == 0 || did(op_kind::F, s - 1, m));
-    if (is_backward(o.kind)) return did(op_kind::F, s, m) && (s + 1 == stages || backward(s + 1, m));
-    if (o.kind == op_kind::W) return did(op_kind::B, s, m);
-    for (int i = 0; i < microbatches; ++i)
-      if (!did(op_kind::W, s, i) && !did(op_kind::BW, s, i)) return false;
-    return true;
-  }
-};
 
 struct random_lists {
   std::mt19937 random;
@@ -47,7 +29,7 @@ struct random_lists {
   /// Any op that can run, time after time; forwards and backwards in the order of their microbatches.
   std::vector<list> sound(extent e, std::vector<int> const& rank, bool split) {
     std::vector<list> ranks(static_cast<std::size_t>(e.ranks));
-    plain_run run{{}, e.stages, e.microbatches};
+    foal::test::plain_run run(e, {e.microbatches});
     std::vector<std::array<int, 4>> next(static_cast<std::size_t>(e.stages), {0, 0, 0, 0});  // F, B, W, U of a stage
     int const n = e.microbatches;
     while (true) {
@@ -64,7 +46,7 @@ struct random_lists {
       }
       if (can.empty()) return ranks;
       op const o = can[static_cast<std::size_t>(below(static_cast<int>(can.size())))];
-      run.done.insert({o.kind, o.stage, o.microbatch});
+      run.run(o);
       ++next[static_cast<std::size_t>(o.stage)][o.kind == op_kind::F   ? 0
                                                 : is_backward(o.kind)  ? 1
                                                 : o.kind == op_kind::W ? 2

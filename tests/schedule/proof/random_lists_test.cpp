@@ -5,8 +5,8 @@
 #include <catch2/catch.hpp>
 
 #include <random>
-#include <set>
-#include <tuple>
+#include <utility>
+#include <vector>
 
 #include <foal/schedule/draw/text.hpp>
 #include <foal/schedule/generate.hpp>
@@ -19,73 +19,39 @@
 #include <foal/schedule/rules/looped_bfs.hpp>
 #include <foal/schedule/rules/one_f_one_b.hpp>
 #include <foal/schedule/rules/seq1f1b.hpp>
+#include <foal/schedule/rules/zb_h1.hpp>
 
-#include "tests/support/schedules.hpp"
+#include "tests/schedule/plain_run.hpp"
 
 using namespace foal::schedule;
 
 namespace {
 
-using key = std::tuple<op_kind, int, int, int>;  // kind (B for BW), stage, microbatch, segment
-
-key of(op_kind kind, int stage, int microbatch, int segment) {
-  return {kind == op_kind::BW ? op_kind::B : kind, stage, microbatch, segment};
-}
-
-/// What a rank does with its list, and nothing that the proof knows: an op runs when what it needs has run. Of a unit F's
-/// and backwards come in the order of those that they take a message from, and its U (G) after all of its gradients.
+/// True if ranks come to the end of their lists when each runs its next op as soon as what it needs has run, and F's and
+/// backwards of every stage come in the order of those that they take a message from.
 bool runs(program_view v) {
-  int const last = v.size.stages - 1, all = v.size.microbatches * v.size.segments;
-  std::set<key> done;
+  foal::test::plain_run run(v);
   std::vector<std::size_t> at(static_cast<std::size_t>(v.size.ranks), 0);
-  std::vector<int> gradients(static_cast<std::size_t>(units(v.size)), 0), summed(gradients);
-  std::vector<std::vector<key>> forwards(gradients.size()), backwards(gradients.size());
-  std::vector<int> share(static_cast<std::size_t>(v.size.replicas), 0);
-  for (op const& o : v.ops)
-    if (o.kind == op_kind::F && o.stage == 0) ++share[static_cast<std::size_t>(o.replica)];
-  auto const ready = [&](op const& o) {
-    auto const has = [&](op_kind kind, int stage, int segment) {
-      return done.contains(of(kind, stage, o.microbatch, segment));
-    };
-    auto const u = static_cast<std::size_t>(unit_of(v.size, o.stage, o.replica));
-    bool ok = true;
-    if (o.kind == op_kind::F) {
-      if (o.stage > 0) ok = has(op_kind::F, o.stage - 1, o.segment);
-      if (o.segment > 0) ok = ok && has(op_kind::F, o.stage, o.segment - 1);
-    } else if (is_backward(o.kind)) {
-      ok = has(op_kind::F, o.stage, o.segment);
-      if (o.stage < last) ok = ok && has(op_kind::B, o.stage + 1, o.segment);
-      if (o.segment + 1 < v.size.segments) ok = ok && has(op_kind::B, o.stage, o.segment + 1);
-    } else if (o.kind == op_kind::W) {
-      ok = has(op_kind::B, o.stage, o.segment);
-    } else if (o.kind == op_kind::G) {
-      for (int r = 0; r < v.size.replicas; ++r)
-        ok = ok && gradients[static_cast<std::size_t>(unit_of(v.size, o.stage, r))] == share[static_cast<std::size_t>(r)];
-    } else {
-      ok = v.size.replicas == 1 ? gradients[u] == all : summed[u] == 1;
-    }
-    return ok;
-  };
+  std::vector<std::vector<std::pair<int, int>>> forwards(static_cast<std::size_t>(units(v.size))), backwards(forwards);
   for (bool moved = true; moved;) {
     moved = false;
     for (int r = 0; r < v.size.ranks; ++r)
-      for (auto& i = at[static_cast<std::size_t>(r)]; i < v.rank(r).size(); ++i, moved = true) {
+      for (auto& i = at[static_cast<std::size_t>(r)]; i < v.rank(r).size() && run.ready(v.rank(r)[i]); ++i, moved = true) {
         op const& o = v.rank(r)[i];
-        if (!ready(o)) break;
+        run.run(o);
         auto const u = static_cast<std::size_t>(unit_of(v.size, o.stage, o.replica));
-        done.insert(of(o.kind, o.stage, o.microbatch, o.segment));
-        key const message = of(op_kind::F, 0, o.microbatch, o.segment);
-        if (o.kind == op_kind::F) forwards[u].push_back(message);
-        if (is_backward(o.kind)) backwards[u].push_back(message);
-        if (adds_weight_gradient(o.kind)) ++gradients[u];
-        if (o.kind == op_kind::G) ++summed[u];
+        if (o.kind == op_kind::F) forwards[u].emplace_back(o.microbatch, o.segment);
+        if (is_backward(o.kind)) backwards[u].emplace_back(o.microbatch, o.segment);
       }
   }
   for (int r = 0; r < v.size.ranks; ++r)
     if (at[static_cast<std::size_t>(r)] < v.rank(r).size()) return false;
-  for (std::size_t u = 0; u + 1 < forwards.size(); ++u)
-    if (stage_of(v.size, static_cast<int>(u)) < last && (forwards[u] != forwards[u + 1] || backwards[u] != backwards[u + 1]))
+  for (int u = 0; u + 1 < units(v.size); ++u) {
+    auto const below = static_cast<std::size_t>(u), above = below + 1;
+    if (stage_of(v.size, u) + 1 < v.size.stages &&
+        (forwards[below] != forwards[above] || backwards[below] != backwards[above]))
       return false;
+  }
   return true;
 }
 
@@ -128,7 +94,7 @@ TEST_CASE("the proof accepts the lists that run, and refuses those that do not",
         p = make(seq1f1b{.segments = 1 + below(3)});
         break;
       default:
-        p = make(foal::test::late_weights{});
+        p = make(zb_h1{});
     }
     program lists_alone(p.size(), 0, false);
     for (int r = 0; r < ranks; ++r) {
