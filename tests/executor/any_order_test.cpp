@@ -16,6 +16,7 @@
 #include <foal/schedule/rules/v_min.hpp>
 #include <foal/schedule/rules/varuna.hpp>
 #include <foal/schedule/rules/wpipe.hpp>
+#include <foal/schedule/rules/zb_h1.hpp>
 #include <foal/schedule/rules/zb_v.hpp>
 
 #include <catch2/catch.hpp>
@@ -127,7 +128,7 @@ std::vector<ordered> cases() {
       {{6, 3, true, 0, 1, 2, 3}},
       {{9, 2, false, 0, 4, 3, 4}},
       {{9, 3, false, 1, 1, 2}, schedule::generate(schedule::recomputed<schedule::async_1f1b>{.segment = 4}, nine)},
-      {{4, 2, false, 0, 1, 2}, schedule::generate(test::late_weights{}, four)},
+      {{4, 2, false, 0, 1, 2}, schedule::generate(schedule::zb_h1{}, four)},
       {{.net = 9, .optimizer = 3, .n = 4, .ranks = 5}, made(schedule::zb_v{}, 9, 5, 4)},
       {{.net = 9, .optimizer = 3, .n = 3, .ranks = 3}, made(schedule::v_min{}, 9, 3, 3)},
       {{.net = 4, .optimizer = 3, .n = 3, .ranks = 2}, made(schedule::interleaved_zb{}, 4, 2, 3)},

@@ -8,6 +8,7 @@
 #include <foal/policy/optim/momentum.hpp>
 #include <foal/schedule/rules/gpipe.hpp>
 #include <foal/schedule/rules/one_f_one_b.hpp>
+#include <foal/schedule/rules/zb_h1.hpp>
 #include <foal/trainer.hpp>
 
 #include <catch2/catch.hpp>
@@ -15,7 +16,6 @@
 #include <limits>
 
 #include "tests/support/nets.hpp"
-#include "tests/support/schedules.hpp"
 
 namespace {
 
@@ -95,7 +95,7 @@ TEST_CASE("the same bits for any R and any number of workers", "[gradient_norm]"
       CHECK(trained<mlp<4>, schedule::gpipe>(ranks, workers) == first);
       CHECK(trained<mlp<4>, schedule::one_f_one_b>(ranks, workers) == first);
     }
-  CHECK(trained<mlp<4>, test::late_weights>(4, 3) == first);
+  CHECK(trained<mlp<4>, schedule::zb_h1>(4, 3) == first);
   std::vector<double> const thick = trained<mlp<4>, schedule::gpipe, accumulate::thick>(1, 1);
   CHECK(trained<mlp<4>, schedule::gpipe, accumulate::thick>(4, 4) == thick);
 }

@@ -11,6 +11,7 @@
 #include <foal/schedule/rules/looped_bfs.hpp>
 #include <foal/schedule/rules/recompute.hpp>
 #include <foal/schedule/rules/varuna.hpp>
+#include <foal/schedule/rules/zb_h1.hpp>
 #include <foal/transport/delayed.hpp>
 
 #include <algorithm>
@@ -414,7 +415,7 @@ TEST_CASE("stages in memories of their own, joined by messages alone, train to t
                      {{9, 3, false, 1, 3, 2, 4}, {}},
                      {{9, 4, false, 1, 1, 2}, schedule::generate(schedule::recomputed<schedule::pipemare>{}, nine)},
                      {{4, 1, false, 0, 1, 2}, schedule::generate(test::last_in_first_out{}, four)},
-                     {{4, 2, false, 0, 1, 2}, schedule::generate(test::late_weights{}, four)}};
+                     {{4, 2, false, 0, 1, 2}, schedule::generate(schedule::zb_h1{}, four)}};
   for (auto const& c : cases) {
     INFO(c.what.text());
     outcome const one = in_processes(c.what, c.own, 1, 1);
@@ -495,10 +496,10 @@ TEST_CASE("weights tied to stages of other processes train to the bits of one me
       {{6, 4, false, 1, 1, 2}, generate(schedule::recomputed<schedule::pipemare>{}, six)},
       {{6, 4, true, 0, 1, 2}, generate(schedule::recomputed<schedule::pipemare>{}, six)},
       {{6, 1, false, 0, 1, 2}, generate(test::last_in_first_out{}, six)},
-      {{6, 2, false, 0, 1, 2}, generate(test::late_weights{}, six)},
+      {{6, 2, false, 0, 1, 2}, generate(schedule::zb_h1{}, six)},
       {{6, 1, false, 0, 1, 2}, generate(schedule::frozen<schedule::gpipe>{.stages = {1, 3, 4}}, six)},
       {{.net = 6, .optimizer = 1, .clip = true}, schedule::with_global_norm(generate(schedule::one_f_one_b{}, six))},
-      {{.net = 6, .optimizer = 1, .clip = true}, schedule::with_global_norm(generate(test::late_weights{}, six))},
+      {{.net = 6, .optimizer = 1, .clip = true}, schedule::with_global_norm(generate(schedule::zb_h1{}, six))},
       {{.net = 6, .optimizer = 1, .clip = true, .thick = true},
        schedule::with_global_norm(generate(schedule::gpipe{}, six))}};
   for (auto const& c : cases) {

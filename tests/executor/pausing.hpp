@@ -9,7 +9,9 @@
 #include <foal/schedule/rules/lag_bounded.hpp>
 #include <foal/schedule/rules/paci.hpp>
 #include <foal/schedule/rules/recompute.hpp>
+#include <foal/schedule/rules/two_bp.hpp>
 #include <foal/schedule/rules/wpipe.hpp>
+#include <foal/schedule/rules/zb_h1.hpp>
 
 #include <catch2/catch.hpp>
 #include <cstring>
@@ -158,8 +160,8 @@ inline std::vector<pausing> pausing_cases() {
   all.push_back(
       {{9, 3, false, 1, 1, 2}, schedule::generate(schedule::recomputed<schedule::async_1f1b>{.segment = 4}, nine), 3});
   all.push_back({{9, 1, false, 0, 1, 2}, schedule::generate(schedule::recomputed<schedule::gpipe>{}, nine), 2});
-  all.push_back({{4, 2, false, 0, 3, 2}, schedule::generate(late_weights{false}, four)});
-  all.push_back({{4, 2, false, 0, 3, 2}, schedule::generate(late_weights{true}, four)});
+  all.push_back({{4, 2, false, 0, 3, 2}, schedule::generate(schedule::zb_h1{}, four)});
+  all.push_back({{4, 2, false, 0, 3, 2}, schedule::generate(schedule::two_bp{}, four)});
   all.push_back({{4, 4, false, 1, 3, 2, 0, false, false, true}});
   all.push_back({{9, 1, false, 0, 1, 2, 3, false, false, true}, {}, 2});
   all.push_back(

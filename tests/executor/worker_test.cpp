@@ -2,6 +2,9 @@
 #include <catch2/catch.hpp>
 #include <random>
 
+#include <foal/schedule/rules/two_bp.hpp>
+#include <foal/schedule/rules/zb_h1.hpp>
+
 #include "tests/executor/support.hpp"
 #include "tests/support/sanitized.hpp"
 #include "tests/support/schedules.hpp"
@@ -92,19 +95,21 @@ TEST_CASE("workers advanced in any order leave the same bits") {
 }
 
 TEST_CASE("W as an op of its own gives the fused op's bits") {
-  for (int net : {4, 9})
-    for (bool at_the_end : {false, true})
+  auto const check = [](auto const& rule) {
+    for (int net : {4, 9})
       for (int n : {1, 3, 6}) {
         choice const c{net, 2, false, 0, 1, n};
-        INFO(c.text() << "  all W at the end " << at_the_end);
+        INFO(c.text() << " " << rule.name);
         test::traces const fused = test::train(c, 1, false, 20);
-        test::late_weights const rule{at_the_end};
         CHECK(test::train(c, 1, false, 20, {}, schedule::generate(rule, extent_of(c))) == fused);
         CHECK(test::train(c, 3, true, 20, {}, schedule::generate(rule, extent_of(c))) == fused);
         choice folded = c;
         folded.ranks = 3;
         CHECK(test::train(folded, 2, true, 20, {}, schedule::generate(rule, extent_of(folded))) == fused);
       }
+  };
+  check(schedule::zb_h1{});
+  check(schedule::two_bp{});
 }
 
 TEST_CASE("backward passes from the last microbatch to the first run, with sums of their own") {

@@ -13,6 +13,7 @@
 #include <foal/schedule/rules/listed.hpp>
 #include <foal/schedule/rules/one_f_one_b.hpp>
 #include <foal/schedule/rules/recompute.hpp>
+#include <foal/schedule/rules/zb_h1.hpp>
 
 #include "tests/support/schedules.hpp"
 #include "tests/support/torch_lists.hpp"
@@ -143,7 +144,7 @@ TEST_CASE("what is written is read again") {
   for (extent const e : {extent{3, 3, 4}, extent{5, 2, 3}, extent{2, 1, 1}}) {
     same(generate(gpipe{}, e));
     same(generate(one_f_one_b{}, e));
-    same(generate(foal::test::late_weights{}, e));
+    same(generate(zb_h1{}, e));
     same(generate(recomputed<gpipe>{.segment = 1}, e));
   }
   CHECK(to_csv(generate(gpipe{}, {2, 2, 2}).view()) == "0F0,0F1,,,0B0,0B1\n,1F0,1F1,1B0,1B1\n");

@@ -7,11 +7,10 @@
 #include <foal/schedule/rules/async_1f1b.hpp>
 #include <foal/schedule/rules/gpipe.hpp>
 #include <foal/schedule/rules/injected.hpp>
+#include <foal/schedule/rules/k_f_k_b.hpp>
 #include <foal/schedule/rules/one_f_one_b.hpp>
 #include <foal/schedule/rules/pipemare.hpp>
 #include <foal/schedule/rules/sequential.hpp>
-
-#include "tests/support/schedules.hpp"
 
 using namespace foal::schedule;
 
@@ -31,8 +30,8 @@ constexpr int period(G const& g, extent e) {
   return generate(g, e).period();
 }
 
-static_assert(generator<foal::test::two_f_two_b>);
-static_assert(proof(foal::test::two_f_two_b{}, {4, 4, 8}));
+static_assert(generator<k_f_k_b>);
+static_assert(proof(k_f_k_b{}, {4, 4, 8}));
 
 // An asynchronous schedule by its order alone; it gets slots and a period.
 template <class Base>

@@ -7,8 +7,7 @@
 #include <foal/schedule/rules/async_1f1b.hpp>
 #include <foal/schedule/rules/gpipe.hpp>
 #include <foal/schedule/rules/one_f_one_b.hpp>
-
-#include "tests/support/schedules.hpp"
+#include <foal/schedule/rules/zb_h1.hpp>
 
 using namespace foal::schedule;
 
@@ -24,7 +23,7 @@ TEST_CASE("what lists() writes is read again", "[schedule]") {
   for (extent const e : {extent{3, 3, 4}, extent{5, 2, 3}, extent{2, 1, 1}}) {
     same(generate(gpipe{}, e));
     same(generate(one_f_one_b{}, e));
-    same(generate(foal::test::late_weights{}, e));
+    same(generate(zb_h1{}, e));
   }
 }
 

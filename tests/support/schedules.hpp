@@ -1,4 +1,4 @@
-// Schedules as a user would write them: W as an op of its own, backward passes in another order, chunks, replicas, segments.
+// Schedules as a user would write them: backward passes in another order, replicas, segments.
 #pragma once
 
 #include <algorithm>
@@ -8,58 +8,6 @@
 #include <foal/schedule/rules/unit.hpp>
 
 namespace foal::test {
-
-/// kFkB (Ada-Grouper) with k = 2, written as a user would: order only, no slots. Needs an even N, and a rank for each stage.
-struct two_f_two_b {
-  static constexpr char const* name = "two_f_two_b";
-  static constexpr bool asynchronous = false;
-
-  template <class Sink>
-  constexpr void emit(schedule::extent e, Sink& sink) const {
-    int const groups = e.microbatches / 2;
-    for (int s = 0; s < e.stages; ++s) {
-      int const fill = e.stages - 1 - s < groups ? e.stages - 1 - s : groups;
-      auto const pair = [&](schedule::op_kind kind, int group) {
-        for (int m = 2 * group; m < 2 * group + 2; ++m) sink(s, schedule::op{.kind = kind, .stage = s, .microbatch = m});
-      };
-      for (int g = 0; g < fill; ++g) pair(schedule::op_kind::F, g);
-      for (int g = 0; g < groups; ++g) {
-        if (g + fill < groups) pair(schedule::op_kind::F, g + fill);
-        pair(schedule::op_kind::BW, g);
-      }
-      sink(s, schedule::op{.kind = schedule::op_kind::U, .stage = s, .microbatch = e.microbatches - 1});
-    }
-  }
-};
-
-/// 1F1B whose W is an op of its own, `late` microbatches after its B (rank r delays by up to its fill).
-struct late_weights {
-  static constexpr char const* name = "late_weights";
-  static constexpr bool asynchronous = false;
-  bool all_at_the_end = false;
-
-  template <class Sink>
-  constexpr void emit(schedule::extent e, Sink& sink) const {
-    using schedule::op;
-    using schedule::op_kind;
-    int const n = e.microbatches;
-    for (int r = 0; r < e.ranks; ++r) {
-      int const fill = std::min(e.ranks - 1 - r, n), late = all_at_the_end ? n : fill;
-      auto const each = [&](op_kind kind, int m, bool upwards) {
-        int const first = first_stage(e, r), last = first_stage(e, r + 1) - 1;
-        for (int i = 0; i <= last - first; ++i)
-          sink(r, op{.kind = kind, .stage = upwards ? first + i : last - i, .microbatch = m});
-      };
-      for (int m = 0; m < fill; ++m) each(op_kind::F, m, true);
-      for (int m = 0; m < n + late; ++m) {
-        if (m + fill < n) each(op_kind::F, m + fill, true);
-        if (m < n) each(op_kind::B, m, false);
-        if (m >= late) each(op_kind::W, m - late, false);
-      }
-      each(op_kind::U, n - 1, false);
-    }
-  }
-};
 
 /// GPipe as its authors' autograd runs it: backward from the last microbatch to the first.
 struct last_in_first_out {

@@ -10,6 +10,8 @@
 #include <foal/schedule/rules/injected.hpp>
 #include <foal/schedule/rules/one_f_one_b.hpp>
 #include <foal/schedule/rules/pipemare.hpp>
+#include <foal/schedule/rules/two_bp.hpp>
+#include <foal/schedule/rules/zb_h1.hpp>
 #include <foal/trainer.hpp>
 
 #include <catch2/catch.hpp>
@@ -164,8 +166,8 @@ TEST_CASE("synchronous schedules follow the plain loop") {
   synchronous<7, schedule::gpipe>(3, 7);
   synchronous<4, schedule::one_f_one_b>(8, 3);
   synchronous<7, schedule::one_f_one_b>(3, 2);
-  synchronous<4, test::late_weights>(8, 2);
-  synchronous<4, test::late_weights>(8, 4, {}, {.all_at_the_end = true});
+  synchronous<4, schedule::zb_h1>(8, 2);
+  synchronous<4, schedule::two_bp<>>(8, 4);
   synchronous<4, test::last_in_first_out>(5, 3, {4, 3, 2, 1, 0});
 }
 

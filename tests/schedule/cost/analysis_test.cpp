@@ -15,6 +15,7 @@
 #include <foal/schedule/rules/pipemare.hpp>
 #include <foal/schedule/rules/recompute.hpp>
 #include <foal/schedule/rules/sequential.hpp>
+#include <foal/schedule/rules/two_bp.hpp>
 #include <foal/schedule/unroll.hpp>
 
 using namespace foal::schedule;
@@ -252,22 +253,8 @@ void compare(G const& g, extent e) {
   }
 }
 
-// Zero bubble's idea in its simplest form: W is put off to the end of the minibatch, and backward runs last in, first out.
-struct late_weights {
-  static constexpr char const* name = "late_weights";
-  static constexpr bool asynchronous = false;
-
-  template <class Sink>
-  constexpr void emit(extent e, Sink& sink) const {
-    for (int s = 0; s < e.stages; ++s) {
-      auto const put = [&](op_kind kind, int m) { sink(s, op{.kind = kind, .stage = s, .microbatch = m}); };
-      for (int m = 0; m < e.microbatches; ++m) put(op_kind::F, m);
-      for (int m = e.microbatches - 1; m >= 0; --m) put(op_kind::B, m);
-      for (int m = 0; m < e.microbatches; ++m) put(op_kind::W, m);
-      put(op_kind::U, e.microbatches - 1);
-    }
-  }
-};
+// W's behind the last B, and backwards last in, first out.
+constexpr two_bp<gpipe> weights_last{.base = {.newest_first = true}};
 
 }  // namespace
 
@@ -278,7 +265,7 @@ TEST_CASE("the analysis is what a run shows") {
     compare(one_f_one_b{}, e);
     compare(async_1f1b{}, e);
     compare(pipemare{}, e);
-    if (e.stages == e.ranks) compare(late_weights{}, e);
+    compare(weights_last, e);
   }
 }
 
@@ -298,14 +285,13 @@ TEST_CASE("the analysis is what a run with recomputation, frozen stages or forwa
     compare(frozen<async_1f1b>{.trainable_from = 1, .stages = {2, 3}}, e);
     compare(frozen<recomputed<pipemare>>{.trainable_from = 1, .stages = {2}}, e);
     compare(recomputed<frozen<one_f_one_b>>{.base = {.trainable_from = 2}}, e);
-    if (e.stages != e.ranks) continue;
-    compare(recomputed<late_weights>{}, e);
-    compare(frozen<late_weights>{.trainable_from = 1, .stages = {2}}, e);
+    compare(recomputed<two_bp<gpipe>>{.base = weights_last}, e);
+    compare(frozen<two_bp<gpipe>>{.base = weights_last, .trainable_from = 1, .stages = {2}}, e);
   }
 }
 
 TEST_CASE("W put off keeps more than B needs") {
-  program p = generate(late_weights{}, {3, 3, 4});
+  program p = generate(weights_last, {3, 3, 4});
   stage_facts const x = analyse(p.view()).stage[1];
   CHECK(x.saved_peak == 4);
   CHECK(x.gradient_kept == 4);

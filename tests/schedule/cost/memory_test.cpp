@@ -9,10 +9,13 @@
 #include <foal/schedule/rules/folded.hpp>
 #include <foal/schedule/rules/forward_only.hpp>
 #include <foal/schedule/rules/gpipe.hpp>
+#include <foal/schedule/rules/k_f_k_b.hpp>
 #include <foal/schedule/rules/one_f_one_b.hpp>
 #include <foal/schedule/rules/pipemare.hpp>
 #include <foal/schedule/rules/recompute.hpp>
 #include <foal/schedule/rules/sequential.hpp>
+#include <foal/schedule/rules/two_bp.hpp>
+#include <foal/schedule/rules/zb_h1.hpp>
 
 #include "tests/support/schedules.hpp"
 
@@ -53,9 +56,9 @@ TEST_CASE("peaks are those of the closed forms") {
   CHECK(peaks(async_1f1b{}, {4, 4, 4}, {4, 3, 2, 1}, 4));
   CHECK(peaks(pipemare{}, {4, 4, 4}, {8, 6, 4, 2}, 6, {.side_by_side = false}));
   CHECK(peaks(forward_only{}, {3, 3, 4}, {1, 1, 1}));
-  CHECK(peaks(foal::test::late_weights{}, {4, 4, 8}, {7, 5, 3, 1}));
-  CHECK(peaks(foal::test::late_weights{.all_at_the_end = true}, {4, 4, 8}, {8, 8, 8, 8}));
-  CHECK(peaks(foal::test::two_f_two_b{}, {4, 4, 16}, {8, 6, 4, 2}));
+  CHECK(peaks(zb_h1{}, {4, 4, 8}, {4, 4, 4, 4}));
+  CHECK(peaks(two_bp{}, {4, 4, 8}, {8, 8, 8, 8}));
+  CHECK(peaks(k_f_k_b{}, {4, 4, 16}, {8, 6, 4, 2}));
   extent const looped{.stages = 8, .ranks = 4, .microbatches = 8, .placed = loop};
   CHECK(peaks(folded<gpipe>{}, looped, {16, 16, 16, 16}));
   CHECK(peaks(foal::test::interleaved{}, looped, {11, 9, 7, 5}));

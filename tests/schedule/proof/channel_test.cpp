@@ -13,8 +13,6 @@
 #include <foal/schedule/rules/pipemare.hpp>
 #include <foal/schedule/rules/sequential.hpp>
 
-#include "tests/support/schedules.hpp"
-
 using namespace foal::schedule;
 
 namespace {
@@ -61,8 +59,7 @@ static_assert(bounded(one_f_one_b{}, {4, 4, 8}, 1));
 static_assert(capacity(gpipe{}, {4, 4, 8}) == 0 && capacity(sequential{}, {4, 4, 8}) == 0);
 static_assert(capacity(one_f_one_b{}, {4, 4, 8}) == 1 &&
               capacity(one_f_one_b{}, {4, 4, 8}, shared_fifo::pair_direction) == 1);
-static_assert(capacity(foal::test::two_f_two_b{}, {4, 4, 8}) == 2 &&
-              capacity(foal::test::two_f_two_b{}, {4, 4, 8}, shared_fifo::pair_direction) == 2);
+static_assert(capacity(k_f_k_b{}, {4, 4, 8}) == 2 && capacity(k_f_k_b{}, {4, 4, 8}, shared_fifo::pair_direction) == 2);
 static_assert(capacity(interleaved{}, {8, 4, 8, 1, 1, loop}) == 1 && capacity(looped_bfs{}, {8, 4, 8, 1, 1, loop}) == 2);
 // The sums of gradients take a place beside the last gradient of a wire; without them 1 is enough.
 static_assert(capacity(chimera{}, {4, 4, 8, 2, 1, bidirectional}) == 2);

@@ -5,7 +5,6 @@
 #include <catch2/catch.hpp>
 
 #include <random>
-#include <utility>
 #include <vector>
 
 #include <foal/schedule/draw/text.hpp>
@@ -24,38 +23,6 @@
 #include "tests/schedule/plain_run.hpp"
 
 using namespace foal::schedule;
-
-namespace {
-
-/// True if ranks come to the end of their lists when each runs its next op as soon as what it needs has run, and F's and
-/// backwards of every stage come in the order of those that they take a message from.
-bool runs(program_view v) {
-  foal::test::plain_run run(v);
-  std::vector<std::size_t> at(static_cast<std::size_t>(v.size.ranks), 0);
-  std::vector<std::vector<std::pair<int, int>>> forwards(static_cast<std::size_t>(units(v.size))), backwards(forwards);
-  for (bool moved = true; moved;) {
-    moved = false;
-    for (int r = 0; r < v.size.ranks; ++r)
-      for (auto& i = at[static_cast<std::size_t>(r)]; i < v.rank(r).size() && run.ready(v.rank(r)[i]); ++i, moved = true) {
-        op const& o = v.rank(r)[i];
-        run.run(o);
-        auto const u = static_cast<std::size_t>(unit_of(v.size, o.stage, o.replica));
-        if (o.kind == op_kind::F) forwards[u].emplace_back(o.microbatch, o.segment);
-        if (is_backward(o.kind)) backwards[u].emplace_back(o.microbatch, o.segment);
-      }
-  }
-  for (int r = 0; r < v.size.ranks; ++r)
-    if (at[static_cast<std::size_t>(r)] < v.rank(r).size()) return false;
-  for (int u = 0; u + 1 < units(v.size); ++u) {
-    auto const below = static_cast<std::size_t>(u), above = below + 1;
-    if (stage_of(v.size, u) + 1 < v.size.stages &&
-        (forwards[below] != forwards[above] || backwards[below] != backwards[above]))
-      return false;
-  }
-  return true;
-}
-
-}  // namespace
 
 TEST_CASE("the proof accepts the lists that run, and refuses those that do not", "[schedule]") {
   std::mt19937 random(7);
@@ -114,7 +81,7 @@ TEST_CASE("the proof accepts the lists that run, and refuses those that do not",
     program_view const v = lists_alone.view();
     verdict const told = prove(v);
     INFO("list " << i << "\n" << lists(v) << text(told));
-    REQUIRE(bool(told) == runs(v));
+    REQUIRE(bool(told) == foal::test::runs(v));
     ++(told ? accepted : refused);
     if (!told) continue;
     timing const t = replay(v, {.forward = 1.0 + below(3), .backward = 1.0 + below(3), .message = 0.5 * below(3)});

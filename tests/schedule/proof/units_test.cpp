@@ -1,9 +1,5 @@
 // Programs of every placement, of replicas, segments and several updates: proved, replayed, and refused when they are
 // broken.
-#include <map>
-#include <set>
-#include <tuple>
-
 #include <catch2/catch.hpp>
 
 #include <foal/schedule/cost/analysis.hpp>
@@ -18,8 +14,10 @@
 #include <foal/schedule/rules/one_f_one_b.hpp>
 #include <foal/schedule/rules/paci.hpp>
 #include <foal/schedule/rules/pipemare.hpp>
+#include <foal/schedule/rules/zb_h1.hpp>
 
-#include <tests/support/schedules.hpp>
+#include "tests/schedule/plain_run.hpp"
+#include "tests/support/schedules.hpp"
 
 using namespace foal::schedule;
 using namespace foal::test;
@@ -43,7 +41,7 @@ std::vector<named> programs() {
     all.push_back({what.empty() ? g.name : what, generate(g, shape_of(g, stages, ranks, n))});
   };
   add(gpipe{}, 3, 3, 2);
-  add(late_weights{}, 4, 2, 3);
+  add(zb_h1{}, 4, 2, 3);
   add(interleaved{}, 4, 2, 4);
   add(folded<one_f_one_b>{.placed = vee}, 4, 2, 3, "vee");
   add(folded<one_f_one_b>{.placed = loop}, 5, 2, 3, "loop");
@@ -51,75 +49,6 @@ std::vector<named> programs() {
   add(two_way{}, 4, 2, 3, "two_way on two ranks");
   add(in_segments{}, 3, 3, 2);
   return all;
-}
-
-/// What a run of the lists shows, written out anew: every op once, each after what it takes, messages in the order in which
-/// they were sent, gradients before the update that takes them.
-bool runs(program_view v) {
-  using key = std::tuple<int, int, int, int, int>;  // F 0, backward 1, W 2, U 3, G 4; stage, replica, microbatch, segment
-  int const n = v.size.microbatches, stages = v.size.stages, replicas = v.size.replicas, segments = v.size.segments;
-  std::set<key> done;
-  std::map<std::pair<int, int>, int> host;                     // unit -> rank
-  std::map<int, int> replica;                                  // of each microbatch
-  std::map<std::tuple<int, int, int>, std::vector<int>> sent;  // (F or backward, stage, replica) -> messages in order
-  std::map<std::pair<int, int>, int> summed;                   // unit -> gradients so far
-  bool sound = true;
-  auto const class_of = [](op_kind k) {
-    return k == op_kind::F ? 0 : is_backward(k) ? 1 : k == op_kind::W ? 2 : k == op_kind::U ? 3 : 4;
-  };
-  auto const all_gradients = [&](int stage, int k) {
-    for (int m = 0; m < n; ++m)
-      for (int g = 0; g < segments; ++g)
-        if (replica.count(m) == 0 || (replica[m] == k && done.count({2, stage, k, m, g}) == 0)) return false;
-    return true;
-  };
-  auto const ready = [&](op const& o) {
-    auto const has = [&](int kind, int stage, int segment) {
-      return done.count({kind, stage, o.replica, o.microbatch, segment}) != 0;
-    };
-    switch (class_of(o.kind)) {
-      case 0:
-        return (o.stage == 0 || has(0, o.stage - 1, o.segment)) && (o.segment == 0 || has(0, o.stage, o.segment - 1));
-      case 1:
-        return has(0, o.stage, o.segment) && (o.stage + 1 == stages || has(1, o.stage + 1, o.segment)) &&
-               (o.segment + 1 == segments || has(1, o.stage, o.segment + 1));
-      case 2:
-        return has(1, o.stage, o.segment);
-      case 3:
-        return replicas == 1 ? all_gradients(o.stage, 0) : done.count({4, o.stage, o.replica, o.microbatch, 0}) != 0;
-      default:
-        for (int k = 0; k < replicas; ++k)
-          if (!all_gradients(o.stage, k)) return false;
-        return true;
-    }
-  };
-  std::vector<std::size_t> at(static_cast<std::size_t>(v.size.ranks), 0);
-  for (bool moved = true; moved;) {
-    moved = false;
-    for (int r = 0; r < v.size.ranks; ++r) {
-      auto const list = v.rank(r);
-      for (std::size_t& i = at[static_cast<std::size_t>(r)]; i < list.size() && ready(list[i]); ++i, moved = true) {
-        op const& o = list[i];
-        int const kind = class_of(o.kind);
-        sound = sound && host.try_emplace({o.stage, o.replica}, r).first->second == r;
-        if (kind < 3) sound = sound && replica.try_emplace(o.microbatch, o.replica).first->second == o.replica;
-        if (kind >= 3) sound = sound && o.microbatch == n - 1;
-        if (kind < 2) sent[{kind, o.stage, o.replica}].push_back(o.microbatch * segments + o.segment);
-        sound = sound && done.insert({kind, o.stage, o.replica, o.microbatch, o.segment}).second;
-        if (o.kind == op_kind::BW) sound = sound && done.insert({2, o.stage, o.replica, o.microbatch, o.segment}).second;
-      }
-    }
-  }
-  for (int r = 0; r < v.size.ranks; ++r) sound = sound && at[static_cast<std::size_t>(r)] == v.rank(r).size();
-  for (auto const& [of, order] : sent) {
-    auto const& [kind, stage, k] = of;
-    auto const other = sent.find({kind, stage + 1, k});
-    sound = sound && (stage + 1 == stages || (other != sent.end() && other->second == order));
-  }
-  // F, backward and W of every cell; U, and G, of every unit.
-  std::size_t const cells = static_cast<std::size_t>(stages) * static_cast<std::size_t>(n * segments) * 3;
-  std::size_t const ends = static_cast<std::size_t>(stages * replicas) * (replicas > 1 ? 2 : 1);
-  return sound && done.size() == cells + ends;
 }
 
 /// The program with its lists changed, without slots, clocked again.

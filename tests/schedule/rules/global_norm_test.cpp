@@ -10,8 +10,7 @@
 #include <foal/schedule/rules/pipemare.hpp>
 #include <foal/schedule/rules/recompute.hpp>
 #include <foal/schedule/rules/sequential.hpp>
-
-#include "tests/support/schedules.hpp"
+#include <foal/schedule/rules/zb_h1.hpp>
 
 using namespace foal::schedule;
 
@@ -52,7 +51,7 @@ TEST_CASE("with_global_norm: all U at the end, the other ops as they were", "[sc
   for (extent const e : {extent{1, 1, 1}, extent{4, 4, 1}, extent{4, 4, 6}, extent{5, 2, 3}, extent{6, 1, 2}}) {
     waits<gpipe>(e);
     waits<one_f_one_b>(e);
-    waits<foal::test::late_weights>(e);
+    waits<zb_h1>(e);
   }
   waits<sequential>({4, 1, 3});
   waits<recomputed<one_f_one_b>>({4, 4, 3});

@@ -16,6 +16,7 @@
 #include <foal/schedule/rules/pipemare.hpp>
 #include <foal/schedule/rules/recompute.hpp>
 #include <foal/schedule/rules/sequential.hpp>
+#include <foal/schedule/rules/zb_h1.hpp>
 
 #include "tests/support/schedules.hpp"
 
@@ -73,7 +74,7 @@ TEST_CASE("every replica of a pipeline is as the pipeline", "[schedule]") {
         }
   check_alike(one_of(sequential{}, 4, 1, 3), 2);
   check_alike(one_of(forward_only{}, 4, 3, 3), 2);
-  check_alike(one_of(foal::test::late_weights{}, 4, 4, 3), 2);
+  check_alike(one_of(zb_h1{}, 4, 4, 3), 2);
   check_alike(one_of(folded<pipemare>{.placed = loop}, 6, 6, 3), 2);
   check_alike(one_of(frozen<pipemare>{.trainable_from = 2}, 5, 5, 3), 3);
   check_alike(one_of(recomputed<pipemare>{.segment = 2}, 5, 4, 3), 2);
