@@ -117,10 +117,6 @@ constexpr program emitted(G const& g, extent e) {
   return p;
 }
 
-}  // namespace detail
-
-namespace detail {
-
 /// The same numbers, and the same ranks of all units: `loop.in(2)` is `loop` where a rank has two stages.
 constexpr bool same_extent(extent const& a, extent const& b) {
   extent moved = a;

@@ -113,8 +113,8 @@ TEST_CASE("a picture shows R") {
   program p = generate(recomputed<pipemare>{}, {4, 4, 2});
   std::string const s = svg(p.view(), 3, "R");
   CHECK(s.find("<path class=\"R\"") != std::string::npos);
-  CHECK(s.find("R recompute") != std::string::npos);
+  CHECK(s.find("R forward again") != std::string::npos);
   CHECK(s.find("from above: forward, recompute and backward unit") != std::string::npos);
   program q = generate(pipemare{}, {4, 4, 2});
-  CHECK(svg(q.view(), 3, "F").find("R recompute") == std::string::npos);
+  CHECK(svg(q.view(), 3, "F").find("R forward again") == std::string::npos);
 }

@@ -139,6 +139,36 @@ TEST_CASE("a page has all of a long schedule and its numbers in a box that scrol
   CHECK(times(large, "BW backward</span>") == 1);
 }
 
+TEST_CASE("the axis is read whatever an op takes", "[schedule]") {
+  program p = generate(one_f_one_b{}, {4, 4, 8});
+  for (double const unit : {1e-6, 0.001, 0.0025, 0.04, 0.3, 1.0, 7.0, 12.5, 1000.0, 2e6})
+    for (double const width : {0.0, 300.0}) {
+      timing const t = replay(p.view(), {.forward = unit, .backward = unit, .weight = unit, .message = unit / 2});
+      std::string const s = timed_svg(p.view(), t, "", {.width = width});
+      std::vector<double> x, at;
+      std::vector<std::string> labels;
+      for (std::size_t i = s.find("<line class=\"tick\" x1=\""); i != std::string::npos;
+           i = s.find("<line class=\"tick\" x1=\"", i + 1)) {
+        x.push_back(std::stod(s.substr(i + 23)));
+        std::size_t const text = s.find('>', s.find("<text", i)) + 1;
+        labels.push_back(s.substr(text, s.find('<', text) - text));
+        at.push_back(std::stod(labels.back()));
+      }
+      INFO("an op of " << unit << ", width " << width << ", " << x.size() << " ticks, the last " << labels.back());
+      REQUIRE(x.size() > (width > 0 ? 3U : 5U));
+      CHECK(at[0] == 0);
+      double const scale = (x.back() - x[0]) / at.back();
+      CHECK(scale * t.makespan <= (width > 0 ? width + 0.1 : 1e5));
+      for (std::size_t i = 1; i < x.size(); ++i) {
+        CHECK(at[i] > at[i - 1]);
+        CHECK(x[i] - x[0] == Approx(at[i] * scale).margin(0.02));  // the label is where it says
+        CHECK(x[i] - x[i - 1] > 5 * static_cast<double>(labels[i].size()));
+      }
+      CHECK(times(s, "F(stage 0, microbatch 1) on rank 0: " + foal::report::trimmed(unit, 9) + " to " +
+                         foal::report::trimmed(2 * unit, 9) + "<") == 1);
+    }
+}
+
 TEST_CASE("of very many ops a picture has the colours alone", "[schedule]") {
   program p = generate(one_f_one_b{}, {64, 64, 160});
   timing const t = replay(p.view());

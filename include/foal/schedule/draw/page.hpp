@@ -41,15 +41,6 @@ inline double width_of(std::string_view svg) {
   return width;
 }
 
-inline int chunks_on_a_rank(program_view v) {
-  std::vector<int> const head = chunks_of(v), rank = ranks_of(v);
-  std::vector<int> count(static_cast<std::size_t>(v.size.ranks), 0);
-  int most = 1;
-  for (std::size_t u = 0; u < head.size(); ++u)
-    if (rank[u] >= 0 && head[u] == static_cast<int>(u)) most = std::max(most, ++count[static_cast<std::size_t>(rank[u])]);
-  return most;
-}
-
 }  // namespace detail
 
 /// Adds a replay of `v` to a page: a picture as long as its numbers need, in a box of its own width; above it, where that is
@@ -73,11 +64,11 @@ inline report::html_page& add_timed(report::html_page& page, program_view v, tim
     page.add(report::figure{timed_svg(v, t, "all of the schedule", {.width = 1020, .frame = false, .reads = reads}),
                             "All of it."});
   if (!scrolls.empty()) page.add(report::figure{scrolls, "Numbers are microbatches."});
-  page.add_markup(detail::legend_markup(v, detail::chunks_on_a_rank(v)));
+  page.add_markup(detail::legend_markup(v, detail::chunks_of_ranks(v).most));
   report::table rows{{{"rank"}, {"busy"}, {"idle"}, {"before its first op"}, {"between"}, {"after its last"}, {"holds"}}};
   auto const idle = idle_of(t);
   auto const memory = saved_over_time(v, t);
-  auto const number = [](double value) { return report::trimmed(value, 3); };
+  auto const number = [decimals = detail::decimals_of(t)](double value) { return report::trimmed(value, decimals); };
   for (std::size_t r = 0; r < idle.size(); ++r)
     rows.add({std::to_string(r), number(t.rank[r].busy), number(t.rank[r].idle), number(idle[r].fill),
               number(idle[r].waiting), number(idle[r].drain), std::to_string(memory[r].peak)});

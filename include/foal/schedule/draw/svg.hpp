@@ -8,27 +8,12 @@
 
 #include <foal/report/escape.hpp>
 #include <foal/report/number.hpp>
+#include <foal/schedule/draw/shades.hpp>
 #include <foal/schedule/unroll.hpp>
 
 namespace foal::schedule {
 
 namespace detail {
-
-// All of different lightness, so that a grey print still tells them apart: F, B, R, W, BW, U from light to dark (on dark
-// paper U is the lightest).
-struct paint {
-  op_kind kind;
-  char const* fill;
-  char const* ink;
-  char const* meaning;
-};
-inline constexpr paint paints[] = {{op_kind::F, "#bcd8f0", "#000", "F forward"},
-                                   {op_kind::R, "#a08ed0", "#000", "R recompute"},
-                                   {op_kind::B, "#efa35a", "#000", "B backward for the input"},
-                                   {op_kind::W, "#4f9a5b", "#fff", "W backward for the weights"},
-                                   {op_kind::BW, "#b5442f", "#fff", "BW backward"},
-                                   {op_kind::G, "#777", "#fff", "G sum among replicas"},
-                                   {op_kind::U, "#111", "#fff", "U update"}};
 
 /// Grows by texts and numbers, which are the same in every locale.
 struct joined {
@@ -97,20 +82,23 @@ class picture {
     rule(".even", "fill:#f6f6f6");
     rule(".odd", "fill:#ececec");
     rule(".steady", "fill:#fffbe6");
-    for (paint const& p : paints) {
-      rule(std::string(".").append(name(p.kind)), std::string("stroke:#555;fill:") + p.fill);
-      rule(std::string(".t").append(name(p.kind)), std::string("fill:") + p.ink);
+    for (op_paint const& p : op_paints) {
+      rule(std::string(".").append(name(p.kind)), std::string("stroke:#555;fill:") + p.first);
+      rule(std::string(".t").append(name(p.kind)), std::string("fill:") + ink_on(rgb_of(p.first)));
     }
     rule("path", cell_ < 8 ? "stroke-width:0" : "stroke-width:0.6");
     rule(".U", "stroke:none");
+    rule(".faint", "fill-opacity:.72");
     out_ << dark;
     rule("text", "fill:#e6e9ef");
     rule(".paper", "fill:#171b22");
     rule(".even", "fill:#1e232c");
     rule(".odd", "fill:#262c37");
     rule(".steady", "fill:#2b2a1c");
-    for (paint const& p : paints) rule(std::string(".t").append(name(p.kind)), std::string("fill:") + p.ink);
+    for (op_paint const& p : op_paints)
+      rule(std::string(".t").append(name(p.kind)), std::string("fill:") + ink_on(rgb_of(p.first)));
     rule(".U", "fill:#fff");
+    rule(".faint", "fill-opacity:.82");
     out_ << "}";
   }
 
@@ -184,12 +172,11 @@ class picture {
   }
 
   void cells() {
-    for (paint const& p : paints) {
+    for (op_paint const& p : op_paints) {
       for (int odd = 0; odd < 2; ++odd) {
         std::string const& path = cells_[static_cast<int>(p.kind)][odd];
         if (!path.empty())
-          out_ << "<path class=\"" << name(p.kind) << (odd != 0 ? "\" fill-opacity=\"0.72" : "") << "\" d=\"" << path
-               << "\"/>\n";
+          out_ << "<path class=\"" << name(p.kind) << (odd != 0 ? " faint" : "") << "\" d=\"" << path << "\"/>\n";
       }
     }
     out_ << labels_.text;
@@ -208,7 +195,7 @@ class picture {
 
   void legend(int y) {
     int at = 8;
-    for (paint const& p : paints) {
+    for (op_paint const& p : op_paints) {
       if (std::none_of(view_.ops.begin(), view_.ops.end(), [&](op const& o) { return o.kind == p.kind; })) continue;
       out_ << "<rect class=\"" << name(p.kind) << "\" x=\"" << at << "\" y=\"" << y - 10 << "\" width=\"16\" height=\"12\"/>"
            << "<text x=\"" << at + 21 << "\" y=\"" << y << "\">" << p.meaning << "</text>\n";

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <string>
 #include <string_view>
@@ -33,10 +34,43 @@ struct timed_style {
 
 namespace detail {
 
+/// Digits behind the point with which times of a replay are told: three of the shortest op at least.
+inline int decimals_of(timing const& t) {
+  int decimals = 3;
+  for (auto const& events : t.events)
+    for (event const& e : events)
+      for (double d = (e.end - e.start) * std::pow(10, decimals - 3); d > 0 && d < 1 && decimals < 18; d *= 10) ++decimals;
+  return decimals;
+}
+
+/// The chunks of each rank, numbered by their lowest stage.
+struct rank_chunks {
+  std::vector<int> number;  ///< [unit]
+  int most = 1;             ///< on a rank
+};
+inline rank_chunks chunks_of_ranks(program_view v) {
+  std::vector<int> const head = chunks_of(v), rank = ranks_of(v);
+  rank_chunks all{std::vector<int>(head.size(), 0), 1};
+  std::vector<int> count(static_cast<std::size_t>(v.size.ranks), 0);
+  for (std::size_t u = 0; u < head.size(); ++u) {
+    if (rank[u] < 0) continue;
+    int& n = count[static_cast<std::size_t>(rank[u])];
+    all.number[u] = head[u] == static_cast<int>(u) ? n++ : all.number[static_cast<std::size_t>(head[u])];
+    all.most = std::max(all.most, n);
+  }
+  return all;
+}
+
 class timed_picture {
  public:
   timed_picture(program_view v, timing const& t, std::string_view title, timed_style const& style)
-      : view_(v), time_(t), style_(style), title_(report::xml_escaped(title)), memory_(saved_over_time(v, t)) {
+      : view_(v),
+        time_(t),
+        style_(style),
+        title_(report::xml_escaped(title)),
+        memory_(saved_over_time(v, t)),
+        chunk_(chunks_of_ranks(v)),
+        decimals_(decimals_of(t)) {
     std::size_t all = 0;
     double shortest = 0;
     for (auto const& events : t.events) {
@@ -47,10 +81,10 @@ class timed_picture {
     require(all <= 1 << 18, "cannot draw ", all, " ops, because nobody could see them; draw fewer minibatches");
     dense_ = all > most_that_speak;
     double const span = t.makespan > 0 ? t.makespan : 1, cell = shortest > 0 ? shortest : span;
+    bar_ = cell / 6;
     scale_ = style.width > 0 ? style.width / span
                              : std::min(std::clamp(1000 / span, least_cell / cell, 28 / cell), 14'000 / span);
-    if (style.width == 0 && scale_ > 1) scale_ = static_cast<int>(scale_ * 4) / 4.0;  // edges on pixels, and short numbers
-    find_chunks();
+    if (style.width == 0 && scale_ > 1) scale_ = std::floor(scale_ * 4) / 4;  // edges on pixels, and short numbers
     for (rank_memory const& m : memory_) top_unit_ = std::max(top_unit_, m.peak);
     left_ = style.names ? 74 : 1;
     top_ = style.frame ? 34 : 4;
@@ -88,23 +122,10 @@ class timed_picture {
 
  private:
   static std::string px(double v) { return report::trimmed(v, 2); }
-  static std::string number(double v) { return report::trimmed(v, 3); }
+  std::string number(double v) const { return report::trimmed(v, decimals_); }
   double x(double time) const { return left_ + time * scale_; }
   int y(int rank) const { return top_ + rank * row_; }
   int strip_top(int rank) const { return y(rank) + time_.units * lane_ + (versions_ ? 11 : 0) + 2; }
-
-  /// Numbers the chunks of each rank, by their lowest stage.
-  void find_chunks() {
-    std::vector<int> const head = chunks_of(view_), rank = ranks_of(view_);
-    chunk_.assign(head.size(), 0);
-    std::vector<int> count(static_cast<std::size_t>(view_.size.ranks), 0);
-    for (std::size_t u = 0; u < head.size(); ++u) {
-      if (rank[u] < 0) continue;
-      int& n = count[static_cast<std::size_t>(rank[u])];
-      chunk_[u] = head[u] == static_cast<int>(u) ? n++ : chunk_[static_cast<std::size_t>(head[u])];
-      chunks_ = std::max(chunks_, n);
-    }
-  }
 
   /// Some stage is updated before the picture ends.
   bool several_versions() const {
@@ -141,8 +162,8 @@ class timed_picture {
     rule(".v1", "fill:#cfc3a3");
     for (op_paint const& p : op_paints) {
       if (!has(p.kind)) continue;
-      for (int c = 0; c < chunks_; ++c) {
-        rgb const colour = shade(p, c, chunks_);
+      for (int c = 0; c < chunk_.most; ++c) {
+        rgb const colour = shade(p, c, chunk_.most);
         std::string const of = name(p.kind) + std::to_string(c);
         rule("." + of, "fill:" + css(colour) + (p.kind == op_kind::U ? "" : ";stroke:#555;stroke-width:.5"));
         if (p.kind != op_kind::U) rule(".t" + of, std::string("fill:") + ink_on(colour));
@@ -157,7 +178,7 @@ class timed_picture {
     rule(".tick", "stroke:#333b47");
     rule(".v0", "fill:#3b372b");
     rule(".v1", "fill:#57503b");
-    for (int c = 0; c < chunks_ && has(op_kind::U); ++c) rule("." + (name(op_kind::U) + std::to_string(c)), "fill:#fff");
+    for (int c = 0; c < chunk_.most && has(op_kind::U); ++c) rule("." + (name(op_kind::U) + std::to_string(c)), "fill:#fff");
     return all + "}";
   }
 
@@ -217,12 +238,12 @@ class timed_picture {
   // Ops that take no time are bars at their end; all others cells.
   void op_of(int r, event const& e, std::string& labels) {
     op const& o = e.what;
-    int const chunk = chunk_[static_cast<std::size_t>(unit_of(view_.size, o.stage, o.replica))];
+    int const chunk = chunk_.number[static_cast<std::size_t>(unit_of(view_.size, o.stage, o.replica))];
     int const top = y(r) + lane_of_unit(e.unit) * lane_;
     std::string const of = name(o.kind) + std::to_string(chunk);
     double const wide = (e.end - e.start) * scale_;
     if (wide < 1) {
-      double const bar = std::clamp(scale_ / 6, 1.0, 3.0) / scale_;
+      double const bar = std::clamp(bar_ * scale_, 1.0, 3.0) / scale_;
       rect("op " + of, e.end - bar, e.end, top, lane_, tip_of(e), true);
       return;
     }
@@ -269,13 +290,26 @@ class timed_picture {
          << " holds " << m.peak << " at most, of what a chunk's forward saves of a microbatch</title></path>\n";
   }
 
+  // The shortest of 1, 2, 5, 10 and so on at which labels do not touch.
+  double tick() const {
+    double const unit = std::pow(10, std::floor(std::log10(std::max(36 / scale_, 1e-15))));
+    for (double ten = unit;; ten *= 10)
+      for (double const step : {ten, 2 * ten, 5 * ten})
+        if (step * scale_ >= std::max(36.0, 6.0 * widest_label(step))) return step;
+  }
+  int widest_label(double step) const {
+    std::size_t most = 0;
+    for (int i = 0; i * step <= time_.makespan && i <= 14'000 / 36; ++i) most = std::max(most, number(i * step).size());
+    return static_cast<int>(most);
+  }
   void axis() {
-    double step = 1;
-    for (int k = 0; step * scale_ < 36; ++k) step *= k % 3 == 1 ? 2.5 : 2;
-    for (double at = 0; at <= time_.makespan; at += step)
-      out_ << "<line class=\"tick\" x1=\"" << px(x(at)) << "\" y1=\"" << bottom_ << "\" x2=\"" << px(x(at)) << "\" y2=\""
-           << bottom_ + 4 << "\"/><text x=\"" << px(x(at)) << "\" y=\"" << bottom_ + 15 << "\" class=\""
-           << (at == 0 ? "s" : "c s") << "\">" << number(at) << "</text>\n";
+    double const step = tick();
+    for (int i = 0; i * step <= time_.makespan; ++i) {
+      std::string const at = px(x(i * step));
+      out_ << "<line class=\"tick\" x1=\"" << at << "\" y1=\"" << bottom_ << "\" x2=\"" << at << "\" y2=\"" << bottom_ + 4
+           << "\"/><text x=\"" << at << "\" y=\"" << bottom_ + 15 << "\" class=\"" << (i == 0 ? "s" : "c s") << "\">"
+           << number(i * step) << "</text>\n";
+    }
   }
 
   std::vector<std::pair<std::string, std::string>> legend_entries() const {
@@ -302,7 +336,7 @@ class timed_picture {
     for (auto const& [of, meaning] : legend_entries()) {
       if (at + legend_width(meaning) > std::min(width, 1100.0)) at = 8, top += 17;
       bool const op = of != "idle" && of != "held";
-      int const shades = op && of != "U" ? chunks_ : 1;
+      int const shades = op && of != "U" ? chunk_.most : 1;
       for (int c = 0; c < shades; ++c)
         out_ << "<rect class=\"" << of << (op ? std::to_string(c) : "") << "\" x=\"" << px(at + 18.0 * c / shades)
              << "\" y=\"" << top - 10 << "\" width=\"" << px(18.0 / shades) << "\" height=\"12\"/>";
@@ -310,7 +344,8 @@ class timed_picture {
       at += legend_width(meaning);
     }
     out_ << "<text x=\"8\" y=\"" << top + 18 << "\" class=\"s\">numbers: microbatch"
-         << (view_.size.segments > 1 ? ", segment" : "") << (chunks_ > 1 ? "; from light to dark: the chunks of a rank" : "")
+         << (view_.size.segments > 1 ? ", segment" : "")
+         << (chunk_.most > 1 ? "; from light to dark: the chunks of a rank" : "")
          << (versions_ ? "; v: the newest weights" : "") << "</text>\n";
   }
 
@@ -319,9 +354,9 @@ class timed_picture {
   timed_style style_;
   std::string title_;
   std::vector<rank_memory> memory_;
-  std::vector<int> chunk_;  // [unit] on its rank
-  double scale_ = 1;
-  int chunks_ = 1, top_unit_ = 0, left_ = 0, top_ = 0, bottom_ = 0, row_ = 0, lane_ = 18;
+  rank_chunks chunk_;
+  double scale_ = 1, bar_ = 1;
+  int decimals_ = 3, top_unit_ = 0, left_ = 0, top_ = 0, bottom_ = 0, row_ = 0, lane_ = 18;
   bool versions_ = false, dense_ = false;
   std::map<std::string, std::string> cells_;  // of a rank, by class, where they are too many to say something each
   static constexpr int strip_ = 16;
