@@ -2,17 +2,8 @@
 // the same report, for any number of workers; after a change it goes on with the weights alone and says so.
 #include <foal/checkpoint.hpp>
 #include <foal/checkpoint/keep_best.hpp>
-#include <foal/layer/batch_norm.hpp>
-#include <foal/layer/dropout.hpp>
-#include <foal/layer/loss/cross_entropy.hpp>
-#include <foal/policy/delay/discrepancy_correction.hpp>
-#include <foal/policy/lr/reschedule.hpp>
-#include <foal/policy/optim/adam.hpp>
 #include <foal/policy/replica/sharded.hpp>
-#include <foal/policy/warmup.hpp>
-#include <foal/schedule/rules/gpipe.hpp>
 #include <foal/schedule/rules/one_f_one_b.hpp>
-#include <foal/schedule/rules/pipemare.hpp>
 #include <foal/trainer.hpp>
 #include <foal/trainer/early_stopping.hpp>
 
@@ -21,8 +12,8 @@
 
 #include "tests/support/checkpoints.hpp"
 #include "tests/support/fit_values.hpp"
+#include "tests/support/kept_net.hpp"
 #include "tests/support/learned.hpp"
-#include "tests/support/nets.hpp"
 
 namespace {
 
@@ -32,15 +23,13 @@ using foal_test::fit_values;
 using foal_test::listed;
 using foal_test::temporary_directory;
 
-struct net : stages<input<test::mlp_inputs>, linear<4>, batch_norm, dropout<20>, linear<4>, foal::tanh, linear<3>> {};
-
+using foal_test::kept_net;
+using pipemare = foal_test::pipemare_run<kept_net>;
+using gpipe = foal_test::gpipe_run<kept_net>;
 template <class Schedule, class... More>
-using run = trainer<net, loss::cross_entropy, Schedule, More...>;
-using pipemare =
-    run<schedule::pipemare, optim::adam, delay::discrepancy_correction, lr::reschedule<lr::step>, warmup::synchronous>;
-using gpipe = run<schedule::gpipe, optim::adam, lr::step>;
+using run = trainer<kept_net, loss::cross_entropy, Schedule, More...>;
 
-test::first_samples const samples{48};  // 6 updates an epoch
+test::first_samples const& samples = foal_test::samples_to_keep;
 
 /// What a fit has left and told.
 struct outcome {

@@ -105,9 +105,8 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
   /// Trains for whole epochs; the last partial minibatch of an epoch is dropped. A stream crosses epochs without a flush;
   /// the end of a fit drains. A divergence ends the fit and is reported, not thrown. What a callback throws comes out when
   /// all stages have had the same updates (executor::run_request says where), and the trainer can train on. `augment`: see
-  /// foal::data::augment.
-  /// Sequences go in microbatches of similar lengths, without padding if all layers take that, and losses are weighted by
-  /// their targets.
+  /// foal::data::augment. Sequences go in microbatches of similar lengths, without padding if all layers take that, and
+  /// losses are weighted by their targets.
   template <class Source, class... Augment>
   fit_report fit(Source const& source, fit_options options = {},  // foal: is each value a member of fit_options, in order?
                  Augment... augment) {
@@ -285,6 +284,7 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
       if (policy<role::executor>::place().count == 1) return;
       policy<role::executor>::agree(detail::fingerprint_of_call(call, fingerprint(), tables_, run_values(), values_, request,
                                                                 data, engine_.updates()));
+      request.evaluated.begin_alike([](std::string const& text) { return policy<role::executor>::exchange(text).front(); });
     }
   }
   template <class Source>

@@ -3,17 +3,6 @@
 #include <foal/checkpoint/keep_best.hpp>
 
 #include <foal/checkpoint.hpp>
-#include <foal/layer/batch_norm.hpp>
-#include <foal/layer/dropout.hpp>
-#include <foal/layer/linear.hpp>
-#include <foal/layer/loss/cross_entropy.hpp>
-#include <foal/layer/tanh.hpp>
-#include <foal/policy/delay/discrepancy_correction.hpp>
-#include <foal/policy/lr/reschedule.hpp>
-#include <foal/policy/optim/adam.hpp>
-#include <foal/policy/warmup.hpp>
-#include <foal/schedule/rules/gpipe.hpp>
-#include <foal/schedule/rules/pipemare.hpp>
 #include <foal/trainer.hpp>
 #include <foal/trainer/early_stopping.hpp>
 
@@ -22,7 +11,7 @@
 #include "tests/support/checkpoints.hpp"
 #include "tests/support/files.hpp"
 #include "tests/support/fit_values.hpp"
-#include "tests/support/nets.hpp"
+#include "tests/support/kept_net.hpp"
 #include "tests/support/rooms.hpp"
 
 namespace {
@@ -34,14 +23,8 @@ using foal_test::listed;
 using foal_test::temporary_directory;
 using test::rooms;
 
-struct net_to_keep : stages<input<test::mlp_inputs>, linear<4>, batch_norm, dropout<20>, linear<4>, foal::tanh, linear<3>> {
-};
-
-template <class Schedule, class... More>
-using run_over = trainer<net_to_keep, loss::cross_entropy, Schedule, executor::processes_over<rooms>, optim::adam, More...>;
-using keeps_pipemare =
-    run_over<schedule::pipemare, delay::discrepancy_correction, lr::reschedule<lr::step>, warmup::synchronous>;
-using keeps_gpipe = run_over<schedule::gpipe, lr::step>;
+using keeps_pipemare = foal_test::pipemare_run<foal_test::kept_net, executor::processes_over<rooms>>;
+using keeps_gpipe = foal_test::gpipe_run<foal_test::kept_net, executor::processes_over<rooms>>;
 
 /// So many processes of so many workers, and replicas.
 struct many {
@@ -98,8 +81,8 @@ kept_runs kept(many s, test::first_samples const& data, int epochs, std::string 
   return out;
 }
 
-test::first_samples const of_epochs{48};  // 6 updates an epoch
-test::first_samples const of_few{8};      // 1: not every epoch is evaluated, but the end is
+test::first_samples const& of_epochs = foal_test::samples_to_keep;
+test::first_samples const of_few{8};  // 1 update: not every epoch is evaluated, but the end is
 
 template <class Run>
 void check_kept(test::first_samples const& data, int epochs, int replicas = 1) {
@@ -135,6 +118,52 @@ TEST_CASE("a share of the best weights that cannot be written ends all processes
   };
   check(kept<keeps_gpipe>({2, 1}, of_epochs, 3, folder / "best", {}, {}, wrong));
   check(kept<keeps_pipemare>({2, 1}, of_few, 1, folder / "best", {}, {}, wrong));  // behind the run
+}
+
+TEST_CASE("after a best file that one process could not write, all have the same least loss again") {
+  // Of other classes: a loss above what the first fit has seen, so that who counts that one as written writes nothing.
+  struct harder : test::first_samples {
+    void write_target(long long i, std::int32_t* t) const {
+      from.targets(i, t);
+      *t = (*t + 1) % from.classes;
+    }
+  };
+  for (int const fails : {0, 1}) {
+    std::vector<std::uint8_t> one;
+    for (int const processes : {1, 2, 3}) {
+      if (fails >= processes) continue;
+      INFO(processes << " processes, of which " << fails << " cannot write");
+      temporary_directory const folder;
+      std::string const path = folder / "best";
+      std::vector<std::string> first(static_cast<std::size_t>(processes)), second(first);
+      rooms::with_processes(processes, [&](int number) {
+        auto const p = static_cast<std::size_t>(number);
+        keeps_gpipe t(fit_values<keeps_gpipe>(1));
+        keeps_gpipe::fit_options o{.epochs = 1, .quiet = true};
+        o.hooks.evaluated = checkpoint::keep_best(t, path);
+        auto const fit = [&](auto const& data, std::string& thrown) {
+          o.evaluate = data;
+          try {
+            t.fit(of_epochs, o);
+          } catch (std::exception const& e) {
+            thrown = e.what();
+          }
+        };
+        std::string const in_the_way = number == 0 ? path : checkpoint::share_file(path, number);
+        if (number == fails) std::filesystem::create_directory(in_the_way);
+        fit(of_epochs, first[p]);
+        if (number == fails) std::filesystem::remove(in_the_way);
+        fit(harder{of_epochs}, second[p]);
+      });
+      for (std::size_t p = 0; p < first.size(); ++p) {
+        CHECK_THAT(first[p], Contains("cannot "));
+        CHECK(second[p] == "");
+      }
+      REQUIRE(listed(folder.path()) == std::vector<std::string>{"best"});
+      if (one.empty()) one = foal_test::read(path);
+      CHECK(foal_test::read(path) == one);
+    }
+  }
 }
 
 TEST_CASE("early stopping ends processes where it ends one, and those that go on from its checkpoints") {

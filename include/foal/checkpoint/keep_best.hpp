@@ -1,6 +1,7 @@
 // A callback of evaluations that keeps the weights with the least loss in a file, while the pipeline works on.
 #pragma once
 
+#include <cstring>
 #include <limits>
 #include <string>
 #include <utility>
@@ -26,7 +27,8 @@ struct does_nothing {
 /// With a second callback, such as foal::early_stopping{}, its answer is this one's. What cannot be written ends the
 /// training as what any callback throws. A fit that goes on from a checkpoint knows the least loss before it. Each of
 /// several processes makes one, for the same path in a directory that all share, and writes what it hosts: the file is that
-/// of one.
+/// of one. Where one of them could not write, the next fit begins in all with the least loss of the file, which process 0
+/// knows.
 template <class Trainer, class Then = detail::does_nothing>
 class keep_best {
  public:
@@ -44,6 +46,12 @@ class keep_best {
     for (executor::evaluation_result const& r : before)
       if (r.loss < best_) best_ = r.loss;
     if constexpr (requires { then_.resume(before); }) then_.resume(before);
+  }
+
+  /// The least loss, for the processes of one program.
+  std::string known() const { return std::string(reinterpret_cast<char const*>(&best_), sizeof best_); }
+  void know(std::string const& of_first) {
+    if (of_first.size() == sizeof best_) std::memcpy(&best_, of_first.data(), sizeof best_);
   }
 
  private:

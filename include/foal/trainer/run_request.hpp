@@ -26,7 +26,8 @@ enum class training { goes_on, ends };
 /// it can answer, no other minibatch is begun before it has. What it throws ends the run too, an evaluation later, and comes
 /// out when all stages have had the same updates. Of several processes each calls its own, with the same result, and reads
 /// what it hosts, process 0 when all others have come back; its answer is the one that counts. One with a member
-/// resume(std::vector<evaluation_result> const&) is told by a fit that goes on from a checkpoint what there was before.
+/// resume(std::vector<evaluation_result> const&) is told by a fit that goes on from a checkpoint what there was before. One
+/// with members known() and know(std::string const&) begins each run of several processes with what process 0's has known().
 class evaluated_callback {
  public:
   evaluated_callback() = default;
@@ -41,6 +42,10 @@ class evaluated_callback {
     auto const own = std::make_shared<F>(std::move(f));
     if constexpr (requires { own->resume(std::vector<evaluation_result>{}); })
       resume_ = [own](std::vector<evaluation_result> const& before) { own->resume(before); };
+    if constexpr (requires { own->know(own->known()); }) {
+      known_ = [own] { return own->known(); };
+      know_ = [own](std::string const& of_first) { own->know(of_first); };
+    }
     call_ = [own](evaluation_result const& r) {
       if constexpr (std::same_as<result, training>)
         return (*own)(r);
@@ -59,11 +64,20 @@ class evaluated_callback {
     if (resume_) resume_(before);
   }
 
+  /// Of several processes, in all of them before a run. from_first(text) gives process 0's text to each.
+  template <class FromFirst>
+  void begin_alike(FromFirst const& from_first) const {
+    std::string const of_first = from_first(known_ ? known_() : std::string());
+    if (know_) know_(of_first);
+  }
+
   /// This callback, with first(r) before it.
   template <class First>
   evaluated_callback after(First first) const {
     evaluated_callback both;
     both.can_end_ = can_end_;
+    both.known_ = known_;
+    both.know_ = know_;
     auto const own = std::make_shared<First>(std::move(first));
     both.resume_ = [own, then = *this](std::vector<evaluation_result> const& before) {
       if constexpr (requires { own->resume(before); }) own->resume(before);
@@ -79,6 +93,8 @@ class evaluated_callback {
  private:
   std::function<training(evaluation_result const&)> call_;
   std::function<void(std::vector<evaluation_result> const&)> resume_;
+  std::function<std::string()> known_;
+  std::function<void(std::string const&)> know_;
   bool can_end_ = false;
 };
 
