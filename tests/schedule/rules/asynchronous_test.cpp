@@ -18,6 +18,7 @@
 #include <foal/schedule/rules/paci.hpp>
 #include <foal/schedule/rules/sequential.hpp>
 #include <foal/schedule/rules/wpipe.hpp>
+#include <foal/schedule/unroll.hpp>
 
 using namespace foal::schedule;
 using foal::versions::double_buffered;
@@ -252,6 +253,55 @@ TEST_CASE("of two groups one is an update late and keeps two versions, the other
       }
   CHECK_THROWS_WITH(generate(wpipe{}, of(wpipe{}, 7, 4, 8)),
                     Catch::Contains("S >= 2 R; use 8 stages or more, or fewer ranks"));
+}
+
+TEST_CASE(
+    "the lower group's forwards come before the backwards of the minibatch before, the upper one's behind its update") {
+  for (int ranks : {1, 2, 4})
+    for (int n : {1, 3, 8}) {
+      INFO(ranks << " ranks, N = " << n);
+      program p = generate(wpipe{}, of(wpipe{}, 2 * ranks, ranks, n));
+      auto const run = unroll(p.view(), 4);
+      std::size_t kept = 0;
+      for (auto const& rank : run) {
+        auto const at = [&](op_kind kind, int stage, int m) {
+          return std::find_if(rank.begin(), rank.end(),
+                              [&](op const& o) { return o.kind == kind && o.stage == stage && o.microbatch == m; });
+        };
+        std::vector<int> updated;  // groups, in order
+        for (op const& o : rank)
+          if (o.kind == op_kind::U) updated.push_back(o.stage < ranks ? 0 : 1);
+        CHECK(updated == std::vector<int>{1, 0, 1, 0, 1, 0, 1, 0});
+        for (op const& o : rank) {
+          if (o.kind != op_kind::F || o.microbatch < n) continue;
+          ++kept;
+          int const before = o.microbatch - n, update = before - before % n + n - 1;
+          auto const f = at(op_kind::F, o.stage, o.microbatch);
+          if (o.stage < ranks) {
+            CHECK(f < at(op_kind::BW, o.stage, before));
+            CHECK(f < at(op_kind::U, o.stage, update));
+          } else {
+            CHECK(f > at(op_kind::U, o.stage, update));
+          }
+        }
+      }
+      CHECK(kept == static_cast<std::size_t>(2 * ranks * 3 * n));
+      if (n < 2 * ranks - 1) continue;  // 2BW on as many stages
+      staleness here{0, 0, 0}, of_2bw{0, 0, 0};
+      auto const add = [](staleness& to, std::vector<staleness> const& all) {
+        for (staleness const& s : all) {
+          to.versions += s.versions - 1;  // old ones
+          to.forward += s.forward;
+          to.backward += s.backward;
+        }
+      };
+      add(here, staleness_of(p.view(), stash{}));
+      program q = generate(async_1f1b{}, {2 * ranks, 2 * ranks, n});
+      add(of_2bw, staleness_of(q.view(), double_buffered{}));
+      CHECK(2 * here.versions == of_2bw.versions);
+      CHECK(2 * here.forward == of_2bw.forward);
+      CHECK(2 * here.backward == of_2bw.backward);
+    }
 }
 
 TEST_CASE("two microbatches in each of R / 2 pipelines fill the ranks, and one update at most lies between F and B") {

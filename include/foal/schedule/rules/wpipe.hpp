@@ -6,12 +6,13 @@
 
 namespace foal::schedule {
 
-/// Every rank hosts a chunk of each group, the lower half of the stages and the upper one. Forwards of a minibatch run
-/// through the upper group, then those of the next one through the lower group; backwards, as far behind as in async_1f1b,
-/// through the upper group, then through the lower one, each of which is updated at the end. So with versions::stash the
-/// lower group is one update late and keeps two versions, the upper one is never late and keeps one. No bubble with equal
-/// ops where N >= R - 1; with fewer microbatches a period is as long as with R - 1. Saved: N + R - r microbatches of both
-/// chunks together. Needs S >= 2 R; throws foal::error otherwise.
+/// Every rank hosts a chunk of each group, the lower half of the stages and the upper one. In the lower group forwards of
+/// the next minibatch come before the backwards of this one, in the upper group behind its update; groups are updated in
+/// turns. So with versions::stash the lower group is one update late and keeps two versions, the upper one is never late and
+/// keeps one: half of what 2BW has. That is what the authors say; how both groups share a rank is foal's: F's and BW's
+/// alternate, each through one group after the other, backwards as far behind as in async_1f1b. No bubble with equal ops
+/// where N >= R - 1; with fewer microbatches a period is as long as with R - 1. Saved: N + R - r microbatches of both chunks
+/// together. Needs S >= 2 R; throws foal::error otherwise.
 struct wpipe {
   static constexpr char const* name = "wpipe";
   static constexpr bool asynchronous = true;
