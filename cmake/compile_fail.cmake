@@ -3,10 +3,11 @@
 # Where no static assertion can be asked before the compiler's own error, a line "// expected-kind: <words>" has words of that
 # error instead; the regex is then met by the lines of source that the compiler shows beside it.
 #
-# Needs SOURCE, COMPILER, and FLAGS (a list). The compiler must fail with exactly one error, a static assertion whose output
+# Needs SOURCE, COMPILER, and FLAGS (a list); or SHARE, the file with what the compiler says of SOURCE in a unit of more
+# programs (cmake/fail_unit.cmake). The compiler must fail with exactly one error, a static assertion whose output
 # matches the regex (over line ends too), with no warning, in at most 30 lines, or as many as a line "// expected-lines: <n>"
 # allows. A line "// with-flags: <flags>" adds flags, for a program that is refused because of them: then the error is an
-# #error of foal's, and a file that cannot be included ends the output.
+# #error of foal's, and a file that cannot be included ends the output. A line "// compiled-alone: <why>": in no unit of more.
 
 cmake_minimum_required(VERSION 3.24)
 file(STRINGS "${SOURCE}" head LIMIT_COUNT 5)
@@ -30,8 +31,16 @@ if(head MATCHES "// expected-kind: ([a-z ]+)")
   set(kind "${CMAKE_MATCH_1}")
 endif()
 
-execute_process(COMMAND ${COMPILER} ${FLAGS} ${more_flags} -fsyntax-only "${SOURCE}"
-                RESULT_VARIABLE status OUTPUT_VARIABLE output ERROR_VARIABLE output)
+if(DEFINED SHARE)
+  set(status 0)
+  if(EXISTS "${SHARE}")
+    set(status 1)
+    file(READ "${SHARE}" output)
+  endif()
+else()
+  execute_process(COMMAND ${COMPILER} ${FLAGS} ${more_flags} -fsyntax-only "${SOURCE}"
+                  RESULT_VARIABLE status OUTPUT_VARIABLE output ERROR_VARIABLE output)
+endif()
 if(status EQUAL 0)
   message(FATAL_ERROR "${SOURCE} compiles, but it should be refused with: ${expected}")
 endif()
@@ -43,9 +52,7 @@ if(more_flags)
   list(FILTER errors EXCLUDE REGEX "fatal error: .*foal cannot be compiled like this: see the error above")
 endif()
 list(LENGTH errors error_count)
-# A line for the header that is compiled once (fail_tests.cmake) is none of the program's.
-string(REGEX REPLACE "[^\n]*fail_net[.]hpp:[0-9]+[^\n]*\n" "" own_output "${output}")
-string(REGEX REPLACE "[^\n]" "" newlines "${own_output}")
+string(REGEX REPLACE "[^\n]" "" newlines "${output}")
 string(LENGTH "${newlines}" lines)
 
 set(complaints)

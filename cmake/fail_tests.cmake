@@ -7,38 +7,58 @@ foreach(dir IN LISTS eigen_dir)
   list(APPEND fail_flags -isystem "${dir}")
 endforeach()
 
-# Most of them begin with one header, net.hpp, which is most of their time: compiled once, before them. Both compilers take a
-# compiled header that lies beside a header of -include.
-set(fail_header "${CMAKE_CURRENT_BINARY_DIR}/fail_net.hpp")
-file(CONFIGURE OUTPUT "${fail_header}" CONTENT "#include \"${CMAKE_CURRENT_SOURCE_DIR}/fail/net.hpp\"\n")
-add_custom_command(OUTPUT fail_net.stamp
-                   COMMAND "${CMAKE_CXX_COMPILER}" ${fail_flags} -MD -MF fail_net.d -MT fail_net.stamp -x c++-header
-                           "${fail_header}" -o "${fail_header}.gch"
-                   COMMAND "${CMAKE_COMMAND}" -E touch fail_net.stamp
-                   DEPFILE fail_net.d DEPENDS "${fail_header}" COMMENT "Compiling the header of tests/fail" VERBATIM)
-add_custom_target(fail_header ALL DEPENDS fail_net.stamp)
-
+# foal_judge_refusal(TEST SOURCE [ARGUMENT...]): what the compiler says of SOURCE alone; or its share of what it says of a unit.
 function(foal_judge_refusal test source)
-  set(flags ${fail_flags})
-  file(STRINGS "${source}" begins REGEX "^#include \"net.hpp\"|^// with-flags: ")
-  if(begins STREQUAL "#include \"net.hpp\"")
-    list(APPEND flags -Winvalid-pch -include "${fail_header}")
-  endif()
   add_test(NAME "${test}" COMMAND "${CMAKE_COMMAND}" "-DSOURCE=${source}" "-DCOMPILER=${CMAKE_CXX_COMPILER}"
-           "-DFLAGS=${flags}" -P "${PROJECT_SOURCE_DIR}/cmake/compile_fail.cmake")
+           "-DFLAGS=${fail_flags}" ${ARGN} -P "${PROJECT_SOURCE_DIR}/cmake/compile_fail.cmake")
   set_tests_properties("${test}" PROPERTIES LABELS fail)
 endfunction()
 
+# foal_fail_unit(UNIT SOURCE...): the test UNIT, which compiles them as one (cmake/fail_unit.cmake).
+function(foal_fail_unit unit)
+  set(flags ${fail_flags})
+  if(CMAKE_CXX_COMPILER_ID MATCHES Clang)
+    list(APPEND flags -ferror-limit=0)
+  endif()
+  add_test(NAME "${unit}" COMMAND "${CMAKE_COMMAND}" "-DSOURCES=${ARGN}" "-DCOMPILER=${CMAKE_CXX_COMPILER}" "-DFLAGS=${flags}"
+           "-DWORK=${CMAKE_CURRENT_BINARY_DIR}/${unit}" -P "${PROJECT_SOURCE_DIR}/cmake/fail_unit.cmake")
+  set_tests_properties("${unit}" PROPERTIES LABELS fail FIXTURES_SETUP "${unit}" COST 3)
+endfunction()
+
+# foal_judge_share(TEST SOURCE UNIT)
+function(foal_judge_share test source unit)
+  get_filename_component(name "${source}" NAME)
+  foal_judge_refusal("${test}" "${source}" "-DSHARE=${CMAKE_CURRENT_BINARY_DIR}/${unit}/${name}.txt")
+  set_tests_properties("${test}" PROPERTIES FIXTURES_REQUIRED "${unit}")
+endfunction()
+
+# Nearly all of the time goes to foal's headers: so the programs are compiled together, but for those with flags or reasons.
+set(fail_together)
 foreach(name IN LISTS foal_fail_tests)
-  foal_judge_refusal("fail/${name}" "${CMAKE_CURRENT_SOURCE_DIR}/fail/${name}_fail.cpp")
+  set(source "${CMAKE_CURRENT_SOURCE_DIR}/fail/${name}_fail.cpp")
+  file(STRINGS "${source}" apart REGEX "^// (with-flags|compiled-alone): ")
+  if(apart)
+    foal_judge_refusal("fail/${name}" "${source}")
+  else()
+    list(APPEND fail_together "${source}")
+    foal_judge_share("fail/${name}" "${source}" fail/unit)
+  endif()
 endforeach()
+foal_fail_unit(fail/unit ${fail_together})
 
 set(all_good "${CMAKE_CURRENT_SOURCE_DIR}/fail/all_good.cpp")
 add_test(NAME fail/all_good COMMAND "${CMAKE_CXX_COMPILER}" ${fail_flags} -Werror -fsyntax-only "${all_good}")
-set_tests_properties(fail/all_good PROPERTIES LABELS fail)
+set_tests_properties(fail/all_good PROPERTIES LABELS fail COST 3)
 
-# The judge itself: it must not accept a program that compiles, nor one that is refused with other words.
+# The judge itself: it must not accept a program that compiles, nor one that is refused with other words, alone or among others.
+set(judged)
 foreach(name IN ITEMS compiles other_words two_errors flag_that_is_taken)
-  foal_judge_refusal("fail/judge_rejects_${name}" "${CMAKE_CURRENT_SOURCE_DIR}/fail/judge/${name}.cpp")
-  set_tests_properties("fail/judge_rejects_${name}" PROPERTIES WILL_FAIL TRUE)
+  set(source "${CMAKE_CURRENT_SOURCE_DIR}/fail/judge/${name}.cpp")
+  list(APPEND judged "${source}")
+  foal_judge_refusal("fail/judge_rejects_${name}" "${source}")
+  foal_judge_share("fail/judge_rejects_${name}_of_a_unit" "${source}" fail/judge_unit)
+  set_tests_properties("fail/judge_rejects_${name}" "fail/judge_rejects_${name}_of_a_unit" PROPERTIES WILL_FAIL TRUE)
 endforeach()
+set(source "${CMAKE_CURRENT_SOURCE_DIR}/fail/judge/its_own_words.cpp")
+foal_judge_share("fail/judge_accepts_its_share_of_a_unit" "${source}" fail/judge_unit)
+foal_fail_unit(fail/judge_unit ${judged} "${source}")
