@@ -147,6 +147,7 @@ set(foal_headers
     foal/schedule/rules/paci.hpp
     foal/schedule/rules/pipemare.hpp
     foal/schedule/rules/recompute.hpp
+    foal/schedule/rules/refined.hpp
     foal/schedule/rules/replicated.hpp
     foal/schedule/rules/seq1f1b.hpp
     foal/schedule/rules/sequential.hpp
