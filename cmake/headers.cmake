@@ -92,6 +92,7 @@ set(foal_headers
     foal/schedule/cost/messages.hpp
     foal/schedule/cost/overlaps.hpp
     foal/schedule/cost/plan_problem.hpp
+    foal/schedule/cost/plan_program.hpp
     foal/schedule/cost/plan_result.hpp
     foal/schedule/cost/plan_stages.hpp
     foal/schedule/cost/plan_text.hpp

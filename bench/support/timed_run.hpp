@@ -94,8 +94,8 @@ foal::table::run_tables tables_of(timed_program const& of) {
   using namespace foal;
   schedule::program program = of.program;
   bool const split = lower::detail::splits_weight_gradient(program.view());
-  table::run_tables t =
-      split ? detail::lowered<Net, Device, Loss>(schedule::zb_h1{}) : detail::lowered<Net, Device, Loss>(schedule::one_f_one_b{});
+  table::run_tables t = split ? detail::lowered<Net, Device, Loss>(schedule::zb_h1{})
+                              : detail::lowered<Net, Device, Loss>(schedule::one_f_one_b{});
   table::check_runnable(program.view(), "this program");
   t.ranks = program.size().ranks;
   t.replicas = program.size().replicas;

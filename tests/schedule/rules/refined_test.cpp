@@ -25,7 +25,8 @@ namespace {
 struct both_times {
   std::vector<stage_times> fine, coarse;
 
-  both_times(std::vector<int> const& group, int stages) : coarse(static_cast<std::size_t>(stages), {0, 0, 0, 0, 0, 0, 0, 0}) {
+  both_times(std::vector<int> const& group, int stages)
+      : coarse(static_cast<std::size_t>(stages), {0, 0, 0, 0, 0, 0, 0, 0}) {
     for (std::size_t i = 0; i < group.size(); ++i) {
       double const x = 1.0 + static_cast<double>(i * 7 % 5);
       fine.push_back({x, 2 * x, x + 1, 3 * x + 1, x, 0.5, 0.25, x / 2});
@@ -53,8 +54,7 @@ void same_as_coarse(program coarse, std::vector<int> const& group) {
   REQUIRE(text(prove(f)) == text(verdict{}));
   CHECK(f.size.stages == static_cast<int>(group.size()));
   std::size_t ops = 0;
-  for (op const& o : c.ops)
-    ops += static_cast<std::size_t>(std::count(group.begin(), group.end(), o.stage));
+  for (op const& o : c.ops) ops += static_cast<std::size_t>(std::count(group.begin(), group.end(), o.stage));
   CHECK(f.ops.size() == ops);
   both_times const t(group, c.size.stages);
   std::vector<stage_times> const fine_times = sent_by_groups(t.fine, group);

@@ -20,11 +20,11 @@ constexpr bool groups_all(std::vector<int> const& group, int stages) {
 
 }  // namespace detail
 
-/// `coarse` for a model of finer stages, of which `group` says in which stage of `coarse` each lies: where that runs an op of
-/// a stage, this runs it of all that the stage has become, one after the other, F and R from the first up, others from the
-/// last down. Ranks, microbatches, replicas, order and the versions that ops read are those of `coarse`. A synchronous
-/// program is clocked anew; an asynchronous one keeps its slots. Throws a sentence where `group` does not give every stage of
-/// `coarse` one finer stage at least, in their order.
+/// `coarse` for a model of finer stages, of which `group` says in which stage of `coarse` each lies: where that runs an op
+/// of a stage, this runs it of all that the stage has become, one after the other, F and R from the first up, others from
+/// the last down. Ranks, microbatches, replicas, order and the versions that ops read are those of `coarse`. A synchronous
+/// program is clocked anew; an asynchronous one keeps its slots. Throws a sentence where `group` does not give every stage
+/// of `coarse` one finer stage at least, in their order.
 constexpr program refined(program coarse, std::vector<int> const& group) {
   program_view const v = coarse.view();
   if (!detail::groups_all(group, v.size.stages))
