@@ -92,6 +92,7 @@ set(foal_headers
     foal/schedule/cost/messages.hpp
     foal/schedule/cost/overlaps.hpp
     foal/schedule/cost/plan_problem.hpp
+    foal/schedule/cost/plan_program.hpp
     foal/schedule/cost/plan_result.hpp
     foal/schedule/cost/plan_stages.hpp
     foal/schedule/cost/plan_text.hpp
@@ -147,6 +148,7 @@ set(foal_headers
     foal/schedule/rules/paci.hpp
     foal/schedule/rules/pipemare.hpp
     foal/schedule/rules/recompute.hpp
+    foal/schedule/rules/refined.hpp
     foal/schedule/rules/replicated.hpp
     foal/schedule/rules/seq1f1b.hpp
     foal/schedule/rules/sequential.hpp

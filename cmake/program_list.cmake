@@ -284,6 +284,7 @@ set(foal_tests
     schedule/rules/global_norm
     schedule/rules/interleaved
     schedule/rules/recompute
+    schedule/rules/refined
     schedule/rules/replicated
     schedule/rules/synchronous_phase
     schedule/rules/two_bp
@@ -440,6 +441,7 @@ set(foal_benchmarks
     executor/two_workers
     schedule/equal_memory
     schedule/equal_stages
+    schedule/planner
     schedule/timed
     transport/hop
     transport/mpi_hop

@@ -64,11 +64,12 @@ struct timed_program {
 
 namespace detail {
 
-/// Values that tables point to.
+/// Values that tables point to. The rate is one at which nothing diverges that computes.
+template <class Loss>
 struct timed_policies {
-  foal::loss::mean_squared_error loss{};
+  Loss loss{};
   foal::optim::momentum momentum{};
-  foal::lr::constant rate{};
+  foal::lr::constant rate{.rate = 1e-4};
   foal::delay::none none{};
   foal::versions::flush versions{};
   foal::accumulate::each accumulate{};
@@ -77,9 +78,9 @@ struct timed_policies {
   foal::initialisation::declared initial{};
 };
 
-template <class Net, class Device, class Schedule>
+template <class Net, class Device, class Loss, class Schedule>
 foal::table::run_tables lowered(Schedule const& s) {
-  static timed_policies const p;
+  static timed_policies<Loss> const p;
   return foal::lower::lower<Net, Device, float>(
       s, {foal::stage_count<Net>, foal::stage_count<Net>, 1},
       foal::lower::by_role(p.loss, p.momentum, p.rate, p.none, p.versions, p.accumulate, p.warmup, p.clip, p.initial));
@@ -88,13 +89,13 @@ foal::table::run_tables lowered(Schedule const& s) {
 }  // namespace detail
 
 /// Tables of Net on Device that run `of`. Of a program whose B and W are ops of their own, stages are made for it.
-template <class Net, class Device>
+template <class Net, class Device, class Loss = foal::loss::mean_squared_error>
 foal::table::run_tables tables_of(timed_program const& of) {
   using namespace foal;
   schedule::program program = of.program;
   bool const split = lower::detail::splits_weight_gradient(program.view());
-  table::run_tables t =
-      split ? detail::lowered<Net, Device>(schedule::zb_h1{}) : detail::lowered<Net, Device>(schedule::one_f_one_b{});
+  table::run_tables t = split ? detail::lowered<Net, Device, Loss>(schedule::zb_h1{})
+                              : detail::lowered<Net, Device, Loss>(schedule::one_f_one_b{});
   table::check_runnable(program.view(), "this program");
   t.ranks = program.size().ranks;
   t.replicas = program.size().replicas;

@@ -9,6 +9,8 @@
 
 #include <foal/core/random.hpp>
 
+#include "../support/texts.hpp"
+
 namespace bench::versus {
 
 /// One step of a network. Entry 0 holds the activations, the others what a skip connection keeps.
@@ -79,39 +81,6 @@ struct workload {
   std::unique_ptr<side> (*ours)(workload const&, batches const& data, int workers) = nullptr;
   /// Null: make_eager() of what describe() gives.
   std::unique_ptr<side> (*theirs)(workload const&) = nullptr;
-};
-
-/// Pairs of texts that are gone through again and again, padded to the longest, with their weights: the Transformer's
-/// batches.
-struct texts {
-  static constexpr int count = 8, longest = 24, vocabulary = 8000;
-  int minibatch;
-  std::vector<std::int32_t> source, target_in, target;  ///< [count * minibatch, longest]; padding 0, in `target` -100
-  std::vector<int> source_length, target_length;
-
-  explicit texts(int minibatch_size) : minibatch(minibatch_size) {
-    auto const samples = static_cast<std::size_t>(count * minibatch);
-    source.assign(samples * longest, 0);
-    target_in = source;
-    target.assign(samples * longest, -100);
-    for (std::size_t s = 0; s < samples; ++s) {
-      foal::random_key const key{2, foal::purpose::user, 0, s};
-      auto const draw = [&](std::uint32_t i, std::uint32_t below) {
-        return static_cast<std::int32_t>(foal::random_word(key, i) % below);
-      };
-      // The first sample of every minibatch is as long as can be, so all minibatches have the same extents.
-      bool const first = s % static_cast<std::size_t>(minibatch) == 0;
-      source_length.push_back(first ? longest : longest / 2 + draw(0, longest / 2));
-      target_length.push_back(first ? longest : longest / 2 + draw(1, longest / 2));
-      for (std::uint32_t p = 0; p < longest; ++p) {
-        std::size_t const at = s * longest + p;
-        if (static_cast<int>(p) < source_length[s]) source[at] = 4 + draw(2 + p, vocabulary - 4);
-        if (static_cast<int>(p) >= target_length[s]) continue;
-        target_in[at] = 4 + draw(100 + p, vocabulary - 4);
-        target[at] = 4 + draw(101 + p, vocabulary - 4);
-      }
-    }
-  }
 };
 
 inline constexpr int transformer_layers = 3, transformer_width = 256, transformer_heads = 8, transformer_hidden = 1024;

@@ -19,47 +19,6 @@ struct net : foal::zoo::transformer<foal::zoo::transformer_size{.encoder_layers 
                                                                 .dropout_percent = 0,
                                                                 .where = foal::zoo::norm::before,
                                                                 .stages = foal::zoo::cut::layers}> {};
-/// The texts as foal asks for them: microbatch m in the run.
-struct feed {
-  texts const& data;
-  int size;  // of a microbatch
-  bool lies_ragged;
-
-  bool ragged() const { return lies_ragged; }
-  void sample_lengths(long long m, int axis, int* n) const {
-    for (std::size_t i = 0; i < static_cast<std::size_t>(size); ++i) n[i] = length(first(m) + i, axis);
-  }
-  int length(std::size_t sample, int axis) const { return (axis == 1 ? data.source_length : data.target_length)[sample]; }
-  std::size_t first(long long m) const {
-    return static_cast<std::size_t>(m * size % (static_cast<long long>(texts::count) * data.minibatch));
-  }
-  foal::lengths_of_axes lengths(long long m) const {
-    foal::lengths_of_axes n;
-    for (std::size_t i = first(m); i < first(m) + static_cast<std::size_t>(size); ++i)
-      for (int axis : {1, 2}) n.length[axis - 1] = std::max(n.length[axis - 1], length(i, axis));
-    return n;
-  }
-  template <class From, class To>
-  void copy(long long m, int axis, From const& from, To* to) const {
-    int const longest = lengths(m).length[axis - 1];
-    for (std::size_t i = first(m); i < first(m) + static_cast<std::size_t>(size); ++i)
-      for (int p = 0; p < (lies_ragged ? length(i, axis) : longest); ++p)
-        *to++ = static_cast<To>(from[i * texts::longest + static_cast<std::size_t>(p)]);
-  }
-  void inputs(long long m, int entry, float* x) const {
-    if (entry == 1)
-      for (int i = 0; i < size; ++i) x[i] = static_cast<float>(data.source_length[first(m) + static_cast<std::size_t>(i)]);
-    else
-      copy(m, entry == 0 ? 1 : 2, entry == 0 ? data.source : data.target_in, x);
-  }
-  void targets(long long m, std::int32_t* t) const { copy(m, 2, data.target, t); }
-  double weight(long long minibatch) const {
-    double sum = 0;
-    for (int i = 0; i < data.minibatch; ++i)
-      sum += data.target_length[static_cast<std::size_t>(minibatch % texts::count * data.minibatch + i)];
-    return sum;
-  }
-};
 
 template <class Trainer>
 class training final : public side {
@@ -91,7 +50,7 @@ class training final : public side {
 
  private:
   texts data_;
-  feed source_;
+  text_feed source_;
   std::unique_ptr<Trainer> trainer_;
 };
 

@@ -40,12 +40,21 @@ inline std::vector<schedule::plan_candidate> plan_candidates(bool asynchronous) 
       candidate_of<v_min{}>(),
       candidate_of<two_bp<one_f_one_b>{}>(),
   };
-  // Made for stages that all take the mean.
+  for (bool const v : {false, true}) {
+    plan_candidate overlapped = v ? candidate_of<dual_pipe_v{}>() : candidate_of<dual_pipe{}>();
+    overlapped.overlaps = dual_pipe_overlaps;
+    all.push_back(overlapped);
+  }
+  // Made for the stages of each grouping, in about the memory of zb_h1 and of zb_h2.
   plan_candidate automatic = candidate_of<zb_auto{}>();
-  automatic.build = [](int stages, int ranks, int microbatches, stage_times const& mean) {
-    return generate(
-        zb_auto{.forward = mean.forward, .backward = mean.backward, .weight = mean.weight, .message = mean.message},
-        {stages, ranks, microbatches});
+  automatic.by_times = true;
+  automatic.build = [](int stages, int ranks, int microbatches, std::span<stage_times const> times) {
+    return zb_auto_for({stages, ranks, microbatches}, times);
+  };
+  all.push_back(automatic);
+  automatic.name = "zb_auto 2R";
+  automatic.build = [](int stages, int ranks, int microbatches, std::span<stage_times const> times) {
+    return zb_auto_for({stages, ranks, microbatches}, times, 2 * ranks);
   };
   all.push_back(automatic);
   if (asynchronous) {

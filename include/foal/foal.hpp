@@ -32,7 +32,7 @@
 //   foal/schedule/rules/{dual_pipe,dual_pipe_v,interleaved_zb,two_bp}.hpp   schedules that split backwards
 //   foal/schedule/rules/{v_half,v_min,v_search,zb_auto,zb_h1,zb_h2,zb_v}.hpp   the same
 //   foal/schedule/rules/{amdp,cyclic,lag_bounded,message_driven,paci,wpipe}.hpp   without a flush, and AxoNN's
-//   foal/schedule/rules/listed.hpp                       training by a list that is read
+//   foal/schedule/rules/{listed,refined}.hpp             training by a list that is read; programs of finer stages
 //   foal/data/views.hpp (range-v3), foal/data/gzip.hpp (zlib), foal/mpi.hpp, foal/onednn.hpp, foal/cuda.hpp
 #pragma once
 

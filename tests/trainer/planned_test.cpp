@@ -8,6 +8,7 @@
 #include <foal/layer/relu.hpp>
 #include <foal/model/planned.hpp>
 #include <foal/schedule/rules/gpipe.hpp>
+#include <foal/schedule/rules/listed.hpp>
 #include <foal/schedule/rules/one_f_one_b.hpp>
 #include <foal/schedule/rules/sequential.hpp>
 #include <foal/trainer.hpp>
@@ -43,4 +44,28 @@ TEST_CASE("a trace of one thread gives the planner its costs") {
                                            schedule::candidate_of<schedule::one_f_one_b{}>()};
   auto const found = schedule::plan({.items = items, .ranks = 2, .minibatch = 8}, list);
   CHECK(found.best.group.size() == 3);
+}
+
+TEST_CASE("a plan is a program that trains, grouped as it says, to the bits of sequential") {
+  auto const weights = [](auto schedule, int ranks) {
+    using run = trainer<planned_net, loss::cross_entropy, decltype(schedule)>;
+    typename run::config c{.microbatch_size = 2, .microbatches = 4, .workers = ranks, .ranks = ranks};
+    c.schedule = std::move(schedule);
+    run t(c);
+    t.run(test::stream{.samples = 2}, {.minibatches = 5});
+    return t.all_weights();
+  };
+  std::vector<schedule::plan_item> const items{{}, {.forward = 4, .backward = 4, .weight = 4}, {}};
+  schedule::plan_candidate const list[] = {schedule::candidate_of<schedule::one_f_one_b{}>()};
+  schedule::plan_problem p{
+      .items = items, .ranks = 2, .minibatch = 8, .microbatches = 4, .recompute = false, .replicas = false};
+  auto const found = schedule::plan(p, list);
+  REQUIRE((found.best.group == std::vector<int>{0, 1, 1} || found.best.group == std::vector<int>{0, 0, 1}));
+  schedule::program made = schedule::program_of(found.best, p, list);
+  std::vector<int> const ranks = schedule::ranks_of(made.view());
+  CHECK(ranks == found.best.group);
+  CHECK(weights(schedule::listed{made}, 2) == weights(schedule::sequential{}, 1));
+  CHECK_THROWS_WITH(schedule::program_of(schedule::plan_choice{}, p, list),
+                    "cannot make a program of choice -1 among 1 candidates for 3 items, because it is none of a plan for "
+                    "these; give what plan() was asked and what it found");
 }

@@ -4,15 +4,21 @@
 #include <catch2/catch.hpp>
 
 #include <foal/core/random.hpp>
+#include <foal/policy/versions/double_buffered.hpp>
 #include <foal/policy/versions/stash.hpp>
+#include <foal/schedule/cost/overlaps.hpp>
 #include <foal/schedule/cost/plan_text.hpp>
 #include <foal/schedule/rules/async_1f1b.hpp>
+#include <foal/schedule/rules/dual_pipe_v.hpp>
 #include <foal/schedule/rules/gpipe.hpp>
 #include <foal/schedule/rules/interleaved.hpp>
 #include <foal/schedule/rules/k_f_k_b.hpp>
 #include <foal/schedule/rules/one_f_one_b.hpp>
+#include <foal/schedule/rules/pipemare.hpp>
 #include <foal/schedule/rules/sequential.hpp>
+#include <foal/schedule/rules/zb_auto.hpp>
 #include <foal/schedule/rules/zb_h1.hpp>
+#include <foal/schedule/rules/zb_h2.hpp>
 
 using namespace foal::schedule;
 
@@ -23,10 +29,41 @@ struct outcome {
   double time = 0, bytes = 0;
 };
 
-outcome outcome_of(plan_problem const& p, program_view v, std::vector<int> const& group, int n) {
+/// Times of a grouping's stages.
+std::vector<stage_times> plain_times(plan_problem const& p, std::vector<int> const& group, int stages, int n, int replicas) {
   double const samples = static_cast<double>(p.minibatch) / n;
-  int const replicas = v.size.replicas;
   std::vector<stage_times> times;
+  for (int s = 0; s < stages; ++s) {
+    plan_item sum{0, 0, 0, 0, 0, 0, 0, 0};
+    for (std::size_t i = 0; i < group.size(); ++i) {
+      plan_item const& x = p.items[i];
+      if (group[i] != s) continue;
+      sum.forward += x.forward, sum.backward += x.backward, sum.weight += x.weight, sum.update += x.update;
+      sum.weights += x.weights, sum.wire = x.wire;
+    }
+    double const forward = p.overhead + samples * sum.forward;
+    double const sent = replicas == 1 ? 0 : 2.0 * (replicas - 1) / replicas * sum.weights / p.bandwidth + 2 * p.latency;
+    times.push_back({forward, p.overhead + samples * sum.backward, p.overhead + samples * sum.weight,
+                     p.overhead + samples * (sum.backward + sum.weight), forward, sent, sum.update,
+                     p.latency + samples * sum.wire / p.bandwidth});
+  }
+  return times;
+}
+
+/// What a candidate runs.
+program made_by(plan_candidate const& c, plan_problem const& p, std::vector<int> const& group, int ranks, int d, int n,
+                bool recompute) {
+  int const stages = ranks * c.chunks;
+  program made = c.build(stages, ranks, n / d, plain_times(p, group, stages, n, d));
+  if (recompute) made = with_recomputation(std::move(made), recompute_group_heads(stages, 1));
+  return with_replicas(std::move(made), d);
+}
+
+/// `newest`: how many versions a stage's weights have.
+outcome outcome_of(plan_problem const& p, program_view v, std::vector<int> const& group, int n,
+                   std::vector<int> const& newest = {}) {
+  double const samples = static_cast<double>(p.minibatch) / n;
+  std::vector<stage_times> times = plain_times(p, group, v.size.stages, n, v.size.replicas);
   std::vector<double> always, saved, input;
   for (int s = 0; s < v.size.stages; ++s) {
     plan_item sum{0, 0, 0, 0, 0, 0, 0, 0};
@@ -35,21 +72,27 @@ outcome outcome_of(plan_problem const& p, program_view v, std::vector<int> const
       plan_item const& x = p.items[i];
       if (group[i] < s) in = x.wire;
       if (group[i] != s) continue;
-      sum.forward += x.forward, sum.backward += x.backward, sum.weight += x.weight, sum.update += x.update;
       sum.weights += x.weights, sum.state += x.state, sum.saved += x.saved;
-      sum.wire = x.wire;
     }
-    double const forward = p.overhead + samples * sum.forward;
-    double const sent = replicas == 1 ? 0 : 2.0 * (replicas - 1) / replicas * sum.weights / p.bandwidth + 2 * p.latency;
-    times.push_back({forward, p.overhead + samples * sum.backward, p.overhead + samples * sum.weight,
-                     p.overhead + samples * (sum.backward + sum.weight), forward, sent, sum.update,
-                     p.latency + samples * sum.wire / p.bandwidth});
-    always.push_back(sum.weights + sum.state);
+    always.push_back(sum.weights * (newest.empty() ? 1 : newest[static_cast<std::size_t>(s)]) + sum.state);
     saved.push_back(samples * sum.saved);
     input.push_back(samples * in);
   }
-  timing const t = replay(v, {.side_by_side = false, .stages = times});
+  if (!p.sends_beside) {
+    // On a link between two ranks both ends of every message are busy for its bytes in turns: the sender.
+    std::vector<int> const rank = ranks_of(v);
+    for (std::size_t s = 1; s < times.size(); ++s) {
+      double const bytes = times[s - 1].message - p.latency;
+      times[s - 1].message = p.latency;
+      if (rank[s] == rank[s - 1]) continue;
+      times[s - 1].forward += bytes, times[s].backward += bytes, times[s].together += bytes;
+    }
+  }
+  costs const cost{.side_by_side = false, .stages = times};
+  int const all = v.asynchronous ? 48 : 1;
+  timing const t = replay(v, cost, all);
   outcome out{t.makespan, 0};
+  if (v.asynchronous) out.time = (t.makespan - replay(v, cost, all / 2).makespan) / (all - all / 2);
   for (auto const& events : t.events) {
     // By the list: what an op keeps is there from its start, what it frees until its end.
     std::vector<int> hosted(static_cast<std::size_t>(v.size.stages), 0);
@@ -82,19 +125,19 @@ outcome exhaustive(plan_problem const& p, std::span<plan_candidate const> list) 
         for (int const recompute : {0, 1}) {
           int const stages = p.ranks / d * c.chunks;
           if (p.ranks % d != 0 || p.minibatch % n != 0 || n % d != 0 || stages > items) continue;
-          program made;
-          try {
-            made = c.build(stages, p.ranks / d, n / d, {});
-            if (recompute) made = with_recomputation(std::move(made), recompute_group_heads(stages, 1));
-            made = with_replicas(std::move(made), d);
-          } catch (foal::error const&) {
-            continue;
-          }
           for (int bits = 0; bits < 1 << (items - 1); ++bits) {
             std::vector<int> group{0};
             for (int i = 1; i < items; ++i) group.push_back(group.back() + (bits >> (i - 1) & 1));
             if (group.back() + 1 != stages) continue;
-            outcome const o = outcome_of(p, made.view(), group, n);
+            program made;
+            std::vector<int> versions;
+            try {
+              made = made_by(c, p, group, p.ranks / d, d, n, recompute != 0);
+              if (made.asynchronous()) versions = c.versions(made_by(c, p, group, p.ranks / d, 1, n / d, false).view());
+            } catch (foal::error const&) {
+              break;
+            }
+            outcome const o = outcome_of(p, made.view(), group, n, versions);
             if (least < 0 || o.bytes < least) least = o.bytes;
             if (o.bytes <= p.memory && (best.time < 0 || o.time < best.time)) best = o;
           }
@@ -106,6 +149,16 @@ outcome exhaustive(plan_problem const& p, std::span<plan_candidate const> list) 
 /// Items that are alike.
 std::vector<plan_item> alike(int count, plan_item const& one) {
   return std::vector<plan_item>(static_cast<std::size_t>(count), one);
+}
+
+/// zb_auto for the stages as they are.
+plan_candidate automatic() {
+  plan_candidate c = candidate_of<zb_auto{}>();
+  c.by_times = true;
+  c.build = [](int stages, int ranks, int microbatches, std::span<stage_times const> times) {
+    return zb_auto_for({stages, ranks, microbatches}, times);
+  };
+  return c;
 }
 
 plan_item const kept{.weights = 1, .saved = 1, .wire = 1};
@@ -122,11 +175,20 @@ constexpr double constant_time() {
 static_assert(constant_time() == 28);
 
 TEST_CASE("of twenty random small problems the plan is as fast as the best that there is", "[schedule]") {
-  plan_candidate const list[] = {candidate_of<gpipe{}>(),         candidate_of<one_f_one_b{}>(),
-                                 candidate_of<k_f_k_b{.k = 2}>(), candidate_of<interleaved{.chunks = 2, .uneven = true}>(),
-                                 candidate_of<zb_h1{}>(),         candidate_of<sequential{}>()};
+  plan_candidate const flushed[] = {candidate_of<gpipe{}>(),
+                                    candidate_of<one_f_one_b{}>(),
+                                    candidate_of<k_f_k_b{.k = 2}>(),
+                                    candidate_of<interleaved{.chunks = 2, .uneven = true}>(),
+                                    candidate_of<zb_h1{}>(),
+                                    candidate_of<sequential{}>(),
+                                    automatic()};
+  plan_candidate const late[] = {candidate_of<one_f_one_b{}>(), candidate_of<async_1f1b{}, foal::versions::stash>("stash"),
+                                 candidate_of<async_1f1b{}, foal::versions::double_buffered>("two_bw"),
+                                 candidate_of<async_1f1b{}>(), candidate_of<pipemare{}>()};
+  bool const asynchronous = GENERATE(false, true);
+  std::span<plan_candidate const> const list = asynchronous ? std::span<plan_candidate const>(late) : flushed;
   foal::random_key key{17, foal::purpose::user, 0, 0};
-  int refused = 0, fits = 0;
+  int refused = 0, fits = 0, chosen_late = 0;
   for (; key.sample < 20; ++key.sample) {
     std::uint32_t next = 0;
     auto const draw = [&](std::uint32_t below) { return static_cast<int>(foal::random_word(key, next++) % below); };
@@ -144,6 +206,7 @@ TEST_CASE("of twenty random small problems the plan is as fast as the best that 
     p.overhead = 0.5 * draw(4), p.latency = 0.5 * draw(6);
     if (draw(2) == 0) p.bandwidth = 2;
     if (draw(3) != 0) p.memory = 12 + 3 * draw(14);
+    p.sends_beside = draw(2) == 0;
     outcome const right = exhaustive(p, list);
     plan_result const found = plan(p, list);
     CAPTURE(key.sample);
@@ -162,16 +225,89 @@ TEST_CASE("of twenty random small problems the plan is as fast as the best that 
     CHECK(found.of_candidates.front().time == Approx(right.time));
     if (found.runner_up) CHECK(found.runner_up.time >= found.best.time * (1 - 1e-9));
     // What it says of its choice is what the choice takes.
-    plan_candidate const& c = list[found.best.candidate];
-    program made = c.build(found.best.ranks * c.chunks, found.best.ranks, found.best.microbatches / found.best.replicas, {});
-    if (found.best.recomputed) made = with_recomputation(std::move(made), recompute_group_heads(made.size().stages, 1));
-    made = with_replicas(std::move(made), found.best.replicas);
-    outcome const again = outcome_of(p, made.view(), found.best.group, found.best.microbatches);
+    plan_candidate const& c = list[static_cast<std::size_t>(found.best.candidate)];
+    plan_choice const& best = found.best;
+    program made = made_by(c, p, best.group, best.ranks, best.replicas, best.microbatches, best.recomputed);
+    std::vector<int> versions;
+    if (best.asynchronous)
+      versions = c.versions(made_by(c, p, best.group, best.ranks, 1, best.microbatches / best.replicas, false).view());
+    chosen_late += best.asynchronous ? 1 : 0;
+    outcome const again = outcome_of(p, made.view(), best.group, best.microbatches, versions);
     CHECK(again.time == Approx(found.best.time));
     CHECK(again.bytes == Approx(found.best.most_bytes()));
   }
   CHECK(fits >= 10);
   CHECK(refused >= 1);
+  CHECK((chosen_late >= 3) == asynchronous);
+}
+
+TEST_CASE("an automatic schedule is made for the stages of each grouping", "[schedule]") {
+  std::vector<plan_item> items;
+  for (double const x : {1.0, 2.0, 6.0, 3.0}) items.push_back({.forward = x, .backward = 2 * x, .weight = x / 2});
+  plan_problem const p{.items = items, .ranks = 3, .minibatch = 6, .microbatches = 6, .recompute = false, .replicas = false};
+  plan_candidate mean = automatic();
+  mean.by_times = false;
+  plan_candidate const as_mean[] = {mean}, as_is[] = {automatic()};
+  plan_choice const one = plan(p, as_mean).best, own = plan(p, as_is).best;
+  CHECK(own.time < one.time);
+  program made = program_of(own, p, as_is);
+  CHECK(made.size().stages == 4);
+  std::vector<stage_times> const times = plain_times(p, {0, 1, 2, 3}, 4, 6, 1);
+  CHECK(replay(made.view(), {.side_by_side = false, .stages = times}).makespan == Approx(own.time));
+}
+
+TEST_CASE("ops that overlap are timed as one, in every replica", "[schedule]") {
+  auto const items = alike(8, {.saved = 1, .wire = 1});
+  plan_candidate pairs = candidate_of<dual_pipe_v{}>();
+  plan_candidate const apart[] = {pairs};
+  pairs.overlaps = dual_pipe_overlaps;
+  plan_candidate const together[] = {pairs};
+  for (int const replicas : {1, 2}) {
+    int const ranks = 4 / replicas, n = 12;
+    plan_problem p{.items = items, .ranks = 4, .minibatch = n, .microbatches = n, .latency = 0.25, .recompute = false};
+    program one = generate(dual_pipe_v{}, extent_of(dual_pipe_v{}, 2 * ranks, ranks, n / replicas));
+    std::vector<char> const flags = dual_pipe_overlaps(one.view());
+    std::vector<int> group;
+    for (int i = 0; i < 8; ++i) group.push_back(i / (4 / ranks));
+    plan_program const made = program_of(pairs, {ranks, replicas, n, false}, {});
+    program whole = made.whole;
+    program_view const v = whole.view();
+    REQUIRE(made.overlaps.size() == v.ops.size());
+    CHECK(std::count(made.overlaps.begin(), made.overlaps.end(), 1) == replicas * std::count(flags.begin(), flags.end(), 1));
+    for (std::size_t i = 0; i < v.ops.size(); ++i)
+      if (made.overlaps[i] != 0) CHECK((v.ops[i].kind == op_kind::F && v.ops[i + 1].kind == op_kind::BW));
+    p.replicas = replicas == 2;
+    plan_result const joint = plan(p, together), loose = plan(p, apart);
+    auto const of = [&](plan_result const& found) { return found.best.time; };
+    CHECK(of(joint) >= of(loose));
+    if (replicas > 1) continue;
+    std::vector<stage_times> const times = plain_times(p, group, 8, n, 1);
+    CHECK(of(joint) == Approx(replay(one.view(), {.side_by_side = false, .overlaps = flags, .stages = times}).makespan));
+  }
+}
+
+TEST_CASE("ranks that do nothing else while they send take longer, and fewer messages pay", "[schedule]") {
+  auto const items = alike(8, {.saved = 1, .wire = 1});
+  plan_candidate const list[] = {candidate_of<one_f_one_b{}>(), candidate_of<interleaved{}>()};
+  plan_problem p{.items = items, .ranks = 4, .minibatch = 16, .bandwidth = 1, .recompute = false, .replicas = false};
+  plan_result const beside = plan(p, list);
+  p.sends_beside = false;
+  plan_result const alone = plan(p, list);
+  CHECK(alone.best.name == "one_f_one_b");
+  CHECK(alone.best.time > beside.best.time);
+}
+
+TEST_CASE("in a long run minibatches with a flush overlap", "[schedule]") {
+  auto const items = alike(4, {.saved = 1});
+  plan_candidate const list[] = {candidate_of<zb_h1{}>(), candidate_of<zb_h2{}>()};
+  plan_problem p{.items = items, .ranks = 4, .minibatch = 8, .microbatches = 8, .recompute = false, .replicas = false};
+  p.long_run = true;
+  plan_result const found = plan(p, list);
+  CHECK(found.best.name == "zb_h2");
+  CHECK(found.best.time == Approx(24));
+  CHECK(reason_of(found.best, p).find("takes 24 in the long run; rank ") != std::string::npos);
+  p.long_run = false;
+  CHECK(plan(p, list).best.time > 24);
 }
 
 TEST_CASE("memory makes 1F1B of GPipe, which messages would favour", "[schedule]") {

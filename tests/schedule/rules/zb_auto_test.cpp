@@ -1,6 +1,8 @@
 // The greedy order for given costs: what the authors' own program finds, its memory, any numbers.
 #include <catch2/catch.hpp>
 
+#include <algorithm>
+
 #include <foal/schedule/rules/zb_auto.hpp>
 #include <foal/schedule/rules/zb_h1.hpp>
 
@@ -66,6 +68,27 @@ TEST_CASE("Automatic zero bubble runs on ranks of other lengths: none begins mor
         zb_auto const g{.forward = 1.0 * forward, .backward = 1.0 * backward, .memory = memory};
         foal::test::check_runs(g, 11, 5, 7);
       }
+}
+
+TEST_CASE("Automatic zero bubble for stages that differ is what it is for equal ones where they are, and else better") {
+  for (int memory : {0, 1, 6})
+    for (int n : {1, 4, 7}) {
+      std::vector<stage_times> const alike(5, {10, 12, 8, 20, 10, 0, 0, 3});
+      program a = zb_auto_for({5, 3, n}, alike, memory);
+      program b =
+          generate(zb_auto{.forward = 10, .backward = 12, .weight = 8, .message = 3, .memory = memory}, extent{5, 3, n});
+      CHECK(std::ranges::equal(a.view().ops, b.view().ops));
+      std::vector<stage_times> const uneven{
+          {1, 2, 1, 3}, {6, 8, 5, 13, 6, 0, 0, 2}, {2, 3, 2, 5}, {4, 1, 4, 5}, {3, 3, 1, 4}};
+      program own = zb_auto_for({5, 4, n}, uneven, memory);
+      CHECK(static_cast<bool>(prove(own.view())));
+    }
+  std::vector<stage_times> const uneven{{3, 6, 1.5, 7.5}, {6, 12, 3, 15}, {3, 6, 1.5, 7.5}};
+  program own = zb_auto_for({3, 3, 6}, uneven), mean = generate(zb_auto{4, 8, 2}, extent{3, 3, 6});
+  costs const cost{.stages = uneven};
+  CHECK(replay(own.view(), cost).makespan < replay(mean.view(), cost).makespan);
+  CHECK_THROWS_WITH(zb_auto_for({4, 4, 8}, std::vector<stage_times>(3)), Catch::Contains("times of 3 stages"));
+  CHECK_THROWS_WITH(zb_auto_for({3, 3, 6}, uneven, -1), Catch::Contains(".memory = -1"));
 }
 
 TEST_CASE("Durations and memory that cannot be are refused") {

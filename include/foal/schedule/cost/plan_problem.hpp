@@ -36,6 +36,12 @@ struct plan_problem {
   double memory = std::numeric_limits<double>::max();     ///< bytes that a rank may hold
   bool recompute = true;                                  ///< recomputation may be chosen
   bool replicas = true;                                   ///< several replicas may be chosen
+  /// False: while its bytes are on their way, the rank that sends a message does nothing else (latency it need not wait
+  /// for).
+  bool sends_beside = true;
+  /// Of synchronous schedules too the time of a minibatch in the middle of a long run, in which a rank begins the next one
+  /// while others still end theirs; else from the first op to the last.
+  bool long_run = false;
   /// Where the items can be grouped in more ways than this, not all are tried; 1: the most even one alone.
   int groupings = 1000;
 
@@ -62,14 +68,18 @@ struct plan_problem {
   }
 };
 
-/// A schedule that may be chosen. `build` gives its program for stages, ranks, microbatches and the times of the stages
-/// where they are equal, and throws a sentence where there is none; `versions`, per stage, how many of its weights are
-/// there (null: one). For a schedule with numbers of its own, or one made for given costs, write a value of this type.
+/// A schedule that may be chosen. `build` gives its program for stages, ranks, microbatches and the times of the stages, and
+/// throws a sentence where there is none; `versions`, per stage, how many of its weights are there (null: one). For a
+/// schedule with numbers of its own, or one made for given costs, write a value of this type.
 struct plan_candidate {
   std::string_view name;
   int chunks = 1;  ///< V, on every rank
-  program (*build)(int stages, int ranks, int microbatches, stage_times const& mean) = nullptr;
+  program (*build)(int stages, int ranks, int microbatches, std::span<stage_times const> times) = nullptr;
   std::vector<int> (*versions)(program_view) = nullptr;
+  /// Null, or which ops are done as one (costs::overlaps), by a program of one replica.
+  std::vector<char> (*overlaps)(program_view) = nullptr;
+  /// The program depends on times: it is made for each grouping. Else once, for stages that all take the mean.
+  bool by_times = false;
 };
 
 /// A schedule as it is written: `candidate_of<interleaved{.chunks = 4}>("interleaved 4")`; `Rule` is the rule by which an
@@ -80,7 +90,7 @@ constexpr plan_candidate candidate_of(std::string_view name = std::remove_cvref_
   return {.name = name,
           .chunks = chunks > 0 ? chunks : 1,
           .build =
-              [](int stages, int ranks, int microbatches, stage_times const&) {
+              [](int stages, int ranks, int microbatches, std::span<stage_times const>) {
                 if (int const most = ranks_for(Schedule, stages); most < ranks)
                   throw error(sentence("cannot run ", std::remove_cvref_t<decltype(Schedule)>::name, " of ", stages,
                                        " stages on ", ranks, " ranks, because it is for ", most, "; use those"));

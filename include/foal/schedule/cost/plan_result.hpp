@@ -18,10 +18,11 @@ struct plan_choice {
   int replicas = 1;
   int microbatches = 1;  ///< N, over all replicas
   bool recomputed = false, asynchronous = false;
+  bool long_run = false;        ///< `time` is that of a minibatch in the middle of a long run
   std::vector<int> group;       ///< by item: its stage
-  double time = 0;              ///< of a minibatch; asynchronous: of one in the middle of a long run
+  double time = 0;              ///< of a minibatch
   std::vector<double> bytes;    ///< by rank, at most
-  std::vector<idle_time> idle;  ///< by rank, of `time`; asynchronous: all of it is waiting
+  std::vector<idle_time> idle;  ///< by rank, of `time`; in a long run all of it is waiting
   bool all_groupings = false;   ///< all were tried: no other grouping of this configuration takes less time
 
   constexpr explicit operator bool() const { return candidate >= 0; }

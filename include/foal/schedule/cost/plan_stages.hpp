@@ -39,6 +39,25 @@ constexpr std::vector<stage_times> times_of(plan_problem const& p, std::vector<i
   return all;
 }
 
+/// Of stages that all take the same.
+constexpr std::vector<stage_times> mean_times_of(plan_problem const& p, int stages, double samples) {
+  stage_times one = times_of(p, std::vector<int>(p.items.size(), 0), 1, samples / stages, 1)[0];
+  one.message = p.latency;
+  return std::vector<stage_times>(static_cast<std::size_t>(stages), one);
+}
+
+/// For ranks that do nothing else while they send: the op that made a message takes the time of its bytes as well.
+constexpr void send_by_ops(plan_problem const& p, program_view v, std::vector<stage_times>& times) {
+  std::vector<int> const rank = ranks_of(v);
+  for (std::size_t s = 0; s + 1 < times.size(); ++s) {
+    double const bytes = times[s].message - p.latency;
+    times[s].message = p.latency;
+    if (rank[s] == rank[s + 1]) continue;
+    times[s].forward += bytes;
+    times[s + 1].backward += bytes, times[s + 1].together += bytes;
+  }
+}
+
 /// The same of bytes. `versions`: by stage, how many of its weights there are.
 constexpr std::vector<stage_bytes> bytes_of(plan_problem const& p, std::vector<int> const& group,
                                             std::vector<int> const& versions, double samples) {

@@ -22,7 +22,7 @@ inline std::string reason_of(plan_choice const& c, plan_problem const& p) {
   int const b = c.busiest();
   idle_time const idle = c.idle[static_cast<std::size_t>(b)];
   double const part = c.time > 0 ? 100 * idle.sum() / c.time : 0;
-  std::string out = sentence("a minibatch takes ", c.time, c.asynchronous ? " in the long run" : "", "; rank ", b);
+  std::string out = sentence("a minibatch takes ", c.time, c.long_run ? " in the long run" : "", "; rank ", b);
   if (part < 1)
     out += sentence(" is always at work, so its work is what limits");
   else

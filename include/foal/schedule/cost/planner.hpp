@@ -5,11 +5,7 @@
 #include <utility>
 
 #include <foal/core/min_max_partition.hpp>
-#include <foal/schedule/cost/plan_problem.hpp>
-#include <foal/schedule/cost/plan_result.hpp>
-#include <foal/schedule/cost/plan_stages.hpp>
-#include <foal/schedule/rules/recompute.hpp>
-#include <foal/schedule/rules/replicated.hpp>
+#include <foal/schedule/cost/plan_program.hpp>
 
 namespace foal::schedule {
 
@@ -17,11 +13,11 @@ namespace detail {
 
 /// A configuration that is tried.
 struct plan_trial {
-  program_view program;
+  plan_candidate const& candidate;
+  plan_configuration of;
+  plan_program& made;
   planned_bytes bytes;
-  std::vector<int> versions;  ///< of a stage's weights
-  double samples;             ///< of an op
-  int candidate;
+  double samples;  ///< of an op
   plan_choice best{};
   double least_bytes = -1;
 };
@@ -79,31 +75,21 @@ class planner {
 
   constexpr void configuration(int c, int replicas, int n, bool recomputed) {
     plan_candidate const& chosen = list_[at(c)];
-    int const ranks = p_.ranks / replicas, stages = ranks * chosen.chunks;
+    plan_configuration const of{
+        .ranks = p_.ranks / replicas, .replicas = replicas, .microbatches = n, .recomputed = recomputed};
     double const samples = static_cast<double>(p_.minibatch) / n;
-    if (chosen.build == nullptr)
-      throw error(sentence("cannot plan with ", chosen.name, " on ", ranks, " ranks, because it has no .build; give one"));
-    program one = chosen.build(stages, ranks, n / replicas, mean_of(stages, samples));
-    if (verdict const bad = prove(one.view()); !bad) throw error(text(bad));
-    std::vector<int> versions(at(stages), 1);
-    if (one.asynchronous() && chosen.versions != nullptr) versions = chosen.versions(one.view());
-    if (recomputed) one = with_recomputation(std::move(one), recompute_group_heads(stages, 1));
-    if (recomputed && recompute_groups_of(one.view()).empty()) return;  // nothing would gain: the same as without
-    program whole = with_replicas(std::move(one), replicas);
-    program_view const v = whole.view();
-    if (replicas > 1 || recomputed)
-      if (verdict const bad = prove(v); !bad) throw error(text(bad));
-    plan_trial trial{.program = v,
-                     .bytes = planned_bytes(v),
-                     .versions = std::move(versions),
-                     .samples = samples / v.size.segments,
-                     .candidate = c};
+    plan_program made = program_of(chosen, of, mean_times_of(p_, of.ranks * chosen.chunks, samples));
+    if (made.as_without) return;
+    program_view const v = made.whole.view();
+    plan_trial trial{
+        .candidate = chosen, .of = of, .made = made, .bytes = planned_bytes(v), .samples = samples / v.size.segments};
     trial.best.name = chosen.name;
-    trial.best.ranks = ranks, trial.best.chunks = chosen.chunks, trial.best.replicas = replicas;
+    trial.best.ranks = of.ranks, trial.best.chunks = chosen.chunks, trial.best.replicas = replicas;
     trial.best.microbatches = n;
     trial.best.recomputed = recomputed, trial.best.asynchronous = v.asynchronous;
+    trial.best.long_run = v.asynchronous || p_.long_run;
     ++out_.configurations;
-    trial.best.all_groupings = group(trial);
+    trial.best.all_groupings = group(trial, c);
     out_.all_groupings = out_.all_groupings && trial.best.all_groupings;
     if (!trial.best) {
       plan_refusal& r = refused(c, refusal::memory);
@@ -117,29 +103,21 @@ class planner {
       out_.runner_up = std::move(trial.best);
   }
 
-  /// What a stage would take if all took the same.
-  constexpr stage_times mean_of(int stages, double samples) const {
-    std::vector<int> const one(at(items()), 0);
-    stage_times t = times_of(p_, one, 1, samples / stages, 1)[0];
-    t.message = p_.latency;
-    return t;
-  }
-
   /// Tries groupings; true if all of them.
-  constexpr bool group(plan_trial& trial) {
-    int const stages = trial.program.size.stages, n = items();
+  constexpr bool group(plan_trial& trial, int c) {
+    int const stages = trial.of.ranks * trial.candidate.chunks, n = items();
     std::vector<double> time, bytes;
     for (plan_item const& x : p_.items) {
       time.push_back(x.forward + x.backward + x.weight);
       bytes.push_back(x.weights + x.state + x.saved * trial.samples);
     }
     std::vector<int> const even = min_max_partition(time, stages);
-    std::pair<double, double> const by_time = measure(trial, even);
+    std::pair<double, double> const by_time = measure(trial, c, even);
     std::vector<int> cut(at(stages - 1), 0);  // where stages 1.. begin
     if (grouping_count(n, stages, p_.groupings) <= p_.groupings) {
       for (int i = 0; i < stages - 1; ++i) cut[at(i)] = i + 1;
       while (true) {
-        if (std::vector<int> const one = cut_at(cut); one != even) measure(trial, one);
+        if (std::vector<int> const one = cut_at(cut); one != even) measure(trial, c, one);
         int i = stages - 2;
         while (i >= 0 && cut[at(i)] == n - (stages - 1 - i)) --i;
         if (i < 0) return true;
@@ -151,7 +129,7 @@ class planner {
     for (std::vector<int> const& from : {even, min_max_partition(bytes, stages)}) {
       for (int i = 1; i < n; ++i)
         if (from[at(i)] != from[at(i - 1)]) cut[at(from[at(i)] - 1)] = i;
-      std::pair<double, double> reached = from == even ? by_time : measure(trial, from);
+      std::pair<double, double> reached = from == even ? by_time : measure(trial, c, from);
       int left = p_.groupings;
       for (bool moved = true; moved && left > 0;) {
         moved = false;
@@ -160,7 +138,7 @@ class planner {
             int const to = cut[at(i)] + by, below = i == 0 ? 0 : cut[at(i - 1)], above = i + 2 < stages ? cut[at(i + 1)] : n;
             if (to <= below || to >= above || left-- <= 0) continue;
             cut[at(i)] = to;
-            auto const now = measure(trial, cut_at(cut));
+            auto const now = measure(trial, c, cut_at(cut));
             if (now < reached)
               reached = now, moved = true;
             else
@@ -173,36 +151,49 @@ class planner {
 
   constexpr std::vector<int> cut_at(std::vector<int> const& cut) const {
     std::vector<int> group(at(items()), 0);
-    for (int const c : cut)
-      for (int i = c; i < items(); ++i) ++group[at(i)];
+    for (int const first : cut)
+      for (int i = first; i < items(); ++i) ++group[at(i)];
     return group;
   }
 
   /// (bytes too many, time), to be made small; the time of what cannot be the best is a lower bound.
-  constexpr std::pair<double, double> measure(plan_trial& trial, std::vector<int> const& group) {
-    program_view const v = trial.program;
+  constexpr std::pair<double, double> measure(plan_trial& trial, int c, std::vector<int> const& group) {
     ++out_.groupings;
-    std::vector<double> bytes = trial.bytes.by_rank(bytes_of(p_, group, trial.versions, trial.samples));
-    double const most = *std::max_element(bytes.begin(), bytes.end());
-    if (trial.least_bytes < 0 || most < trial.least_bytes) trial.least_bytes = most;
+    plan_choice& best = trial.best;
+    program_view v = trial.made.whole.view();
     std::vector<stage_times> const times = times_of(p_, group, v.size.stages, trial.samples, v.size.replicas);
-    costs const cost{.side_by_side = false, .stages = times};
-    double bound = 0;  // the busiest rank's work
+    std::vector<stage_times> sent = times;
+    if (!p_.sends_beside) send_by_ops(p_, v, sent);
+    costs cost{.side_by_side = false, .stages = sent};
+    double bound = 0;  // the busiest rank's work, in whatever order
     std::vector<double> work;
     for (int r = 0; r < v.size.ranks; ++r) {
       work.push_back(0);
       for (op const& o : v.rank(r)) work.back() += cost.of(o);
       bound = std::max(bound, work.back());
     }
+    bool const slower = best && bound > best.time * (1 + 1e-9), own = trial.candidate.by_times;
+    if (own && slower) return {0, bound};
+    plan_program remade;
+    if (own) remade = program_of(trial.candidate, trial.of, times), v = remade.whole.view();
+    plan_program const& made = own ? remade : trial.made;
+    cost.overlaps = made.overlaps;
+    std::vector<stage_bytes> const sizes = bytes_of(p_, group, made.versions, trial.samples);
+    std::vector<double> bytes;
+    if (own)
+      bytes = planned_bytes(v).by_rank(sizes);
+    else
+      bytes = trial.bytes.by_rank(sizes);
+    double const most = *std::max_element(bytes.begin(), bytes.end());
+    if (trial.least_bytes < 0 || most < trial.least_bytes) trial.least_bytes = most;
     if (most > p_.memory) return {most - p_.memory, bound};
-    plan_choice& best = trial.best;
-    if (best && bound > best.time * (1 + 1e-9)) return {0, bound};
+    if (slower) return {0, bound};
     plan_choice now = best;
-    now.candidate = trial.candidate;
+    now.candidate = c;
     now.group = group;
     now.bytes = std::move(bytes);
     now.idle.clear();
-    if (v.asynchronous) {
+    if (now.long_run) {
       steady_state const s = steady_of(v, cost);
       now.time = s.minibatch;
       for (double const w : work) now.idle.push_back({.waiting = std::max(0.0, s.minibatch - w)});
@@ -225,8 +216,9 @@ class planner {
 }  // namespace detail
 
 /// The best and the next best way to train the items of `p` by one of the candidates; better is less time of a minibatch,
-/// then less memory. Of a synchronous schedule that is the makespan of its replay; of an asynchronous one a minibatch in the
-/// middle of a long run, without fill and drain, whatever its delay does to what is learnt.
+/// then less memory. Of a synchronous schedule that is the makespan of its replay; of an asynchronous one, and of all where
+/// p.long_run is set, a minibatch in the middle of a long run, without fill and drain, whatever its delay does to what is
+/// learnt.
 ///
 /// Searched: every candidate, with every number of replicas D that divides the ranks, every N that divides the samples and
 /// is a multiple of D, with every stage recomputed by itself and with none, on S = V R / D stages. For each of these the
@@ -235,7 +227,8 @@ class planner {
 /// (`all_groupings` says which). Not searched: ranks left empty, stages recomputed in part, stages that have other numbers
 /// of chunks; a candidate has its V and its own numbers.
 ///
-/// Ranks run one op at a time; messages wait for nothing but the op that sends them, whatever else is under way. A rank
+/// Ranks run one op at a time (two that a candidate's `overlaps` make one as one); messages wait for nothing but the op that
+/// sends them, whatever else is under way, and ranks go on meanwhile unless p.sends_beside is false. A rank
 /// holds weights times versions, state, and what F's have saved; buffers of messages are not counted. constexpr where no
 /// candidate refuses. Throws a sentence where a number of `p` cannot be.
 constexpr plan_result plan(plan_problem const& p, std::span<plan_candidate const> candidates) {

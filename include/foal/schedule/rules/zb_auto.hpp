@@ -3,21 +3,24 @@
 #pragma once
 
 #include <algorithm>
+#include <span>
 #include <utility>
 #include <vector>
 
 #include <foal/core/error.hpp>
+#include <foal/schedule/generate.hpp>
+#include <foal/schedule/proof/replay.hpp>
 #include <foal/schedule/rules/chunk_list.hpp>
 
 namespace foal::schedule {
 
 namespace detail {
 
-/// What the greedy search is for: of every rank the durations of its F, B and W.
+/// What the greedy search is for: of every rank the durations of its F, B and W, and of the messages between it and the
+/// next.
 struct zb_problem {
   int microbatches = 1, memory = 1;
-  double message = 0;
-  std::vector<double> forward{}, backward{}, weight{};
+  std::vector<double> forward{}, backward{}, weight{}, message{};
 };
 
 /// One of the eight ways to be greedy.
@@ -63,8 +66,8 @@ class zb_greedy {
 
   /// When the input of the rank's next F, or B, is there; 0 where it comes over no channel.
   constexpr double arrival(op_kind kind, std::size_t r) const {
-    if (kind == op_kind::F) return r > 0 ? f_end_[at(r - 1, f_[r])] + p_.message : 0;
-    return last(r) ? 0 : b_end_[at(r + 1, b_[r])] + p_.message;
+    if (kind == op_kind::F) return r > 0 ? f_end_[at(r - 1, f_[r])] + p_.message[r - 1] : 0;
+    return last(r) ? 0 : b_end_[at(r + 1, b_[r])] + p_.message[r];
   }
 
   constexpr void put(op_kind kind, std::size_t r) {
@@ -87,7 +90,7 @@ class zb_greedy {
     double there = f_end_[at(ranks - 1, 0)] + p_.backward[ranks - 1];
     for (std::size_t r = ranks - 1; r-- > 0;) {
       double until = free_[r];
-      there += p_.message;
+      there += p_.message[r];
       for (; more[r] + 1 < p_.microbatches && more[r] + 2 <= p_.memory; ++more[r]) {
         if (how_.eager_fill ? until + p_.forward[r] > there : until >= there) break;
         until += p_.forward[r];
@@ -117,7 +120,7 @@ class zb_greedy {
 
   constexpr bool put_off(std::size_t r) const {
     if (!how_.backward_first || last(r) || f_[r] < f_[r + 1] + 2) return false;
-    double const behind = free_[r + 1] + p_.forward[r + 1] + p_.backward[r + 1] + p_.message;
+    double const behind = free_[r + 1] + p_.forward[r + 1] + p_.backward[r + 1] + p_.message[r];
     if (free_[r] >= behind) return true;
     int const room = std::min(std::max(0, f_[r] - w_[r] + 1 - p_.memory), b_[r] - w_[r]);
     if (free_[r] + p_.forward[r] + room * p_.weight[r] <= behind) return false;
@@ -147,6 +150,28 @@ class zb_greedy {
   std::vector<int> f_, b_, w_;
   std::vector<double> free_, idle_, f_end_, b_end_;
 };
+
+/// The best of the eight lists of every rank.
+template <class Sink>
+constexpr void emit_greedy(extent e, zb_problem const& p, Sink& sink) {
+  zb_choice best{};
+  std::pair<double, double> least{-1, -1};
+  for (int way = 0; way < 8; ++way) {
+    zb_choice const how{.eager_fill = (way & 4) == 0, .backward_first = (way & 2) == 0, .even_out = (way & 1) == 0};
+    auto const time = zb_greedy(p, how).time();
+    if (least.first >= 0 && !(time < least)) continue;
+    least = time, best = how;
+  }
+  zb_greedy const chosen(p, best);
+  for (int r = 0; r < e.ranks; ++r) {
+    chunk_list list(e, r, {chunk_of(e, r)}, sink);
+    for (op_kind const kind : chosen.list(r)) {
+      if (kind == op_kind::F) list.forward();
+      if (kind == op_kind::B) list.backward();
+      if (kind == op_kind::W) list.weight();
+    }
+  }
+}
 
 }  // namespace detail
 
@@ -185,30 +210,35 @@ struct zb_auto {
   template <class Sink>
   constexpr void emit(extent e, Sink& sink) const {
     check();
-    detail::zb_problem p{.microbatches = e.microbatches, .memory = memory > 0 ? memory : e.ranks, .message = message};
+    detail::zb_problem p{.microbatches = e.microbatches, .memory = memory > 0 ? memory : e.ranks};
     for (int r = 0; r < e.ranks; ++r) {
       double const stages = first_stage(e, r + 1) - first_stage(e, r);
       p.forward.push_back(stages * forward), p.backward.push_back(stages * backward), p.weight.push_back(stages * weight);
+      p.message.push_back(message);
     }
-    detail::zb_choice best{};
-    std::pair<double, double> least{-1, -1};
-    for (int way = 0; way < 8; ++way) {
-      detail::zb_choice const how{
-          .eager_fill = (way & 4) == 0, .backward_first = (way & 2) == 0, .even_out = (way & 1) == 0};
-      auto const time = detail::zb_greedy(p, how).time();
-      if (least.first >= 0 && !(time < least)) continue;
-      least = time, best = how;
-    }
-    detail::zb_greedy const chosen(p, best);
-    for (int r = 0; r < e.ranks; ++r) {
-      chunk_list list(e, r, {chunk_of(e, r)}, sink);
-      for (op_kind const kind : chosen.list(r)) {
-        if (kind == op_kind::F) list.forward();
-        if (kind == op_kind::B) list.backward();
-        if (kind == op_kind::W) list.weight();
-      }
-    }
+    detail::emit_greedy(e, p, sink);
   }
 };
+
+/// zb_auto's program for stages that differ: `times`, one per stage, say what their F, B and W take (those of one rank
+/// together), and the messages between them. Ranks, memory and what is thrown are as with zb_auto.
+constexpr program zb_auto_for(extent e, std::span<stage_times const> times, int memory = 0) {
+  zb_auto{.memory = memory}.check();
+  costs{.stages = times}.check(e.stages);
+  detail::zb_problem p{.microbatches = e.microbatches, .memory = memory > 0 ? memory : e.ranks};
+  for (int r = 0; r < e.ranks; ++r) {
+    stage_times sum{0, 0, 0};
+    for (int s = first_stage(e, r); s < first_stage(e, r + 1); ++s) {
+      stage_times const& t = times[static_cast<std::size_t>(s)];
+      sum.forward += t.forward, sum.backward += t.backward, sum.weight += t.weight, sum.message = t.message;
+    }
+    p.forward.push_back(sum.forward), p.backward.push_back(sum.backward), p.weight.push_back(sum.weight);
+    p.message.push_back(sum.message);
+  }
+  program out(e, 0, false);
+  detail::emit_greedy(e, p, out);
+  time(out);
+  return out;
+}
 
 }  // namespace foal::schedule

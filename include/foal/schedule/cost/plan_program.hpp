@@ -1,0 +1,95 @@
+// The programs of a planner's configurations, and that of its choice, which trains the items as they are grouped.
+#pragma once
+
+#include <utility>
+#include <vector>
+
+#include <foal/schedule/cost/plan_result.hpp>
+#include <foal/schedule/cost/plan_stages.hpp>
+#include <foal/schedule/rules/recompute.hpp>
+#include <foal/schedule/rules/refined.hpp>
+#include <foal/schedule/rules/replicated.hpp>
+
+namespace foal::schedule {
+
+/// A configuration of a candidate.
+struct plan_configuration {
+  int ranks = 1, replicas = 1;  ///< ranks of one replica
+  int microbatches = 1;         ///< over all replicas
+  bool recomputed = false;
+};
+
+/// Its program, one stage a group, proved; and what follows from it for any times.
+struct plan_program {
+  program whole{};
+  std::vector<int> versions{};   ///< of a stage's weights
+  std::vector<char> overlaps{};  ///< of the ops of `whole`, as costs::overlaps
+  bool as_without = false;       ///< recomputed, though nothing would gain: there is no program
+};
+
+namespace detail {
+
+/// Flags of ops of `one` for `whole`, which runs the same ops in the same order on the ranks of each replica.
+constexpr std::vector<char> overlaps_of_replicas(program_view one, program_view whole, std::vector<char> const& flags) {
+  auto const closes = [](op const& o) { return o.kind == op_kind::G || o.kind == op_kind::U; };
+  std::vector<char> all(whole.ops.size(), 0);
+  for (int r = 0; r < whole.size.ranks; ++r) {
+    auto i = static_cast<std::size_t>(one.begin[static_cast<std::size_t>(r % one.size.ranks)]);
+    auto const end = static_cast<std::size_t>(whole.begin[static_cast<std::size_t>(r) + 1]);
+    for (auto k = static_cast<std::size_t>(whole.begin[static_cast<std::size_t>(r)]); k < end; ++k) {
+      if (closes(whole.ops[k])) continue;
+      while (closes(one.ops[i])) ++i;
+      all[k] = flags[i++] != 0 && k + 1 < end && !closes(whole.ops[k + 1]) ? 1 : 0;
+    }
+  }
+  return all;
+}
+
+}  // namespace detail
+
+/// Throws the sentence of whoever refuses it.
+constexpr plan_program program_of(plan_candidate const& chosen, plan_configuration const& of,
+                                  std::span<stage_times const> times) {
+  int const stages = of.ranks * chosen.chunks;
+  if (chosen.build == nullptr)
+    throw error(sentence("cannot plan with ", chosen.name, " on ", of.ranks, " ranks, because it has no .build; give one"));
+  program one = chosen.build(stages, of.ranks, of.microbatches / of.replicas, times);
+  if (verdict const bad = prove(one.view()); !bad) throw error(text(bad));
+  plan_program out{.versions = std::vector<int>(static_cast<std::size_t>(stages), 1)};
+  if (one.asynchronous() && chosen.versions != nullptr) out.versions = chosen.versions(one.view());
+  if (of.recomputed) {
+    one = with_recomputation(std::move(one), recompute_group_heads(stages, 1));
+    out.as_without = recompute_groups_of(one.view()).empty();
+    if (out.as_without) return out;
+  }
+  if (chosen.overlaps != nullptr) out.overlaps = chosen.overlaps(one.view());
+  out.whole = with_replicas(one, of.replicas);
+  if (of.replicas > 1 && !out.overlaps.empty())
+    out.overlaps = detail::overlaps_of_replicas(one.view(), out.whole.view(), out.overlaps);
+  if (of.replicas > 1 || of.recomputed)
+    if (verdict const bad = prove(out.whole.view()); !bad) throw error(text(bad));
+  return out;
+}
+
+/// What a choice of plan() runs: a program whose stages are the items, for a model that is cut at them, on as many ranks as
+/// the choice has in all its replicas: `trainer<net, loss, schedule::listed>` takes it where it has a flush. `p` and
+/// `candidates` are those that were planned for. Throws a sentence where there is no choice.
+constexpr program program_of(plan_choice const& c, plan_problem const& p, std::span<plan_candidate const> candidates) {
+  if (!c || static_cast<std::size_t>(c.candidate) >= candidates.size() || c.group.size() != p.items.size())
+    throw error(sentence("cannot make a program of choice ", c.candidate, " among ", candidates.size(), " candidates for ",
+                         p.items.size(),
+                         " items, because it is none of a plan for these; give what plan() was asked and "
+                         "what it found"));
+  plan_candidate const& chosen = candidates[static_cast<std::size_t>(c.candidate)];
+  plan_configuration const of{
+      .ranks = c.ranks, .replicas = c.replicas, .microbatches = c.microbatches, .recomputed = c.recomputed};
+  double const samples = static_cast<double>(p.minibatch) / c.microbatches;
+  int const stages = c.ranks * c.chunks;
+  return refined(
+      program_of(chosen, of,
+                 chosen.by_times ? times_of(p, c.group, stages, samples, c.replicas) : mean_times_of(p, stages, samples))
+          .whole,
+      c.group);
+}
+
+}  // namespace foal::schedule
