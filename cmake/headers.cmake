@@ -327,12 +327,15 @@ set(foal_headers
     foal/plan/forms.hpp
     foal/plan/inputs.hpp
     foal/plan/lent.hpp
+    foal/plan/rank_pools.hpp
     foal/plan/run_plan.hpp
     foal/plan/shared_wires.hpp
+    foal/plan/slot_pool.hpp
     foal/plan/step_block.hpp
     foal/plan/sums.hpp
     foal/plan/temporaries.hpp
     foal/plan/trial.hpp
+    foal/plan/unit_plan.hpp
 
     foal/executor/agreement.hpp
     foal/executor/any_source.hpp
@@ -368,6 +371,7 @@ set(foal_headers
     foal/executor/phase_end.hpp
     foal/executor/phase_state.hpp
     foal/executor/pin.hpp
+    foal/executor/pool_gates.hpp
     foal/executor/probe.hpp
     foal/executor/processes.hpp
     foal/executor/queue_order.hpp

@@ -212,6 +212,7 @@ set(foal_tests
     plan/check_sizes
     plan/forms
     plan/shared_wires
+    plan/slot_pool
     policy/clip
     policy/delay/chain
     policy/delay/concept

@@ -16,13 +16,18 @@
 
 namespace foal::executor {
 
-/// Slots of equal size; microbatch m has slot m mod count.
+/// Slots of equal size; microbatch m has slot m mod count, or, in a pool, that at places[m mod count].
 struct ring {
   std::byte* base = nullptr;
   std::size_t stride = 0;
   std::uint32_t count = 1;
+  std::size_t const* places = nullptr;
 
-  void* at(std::uint32_t microbatch) const { return base == nullptr ? nullptr : base + (microbatch % count) * stride; }
+  void* at(std::uint32_t microbatch) const {
+    if (base == nullptr) return nullptr;
+    std::uint32_t const slot = microbatch % count;
+    return base + (places == nullptr ? slot * stride : places[slot]);
+  }
 };
 
 /// A set of a stage's parameters in memory: all of them at their offsets, or only those that B reads, packed.
@@ -119,7 +124,8 @@ struct unit_memory {
   ring results;
   std::byte* outer = nullptr;  ///< momentum of the reference weights of its part
 
-  transport::inbox rebuilt_in;  ///< from R to R within a recompute group
+  struct freed_slots* freed = nullptr;  ///< what others wait for who fill slots of a pool; null: nobody does
+  transport::inbox rebuilt_in;          ///< from R to R within a recompute group
   transport::outbox rebuilt_out;
 
   // Lengths travel beside a wire, in as many slots as it has. Empty where no axis has a length of its own.

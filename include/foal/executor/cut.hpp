@@ -192,7 +192,7 @@ void for_each_slot(placed_array const& a, done_ops const* done, F f) {
   if (a.what.slots == 0) return f(-1LL, a.base);
   long long const after = done == nullptr ? 0 : done->after_last(a.what.filled);
   for (long long m = std::max(0LL, after - a.what.slots); m < after; ++m)
-    if (done->alive(a.what, m)) f(m, a.base + static_cast<std::size_t>(m % a.what.slots) * a.stride);
+    if (done->alive(a.what, m)) f(m, a.base + a.what.offset(m, a.stride));
 }
 
 /// Of a slot, what the microbatch in it fills: where sequences are shorter than the longest, less than all.
@@ -339,8 +339,7 @@ inline void copy_in(run_cut const& from, run_memory& memory, table::run_tables c
   for (std::size_t i = 0; i < arrays.size(); ++i) {
     detail::placed_array const& a = arrays[i];
     for (saved_slot const& slot : saved[i]->slots) {
-      std::byte* const to =
-          a.base + (slot.microbatch < 0 ? 0 : static_cast<std::size_t>(slot.microbatch % a.what.slots) * a.stride);
+      std::byte* const to = a.base + (slot.microbatch < 0 ? 0 : a.what.offset(slot.microbatch, a.stride));
       if (a.host)
         std::memcpy(to, slot.bytes.data(), slot.bytes.size());
       else

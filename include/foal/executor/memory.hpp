@@ -9,6 +9,7 @@
 #include <foal/executor/calls.hpp>
 #include <foal/executor/minibatch_targets.hpp>
 #include <foal/executor/ordinals.hpp>
+#include <foal/executor/pool_gates.hpp>
 #include <foal/executor/rings.hpp>
 #include <foal/executor/sum_ends.hpp>
 #include <foal/executor/tied.hpp>
@@ -38,6 +39,7 @@ class run_memory {
         ahead_(static_cast<std::size_t>(tables.replicas)),
         tensor_rings_(tables.units()),
         bells_(static_cast<std::size_t>(values.workers)),
+        gates_(tables.units()),
         queues_(tables) {
     with_memory("make this run", plan().bytes(), [this] {
       allocate();
@@ -110,6 +112,7 @@ class run_memory {
   void enter_phase(table::phase_table const& phase) {
     for (auto& c : wires_) c.reset();
     for (auto& c : sums_) c.part.reset(), c.sum.reset();
+    gates_.reset();
     begin_sums(stages_);
     for (tied_ends& e : tied_) e.reset();
     share_out(phase);
@@ -152,6 +155,7 @@ class run_memory {
       set(wires_[s].gradient, above.messages.gradient_out, below.passed(passage::returned), below.passed(passage::freed));
       set(wires_[s].rebuilt, below.messages.rebuilt_out, above.passed(passage::rebuilt), above.passed(passage::freed));
     }
+    gates_.restore(stages_);
     restore_sums(tables_, stages_);
     restore_tied(tables_, stages_);
     for (bound_stage& b : stages_) turn_gradients(b, b.messages.sums_in);
@@ -228,6 +232,7 @@ class run_memory {
         [this](bound_stage const& b) -> transport::bell& { return bell_of(b); });
     for (std::size_t s = 0; s < stages_.size(); ++s)
       if (plan_.hosts(s)) stages_[s].borrowed_version = numbers_[s].borrowed();
+    gates_.bind(plan_.pools(), stages_, [this](bound_stage const& b) -> transport::bell& { return bell_of(b); });
     for (std::size_t s = 1; s < stages_.size(); ++s) {
       if (tables_.is_first(s)) continue;
       bound_stage &below = stages_[s - 1], &above = stages_[s];
@@ -235,7 +240,8 @@ class run_memory {
       connect(rings_, below, above, wires_[s], bell_of(below), bell_of(above));
       queues_.give_events(wires_[s], below, above);
       if (!plan_.lengths_differ()) continue;
-      auto const slots = std::max(below.wire_out.transit_slots, below.wire_out.kept_slots);
+      std::uint32_t slots = 0;
+      for (ring const& r : rings_.activations[s]) slots = std::max(slots, r.count);
       lengths_[s].assign(slots * microbatch_lengths::size(values_.microbatch_size), 0);
       above.lengths_in = below.lengths_out = {lengths_[s].data(), values_.microbatch_size, slots};
     }
@@ -328,8 +334,7 @@ class run_memory {
       if (y.where == place::wire_out) plain = rings.activations[s + 1][e], rebuilt = rings.rebuilt[s + 1][e];
       if (y.where == place::gradient_in) plain = rings.gradients[s][e];
       if (y.where == place::gradient_out) plain = rings.gradients[s - 1][e];
-      if (y.where == place::kept)
-        plain = {at(p.kept[x]), padded(plan_.tensor_bytes(y)), static_cast<std::uint32_t>(plan_.kept_slots(s, y))};
+      if (y.where == place::kept) plain = ring_of(p.kept[x], at(p.kept[x]), plan_.tensor_bytes(y), p.kept_slots[x]);
       if (y.where == place::error && plan()[p.error[x]].bytes > 0) plain = {at(p.error[x]), 0, 1};
       if (y.where == place::temporary) plain = {temporaries + p.temporary[x], 0, 1};
       tensor_rings_[s].plain.push_back(plain);
@@ -371,7 +376,8 @@ class run_memory {
   flat_table<flat_table<schedule::version_read>> own_reads_;  ///< the same: what they read
   flat_table<tensor_rings> tensor_rings_;                     ///< by unit
   flat_table<transport::bell> bells_;                         ///< by worker
-  transport::bell elsewhere_;                                 ///< of who brings messages to other processes
+  pool_gates gates_;
+  transport::bell elsewhere_;  ///< of who brings messages to other processes
   wire_rings rings_;
   std::vector<owned> arenas_;  ///< by worker
   unit_queues queues_;

@@ -9,6 +9,11 @@
 
 namespace foal::executor {
 
+/// The slots of a planned ring, which begins at `base`.
+inline ring ring_of(planned_ring const& p, std::byte* base, std::size_t bytes, int slots) {
+  return {base, padded(bytes), static_cast<std::uint32_t>(slots), p.places.empty() ? nullptr : p.places.data()};
+}
+
 /// By unit, then by entry of the wire; of wires that pass here alone.
 struct wire_rings {
   std::vector<std::vector<ring>> activations;  ///< into the stage, from F
@@ -20,9 +25,7 @@ struct wire_rings {
   template <class At>
   wire_rings(table::run_tables const& t, run_plan const& plan, At at)
       : activations(t.units() + 1), rebuilt(t.units() + 1), gradients(t.units()) {
-    auto const make = [&](planned_ring const& p, std::size_t bytes, int slots) {
-      return ring{at(p), padded(bytes), static_cast<std::uint32_t>(slots)};
-    };
+    auto const make = [&](planned_ring const& p, std::size_t bytes, int slots) { return ring_of(p, at(p), bytes, slots); };
     for (std::size_t s = 0; s < t.units(); ++s) {
       table::stage_table const& stage = t.of_unit(s);
       unit_plan const& p = plan.unit(s);
@@ -55,7 +58,10 @@ struct wire_channels {
 struct channel_slots {
   std::uint32_t transit = 0, kept = 0;
 
-  void add(bool keeps, ring const& r) { (keeps ? kept : transit) = r.count; }
+  /// Of a pool's slots the gate says which are free.
+  void add(bool keeps, ring const& r) {
+    if (r.places == nullptr) (keeps ? kept : transit) = r.count;
+  }
   void bind(transport::outbox& out, transport::inbox& in) const {
     out.transit_slots = transit;
     out.kept_slots = kept;

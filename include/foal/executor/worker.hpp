@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <foal/executor/awaited.hpp>
+#include <foal/executor/pool_gates.hpp>
 #include <foal/executor/worker_tied.hpp>
 #include <foal/report/trace.hpp>
 
@@ -372,6 +373,7 @@ class worker : public worker_tied {
     }
     in.release(up_to);
     b.gradient_in.release(up_to);
+    if (b.freed != nullptr) b.freed->advance(up_to);
   }
 
   void traced(worker_op const& e, position p, long long key) {

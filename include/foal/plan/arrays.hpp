@@ -74,7 +74,8 @@ struct slot_end {
   int unit = 0;
 };
 
-/// One array in memory, or a ring of slots of which microbatch m has slot m mod slots.
+/// One array in memory, or a ring of slots of which microbatch m has slot m mod slots (of a pool: that at
+/// where.places[m mod slots]).
 struct array {
   array_id id{};
   planned_ring where{};
@@ -85,6 +86,11 @@ struct array {
   shape sample{};          ///< of activations and their gradients: what one sample has at most; else empty
   table::encoding code{};  ///< of these: how they are kept
 
+  /// Where a microbatch lies, behind the place of the ring. stride: from slot to slot, where it has its own.
+  std::size_t offset(long long m, std::size_t stride) const {
+    auto const slot = static_cast<std::size_t>(m % slots);
+    return where.places.empty() ? slot * stride : where.places[slot];
+  }
   /// Bytes that a microbatch of these lengths fills of its slot: the first ones, and nobody reads those behind them.
   std::size_t used(int samples, lengths_of_axes const& n) const {
     if (sample.rank == 0) return bytes;
@@ -95,7 +101,7 @@ struct array {
 
 namespace detail {
 
-inline planned_ring own(std::size_t entry) { return {entry, false, 0}; }
+inline planned_ring own(std::size_t entry) { return {entry, false, 0, 0, {}}; }
 
 /// Arrays of which all counts at any time.
 inline void add_whole(std::vector<array>& to, run_plan const& plan, table::run_tables const& t, std::size_t s) {
@@ -190,11 +196,11 @@ inline void add_rings(std::vector<array>& to, run_plan const& plan, table::run_t
   }
   for (std::size_t x = 0; x < stage.tensors.size(); ++x) {
     table::tensor const& y = stage.tensors[x];
-    if (y.where != table::place::kept || plan.kept_slots(s, y) == 0) continue;
+    if (y.where != table::place::kept || p.kept_slots[x] == 0) continue;
     to.push_back({{unit, array_purpose::saved, static_cast<int>(x)},
-                  own(p.kept[x]),
+                  p.kept[x],
                   plan.tensor_bytes(y),
-                  plan.kept_slots(s, y),
+                  p.kept_slots[x],
                   {f.head >= 0 ? op::rebuild : op::forward, unit},
                   {y.last == until::W ? op::end : op::backward, unit},
                   stored_as(t, y),

@@ -9,38 +9,14 @@
 #include <foal/plan/forms.hpp>
 #include <foal/plan/inputs.hpp>
 #include <foal/plan/lent.hpp>
+#include <foal/plan/rank_pools.hpp>
 #include <foal/plan/shared_wires.hpp>
 #include <foal/plan/step_block.hpp>
-#include <foal/plan/sums.hpp>
 #include <foal/plan/temporaries.hpp>
 #include <foal/plan/trial.hpp>
+#include <foal/plan/unit_plan.hpp>
 
 namespace foal::executor {
-
-/// A ring in the plan: an entry of its own, or a place in what the wires of a worker share.
-struct planned_ring {
-  std::size_t entry = 0;
-  bool shares = false;
-  std::size_t number = 0;  ///< in shared_wires
-};
-
-/// Numbers, in the plan, of one unit's buffers, and what else is decided about them.
-struct unit_plan {
-  std::size_t w = 0, g = 0, buffers = 0, history = 0, staging = 0, targets = 0;
-  std::size_t block = 0;      ///< where the device is asynchronous
-  std::size_t reference = 0;  ///< where replicas exchange weights
-  std::size_t states[table::most_states]{}, delay_states[table::most_states]{};
-  bool delay_acts = false, delay_packed = true, has_delay_states = false, history_packed = true;
-  int history_slots = 0;
-  std::vector<planned_ring> wires, gradients, rebuilt;  ///< by entry; rebuilt: from R of the stage before
-  std::vector<int> wire_slots, gradient_slots, rebuilt_slots;
-  std::vector<std::size_t> kept;       ///< by tensor number, only for place::kept
-  std::vector<std::size_t> error;      ///< the same for place::error
-  std::vector<std::size_t> lent;       ///< by loan: versions and gradients, in this order; also of who borrows alone
-  sum_rooms sums;                      ///< of gradients between replicas
-  std::vector<std::size_t> temporary;  ///< offsets within the worker's temporaries, by tensor number
-  std::vector<std::size_t> transient;  ///< the same of what F keeps, or R sends on, for nobody
-};
 
 /// The plan of a run, and the sizes that go with it. Allocates nothing.
 class run_plan {
@@ -86,15 +62,10 @@ class run_plan {
   std::size_t tensor_bytes(table::tensor const& x) const { return x.bytes(values_.microbatch_size); }
   std::size_t wire_bytes(table::wire_entry const& e) const { return e.bytes(values_.microbatch_size); }
   std::size_t input_bytes() const { return largest_input() * static_cast<std::size_t>(values_.microbatch_size); }
-  std::size_t largest_input() const {  // of one sample
-    int most = 0;
-    for (table::wire_entry const& e : tables_.stages.front().wire_in) most = std::max(most, e.extent.size());
-    return bytes_of(tables_.types.activations, most);
-  }
-  std::size_t target_bytes() const {
-    return static_cast<std::size_t>(tables_.loss.targets_per_sample) * tables_.loss.target_bytes *
-           static_cast<std::size_t>(values_.microbatch_size);
-  }
+  std::size_t largest_input() const { return executor::largest_input(tables_); }
+  std::size_t target_bytes() const { return executor::target_bytes(tables_, values_); }
+  rank_pools const& pools() const { return pools_; }
+  /// Of a ring of its own.
   int kept_slots(std::size_t s, table::tensor const& x) const {
     return over_phases([&](table::phase_table const& ph) {
       auto const& f = ph.facts.stage[s];
@@ -109,7 +80,7 @@ class run_plan {
 
   /// The entry of a ring, and where in it the ring begins.
   std::pair<std::size_t, std::size_t> found(planned_ring const& p) const {
-    if (!p.shares) return {p.entry, 0};
+    if (!p.shares) return {p.entry, p.offset};
     return {wires_[static_cast<std::size_t>(shared_.worker(p.number))], shared_.offset(p.number)};
   }
 
@@ -132,6 +103,7 @@ class run_plan {
 
   void make_plan() {
     unit_ = flat_table<unit_plan>(tables_.units());
+    plan_pools();
     std::vector<std::size_t> temporary(queues(), 0), predicted(temporary), extrapolated(temporary), microbatch(temporary);
     for (std::size_t s = 0; s < unit_.size(); ++s) {
       table::stage_table const& t = tables_.of_unit(s);
@@ -218,6 +190,27 @@ class run_plan {
     }
   }
 
+  void plan_pools() {
+    if (asynchronous()) return;
+    auto const& facts = tables_.phases.back().facts.stage;
+    pools_.plan(
+        tables_, worker_of_, plan_,
+        [&](std::size_t s, std::size_t e) {
+          std::size_t const one = wire_bytes(tables_.of_unit(s).wire_in[e]);
+          int const slots = slack(s) + facts[s].wire_kept;
+          return pooled_array{s, e, one, slots, std::min(facts[s].saved_peak, slots), until::W, slack(s) > 0};
+        },
+        [&](std::size_t s, std::size_t x) {
+          table::tensor const& y = tables_.of_unit(s).tensors[x];
+          int const slots = kept_slots(s, y);
+          return pooled_array{s, x, tensor_bytes(y), slots, slots, y.last == until::W ? until::W : until::B, false};
+        });
+  }
+  planned_ring in_pool(pool_place const& at) const {
+    rank_pool const& p = pools_.all()[static_cast<std::size_t>(at.pool)];
+    return {p.entry, false, 0, at.offset, p.slots.of[static_cast<std::size_t>(at.block)].place};
+  }
+
   /// Slots that the wire into a stage has beyond what the program needs. The program counts in slots of equal length; in
   /// time a backward lasts longer than the forward beside it, and with not one slot to spare between two workers each waits
   /// in every period for the other to give its slot back.
@@ -261,6 +254,11 @@ class run_plan {
         if (f.head == number) return kept ? f.in_flight : f.wire_recompute;
         return kept && f.head < 0 ? f.saved_peak : 0;
       });
+      if (pool_place const at = pools_.wire(s, p.wires.size()); at.pool >= 0) {
+        add_pooled(p, in_pool(at));
+        if (!first) plan_gradient(s, e);
+        continue;
+      }
       char const* const what = e.entry == 0 ? "activations from the stage before" : "skip from the stage before";
       p.wires.push_back(!first && !kept && saved == 0 && within(s, slots)
                             ? share(worker, {op_kind::F, unit - 1}, {op_kind::F, unit}, one)
@@ -322,7 +320,7 @@ class run_plan {
   /// The wire into a stage holds one microbatch, and one queue writes and reads it.
   bool within(std::size_t s, int slots) const { return slots == 1 && !tables_.is_first(s) && same_queue(s - 1, s); }
   planned_ring share(int worker, shared_wires::end from, shared_wires::end to, std::size_t bytes) {
-    return {0, true, shared_.add(worker, from, to, bytes)};
+    return {0, true, shared_.add(worker, from, to, bytes), 0, {}};
   }
 
   /// A ring whose first `saved` slots count as saved activations and the rest as wires; one piece of memory.
@@ -338,22 +336,29 @@ class run_plan {
     };
     std::size_t const id = add(category::saved, r.saved);
     add(category::wires, r.slots - r.saved);
-    return {id, false, 0};
+    return {id, false, 0, 0, {}};
   }
 
   void plan_kept(std::size_t s, unit_plan& p, int worker) {
     int const number = static_cast<int>(tables_.stage_of(s));
     table::stage_table const& t = tables_.of_unit(s);
-    p.kept.assign(t.tensors.size(), 0);
+    p.kept.assign(t.tensors.size(), {});
+    p.kept_slots.assign(t.tensors.size(), 0);
     p.error.assign(t.tensors.size(), 0);
     for (std::size_t x = 0; x < t.tensors.size(); ++x) {
       if (t.tensors[x].where == table::place::error)
         p.error[x] = plan_.add(t.tensors[x].backward ? "errors of gradients sent" : "errors of activations sent",
                                category::feedback, worker, number, tensor_bytes(t.tensors[x]), t.tensors[x].type);
       if (t.tensors[x].where != table::place::kept) continue;
-      p.kept[x] = plan_.add("saved activations", category::saved, worker, number,
-                            padded(tensor_bytes(t.tensors[x])) * static_cast<std::size_t>(kept_slots(s, t.tensors[x])),
-                            stored_as(tables_, t.tensors[x]));
+      if (pool_place const at = pools_.tensor(s, x); at.pool >= 0) {
+        p.kept[x] = in_pool(at);
+        p.kept_slots[x] = static_cast<int>(p.kept[x].places.size());
+        continue;
+      }
+      p.kept_slots[x] = kept_slots(s, t.tensors[x]);
+      p.kept[x].entry = plan_.add("saved activations", category::saved, worker, number,
+                                  padded(tensor_bytes(t.tensors[x])) * static_cast<std::size_t>(p.kept_slots[x]),
+                                  stored_as(tables_, t.tensors[x]));
     }
   }
 
@@ -386,6 +391,7 @@ class run_plan {
   memory_plan plan_;
   shared_wires shared_;
   flat_table<unit_plan> unit_;
+  rank_pools pools_;
   std::vector<std::size_t> temporary_, workspace_, predicted_, extrapolated_, microbatch_, wires_;
 };
 

@@ -14,6 +14,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <vector>
 
 #include <foal/core/config.hpp>
 
@@ -67,6 +68,27 @@ struct channel {
   }
 };
 
+/// Which slots of a pool are free for the messages of a channel: those whose microbatches before, of any unit that shares
+/// the pool, have been given back.
+struct slot_gate {
+  struct condition {
+    counter const* freed = nullptr;
+    long long first = 0, step = 0;  ///< it must have reached `first`, and `step` more with each cycle
+  };
+  std::uint32_t cycle = 1;           ///< microbatches
+  std::vector<std::uint32_t> begin;  ///< by microbatch of a cycle, where its conditions begin
+  std::vector<condition> all;
+
+  bool open(std::uint32_t m) const {
+    std::uint32_t const i = m % cycle;
+    for (std::uint32_t k = begin[i]; k < begin[i + 1]; ++k) {
+      long long const least = all[k].first + m / cycle * all[k].step;
+      if (least > 0 && !all[k].freed->reached(static_cast<std::uint32_t>(least))) return false;
+    }
+    return true;
+  }
+};
+
 /// The sender's end of a channel. What is sent is counted in messages, which arrive in the order in which they are taken
 /// (the proof says so); room is counted in microbatches, which give their slots back in their own order.
 struct outbox {
@@ -75,6 +97,7 @@ struct outbox {
   std::uint32_t transit_slots = 0;  ///< of entries that the receiver reads in one op only; 0: no such entry
   std::uint32_t kept_slots = 0;     ///< of entries that it keeps longer; 0: none
   std::uint32_t seen_read = 0, seen_released = 0;
+  slot_gate const* gate = nullptr;  ///< of entries in a pool; null: none
 
   /// Whether slot m mod slots is free: the receiver is through with microbatch m - slots. Every op of a run asks, and a call
   /// would be a twentieth of what it costs.
@@ -85,7 +108,8 @@ struct outbox {
       seen = c.value.load(std::memory_order_seq_cst);
       return static_cast<std::int32_t>(seen + slots - m) > 0;
     };
-    return free(through->read, transit_slots, seen_read) && free(through->released, kept_slots, seen_released);
+    return free(through->read, transit_slots, seen_read) && free(through->released, kept_slots, seen_released) &&
+           (gate == nullptr || gate->open(m));
   }
   /// What has been written since the message before is the next one; `count` with it.
   void send(std::uint32_t count) {

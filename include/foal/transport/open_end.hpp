@@ -37,13 +37,15 @@ struct channel_id {
   auto operator<=>(channel_id const&) const = default;
 };
 
-/// The slots of one entry of a wire, in the memory of the end that is here; microbatch m has slot m mod count.
+/// The slots of one entry of a wire, in the memory of the end that is here; microbatch m has slot m mod count, or, where
+/// slots have places of their own, that at places[m mod count].
 struct entry_slots {
   std::byte* base = nullptr;
   std::size_t stride = 0, bytes = 0;
   std::uint32_t count = 1;
+  std::size_t const* places = nullptr;
 
-  std::byte* at(std::uint32_t m) const { return base + (m % count) * stride; }
+  std::byte* at(std::uint32_t m) const { return base + (places == nullptr ? (m % count) * stride : places[m % count]); }
 };
 
 /// Up to which microbatch all messages have left, in whatever order.

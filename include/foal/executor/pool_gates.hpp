@@ -1,0 +1,70 @@
+// What units that share slots tell those who send to them: which slots are free.
+#pragma once
+
+#include <algorithm>
+#include <vector>
+
+#include <foal/executor/bound_stage.hpp>
+#include <foal/plan/rank_pools.hpp>
+
+namespace foal::executor {
+
+/// All microbatches of a unit before `count` have given back their slots of a pool.
+struct freed_slots {
+  transport::counter count;
+  std::vector<transport::bell*> waiting;  ///< of those who may fill one next
+
+  void advance(std::uint32_t to) {
+    count.value.store(to, std::memory_order_seq_cst);
+    for (transport::bell* b : waiting) b->ring();
+  }
+};
+
+/// The gates of all wires that lie in pools. Units point into it.
+class pool_gates {
+ public:
+  explicit pool_gates(std::size_t units) : freed_(units), gates_(units) {}
+  pool_gates(pool_gates const&) = delete;
+  pool_gates& operator=(pool_gates const&) = delete;
+
+  /// bell_of(unit): of who runs the unit's ops, or, elsewhere, of who brings what they send. Needs channels bound.
+  template <class BellOf>
+  void bind(rank_pools const& pools, std::vector<bound_stage>& stages, BellOf const& bell_of) {
+    for (rank_pool const& p : pools.all())
+      for (std::size_t i = 0; i < p.blocks.size(); ++i) {
+        if (!p.blocks[i].elsewhere) continue;
+        slot_table const& table = p.slots.of[i];
+        bound_stage& below = stages[static_cast<std::size_t>(p.blocks[i].filler)];
+        transport::slot_gate& gate = gates_[static_cast<std::size_t>(p.blocks[i].unit)];
+        gate.cycle = static_cast<std::uint32_t>(table.before.size());
+        for (std::vector<slot_condition> const& before : table.before) {
+          gate.begin.push_back(static_cast<std::uint32_t>(gate.all.size()));
+          for (slot_condition const& c : before) {
+            bound_stage& other = stages[static_cast<std::size_t>(p.blocks[static_cast<std::size_t>(c.block)].unit)];
+            other.freed = &freed_[static_cast<std::size_t>(other.unit)];
+            std::vector<transport::bell*>& waiting = other.freed->waiting;
+            transport::bell* const bell = &bell_of(below);
+            if (std::find(waiting.begin(), waiting.end(), bell) == waiting.end()) waiting.push_back(bell);
+            gate.all.push_back({&other.freed->count, c.first, c.step});
+          }
+        }
+        gate.begin.push_back(static_cast<std::uint32_t>(gate.all.size()));
+        below.wire_out.gate = &gate;
+      }
+  }
+  /// As the units' counts say.
+  void restore(std::vector<bound_stage> const& stages) {
+    for (bound_stage const& b : stages)
+      if (b.freed != nullptr) b.freed->count.value = b.passed(passage::freed);
+  }
+  /// Nothing is kept.
+  void reset() {
+    for (std::size_t u = 0; u < freed_.size(); ++u) freed_[u].count.value = 0;
+  }
+
+ private:
+  flat_table<freed_slots> freed_;           // by unit
+  flat_table<transport::slot_gate> gates_;  // by unit into which the wire leads
+};
+
+}  // namespace foal::executor

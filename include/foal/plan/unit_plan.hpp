@@ -1,0 +1,50 @@
+// Where the buffers of one unit lie in the plan.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <vector>
+
+#include <foal/plan/sums.hpp>
+#include <foal/table/stage_table.hpp>
+
+namespace foal::executor {
+
+/// A ring in the plan: an entry of its own, a place in what the wires of a worker share, or slots of a rank's pool, of which
+/// microbatch m has that at places[m mod their number].
+struct planned_ring {
+  std::size_t entry = 0;
+  bool shares = false;
+  std::size_t number = 0;                    ///< in shared_wires
+  std::size_t offset = 0;                    ///< in each slot of the pool
+  std::span<std::size_t const> places = {};  ///< empty: slots lie one after the other
+};
+
+/// Numbers, in the plan, of one unit's buffers, and what else is decided about them.
+struct unit_plan {
+  std::size_t w = 0, g = 0, buffers = 0, history = 0, staging = 0, targets = 0;
+  std::size_t block = 0;      ///< where the device is asynchronous
+  std::size_t reference = 0;  ///< where replicas exchange weights
+  std::size_t states[table::most_states]{}, delay_states[table::most_states]{};
+  bool delay_acts = false, delay_packed = true, has_delay_states = false, history_packed = true;
+  int history_slots = 0;
+  std::vector<planned_ring> wires, gradients, rebuilt;  ///< by entry; rebuilt: from R of the stage before
+  std::vector<int> wire_slots, gradient_slots, rebuilt_slots;
+  std::vector<planned_ring> kept;      ///< by tensor number, only for place::kept
+  std::vector<int> kept_slots;         ///< the same
+  std::vector<std::size_t> error;      ///< by tensor number, only for place::error
+  std::vector<std::size_t> lent;       ///< by loan: versions and gradients, in this order; also of who borrows alone
+  sum_rooms sums;                      ///< of gradients between replicas
+  std::vector<std::size_t> temporary;  ///< offsets within the worker's temporaries, by tensor number
+  std::vector<std::size_t> transient;  ///< the same of what F keeps, or R sends on, for nobody
+};
+
+/// Adds an entry of the wire into a unit, which is in a pool and nowhere else.
+inline void add_pooled(unit_plan& to, planned_ring const& wire) {
+  to.wires.push_back(wire);
+  to.wire_slots.push_back(static_cast<int>(wire.places.size()));
+  to.rebuilt.push_back({});
+  to.rebuilt_slots.push_back(0);
+}
+
+}  // namespace foal::executor
