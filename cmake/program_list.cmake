@@ -189,6 +189,7 @@ set(foal_tests
     layer/position
     layer/relu
     layer/samples
+    layer/segments
     layer/transformer
     lower/codec
     lower/lower
