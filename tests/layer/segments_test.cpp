@@ -32,7 +32,7 @@ double difference_in_segments(layer_run<Layer, S>& run, int count) {
   for (auto& g : run.gradients) std::fill(g.begin(), g.end(), S(0));
   layer_run<Layer, S>::spoil(run.y);
   layer_run<Layer, S>::spoil(run.dx);
-  in_segments<Layer, S>(run, count).run();
+  layer_in_segments<Layer, S>(run, count).run();
   double worst = std::max(relative_error(run.y, y), relative_error(run.dx, dx));
   for (std::size_t i = 0; i < gradients.size(); ++i) worst = std::max(worst, relative_error(run.gradients[i], gradients[i]));
   return worst;

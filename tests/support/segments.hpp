@@ -30,9 +30,9 @@ void put_segment(std::vector<S>& whole, std::vector<S> const& part, int samples,
 /// What a layer gives and keeps of each of `count` segments of a sequence; whole.y, whole.dx and whole.gradients become
 /// those of the segments. Inputs, dy, parameters and other entries are those of `whole`.
 template <class Layer, class S>
-class in_segments {
+class layer_in_segments {
  public:
-  in_segments(layer_run<Layer, S>& whole, int count) : whole_(whole), count_(count) {}
+  layer_in_segments(layer_run<Layer, S>& whole, int count) : whole_(whole), count_(count) {}
 
   void run() {
     forward();

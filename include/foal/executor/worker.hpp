@@ -212,7 +212,7 @@ class worker : public worker_tied {
         break;
       case op_kind::BW:
       case op_kind::B:
-        if (shared_.watch.versions != nullptr && b.replica == 0) tell_versions(b, p);
+        if (shared_.watch.versions != nullptr && b.replica == 0 && p.microbatch % segments() == 0) tell_versions(b, p);
         shared_.ops->backward(b, p, e.kind == op_kind::BW);
         if (b.beside) keep_beside(std::exchange(b.beside, nullptr));
         pass(e);
@@ -288,6 +288,8 @@ class worker : public worker_tied {
       keep_beside(std::current_exception());
     }
   }
+
+  std::uint32_t segments() const { return static_cast<std::uint32_t>(shared_.tables->segments); }
 
   static long long absolute(bound_stage const& b, std::uint32_t version) {
     return b.updates - b.version + static_cast<long long>(version);

@@ -9,6 +9,7 @@
 #include <foal/plan/forms.hpp>
 #include <foal/plan/inputs.hpp>
 #include <foal/plan/lent.hpp>
+#include <foal/plan/segments.hpp>
 #include <foal/plan/shared_wires.hpp>
 #include <foal/plan/step_block.hpp>
 #include <foal/plan/sums.hpp>
@@ -27,6 +28,7 @@ struct planned_ring {
 /// Numbers, in the plan, of one unit's buffers, and what else is decided about them.
 struct unit_plan {
   std::size_t w = 0, g = 0, buffers = 0, history = 0, staging = 0, targets = 0;
+  segment_rooms segments;
   std::size_t block = 0;      ///< where the device is asynchronous
   std::size_t reference = 0;  ///< where replicas exchange weights
   std::size_t states[table::most_states]{}, delay_states[table::most_states]{};
@@ -88,7 +90,7 @@ class run_plan {
   std::size_t input_bytes() const { return largest_input() * static_cast<std::size_t>(values_.microbatch_size); }
   std::size_t largest_input() const {  // of one sample
     int most = 0;
-    for (table::wire_entry const& e : tables_.stages.front().wire_in) most = std::max(most, e.extent.size());
+    for (table::wire_entry const& e : tables_.whole_stages().front().wire_in) most = std::max(most, e.extent.size());
     return bytes_of(tables_.types.activations, most);
   }
   std::size_t target_bytes() const {
@@ -197,6 +199,7 @@ class run_plan {
         int const slots = tables_.device.host_memory ? target_slots(tables_, values_) : 1;
         p.targets = plan_.add("targets", category::wires, worker, number, target_bytes() * static_cast<std::size_t>(slots));
       }
+      p.segments = plan_segments(tables_, values_, plan_, s, worker, target_bytes());
       if (tables_.is_first(s))
         p.staging = plan_.add("one input sample", category::temporaries, worker, number, largest_input(), types.activations);
       temporary[i] = std::max(temporary[i], add_transient(s, pack_temporaries(t, values_.microbatch_size, p.temporary)));
