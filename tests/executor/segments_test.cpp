@@ -1,20 +1,28 @@
 // Sequences in segments train (seq1f1b): a causal language model to the bits of the single thread on any workers, and as
 // whole sequences do, whatever the number of segments.
 #include <foal/data/window_source.hpp>
+#include <foal/executor/processes.hpp>
 #include <foal/layer/flatten.hpp>
 #include <foal/layer/loss/cross_entropy.hpp>
-#include <foal/policy/optim/adam.hpp>
+#include <foal/policy/accumulate.hpp>
+#include <foal/policy/clip.hpp>
+#include <foal/policy/codec/int8.hpp>
 #include <foal/policy/optim/momentum.hpp>
+#include <foal/policy/storage.hpp>
+#include <foal/policy/wire.hpp>
 #include <foal/schedule/rules/gpipe.hpp>
 #include <foal/schedule/rules/one_f_one_b.hpp>
 #include <foal/schedule/rules/seq1f1b.hpp>
 #include <foal/trainer.hpp>
+#include <foal/trainer/gathered.hpp>
 #include <foal/zoo/gpt.hpp>
 
 #include <catch2/catch.hpp>
 #include <random>
 
+#include "tests/executor/support.hpp"
 #include "tests/support/nets.hpp"
+#include "tests/support/rooms.hpp"
 
 namespace {
 
@@ -106,9 +114,9 @@ auto make(Schedule const& s, numbers n) {
   return std::make_unique<type>(c);
 }
 
-template <class Net, class S, class Executor = executor::threads, class Schedule>
+template <class Net, class S, class Executor = executor::threads, class... More, class Schedule>
 outcome<S> trained(Schedule const& s, numbers n, bool alike = false, long long minibatches = 3) {
-  auto const t = make<Net, Schedule, S, Executor>(s, n);
+  auto const t = make<Net, Schedule, S, Executor, More...>(s, n);
   auto const r = t->run(texts{.alike = alike}, {.minibatches = minibatches, .every_loss = true});
   outcome<S> all;
   all.weights = t->all_weights();
@@ -225,4 +233,95 @@ TEST_CASE("what cannot come in segments is refused with its name", "[segments]")
   auto const t = make<language, seq, float>({.segments = 6}, {});
   CHECK_THROWS_WITH(t->run(texts{}, {.minibatches = 1}),
                     Contains("cannot take microbatch 0 in 6 segments") && Contains("5 positions on axis 1"));
+}
+
+TEST_CASE("in segments with clipping, thick accumulation and coded wires, the bits of the single thread", "[segments]") {
+  using executor::single_thread, executor::threads;
+  using schedule::seq1f1b;
+  auto const clipped = trained<language, double, threads, clip::global_norm>(schedule::gpipe{}, {});
+  CHECK(apart(trained<language, double, threads, clip::global_norm>(seq1f1b{.segments = 3}, {.workers = 3}), clipped) <
+        1e-12);
+  auto const thick = trained<dropping, double, threads, accumulate::thick>(schedule::gpipe{}, {}, true);
+  CHECK(apart(trained<dropping, double, threads, accumulate::thick>(seq1f1b{.segments = 3}, {.workers = 3}, true), thick) <
+        1e-12);
+  auto const coded = trained<dropping, float, single_thread, wire::int8>(seq1f1b{.segments = 3}, {});
+  CHECK(trained<dropping, float, threads, wire::int8>(seq1f1b{.segments = 3}, {.workers = 4}) == coded);
+  CHECK(apart(coded, trained<dropping, float>(seq1f1b{.segments = 3}, {})) > 0);
+  CHECK_THROWS_WITH((make<language, seq1f1b, float, threads, storage::bfloat16>({.segments = 3}, {})),
+                    Contains("cannot keep or send the input of layer 4, attention, in a code"));
+}
+
+TEST_CASE("in segments a run pauses before any op, between segments too, and goes on to the same bits", "[segments]") {
+  schedule::seq1f1b const s{.segments = 3};
+  auto const begin = [&](int workers) {
+    return make<dropping, schedule::seq1f1b, float>(s, {.microbatches = 2, .ranks = 3, .workers = workers});
+  };
+  auto const whole = begin(1);
+  auto const r = whole->run(texts{}, {.minibatches = 2, .loss_every = 1});
+  schedule::program p = schedule::generate(s, schedule::extent_of(s, whole->stages, 3, 2));
+  long long const keys = executor::op_order(p.view()).keys_of_period();
+  int paused = 0;
+  for (long long key = 1; key < 2 * keys; key += 97) {
+    INFO("before the op with key " << key);
+    auto const first = begin(1 + static_cast<int>(key % 3)), then = begin(1 + static_cast<int>(key % 2));
+    executor::run_request request{.minibatches = 2, .loss_every = 1};
+    request.pause = executor::run_place{0, key};
+    REQUIRE(first->run(texts{}, request).paused);
+    then->restore(first->cut());
+    auto const rest = then->resume(texts{}, {.minibatches = 2, .loss_every = 1});
+    CHECK(then->all_weights() == whole->all_weights());
+    ++paused;
+    if (rest.sums.empty()) continue;  // all losses came before
+    CHECK(rest.sums.back().sum == r.sums.back().sum);
+    CHECK(rest.sums.back().weight == r.sums.back().weight);
+  }
+  CHECK(paused > 10);
+}
+
+TEST_CASE("in segments a rank has room for fewer activations", "[segments]") {
+  auto const saved = [](auto const& s, int ranks, int n, std::vector<int>* segments = nullptr) {
+    test::policies const& p = test::shared_policies();
+    table::run_tables const t = lower::lower<language, device::host, float>(
+        s, schedule::extent_of(s, stage_count<language>, ranks, n),
+        lower::by_role(p.loss, p.sgd, p.rate, p.none, p.versions, p.accumulate, p.warmup, p.clip, p.initial));
+    executor::run_plan const plan(t, {3, n, ranks, 5, false, 64, false}, test::shares(ranks, ranks));
+    std::vector<std::size_t> bytes(static_cast<std::size_t>(ranks), 0);
+    for (plan_entry const& e : plan.memory().entries())
+      if (e.purpose == category::saved) bytes[static_cast<std::size_t>(e.worker)] += e.bytes;
+    for (std::size_t u = 0; segments != nullptr && u < t.units(); ++u)
+      if (u == 0 || t.rank_of[u] != t.rank_of[u - 1]) segments->push_back(t.phases.back().facts.stage[u].saved_peak);
+    return bytes;
+  };
+  for (int const k : {2, 4}) {
+    std::vector<int> segments;
+    auto const cut = saved(schedule::seq1f1b{.segments = k}, 4, 8, &segments);
+    auto const whole = saved(schedule::one_f_one_b{}, 4, 8);
+    INFO(k << " segments: " << cut[0] << " bytes on rank 0, whole " << whole[0]);
+    // R - 1 - r + k are there at once; slots are given back in the order of the forwards, so there are k - 1 more.
+    CHECK(segments == std::vector{2 + 2 * k, 1 + 2 * k, 2 * k, 2 * k - 1});
+    CHECK(cut[0] < whole[0]);
+  }
+}
+
+TEST_CASE("in segments several processes leave the bits of one", "[segments]") {
+  using shared = executor::processes_over<test::rooms>;
+  schedule::seq1f1b const s{.segments = 3};
+  auto const one = trained<dropping, float, executor::single_thread>(s, {.ranks = 4});
+  std::vector<outcome<float>> found(2);
+  std::size_t const left = test::rooms::with_processes(2, [&](int number) {
+    auto const t = make<dropping, schedule::seq1f1b, float, shared>(s, {.ranks = 4, .workers = 2});
+    auto const r = t->run(texts{}, {.minibatches = 3, .loss_every = 1});
+    auto const all = make<dropping, schedule::seq1f1b, float>(s, {});
+    all->take(gathered(*t));
+    outcome<float>& mine = found[static_cast<std::size_t>(number)];
+    mine.weights = all->all_weights();
+    for (loss::loss_result const& l : r.sums) mine.losses.push_back(l.sum / l.weight);
+  });
+  CHECK(left == 0);
+  auto const t = make<dropping, schedule::seq1f1b, float>(s, {.ranks = 4});
+  auto const r = t->run(texts{}, {.minibatches = 3, .loss_every = 1});
+  std::vector<double> sums;
+  for (loss::loss_result const& l : r.sums) sums.push_back(l.sum / l.weight);
+  CHECK(found[0].weights == one.weights);
+  CHECK((found[0].losses == sums || found[1].losses == sums));
 }
