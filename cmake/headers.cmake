@@ -314,6 +314,7 @@ set(foal_headers
     foal/lower/proofs.hpp
     foal/lower/ragged.hpp
     foal/lower/replica.hpp
+    foal/lower/segments.hpp
     foal/lower/stage.hpp
     foal/lower/stage_builder.hpp
     foal/lower/storage.hpp
@@ -329,6 +330,7 @@ set(foal_headers
     foal/plan/lent.hpp
     foal/plan/rank_pools.hpp
     foal/plan/run_plan.hpp
+    foal/plan/segments.hpp
     foal/plan/shared_wires.hpp
     foal/plan/slot_pool.hpp
     foal/plan/step_block.hpp
@@ -379,6 +381,7 @@ set(foal_headers
     foal/executor/rings.hpp
     foal/executor/run_losses.hpp
     foal/executor/saved_array.hpp
+    foal/executor/segments.hpp
     foal/executor/shard_ops.hpp
     foal/executor/shared_evaluation.hpp
     foal/executor/stall_agreement.hpp

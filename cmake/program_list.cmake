@@ -158,6 +158,7 @@ set(foal_tests
     executor/replica_processes
     executor/replicas
     executor/run_losses
+    executor/segments
     executor/several_updates
     executor/split_schedules
     executor/stall_agreement
@@ -189,6 +190,7 @@ set(foal_tests
     layer/position
     layer/relu
     layer/samples
+    layer/segments
     layer/transformer
     lower/codec
     lower/lower

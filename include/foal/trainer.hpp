@@ -115,7 +115,7 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
       static_assert(sizeof...(Augment) == 0, "foal: cannot augment sequences; let their source do it");
       check_samples(source);
       return fit_batches(
-          data::sequence_batches<Source>(source, batching(options), lower::best_layout<model_type, loss_type>()), options);
+          data::sequence_batches<Source>(source, batching(options), lower::layout<model_type, loss_type>(tables_)), options);
     } else if constexpr (data::sample_source<Source>) {
       check_samples(source);
       return fit_batches(data::batches<Source, Augment...>(source, batching(options), augment...), options);

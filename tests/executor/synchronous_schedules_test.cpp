@@ -184,7 +184,8 @@ TEST_CASE("A trainer takes their numbers, and as many ranks as chunks leave", "[
   CHECK(trained(schedule::hanayo{}, 0, 2) == reference);
   CHECK(trained(schedule::seq1f1b{.segments = 1}, 0, 4) == reference);
   CHECK_THROWS_WITH(trained(schedule::seq1f1b{}, 0, 4),
-                    Catch::Contains("cannot run seq1f1b with microbatches in 2 segments"));
+                    Catch::Contains("cannot run seq1f1b with microbatches in 2 segments, because layer 0, linear, does not "
+                                    "make a sequence"));
   CHECK(trained(schedule::gpipe{.newest_first = true}, 0, 4) == trained(schedule::looped_bfs{.newest_first = true}, 0, 2));
   CHECK(trained(schedule::chimera{}, 0, 1) == trained(schedule::chimera{.units = false}, 2, 2));
   CHECK_THROWS_WITH(trained(schedule::chimera{.replicas = 3}, 0, 1), Catch::Contains(".replicas = 3"));

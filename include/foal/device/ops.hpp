@@ -114,6 +114,12 @@ struct sinusoids {
   static constexpr bool in = requires(D d, S* y) { d.sinusoids(1, 1, y); };
 };
 
+/// The table from a position on, its first argument.
+struct sinusoids_from {
+  template <class D, class S>
+  static constexpr bool in = requires(D d, S* y) { d.sinusoids(1, 1, 1, y); };
+};
+
 struct attentions {
   template <class D, class S>
   static constexpr bool in =
@@ -121,6 +127,16 @@ struct attentions {
         d.attention_forward(n, x, x, x, c, to, to, to);
         d.attention_backward(n, x, x, x, c, c, c, c, y, y, y, false, to);
       };
+};
+
+/// Of segments: keys, values and their gradients lie in several arrays.
+struct attentions_in_segments {
+  template <class D, class S>
+  static constexpr bool in = requires(D d, attention_sizes n, position_rows<S const> x, S const* c, position_rows<S> y,
+                                      S* to, segment_rows<S const> k, segment_rows<S> dk) {
+    d.attention_forward(n, x, k, k, c, to, to, to);
+    d.attention_backward(n, x, k, k, c, c, c, c, y, dk, dk, false, to);
+  };
 };
 
 /// y = x * scale where the 24 random bits of an element are at least `threshold`, else 0; y may be x. An asynchronous device
@@ -135,6 +151,13 @@ struct dropouts {
   };
   template <class D, class S>
   static constexpr bool in = asynchronous<D> ? later<D, S> : at_once<D, S>;
+};
+
+/// The same of elements that are not the first of their samples: a last argument says how many lie before them.
+struct dropouts_from {
+  template <class D, class S>
+  static constexpr bool in =
+      requires(D d, random_key key, S const* x, S* y) { d.dropout_from(1, 1, key, std::uint32_t{0}, S(1), x, y, 1); };
 };
 
 /// Of losses, with what asynchronous devices have in place of a result: a place for it at the end.
@@ -174,6 +197,16 @@ struct ops_of<L> {
   using type = typename L::ops;
 };
 
+template <class L>
+struct segment_ops_of {
+  using type = type_list<>;
+};
+template <class L>
+  requires requires { typename L::segment_ops; }
+struct segment_ops_of<L> {
+  using type = typename L::segment_ops;
+};
+
 template <class Kind, class... Kinds>
 constexpr bool has_kind(type_list<Kinds...>) {
   return (std::is_same_v<Kind, Kinds> || ...);
@@ -188,5 +221,9 @@ constexpr bool all_in(type_list<Kinds...>) {
 /// Whether a device has the ops that a layer says it calls.
 template <class L, class D, class S>
 inline constexpr bool serve = detail::all_in<D, S>(typename detail::ops_of<L>::type{});
+
+/// Whether it has those that the layer calls for segments alone.
+template <class L, class D, class S>
+inline constexpr bool serve_segments = detail::all_in<D, S>(typename detail::segment_ops_of<L>::type{});
 
 }  // namespace foal::device::ops

@@ -110,12 +110,14 @@ struct unit_memory {
   bool has_delay_states = false;
   ring history;  ///< old versions of the weights: version v in slot v mod count; stride 0: none are kept
   bool history_packed = true;
-  std::byte* predicted = nullptr;     ///< the worker's room for the weights that F reads, where they are predicted
-  std::byte* trial = nullptr;         ///< the worker's room for a block of an update that is tried
-  std::byte* extrapolated = nullptr;  ///< the worker's room for the weights that B reads, where they are extrapolated
-  std::byte* staging = nullptr;       ///< one sample, for augmentation (first stage), host memory
-  std::byte* host_input = nullptr;    ///< inputs or targets before the copy to a device with its own memory
-  ring targets;                       ///< last stage: one microbatch, or all of the minibatch at work
+  std::byte* predicted = nullptr;        ///< the worker's room for the weights that F reads, where they are predicted
+  std::byte* trial = nullptr;            ///< the worker's room for a block of an update that is tried
+  std::byte* extrapolated = nullptr;     ///< the worker's room for the weights that B reads, where they are extrapolated
+  std::byte* staging = nullptr;          ///< one sample, for augmentation (first stage), host memory
+  std::byte* window = nullptr;           ///< whole inputs of which segments are cut (first stage), host memory
+  std::byte* segment_targets = nullptr;  ///< a segment's targets (last stage), host memory
+  std::byte* host_input = nullptr;       ///< inputs or targets before the copy to a device with its own memory
+  ring targets;                          ///< last stage: one microbatch, or all of the minibatch at work
   std::vector<lent_parameter> lent;
   std::vector<borrowed_parameter> borrowed;
   std::vector<other_replica> others;  ///< ascending; empty where there is one replica
@@ -160,6 +162,9 @@ struct bound_stage : unit_memory, unit_state, unit_phase {
   // Last stage: the minibatch of the run whose targets are there, and its weight. They are asked for again after a cut.
   long long weighed = -1;
   double weight = 0;
+  // Of sequences in segments, the microbatch of the run that is there whole: its inputs, its targets. Asked for again too.
+  long long window_of = -1, targets_of = -1;
+  std::vector<std::vector<void*>> earlier;  ///< by layer, of those that carry: where earlier segments' arrays are
 
   unit_state const& state() const { return *this; }
   void state(unit_state const& s) { static_cast<unit_state&>(*this) = s; }

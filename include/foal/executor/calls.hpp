@@ -10,8 +10,10 @@ namespace foal::executor {
 inline void prepare_calls(bound_stage& b, table::run_tables const& t, table::run_values const& v) {
   table::stage_table const& s = *b.table;
   b.calls.assign(s.layers.size(), {});
+  b.earlier.assign(t.segments > 1 ? s.layers.size() : 0, {});
   for (std::size_t i = 0; i < s.layers.size(); ++i) {
     table::layer_row const& l = s.layers[i];
+    if (l.carries) b.earlier[i].resize(static_cast<std::size_t>(t.segments) * static_cast<std::size_t>(1 + l.entries));
     table::layer_call& c = b.calls[i];
     c.device = b.device;
     c.in = l.in;

@@ -73,7 +73,7 @@ std::optional<long long> last_copy_key(schedule::program_view view, CopiedByForw
   return last;
 }
 
-/// How many microbatches of a minibatch run through each replica.
+/// How many passes of a minibatch (microbatches, times segments) run through each replica.
 inline std::vector<int> shares_of(table::run_tables const& t) {
   std::vector<int> all;
   for (std::size_t u = 0; u < t.units(); u += t.stages.size()) all.push_back(t.phases.back().facts.stage[u].share);
@@ -89,8 +89,9 @@ inline bool losses_in_order(table::run_tables const& t) {
     bool first = true;
     for (schedule::op const& o : program.view().ops) {
       if (o.kind != schedule::op_kind::F || o.stage + 1 != static_cast<int>(t.stages.size())) continue;
-      all = all && (first || o.microbatch == before + 1);
-      before = o.microbatch;
+      int const pass = o.microbatch * t.segments + o.segment;
+      all = all && (first || pass == before + 1);
+      before = pass;
       first = false;
     }
   }
@@ -110,7 +111,7 @@ inline long long most_begun(table::run_tables const& t, schedule::program_view v
       schedule::stage_facts const& f = phase.facts.stage[s];
       most = std::max({most, f.wire_transit, f.wire_kept, f.wire_recompute});
     }
-    slots += most + 1 + (t.thick ? n - 1 : 0);
+    slots += most + 1 + (t.thick ? n * t.segments - 1 : 0);
     most_slots = std::max(most_slots, slots);
   }
   for (schedule::op const& o : view.ops) {

@@ -120,13 +120,13 @@ class run_memory {
       bound_stage& b = stages_[s];
       for (transport::inbox* i : {&b.wire_in, &b.gradient_in, &b.rebuilt_in}) i->seen = 0;
       for (transport::outbox* o : {&b.wire_out, &b.gradient_out, &b.rebuilt_out}) o->seen_read = o->seen_released = 0;
-      b.weighed = b.refused = -1;
+      b.weighed = b.window_of = b.targets_of = b.refused = -1;
       b.facts = phase.facts.stage[s];
       b.summed = values_.microbatches;
       auto const stage = static_cast<std::size_t>(b.number);
       b.versions = {phase.reads.stage(b.number), phase.reads.updates[stage]};
-      if (tables_.replicas > 1)
-        b.versions.offsets = {own_reads_[s].data(), own_reads_[s].size()}, b.positions = positions_[s];
+      if (!own_reads_.empty()) b.versions.offsets = {own_reads_[s].data(), own_reads_[s].size()};
+      if (tables_.replicas > 1) b.positions = positions_[s];
       b.kept = phase.reads.kept[stage];
       b.copies = b.kept.copies_of(tables_.policies.microbatch_gradient != nullptr);
       b.one_version = phase.reads.one_version;
@@ -164,16 +164,17 @@ class run_memory {
  private:
   /// What each unit knows of its part of a minibatch.
   void share_out(table::phase_table const& phase) {
-    if (tables_.replicas == 1) return;
+    if (tables_.replicas == 1 && tables_.segments == 1) return;
     schedule::program program = phase.program;
     schedule::shares const shares(program.view());
     positions_.resize(stages_.size());
     own_reads_ = flat_table<flat_table<schedule::version_read>>(stages_.size());
     for (std::size_t u = 0; u < stages_.size(); ++u) {
       positions_[u] = shares.positions(stages_[u].replica);
-      own_reads_[u] = flat_table<schedule::version_read>(positions_[u].size());
-      for (std::size_t i = 0; i < positions_[u].size(); ++i)
-        own_reads_[u][i] = phase.reads.at(stages_[u].number, positions_[u][i]);
+      auto const k = static_cast<std::size_t>(tables_.segments);
+      own_reads_[u] = flat_table<schedule::version_read>(positions_[u].size() * k);
+      for (std::size_t i = 0; i < positions_[u].size() * k; ++i)
+        own_reads_[u][i] = phase.reads.at(stages_[u].number, positions_[u][i / k]);
     }
   }
 
@@ -195,6 +196,8 @@ class run_memory {
       host_targets_.resize(all * plan_.target_bytes() * static_cast<std::size_t>(target_slots(tables_, values_)) +
                            alignment);
       host_staging_.resize(all * padded(plan_.largest_input()) + alignment);
+      host_windows_.resize(all * window_bytes(tables_, values_) + alignment);
+      host_parts_.resize(all * padded(plan_.target_bytes()) + alignment);
     }
   }
 
@@ -287,7 +290,13 @@ class run_memory {
     if (first)
       b.staging = host ? at(plan_.unit(u).staging) : aligned(host_staging_) + replica * padded(plan_.largest_input());
     if (first && !host) b.host_input = aligned(host_input_) + replica * padded(plan_.input_bytes());
+    if (first && tables_.segments > 1)
+      b.window =
+          host ? at(plan_.unit(u).segments.window) : aligned(host_windows_) + replica * window_bytes(tables_, values_);
     if (!last) return;
+    if (tables_.segments > 1)
+      b.segment_targets =
+          host ? at(plan_.unit(u).segments.part) : aligned(host_parts_) + replica * padded(plan_.target_bytes());
     b.targets = {at(plan_.unit(u).targets), 0, 1};
     if (!host) host_target_ = aligned(host_targets_);
   }
@@ -381,7 +390,7 @@ class run_memory {
   wire_rings rings_;
   std::vector<owned> arenas_;  ///< by worker
   unit_queues queues_;
-  std::vector<std::byte> host_input_, host_targets_, host_staging_;
+  std::vector<std::byte> host_input_, host_targets_, host_staging_, host_windows_, host_parts_;
   std::byte* host_target_ = nullptr;
   std::size_t allocated_ = 0;
 };

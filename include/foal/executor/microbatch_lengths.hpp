@@ -26,12 +26,13 @@ inline void check_lengths(lengths_of_axes const& n, lengths_of_axes const& most,
 }
 
 /// The lengths of one microbatch, and where its samples begin if it is ragged: a view of numbers that lie elsewhere,
-/// [ragged, length of each axis, then for each axis samples + 1 places], all zero at first.
+/// [ragged, length of each axis, that of the whole sequences of which this is a segment, then for each axis samples + 1
+/// places], all zero at first.
 class microbatch_lengths {
  public:
   /// Numbers of one microbatch.
   static constexpr std::size_t size(int samples) {
-    return 1 + most_axes + static_cast<std::size_t>(most_axes) * (static_cast<std::size_t>(samples) + 1);
+    return 1 + 2 * most_axes + static_cast<std::size_t>(most_axes) * (static_cast<std::size_t>(samples) + 1);
   }
 
   microbatch_lengths(int* numbers, int samples) : at_(numbers), samples_(samples) {}
@@ -47,6 +48,22 @@ class microbatch_lengths {
   sample_bounds bounds(shape s) const {
     if (at_[0] == 0 || s.axis == 0) return {};
     return {samples_, begin(s.axis)};
+  }
+
+  /// Positions of the whole sequences on an axis, after cut().
+  int whole(int axis) const { return at_[most_axes + axis]; }
+  /// From those of whole microbatches, as load() gives them, to those of one segment.
+  void cut(segment_range of, lengths_of_axes const& most, long long microbatch) {
+    require(at_[0] == 0, "cannot take microbatch ", microbatch, " in ", of.count,
+            " segments, because it is ragged; give padded ones (data::layout::padded)");
+    for (int a = 0; a < most_axes; ++a) {
+      if (most.length[a] == 0) continue;
+      of.whole = at_[1 + a] > 0 ? at_[1 + a] : most.length[a];
+      require(of.whole >= of.count, "cannot take microbatch ", microbatch, " in ", of.count, " segments, because it has ",
+              of.whole, " positions on axis ", a + 1, "; use as many segments at most, or longer samples");
+      at_[1 + most_axes + a] = of.whole;
+      at_[1 + a] = of.positions(of.number);
+    }
   }
 
   /// Becomes a copy of another one of as many samples.
@@ -80,7 +97,7 @@ class microbatch_lengths {
 
  private:
   int* begin(int axis) const {
-    return at_ + 1 + most_axes + static_cast<std::size_t>(axis - 1) * (static_cast<std::size_t>(samples_) + 1);
+    return at_ + 1 + 2 * most_axes + static_cast<std::size_t>(axis - 1) * (static_cast<std::size_t>(samples_) + 1);
   }
 
   int* at_;

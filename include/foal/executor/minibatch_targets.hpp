@@ -5,6 +5,7 @@
 
 #include <foal/executor/bound_stage.hpp>
 #include <foal/executor/check_source.hpp>
+#include <foal/executor/segments.hpp>
 #include <foal/plan/inputs.hpp>
 
 namespace foal::executor {
@@ -23,18 +24,21 @@ class minibatch_targets {
                     std::byte* host)
       : t_(t), v_(v), source_(source), host_(host), longest_(longest_of(t)) {}
 
-  /// Brings the targets of a microbatch to b.targets, and gives where they are; null: the loss takes none. Throws
+  /// Brings the targets of a microbatch, or of the segment of it that is there, and gives where they are; null: the loss
+  /// takes none. Throws
   /// foal::error where one of its minibatch is a class number that the model does not have.
   void* load(bound_stage& b, position p) const {
     if (t_.loss.targets_per_sample == 0) return nullptr;
     std::byte* place = host_place(b, 0);
     if (t_.loss.count == nullptr) {
-      source_.targets(source_.self, p.global + source_.shift, place);
+      if (t_.segments == 1 || b.targets_of != p.global) source_.targets(source_.self, p.global + source_.shift, place);
+      b.targets_of = p.global;
     } else {
       long long const minibatch = p.global / v_.microbatches;
       if (b.weighed != minibatch) load_minibatch(b, minibatch);
       place = host_place(b, static_cast<std::uint32_t>(p.global - minibatch * v_.microbatches));
     }
+    if (t_.segments > 1) place = part_of(b, p, place);
     if (t_.device.host_memory) return place;
     void* const to = b.targets.at(0);
     t_.device.copy_in(b.device, to, place, bytes());
@@ -50,6 +54,17 @@ class minibatch_targets {
   }
 
  private:
+  /// A segment of the targets of whole sequences. Each position has as many as every other.
+  std::byte* part_of(bound_stage& b, position p, std::byte const* whole) const {
+    segment_range const of = segment_at(t_, b, b.table->output, p.microbatch);
+    shape one = b.table->output;
+    one.extent[1] = 1;
+    cut_segment(of, v_.microbatch_size, static_cast<std::size_t>(t_.loss.targets(one)) * t_.loss.target_bytes, whole,
+                b.segment_targets);
+    return b.segment_targets;
+  }
+  shape output() const { return t_.whole_stages().back().output; }
+
   std::size_t bytes() const {
     return static_cast<std::size_t>(t_.loss.targets_per_sample) * static_cast<std::size_t>(v_.microbatch_size) *
            t_.loss.target_bytes;
@@ -65,7 +80,7 @@ class minibatch_targets {
 
   void load_minibatch(bound_stage& b, long long minibatch) const {
     long long counted = 0;
-    int const classes = b.table->output.channels();
+    int const classes = output().channels();
     for (int j = 0; j < v_.microbatches; ++j) {
       long long const m = minibatch * v_.microbatches + j + source_.shift;
       std::byte* const to = host_place(b, static_cast<std::uint32_t>(j));
@@ -74,8 +89,8 @@ class minibatch_targets {
         b.ahead.at(0).load(source_, m, longest_);
         n = b.ahead.at(0).all();
       }
-      int const samples = samples_at(b.table->output, n, v_.microbatch_size);
-      long long const each = t_.loss.targets(at_length(b.table->output, n));
+      int const samples = samples_at(output(), n, v_.microbatch_size);
+      long long const each = t_.loss.targets(at_length(output(), n));
       source_.targets(source_.self, m, to);
       table::target_counts const found = t_.loss.count(to, each * samples, classes);
       if (found.misfit >= 0) refuse(b, m, each, found, classes);
@@ -95,7 +110,7 @@ class minibatch_targets {
 
   [[noreturn]] void refuse(bound_stage const& b, long long m, long long each, table::target_counts const& found,
                            int classes) const {
-    sample_bounds const bounds = b.ahead.empty() ? sample_bounds{} : b.ahead.at(0).bounds(b.table->output);
+    sample_bounds const bounds = b.ahead.empty() ? sample_bounds{} : b.ahead.at(0).bounds(output());
     int i = static_cast<int>(found.misfit / std::max(each, 1LL));
     if (bounds.begin != nullptr)
       for (i = 0; bounds.begin[i + 1] <= found.misfit; ++i) {

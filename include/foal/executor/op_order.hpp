@@ -27,21 +27,22 @@ struct op_order {
   long long keys_of_period() const { return static_cast<long long>(period) * ranks * lanes; }
 };
 
-/// What is done when every op with a key below `key` is, and no other. Microbatches are counted as their units do.
+/// What is done when every op with a key below `key` is, and no other. Microbatches are counted as their units do
+/// (schedule::shares::own).
 class done_ops {
  public:
   /// minibatches: of the phase. thick: W takes a minibatch at once, with its last one.
   done_ops(table::phase_table const& phase, schedule::program_view v, long long key, long long minibatches, bool thick)
-      : order_(v), row_(v.size.microbatches), key_(key), minibatches_(minibatches), thick_(thick) {
+      : order_(v), row_(v.size.microbatches * v.size.segments), key_(key), minibatches_(minibatches), thick_(thick) {
     using schedule::op_kind;
     schedule::shares const shares(v);
-    for (int u = 0; u < units(v.size); ++u) share_.push_back(shares.of(replica_of(v.size, u)));
+    for (int u = 0; u < units(v.size); ++u) share_.push_back(shares.passes(replica_of(v.size, u)));
     ops_.resize(share_.size() * kinds * static_cast<std::size_t>(row_));
     for (int r = 0; r < v.size.ranks; ++r)
       for (schedule::op const& o : v.rank(r)) {
         auto const add = [&](slot_end::op what) {
           int const unit = unit_of(v.size, o.stage, o.replica), own = shares.own(o);
-          at({what, unit}, schedule::floor_mod(own, shares.of(o.replica))) = {o, r, own, true};
+          at({what, unit}, schedule::floor_mod(own, shares.passes(o.replica))) = {o, r, own, true};
         };
         schedule::gradients const wanted = phase.wanted(o.stage);
         bool const back = schedule::is_backward(o.kind);
@@ -107,7 +108,7 @@ class done_ops {
   int row_;
   long long key_, minibatches_;
   bool thick_;
-  std::vector<int> share_;  // of each unit: microbatches of a minibatch
+  std::vector<int> share_;  // of each unit: its passes in a minibatch
   std::vector<listed> ops_;
 };
 

@@ -92,7 +92,7 @@ inline std::vector<open_channel> open_channels(run_memory& memory, schedule::pro
     bound_stage &from = memory.stages()[static_cast<std::size_t>(p.from)],
                 &to = memory.stages()[static_cast<std::size_t>(p.to)];
     if ((from.worker >= 0) == (to.worker >= 0)) continue;
-    int const share = shares.of(id.replica);
+    int const share = shares.passes(id.replica);
     transport::inbox const out = ends_of(to, id.kind).in;
     all.push_back({{.id = id,
                     .number = number,

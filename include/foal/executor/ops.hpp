@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstring>
 #include <string>
 #include <utility>
 
@@ -32,7 +33,7 @@ class stage_ops : public replica_ops {
   /// F. The loss, for the last stage; else nothing. b.refused says if a statistic would not be finite.
   loss::loss_result forward(bound_stage& b, position p) const {
     bool const last = b.number + 1 == static_cast<int>(t_.stages.size());
-    if (waited(b, schedule::op_kind::F)) return {0, last ? t_.loss.sample_weight * v_.microbatch_size : 0, 0};
+    if (waited(b, schedule::op_kind::F)) return {0, last ? t_.loss.sample_weight * v_.microbatch_size / t_.segments : 0, 0};
     pass_lengths(b, p);
     if (b.number == 0) load_inputs(b, p);
     take_borrowed(t_, b, p.microbatch);
@@ -92,16 +93,15 @@ class stage_ops : public replica_ops {
   void backward_weight_together(bound_stage& b, position first) const {
     if (waited(b, schedule::op_kind::W)) return;
     if (b.table->coded) {  // there is one decoded copy, of one microbatch
-      for (int j = 0; j < b.facts.share; ++j)
-        weight_steps(b, {first.microbatch + static_cast<std::uint32_t>(j), first.global + b.position_of(j)});
+      for (int j = 0; j < b.facts.share; ++j) weight_steps(b, pass_of(b, first, j));
       return;
     }
     for (table::step const& s : b.table->backward_weight) {
       table::layer_row const& l = b.table->layers[static_cast<std::size_t>(s.layer)];
       bool const together = lies_together(b, l, s);
       for (int j = 0; j < (together ? 1 : b.facts.share); ++j) {
-        table::layer_call c =  // a copy: its samples may be those of all microbatches
-            backward_call(b, l, s, {first.microbatch + static_cast<std::uint32_t>(j), first.global + b.position_of(j)});
+        // A copy: its samples may be those of all microbatches.
+        table::layer_call c = backward_call(b, l, s, pass_of(b, first, j));
         if (together) c.samples *= b.facts.share;
         l.call.backward_weight(c);
       }
@@ -134,13 +134,18 @@ class stage_ops : public replica_ops {
 
   using rings = std::vector<ring>;
 
+  /// Pass j of a minibatch that begins with `first`.
+  position pass_of(bound_stage const& b, position first, int j) const {
+    return {first.microbatch + static_cast<std::uint32_t>(j), first.global + b.position_of(j / t_.segments)};
+  }
+
   bool lies_together(bound_stage const& b, table::layer_row const& l, table::step const& s) const {
     auto const dense = [&](int id) {
       if (id < 0) return true;
       table::tensor const& x = b.table->tensors[static_cast<std::size_t>(id)];
       return x.elements.fixed == 0 && b.tensors[static_cast<std::size_t>(id)].stride == x.bytes(v_.microbatch_size);
     };
-    bool all = b.lengths.empty() && dense(s.y) && dense(l.x) && dense(l.y);
+    bool all = b.lengths.empty() && t_.segments == 1 && dense(s.y) && dense(l.x) && dense(l.y);
     if (s.scratch >= 0) all = all && b.table->tensors[static_cast<std::size_t>(s.scratch)].elements.per_sample == 0;
     for (int id : l.entry)
       all = all && (id < 0 || b.table->tensors[static_cast<std::size_t>(id)].last < until::W || dense(id));
@@ -179,6 +184,7 @@ class stage_ops : public replica_ops {
   table::layer_call& call(bound_stage& b, table::layer_row const& l, int layer, position p) const {
     table::layer_call& c = b.calls[static_cast<std::size_t>(layer)];
     if (!b.lengths.empty()) give_lengths(c, b, l, p.microbatch, v_.microbatch_size);
+    if (t_.segments > 1) give_segment(c, t_, b, l, layer, p.microbatch);
     auto const first = static_cast<std::uint64_t>(p.global) * static_cast<std::uint64_t>(v_.microbatch_size);
     c.random.sample = first;
     if (c.first_sample != nullptr) {  // the op finds it in the unit's block
@@ -218,22 +224,45 @@ class stage_ops : public replica_ops {
     if (b.number > 0)
       mine.take(b.lengths_in.at(p.microbatch));
     else
-      mine.load(source_, number(p), longest_);
+      load_lengths(mine, p);
     if (!b.lengths_out.empty()) b.lengths_out.at(p.microbatch).take(mine);
+  }
+
+  void load_lengths(microbatch_lengths mine, position p) const {
+    mine.load(source_, number(p), longest_);
+    auto const segments = static_cast<std::uint32_t>(t_.segments);
+    if (segments > 1) mine.cut({static_cast<int>(p.microbatch % segments), t_.segments, 0}, longest_, number(p));
+  }
+
+  /// Writes an entry of the inputs, in host memory: where sequences come in segments, the one that is there. The source is
+  /// asked once for all segments that follow each other.
+  void load_input(bound_stage& b, position p, std::size_t entry, void* x) const {
+    int const e = static_cast<int>(entry);
+    if (t_.segments == 1) return source_.inputs(source_.self, number(p), e, x, b.staging);
+    std::byte* from = b.window;
+    for (std::size_t i = 0; i < entry; ++i) from += padded(whole_bytes(t_, v_, i));
+    if (b.window_of != p.global) source_.inputs(source_.self, number(p), e, from, b.staging);
+    shape const s = b.table->wire_in[entry].extent;
+    if (s.rank == 2)
+      cut_segment(segment_at(t_, b, s, p.microbatch), v_.microbatch_size, bytes_of(t_.types.activations, s.channels()), from,
+                  static_cast<std::byte*>(x));
+    else
+      std::memcpy(x, from, whole_bytes(t_, v_, entry));
+    if (entry + 1 == b.table->wire_in.size()) b.window_of = p.global;
   }
 
   void load_inputs(bound_stage& b, position p) const {
     asking const now(awaited_inputs_, p);
     for (std::size_t e = 0; e < b.table->wire_in.size(); ++e) {  // tensor e of the first stage is the model's input e
-      int const loaded = b.table->wire_in[e].loaded, entry = static_cast<int>(e);
+      int const loaded = b.table->wire_in[e].loaded;
       void* const stored = b.forward_tensors[e].at(p.microbatch);
       void* const x = loaded < 0 ? stored : tensor(b.forward_tensors, loaded, p);
       lengths_of_axes const lengths = b.lengths_of(p.microbatch);
       auto const n = static_cast<std::size_t>(b.table->tensors[e].count(v_.microbatch_size, lengths));
       if (t_.device.host_memory) {
-        source_.inputs(source_.self, number(p), entry, x, b.staging);
+        load_input(b, p, e, x);
       } else {
-        source_.inputs(source_.self, number(p), entry, b.host_input, b.staging);
+        load_input(b, p, e, b.host_input);
         t_.device.copy_in(b.device, x, b.host_input, n * bytes_of(t_.types.activations));
       }
       if (loaded >= 0)

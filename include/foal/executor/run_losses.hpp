@@ -79,17 +79,19 @@ class run_losses {
  public:
   /// `stretch`: microbatches, 0 for one stretch. `each`: keep the loss of each of the `microbatches` too. `done`: by
   /// replica, in a run that goes on after a pause, what is not added any more (with `each` for one replica alone). `shares`:
-  /// microbatches of a minibatch that each replica has.
+  /// microbatches of a minibatch that each replica has, times `segments`: so many losses of a microbatch are added, one
+  /// after the other or not, and what is said of losses so far counts them.
   run_losses(long long first_microbatch, long long microbatches, long long stretch, bool each,
-             std::vector<losses_so_far> const& done = {}, std::vector<int> const& shares = {1})
-      : stretch_(stretch > 0 ? stretch : std::max(microbatches, 1LL)), parts_(shares.size()) {
+             std::vector<losses_so_far> const& done = {}, std::vector<int> const& shares = {1}, int segments = 1)
+      : stretch_(stretch > 0 ? stretch : std::max(microbatches, 1LL)), segments_(segments), parts_(shares.size()) {
     int all = 0;
     for (int const share : shares) all += share;
-    for (std::size_t r = 0; r < parts_.size(); ++r) parts_[r].stretch = std::max(stretch_ * shares[r] / all, 1LL);
+    for (std::size_t r = 0; r < parts_.size(); ++r) parts_[r].stretch = std::max(stretch_ * segments * shares[r] / all, 1LL);
     before_ = done.empty() ? 0 : std::numeric_limits<long long>::max();
     for (std::size_t r = 0; r < done.size(); ++r) before_ = std::min(before_, complete_of(done[r], parts_[r].stretch));
     long long added = 0;
     for (losses_so_far const& before : done) added += before.count;
+    added /= segments;
     first_ = first_microbatch + before_ * stretch_;
     first_each_ = first_microbatch + added;
     auto const count = static_cast<std::size_t>(each ? microbatches - added : 0);
@@ -111,7 +113,7 @@ class run_losses {
   void add(long long microbatch, loss::loss_result const& loss, int replica = 0) {
     auto const i = static_cast<std::size_t>(microbatch - first_) / static_cast<std::size_t>(stretch_);
     auto const own = static_cast<std::size_t>(microbatch - first_each_);  // beyond all of them where it is below 0
-    if (own < each_.size()) each_[own] = loss;
+    if (own < each_.size()) add_to(each_[own], loss);
     part& p = parts_[static_cast<std::size_t>(replica)];
     partial_sum& to = p.at(i);
     add_to(to.sum, loss);
@@ -140,7 +142,7 @@ class run_losses {
   long long count() const {
     long long all = 0;
     for (part const& p : parts_) all += p.count;
-    return all;
+    return all / segments_;
   }
   /// By replica: for a run that pauses.
   std::vector<losses_so_far> so_far() const {
@@ -162,7 +164,7 @@ class run_losses {
   }
   replica_losses of(int replica) const {
     part const& p = parts_[static_cast<std::size_t>(replica)];
-    replica_losses all{replica, p.count, before_, p.had, {}};
+    replica_losses all{replica, p.count / segments_, before_, p.had, {}};
     for (std::size_t i = 0; i < p.begun; ++i) all.sums.push_back(p.partial(i).sum);
     return all;
   }
@@ -176,8 +178,8 @@ class run_losses {
 
   /// What one replica has added.
   struct alignas(alignment) part {
-    long long stretch = 1;  ///< its microbatches of a stretch
-    long long count = 0;    ///< its microbatches, before a pause too
+    long long stretch = 1;  ///< its losses of a stretch
+    long long count = 0;    ///< its losses, before a pause too
     long long had = 0;      ///< stretches that were complete before a pause
     std::size_t begun = 0;
     std::atomic<long long> complete{0};
@@ -207,6 +209,7 @@ class run_losses {
   }
 
   long long stretch_, before_ = 0, first_ = 0, first_each_ = 0;
+  int segments_;
   flat_table<part> parts_;  ///< by replica
   std::vector<loss::loss_result> each_;
 };

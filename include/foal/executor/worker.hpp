@@ -213,7 +213,7 @@ class worker : public worker_tied {
         break;
       case op_kind::BW:
       case op_kind::B:
-        if (shared_.watch.versions != nullptr && b.replica == 0) tell_versions(b, p);
+        if (shared_.watch.versions != nullptr && b.replica == 0 && p.microbatch % segments() == 0) tell_versions(b, p);
         shared_.ops->backward(b, p, e.kind == op_kind::BW);
         if (b.beside) keep_beside(std::exchange(b.beside, nullptr));
         pass(e);

@@ -19,7 +19,7 @@ struct alignas(alignment) worker_op {
   bool last;  ///< of U: it is the last one of a minibatch
   bool tied;  ///< weights of its unit are tied to a stage that another process has
   int microbatch;
-  int own;     ///< its microbatch as the unit counts
+  int own;     ///< its microbatch, or segment, as the unit counts
   int summed;  ///< of U: the microbatches of its gradient
   bound_stage* unit;
   channel_ends ends;

@@ -23,12 +23,21 @@
 //     static constexpr bool accepts_read(int i, shape in, shape other)   true
 //     static constexpr until reads_kept                             until::forward; ctx.read is valid until then
 //   static constexpr bool ragged                                    false; true: takes ragged microbatches (below)
+//   static constexpr bool segmented                               false; true: takes sequences in segments (below); then
+//   also
+//     static constexpr auto carried(shape in)   -> list<kept_entry> none; further entries of s that later segments read and
+//     write, in their forward and backward_input, as they read s.x and the others: ctx.earlier
+//     using segment_ops = type_list<Kind...>                        none; kinds of ops that it calls for segments alone
 //   using ops = type_list<Kind...>                                  none; the kinds of device ops that it calls
 //     (device/ops.hpp): a device that lacks one is refused with its name
 // Sizes are ctx.in, ctx.out and ctx.samples, not those of the type: a sequence may be shorter than its shape says.
 // A ragged microbatch has the positions of all samples one after the other, without padding, as one sample: ctx.samples is
 // 1, and ctx.bounds says where each begins. A layer that treats every position alone takes it as it is; one that does not
-// goes by the bounds (layer/samples.hpp). What forward kept is never derived again from weights. forward and the backward
+// goes by the bounds (layer/samples.hpp).
+// A sequence in segments (schedule::seq1f1b) comes one segment after the other: forward of the first one first, the backward
+// ops of the last one first. ctx.in and ctx.out are the segment's, kept entries and scratch are sized by it, parameters by
+// the whole; ctx.segment says which it is. A layer that treats every position alone, whichever it is, takes it as it is.
+// What forward kept is never derived again from weights. forward and the backward
 // ops are called by one worker at a time for one stage, in the order of the program.
 // backward_weight never reads weights: by its time they may be newer ones. Nor can it count on backward_input: where both
 // are one op (BW) and the layer has no fused `backward`, it is called before backward_input, which may write dx over dy;
@@ -110,6 +119,23 @@ struct saved {
   }
 };
 
+/// What earlier segments of the same sequences have kept and carried, until their own backward_input. Arrays are of the
+/// segment's length.
+struct earlier_segments {
+  void* const* at = nullptr;
+  int step = 1;  ///< pointers of a segment: its input, its entries
+
+  template <class S>
+  S const* x(int segment) const {
+    return static_cast<S const*>(at[segment * step]);
+  }
+  /// Entry i of kept(), carried() behind it.
+  template <class E>
+  E* entry(int segment, int i) const {
+    return static_cast<E*>(at[segment * step + 1 + i]);
+  }
+};
+
 /// Everything else that a layer's functions get.
 template <class Device, class S>
 struct context {
@@ -132,6 +158,8 @@ struct context {
   std::uint64_t const* first_sample = nullptr;  ///< on an asynchronous device, in its memory: to be added to random.sample
   int* refused = nullptr;  ///< takes the stage's number of a buffer, the layer's first being first_buffer
   int first_buffer = 0;
+  segment_range segment{};     ///< of the sequence that is here
+  earlier_segments earlier{};  ///< of layers with carried()
 
   /// Of forward in training: buffer i would not be finite. The run ends with this op, as after a loss that is not finite.
   void refuse(int i) const {

@@ -21,7 +21,8 @@ struct dropout {
       "dropout<numerator, denominator>, such as dropout<10> for 10 %");
   static constexpr char const* name = "dropout";
   using ops = type_list<device::ops::dropouts>;
-  static constexpr bool ragged = true;
+  using segment_ops = type_list<device::ops::dropouts_from>;
+  static constexpr bool ragged = true, segmented = true;
   static constexpr bool in_place = true;
 
   static constexpr shape output(shape in) { return in; }
@@ -54,6 +55,10 @@ struct dropout {
       else
         ctx.device.dropout(samples, elements, key, threshold, scale, x, y);
     };
+    if constexpr (device::ops::dropouts_from::in<typename C::device_type, S>)
+      if (ctx.segment.first() > 0)  // the mask that the elements would have in the whole sequence
+        return ctx.device.dropout_from(ctx.samples, ctx.in.size(), key, threshold, scale, from, to,
+                                       elements_before(ctx, ctx.segment.first()));
     if (ctx.bounds.begin == nullptr) return drop(ctx.samples, ctx.in.size(), from, to);
     for (int i = 0; i < ctx.bounds.samples; ++i, ++key.sample) {  // the mask that the sample would have with padding
       sample_place const at = place_of_sample(ctx, i);

@@ -29,7 +29,7 @@ struct embedding {
                 "cannot make an embedding, because it needs 1 to 2^24 tokens (ids travel as floats) and a positive width");
   static constexpr char const* name = "embedding";
   using ops = type_list<device::ops::embeddings>;
-  static constexpr bool ragged = true;
+  static constexpr bool ragged = true, segmented = true;
   static constexpr until input_kept = until::W;
 
   static constexpr bool accepts(shape in) { return in.rank == 2 && in.channels() == 1; }
@@ -71,7 +71,7 @@ struct logits {
   static_assert(Vocabulary > 0, "cannot make a logits layer, because its vocabulary is empty; give Vocabulary >= 1");
   static constexpr char const* name = "logits";
   using ops = type_list<device::ops::products, device::ops::rows>;
-  static constexpr bool ragged = true;
+  static constexpr bool ragged = true, segmented = true;
   static constexpr until input_kept = until::W;
 
   static constexpr bool accepts(shape in) { return in.rank == 1 || in.rank == 2; }

@@ -12,7 +12,7 @@ namespace foal {
 /// until B.
 struct gelu {
   static constexpr char const* name = "gelu";
-  static constexpr bool ragged = true;
+  static constexpr bool ragged = true, segmented = true;
   static constexpr until input_kept = until::B;
 
   static constexpr shape output(shape in) { return in; }

@@ -12,7 +12,7 @@ namespace foal {
 struct layer_norm {
   static constexpr char const* name = "layer_norm";
   using ops = type_list<device::ops::layer_normalisations, device::ops::rows, device::ops::row_products>;
-  static constexpr bool ragged = true;
+  static constexpr bool ragged = true, segmented = true;
   static constexpr double epsilon = 1e-5;
 
   static constexpr shape output(shape in) { return in; }

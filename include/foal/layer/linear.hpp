@@ -14,7 +14,7 @@ struct linear {
   static_assert(Out > 0, "cannot make a linear layer without outputs, because Out is not positive; give Out >= 1");
   static constexpr char const* name = "linear";
   using ops = type_list<device::ops::products, device::ops::rows>;
-  static constexpr bool ragged = true;
+  static constexpr bool ragged = true, segmented = true;
   static constexpr until input_kept = until::W;
 
   static constexpr bool accepts(shape in) { return in.rank == 1 || in.rank == 2; }

@@ -10,7 +10,7 @@ namespace foal {
 
 namespace detail {
 
-/// Adds row p of `table` to position p of every sample of y.
+/// Adds row p of `table` to position p of every sample of y; the table begins with the first position that is here.
 template <class C, class S>
 void add_by_position(C& ctx, S const* table, S* y) {
   if (ctx.bounds.begin == nullptr) return ctx.device.add_to_rows(ctx.samples, ctx.in.size(), table, y);
@@ -27,7 +27,8 @@ void add_by_position(C& ctx, S const* table, S* y) {
 struct sinusoidal_position {
   static constexpr char const* name = "sinusoidal_position";
   using ops = type_list<device::ops::sinusoids, device::ops::rows>;
-  static constexpr bool ragged = true;
+  using segment_ops = type_list<device::ops::sinusoids_from>;
+  static constexpr bool ragged = true, segmented = true;
   static constexpr bool in_place = true;
 
   static constexpr bool accepts(shape in) { return in.rank == 2; }
@@ -37,7 +38,12 @@ struct sinusoidal_position {
 
   template <class C, class S = typename C::scalar>
   static void forward(C& ctx, S const* x, weights<S const>, S* y, saved<S>) {
-    ctx.device.sinusoids(longest_sample(ctx), ctx.in.channels(), ctx.scratch);
+    bool later = false;
+    if constexpr (device::ops::sinusoids_from::in<typename C::device_type, S>) {
+      later = ctx.segment.first() > 0;
+      if (later) ctx.device.sinusoids(ctx.segment.first(), ctx.in.positions(), ctx.in.channels(), ctx.scratch);
+    }
+    if (!later) ctx.device.sinusoids(longest_sample(ctx), ctx.in.channels(), ctx.scratch);
     if (y != x) ctx.device.copy(y, x, input_elements(ctx) * sizeof(S));
     detail::add_by_position(ctx, static_cast<S const*>(ctx.scratch), y);
   }
@@ -52,7 +58,7 @@ struct sinusoidal_position {
 struct learned_position {
   static constexpr char const* name = "learned_position";
   using ops = type_list<device::ops::rows>;
-  static constexpr bool ragged = true;
+  static constexpr bool ragged = true, segmented = true;
   static constexpr bool in_place = true;
 
   static constexpr bool accepts(shape in) { return in.rank == 2; }
@@ -66,7 +72,7 @@ struct learned_position {
   template <class C, class S = typename C::scalar>
   static void forward(C& ctx, S const* x, weights<S const> w, S* y, saved<S>) {
     if (y != x) ctx.device.copy(y, x, input_elements(ctx) * sizeof(S));
-    detail::add_by_position(ctx, w[0], y);
+    detail::add_by_position(ctx, w[0] + elements_before(ctx, ctx.segment.first()), y);
   }
 
   template <class C, class S = typename C::scalar>
@@ -76,10 +82,11 @@ struct learned_position {
 
   template <class C, class S = typename C::scalar>
   static void backward_weight(C& ctx, S const* dy, saved<S>, weights<S> dw) {
-    if (ctx.bounds.begin == nullptr) return ctx.device.sum_of_rows(ctx.samples, ctx.in.size(), dy, dw[0]);
+    S* const to = dw[0] + elements_before(ctx, ctx.segment.first());
+    if (ctx.bounds.begin == nullptr) return ctx.device.sum_of_rows(ctx.samples, ctx.in.size(), dy, to);
     for (int i = 0; i < ctx.bounds.samples; ++i) {
       sample_place const at = place_of_sample(ctx, i);
-      ctx.device.sum_of_rows(1, at.positions * ctx.in.channels(), dy + elements_before(ctx, at.first), dw[0]);
+      ctx.device.sum_of_rows(1, at.positions * ctx.in.channels(), dy + elements_before(ctx, at.first), to);
     }
   }
 };

@@ -9,7 +9,7 @@ namespace foal {
 /// y = max(x, 0), NaN stays NaN. Keeps one byte per element until B: a quarter of its output in float.
 struct relu {
   static constexpr char const* name = "relu";
-  static constexpr bool ragged = true;
+  static constexpr bool ragged = true, segmented = true;
   static constexpr bool in_place = true;
 
   static constexpr shape output(shape in) { return in; }

@@ -11,7 +11,7 @@ namespace foal {
 /// y = tanh x, dx = dy (1 - y^2). Keeps its output until B.
 struct tanh {
   static constexpr char const* name = "tanh";
-  static constexpr bool ragged = true;
+  static constexpr bool ragged = true, segmented = true;
   static constexpr until output_kept = until::B;
   static constexpr bool in_place = true;
 

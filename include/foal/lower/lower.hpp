@@ -16,6 +16,7 @@
 #include <foal/lower/phase.hpp>
 #include <foal/lower/policies.hpp>
 #include <foal/lower/policy_values.hpp>
+#include <foal/lower/segments.hpp>
 #include <foal/lower/stage.hpp>
 #include <foal/lower/thunks.hpp>
 #include <foal/model/stages.hpp>
@@ -152,6 +153,7 @@ run_tables lower(Schedule const& schedule, schedule::extent size, Values const& 
   schedule::program one = program;
   program = schedule::with_replicas(std::move(program), replicas);
   t.thick = thick;
+  t.segments = program.size().segments;
   t.ranks = program.size().ranks;
   t.replicas = program.size().replicas;
   t.rank_of = schedule::ranks_of(program.view());
@@ -169,7 +171,15 @@ run_tables lower(Schedule const& schedule, schedule::extent size, Values const& 
   foal::detail::input_list inputs;
   inputs.count = d.inputs;
   for (int e = 0; e < d.inputs; ++e) inputs.sample[e] = d.input_entry[e];
-  t.stages = lower_stages(rows.data(), d.size, d.stages, inputs, split, functions.found.data(), t.types);
+  auto const stages_in = [&](int segments) {
+    return lower_stages(rows.data(), d.size, d.stages, inputs, split, functions.found.data(), t.types, segments);
+  };
+  if (t.segments > 1) {
+    check_segments<Net, Loss>(t.segments, Schedule::name, functions.found.data());
+    t.whole = stages_in(1);
+  }
+  t.stages = stages_in(t.segments);
+  check_segments(t);
   for (phase_table const& phase : t.phases)
     for (std::size_t s = 0; s < t.stages.size(); ++s)
       require(!t.stages[s].borrows() || !phase.facts.stage[s].backward_crosses, "cannot train tied weights of stage ", s,

@@ -6,6 +6,7 @@
 #include <foal/core/error.hpp>
 #include <foal/data/layout.hpp>
 #include <foal/model/stages.hpp>
+#include <foal/table/run_tables.hpp>
 
 namespace foal::lower {
 
@@ -27,6 +28,12 @@ constexpr char const* what_pads() {
 template <model Net, class Loss>
 constexpr data::layout best_layout() {
   return what_pads<Net, Loss>() == nullptr ? data::layout::ragged : data::layout::padded;
+}
+
+/// Segments are cut from padded ones.
+template <model Net, class Loss>
+data::layout layout(run_tables const& t) {
+  return t.segments > 1 ? data::layout::padded : best_layout<Net, Loss>();
 }
 
 /// Throws foal::error if the microbatches are ragged and the model takes only padded ones.

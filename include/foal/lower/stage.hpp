@@ -8,16 +8,25 @@
 namespace foal::lower {
 
 /// Lowers a model's rows, in order, stage by stage. split: W is an op of its own, so output gradients are kept until W.
-inline std::vector<stage_table> lower_stages(model_row const* rows, int size, int stages,
+/// segments: an op works on the longest of so many segments of a sequence.
+inline std::vector<stage_table> lower_stages(model_row const* whole, int size, int stages,
                                              foal::detail::input_list const& inputs, bool split,
-                                             layer_functions const* functions, element_types const& types = {}) {
+                                             layer_functions const* functions, element_types const& types = {},
+                                             int segments = 1) {
   using detail::live_entry;
+  std::vector<model_row> cut(whole, whole + size);
+  for (model_row& r : cut) {
+    r.in = segment_of(r.in, segments);
+    r.out = segment_of(r.out, segments);
+    for (shape& other : r.read_shape) other = segment_of(other, segments);
+  }
+  model_row const* const rows = cut.data();
   std::vector<std::vector<live_entry>> ends(static_cast<std::size_t>(stages) + 1);
   std::vector<int> begin(static_cast<std::size_t>(stages) + 1, size);
   live_entry entry[most_entries]{};
   bool open[most_entries]{};
   for (int e = 0; e < inputs.count; ++e) {
-    entry[e] = {e, inputs.sample[e], false};
+    entry[e] = {e, segment_of(inputs.sample[e], segments), false};
     open[e] = true;
   }
   auto const snapshot = [&] {
@@ -54,7 +63,8 @@ inline std::vector<stage_table> lower_stages(model_row const* rows, int size, in
   std::vector<detail::layer_parameters> homes(static_cast<std::size_t>(size));
   for (int s = 0; s < stages; ++s) {
     auto const i = static_cast<std::size_t>(s);
-    detail::stage_builder builder(rows, begin[i], begin[i + 1], s, s == stages - 1, split, functions, types, homes);
+    detail::stage_builder builder(rows, whole, segments, begin[i], begin[i + 1], s, s == stages - 1, split, functions, types,
+                                  homes);
     stage_table t = builder.build(ends[i], ends[i + 1]);
     for (std::size_t e = 0; e < gradients.size(); ++e) t.wire_in[e].gradient_last = gradients[e];
     gradients.clear();

@@ -27,9 +27,13 @@ constexpr until later(until a, until b) { return a < b ? b : a; }
 /// Builds one stage_table. Forward first, then backward over the same rows in reverse.
 class stage_builder {
  public:
-  stage_builder(model_row const* rows, int first, int last, int number, bool last_stage, bool split,
-                layer_functions const* functions, element_types const& types, std::vector<layer_parameters>& homes)
+  /// rows: of the shapes that ops work on. whole: the same of the shapes that sequences have, where they come in segments.
+  stage_builder(model_row const* rows, model_row const* whole, int segments, int first, int last, int number,
+                bool last_stage, bool split, layer_functions const* functions, element_types const& types,
+                std::vector<layer_parameters>& homes)
       : rows_(rows),
+        whole_(whole),
+        segments_(segments),
         first_(first),
         last_(last),
         number_(number),
@@ -124,7 +128,7 @@ class stage_builder {
       return;
     }
     layer_info const& info = *r.info;
-    auto const parameters = info.parameters(r.in);
+    auto const parameters = info.parameters(whole(r).in);
     bool const backward = r.gradient_wanted();
     auto const kept_until = [&](until declared) {
       if (!backward) return until::forward;
@@ -145,13 +149,8 @@ class stage_builder {
     l.least_samples = info.least_samples(r.in);
     l.call = functions_[r.number];
     auto const entries = info.kept(r.in);
-    l.entries = entries.size;
-    for (int i = 0; i < entries.size; ++i) {
-      l.entry[i] = make(entries[i].elements, backward ? place::kept : place::temporary);
-      at(l.entry[i]).exact = entries[i].type != element::scalar;
-      if (at(l.entry[i]).exact) at(l.entry[i]).type = entries[i].type;
-      at(l.entry[i]).last = later(entries[i].last, until::B);
-    }
+    for (int i = 0; i < entries.size; ++i) keep_entry(l, entries[i], backward);
+    if (segments_ > 1) carry(l, info.carried(r.in), backward);
     l.first_parameter = static_cast<int>(t_.parameters.size());
     l.parameters = parameters.size;
     l.trains = r.trains;
@@ -162,7 +161,7 @@ class stage_builder {
       parameter_row& p = t_.parameters.emplace_back(declare(t_, l, i, parameters[i], types_.weights));
       p.kind = r.trains ? ownership::trained : ownership::frozen;
       if (r.home < 0 || rows_ + r.home == &r) continue;
-      if (int const shared = shared_parameter(rows_[r.home], parameters[i]); shared >= 0) {
+      if (int const shared = shared_parameter(whole_[r.home], parameters[i]); shared >= 0) {
         layer_parameters const home = homes_[static_cast<std::size_t>(r.home)];
         p.home_stage = home.stage;
         p.home = home.first_parameter + shared;
@@ -172,7 +171,7 @@ class stage_builder {
         }
       }
     }
-    auto const buffers = info.buffers(r.in);
+    auto const buffers = info.buffers(whole(r).in);
     l.first_buffer = static_cast<int>(t_.buffers.size());
     l.buffers = buffers.size;
     for (int i = 0; i < buffers.size; ++i)
@@ -193,6 +192,26 @@ class stage_builder {
     current_[r.entry] = y;
     row_of_.push_back(&r);
     close(r);
+  }
+
+  model_row const& whole(model_row const& r) const { return whole_[&r - rows_]; }
+
+  void keep_entry(layer_row& l, kept_entry const& e, bool backward) {
+    int const id = l.entry[l.entries++] = make(e.elements, backward ? place::kept : place::temporary);
+    at(id).exact = e.type != element::scalar;
+    if (at(id).exact) at(id).type = e.type;
+    at(id).last = later(e.last, until::B);
+  }
+  /// What a layer carries from segment to segment is written in several ops, so it is kept as it is.
+  void carry(layer_row& l, list<kept_entry> const& carried, bool backward) {
+    l.carries = carried.size > 0;
+    require(l.entries + carried.size <= most, "cannot keep ", l.entries, " entries of layer ", l.number, ", ", l.name,
+            ", and carry ", carried.size, " of them from segment to segment, because ", most,
+            " are as many as there can be; join some of them");
+    for (int i = 0; i < carried.size; ++i) {
+      keep_entry(l, carried[i], backward);
+      at(l.entry[l.entries - 1]).exact = true;
+    }
   }
 
   void close(model_row const& r) {
@@ -336,8 +355,8 @@ class stage_builder {
       if (x.where == place::gradient_in) gradients_in_.push_back(x);
   }
 
-  model_row const* rows_;
-  int first_, last_, number_;
+  model_row const *rows_, *whole_;
+  int segments_, first_, last_, number_;
   bool last_stage_, split_;
   layer_functions const* functions_;
   element_types types_;

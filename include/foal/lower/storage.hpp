@@ -5,6 +5,7 @@
 #include <vector>
 
 #include <foal/lower/lifetimes.hpp>
+#include <foal/lower/segments.hpp>
 #include <foal/table/run_tables.hpp>
 
 namespace foal::lower {
@@ -270,11 +271,11 @@ inline void keep_apart(run_tables& run, codings what) {
 
 }  // namespace detail
 
-/// Lets the stages keep and send activations in codes. Once for each lowered model; needs run_tables::codecs.
-inline void encode_activations(run_tables& run, codings what) {
-  using detail::conversions;
-  detail::choose_encodings(run, what);
-  detail::keep_apart(run, what);
+namespace detail {
+
+inline void encode_stages(run_tables& run, codings what) {
+  choose_encodings(run, what);
+  keep_apart(run, what);
   for (std::size_t s = 0; s < run.stages.size(); ++s) {
     stage_table& t = run.stages[s];
     bool const split = !t.backward_weight.empty();
@@ -292,6 +293,19 @@ inline void encode_activations(run_tables& run, codings what) {
     }
     find_lifetimes(t);
   }
+}
+
+}  // namespace detail
+
+/// Lets the stages keep and send activations in codes. Once for each lowered model; needs run_tables::codecs. Throws
+/// foal::error where later segments of a sequence read what would be in a code.
+inline void encode_activations(run_tables& run, codings what) {
+  detail::encode_stages(run, what);
+  check_coded_segments(run);
+  if (run.whole.empty()) return;
+  std::swap(run.stages, run.whole);
+  detail::encode_stages(run, what);
+  std::swap(run.stages, run.whole);
 }
 
 }  // namespace foal::lower

@@ -31,6 +31,8 @@ struct layer_thunks {
       ctx.read_bounds = c.read_bounds;
     }
     ctx.bounds = c.bounds;
+    ctx.segment = c.segment;
+    ctx.earlier = c.earlier;
     if constexpr (device::asynchronous<D>) ctx.first_sample = c.first_sample;
     if constexpr (requires(shape in) { L::buffers(in); }) {
       ctx.refused = c.refused;
@@ -162,6 +164,7 @@ constexpr layer_functions functions_of() {
   if constexpr (t::has_weight_gradient) f.backward_weight = &t::backward_weight;
   if constexpr (t::is_fused) f.backward = &t::backward;
   f.draws = device::ops::detail::has_kind<device::ops::dropouts>(typename device::ops::detail::ops_of<L>::type{});
+  f.segments = device::ops::serve_segments<L, D, S>;
   return f;
 }
 

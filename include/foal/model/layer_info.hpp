@@ -49,7 +49,8 @@ struct layer_info {
   detail::tag_name read[most_reads];
   until reads_kept;
   bool (*accepts_read)(int i, shape in, shape other);
-  bool ragged;
+  bool ragged, segmented;
+  list<kept_entry> (*carried)(shape in);
 };
 
 namespace detail {
@@ -80,6 +81,14 @@ template <class L>
 constexpr bool ragged() {
   if constexpr (requires { L::ragged; })
     return L::ragged;
+  else
+    return false;
+}
+
+template <class L>
+constexpr bool segmented() {
+  if constexpr (requires { L::segmented; })
+    return L::segmented;
   else
     return false;
 }
@@ -169,7 +178,14 @@ inline constexpr layer_info info_of{L::name,
                                       else
                                         return true;
                                     },
-                                    detail::ragged<L>()};
+                                    detail::ragged<L>(),
+                                    detail::segmented<L>(),
+                                    [](shape in) -> list<kept_entry> {
+                                      if constexpr (requires { L::carried(in); })
+                                        return L::carried(in);
+                                      else
+                                        return {};
+                                    }};
 
 /// Elements of all entries of a list of parameters.
 constexpr long long elements(list<parameter> const& all) {

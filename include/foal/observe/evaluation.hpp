@@ -41,13 +41,14 @@ class evaluator {
   /// here: the stages whose memory is here, ascending and no two of them neighbours.
   evaluator(table::run_tables const& tables, table::run_values const& values, std::vector<stage_run> here)
       : t_(tables),
+        stages_(tables.whole_stages()),
         samples_(values.evaluation_samples),
         runs_(std::move(here)),
         plan_(1),
-        weights_(t_.stages.size(), 0),
-        buffers_(t_.stages.size(), 0),
-        borders_(t_.stages.size()),
-        borrowed_(t_.stages.size()) {
+        weights_(stages_.size(), 0),
+        buffers_(stages_.size(), 0),
+        borders_(stages_.size()),
+        borrowed_(stages_.size()) {
     check_sizes(t_, samples_, 4, ".evaluation_samples");
     for (stage_run const& r : runs_) plan_run(r);
     for (auto& r : region_) r = plan_.add("activations of one stage", category::evaluation, 0, 0, region_bytes_);
@@ -61,7 +62,7 @@ class evaluator {
     device_ = make_device(t_.device, at(workspace_));
     if (!t_.device.host_memory) {
       std::size_t input = 0;
-      for (auto const& w : t_.stages.front().wire_in)
+      for (auto const& w : stages_.front().wire_in)
         input = std::max(input, bytes_of(t_.types.activations, static_cast<long long>(w.extent.size()) * samples_));
       host_.resize(std::max(input, plan_[targets_].bytes) + alignment);
     }
@@ -72,12 +73,12 @@ class evaluator {
   memory_plan const& plan() const { return plan_; }
   std::vector<stage_run> const& runs() const { return runs_; }
   /// Whether the last stage is here, with the loss.
-  bool has_loss() const { return !runs_.empty() && runs_.back().end == t_.stages.size(); }
+  bool has_loss() const { return !runs_.empty() && runs_.back().end == stages_.size(); }
   /// The slot of each entry of the wire into a stage whose neighbour is in another process.
   std::vector<transport::entry_slots> border(std::size_t stage) const {
     std::vector<transport::entry_slots> all;
     for (std::size_t e = 0; e < borders_[stage].size(); ++e) {
-      std::size_t const bytes = t_.stages[stage].wire_in[e].bytes(samples_);
+      std::size_t const bytes = stages_[stage].wire_in[e].bytes(samples_);
       all.push_back({at(borders_[stage][e]), bytes, bytes, 1});
     }
     return all;
@@ -86,8 +87,8 @@ class evaluator {
   /// Tied parameters that a stage elsewhere has, or borrows: none where all stages are here.
   std::vector<evaluation_loan> loans() const {
     std::vector<evaluation_loan> all;
-    for (std::size_t s = 0; s < t_.stages.size(); ++s)
-      for (table::parameter_row const& p : t_.stages[s].parameters) {
+    for (std::size_t s = 0; s < stages_.size(); ++s)
+      for (table::parameter_row const& p : stages_[s].parameters) {
         if (p.home_stage < 0 || (here(s) && here(static_cast<std::size_t>(p.home_stage)))) continue;
         auto const home = static_cast<std::size_t>(p.home_stage);
         std::size_t const bytes = weight_bytes(p.size);
@@ -108,7 +109,7 @@ class evaluator {
 
   /// Where the copies of a stage's weights, or statistics, lie, and how many bytes they are.
   std::span<std::byte> copies(int stage, bool statistics) const {
-    table::stage_table const& t = t_.stages[static_cast<std::size_t>(stage)];
+    table::stage_table const& t = stages_[static_cast<std::size_t>(stage)];
     auto const& of = statistics ? buffers_ : weights_;
     return {at(of[static_cast<std::size_t>(stage)]),
             statistics ? statistics_bytes(t.buffer_elements) : weight_bytes(t.weight_elements)};
@@ -138,7 +139,7 @@ class evaluator {
   }
   /// One chunk through one run of the stages that are here.
   void pass(table::evaluation_source const& source, long long update, stage_run const& r, long long c) {
-    bool const last = r.end == t_.stages.size();
+    bool const last = r.end == stages_.size();
     if (last && !misfit_.empty()) return;
     long long const first = c * samples_;
     int const n = static_cast<int>(std::min<long long>(samples_, source.samples - first));
@@ -188,7 +189,7 @@ class evaluator {
     plan_border(r.first);
     std::size_t arriving = 0;
     for (std::size_t i = r.first; i < r.end; ++i) {
-      table::stage_table const& s = t_.stages[i];
+      table::stage_table const& s = stages_[i];
       weights_[i] =
           plan_.add("weights for evaluation", category::evaluation, 0, 0, weight_bytes(s.weight_elements), t_.types.weights);
       buffers_[i] = plan_.add("statistics for evaluation", category::evaluation, 0, 0, statistics_bytes(s.buffer_elements),
@@ -204,7 +205,7 @@ class evaluator {
     region_bytes_ = std::max(region_bytes_, arriving);
     plan_border(r.end);
     for (std::size_t i = r.first; i < r.end; ++i)
-      for (table::parameter_row const& p : t_.stages[i].parameters) {
+      for (table::parameter_row const& p : stages_[i].parameters) {
         bool const away = p.home_stage >= 0 && !here(static_cast<std::size_t>(p.home_stage));
         borrowed_[i].push_back(away ? plan_.add("tied weights for evaluation", category::evaluation, 0, 0,
                                                 weight_bytes(p.size), t_.types.weights)
@@ -212,10 +213,10 @@ class evaluator {
       }
   }
   /// Whether the wire into a stage leads from a run to another process.
-  bool is_border(stage_run const& r, std::size_t stage) const { return stage == r.end && stage < t_.stages.size(); }
+  bool is_border(stage_run const& r, std::size_t stage) const { return stage == r.end && stage < stages_.size(); }
   void plan_border(std::size_t stage) {
-    if (stage == 0 || stage == t_.stages.size()) return;
-    for (table::wire_entry const& e : t_.stages[stage].wire_in)
+    if (stage == 0 || stage == stages_.size()) return;
+    for (table::wire_entry const& e : stages_[stage].wire_in)
       borders_[stage].push_back(plan_.add("activations between processes", category::evaluation, 0, 0, e.bytes(samples_)));
   }
 
@@ -232,7 +233,7 @@ class evaluator {
       check_lengths(lengths_, longest_of(t_), "samples to evaluate from", first);
     }
     for (std::size_t s = r.first; s < r.end; ++s) {
-      table::stage_table const& t = t_.stages[s];
+      table::stage_table const& t = stages_[s];
       std::byte* place = at(region_[s % 2]);
       std::byte* next = at(region_[(s + 1) % 2]) + region_bytes_;
       tensor.assign(t.tensors.size(), nullptr);
@@ -267,7 +268,7 @@ class evaluator {
         out[e] = tensor[x];
       }
       forward(t, s, n, tensor);
-      if (s + 1 == t_.stages.size()) result = loss_of(source, first, n, tensor[static_cast<std::size_t>(t.output_tensor)]);
+      if (s + 1 == stages_.size()) result = loss_of(source, first, n, tensor[static_cast<std::size_t>(t.output_tensor)]);
       in = out;
     }
     return result;
@@ -305,8 +306,8 @@ class evaluator {
   std::byte* weights_of(std::size_t s, table::parameter_row const& p) const {
     if (p.home_stage < 0) return at(weights_[s]) + weight_bytes(p.offset);
     auto const home = static_cast<std::size_t>(p.home_stage);
-    if (!here(home)) return at(borrowed_[s][static_cast<std::size_t>(&p - t_.stages[s].parameters.data())]);
-    return at(weights_[home]) + weight_bytes(t_.stages[home].parameters[static_cast<std::size_t>(p.home)].offset);
+    if (!here(home)) return at(borrowed_[s][static_cast<std::size_t>(&p - stages_[s].parameters.data())]);
+    return at(weights_[home]) + weight_bytes(stages_[home].parameters[static_cast<std::size_t>(p.home)].offset);
   }
 
   static long long number(table::evaluation_source const& source, long long i) {
@@ -317,7 +318,7 @@ class evaluator {
     table::loss_call c;
     c.device = device_.get();
     c.loss = t_.loss_value;
-    c.in = at_length(t_.stages.back().output, lengths_);
+    c.in = at_length(stages_.back().output, lengths_);
     c.samples = n;
     c.phase = phase::evaluate;
     c.x = x;
@@ -341,6 +342,7 @@ class evaluator {
   }
 
   table::run_tables const& t_;
+  std::vector<table::stage_table> const& stages_;
   int samples_;
   std::vector<stage_run> runs_;
   memory_plan plan_;

@@ -45,6 +45,8 @@ class fresh_gradient {
 
  private:
   static table::run_tables sequential(table::run_tables t, table::run_values const& values) {
+    if (!t.whole.empty()) t.stages = std::exchange(t.whole, {});
+    t.segments = 1;
     int const stages = static_cast<int>(t.stages.size());
     t.phases.clear();
     t.phases.push_back(lower::detail::make_phase(

@@ -21,14 +21,14 @@ inline std::size_t target_bytes(table::run_tables const& t, table::run_values co
 /// Bytes of one sample of the model's largest input.
 inline std::size_t largest_input(table::run_tables const& t) {
   int most = 0;
-  for (table::wire_entry const& e : t.stages.front().wire_in) most = std::max(most, e.extent.size());
+  for (table::wire_entry const& e : t.whole_stages().front().wire_in) most = std::max(most, e.extent.size());
   return bytes_of(t.types.activations, most);
 }
 
 /// The most positions that the model's inputs hold on each axis; 0 on an axis that none of them has.
 inline lengths_of_axes longest_of(table::run_tables const& t) {
   lengths_of_axes most;
-  for (table::wire_entry const& e : t.stages.front().wire_in) {
+  for (table::wire_entry const& e : t.whole_stages().front().wire_in) {
     if (e.extent.axis == 0) continue;
     int& n = most.length[e.extent.axis - 1];
     n = n == 0 ? e.extent.positions() : std::min(n, e.extent.positions());

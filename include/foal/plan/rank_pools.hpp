@@ -43,13 +43,13 @@ struct pool_place {
 /// saved.
 class rank_pools {
  public:
-  /// Adds to the plan what the ranks that are here share. Nothing where W takes a minibatch at once, or a run has several
-  /// programs. wire(unit, entry), tensor(unit, number): as the unit would plan it by itself. Needs a device whose ops are
+  /// Adds to the plan what the ranks that are here share. Nothing where W takes a minibatch at once, microbatches
+  /// come in segments, or a run has several programs. wire(unit, entry), tensor(unit, number): as the unit would plan it by itself. Needs a device whose ops are
   /// done when they return.
   template <class Wire, class Tensor>
   void plan(table::run_tables const& t, std::vector<int> const& worker_of, memory_plan& to, Wire const& wire,
             Tensor const& tensor) {
-    if (t.thick || t.phases.size() != 1) return;
+    if (t.thick || t.segments > 1 || t.phases.size() != 1) return;
     wires_.resize(t.units());
     tensors_.resize(t.units());
     schedule::program program = t.phases.front().program;

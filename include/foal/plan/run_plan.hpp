@@ -10,6 +10,7 @@
 #include <foal/plan/inputs.hpp>
 #include <foal/plan/lent.hpp>
 #include <foal/plan/rank_pools.hpp>
+#include <foal/plan/segments.hpp>
 #include <foal/plan/shared_wires.hpp>
 #include <foal/plan/step_block.hpp>
 #include <foal/plan/temporaries.hpp>
@@ -169,6 +170,7 @@ class run_plan {
         int const slots = tables_.device.host_memory ? target_slots(tables_, values_) : 1;
         p.targets = plan_.add("targets", category::wires, worker, number, target_bytes() * static_cast<std::size_t>(slots));
       }
+      p.segments = plan_segments(tables_, values_, plan_, s, worker, target_bytes());
       if (tables_.is_first(s))
         p.staging = plan_.add("one input sample", category::temporaries, worker, number, largest_input(), types.activations);
       temporary[i] = std::max(temporary[i], add_transient(s, pack_temporaries(t, values_.microbatch_size, p.temporary)));

@@ -22,6 +22,7 @@ class shared_wires {
   /// worker_of: of each rank; below 0: another process's.
   shared_wires(table::run_tables const& tables, std::vector<int> const& worker_of, int workers, int microbatches)
       : microbatches_(microbatches),
+        segments_(tables.segments),
         stages_(static_cast<int>(tables.stages.size())),
         workers_(static_cast<std::size_t>(workers)) {
     for (table::phase_table const& phase : tables.phases) {
@@ -42,7 +43,8 @@ class shared_wires {
     }
   }
 
-  /// Gives the number of a buffer of `bytes`, in use from each `from` to the `to` of the same microbatch, both included.
+  /// Gives the number of a buffer of `bytes`, in use from each `from` to the `to` of the same microbatch
+  /// (and segment), both included.
   std::size_t add(int worker, end from, end to, std::size_t bytes) {
     buffer b;
     b.worker = worker;
@@ -106,11 +108,12 @@ class shared_wires {
     auto const time_of = [&](long long place, schedule::op const& o, int j) {
       return place + length * ((j - o.microbatch) / microbatches_);
     };
-    for (int j = 0; j < microbatches_; ++j) {
+    for (int pass = 0; pass < microbatches_ * segments_; ++pass) {
+      int const j = pass / segments_;
       long long first = -1, last = -1;
       for (long long i = 0; i < length; ++i) {
         schedule::op const& o = list[static_cast<std::size_t>(i)];
-        if (schedule::floor_mod(o.microbatch - j, microbatches_) != 0) continue;
+        if (schedule::floor_mod(o.microbatch - j, microbatches_) != 0 || o.segment != pass % segments_) continue;
         if (is(o, from)) first = time_of(i, o, j);
         if (is(o, to)) last = time_of(i, o, j);
       }
@@ -120,7 +123,7 @@ class shared_wires {
     }
   }
 
-  int microbatches_, stages_;
+  int microbatches_, segments_, stages_;
   std::size_t workers_;
   std::vector<std::vector<schedule::op>> lists_;  // [phase * workers + worker]: its ops in order
   std::vector<buffer> buffers_;

@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include <foal/plan/segments.hpp>
 #include <foal/plan/sums.hpp>
 #include <foal/table/stage_table.hpp>
 
@@ -23,6 +24,7 @@ struct planned_ring {
 /// Numbers, in the plan, of one unit's buffers, and what else is decided about them.
 struct unit_plan {
   std::size_t w = 0, g = 0, buffers = 0, history = 0, staging = 0, targets = 0;
+  segment_rooms segments;
   std::size_t block = 0;      ///< where the device is asynchronous
   std::size_t reference = 0;  ///< where replicas exchange weights
   std::size_t states[table::most_states]{}, delay_states[table::most_states]{};

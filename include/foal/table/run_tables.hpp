@@ -41,6 +41,10 @@ struct element_types {
 struct run_tables {
   std::string model_name;
   std::vector<stage_table> stages;
+  /// Of a schedule with segments: how many of them a microbatch's sequences come in. `stages` are then of one segment, and
+  /// `whole` the same stages for whole sequences.
+  int segments = 1;
+  std::vector<stage_table> whole;
   element_types types;
   device_functions device;
   std::vector<codec_functions> codecs;  ///< of kept and sent arrays, by the numbers in their encodings
@@ -69,6 +73,9 @@ struct run_tables {
   int replicas = 1;  ///< of every stage, which share its table
   replica_functions replica;
   std::vector<int> rank_of;  ///< of each unit
+
+  /// The stages as evaluations run them, and as sources know the model's inputs.
+  std::vector<stage_table> const& whole_stages() const { return whole.empty() ? stages : whole; }
 
   // A unit is a stage of a replica: unit replica * stages + stage.
   std::size_t units() const { return stages.size() * static_cast<std::size_t>(replicas); }

@@ -9,13 +9,11 @@
 
 namespace foal::table {
 
-/// Throws a sentence for a program that proofs and costs know and no run can do: with segments, with sums that no replica
-/// gives, with replicas that have nothing to do or update several times in a minibatch. Needs a program that is
-/// well_formed(). name: the schedule's.
+/// Throws a sentence for a program that proofs and costs know and no run can do: with sums that no replica gives, with
+/// replicas that have nothing to do or update several times in a minibatch. Needs a program that is well_formed(). name: the
+/// schedule's.
 inline void check_runnable(schedule::program_view v, std::string_view name) {
   using schedule::op_kind;
-  require(v.size.segments == 1, "cannot run ", name, " with microbatches in ", v.size.segments,
-          " segments, because no layer hands on what it knows from one segment to the next; use a schedule of 1 segment");
   std::vector<int> updates(static_cast<std::size_t>(units(v.size)), 0);
   for (schedule::op const& o : v.ops) {
     require((o.kind != op_kind::G || v.size.replicas > 1) && o.kind != op_kind::T, "cannot run ", name, ", because it has ",
@@ -47,13 +45,17 @@ inline void check_runnable(run_tables const& t) {
   for (phase_table const& phase : t.phases) {
     schedule::program program = phase.program;
     check_runnable(program.view(), phase.name);
+    require(phase.program.size().segments == t.segments, "cannot run ", phase.name, " with microbatches in ",
+            phase.program.size().segments, " segments, because the run has them in ", t.segments,
+            "; give all phases as many");
     require(phase.program.size().replicas == t.replicas && phase.facts.stage.size() == t.units(), "cannot run ", phase.name,
             " with ", phase.program.size().replicas, " replicas, because the run has ", t.replicas,
             "; give all phases as many");
     for (std::size_t u = 0; u < t.units(); ++u)
       require(phase.facts.stage[u].share == t.phases.back().facts.stage[u].share, "cannot run ", phase.name, ", because ",
-              phase.facts.stage[u].share, " microbatches of a minibatch run through replica ", u / t.stages.size(), " and ",
-              t.phases.back().facts.stage[u].share, " do in ", t.phases.back().name, "; give both the same");
+              phase.facts.stage[u].share / t.segments, " microbatches of a minibatch run through replica ",
+              u / t.stages.size(), " and ", t.phases.back().facts.stage[u].share / t.segments, " do in ",
+              t.phases.back().name, "; give both the same");
   }
   int const updates = most_updates(t);
   require(updates == 1 || !t.thick, "cannot run ", t.phases.back().name, " with ", updates,

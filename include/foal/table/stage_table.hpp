@@ -44,6 +44,8 @@ struct layer_call {
   sample_bounds bounds{}, read_bounds[most_reads]{};
   int* refused = nullptr;                       ///< takes the number, in the stage, of a statistic that would not be finite
   int first_buffer = 0;                         ///< number, in the stage, of the layer's first
+  segment_range segment{};                      ///< of the sequence that is here
+  earlier_segments earlier{};                   ///< what the ones before it have kept; of layers that carry
   std::uint64_t const* first_sample = nullptr;  ///< on an asynchronous device, in its memory, in place of random.sample
 };
 
@@ -52,7 +54,8 @@ using layer_function = void (*)(layer_call const&);
 /// A layer's functions for one device and scalar type. backward is the fused one where the layer has it, else null.
 struct layer_functions {
   layer_function forward = nullptr, backward_input = nullptr, backward_weight = nullptr, backward = nullptr;
-  bool draws = false;  ///< it drops out
+  bool draws = false;    ///< it drops out
+  bool segments = true;  ///< the device has what it calls for sequences in segments
 };
 
 /// Where a tensor lives. wire_in, wire_out: the ring of the wire from the stage before, or to the stage after; gradient_in,
@@ -130,6 +133,7 @@ struct layer_row : kept_tensors {
   bool input_gradient = true;  ///< false where nothing below trains
   bool trains = false;         ///< it has parameters that are not frozen
   bool early = false;          ///< its weight gradient belongs to B even where W is an op of its own (tied parameters)
+  bool carries = false;        ///< sequences come in segments, and later ones read what it has kept
   int reads = 0;               ///< entries that it reads beside its input
   shape read_shape[most_reads]{};
   int least_samples = 1;

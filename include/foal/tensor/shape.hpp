@@ -81,6 +81,33 @@ constexpr shape at_length(shape s, lengths_of_axes const& n) {
 /// How many of these shapes a microbatch of `samples` samples has.
 constexpr int samples_at(shape s, lengths_of_axes const& n, int samples) { return n.ragged && s.axis > 0 ? 1 : samples; }
 
+/// Which of the `count` segments of its sequences an op works on. Segment i of `whole` positions begins at position
+/// whole * i / count. A sequence that is not cut is its only segment.
+struct segment_range {
+  int number = 0, count = 1;
+  int whole = 0;  ///< positions of the sequence
+
+  constexpr bool cut() const { return count > 1; }
+  constexpr int first(int i) const { return static_cast<int>(static_cast<long long>(whole) * i / count); }
+  constexpr int positions(int i) const { return first(i + 1) - first(i); }
+  /// Of the segment at hand.
+  constexpr int first() const { return first(number); }
+  constexpr int segment_at(int position) const {
+    int i = static_cast<int>((static_cast<long long>(position) * count) / (whole > 0 ? whole : 1));
+    while (i + 1 < count && first(i + 1) <= position) ++i;
+    return i;
+  }
+};
+
+/// Positions of the longest of `count` segments.
+constexpr int longest_segment(int whole, int count) { return (whole + count - 1) / count; }
+
+/// The shape of the longest segment of a sequence; other shapes are not cut.
+constexpr shape segment_of(shape s, int count) {
+  if (s.rank == 2) s.extent[1] = longest_segment(s.extent[1], count);
+  return s;
+}
+
 /// Where the samples of a ragged microbatch lie: sample i has the positions begin[i] to begin[i + 1] - 1. Empty where a
 /// microbatch is padded: then each sample has as many as the next, which the functions are told.
 struct sample_bounds {

@@ -101,7 +101,7 @@ class engine : public run_evaluations {
     auto const begin = std::chrono::steady_clock::now();
     long long const n = v_.microbatches;
     run_losses losses(run.begin * n, (run.end - run.begin) * n, run.loss_every * n, request.every_loss, run.losses,
-                      shares_of(t_));
+                      shares_of(t_), t_.segments);
     long long const before = losses.count();
     run_result result;
     run_teller teller(request, losses);
@@ -224,7 +224,7 @@ class engine : public run_evaluations {
     if (!resumes) memory_.reset_phase(phase);
     bool const last = run.at.phase + 1 == static_cast<int>(t_.phases.size());
     for (bound_stage& b : memory_.stages()) {
-      b.weighed = -1;
+      b.weighed = b.window_of = b.targets_of = -1;
       b.asynchronous = last && phase.delayed;
       b.phase_updates = t_.phases.size() > 1 ? run.warmup * t_.phases[0].reads.updates_of(b.number) : 0;
     }

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstring>
 #include <limits>
+#include <type_traits>
 
 #include <foal/device/attention.hpp>
 #include <foal/device/host/exponential.hpp>
@@ -22,12 +23,13 @@ namespace foal::device::host_ops {
 /// Scores are made in squares of 64 keys by 64 queries, keys down and queries along the vector lanes, so that a softmax
 /// needs no sums across lanes; with more than 64 keys the sums run on from square to square (Dao et al., FlashAttention).
 /// What is kept is per head and query the largest score and one over the sum: backward makes the same scores from the same q
-/// and k. Rows are read where they are: copies of a head's rows cost more than they saved, with 12 to 128 positions.
+/// and k. Rows are read where they are: copies of a head's rows cost more than they saved, with 12 to 128 positions. Those
+/// of keys and values, and of their gradients, may be segment_rows: squares end where a segment does.
 struct attention_ops {
   /// kept: attention_kept(heads, 1) elements for each query, or null.
-  template <class S>
-  static void attention_forward(attention_sizes const& n, position_rows<S const> q, position_rows<S const> k,
-                                position_rows<S const> v, S const* lengths, S* y, S* kept, S* work) {
+  template <class S, class Keys>
+  static void attention_forward(attention_sizes const& n, position_rows<S const> q, Keys k, Keys v, S const* lengths, S* y,
+                                S* kept, S* work) {
     for (int sample = 0; sample < n.samples; ++sample) {
       attention_sizes const one = n.of(sample);
       std::ptrdiff_t const query = n.first_query(sample), key = n.first_key(sample);
@@ -35,8 +37,8 @@ struct attention_ops {
       for (int head = 0; head < n.heads; ++head) {
         for (int first = 0; first < one.queries; first += block) {
           head_block const at{head, first, std::min(block, one.queries - first), keys};
-          forward_block(one, at, q.from(query), k.from(key), v.from(key), y + query * n.width, kept_of(n, query, kept),
-                        work);
+          forward_block(one, at, q.from(query), k.of_sample(sample, key), v.of_sample(sample, key), y + query * n.width,
+                        kept_of(n, query, kept), work);
         }
       }
     }
@@ -44,18 +46,19 @@ struct attention_ops {
 
   /// dq, dk, dv from dy and what forward saw, made and kept. dq is written; dk and dv are written too, or added to
   /// (add = true), or not wanted (dk.data null).
-  template <class S>
-  static void attention_backward(attention_sizes const& n, position_rows<S const> q, position_rows<S const> k,
-                                 position_rows<S const> v, S const* lengths, S const* y, S const* kept, S const* dy,
-                                 position_rows<S> dq, position_rows<S> dk, position_rows<S> dv, bool add, S* work) {
-    bool const to_keys = dk.data != nullptr;
+  template <class S, class Keys, class Gradients>
+  static void attention_backward(attention_sizes const& n, position_rows<S const> q, Keys k, Keys v, S const* lengths,
+                                 S const* y, S const* kept, S const* dy, position_rows<S> dq, Gradients dk, Gradients dv,
+                                 bool add, S* work) {
+    bool const to_keys = are_wanted(dk);
     for (int sample = 0; sample < n.samples; ++sample) {
       attention_sizes const one = n.of(sample);
       std::ptrdiff_t const query = n.first_query(sample), key = n.first_key(sample), out = query * n.width;
-      position_rows<S> const to_q = dq.from(query), to_k = dk.from(key), to_v = dv.from(key);
+      position_rows<S> const to_q = dq.from(query);
+      Gradients const to_k = dk.of_sample(sample, key), to_v = dv.of_sample(sample, key);
       int const keys = keys_of(one, lengths, sample);
       if (to_keys && !add) {  // what no query sees
-        int const seen = n.causal ? std::min(keys, one.queries) : one.queries == 0 ? 0 : keys;
+        int const seen = n.causal ? std::min(keys, n.keys_before + one.queries) : one.queries == 0 ? 0 : keys;
         zero_rows(n.width, to_k, seen, one.keys);
         zero_rows(n.width, to_v, seen, one.keys);
       }
@@ -63,8 +66,8 @@ struct attention_ops {
       for (int head = 0; head < n.heads && keys > 0; ++head) {
         for (int first = 0; first < one.queries; first += block) {
           head_block const at{head, first, std::min(block, one.queries - first), keys};
-          backward_block(one, at, q.from(query), k.from(key), v.from(key), y + out, kept_of(n, query, kept), dy + out, to_q,
-                         to_k, to_v, add, work);
+          backward_block(one, at, q.from(query), k.of_sample(sample, key), v.of_sample(sample, key), y + out,
+                         kept_of(n, query, kept), dy + out, to_q, to_k, to_v, add, work);
         }
       }
     }
@@ -80,8 +83,19 @@ struct attention_ops {
 
     constexpr int padded() const { return (queries + group - 1) / group * group; }
     /// Keys that the block's queries can see.
-    constexpr int seen(bool causal) const { return causal ? std::min(keys, first + queries) : keys; }
+    constexpr int seen(attention_sizes const& n) const {
+      return n.causal ? std::min(keys, n.keys_before + first + queries) : keys;
+    }
   };
+
+  template <class S>
+  static bool are_wanted(position_rows<S> gradients) {
+    return gradients.data != nullptr;
+  }
+  template <class S>
+  static bool are_wanted(segment_rows<S> const&) {
+    return true;
+  }
 
   template <class S>
   static int keys_of(attention_sizes const& n, S const* lengths, int sample) {
@@ -96,9 +110,12 @@ struct attention_ops {
     return kept == nullptr ? nullptr : kept + query * attention_kept(n.heads, 1);
   }
 
-  template <class S>
-  static void zero_rows(int width, position_rows<S> rows, int from, int positions) {
-    for (int p = from; p < positions; ++p) std::fill_n(rows.at(p, 0), width, S(0));
+  template <class Rows>
+  static void zero_rows(int width, Rows const& rows, int from, int positions) {
+    for (int p = from; p < positions; ++p) {
+      auto* const row = rows.from(p).data;
+      std::fill_n(row, width, std::remove_reference_t<decltype(*row)>(0));
+    }
   }
 
   template <class S>
@@ -136,9 +153,11 @@ struct attention_ops {
   }
 
   /// The rows of one head from position `first` on, where they are.
-  template <class S>
-  static strided<S> rows_of(attention_sizes const& n, head_block const& at, position_rows<S const> rows, int first) {
-    return {rows.at(first, at.head * n.head_width()), rows.stride, 1};
+  template <class Rows>
+  static auto rows_of(attention_sizes const& n, head_block const& at, Rows const& rows, int first) {
+    auto const from = rows.from(first);
+    return strided<std::remove_cv_t<std::remove_pointer_t<decltype(from.data)>>>{from.at(0, at.head * n.head_width()),
+                                                                                 from.stride, 1};
   }
 
   /// scores [count keys from `key` on, padded queries] = keys times the transposed queries; -inf where a query does not see.
@@ -149,15 +168,15 @@ struct attention_ops {
     strided_product::run(count, padded, width, keys, queries, padded, scores, padded, false);
     if (!n.causal) return;
     for (int j = 0; j < count; ++j) {
-      int const blind = std::clamp(key + j - at.first, 0, padded);
+      int const blind = std::clamp(key + j - n.keys_before - at.first, 0, padded);
       std::fill_n(scores + j * padded, blind, -std::numeric_limits<S>::infinity());
     }
   }
 
-  template <class S>
-  static void forward_block(attention_sizes const& n, head_block const& at, position_rows<S const> q,
-                            position_rows<S const> k, position_rows<S const> v, S* y, S* kept, S* work) {
-    int const width = n.head_width(), padded = at.padded(), seen = at.seen(n.causal);
+  template <class S, class Keys>
+  static void forward_block(attention_sizes const& n, head_block const& at, position_rows<S const> q, Keys const& k,
+                            Keys const& v, S* y, S* kept, S* work) {
+    int const width = n.head_width(), padded = at.padded(), seen = at.seen(n);
     S *const queries = work, *const scores = work + block * width;  // [head width, queries], [keys, queries]
     S* const out = position_rows<S>{y, n.width}.at(at.first, at.head * width);
     S top[block], sum[block], before[block];
@@ -168,8 +187,8 @@ struct attention_ops {
     } else {
       transpose(width, at, rows_of(n, at, q, at.first), scale_of<S>(n), queries);
     }
-    for (int key = 0; key < seen; key += block) {
-      int const count = std::min(block, seen - key);
+    for (int key = 0, count = 0; key < seen; key += count) {
+      count = std::min({block, seen - key, k.together(key)});
       auto const keys = rows_of(n, at, k, key), values = rows_of(n, at, v, key);
       scores_of(n, at, key, count, keys, queries, scores);
       std::copy_n(top, padded, before);
@@ -233,11 +252,11 @@ struct attention_ops {
     }
   }
 
-  template <class S>
-  static void backward_block(attention_sizes const& n, head_block const& at, position_rows<S const> q,
-                             position_rows<S const> k, position_rows<S const> v, S const* y, S const* kept, S const* dy,
-                             position_rows<S> dq, position_rows<S> dk, position_rows<S> dv, bool add, S* work) {
-    int const width = n.head_width(), padded = at.padded(), seen = at.seen(n.causal), channel = at.head * width;
+  template <class S, class Keys, class Gradients>
+  static void backward_block(attention_sizes const& n, head_block const& at, position_rows<S const> q, Keys const& k,
+                             Keys const& v, S const* y, S const* kept, S const* dy, position_rows<S> dq, Gradients const& dk,
+                             Gradients const& dv, bool add, S* work) {
+    int const width = n.head_width(), padded = at.padded(), seen = at.seen(n), channel = at.head * width;
     S *const queries = work, *const changes = queries + block * width;               // q and dy transposed
     S *const share = changes + block * width, *const slope = share + block * block;  // probabilities and d scores
     position_rows<S const> const out_rows{y, n.width};
@@ -260,8 +279,8 @@ struct attention_ops {
     }
 
     S* const dq_here = dq.at(at.first, channel);
-    for (int key = 0; key < seen; key += block) {
-      int const count = std::min(block, seen - key);
+    for (int key = 0, count = 0; key < seen; key += count) {
+      count = std::min({block, seen - key, k.together(key)});
       auto const keys = rows_of(n, at, k, key), values = rows_of(n, at, v, key);
       scores_of(n, at, key, count, keys, queries, share);
       strided_product::run(count, padded, width, values, changes, padded, slope, padded, false);
@@ -276,14 +295,14 @@ struct attention_ops {
       }
       strided_product::run(at.queries, width, count, strided<S>{slope, 1, padded}, keys.data, keys.down, dq_here, dq.stride,
                            key > 0);
-      if (dk.data == nullptr) continue;
+      if (!are_wanted(dk)) continue;
       // The first block of queries that sees these keys starts their gradients.
-      bool const more = add || at.first > (n.causal ? key : 0);
-      S *const to_k = dk.at(key, channel), *const to_v = dv.at(key, channel);
-      strided_product::run(count, width, at.queries, strided<S>{slope, padded, 1}, q_rows.data, q_rows.down, to_k, dk.stride,
-                           more);
-      strided_product::run(count, width, at.queries, strided<S>{share, padded, 1}, dy_rows.data, dy_rows.down, to_v,
-                           dv.stride, more);
+      bool const more = add || at.first > (n.causal ? std::max(0, key - n.keys_before) : 0);
+      position_rows<S> const to_k = dk.from(key), to_v = dv.from(key);
+      strided_product::run(count, width, at.queries, strided<S>{slope, padded, 1}, q_rows.data, q_rows.down,
+                           to_k.at(0, channel), to_k.stride, more);
+      strided_product::run(count, width, at.queries, strided<S>{share, padded, 1}, dy_rows.data, dy_rows.down,
+                           to_v.at(0, channel), to_v.stride, more);
     }
   }
 };

@@ -83,18 +83,26 @@ struct dropout_ops {
   /// y may be x.
   template <class S>
   static void dropout(int samples, int elements, random_key key, std::uint32_t threshold, S scale, S const* x, S* y) {
+    dropout_from(samples, elements, key, threshold, scale, x, y, 0);
+  }
+  /// The same where `before` elements of each sample lie elsewhere, before those that are here.
+  template <class S>
+  static void dropout_from(int samples, int elements, random_key key, std::uint32_t threshold, S scale, S const* x, S* y,
+                           std::ptrdiff_t before) {
     constexpr int chunk = 4 * detail::random_blocks_at_once;
+    auto const first = static_cast<std::uint32_t>(before / 4);
+    int const skip = static_cast<int>(before % 4);  // words that the first block has for elements before
     for (std::ptrdiff_t n = 0; n < samples; ++n, ++key.sample) {
       S const* const from = x + n * elements;
       S* const to = y + n * elements;
-      for (int e = 0; e < elements; e += chunk) {
+      for (int e = -skip; e < elements; e += chunk) {
         std::uint32_t word[chunk];
-        detail::random_words<detail::random_blocks_at_once>(key, static_cast<std::uint32_t>(e) / 4U, word);
+        detail::random_words<detail::random_blocks_at_once>(key, first + static_cast<std::uint32_t>(e + skip) / 4U, word);
         S value[chunk];  // apart from x and y, which may be the same
-        int const here = std::min(chunk, elements - e);
-        std::copy_n(from + e, here, value);
-        for (int i = 0; i < here; ++i) value[i] = (word[i] >> 8U) >= threshold ? value[i] * scale : S(0);
-        std::copy_n(value, here, to + e);
+        int const begin = e < 0 ? skip : 0, here = std::min(chunk, elements - e);
+        std::copy(from + e + begin, from + e + here, value + begin);
+        for (int i = begin; i < here; ++i) value[i] = (word[i] >> 8U) >= threshold ? value[i] * scale : S(0);
+        std::copy(value + begin, value + here, to + e + begin);
       }
     }
   }

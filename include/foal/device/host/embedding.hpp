@@ -38,13 +38,18 @@ struct embedding_ops {
   /// al., Attention Is All You Need, section 3.5. Each frequency turns by its angle from position to position, in double.
   template <class S>
   static void sinusoids(int positions, int channels, S* table) {
+    sinusoids(0, positions, channels, table);
+  }
+  /// The same from position `first` on: the bits that these have in a table from 0 on.
+  template <class S>
+  static void sinusoids(int first, int positions, int channels, S* table) {
     for (int c = 0; c < channels; c += 2) {
       double const angle = std::pow(10000.0, -static_cast<double>(c) / channels);
       double const turn_sin = std::sin(angle), turn_cos = std::cos(angle);
       double s = 0, k = 1;
-      for (std::ptrdiff_t p = 0; p < positions; ++p) {
-        table[p * channels + c] = static_cast<S>(s);
-        if (c + 1 < channels) table[p * channels + c + 1] = static_cast<S>(k);
+      for (std::ptrdiff_t p = -first; p < positions; ++p) {
+        if (p >= 0) table[p * channels + c] = static_cast<S>(s);
+        if (p >= 0 && c + 1 < channels) table[p * channels + c + 1] = static_cast<S>(k);
         double const next = s * turn_cos + k * turn_sin;
         k = k * turn_cos - s * turn_sin;
         s = next;

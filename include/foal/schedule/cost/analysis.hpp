@@ -5,10 +5,10 @@
 
 namespace foal::schedule {
 
-/// Rings are counts of the unit's microbatches (times segments): indexed by its own count of them mod ring and released in
-/// order, they never overwrite what is still needed. An interval from the producing op to the releasing op includes both
-/// their slots, so a producer that waits for a release waits for an earlier slot, and no folding of ranks onto workers can
-/// deadlock on it.
+/// Rings are counts of the unit's passes (microbatches, times segments): indexed by its own count of them mod ring and
+/// released in order, they never overwrite what is still needed. An interval from the producing op to the releasing op
+/// includes both their slots, so a producer that waits for a release waits for an earlier slot, and no folding of ranks onto
+/// workers can deadlock on it.
 struct stage_facts {
   int delay = 0;             ///< d, microbatches: sum over a minibatch of v_U - v_F; 0 for flush
   double tau_fwd = 0;        ///< mean of v_U - v_F, minibatches (= d/N)
@@ -22,7 +22,7 @@ struct stage_facts {
   int wire_kept_b = 0;       ///< ... to B
   int gradient_transit = 0;  ///< gradient into the stage, from B(s+1) (last stage: its own F, where the loss is) to B
   int gradient_kept = 0;     ///< ... to W (or BW)
-  int share = 1;             ///< microbatches of a minibatch that run through the unit: N with one replica
+  int share = 1;             ///< passes through the unit in a minibatch: N with one replica and one segment
   int last_forward = 0;      ///< position in a minibatch of the microbatch of the unit whose F runs last
   int last_backward = 0;     ///< ... whose B or BW runs last
   /// Some B runs before U of the minibatch before, or before the last B of it: what B's add up is then of two minibatches.
@@ -221,7 +221,7 @@ constexpr analysis analyse(program_view v, bool thick = false, version_table* ne
     auto const ring = [&](int const* from, int const* to, bool closed = true) {
       return detail::ring(t, count, from, to, closed, scratch.data());
     };
-    x.share = count / v.size.segments;
+    x.share = count;
     x.last_forward = rows.position.data()[detail::last_of(v, t, f, count)];
     x.wire_transit = ring(wire, f);
     x.wire_kept = x.wire_kept_b = x.wire_transit;
