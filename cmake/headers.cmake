@@ -76,12 +76,14 @@ set(foal_headers
     foal/device/host/rows.hpp
     foal/device/host/softmax.hpp
     foal/device/host/strided_product.hpp
+    foal/device/host/vocabulary.hpp
     foal/device/host/window_outer.hpp
     foal/device/host/window_sums.hpp
     foal/device/host/window_tile.hpp
     foal/device/loss_sums.hpp
     foal/device/ops.hpp
     foal/device/timed.hpp
+    foal/device/vocabulary.hpp
     foal/device/window.hpp
     foal/schedule/cells.hpp
     foal/schedule/cost/analysis.hpp
@@ -235,11 +237,13 @@ set(foal_headers
     foal/layer/loss/cross_entropy.hpp
     foal/layer/loss/mean_squared_error.hpp
     foal/layer/loss/result.hpp
+    foal/layer/loss/vocabulary_cross_entropy.hpp
     foal/layer/max_pool.hpp
     foal/layer/position.hpp
     foal/layer/relu.hpp
     foal/layer/samples.hpp
     foal/layer/tanh.hpp
+    foal/layer/vocabulary.hpp
     foal/policy/accumulate.hpp
     foal/policy/clip.hpp
     foal/policy/codec/bfloat16.hpp

@@ -190,6 +190,7 @@ set(foal_tests
     layer/relu
     layer/samples
     layer/transformer
+    layer/vocabulary
     lower/codec
     lower/lower
     lower/policies
