@@ -433,6 +433,7 @@ set(foal_headers
     foal/zoo/gpt.hpp
     foal/zoo/resnet.hpp
     foal/zoo/transformer.hpp
+    foal/zoo/vocabulary.hpp
     foal/trainer/check_request.hpp
     foal/trainer/common_answer.hpp
     foal/trainer/cut.hpp

@@ -335,6 +335,7 @@ set(foal_tests
     utilisation/resnet50_sizes
     zoo/resnet
     zoo/transformer
+    zoo/vocabulary
 )
 
 # tests/<name>_test.cu
@@ -398,6 +399,7 @@ set(foal_fail_tests
     skip_shapes_differ
     storage_of_doubles
     storage_without_a_codec
+    targets_not_last
     tied_and_frozen
     transport_without_exchange
     two_losses

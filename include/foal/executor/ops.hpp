@@ -230,10 +230,14 @@ class stage_ops : public replica_ops {
       void* const x = loaded < 0 ? stored : tensor(b.forward_tensors, loaded, p);
       lengths_of_axes const lengths = b.lengths_of(p.microbatch);
       auto const n = static_cast<std::size_t>(b.table->tensors[e].count(v_.microbatch_size, lengths));
-      if (t_.device.host_memory) {
-        source_.inputs(source_.self, number(p), entry, x, b.staging);
+      void* const given = t_.device.host_memory ? x : b.host_input;
+      if (entry != t_.targets_entry) {
+        source_.inputs(source_.self, number(p), entry, given, b.staging);
       } else {
-        source_.inputs(source_.self, number(p), entry, b.host_input, b.staging);
+        source_.targets(source_.self, number(p), given);
+        t_.loss.to_scalars(given, n);
+      }
+      if (!t_.device.host_memory) {
         t_.device.copy_in(b.device, x, b.host_input, n * bytes_of(t_.types.activations));
       }
       if (loaded >= 0)

@@ -50,6 +50,7 @@ struct layer_info {
   until reads_kept;
   bool (*accepts_read)(int i, shape in, shape other);
   bool ragged;
+  bool exact;  ///< no codec may touch what it gives
 };
 
 namespace detail {
@@ -80,6 +81,14 @@ template <class L>
 constexpr bool ragged() {
   if constexpr (requires { L::ragged; })
     return L::ragged;
+  else
+    return false;
+}
+
+template <class L>
+constexpr bool exact() {
+  if constexpr (requires { L::exact; })
+    return L::exact;
   else
     return false;
 }
@@ -169,7 +178,8 @@ inline constexpr layer_info info_of{L::name,
                                       else
                                         return true;
                                     },
-                                    detail::ragged<L>()};
+                                    detail::ragged<L>(),
+                                    detail::exact<L>()};
 
 /// Elements of all entries of a list of parameters.
 constexpr long long elements(list<parameter> const& all) {

@@ -41,6 +41,7 @@ struct element_types {
 struct run_tables {
   std::string model_name;
   std::vector<stage_table> stages;
+  int targets_entry = -1;  ///< the model's input that holds the targets; -1: none
   element_types types;
   device_functions device;
   std::vector<codec_functions> codecs;  ///< of kept and sent arrays, by the numbers in their encodings
