@@ -124,6 +124,7 @@ set(foal_headers
     foal/schedule/recompute_groups.hpp
     foal/schedule/rules/amdp.hpp
     foal/schedule/rules/async_1f1b.hpp
+    foal/schedule/rules/both_ends.hpp
     foal/schedule/rules/bpipe.hpp
     foal/schedule/rules/chimera.hpp
     foal/schedule/rules/chunk_list.hpp
@@ -162,6 +163,9 @@ set(foal_headers
     foal/schedule/rules/v_run.hpp
     foal/schedule/rules/v_search.hpp
     foal/schedule/rules/varuna.hpp
+    foal/schedule/rules/vocabulary_1f1b.hpp
+    foal/schedule/rules/vocabulary_block.hpp
+    foal/schedule/rules/vocabulary_passes.hpp
     foal/schedule/rules/wpipe.hpp
     foal/schedule/rules/wrap.hpp
     foal/schedule/rules/zb_auto.hpp

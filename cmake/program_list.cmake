@@ -289,6 +289,7 @@ set(foal_tests
     schedule/rules/synchronous_phase
     schedule/rules/two_bp
     schedule/rules/v_grid
+    schedule/rules/vocabulary_1f1b
     schedule/rules/zb_auto
     schedule/rules/zero_bubble
     schedule/shares
