@@ -76,12 +76,14 @@ set(foal_headers
     foal/device/host/rows.hpp
     foal/device/host/softmax.hpp
     foal/device/host/strided_product.hpp
+    foal/device/host/vocabulary.hpp
     foal/device/host/window_outer.hpp
     foal/device/host/window_sums.hpp
     foal/device/host/window_tile.hpp
     foal/device/loss_sums.hpp
     foal/device/ops.hpp
     foal/device/timed.hpp
+    foal/device/vocabulary.hpp
     foal/device/window.hpp
     foal/schedule/cells.hpp
     foal/schedule/cost/analysis.hpp
@@ -123,6 +125,7 @@ set(foal_headers
     foal/schedule/recompute_groups.hpp
     foal/schedule/rules/amdp.hpp
     foal/schedule/rules/async_1f1b.hpp
+    foal/schedule/rules/both_ends.hpp
     foal/schedule/rules/bpipe.hpp
     foal/schedule/rules/chimera.hpp
     foal/schedule/rules/chunk_list.hpp
@@ -162,6 +165,9 @@ set(foal_headers
     foal/schedule/rules/v_run.hpp
     foal/schedule/rules/v_search.hpp
     foal/schedule/rules/varuna.hpp
+    foal/schedule/rules/vocabulary_1f1b.hpp
+    foal/schedule/rules/vocabulary_block.hpp
+    foal/schedule/rules/vocabulary_passes.hpp
     foal/schedule/rules/wpipe.hpp
     foal/schedule/rules/wrap.hpp
     foal/schedule/rules/zb_auto.hpp
@@ -237,11 +243,13 @@ set(foal_headers
     foal/layer/loss/cross_entropy.hpp
     foal/layer/loss/mean_squared_error.hpp
     foal/layer/loss/result.hpp
+    foal/layer/loss/vocabulary_cross_entropy.hpp
     foal/layer/max_pool.hpp
     foal/layer/position.hpp
     foal/layer/relu.hpp
     foal/layer/samples.hpp
     foal/layer/tanh.hpp
+    foal/layer/vocabulary.hpp
     foal/policy/accumulate.hpp
     foal/policy/clip.hpp
     foal/policy/codec/bfloat16.hpp
@@ -438,6 +446,7 @@ set(foal_headers
     foal/zoo/gpt.hpp
     foal/zoo/resnet.hpp
     foal/zoo/transformer.hpp
+    foal/zoo/vocabulary.hpp
     foal/trainer/check_request.hpp
     foal/trainer/common_answer.hpp
     foal/trainer/cut.hpp

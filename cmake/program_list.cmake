@@ -192,6 +192,7 @@ set(foal_tests
     layer/samples
     layer/segments
     layer/transformer
+    layer/vocabulary
     lower/codec
     lower/lower
     lower/policies
@@ -292,6 +293,7 @@ set(foal_tests
     schedule/rules/synchronous_phase
     schedule/rules/two_bp
     schedule/rules/v_grid
+    schedule/rules/vocabulary_1f1b
     schedule/rules/zb_auto
     schedule/rules/zero_bubble
     schedule/shares
@@ -338,6 +340,7 @@ set(foal_tests
     utilisation/resnet50_sizes
     zoo/resnet
     zoo/transformer
+    zoo/vocabulary
 )
 
 # tests/<name>_test.cu
@@ -401,6 +404,7 @@ set(foal_fail_tests
     skip_shapes_differ
     storage_of_doubles
     storage_without_a_codec
+    targets_not_last
     tied_and_frozen
     transport_without_exchange
     two_losses

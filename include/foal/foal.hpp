@@ -28,7 +28,7 @@
 //   foal/model/planned.hpp                               the same, chosen by the compiler
 //   foal/schedule/cost/overlaps.hpp                      which ops of DualPipe overlap
 //   foal/schedule/rules/{bpipe,chimera,hanayo,interleaved}.hpp   more synchronous schedules
-//   foal/schedule/rules/{k_f_k_b,looped_bfs,seq1f1b,varuna}.hpp   the same
+//   foal/schedule/rules/{k_f_k_b,looped_bfs,seq1f1b,varuna,vocabulary_1f1b}.hpp   the same
 //   foal/schedule/rules/{dual_pipe,dual_pipe_v,interleaved_zb,two_bp}.hpp   schedules that split backwards
 //   foal/schedule/rules/{v_half,v_min,v_search,zb_auto,zb_h1,zb_h2,zb_v}.hpp   the same
 //   foal/schedule/rules/{amdp,cyclic,lag_bounded,message_driven,paci,wpipe}.hpp   without a flush, and AxoNN's

@@ -133,6 +133,9 @@ class predictor {
     require(!executor::is_ragged(batches),
             "cannot predict these batches, because they are ragged and predictions are padded; give batches with lengths()");
     executor::check_microbatch_size(batches, values_.microbatch_size);
+    require(tables().targets_entry < 0, "cannot predict with ", tables().model_name,
+            ", because it takes the targets as an input and gives what a loss needs of the scores; give the weights to a "
+            "model without parts of the vocabulary");
     require(count >= 0 && count % values_.microbatches == 0, "cannot predict ", count,
             " microbatches, because they run in rounds of ", values_.microbatches, "; ask for a multiple of it");
     struct state {

@@ -240,8 +240,8 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
 
   /// Whether this process reads the inputs of its data: it has the first stage. Else they need not be loaded (data::part).
   bool wants_inputs() const { return hosts(0); }
-  /// Whether it reads the targets: it has the last stage.
-  bool wants_targets() const { return hosts(stages - 1); }
+  /// Whether it reads the targets: it has the last stage, or the first one where they are an input.
+  bool wants_targets() const { return hosts(stages - 1) || (tables_.targets_entry >= 0 && hosts(0)); }
 
   table::run_tables const& tables() const { return tables_; }
   executor::engine const& engine() const { return engine_; }
@@ -346,10 +346,8 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
     return any;
   }
   static executor::process_place place() {
-    if constexpr (requires { policy<role::executor>::place(); })
-      return policy<role::executor>::place();
-    else
-      return {};
+    if constexpr (requires { policy<role::executor>::place(); }) return policy<role::executor>::place();
+    return {};
   }
 
   /// Ranks are spread over workers so that the busiest has as little work as can be; results do not depend on it.
@@ -373,19 +371,20 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
             options.shuffle ? data::ordering::shuffled : data::ordering::in_order};
   }
 
+  int classes() const { return tables_.loss.classes_of(model_type::description.output); }
   void check(executor::source_facts const& source) const {
     executor::check_source(source, tables_.model_name, model_type::description, tables_.loss.targets_per_sample,
-                           !std::is_void_v<typename loss_type::target>);
+                           std::is_void_v<typename loss_type::target> ? 0 : classes());
   }
   void check(executor::any_source<scalar_type, target_type> const& source) const {
     check(source.facts);
-    source.check_targets(tables_.loss, model_type::description.output.channels());
+    source.check_targets(tables_.loss, classes());
   }
   template <class Source>
   void check_samples(Source const& source) const {
     auto const facts = executor::facts_of_source(source);
     check(facts);
-    executor::check_targets<target_type>(source, facts, tables_.loss, model_type::description.output.channels());
+    executor::check_targets<target_type>(source, facts, tables_.loss, classes());
   }
 
   config values_;

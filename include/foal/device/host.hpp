@@ -16,6 +16,7 @@
 #include <foal/device/host/product.hpp>
 #include <foal/device/host/rows.hpp>
 #include <foal/device/host/softmax.hpp>
+#include <foal/device/host/vocabulary.hpp>
 
 namespace foal::device {
 
@@ -32,6 +33,7 @@ class host : public host_ops::memory,
              public host_ops::dropout_ops,
              public host_ops::layer_norm_ops,
              public host_ops::embedding_ops,
+             public host_ops::vocabulary_ops,
              public host_ops::attention_ops,
              public host_ops::squared_error_ops,
              public host_ops::cross_entropy_ops {

@@ -11,6 +11,7 @@
 #include <foal/device/attention.hpp>
 #include <foal/device/contract.hpp>
 #include <foal/device/loss_sums.hpp>
+#include <foal/device/vocabulary.hpp>
 #include <foal/device/window.hpp>
 
 namespace foal::device::ops {
@@ -109,6 +110,17 @@ struct embeddings {
   };
 };
 
+/// Of a vocabulary that comes part by part.
+struct vocabulary_parts {
+  template <class D, class S>
+  static constexpr bool in = requires(D d, vocabulary_part part, S const* x, S* y) {
+    d.embed_part(1, part, 1, 1, x, x, S(1), y);
+    d.embed_part_gradient(1, part, 1, x, x, S(1), y);
+    d.join_scores(1, part, x, x, y, y, y);
+    d.join_scores_gradient(1, part, x, x, x, x, y, y);
+  };
+};
+
 struct sinusoids {
   template <class D, class S>
   static constexpr bool in = requires(D d, S* y) { d.sinusoids(1, 1, y); };
@@ -169,6 +181,18 @@ struct cross_entropies {
   template <class D, class S>
   static constexpr bool later = requires(D d, S const* x, std::int32_t const* target, S* dx, loss_sums* to) {
     d.softmax_cross_entropy(1, 1, x, target, 0.0, 1.0, dx, to);
+  };
+  template <class D, class S>
+  static constexpr bool in = asynchronous<D> ? later<D, S> : at_once<D, S>;
+};
+struct vocabulary_losses {
+  template <class D, class S>
+  static constexpr bool at_once = requires(D d, S const* x, std::int32_t const* target, S* dx) {
+    { d.joined_cross_entropy(1, 1, x, target, 0.0, 1.0, dx) } -> std::same_as<loss_sums>;
+  };
+  template <class D, class S>
+  static constexpr bool later = requires(D d, S const* x, std::int32_t const* target, S* dx, loss_sums* to) {
+    d.joined_cross_entropy(1, 1, x, target, 0.0, 1.0, dx, to);
   };
   template <class D, class S>
   static constexpr bool in = asynchronous<D> ? later<D, S> : at_once<D, S>;

@@ -73,25 +73,26 @@ source_facts facts_of_source(Source const& from) {
 /// Whether the samples are inputs of a model; d: its description.
 template <class Description>
 void check_inputs(source_facts const& f, std::string const& model, Description const& d) {
+  int const inputs = d.inputs - (d.targets_entry >= 0 ? 1 : 0);  // what a source gives
   require(f.samples > 0, "cannot use these samples, because there are ", f.samples, "; give at least 1");
   if (f.axes == 0) {
     require(
-        f.entries == d.inputs, "cannot run ", model, " on these samples, because the model has ", d.inputs,
+        f.entries == inputs, "cannot run ", model, " on these samples, because the model has ", inputs,
         " inputs and a sample ", f.entries,
         "; give a source with entries(), entry(e) and write_entry(i, e, x), or batches with inputs(microbatch, entry, x) "
         "to fit_batches()");
-    for (int e = 0; e < d.inputs; ++e) {
+    for (int e = 0; e < inputs; ++e) {
       shape const given = f.sample[e], needed = d.input_entry[e];
       require(given == needed, "cannot run ", model, " on these samples, because they have ", given.extent[0], " x ",
-              given.extent[1], " x ", given.extent[2], " elements", d.inputs > 1 ? sentence(" as entry ", e) : "",
+              given.extent[1], " x ", given.extent[2], " elements", inputs > 1 ? sentence(" as entry ", e) : "",
               " and its foal::input is ", needed.extent[0], " x ", needed.extent[1], " x ", needed.extent[2],
               "; change the input or the data");
     }
     return;
   }
-  require(f.entries == d.inputs, "cannot run ", model, " on these sequences, because a sample has ", f.entries,
-          " entries and the model ", d.inputs, " inputs; change foal::inputs or the data");
-  for (int e = 0; e < d.inputs; ++e) {
+  require(f.entries == inputs, "cannot run ", model, " on these sequences, because a sample has ", f.entries,
+          " entries and the model ", inputs, " inputs; change foal::inputs or the data");
+  for (int e = 0; e < inputs; ++e) {
     int const axis = f.entry_axis[e];
     int const longest = axis == 0 ? 1 : axis <= most_axes ? f.longest[axis - 1] : 0;
     shape const needed = d.input_entry[e];
@@ -102,10 +103,10 @@ void check_inputs(source_facts const& f, std::string const& model, Description c
   }
 }
 
-/// And whether their targets are the loss's: how many it takes of a sample that is no sequence; classes: they are class
-/// numbers.
+/// And whether their targets are the loss's: how many it takes of a sample that is no sequence; classes: below which they
+/// are, 0: they are no class numbers.
 template <class Description>
-void check_source(source_facts const& f, std::string const& model, Description const& d, int targets, bool classes) {
+void check_source(source_facts const& f, std::string const& model, Description const& d, int targets, int classes) {
   check_inputs(f, model, d);
   if (f.axes == 0)
     require(f.target_size == targets, "cannot train on these samples, because each has ", f.target_size,
@@ -114,8 +115,8 @@ void check_source(source_facts const& f, std::string const& model, Description c
     require(d.output.axis == f.axes, "cannot train ", model, " on these sequences, because their targets lie on axis ",
             f.axes, " and the model's output on axis ", d.output.axis,
             "; let the model end on the sequence whose tokens it predicts");
-  require(!classes || f.classes <= d.output.channels(), "cannot train on these samples, because their targets are of ",
-          f.classes, " classes and the model ends in ", d.output.channels(), " outputs; widen the last layer");
+  require(classes == 0 || f.classes <= classes, "cannot train on these samples, because their targets are of ", f.classes,
+          " classes and the model ends in ", classes, " outputs; widen the last layer");
 }
 
 /// where: "sample 7".

@@ -80,7 +80,7 @@ class minibatch_targets {
 
   void load_minibatch(bound_stage& b, long long minibatch) const {
     long long counted = 0;
-    int const classes = output().channels();
+    int const classes = t_.loss.classes_of(output());
     for (int j = 0; j < v_.microbatches; ++j) {
       long long const m = minibatch * v_.microbatches + j + source_.shift;
       std::byte* const to = host_place(b, static_cast<std::uint32_t>(j));

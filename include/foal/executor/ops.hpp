@@ -234,20 +234,27 @@ class stage_ops : public replica_ops {
     if (segments > 1) mine.cut({static_cast<int>(p.microbatch % segments), t_.segments, 0}, longest_, number(p));
   }
 
-  /// Writes an entry of the inputs, in host memory: where sequences come in segments, the one that is there. The source is
-  /// asked once for all segments that follow each other.
-  void load_input(bound_stage& b, position p, std::size_t entry, void* x) const {
+  /// Writes an entry of the inputs as the source has it, n numbers in host memory.
+  void ask(bound_stage& b, position p, std::size_t entry, void* to, std::size_t n) const {
     int const e = static_cast<int>(entry);
-    if (t_.segments == 1) return source_.inputs(source_.self, number(p), e, x, b.staging);
+    if (e != t_.targets_entry) return source_.inputs(source_.self, number(p), e, to, b.staging);
+    source_.targets(source_.self, number(p), to);
+    t_.loss.to_scalars(to, n);
+  }
+  /// The same, n of them: where sequences come in segments, the one that is there. The source is asked once for all segments
+  /// that follow each other.
+  void load_input(bound_stage& b, position p, std::size_t entry, void* x, std::size_t n) const {
+    if (t_.segments == 1) return ask(b, p, entry, x, n);
     std::byte* from = b.window;
     for (std::size_t i = 0; i < entry; ++i) from += padded(whole_bytes(t_, v_, i));
-    if (b.window_of != p.global) source_.inputs(source_.self, number(p), e, from, b.staging);
+    std::size_t const bytes = whole_bytes(t_, v_, entry);
+    if (b.window_of != p.global) ask(b, p, entry, from, bytes / bytes_of(t_.types.activations, 1));
     shape const s = b.table->wire_in[entry].extent;
     if (s.rank == 2)
       cut_segment(segment_at(t_, b, s, p.microbatch), v_.microbatch_size, bytes_of(t_.types.activations, s.channels()), from,
                   static_cast<std::byte*>(x));
     else
-      std::memcpy(x, from, whole_bytes(t_, v_, entry));
+      std::memcpy(x, from, bytes);
     if (entry + 1 == b.table->wire_in.size()) b.window_of = p.global;
   }
 
@@ -260,9 +267,9 @@ class stage_ops : public replica_ops {
       lengths_of_axes const lengths = b.lengths_of(p.microbatch);
       auto const n = static_cast<std::size_t>(b.table->tensors[e].count(v_.microbatch_size, lengths));
       if (t_.device.host_memory) {
-        load_input(b, p, e, x);
+        load_input(b, p, e, x, n);
       } else {
-        load_input(b, p, e, b.host_input);
+        ask(b, p, e, b.host_input, n);
         t_.device.copy_in(b.device, x, b.host_input, n * bytes_of(t_.types.activations));
       }
       if (loaded >= 0)

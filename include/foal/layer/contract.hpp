@@ -22,6 +22,7 @@
 //     whose gradients backward_input ADDS to (ctx.read_gradient, null where none is wanted); then also, as wanted,
 //     static constexpr bool accepts_read(int i, shape in, shape other)   true
 //     static constexpr until reads_kept                             until::forward; ctx.read is valid until then
+//   static constexpr bool exact                                     false; true: no codec may touch what it gives
 //   static constexpr bool ragged                                    false; true: takes ragged microbatches (below)
 //   static constexpr bool segmented                               false; true: takes sequences in segments (below); then
 //   also

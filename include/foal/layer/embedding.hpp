@@ -19,6 +19,11 @@ constexpr parameter token_weight(int vocabulary, int width, bool read_in_backwar
   return {"weight", {2, {vocabulary, width, 1, 1}}, {initial::kind::normal, 1, width}, read_in_backward};
 }
 
+template <embedding_scale Scale, int Width, class S>
+S embedding_factor() {
+  return Scale == embedding_scale::none ? S(1) : static_cast<S>(std::sqrt(static_cast<double>(Width)));
+}
+
 }  // namespace detail
 
 /// y = weight[x] (times sqrt(Width)): x is a sequence of one id a position, 0 .. Vocabulary - 1, exact as a scalar below
@@ -57,7 +62,7 @@ struct embedding {
  private:
   template <class S>
   static S scale() {
-    return Scale == embedding_scale::none ? S(1) : static_cast<S>(std::sqrt(static_cast<double>(Width)));
+    return detail::embedding_factor<Scale, Width, S>();
   }
   template <class C>
   static int rows_of(C const& ctx) {

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cmath>
+#include <cstddef>
+#include <cstring>
 #include <limits>
 #include <type_traits>
 
@@ -195,6 +197,18 @@ target_counts count_targets(void const* targets, long long n, int classes) {
   return result;
 }
 
+/// From the last one down: a scalar lies over targets that have been read.
+template <class Target, class S>
+void targets_to_scalars(void* x, std::size_t n) {
+  auto* const bytes = static_cast<std::byte*>(x);
+  for (std::size_t i = n; i-- > 0;) {
+    Target from;
+    std::memcpy(&from, bytes + i * sizeof(Target), sizeof from);
+    S const to = static_cast<S>(from);
+    std::memcpy(bytes + i * sizeof(S), &to, sizeof to);
+  }
+}
+
 /// Whether correct targets mean something: as the loss says, or where its targets are of a type of their own.
 template <class Loss>
 constexpr bool has_accuracy() {
@@ -223,13 +237,19 @@ constexpr device_functions device_of() {
 }
 
 template <class Loss, class D, class S>
-constexpr loss_functions loss_of(shape output) {
+loss_functions loss_of(shape output) {
   loss_functions f;
   static_assert(sizeof(detail::device_has_all<Loss, D, S, typename device::ops::detail::ops_of<Loss>::type>) > 0);
   if constexpr (device::ops::serve<Loss, D, S>) f.apply = &detail::apply_loss_and_wait<Loss, D, S>;
   if constexpr (detail::applies_later<Loss, D, S>) f.apply_later = &detail::apply_loss_later<Loss, D, S>;
   f.targets = [](shape of) { return Loss::targets(of); };
   if constexpr (detail::takes_classes<Loss>) f.count = &detail::count_targets<Loss>;
+  using target = detail::target_of<Loss, S>;
+  if constexpr (sizeof(target) <= sizeof(S)) f.to_scalars = &detail::targets_to_scalars<target, S>;
+  if constexpr (requires { Loss::class_count; }) f.classes = Loss::class_count;
+  if constexpr (requires { Loss::accepts(output); })
+    require(Loss::accepts(output), "cannot take the loss ", Loss::name, ", because the model ends in ", output.positions(),
+            " x ", output.channels(), " numbers, which it does not accept; end the model with the layers that it is for");
   f.targets_per_sample = Loss::targets(output);
   f.target_bytes = sizeof(detail::target_of<Loss, S>);
   f.sample_weight = Loss::weight(output, 1);

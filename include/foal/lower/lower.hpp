@@ -170,6 +170,7 @@ run_tables lower(Schedule const& schedule, schedule::extent size, Values const& 
   Net::visit(functions);
   foal::detail::input_list inputs;
   inputs.count = d.inputs;
+  t.targets_entry = d.targets_entry;
   for (int e = 0; e < d.inputs; ++e) inputs.sample[e] = d.input_entry[e];
   auto const stages_in = [&](int segments) {
     return lower_stages(rows.data(), d.size, d.stages, inputs, split, functions.found.data(), t.types, segments);

@@ -48,10 +48,10 @@ inline std::vector<stage_table> lower_stages(model_row const* whole, int size, i
       entry[r.entry] = entry[r.source];
       entry[r.entry].entry = r.entry;
     } else if (r.kind == foal::detail::item_kind::layer) {
-      entry[r.entry] = {r.entry, r.out, r.gradient_wanted()};
+      entry[r.entry] = {r.entry, r.out, r.gradient_wanted(), r.info->exact};
     } else {  // add or load
       open[r.entry] = false;
-      entry[0] = {0, r.in, r.wanted || (r.kind == foal::detail::item_kind::add && r.source_wanted)};
+      entry[0] = {0, r.in, r.wanted || (r.kind == foal::detail::item_kind::add && r.source_wanted), entry[r.entry].exact};
     }
     for (int e = 1; e < most_entries; ++e)
       if (r.closes_entry(e)) open[e] = false;

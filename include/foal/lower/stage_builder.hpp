@@ -20,6 +20,7 @@ struct live_entry {
   int entry = 0;
   shape extent{};
   bool wanted = false;  ///< its gradient
+  bool exact = false;   ///< no codec may touch it
 };
 
 constexpr until later(until a, until b) { return a < b ? b : a; }
@@ -50,6 +51,7 @@ class stage_builder {
       t_.wire_in.push_back({e.extent, e.entry});
       t_.wire_in.back().type = types_.activations;
       t_.wire_in.back().gradient = number_ > 0 && e.wanted;
+      t_.wire_in.back().exact = e.exact;
       current_[e.entry] = make_activations(e.extent, place::wire_in, wire);
     }
     for (int i = first_; i < last_; ++i) lower_forward(rows_[i]);
@@ -138,6 +140,7 @@ class stage_builder {
     keep(x, input_until);
     int const y = info.in_place && overwritable(x, r.entry) ? x : make_activations(r.out);
     keep(y, output_until);
+    at(y).exact = info.exact;
 
     layer_row l;
     l.name = info.name;

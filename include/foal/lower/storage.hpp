@@ -198,7 +198,7 @@ inline encoding encoding_by(run_tables const& t, int codec, int row) {
 inline void choose_encodings(run_tables& run, codings what) {
   for (std::size_t s = 0; s < run.stages.size(); ++s)
     for (wire_entry& e : run.stages[s].wire_in) {
-      if (!e.gradient && e.extent.rank <= 2 && e.extent.channels() == 1) continue;
+      if (e.exact || (!e.gradient && e.extent.rank <= 2 && e.extent.channels() == 1)) continue;
       if (s > 0) e.code = encoding_by(run, what.wire, row_of(e.extent));
       if (!e.code.coded()) e.code = encoding_by(run, what.storage, row_of(e.extent));
     }
@@ -210,7 +210,7 @@ inline void choose_encodings(run_tables& run, codings what) {
       bool const ahead = x.where == place::wire_out || x.where == place::gradient_in;
       if (behind || (ahead && static_cast<int>(i) != t.loss_gradient_tensor))
         x.code = run.stages[behind ? s : s + 1].wire_in[static_cast<std::size_t>(x.wire)].code;
-      if (x.where == place::kept && x.sample.rank > 0) x.code = encoding_by(run, what.storage, row_of(x.sample));
+      if (x.where == place::kept && x.sample.rank > 0 && !x.exact) x.code = encoding_by(run, what.storage, row_of(x.sample));
     }
     for (layer_row const& l : t.layers)
       for (int id : l.entry) {

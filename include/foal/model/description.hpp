@@ -54,6 +54,7 @@ enum class model_failure {
   shapes_differ,
   never_added,
   too_many,
+  too_many_groups,
   read_refused,
   tied_apart,
   tied_and_frozen
@@ -68,6 +69,7 @@ struct model_description {
   shape input{}, output{};
   int inputs = 1;                     ///< entries that the model starts with
   shape input_entry[most_entries]{};  ///< [0] is `input`
+  int targets_entry = -1;             ///< which of them holds the targets; -1: none
   model_failure failure = model_failure::none;
   int failed_at = 0;  ///< item number, counting marks
   shape given{}, needed{};
@@ -84,6 +86,9 @@ struct item_counter {
   constexpr void mark(item_kind, tag_name) { ++items; }
 };
 
+/// Most groups of tied layers in a model.
+inline constexpr int most_groups = 64;
+
 /// Infers shapes item by item and assigns stages: each layer with weights of its own starts a stage, what has none rides
 /// along, a group made by stage<...> stays together.
 template <int Items>
@@ -94,14 +99,15 @@ struct describer {
   bool wanted[most_entries]{};
   int last_read[most_entries]{-1, -1, -1, -1, -1, -1, -1, -1};  // row; -1: not read, so it must be added or loaded
   tag_name tie{}, from{};                                       // for the next item
-  tag_name group[most_entries]{};
-  int home[most_entries]{}, groups = 0;
+  tag_name group[most_groups]{};
+  int home[most_groups]{}, groups = 0;
   int item = 0, numbered = 0, grouped = 0, frozen = 0;
   bool has_weights = false, closed = false;
 
   constexpr void begin(input_list const& in) {
     d.input = in.sample[0];
     d.inputs = in.count > 0 ? in.count : 1;
+    d.targets_entry = in.targets;
     for (int e = 0; e < d.inputs; ++e) {
       d.input_entry[e] = entry[e] = in.sample[e];
       tag[e] = in.tag[e];
@@ -201,7 +207,7 @@ struct describer {
       if (d.row[home[g]].trains != (frozen == 0)) fail(model_failure::tied_and_frozen);
       return home[g];
     }
-    if (groups == most_entries) fail(model_failure::too_many);
+    if (groups == most_groups) fail(model_failure::too_many_groups);
     return -1;
   }
   constexpr void mark(item_kind kind, tag_name t) {

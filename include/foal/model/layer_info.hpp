@@ -50,6 +50,7 @@ struct layer_info {
   until reads_kept;
   bool (*accepts_read)(int i, shape in, shape other);
   bool ragged, segmented;
+  bool exact;  ///< no codec may touch what it gives
   list<kept_entry> (*carried)(shape in);
 };
 
@@ -89,6 +90,14 @@ template <class L>
 constexpr bool segmented() {
   if constexpr (requires { L::segmented; })
     return L::segmented;
+  else
+    return false;
+}
+
+template <class L>
+constexpr bool exact() {
+  if constexpr (requires { L::exact; })
+    return L::exact;
   else
     return false;
 }
@@ -180,6 +189,7 @@ inline constexpr layer_info info_of{L::name,
                                     },
                                     detail::ragged<L>(),
                                     detail::segmented<L>(),
+                                    detail::exact<L>(),
                                     [](shape in) -> list<kept_entry> {
                                       if constexpr (requires { L::carried(in); })
                                         return L::carried(in);

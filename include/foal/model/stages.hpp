@@ -61,6 +61,11 @@ template <int Item, class Before, class Save, shape Given, shape Needed>
 struct model_is_sound<model_failure::too_many, Item, Before, Save, Given, Needed> {
   static_assert(never<Item>, "foal: cannot save this skip, because 7 skips are already open here; add one of them first");
 };
+template <int Item, class Before, class Layer, shape Given, shape Needed>
+struct model_is_sound<model_failure::too_many_groups, Item, Before, Layer, Given, Needed> {
+  static_assert(never<Item>,
+                "foal: cannot tie the Layer named here, because the model has 64 other groups of tied layers; join some");
+};
 template <int Item, class Before, class Layer, shape Input, shape Other>
 struct model_is_sound<model_failure::read_refused, Item, Before, Layer, Input, Other> {
   static_assert(

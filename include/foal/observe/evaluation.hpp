@@ -248,7 +248,13 @@ class evaluator {
           int const loaded = t.wire_in[e].loaded;
           void* const x = tensor[loaded < 0 ? e : static_cast<std::size_t>(loaded)];
           auto const count = t.tensors[e].count(n, lengths_);
-          source.inputs(source.self, first, n, static_cast<int>(e), lengths_, t_.device.host_memory ? x : host_.data());
+          void* const given = t_.device.host_memory ? x : host_.data();
+          if (static_cast<int>(e) != t_.targets_entry) {
+            source.inputs(source.self, first, n, static_cast<int>(e), lengths_, given);
+          } else {
+            source.targets(source.self, first, n, lengths_, given);
+            t_.loss.to_scalars(given, static_cast<std::size_t>(count));
+          }
           if (!t_.device.host_memory) bring(x, bytes_of(t_.types.activations, count));
           if (loaded >= 0) tensor_moves{t_, device_.get(), n, lengths_}.encode(t.tensors[e], {x, nullptr, tensor[e]});
           in.push_back(tensor[e]);
@@ -327,10 +333,10 @@ class evaluator {
     source.targets(source.self, first, n, lengths_, given);
     if (t_.loss.count != nullptr) {
       long long const each = t_.loss.targets(c.in);
-      table::target_counts const found = t_.loss.count(given, each * n, c.in.channels());
+      table::target_counts const found = t_.loss.count(given, each * n, t_.loss.classes_of(c.in));
       if (found.misfit >= 0) {
         misfit_ = misfit_sentence(sentence("sample ", number(source, first + found.misfit / std::max(each, 1LL))),
-                                  found.value, c.in.channels());
+                                  found.value, t_.loss.classes_of(c.in));
         return {};
       }
     }

@@ -44,8 +44,8 @@ struct pool_place {
 class rank_pools {
  public:
   /// Adds to the plan what the ranks that are here share. Nothing where W takes a minibatch at once, microbatches
-  /// come in segments, or a run has several programs. wire(unit, entry), tensor(unit, number): as the unit would plan it by itself. Needs a device whose ops are
-  /// done when they return.
+  /// come in segments, or a run has several programs. wire(unit, entry), tensor(unit, number): as the unit would plan it by
+  /// itself. Needs a device whose ops are done when they return.
   template <class Wire, class Tensor>
   void plan(table::run_tables const& t, std::vector<int> const& worker_of, memory_plan& to, Wire const& wire,
             Tensor const& tensor) {

@@ -15,7 +15,8 @@ inline std::size_t whole_bytes(table::run_tables const& t, table::run_values con
 /// Of all entries, one after the other.
 inline std::size_t window_bytes(table::run_tables const& t, table::run_values const& v) {
   std::size_t bytes = 0;
-  for (std::size_t e = 0; t.segments > 1 && e < t.whole_stages().front().wire_in.size(); ++e) bytes += padded(whole_bytes(t, v, e));
+  for (std::size_t e = 0; t.segments > 1 && e < t.whole_stages().front().wire_in.size(); ++e)
+    bytes += padded(whole_bytes(t, v, e));
   return bytes;
 }
 

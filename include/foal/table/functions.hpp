@@ -105,10 +105,15 @@ struct loss_functions {
   int (*targets)(shape output) = nullptr;  ///< per sample of that shape
   /// Null: targets are no class numbers.
   target_counts (*count)(void const* targets, long long n, int classes) = nullptr;
+  /// n targets at x to scalars, in place; null: they are longer than scalars.
+  void (*to_scalars)(void* x, std::size_t n) = nullptr;
+  int classes = 0;  ///< of class numbers; 0: as many as the output has channels
   int targets_per_sample = 1;
   std::size_t target_bytes = 0;  ///< of one target
   double sample_weight = 1;      ///< weight of one sample
   bool has_accuracy = true;      ///< it counts correct targets
+
+  int classes_of(shape output) const { return classes > 0 ? classes : output.channels(); }
 };
 
 /// Where, on an asynchronous device, an op finds the numbers that change from step to step; without, they are part of it.

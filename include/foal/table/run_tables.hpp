@@ -45,6 +45,7 @@ struct run_tables {
   /// `whole` the same stages for whole sequences.
   int segments = 1;
   std::vector<stage_table> whole;
+  int targets_entry = -1;  ///< the model's input that holds the targets; -1: none
   element_types types;
   device_functions device;
   std::vector<codec_functions> codecs;  ///< of kept and sent arrays, by the numbers in their encodings

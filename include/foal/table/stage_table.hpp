@@ -175,6 +175,7 @@ struct wire_entry {
   until last = until::forward;      ///< how long the receiving stage needs it
   until gradient_last = until::B;   ///< how long the sending stage needs its gradient
   bool gradient = true;             ///< a gradient comes back
+  bool exact = false;               ///< it is sent as it is, whatever the policies say
   element type = element::float32;  ///< of the entry and of its gradient
   encoding code{};                  ///< of both, in which they are sent
   int loaded = -1;                  ///< of a model's input that is kept in a code: the tensor it is loaded into

@@ -44,6 +44,7 @@
 #include <foal/schedule/rules/v_min.hpp>
 #include <foal/schedule/rules/v_search.hpp>
 #include <foal/schedule/rules/varuna.hpp>
+#include <foal/schedule/rules/vocabulary_1f1b.hpp>
 #include <foal/schedule/rules/wpipe.hpp>
 #include <foal/schedule/rules/zb_auto.hpp>
 #include <foal/schedule/rules/zb_h1.hpp>
@@ -99,7 +100,7 @@ struct random_questions {
   std::mt19937 random{11};
   int below(int n) { return static_cast<int>(random() % static_cast<unsigned>(n)); }
 
-  static constexpr int rules = 37;
+  static constexpr int rules = 38;
 
   /// Of rule i: numbers that it can have, on up to 6 ranks, now and then more than there are stages; too few microbatches
   /// too.
@@ -182,6 +183,15 @@ struct random_questions {
         return of(folded<one_f_one_b>{.placed = vee});
       case 35:
         return of(folded<pipemare>{});
+      case 36:
+        return of(vocabulary_1f1b{.parts = below(2) * one_or_more,
+                                  .forward = f,
+                                  .backward = b + w,
+                                  .output_forward = f / 2,
+                                  .output_backward = b,
+                                  .embedding = 0.25 * below(2),
+                                  .message = 0.5 * below(2),
+                                  .memory = below(ranks + 2)});
       default: {
         int const few = 1 + ranks % 3;  // a search
         return ask(v_search{.memory = below(3) * few, .forward = f, .backward = b, .weight = w}, 2 * few, few, 1 + n % 5);
