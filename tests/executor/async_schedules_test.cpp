@@ -9,6 +9,7 @@
 #include <foal/policy/versions.hpp>
 #include <foal/policy/warmup.hpp>
 #include <foal/schedule/cost/staleness.hpp>
+#include <foal/schedule/draw/text.hpp>
 #include <foal/schedule/rules/amdp.hpp>
 #include <foal/schedule/rules/async_1f1b.hpp>
 #include <foal/schedule/rules/cyclic.hpp>
@@ -22,6 +23,10 @@
 #include <foal/trainer.hpp>
 
 #include <catch2/catch.hpp>
+
+#include <map>
+#include <random>
+#include <set>
 
 #include "tests/executor/support.hpp"
 #include "tests/support/nets.hpp"
@@ -195,6 +200,28 @@ TEST_CASE("The order of messages leaves the bits of one microbatch after the oth
   for (int ranks : {2, 3, 4})
     for (int limit : {0, 1, 9})
       CHECK(same(on_all(schedule::message_driven{.limit = limit, .message = limit}, ranks, 5, versions::flush{}), flushed));
+}
+
+TEST_CASE("Whatever ops and messages take, gradients are summed in order: 50 random costs leave the same bits",
+          "[executor]") {
+  std::mt19937 random(11);
+  auto const below = [&](int n) { return static_cast<int>(random() % static_cast<unsigned>(n)); };
+  std::map<int, test::traces> flushed;
+  std::set<std::string> orders;
+  for (int i = 0; i < 50; ++i) {
+    int const n = 3 + below(3), ranks = 2 + below(3), workers = 1 + below(ranks);
+    schedule::message_driven const g{
+        .limit = below(7), .forward = 1 + below(9), .backward = 1 + below(9), .message = below(9)};
+    INFO("limit " << g.limit << ", costs " << g.forward << ", " << g.backward << ", " << g.message << " on " << ranks
+                  << " ranks of " << workers << " workers, N = " << n);
+    schedule::program p = schedule::generate(g, {stages_of_net, ranks, n});
+    orders.insert(std::to_string(ranks) + schedule::lists(p.view()));
+    if (!flushed.contains(n))
+      flushed[n] = trained(tables_with(schedule::generate(schedule::sequential{}, {stages_of_net, 1, n}), versions::flush{}),
+                           n, 1, false);
+    CHECK(same(trained(tables_with(std::move(p), versions::flush{}), n, workers, workers > 1), flushed[n]));
+  }
+  CHECK(orders.size() > 20);
 }
 
 TEST_CASE("Updates every so many microbatches are those of shorter minibatches", "[executor]") {
