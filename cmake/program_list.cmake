@@ -73,18 +73,28 @@ set(foal_tests
     checkpoint
     checkpoint/background_writer
     checkpoint/convert_weights
+    checkpoint/digest
     checkpoint/directory
     checkpoint/directory_lock
     checkpoint/element_types
     checkpoint/faults
     checkpoint/golden
     checkpoint/keep_best
+    checkpoint/layout
     checkpoint/manifest
+    checkpoint/memory_copies
     checkpoint/memory_keeper
+    checkpoint/part_file
+    checkpoint/process_group
+    checkpoint/read_parts
+    checkpoint/replica_note
     checkpoint/run_file
+    checkpoint/run_numbers
     checkpoint/safetensors
+    checkpoint/safetensors_content
     checkpoint/safetensors_file
     checkpoint/save_together
+    checkpoint/shared_save
     checkpoint/tensor_pieces
     checkpoint/transposed
     checkpoint/values

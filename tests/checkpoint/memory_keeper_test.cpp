@@ -20,8 +20,6 @@ namespace {
 
 using namespace foal;
 using Catch::Contains;
-using checkpoint::found_copies;
-using checkpoint::memory_copy;
 using foal_test::listed;
 using foal_test::temporary_directory;
 using test::rooms;
@@ -177,27 +175,4 @@ TEST_CASE("processes of one machine find each other's copies, and a disk that is
   CHECK(f.weights.front() == whole.weights.front());
   CHECK_THAT(f.notes.front(), Contains("going on from " + disk.path() + "/run/step-000000000016"));
   CHECK(listed(memory.path()).empty());
-}
-
-TEST_CASE("the newest update of which every part is somewhere is found, and who has which") {
-  memory_copy const a{7, 2, 0, 0}, a_too{7, 2, 0, 1}, b{7, 2, 1, 1}, b_too{7, 2, 1, 0}, newer{9, 2, 0, 0};
-  CHECK(found_copies::newest({{a, newer}, {b}}, 7).parts.empty());
-  CHECK(found_copies::newest({{a, newer}, {}}, 0).parts.empty());
-  auto const both = found_copies::newest({{a, b_too, newer}, {a_too, b}}, 6);
-  REQUIRE(both.parts.size() == 2);
-  CHECK(both.parts[0].copy == a);
-  CHECK(both.parts[0].by == 0);
-  CHECK(both.parts[1].copy == b);
-  CHECK(both.parts[1].by == 1);
-  CHECK_FALSE(both.parts[1].all);
-  auto const one = found_copies::newest({{a, b_too}, {a, b_too}}, 6);
-  REQUIRE(one.parts.size() == 2);
-  CHECK(one.parts[1].copy == b_too);
-  CHECK(one.parts[1].all);
-}
-
-TEST_CASE("a folder of memory that is another user's is refused") {
-  temporary_directory const memory;
-  foal_test::write(memory / "foal-1234", {1});
-  CHECK_THROWS_WITH(checkpoint::memory_folder(memory.path(), "1234"), Contains("because it is another user's"));
 }

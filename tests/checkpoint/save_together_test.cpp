@@ -3,17 +3,8 @@
 #include <foal/checkpoint/save_together.hpp>
 
 #include <foal/checkpoint.hpp>
-#include <foal/layer/batch_norm.hpp>
-#include <foal/layer/dropout.hpp>
-#include <foal/layer/loss/cross_entropy.hpp>
-#include <foal/policy/delay/discrepancy_correction.hpp>
-#include <foal/policy/lr/reschedule.hpp>
-#include <foal/policy/optim/adam.hpp>
 #include <foal/policy/replica/averaged.hpp>
 #include <foal/policy/replica/sharded.hpp>
-#include <foal/policy/warmup.hpp>
-#include <foal/schedule/rules/gpipe.hpp>
-#include <foal/schedule/rules/pipemare.hpp>
 #include <foal/trainer.hpp>
 #include <foal/trainer/gathered.hpp>
 
@@ -22,7 +13,7 @@
 
 #include "tests/support/checkpoints.hpp"
 #include "tests/support/fit_values.hpp"
-#include "tests/support/nets.hpp"
+#include "tests/support/kept_net.hpp"
 #include "tests/support/rooms.hpp"
 #include "tests/support/sanitized.hpp"
 
@@ -31,28 +22,25 @@ namespace {
 using namespace foal;
 using Catch::Contains;
 using foal_test::fit_values;
+using foal_test::kept_net;
 using foal_test::listed;
 using foal_test::temporary_directory;
 using test::rooms;
-
-struct seven : stages<input<test::mlp_inputs>, linear<4>, batch_norm, dropout<20>, linear<4>, foal::tanh, linear<3>> {};
 
 struct both;
 /// The stages of a group are in one process or in several.
 struct tied_net : stages<input<test::mlp_inputs>, linear<4>, tied<both, linear<4>>, foal::tanh, linear<4>, foal::tanh,
                          linear<4>, tied<both, linear<4>>, linear<3>> {};
 
-template <class Net, class Schedule, class... More>
-using shared_run = trainer<Net, loss::cross_entropy, Schedule, executor::processes_over<rooms>, optim::adam, More...>;
 template <class Net>
-using pipemare_of =
-    shared_run<Net, schedule::pipemare, delay::discrepancy_correction, lr::reschedule<lr::step>, warmup::synchronous>;
-using shared_pipemare = pipemare_of<seven>;
-using shared_gpipe = shared_run<seven, schedule::gpipe, lr::step>;
+using pipemare_of = foal_test::pipemare_run<Net, executor::processes_over<rooms>>;
+using shared_pipemare = pipemare_of<kept_net>;
+using shared_gpipe = foal_test::gpipe_run<kept_net, executor::processes_over<rooms>>;
 
 /// Two replicas of the pipeline.
 template <class Replica>
-using beside = shared_run<seven, schedule::pipemare, lr::step, Replica>;
+using beside = trainer<kept_net, loss::cross_entropy, schedule::pipemare, executor::processes_over<rooms>, optim::adam,
+                       lr::step, Replica>;
 template <class Run>
 inline constexpr int replicas_of = 1;
 template <>
@@ -61,11 +49,11 @@ template <>
 inline constexpr int replicas_of<beside<replica::averaged>> = 2;
 template <>
 inline constexpr int replicas_of<beside<replica::sharded>> = 2;
-using tied_shards = shared_run<tied_net, schedule::gpipe, lr::step, replica::sharded>;
+using tied_shards = foal_test::gpipe_run<tied_net, executor::processes_over<rooms>, replica::sharded>;
 template <>
 inline constexpr int replicas_of<tied_shards> = 2;
 
-test::first_samples const given{48};  // 6 updates an epoch
+test::first_samples const& given = foal_test::samples_to_keep;
 
 /// So many processes of so many workers.
 struct spread {
@@ -351,23 +339,4 @@ TEST_CASE("replicas of any number of processes go on with the weights alone, who
     saved_fit<sums> const summed(s, 2);
     goes_on_alone<shards>(summed, all);
   }
-}
-
-TEST_CASE("marks of other processes are waited for, and no longer where one of them cannot write") {
-  temporary_directory const folder;
-  std::string const step = folder / checkpoint::step_folder(7);
-  std::filesystem::create_directory(step);
-  checkpoint::others_marks marks;
-  marks.give_up();
-  CHECK_THROWS_WITH(marks.parts_of(1, step, 7), Contains("cannot finish " + step + ", because process 1"));
-  marks.reset();
-  auto m = foal_test::checkpoint_manifest(7);
-  m.parts = {{"weights-001.safetensors", {3, "0123456789abcdef"}}};
-  std::thread other([&] { checkpoint::write_mark(step, 1, m); });
-  CHECK(marks.parts_of(1, step, 7) == m.parts);
-  other.join();
-  CHECK_THROWS_WITH(marks.parts_of(1, step, 8), Contains("process-001.json is of update 7 where 8 is expected"));
-  foal_test::save_checkpoint(folder.path(), 9);
-  checkpoint::keep_newest(folder.path(), 1);
-  CHECK_FALSE(std::filesystem::exists(step));  // a mark is foal's own
 }

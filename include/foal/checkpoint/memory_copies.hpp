@@ -101,7 +101,7 @@ class memory_folder {
       auto const of = holder_of(name);
       if (!of) continue;
       for (std::uint64_t const update : detail::updates_in(path_ + "/" + name))
-        for (int const part : {of->holder, (of->holder + of->parts - 1) % of->parts}) {
+        for (int const part : {of->holder, (of->holder > 0 ? of->holder : of->parts) - 1}) {
           memory_copy c = *of;
           c.update = update;
           c.part = part;

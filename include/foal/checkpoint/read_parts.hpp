@@ -218,8 +218,8 @@ inline saved_run run_of(read_checkpoint from, kept_share const& keeps) {
 inline std::vector<loss::loss_result> untold_sums(std::vector<executor::losses_so_far>& losses, long long loss_every,
                                                   std::vector<int> const& shares) {
   std::vector<long long> stretch;
-  for (int const share : shares) stretch.push_back(loss_every * share);
   if (loss_every <= 0 || losses.size() != shares.size()) return {};
+  for (int const share : shares) stretch.push_back(loss_every * share);
   return executor::take_complete(losses, stretch);
 }
 
@@ -238,10 +238,10 @@ inline fit_history history_of(read_checkpoint const& from, kept_share const& kee
   part_view const view(from.parts.front().run_path, from.parts.front().run);
   auto const number = [&](char const* name) {
     for (auto const& [item, text] : view.lines(detail::identity_key))
-      if (item == name) return std::stoi(text);
+      if (item == name) return std::max(1, view.number_of<int>(item, text));
     return 1;
   };
-  std::vector<int> const shares(losses.size(), number("microbatches") / std::max(1, number("replicas")));
+  std::vector<int> const shares(losses.size(), number("microbatches") / number("replicas"));
   auto const sums = untold_sums(losses, view.number<long long>("run.loss_every"), shares);
   told->epochs.insert(told->epochs.end(), sums.begin(), sums.end());
   return *told;

@@ -1,7 +1,10 @@
 // What becomes of a minibatch where a run goes on with other replicas than its checkpoint was made by.
 #pragma once
 
+#include <algorithm>
+#include <charconv>
 #include <string>
+#include <string_view>
 
 #include <foal/core/error.hpp>
 #include <foal/report/fingerprint.hpp>
@@ -12,10 +15,12 @@ namespace foal::checkpoint {
 /// many replicas. Replicas that are lost leave their microbatches to the others, as .microbatches counts those of all
 /// (Varuna: Athlur et al., EuroSys 2022), unless it is given anew.
 inline std::string replica_note(report::fingerprint const& now, report::fingerprint const& then) {
-  auto const number = [](report::fingerprint const& of, char const* name) {
+  // What a file says may be anything.
+  auto const number = [](report::fingerprint const& of, std::string_view name) {
+    int found = 1;
     for (auto const& [item, text] : of.items)
-      if (item == name) return std::stoll(text);
-    return 1LL;
+      if (item == name) std::from_chars(text.data(), text.data() + text.size(), found);
+    return static_cast<long long>(std::max(1, found));
   };
   long long const d = number(now, "replicas"), d_then = number(then, "replicas");
   if (d == d_then) return {};

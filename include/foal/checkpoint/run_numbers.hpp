@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <type_traits>
@@ -78,7 +79,8 @@ inline void read_units(executor::run_cut& to, part_view const& from) {
   }
   auto const numbers = from.numbers<std::int64_t>(hosted_units);
   auto const all = from.number<std::int64_t>(units_key);
-  bool fits = all > 0 && all < 1 << 24 && numbers.size() == own.size() && std::is_sorted(numbers.begin(), numbers.end());
+  bool fits = all > 0 && all < 1 << 24 && numbers.size() == own.size() &&
+              std::adjacent_find(numbers.begin(), numbers.end(), std::greater_equal<>{}) == numbers.end();
   for (std::int64_t const u : numbers) fits = fits && u >= 0 && u < all;
   if (!fits) from.refuse("its '", hosted_units, "' are not ", own.size(), " of ", all, " units");
   to.units.resize(static_cast<std::size_t>(all));
