@@ -118,6 +118,30 @@ TEST_CASE("the newest checkpoint but the damaged ones is found, and why others a
   CHECK_FALSE(checkpoint::newest_together({}, folder.path(), {4, 2}, notes));
 }
 
+TEST_CASE("what a fit had told is read with the numbers of its run, which may be wrong but not no numbers") {
+  auto const told = [](std::string const& microbatches, std::string const& replicas) {
+    checkpoint::part_content c;
+    executor::run_cut cut;
+    cut.units.resize(1);
+    checkpoint::detail::add_units(c, cut);
+    checkpoint::detail::add_losses(c, {{6, 0, {{{1, 2, 3}, 6}}}});  // one stretch of 2 * 3, which nobody could tell
+    checkpoint::detail::add_history(c, {.epochs = {{5, 5, 5}}});
+    c.about[checkpoint::detail::identity_key] =
+        checkpoint::lines_of({{"microbatches", microbatches}, {"replicas", replicas}});
+    c.about["run.loss_every"] = "2";
+    checkpoint::read_checkpoint from;
+    from.parts.push_back({"weights", "run", {}, c.whole()});
+    return checkpoint::history_of(from, {}).epochs.size();
+  };
+  CHECK(told("3", "1") == 2);
+  CHECK(told("4", "1") == 1);
+  CHECK(told("3", "0") == 2);
+  for (char const* none : {"many", "", "99999999999"}) {
+    CHECK_THAT(complaint([&] { told(none, "1"); }), Contains("its 'microbatches' is '"));
+    CHECK_THAT(complaint([&] { told("3", none); }), Contains("its 'replicas' is '"));
+  }
+}
+
 TEST_CASE("sums of losses that are complete in all replicas are told when all are there") {
   // Two replicas, one stretch of 2 * 3 microbatches each complete, the next one begun in one of them.
   std::vector<executor::losses_so_far> losses{{7, 0, {{{1, 2, 3}, 6}, {{9, 9, 9}, 1}}}, {6, 0, {{{10, 20, 30}, 6}}}};
