@@ -19,10 +19,21 @@ function(foal_refusal_test name case expected)
 endfunction()
 
 set(most_are_right "[89][0-9]\\.[0-9] %")
+# The programs of these tests alone: one object, because most of it is foal itself.
+set(programs_of_tests tests/kill/trains)
+if(TARGET processes)
+  list(APPEND programs_of_tests tests/kill/lasts tests/program/processes_end)
+endif()
+foal_add_unit_of_programs(programs_of_tests "${PROJECT_SOURCE_DIR}" ${programs_of_tests})
+target_link_libraries(programs_of_tests PRIVATE $<TARGET_NAME_IF_EXISTS:foal::mpi>)
+foreach(program IN LISTS programs_of_tests)
+  get_filename_component(name "${program}" NAME)
+  foal_main_in_unit(sources "${PROJECT_SOURCE_DIR}/${program}.cpp" programs_of_tests)
+  foal_add_program(${name} ${sources})
+  target_link_libraries(${name} PRIVATE example_processes)
+endforeach()
+
 # Killed at random moments, and told to end, it goes on to the same weights.
-foal_add_program(trains "${CMAKE_CURRENT_SOURCE_DIR}/kill/trains.cpp")
-target_include_directories(trains PRIVATE "${PROJECT_SOURCE_DIR}")
-target_link_libraries(trains PRIVATE example_processes)
 foreach(signal IN ITEMS KILL TERM)
   add_test(NAME program/kill_${signal} COMMAND "${CMAKE_CURRENT_SOURCE_DIR}/kill/kill.sh" "$<TARGET_FILE:trains>"
            --trials 3 --signal ${signal} --every 100)
@@ -75,8 +86,6 @@ if(TARGET processes)
       PASS_REGULAR_EXPRESSION "2 trials, [0-9]+ kills: the same weights each time" ENVIRONMENT "${mpi_environment}")
   endforeach()
 
-  foal_add_program(processes_end "${CMAKE_CURRENT_SOURCE_DIR}/program/processes_end.cpp")
-  target_link_libraries(processes_end PRIVATE foal::mpi)
   # foal_processes_test(CASE COUNT EXPECTED): so many processes fail, and say what matches the regex EXPECTED. None
   # waits for the others until the time is up.
   function(foal_processes_test case count expected)
@@ -136,8 +145,6 @@ if(TARGET processes)
   endforeach()
 
   # One of them is killed, stopped, or does not come back from an op: all end. One trial each; ranks.sh takes more.
-  foal_add_program(lasts "${CMAKE_CURRENT_SOURCE_DIR}/kill/lasts.cpp")
-  target_link_libraries(lasts PRIVATE foal::mpi)
   function(foal_ranks_test name program launcher fault)
     add_test(NAME program/ranks_${name}
              COMMAND "${CMAKE_CURRENT_SOURCE_DIR}/kill/ranks.sh" "$<TARGET_FILE:${program}>" --launcher "${launcher}"

@@ -27,7 +27,7 @@ using namespace compare;
 struct arguments {
   std::string data = "handwritten", net, folder = "foal-report", json;
   experiment base;
-  int seeds = 0, jobs = 0;
+  int seeds = 0, jobs = 0, rounds = 5;
   double target = 0;
 };
 
@@ -132,7 +132,7 @@ void time_all(std::vector<method_results>& all, network const& net, arguments co
   long long const minibatches =
       options::processes::first_says(std::clamp(static_cast<long long>(0.2 / (first / 2)), 2LL, 200LL));
   std::vector<std::vector<double>> rates(all.size());
-  for (int round = 0; round < 5; ++round)
+  for (int round = 0; round < o.rounds; ++round)
     for (std::size_t m = 0; m < all.size(); ++m)
       rates[m].push_back(static_cast<double>(minibatches) * o.base.microbatches * o.base.microbatch_size /
                          runs[m]->run(minibatches));
@@ -226,6 +226,7 @@ int main(int argc, char** argv) {
     a.whole("--workers", o.base.workers, 1, most, "threads of one run in a process; mpirun -n P starts P processes");
     a.whole("--replicas", o.base.replicas, 1, most, "pipelines side by side, which share out the microbatches");
     a.whole("--jobs", o.jobs, 1, 1024, "runs at the same time; by default as many as fit the cores");
+    a.whole("--speed-rounds", o.rounds, 1, 1000, "how often each method's speed is measured; the median is reported");
     a.whole("--microbatch-size", o.base.microbatch_size, 1, most, "M");
     a.whole("--microbatches", o.base.microbatches, 1, most, "N");
     a.number("--rate", o.base.rate, positive, "learning rate; by default what suits the data");

@@ -4,6 +4,8 @@
 #include <catch2/catch.hpp>
 #include <cstring>
 #include <iostream>
+#include <map>
+#include <memory>
 #include <set>
 
 #include "tests/executor/pausing.hpp"
@@ -56,15 +58,19 @@ TEST_CASE("a cut at each op goes on in other memory, on another number of worker
   for (pausing const& of : test::pausing_cases()) {
     outcome const reference = in_one_piece(of);
     int const ranks = of.what.ranks > 0 ? of.what.ranks : of.what.net;
+    std::map<int, std::pair<std::unique_ptr<piece>, outcome>> cut_runs;  // by workers: each is cut at its ops in turn
     int turn = 0;
     for (executor::run_place const& at : places_of(of)) {
       int const from = 1 + turn % ranks, to = 1 + (turn / 2) % ranks;
       if (++turn % every_cut != 0) continue;
       INFO(of.what.text() << "  phase " << at.phase << " key " << at.key << "  workers " << from << " then " << to);
-      outcome all;
-      piece first(of, from), second(of, to);
-      REQUIRE(first.run(all, at));
-      executor::run_cut const cut = first.engine().cut();
+      auto& [first, until_here] = cut_runs[from];
+      bool const resumes = first != nullptr;
+      if (!resumes) first = std::make_unique<piece>(of, from);
+      REQUIRE(first->run(until_here, at, resumes));
+      executor::run_cut const cut = first->engine().cut();
+      outcome all = until_here;
+      piece second(of, to);
       second.scribble();
       second.engine().restore(cut);
       REQUIRE_FALSE(second.run(all, {}, true));
