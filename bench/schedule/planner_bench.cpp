@@ -48,7 +48,7 @@ namespace {
 using namespace foal;
 using bench::texts;
 
-constexpr int pass_minibatches = 12, steps_of_a_round = 10;
+constexpr int pass_minibatches = 24, steps_of_a_round = 10;
 
 struct translation : zoo::transformer<zoo::transformer_size{.encoder_layers = 3,
                                                             .decoder_layers = 3,
@@ -194,7 +194,7 @@ class comparison {
     std::thread one([&] { pass(first, 0, &trace); }), other([&] { pass(second, 1, nullptr); });
     one.join();
     other.join();
-    std::vector<schedule::plan_item> items = schedule::measured_items(trace.spans(), depth, minibatch / n);
+    std::vector<schedule::plan_item> items = schedule::measured_items(trace.spans(), depth, minibatch / n, n);
     for (int s = 0; s < depth; ++s)
       items[static_cast<std::size_t>(s)].weights = static_cast<double>(parameter_count<Net>(s)) * sizeof(float);
     return items;
