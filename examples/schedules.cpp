@@ -28,7 +28,7 @@ struct settings {
   schedules::question asked;
   std::vector<double> costs, stage_costs;
   double latency = 0, bytes = 0;
-  bool plan = false, asynchronous = false, one_replica = false, keep_all = false;
+  bool plan = false, asynchronous = false, one_replica = false, keep_all = false, sends_block = false, long_run = false;
   int minibatch = 32, items = 0, groupings = 300;
   double overhead = 0, memory = -1, bandwidth = -1;
   std::vector<double> item_bytes{0, 0, 1};
@@ -71,6 +71,7 @@ int make_plan(settings const& o) {
   std::vector<foal::schedule::plan_item> const model = o.model();
   foal::schedule::plan_problem p{.items = model, .ranks = o.asked.ranks, .minibatch = o.minibatch, .input = o.bytes};
   p.overhead = o.overhead, p.latency = o.latency;
+  p.sends_beside = !o.sends_block, p.long_run = o.long_run;
   p.recompute = !o.keep_all, p.replicas = !o.one_replica, p.groupings = o.groupings;
   if (o.memory >= 0) p.memory = o.memory;
   if (o.bandwidth > 0) p.bandwidth = o.bandwidth;
@@ -191,6 +192,9 @@ int main(int argc, char** argv) {
     a.number("--overhead", o.overhead, {0, 1e9}, "plan: what an op takes besides its samples");
     a.whole("--groupings", o.groupings, 1, 1000000, "plan: try all of them where there are at most so many");
     a.flag("--asynchronous", o.asynchronous, "plan: schedules without a flush too");
+    a.flag("--long-run", o.long_run, "plan: minibatches of schedules with a flush overlap where they can");
+    a.flag("--sends-block", o.sends_block,
+           "plan: a rank does nothing else while the bytes of its messages are on their way");
     a.flag("--one-replica", o.one_replica, "plan: no replicas side by side");
     a.flag("--keep-all", o.keep_all, "plan: no recomputation");
     if (!a.parse(argc, argv)) return 0;

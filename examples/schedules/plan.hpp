@@ -1,6 +1,7 @@
 // The planner as a program: the schedules among which it chooses, and what it prints.
 #pragma once
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -66,16 +67,25 @@ inline std::vector<schedule::plan_candidate> plan_candidates(bool asynchronous) 
   return all;
 }
 
+/// "0 | 1-3 | 4": the items of every stage.
+inline std::string ranges_of(std::vector<int> const& group) {
+  std::string out;
+  for (std::size_t first = 0, i = 0; i < group.size(); ++i) {
+    if (i + 1 < group.size() && group[i + 1] == group[first]) continue;
+    out += (first > 0 ? " | " : "") + std::to_string(first) + (first < i ? "-" + std::to_string(i) : "");
+    first = i + 1;
+  }
+  return out;
+}
+
 inline std::string text_of(schedule::plan_result const& found, schedule::plan_problem const& p) {
   using foal::report::trimmed;
   std::string out;
   for (auto const* c : {&found.best, &found.runner_up}) {
     if (!*c) continue;
-    out += (c == &found.best ? "best: " : "\nrunner-up: ") + schedule::configuration_of(*c, p) + "\n  " +
-           schedule::reason_of(*c, p) + "\n  items by stage:";
-    for (std::size_t i = 0; i < c->group.size(); ++i)
-      out += (i > 0 && c->group[i] != c->group[i - 1] ? " | " : " ") + std::to_string(i);
-    out += '\n';
+    out += c == &found.best ? "best: " : "\nrunner-up, " + schedule::beside(*c, found.best) + ": ";
+    out += schedule::configuration_of(*c, p) + "\n  " + schedule::reason_of(*c, p) +
+           "\n  items by stage: " + ranges_of(c->group) + '\n';
   }
   foal::report::table t{{{"schedule", foal::report::align::left},
                          {"time"},
@@ -86,10 +96,15 @@ inline std::string text_of(schedule::plan_result const& found, schedule::plan_pr
                          {"groupings", foal::report::align::left}}};
   for (schedule::plan_choice const& c : found.of_candidates)
     t.add({std::string(c.name) + (c.asynchronous ? " *" : ""), trimmed(c.time, 4), std::to_string(c.microbatches),
-           std::to_string(c.replicas), c.recomputed ? "yes" : "no", trimmed(c.most_bytes(), 4),
+           std::to_string(c.copies), c.recomputed ? "yes" : "no", trimmed(c.most_bytes(), 4),
            c.all_groupings ? "all" : "some"});
-  out += "\nThe best of each schedule. *: asynchronous, in the long run.\n\n" + t.text() +
-         "\ntried: " + schedule::searched(found) + "\n";
+  bool const late = std::any_of(found.of_candidates.begin(), found.of_candidates.end(),
+                                [](schedule::plan_choice const& c) { return c.asynchronous; });
+  out += "\nThe best of each schedule.";
+  if (late) out += " *: asynchronous, in the long run, whatever the delay does to what is learnt.";
+  out += "\n\n" + t.text() + "\ntried: " + schedule::searched(found) + "\n";
+  if (!found.refused.empty())
+    out += "\nRefused (a configuration is a schedule with an N, a number of replicas, recomputed or not):\n";
   for (schedule::plan_refusal const& r : found.refused) out += schedule::text(r, p) + "\n";
   return out;
 }
@@ -99,7 +114,7 @@ inline std::string json_of(schedule::plan_result const& found, schedule::plan_pr
   foal::report::json_writer json(out, 1);
   auto const choice = [&](schedule::plan_choice const& c) {
     json.begin_object().member("schedule", std::string(c.name)).member("microbatches", c.microbatches);
-    json.member("samples", p.minibatch / c.microbatches).member("chunks", c.chunks).member("replicas", c.replicas);
+    json.member("samples", p.minibatch / c.microbatches).member("chunks", c.chunks).member("replicas", c.copies);
     json.member("recomputed", c.recomputed).member("asynchronous", c.asynchronous).member("time", c.time);
     json.member("all_groupings", c.all_groupings);
     json.key("stage_of_items").begin_array();

@@ -206,8 +206,11 @@ TEST_CASE("schedules: a plan, its runner-up and why", "[program]") {
   INFO(r.text);
   REQUIRE(r.status == 0);
   CHECK(has(r.text, "best: zb_h1, 16 microbatches of 1 sample, 1 chunk on each of 4 ranks, 1 replica"));
-  CHECK(has(r.text, "rank 0 works most and is idle for 5.88235 % of it"));
-  CHECK(has(r.text, "items by stage: 0 1 2 | 3 4 | 5 6 7 | 8 9"));
+  CHECK(has(r.text,
+            "rank 0 works most, and is idle for 5.9 % of it, 12.6 between ops, the longest 11.6: to run B(stage 0, "
+            "microbatch 0) on rank 0 it waits for B(stage 1, microbatch 0) on rank 1; rank 0 holds most, 18 bytes of 20"));
+  CHECK(has(r.text, "items by stage: 0-2 | 3-4 | 5-7 | 8-9"));
+  CHECK(has(r.text, "runner-up, 1.3 % slower: zb_auto, "));
   CHECK(has(r.text, "two_bp: 10 configurations would hold 54 bytes or more on a rank, which may hold 20"));
   auto const plan = nlohmann::json::parse(content(folder.path("plan.json")));
   CHECK(plan.at("best").at("schedule") == "zb_h1");
@@ -217,6 +220,11 @@ TEST_CASE("schedules: a plan, its runner-up and why", "[program]") {
   CHECK(plan.at("all_groupings") == true);
   program_result const none = folder.run(FOAL_PROGRAM, "--plan --one-replica --keep-all --item-bytes 4,4,1 --memory 10");
   CHECK(none.status == 1);
+  program_result const late = folder.run(
+      FOAL_PROGRAM,
+      "--plan --ranks 2 --minibatch 8 --one-replica --asynchronous --long-run --sends-block --bandwidth 2 --bytes 1");
+  CHECK(late.status == 0);
+  CHECK(has(late.text, "*: asynchronous, in the long run, whatever the delay does to what is learnt."));
   CHECK(
       has(none.text, "cannot plan 8 items on 4 ranks, because a rank may hold 10 bytes and whatever was tried needs more"));
 }

@@ -23,10 +23,30 @@ TEST_CASE("a trace gives the medians of its stages by sample", "[schedule]") {
   CHECK(items[1].backward == 4);
   CHECK(items[1].weight == 1);
   CHECK(items[1].update == 0);
-  CHECK_THROWS_WITH(measured_items(spans, 3, 2),
-                    "cannot measure stage 2 of 3, because the trace has no forward of it; trace a run that trains all of "
-                    "them, on one worker, in a buffer that is large enough");
+  CHECK_THROWS_WITH(
+      measured_items(spans, 3, 2),
+      "cannot measure stage 2 of 3, because the trace has no forward of it, in a whole minibatch; trace a run that "
+      "trains all of them, on one worker, in a buffer that is large enough");
   CHECK_THROWS_WITH(measured_items(spans, 2, 0),
-                    "cannot measure 2 stages with microbatches of 0 samples, because there is "
-                    "nothing to measure; give 1 or more of both");
+                    "cannot measure 2 stages with microbatches of 0 samples, 1 in a minibatch, because there is nothing to "
+                    "measure; give 1 or more of each");
+}
+
+TEST_CASE("microbatches of different lengths count by whole minibatches", "[schedule]") {
+  std::vector<foal::report::span> spans;
+  auto const add = [&](char const* kind, long long microbatch, long long seconds) {
+    spans.push_back({.kind = kind, .microbatch = microbatch, .begin_ns = 5, .end_ns = 5 + seconds * 1'000'000'000});
+  };
+  // Of three minibatches of three; the last F is missing, so its minibatch does not count.
+  for (long long m = 0; m < 8; ++m) add("F", m, m % 3 == 2 ? 7 : 1);
+  for (long long m = 0; m < 9; ++m) add("BW", m, m % 3 == 0 ? 10 : 4);
+  for (long long m : {2, 5, 8}) add("U", m, 2);
+  CHECK(measured_items(spans, 1, 1)[0].forward == 1);
+  plan_item const whole = measured_items(spans, 1, 1, 3)[0];
+  CHECK(whole.forward == 3);
+  CHECK(whole.backward == 3);
+  CHECK(whole.weight == 3);
+  CHECK(whole.update == 2);
+  CHECK_THROWS_WITH(measured_items(spans, 1, 1, 10),
+                    Catch::Contains("the trace has no forward of it, in a whole minibatch"));
 }

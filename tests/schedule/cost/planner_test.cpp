@@ -9,6 +9,7 @@
 #include <foal/schedule/cost/overlaps.hpp>
 #include <foal/schedule/cost/plan_text.hpp>
 #include <foal/schedule/rules/async_1f1b.hpp>
+#include <foal/schedule/rules/chimera.hpp>
 #include <foal/schedule/rules/dual_pipe_v.hpp>
 #include <foal/schedule/rules/gpipe.hpp>
 #include <foal/schedule/rules/interleaved.hpp>
@@ -410,11 +411,12 @@ TEST_CASE("what cannot be planned says what could", "[schedule]") {
                     "cannot plan 4 items on 4 ranks, because a rank may hold 1 bytes and whatever was tried needs more; "
                     "give it 3, with which one does, more ranks, or a smaller minibatch");
   REQUIRE(found.refused.size() == 2);
-  CHECK(text(found.refused[1], p) == "interleaved 2: 1 configuration would have 8 stages or more of 4 items");
+  CHECK(text(found.refused[1], p) ==
+        "interleaved 2: 1 configuration would have 8 stages or more, but there are only 4 items");
   p.memory = 1e9, p.ranks = 5;
   CHECK_THROWS_WITH(require_plan(plan(p, list), p),
                     "cannot plan 4 items on 5 ranks, because no schedule can run: one_f_one_b: 1 configuration would have "
-                    "5 stages or more of 4 items; give fewer ranks, more items or other schedules");
+                    "5 stages or more, but there are only 4 items; give fewer ranks, more items or other schedules");
   p.ranks = 0;
   CHECK_THROWS_AS(plan(p, list), foal::error);
   p.ranks = 4, p.latency = -1;
@@ -433,8 +435,30 @@ TEST_CASE("a choice is told with its reasons", "[schedule]") {
   plan_problem const p{.items = items, .ranks = 4, .minibatch = 8, .memory = 100, .recompute = false, .replicas = false};
   plan_result const found = plan(p, list);
   CHECK(configuration_of(found.best, p) == "one_f_one_b, 8 microbatches of 1 sample, 1 chunk on each of 4 ranks, 1 replica");
-  CHECK(reason_of(found.best, p) ==
-        "a minibatch takes 33; rank 0 works most and is idle for 27.2727 % of it, 0 before its first and after its last op "
-        "and 9 between, waiting for other ranks; rank 0 holds most, 5 bytes of 100");
+  CHECK(
+      reason_of(found.best, p) ==
+      "a minibatch takes 33; rank 0 works most, and is idle for 27.3 % of it, 9 between ops, the longest 6: to run BW(stage "
+      "0, microbatch 0) on rank 0 it waits for BW(stage 1, microbatch 0) on rank 1; rank 0 holds most, 5 bytes of 100");
   CHECK(searched(found) == "4 configurations with 4 groupings; all that there are");
+  plan_choice const narrow =
+      plan({.items = items, .ranks = 4, .minibatch = 8, .microbatches = 4, .recompute = false}, list).best;
+  CHECK(beside(found.best, found.best) == "as fast, holds 5 bytes where the best holds 5");
+  CHECK(beside(found.best, narrow) == "37.5 % slower");
+  CHECK(configuration_of(narrow, p) == "one_f_one_b, 4 microbatches of 2 samples, 1 chunk on each of 1 rank, 4 replicas");
+  CHECK(reason_of(narrow, p).find("; each rank has the whole model, and schedules differ in memory alone; ") !=
+        std::string::npos);
+  CHECK(reason_of(narrow, p).find("what replicas sum takes no time here, for messages take none") != std::string::npos);
+}
+
+TEST_CASE("on one rank all schedules are one, and none is the runner-up of another", "[schedule]") {
+  auto const items = alike(4, kept);
+  plan_candidate const list[] = {candidate_of<sequential{}>(), candidate_of<one_f_one_b{}>(), candidate_of<gpipe{}>(),
+                                 candidate_of<chimera{}>()};
+  plan_problem const p{.items = items, .ranks = 2, .minibatch = 8, .recompute = false};
+  plan_result const found = plan(p, list);
+  CHECK(found.best.replicas == 2);
+  CHECK(found.runner_up.ranks == 2);
+  CHECK(found.runner_up.name == "chimera");
+  CHECK(configuration_of(found.runner_up, p) ==
+        "chimera, 8 microbatches of 1 sample, 1 chunk on each of 2 ranks, 2 replicas on the same ranks");
 }

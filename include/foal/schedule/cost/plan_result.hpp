@@ -16,6 +16,7 @@ struct plan_choice {
   std::string_view name;
   int ranks = 1, chunks = 1;  ///< of one replica
   int replicas = 1;
+  int copies = 1;        ///< of every stage: replicas, or those that the schedule has itself, on the same ranks
   int microbatches = 1;  ///< N, over all replicas
   bool recomputed = false, asynchronous = false;
   bool long_run = false;        ///< `time` is that of a minibatch in the middle of a long run
@@ -23,9 +24,14 @@ struct plan_choice {
   double time = 0;              ///< of a minibatch
   std::vector<double> bytes;    ///< by rank, at most
   std::vector<idle_time> idle;  ///< by rank, of `time`; in a long run all of it is waiting
+  gap wait{};                   ///< the longest one between two ops of busiest(); of length 0 where there is none
   bool all_groupings = false;   ///< all were tried: no other grouping of this configuration takes less time
 
   constexpr explicit operator bool() const { return candidate >= 0; }
+  /// On one rank all schedules are the same but for what is kept: what differs in these alone is no other way to train.
+  constexpr bool as_good_as_same(plan_choice const& other) const {
+    return ranks == 1 && other.ranks == 1 && replicas == other.replicas && recomputed == other.recomputed;
+  }
   constexpr double most_bytes() const { return bytes.empty() ? 0 : *std::max_element(bytes.begin(), bytes.end()); }
   /// The rank that is idle least.
   constexpr int busiest() const {
@@ -57,7 +63,7 @@ struct plan_refusal {
 
 /// What plan() has found, and how much it has looked at.
 struct plan_result {
-  plan_choice best, runner_up;             ///< runner_up: the best of all other configurations
+  plan_choice best, runner_up;             ///< runner_up: the best of all other configurations, if one is another way
   std::vector<plan_choice> of_candidates;  ///< the best of every candidate that has one, best first
   std::vector<plan_refusal> refused;
   long long configurations = 0;  ///< tried, those that do not fit included

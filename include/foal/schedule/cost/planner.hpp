@@ -85,7 +85,7 @@ class planner {
         .candidate = chosen, .of = of, .made = made, .bytes = planned_bytes(v), .samples = samples / v.size.segments};
     trial.best.name = chosen.name;
     trial.best.ranks = of.ranks, trial.best.chunks = chosen.chunks, trial.best.replicas = replicas;
-    trial.best.microbatches = n;
+    trial.best.copies = v.size.replicas, trial.best.microbatches = n;
     trial.best.recomputed = recomputed, trial.best.asynchronous = v.asynchronous;
     trial.best.long_run = v.asynchronous || p_.long_run;
     ++out_.configurations;
@@ -97,10 +97,13 @@ class planner {
       return;
     }
     if (trial.best.better_than(of_candidate_)) of_candidate_ = trial.best;
-    if (trial.best.better_than(out_.best))
-      out_.runner_up = std::exchange(out_.best, std::move(trial.best));
-    else if (trial.best.better_than(out_.runner_up))
+    bool const same = out_.best && trial.best.as_good_as_same(out_.best);
+    if (trial.best.better_than(out_.best)) {
+      plan_choice before = std::exchange(out_.best, std::move(trial.best));
+      if (!same) out_.runner_up = std::move(before);
+    } else if (!same && trial.best.better_than(out_.runner_up)) {
       out_.runner_up = std::move(trial.best);
+    }
   }
 
   /// Tries groupings; true if all of them.
@@ -197,14 +200,25 @@ class planner {
       steady_state const s = steady_of(v, cost);
       now.time = s.minibatch;
       for (double const w : work) now.idle.push_back({.waiting = std::max(0.0, s.minibatch - w)});
+      now.wait = longest(v, s.run, now.busiest(), s.from, s.from + s.minibatch);
     } else {
       timing const t = replay_proved(v, cost);
       now.time = t.makespan;
       now.idle = idle_of(t);
+      now.wait = longest(v, t, now.busiest(), t.rank[at(now.busiest())].first, t.makespan);
     }
     double const time = now.time;
     if (now.better_than(best)) best = std::move(now);
     return {0, time};
+  }
+
+  /// Of the gaps between ops of a rank; microbatches are numbered as if all were of one minibatch.
+  static constexpr gap longest(program_view v, timing const& t, int rank, double from, double to) {
+    gap found;
+    for (gap const& g : t.gaps)
+      if (g.rank == rank && g.waits_rank >= 0 && g.start >= from && g.start < to && g.length > found.length) found = g;
+    for (op* o : {&found.before, &found.waits_for}) o->microbatch = floor_mod(o->microbatch, v.size.microbatches);
+    return found;
   }
 
   plan_problem const& p_;
