@@ -15,6 +15,7 @@
 #include <foal/predictor.hpp>
 #include <foal/schedule/rules/gpipe.hpp>
 #include <foal/schedule/rules/pipemare.hpp>
+#include <foal/schedule/rules/seq1f1b.hpp>
 #include <foal/text/alphabet.hpp>
 #include <foal/text/perplexity.hpp>
 #include <foal/trainer/gathered.hpp>
@@ -41,13 +42,14 @@ template <class Schedule, class... Policies>
 using run = foal::trainer<network, foal::loss::cross_entropy, Schedule, foal::optim::adamw, foal::executor::as_launched,
                           Policies...>;
 using synchronous = run<foal::schedule::gpipe, base>;
+using in_segments = run<foal::schedule::seq1f1b, base>;
 using pipemare = run<foal::schedule::pipemare, foal::lr::reschedule<base>, foal::delay::discrepancy_correction,
                      foal::warmup::synchronous>;
 
 struct settings {
   std::string data, method = "t1t2t3", prompt = "\n";
-  int epochs = 5, microbatch_size = 8, microbatches = 4, workers = 1, replicas = 1, characters = 400, stride = 32,
-      t3_epochs = -1;
+  int epochs = 5, microbatch_size = 8, microbatches = 4, segments = 4, workers = 1, replicas = 1, characters = 400,
+      stride = 32, t3_epochs = -1;
   double rate = 1e-3, temperature = 0.8;
   std::uint64_t seed = 1;
   bool facts = false;
@@ -59,12 +61,13 @@ struct settings {
 bool read_arguments(int argc, char** argv, settings& o) {
   options::arguments a("Trains a language model of characters and writes text like the text it was given.");
   a.input("--data", o.data, "a text file; without one, spelled-out numbers are made");
-  a.method("--method", o.method, {"gpipe", "t1t2t3"}, "");
+  a.method("--method", o.method, {"gpipe", "seq1f1b", "t1t2t3"}, "");
   a.whole("--epochs", o.epochs, 1, options::most, "");
   a.number("--rate", o.rate, options::positive, "largest learning rate; it falls along half a cosine");
   a.whole("--t3-epochs", o.t3_epochs, 0, options::most, "synchronous epochs of T3; by default a fifth of all");
   a.whole("--microbatch-size", o.microbatch_size, 1, options::most, "M, windows");
   a.whole("--microbatches", o.microbatches, 1, options::most, "N");
+  a.whole("--segments", o.segments, 1, longest, "of each window, one after the other, in seq1f1b");
   a.whole("--stride", o.stride, 1, longest, "characters from one window to the next");
   a.whole("--workers", o.workers, 1, synchronous::stages, "threads; results do not depend on it");
   a.whole("--replicas", o.replicas, 1, options::most, "pipelines side by side, which share out the microbatches");
@@ -131,6 +134,7 @@ int train(settings const& o, foal::data::window_source const& text, foal::data::
   c.replicas = o.replicas;
   c.seed = o.seed;
   c.optim.weight_decay = 0.1F;
+  if constexpr (requires { c.schedule.segments; }) c.schedule.segments = o.segments;
   base const rate{.rate = o.rate, .steps = updates, .least = 0.1 * o.rate, .warmup = std::min(200LL, updates / 10)};
   if constexpr (requires { c.warmup.minibatches; }) {
     c.warmup.minibatches = t3::epochs(o.t3_epochs, o.epochs / 5, o.epochs, "--t3-epochs") * per_epoch;
@@ -186,6 +190,7 @@ int run_example(int argc, char** argv) {
   std::printf("%zu characters of %d kinds; %lld windows of %d; %d stages, %lld parameters; %s\n", all.size(),
               static_cast<int>(letters.vocabulary().size()), text.size(), longest, synchronous::stages,
               synchronous::parameters, o.method.c_str());
+  if (o.method == "seq1f1b") return train<in_segments>(o, text, rest, letters);
   return o.method == "gpipe" ? train<synchronous>(o, text, rest, letters) : train<pipemare>(o, text, rest, letters);
 }
 

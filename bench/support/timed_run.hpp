@@ -98,6 +98,7 @@ foal::table::run_tables tables_of(timed_program const& of) {
                               : detail::lowered<Net, Device, Loss>(schedule::one_f_one_b{});
   table::check_runnable(program.view(), "this program");
   t.ranks = program.size().ranks;
+  t.segments = program.size().segments;  // no op looks at what it waits for
   t.replicas = program.size().replicas;
   t.rank_of = schedule::ranks_of(program.view());
   t.phases.clear();

@@ -40,7 +40,7 @@ table::run_tables tables_of(schedule::program p, int updates = 1) {
 
 }  // namespace
 
-TEST_CASE("segments are refused with a sentence, placements, replicas and several updates are not", "[table]") {
+TEST_CASE("a run takes placements, segments, replicas and several updates", "[table]") {
   CHECK_NOTHROW(check(schedule::folded<schedule::pipemare>{.placed = schedule::vee}, 4, 2, 3));
   CHECK_NOTHROW(check(test::interleaved{}, 4, 2, 2));
   CHECK_NOTHROW(check(schedule::paci{.every = 4}, 2, 2, 4));
@@ -48,8 +48,14 @@ TEST_CASE("segments are refused with a sentence, placements, replicas and severa
   CHECK_NOTHROW(check(test::two_way{}, 4, 4, 4));
   CHECK_THROWS_WITH(check(schedule::generate(test::two_way{}, test::both_ways(4, 4, 1))),
                     Catch::Contains("cannot run many with 2 replicas and 1 microbatches") && Catch::Contains("replica 1"));
-  CHECK_THROWS_WITH(check(test::in_segments{}, 2, 2, 2),
-                    Catch::Contains("cannot run in_segments") && Catch::Contains("in 2 segments"));
+  CHECK_NOTHROW(check(test::in_segments{}, 2, 2, 2));
+  table::run_tables t =
+      tables_of(schedule::generate(test::in_segments{}, schedule::extent_of(test::in_segments{}, 2, 2, 2)));
+  t.segments = 2;
+  CHECK_NOTHROW(table::check_runnable(t));
+  t.segments = 1;
+  CHECK_THROWS_WITH(table::check_runnable(t), Catch::Contains("cannot run many with microbatches in 2 segments, because the "
+                                                              "run has them in 1"));
 }
 
 TEST_CASE("ops that a run does not have are refused with a sentence", "[table]") {

@@ -14,8 +14,8 @@ namespace foal::schedule {
 /// Idle for (R-1)(F+BW) of a segment, 1F1B's divided by k; saves R-1-r + k segments. Needs a model in which what is earlier
 /// does not depend on what is later (causal). Delay 0.
 ///
-/// Proved, replayed and drawn. With more than one segment a run refuses it (table/runnable.hpp): no layer hands on what it
-/// knows of a sequence from one segment to the next.
+/// A run gives slots back in the order of the forwards, so its rings have room for k - 1 segments more. Layers take segments
+/// that declare it (layer/contract.hpp); lower/segments.hpp refuses others by their names.
 struct seq1f1b {
   static constexpr char const* name = "seq1f1b";
   static constexpr bool asynchronous = false;
