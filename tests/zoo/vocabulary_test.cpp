@@ -11,6 +11,7 @@
 #include <foal/schedule/rules/one_f_one_b.hpp>
 #include <foal/schedule/rules/pipemare.hpp>
 #include <foal/schedule/rules/recompute.hpp>
+#include <foal/schedule/rules/vocabulary_1f1b.hpp>
 #include <foal/schedule/rules/zb_h1.hpp>
 #include <foal/trainer.hpp>
 #include <foal/trainer/gathered.hpp>
@@ -181,7 +182,7 @@ void check_bits_on_workers() {
 }
 
 template <class Executor>
-using over = run<dropped, schedule::async_1f1b, optim::adam, versions::stash, Executor>;
+using over = run<dropped, schedule::vocabulary_1f1b, optim::adam, Executor>;
 
 /// Of a fit: its weights, losses and evaluations.
 struct fitted {
@@ -191,7 +192,12 @@ struct fitted {
 };
 template <class Run>
 fitted fit(checkpoints const& saves = {}, int workers = 1) {
-  Run t({.microbatch_size = 2, .microbatches = 2, .workers = workers, .lr = {.rate = 0.01F}});
+  Run t({.microbatch_size = 2,
+         .microbatches = 2,
+         .workers = workers,
+         .ranks = 3,
+         .lr = {.rate = 0.01F},
+         .schedule = {.parts = 3}});
   data::window_source const data = some_text();
   typename Run::fit_options o{.epochs = 3, .evaluate = data, .quiet = true};
   if (!saves.directory.empty()) o.checkpoint = saves;
@@ -211,6 +217,28 @@ TEST_CASE("A GPT in parts of the vocabulary trains and evaluates as the whole on
   check_as_whole<whole_tied, tied_parts<2>, schedule::one_f_one_b>();
   check_as_whole<whole_tied, tied_parts<4>, schedule::zb_h1>();
   check_as_whole<whole_free, free_parts<3>, schedule::gpipe>();
+}
+
+TEST_CASE("Parts of the vocabulary train by their own schedule to the bits of sequential, each part's two ends on one rank",
+          "[vocabulary]") {
+  auto const trained = [](auto schedule, int ranks, int workers) {
+    run<dropped, decltype(schedule), optim::adam> t({.microbatch_size = 2,
+                                                     .microbatches = 5,
+                                                     .workers = workers,
+                                                     .ranks = ranks,
+                                                     .lr = {.rate = 0.01F},
+                                                     .schedule = schedule});
+    auto const tables = t.tables();
+    for (std::size_t s = 0; s < 3 && ranks > 1; ++s)
+      CHECK(tables.rank_of[s] == tables.rank_of[tables.stages.size() - 3 + s]);
+    t.run(windows{}, {.minibatches = 4});
+    return t.all_weights();
+  };
+  auto const one = trained(schedule::sequential{}, 1, 1);
+  for (int const memory : {0, 2})
+    for (int const ranks : {1, 2, 3})
+      for (int workers = 1; workers <= ranks; ++workers)
+        CHECK(trained(schedule::vocabulary_1f1b{.parts = 3, .memory = memory}, ranks, workers) == one);
 }
 
 TEST_CASE("Ragged windows give parts of the vocabulary what padded ones give", "[vocabulary]") {
