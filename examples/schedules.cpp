@@ -129,13 +129,13 @@ schedules::subject subject_of(settings const& o, std::vector<schedules::entry> c
 int draw_all(settings const& o, std::vector<schedules::entry> const& all) {
   int refused = 0;
   for (schedules::entry const& e : all) {
-    if (!e.compared) continue;
+    if (!e.drawn) continue;
     schedules::question q = o.asked;
     if (!e.any_chunks) q.chunks = 0;
     std::string picture;
     try {
       schedules::subject s = schedules::subject_of(e, q);
-      picture = schedules::picture_of(s, o.cost(), false);
+      picture = schedules::picture_of(s, schedules::cost_of(s, o.cost()), false);
     } catch (foal::error const& error) {
       std::fprintf(stderr, "%s: %s\n", e.name.c_str(), error.what());
       refused = 1;
@@ -155,10 +155,11 @@ int run(settings const& o, std::vector<schedules::entry> const& all) {
     return 0;
   }
   schedules::subject s = subject_of(o, all);
+  foal::schedule::costs const cost = schedules::cost_of(s, o.cost());
   std::string const out = o.format == "csv"    ? foal::schedule::to_csv(s.program.view())
-                          : o.format == "svg"  ? schedules::picture_of(s, o.cost())
-                          : o.format == "html" ? schedules::page_of(s, o.cost())
-                                               : schedules::facts_of(s, o.cost());
+                          : o.format == "svg"  ? schedules::picture_of(s, cost)
+                          : o.format == "html" ? schedules::page_of(s, cost)
+                                               : schedules::facts_of(s, cost);
   std::fwrite(out.data(), 1, out.size(), stdout);
   return 0;
 }

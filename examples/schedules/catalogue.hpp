@@ -1,7 +1,9 @@
 // The schedules that the program knows: a line each, its list and the rule by which its ops read weights.
 #pragma once
 
+#include <algorithm>
 #include <functional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -41,6 +43,7 @@
 #include <foal/schedule/rules/v_min.hpp>
 #include <foal/schedule/rules/v_search.hpp>
 #include <foal/schedule/rules/varuna.hpp>
+#include <foal/schedule/rules/vocabulary_1f1b.hpp>
 #include <foal/schedule/rules/wpipe.hpp>
 #include <foal/schedule/rules/zb_auto.hpp>
 #include <foal/schedule/rules/zb_h1.hpp>
@@ -63,6 +66,7 @@ struct question {
 struct entry {
   std::string name, about;
   bool compared = true;  ///< it has a row in the table
+  bool drawn = true;     ///< and a picture in the gallery
   int chunks = 1;        ///< on a rank
   bool any_chunks = false;
   int update_every = 0;  ///< microbatches; 0: once a minibatch
@@ -73,8 +77,15 @@ struct entry {
   /// None, or what its ranks hold in a model that a run does not follow.
   std::function<std::vector<schedule::rank_memory>(schedule::program_view, schedule::timing const&)> modelled{};
 
+  /// None, or factors of its stages, which differ by their nature, where none are asked for.
+  std::function<std::vector<double>(question const&)> factors{};
+
   entry& off_the_table() {
-    compared = false;
+    compared = drawn = false;
+    return *this;
+  }
+  entry& in_the_gallery() {
+    drawn = true;
     return *this;
   }
 };
@@ -135,6 +146,34 @@ inline entry overlapped(entry e) {
   return e;
 }
 
+/// 1F1B over parts of a vocabulary: on each rank one of the embedding, the blocks, and one of the output layer.
+inline entry vocabulary_entry() {
+  auto const factors = [](question const& q) {
+    std::vector<double> all(static_cast<std::size_t>(3 * q.ranks), 0.5);
+    std::fill_n(all.begin() + q.ranks, q.ranks, 1);
+    return all;
+  };
+  auto const make = [factors](question const& q, int) {
+    std::vector<double> const own = factors(q);
+    std::span<double const> const of = q.cost.stage_factor.empty() ? std::span<double const>(own) : q.cost.stage_factor;
+    foal::require(of.size() == own.size(), "cannot run vocabulary_1f1b with ", of.size(), " factors, because it has ",
+                  own.size(), " stages on ", q.ranks, " ranks; give as many --stage-costs, or leave them out");
+    auto const r = static_cast<std::size_t>(q.ranks);
+    double const f = q.cost.forward, back = q.cost.backward + q.cost.weight;
+    return schedule::vocabulary_1f1b{.forward = f * of[r],
+                                     .backward = back * of[r],
+                                     .output_forward = f * of[2 * r],
+                                     .output_backward = back * of[2 * r],
+                                     .embedding = f * of[0],
+                                     .message = q.cost.message};
+  };
+  entry e = made<schedule::vocabulary_1f1b>(
+      {.name = "vocabulary_1f1b", .about = "1F1B whose ranks all have parts of embedding and output layer", .chunks = 3},
+      make);
+  e.factors = factors;
+  return e.off_the_table().in_the_gallery();
+}
+
 /// All of them, in the order of the table.
 inline std::vector<entry> catalogue() {
   using namespace schedule;
@@ -192,6 +231,7 @@ inline std::vector<entry> catalogue() {
       plain<sequential>({"sequential", "one rank, one microbatch after the other"}).off_the_table(),
       plain<recomputed<gpipe>>({"gpipe_recomputed", "gpipe that computes forwards again"}).off_the_table(),
       plain<recomputed<pipemare>>({"pipemare_recomputed", "pipemare that computes forwards again"}).off_the_table(),
+      vocabulary_entry(),
       made<v_search>(two({"v_search", "the best block on a V for the given costs"}), searched).off_the_table(),
       plain<message_driven>({"message_driven", "AxoNN: whatever has come is run, here in the order that equal costs give"})
           .off_the_table(),

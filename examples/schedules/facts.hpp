@@ -24,6 +24,7 @@ struct subject {
   schedule::program program{};
   schedule::version_reads reads{};               ///< what its ops read
   std::vector<char> overlaps{};                  ///< none, or which ops overlap
+  std::vector<double> factors{};                 ///< none, or of its stages
   std::vector<schedule::staleness> staleness{};  ///< by stage
   double bytes = 0;                              ///< of every message; 0: not known
 };
@@ -34,8 +35,15 @@ inline subject subject_of(entry const& e, question const& q) {
   s.program = e.build(q);
   s.reads = e.reads(s.program.view());
   if (e.overlaps) s.overlaps = e.overlaps(s.program.view());
+  if (e.factors) s.factors = e.factors(q);
   s.staleness = schedule::staleness_of(schedule::versions(s.program.view()), s.reads);
   return s;
+}
+
+/// What its ops take: as asked, and as its stages differ by their nature where no factors are asked for.
+inline schedule::costs cost_of(subject const& s, schedule::costs asked) {
+  if (asked.stage_factor.empty()) asked.stage_factor = s.factors;
+  return asked;
 }
 
 namespace detail {

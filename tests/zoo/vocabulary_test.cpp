@@ -11,10 +11,12 @@
 #include <foal/schedule/rules/one_f_one_b.hpp>
 #include <foal/schedule/rules/pipemare.hpp>
 #include <foal/schedule/rules/recompute.hpp>
+#include <foal/schedule/rules/vocabulary_1f1b.hpp>
 #include <foal/schedule/rules/zb_h1.hpp>
 #include <foal/trainer.hpp>
 #include <foal/trainer/gathered.hpp>
 #include <foal/zoo/gpt.hpp>
+#include <foal/zoo/transformer.hpp>
 
 #include <catch2/catch.hpp>
 #include <foal/data/sequence_batches.hpp>
@@ -90,7 +92,7 @@ std::vector<std::vector<double>> parameters_of(Trainer const& t, int parts) {
   for (int s = 0; s < Trainer::stages; ++s)
     for (std::size_t i = 0; i < tables.stages[static_cast<std::size_t>(s)].parameters.size(); ++i) {
       auto const& row = tables.stages[static_cast<std::size_t>(s)].parameters[i];
-      if (row.kind == table::ownership::borrowed) continue;
+      if (row.home_stage >= 0) continue;  // its home has it
       auto const v = t.weights(s, i);
       bool const joins = (s > 0 && s < parts) || s > Trainer::stages - parts;
       if (!joins) all.emplace_back();
@@ -108,7 +110,7 @@ void give_weights(From const& from, To& to, int parts) {
   for (int s = 0; s < To::stages; ++s)
     for (std::size_t i = 0; i < tables.stages[static_cast<std::size_t>(s)].parameters.size(); ++i) {
       auto const& row = tables.stages[static_cast<std::size_t>(s)].parameters[i];
-      if (row.kind == table::ownership::borrowed) continue;
+      if (row.home_stage >= 0) continue;  // its home has it
       auto const begin = all.at(which).begin() + static_cast<std::ptrdiff_t>(at);
       to.set_weights(s, i, std::vector<double>(begin, begin + static_cast<std::ptrdiff_t>(row.size)));
       at += static_cast<std::size_t>(row.size);
@@ -167,6 +169,58 @@ void check_as_whole() {
   compare(train(b, parts), expected);
 }
 
+constexpr zoo::transformer_size translator_of(int parts, zoo::sharing shared, zoo::cut stages = zoo::cut::weights) {
+  return {.encoder_layers = 1,
+          .decoder_layers = 1,
+          .width = width,
+          .heads = 2,
+          .hidden = 12,
+          .source_vocabulary = vocabulary,
+          .target_vocabulary = vocabulary,
+          .longest = longest,
+          .dropout_percent = 0,
+          .shared = shared,
+          .stages = stages,
+          .vocabulary_parts = parts};
+}
+struct whole_translator : zoo::transformer<translator_of(1, zoo::sharing::all)> {};
+struct translator_in_parts : zoo::transformer<translator_of(3, zoo::sharing::all)> {};
+template <int Parts, zoo::sharing Shared, zoo::cut Cut = zoo::cut::weights>
+struct translator : zoo::transformer<translator_of(Parts, Shared, Cut)> {};
+
+// Embeddings at the front, both in one stage; the rest as it was.
+static_assert(stage_count<translator_in_parts> == stage_count<whole_translator> - 1 + 3 + 3);
+static_assert(stage_count<translator<2, zoo::sharing::none, zoo::cut::layers>> == 2 + 1 + 1 + 2);
+static_assert(parameter_count<translator_in_parts>() == parameter_count<whole_translator>());
+static_assert(parameter_count<translator<2, zoo::sharing::none>>() == parameter_count<translator<1, zoo::sharing::none>>());
+static_assert(parameter_count<translator<4, zoo::sharing::decoder>>() ==
+              parameter_count<translator<1, zoo::sharing::decoder>>());
+
+/// Pairs of texts: the windows, and their tokens in another order.
+struct pairs : windows {
+  lengths_of_axes lengths(long long m) const {
+    lengths_of_axes n = windows::lengths(m);
+    n.length[1] = 2 + static_cast<int>(m * 5 % 4);
+    return n;
+  }
+  template <class S>
+  void inputs(long long m, int entry, S* x) const {
+    lengths_of_axes const n = lengths(m);
+    int const rows = n.length[entry / 2];
+    for (int s = 0; s < samples; ++s)
+      if (entry == 1)
+        x[s] = static_cast<S>(n.length[0] - s);
+      else
+        for (int p = 0; p < rows; ++p) x[s * rows + p] = static_cast<S>(token(m * samples + s, p + 3 * entry));
+  }
+  void targets(long long m, std::int32_t* t) const {
+    int const rows = lengths(m).length[1];
+    for (int s = 0; s < samples; ++s)
+      for (int p = 0; p < rows; ++p)
+        t[s * rows + p] = (m + s + p) % 4 == 0 ? loss::cross_entropy::ignored : token(m * samples + s, p);
+  }
+};
+
 template <class Schedule, class... More>
 void check_bits_on_workers() {
   using many = run<dropped, Schedule, optim::adam, More...>;
@@ -181,7 +235,7 @@ void check_bits_on_workers() {
 }
 
 template <class Executor>
-using over = run<dropped, schedule::async_1f1b, optim::adam, versions::stash, Executor>;
+using over = run<dropped, schedule::vocabulary_1f1b, optim::adam, Executor>;
 
 /// Of a fit: its weights, losses and evaluations.
 struct fitted {
@@ -191,7 +245,12 @@ struct fitted {
 };
 template <class Run>
 fitted fit(checkpoints const& saves = {}, int workers = 1) {
-  Run t({.microbatch_size = 2, .microbatches = 2, .workers = workers, .lr = {.rate = 0.01F}});
+  Run t({.microbatch_size = 2,
+         .microbatches = 2,
+         .workers = workers,
+         .ranks = 3,
+         .lr = {.rate = 0.01F},
+         .schedule = {.parts = 3}});
   data::window_source const data = some_text();
   typename Run::fit_options o{.epochs = 3, .evaluate = data, .quiet = true};
   if (!saves.directory.empty()) o.checkpoint = saves;
@@ -211,6 +270,28 @@ TEST_CASE("A GPT in parts of the vocabulary trains and evaluates as the whole on
   check_as_whole<whole_tied, tied_parts<2>, schedule::one_f_one_b>();
   check_as_whole<whole_tied, tied_parts<4>, schedule::zb_h1>();
   check_as_whole<whole_free, free_parts<3>, schedule::gpipe>();
+}
+
+TEST_CASE("Parts of the vocabulary train by their own schedule to the bits of sequential, each part's two ends on one rank",
+          "[vocabulary]") {
+  auto const trained = [](auto schedule, int ranks, int workers) {
+    run<dropped, decltype(schedule), optim::adam> t({.microbatch_size = 2,
+                                                     .microbatches = 5,
+                                                     .workers = workers,
+                                                     .ranks = ranks,
+                                                     .lr = {.rate = 0.01F},
+                                                     .schedule = schedule});
+    auto const tables = t.tables();
+    for (std::size_t s = 0; s < 3 && ranks > 1; ++s)
+      CHECK(tables.rank_of[s] == tables.rank_of[tables.stages.size() - 3 + s]);
+    t.run(windows{}, {.minibatches = 4});
+    return t.all_weights();
+  };
+  auto const one = trained(schedule::sequential{}, 1, 1);
+  for (int const memory : {0, 2})
+    for (int const ranks : {1, 2, 3})
+      for (int workers = 1; workers <= ranks; ++workers)
+        CHECK(trained(schedule::vocabulary_1f1b{.parts = 3, .memory = memory}, ranks, workers) == one);
 }
 
 TEST_CASE("Ragged windows give parts of the vocabulary what padded ones give", "[vocabulary]") {
@@ -287,4 +368,21 @@ TEST_CASE("Parts of the vocabulary say what they cannot do", "[vocabulary]") {
   };
   run<tied_parts<2>, schedule::gpipe> t({.microbatch_size = 2});
   CHECK_THROWS_WITH(t.run(wrong{}, {.minibatches = 1}), Contains("its target is 11 and the model has 11 classes"));
+}
+
+TEST_CASE("A Transformer in parts of the vocabulary trains as the whole one", "[vocabulary]") {
+  using one = run<whole_translator, schedule::one_f_one_b, scalar<double>, optim::adam>;
+  using split = run<translator_in_parts, schedule::vocabulary_1f1b, scalar<double>, optim::adam>;
+  one a({.microbatch_size = 2, .microbatches = 3, .lr = {.rate = 0.01F}});
+  split b({.microbatch_size = 2, .microbatches = 3, .workers = 2, .ranks = 3, .lr = {.rate = 0.01F}});
+  give_weights(a, b, 3);
+  auto const before = parameters_of(a, 1);
+  a.run(pairs{}, {.minibatches = 15});
+  b.run(pairs{}, {.minibatches = 15});
+  auto const expected = parameters_of(a, 1), given = parameters_of(b, 3);
+  REQUIRE(expected.size() == given.size());
+  CHECK(expected.front() != before.front());
+  for (std::size_t p = 0; p < given.size(); ++p)
+    for (std::size_t i = 0; i < given[p].size(); ++i)
+      REQUIRE(given[p][i] == Approx(expected[p][i]).epsilon(1e-10).margin(1e-10));
 }

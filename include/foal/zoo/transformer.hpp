@@ -5,6 +5,7 @@
 #include <foal/layer/position.hpp>
 #include <foal/model/stages.hpp>
 #include <foal/zoo/blocks.hpp>
+#include <foal/zoo/vocabulary.hpp>
 
 namespace foal::zoo {
 
@@ -21,6 +22,7 @@ struct transformer_size {
   norm where = norm::after;
   sharing shared = sharing::none;
   cut stages = cut::weights;
+  int vocabulary_parts = 1;  ///< stages that both embeddings, and the output layer, are spread over; 1: they are whole
 };
 
 /// Names of the model's entries, for layers of one's own.
@@ -58,25 +60,68 @@ using decoder_layer =
              cross_attention_block<Z.where, Z.width, Z.heads, memory, source_length, Z.dropout_percent>,
              feed_forward_block<Z.where, Z.width, Z.hidden, Z.dropout_percent>>;
 
+template <transformer_size Z, bool InParts = (Z.vocabulary_parts > 1)>
+struct transformer_of {
+  using type =
+      stages<inputs<tokens<Z.longest, 1>, named<source_length, lengths>, named<target_tokens, tokens<Z.longest, 2>>>,
+             layer_of<Z.stages, embed_source<Z>, sinusoidal_position, dropout_or_nothing<Z.dropout_percent>>,
+             repeat<Z.encoder_layers, encoder_layer<Z>>,
+             layer_of<Z.stages, last_norm<Z.where>, save<memory>, load<target_tokens>, embed_target<Z>, sinusoidal_position,
+                      dropout_or_nothing<Z.dropout_percent>>,
+             repeat<Z.decoder_layers, decoder_layer<Z>>, layer_of<Z.stages, last_norm<Z.where>, score_tokens<Z>>>;
+};
+
+struct source_ids;
+struct target_ids;
+
+template <transformer_size Z, class Indices>
+struct transformer_ends;
+template <transformer_size Z, int... I>
+struct transformer_ends<Z, std::integer_sequence<int, I...>> {
+  static constexpr int parts = Z.vocabulary_parts;
+  template <int Index>
+  using source =
+      tied_part<Z.shared == sharing::all, Index,
+                embedding_part<Z.source_vocabulary, parts, Index, Z.width, source_ids, embedding_scale::sqrt_width>>;
+  template <int Index>
+  using target =
+      tied_part<Z.shared != sharing::none, Index,
+                embedding_part<Z.target_vocabulary, parts, Index, Z.width, target_ids, embedding_scale::sqrt_width>>;
+  template <int Index>
+  using scores = tied_part<Z.shared != sharing::none, Index,
+                           logits_part<Z.target_vocabulary, parts, Index, Z.width, next_tokens, hidden_activations>>;
+  /// Both embeddings: target tokens go through the encoder as vectors.
+  using embedding =
+      together<save<source_ids>, branch<target_tokens, target_ids>, stage<source<I>, through<target_tokens, target<I>>>...>;
+  using logits = together<save<hidden_activations>, stage<scores<I>>...>;
+};
+
 template <transformer_size Z>
-using transformer_stages =
-    stages<inputs<tokens<Z.longest, 1>, named<source_length, lengths>, named<target_tokens, tokens<Z.longest, 2>>>,
-           layer_of<Z.stages, embed_source<Z>, sinusoidal_position, dropout_or_nothing<Z.dropout_percent>>,
-           repeat<Z.encoder_layers, encoder_layer<Z>>,
-           layer_of<Z.stages, last_norm<Z.where>, save<memory>, load<target_tokens>, embed_target<Z>, sinusoidal_position,
-                    dropout_or_nothing<Z.dropout_percent>>,
-           repeat<Z.decoder_layers, decoder_layer<Z>>, layer_of<Z.stages, last_norm<Z.where>, score_tokens<Z>>>;
+struct transformer_of<Z, true> {
+  using ends = transformer_ends<Z, std::make_integer_sequence<int, Z.vocabulary_parts>>;
+  using position = together<sinusoidal_position, dropout_or_nothing<Z.dropout_percent>>;
+  using type = stages<inputs<tokens<Z.longest, 1>, named<source_length, lengths>, named<target_tokens, tokens<Z.longest, 2>>,
+                             named<next_tokens, targets<Z.longest, 2>>>,
+                      typename ends::embedding, position, repeat<Z.encoder_layers, encoder_layer<Z>>, last_norm<Z.where>,
+                      save<memory>, load<target_tokens>, position, repeat<Z.decoder_layers, decoder_layer<Z>>,
+                      last_norm<Z.where>, typename ends::logits>;
+};
 
 }  // namespace detail
 
 /// Inputs: source tokens (axis 1), their number in each sample, target tokens shifted right (axis 2). Output: a score for
-/// each target token, at each target position. With Z.shared all, source_vocabulary must be target_vocabulary.
+/// each target token, at each target position. With Z.shared all, source_vocabulary must be target_vocabulary. With
+/// Z.vocabulary_parts above 1 as gpt has it: what a loss needs of the scores, for transformer_loss.
 template <transformer_size Z>
-struct transformer : detail::transformer_stages<Z> {
+struct transformer : detail::transformer_of<Z>::type {
   static_assert(
       Z.shared != sharing::all || Z.source_vocabulary == Z.target_vocabulary,
       "foal: cannot share one matrix over tokens, because the two vocabularies have different sizes; give them one");
   static constexpr transformer_size size = Z;
 };
+
+/// Its loss.
+template <transformer_size Z>
+using transformer_loss = loss_over<Z.target_vocabulary, Z.vocabulary_parts>;
 
 }  // namespace foal::zoo

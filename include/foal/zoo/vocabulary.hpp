@@ -33,18 +33,18 @@ struct hidden_activations;
 /// The matrix of a part.
 template <int Index>
 struct matrix_part;
-template <vocabulary_in_parts Z, int Index, class Layer>
-using tied_part = std::conditional_t<Z.tied, tied<matrix_part<Index>, Layer>, Layer>;
+template <bool Tied, int Index, class Layer>
+using tied_part = std::conditional_t<Tied, tied<matrix_part<Index>, Layer>, Layer>;
 
 template <vocabulary_in_parts Z, class Indices>
 struct ends_in_parts;
 template <vocabulary_in_parts Z, int... I>
 struct ends_in_parts<Z, std::integer_sequence<int, I...>> {
-  using embedding =
-      together<save<token_ids>, stage<tied_part<Z, I, embedding_part<Z.vocabulary, Z.parts, I, Z.width, token_ids>>>...>;
-  using logits =
-      together<save<hidden_activations>,
-               stage<tied_part<Z, I, logits_part<Z.vocabulary, Z.parts, I, Z.width, next_tokens, hidden_activations>>>...>;
+  using embedding = together<save<token_ids>,
+                             stage<tied_part<Z.tied, I, embedding_part<Z.vocabulary, Z.parts, I, Z.width, token_ids>>>...>;
+  using logits = together<
+      save<hidden_activations>,
+      stage<tied_part<Z.tied, I, logits_part<Z.vocabulary, Z.parts, I, Z.width, next_tokens, hidden_activations>>>...>;
 };
 template <vocabulary_in_parts Z>
 using ends_of = ends_in_parts<Z, std::make_integer_sequence<int, Z.parts>>;
