@@ -63,6 +63,7 @@ set(foal_headers
     foal/device/host/embedding.hpp
     foal/device/host/exponential.hpp
     foal/device/host/int8.hpp
+    foal/device/host/lane_sums.hpp
     foal/device/host/lanes.hpp
     foal/device/host/layer_norm.hpp
     foal/device/host/map.hpp
@@ -76,6 +77,7 @@ set(foal_headers
     foal/device/host/rows.hpp
     foal/device/host/softmax.hpp
     foal/device/host/strided_product.hpp
+    foal/device/host/tile_shapes.hpp
     foal/device/host/vocabulary.hpp
     foal/device/host/window_outer.hpp
     foal/device/host/window_sums.hpp

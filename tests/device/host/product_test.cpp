@@ -95,6 +95,128 @@ TEST_CASE("product_nn and product_tn give a row the same bits among any number o
   CHECK(std::memcmp(same.data(), all.data(), sizeof(float) * all.size()) == 0);
 }
 
+namespace {
+
+/// Small integers, so that every order of additions gives the same number.
+template <class S>
+std::vector<S> small_integers(int count, int seed) {
+  std::vector<S> all(static_cast<std::size_t>(count));
+  for (int i = 0; i < count; ++i) all[static_cast<std::size_t>(i)] = static_cast<S>((i * 7 + i / 5 * 3 + seed) % 9 - 4);
+  return all;
+}
+
+/// How many elements of the three products of one size, added to c or not, are not exactly what the plain loops give; and
+/// what lies behind c.
+template <class S>
+int wrong_elements(host_device const& host, sizes n) {
+  auto const at = [](int i) { return static_cast<std::size_t>(i); };
+  auto const a = small_integers<S>(n.rows * n.depth, 1), b = small_integers<S>(n.depth * n.cols, 5);
+  auto start = small_integers<S>(n.rows * n.cols, 2);
+  std::vector<S> a_turned(a.size()), b_turned(b.size()), sum(start.size(), S(0));
+  for (int r = 0; r < n.rows; ++r) {
+    for (int k = 0; k < n.depth; ++k) {
+      S const left = a_turned[at(k * n.rows + r)] = a[at(r * n.depth + k)];
+      for (int c = 0; c < n.cols; ++c) sum[at(r * n.cols + c)] += left * b[at(k * n.cols + c)];
+    }
+  }
+  for (int k = 0; k < n.depth; ++k)
+    for (int c = 0; c < n.cols; ++c) b_turned[at(c * n.depth + k)] = b[at(k * n.cols + c)];
+  start.push_back(S(77));
+  auto const& d = host.device;
+  int wrong = 0;
+  for (bool const add : {false, true}) {
+    std::vector<S> nn = start, nt = start, tn = start;
+    d.product_nn(n.rows, n.cols, n.depth, a.data(), b.data(), nn.data(), add);
+    d.product_nt(n.rows, n.cols, n.depth, a.data(), b_turned.data(), nt.data(), add);
+    d.product_tn(n.rows, n.cols, n.depth, a_turned.data(), b.data(), tn.data(), add);
+    for (std::size_t i = 0; i < start.size(); ++i) {
+      S const wanted = i == sum.size() ? S(77) : sum[i] + (add ? start[i] : S(0));
+      wrong += (nn[i] != wanted) + (nt[i] != wanted) + (tn[i] != wanted);
+    }
+  }
+  return wrong;
+}
+
+/// Every number of rows up to three of the highest tiles, and of columns to one beyond two of the widest panels: whole tiles
+/// of each shape and everything that can be left beside them.
+template <class S>
+int wrong_in_all_sizes(int most_rows, int depth) {
+  namespace host_ops = foal::device::host_ops;
+  host_device const host;
+  int const width = host_ops::full_lanes<S> * host_ops::tile_shapes::most_packets;
+  int wrong = 0;
+  for (int rows = 1; rows <= most_rows; ++rows)
+    for (int cols = 1; cols <= 2 * width + 1; ++cols) wrong += wrong_elements<S>(host, {rows, cols, depth});
+  return wrong;
+}
+
+}  // namespace
+
+TEST_CASE("products of every number of rows and columns around the register tiles are exact", "[device]") {
+  CHECK(wrong_in_all_sizes<float>(25, 5) == 0);
+  CHECK(wrong_in_all_sizes<double>(25, 3) == 0);
+}
+
+TEST_CASE("products of many rows, and of a depth above one block, are exact around the register tiles", "[device]") {
+  host_device const host;
+  int wrong = 0;
+  for (int rows = 126; rows <= 137; ++rows)
+    for (int cols : {1, 8, 15, 24, 31, 47, 64, 71}) wrong += wrong_elements<float>(host, {rows, cols, 6});
+  for (int rows : {1, 7, 8, 15, 16, 17, 130})
+    for (int depth : {511, 512, 513, 1025}) wrong += wrong_elements<float>(host, {rows, 57, depth});
+  CHECK(wrong == 0);
+}
+
+TEST_CASE("products of few rows by dot products are exact for every width", "[device]") {
+  host_device const host;
+  int wrong = 0;
+  for (int rows = 1; rows < 16; ++rows) {
+    for (int cols = 1; cols <= 9; ++cols) {
+      for (int more : {0, 1, 15}) {
+        wrong += wrong_elements<float>(host, {rows, cols, 48 * rows + 16 + more});
+        wrong += wrong_elements<double>(host, {rows, cols, 48 * rows + more});
+      }
+    }
+  }
+  CHECK(wrong == 0);
+}
+
+TEST_CASE("lanes are added by halving, and squares turned, in registers of every width", "[device]") {
+  using namespace foal::device::host_ops;
+  auto const check = []<class S>(S) {
+    constexpr int lanes = full_lanes<S>;
+    auto const sums = [&]<int Count>(std::integral_constant<int, Count>) {
+      std::vector<typename packet<S, lanes>::type> vectors(Count);
+      std::vector<S> total(Count + 1, S(7));
+      auto x = random_numbers<S>(static_cast<std::size_t>(Count * lanes), 3);
+      for (std::size_t i = 0; i < Count; ++i) std::memcpy(&vectors[i], &x[i * lanes], sizeof(S) * lanes);
+      sums_of_lanes<S, Count>(vectors.data(), total.data());
+      for (std::size_t i = 0; i < Count; ++i) {
+        S* const lane = &x[i * lanes];
+        for (int half = lanes / 2; half > 0; half /= 2)
+          for (int l = 0; l < half; ++l) lane[l] += lane[l + half];
+        CHECK(total[i] == lane[0]);
+      }
+      CHECK(total[Count] == 7);
+    };
+    sums(std::integral_constant<int, 1>());
+    sums(std::integral_constant<int, 3>());
+    sums(std::integral_constant<int, 4>());
+    sums(std::integral_constant<int, 12>());
+    sums(std::integral_constant<int, 16>());
+    constexpr int depth = 2 * lanes + 3;
+    auto const from = random_numbers<S>(static_cast<std::size_t>(3 * lanes * depth), 4);
+    std::vector<S> to(from.size());
+    transpose_panel<S, 3 * lanes>(depth, from.data(), depth, to.data());
+    int wrong = 0;
+    for (std::size_t k = 0; k < depth; ++k)
+      for (std::size_t j = 0; j < 3 * lanes; ++j) wrong += to[k * 3 * lanes + j] != from[j * depth + k];
+    CHECK(wrong == 0);
+  };
+  check(float());
+  check(double());
+}
+
 TEST_CASE("a product passes NaN and infinity on", "[device]") {
   host_device host;
   std::vector<float> a(16, 1), b(16 * 20, 1), c(20);

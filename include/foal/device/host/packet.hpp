@@ -6,6 +6,7 @@
 #include <Eigen/Core>
 #include <cstddef>
 #include <cstring>
+#include <type_traits>
 #include <utility>
 
 namespace foal::device::host_ops {
@@ -85,28 +86,60 @@ struct plain_vector {
   typedef S type [[gnu::vector_size(Lanes * sizeof(S))]];
 };
 
-/// The elements of a and b in turn, beginning with element `From` of both.
-template <int Lanes, int From, class V, int... I>
+/// Elements in 16 bytes, at least one: shuffles that stay within such a part are one instruction everywhere.
+template <class S, int Lanes>
+inline constexpr int part_lanes = Lanes * sizeof(S) <= 16 ? Lanes : 16 / static_cast<int>(sizeof(S));
+
+/// In each part the elements of a and b in turn, beginning with element `From` of both.
+template <int Lanes, int Part, int From, class V, int... I>
 [[gnu::always_inline]] inline V interleave(V a, V b, std::integer_sequence<int, I...>) {
-  return __builtin_shufflevector(a, b, (From + I / 2 + I % 2 * Lanes)...);
+  return __builtin_shufflevector(a, b, (I / Part * Part + From + I % Part / 2 + I % 2 * Lanes)...);
 }
 
-/// Rows become columns: each round halves the distance between elements that belong together.
+/// Where a block of Half lanes of the result comes from: even blocks from a, odd ones from b, both from their even blocks
+/// (From = 0) or their odd ones (From = Half).
+template <int Lanes, int Half, int From, class V, int... I>
+[[gnu::always_inline]] inline V swap_blocks(V a, V b, std::integer_sequence<int, I...>) {
+  return __builtin_shufflevector(a, b, (I / (2 * Half) * (2 * Half) + From + I % Half + I / Half % 2 * Lanes)...);
+}
+
+template <int Lanes, int Half, class V>
+[[gnu::always_inline]] inline void transpose_blocks(V* row) {
+  if constexpr (Half < Lanes) {
+    using lanes = std::make_integer_sequence<int, Lanes>;
+#pragma GCC unroll 16
+    for (int i = 0; i < Lanes; ++i) {
+      if (i / Half % 2 != 0) continue;
+      V const a = row[i], b = row[i + Half];
+      row[i] = swap_blocks<Lanes, Half, 0>(a, b, lanes{});
+      row[i + Half] = swap_blocks<Lanes, Half, Half>(a, b, lanes{});
+    }
+    transpose_blocks<Lanes, 2 * Half>(row);
+  }
+}
+
+/// Rows become columns: first the squares within parts, where each round halves the distance between elements that belong
+/// together, then these squares change places.
 template <class V, std::size_t Rows>
 [[gnu::always_inline]] inline void transpose_square(V (&row)[Rows]) {
   constexpr int Lanes = static_cast<int>(Rows);
+  constexpr int Part = part_lanes<std::remove_cvref_t<decltype(row[0][0])>, Lanes>;
   using lanes = std::make_integer_sequence<int, Lanes>;
-#pragma GCC unroll 4
-  for (int round = 1; round < Lanes; round *= 2) {
-    V next[Rows];
-#pragma GCC unroll 8
-    for (int i = 0; i < Lanes / 2; ++i) {
-      next[2 * i] = interleave<Lanes, 0>(row[i], row[i + Lanes / 2], lanes{});
-      next[2 * i + 1] = interleave<Lanes, Lanes / 2>(row[i], row[i + Lanes / 2], lanes{});
-    }
 #pragma GCC unroll 16
-    for (int i = 0; i < Lanes; ++i) row[i] = next[i];
+  for (int first = 0; first < Lanes; first += Part) {
+#pragma GCC unroll 4
+    for (int round = 1; round < Part; round *= 2) {
+      V next[extent(Part)];
+#pragma GCC unroll 8
+      for (int i = 0; i < Part / 2; ++i) {
+        next[2 * i] = interleave<Lanes, Part, 0>(row[first + i], row[first + i + Part / 2], lanes{});
+        next[2 * i + 1] = interleave<Lanes, Part, Part / 2>(row[first + i], row[first + i + Part / 2], lanes{});
+      }
+#pragma GCC unroll 16
+      for (int i = 0; i < Part; ++i) row[first + i] = next[i];
+    }
   }
+  transpose_blocks<Lanes, Part>(row);
 }
 
 }  // namespace detail

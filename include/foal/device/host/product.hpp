@@ -5,8 +5,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
+#include <foal/device/host/lane_sums.hpp>
 #include <foal/device/host/packet.hpp>
+#include <foal/device/host/tile_shapes.hpp>
 
 namespace foal::device::host_ops {
 
@@ -14,14 +17,15 @@ namespace foal::device::host_ops {
 ///
 /// The order of additions: an element of c is one chain over the depth, in order, from 0 or from c; product_nt with few rows
 /// keeps one chain per vector lane and adds those at the end. Nothing depends on the CPU found at run time. Eigen's own
-/// product would allocate, block by cache sizes, and repack the weights for every microbatch. On a core with AVX-512, as a
-/// fraction of its multiply-adds in registers (float): 8x512x512 nn 0.93, nt 0.73, tn 512x512x8 0.74; 64x512x512 nn 0.92, nt
-/// 0.84, tn 0.94; with operands that come from an outer cache, in a Transformer's sizes (384 rows), 0.91 to 0.95 each.
+/// product would allocate, block by cache sizes, and repack the weights for every microbatch. As a fraction of a core's
+/// multiply-adds in registers (float; AVX-512, and AVX2 on the same core): 8x512x512 nn 0.97, 0.86, nt 0.77, 0.81;
+/// 64x512x512 nn 0.98, 0.94, nt 0.88, 0.91, tn 0.91, 0.91; with operands that come from an outer cache, in a Transformer's
+/// sizes (288 rows), 0.90 to 0.97, 0.87 to 0.97.
 class product_ops {
   static constexpr std::ptrdiff_t block_depth = 512;  // with this one or two writings of c do for most depths
 
  public:
-  /// One packed block: block_depth rows of the widest panel of columns, four registers of 64 bytes.
+  /// One packed block: block_depth rows of the widest panel of columns, at most four registers of 64 bytes.
   static constexpr std::size_t workspace_bytes = std::size_t{block_depth} * 4 * 64;
 
   explicit product_ops(void* workspace) : workspace_(workspace) {}
@@ -71,8 +75,8 @@ class product_ops {
     operand at(index i, index j) const { return {data + i * down + j * right, down, right}; }
   };
 
-  static constexpr int tile_packets = many_registers ? 4 : 2;
   static constexpr int least_rows_to_copy = 128;  // fewer tiles read a panel from where it lies as fast
+  static constexpr int least_rows_to_store = 16;
   template <class S>
   static constexpr int full = full_lanes<S>;
 
@@ -111,7 +115,10 @@ class product_ops {
       return {address(b.data, 0), 0};
     }
     line_walk of_a(operand<S> tile, index rows) const {
-      if (tile.right > 1) return {address(tile.data, line_bytes), tile.right * size};  // a^T b: rows to come lie beside
+      if (tile.right > 1) {  // a^T b: rows to come lie beside; the first tile of a line asks for the next one
+        std::uintptr_t const beside = address(tile.data, line_bytes);
+        return {beside, beside % line_bytes < 16 ? tile.right * size : 0};
+      }
       return {address(tile.data, first ? rows * tile.down * size : 0), first ? line_bytes : 0};
     }
   };
@@ -125,7 +132,7 @@ class product_ops {
     for (index block = 0; block < blocks; ++block) {
       index const k = n.depth * block / blocks;
       sizes const part{n.rows, n.cols, n.depth * (block + 1) / blocks - k};
-      panels<S, full<S>, tile_packets>(0, part, a.at(0, k), b.at(k, 0), c, accumulate || k > 0, pack);
+      panels<S, full<S>, tile_shapes::most_packets>(0, part, a.at(0, k), b.at(k, 0), c, accumulate || k > 0, pack);
     }
   }
 
@@ -135,17 +142,24 @@ class product_ops {
     static_assert(width * block_depth * sizeof(S) <= workspace_bytes);
     if constexpr (packet<S, Lanes>::exists) {
       for (; col + width <= n.cols; col += width) {
+        constexpr int rows = tile_shapes::rows(Packets);
         operand<S> panel = b.at(0, col);
-        if (pack) panel = packed<S, width>(n.depth, panel);
-        ahead<S> const next{b.at(0, col), n.depth, width, col == 0, col + 2 * width > n.cols};
+        ahead<S> const next{panel, n.depth, width, col == 0, col + 2 * width > n.cols};
         index r = 0;
-        tiles<S, Lanes, Packets, Packets == tile_packets ? 4 : 8>(r, n, a, panel, c + col, add, next);
+        if (tile_shapes::stores_beside && b.right == 1 && n.rows >= least_rows_to_store && n.rows >= rows) {
+          tile<S, Lanes, Packets, rows, true>(n.depth, a, panel, c + col, n.cols, add, next.of_a(a, rows), next.of_b(0));
+          panel = {block<S>(), width, 1};
+          r = rows;
+        } else if (pack) {
+          panel = packed<S, width>(n.depth, panel);
+        }
+        tiles<S, Lanes, Packets, rows>(r, n, a, panel, c + col, add, next);
         tiles<S, Lanes, Packets, 4>(r, n, a, panel, c + col, add, next);
         tiles<S, Lanes, Packets, 1>(r, n, a, panel, c + col, add, next);
       }
     }
     if constexpr (Packets > 1) {
-      panels<S, Lanes, Packets / 2>(col, n, a, b, c, add, pack);
+      panels<S, Lanes, tile_shapes::fewer(Packets)>(col, n, a, b, c, add, pack);
     } else if constexpr (Lanes > 1) {
       panels<S, Lanes / 2, Lanes == 2 ? 2 : 1>(col, n, a, b, c, add, pack);
     }
@@ -153,18 +167,23 @@ class product_ops {
 
   /// One panel of c, Rows rows at a time from row r on, as far as whole tiles go.
   template <class S, int Lanes, int Packets, int Rows>
-  static void tiles(index& r, sizes n, operand<S> a, operand<S> b, S* c, bool add, ahead<S> const& next) {
-    for (; r + Rows <= n.rows; r += Rows) {
+  void tiles(index& r, sizes n, operand<S> a, operand<S> b, S* c, bool add, ahead<S> const& next) const {
+    for (; r + Rows <= n.rows && (Rows != 6 || n.rows - r != 8); r += Rows) {  // 8 rows are 4 and 4, not 6 and 2
       operand<S> const left = a.at(r, 0);
-      tile<S, Lanes, Packets, Rows>(n.depth, left, b, c + r * n.cols, n.cols, add, next.of_a(left, Rows),
-                                    next.of_b(r / Rows));
+      tile<S, Lanes, Packets, Rows, false>(n.depth, left, b, c + r * n.cols, n.cols, add, next.of_a(left, Rows),
+                                           next.of_b(r / Rows));
     }
+  }
+
+  template <class S>
+  S* block() const {
+    return static_cast<S*>(workspace_);
   }
 
   /// Copies depth x width elements into the workspace, rows together.
   template <class S, index Width>
   operand<S> packed(index depth, operand<S> b) const {
-    S* const block = static_cast<S*>(workspace_);
+    S* const to = block<S>();
     if (b.right == 1) {
       // In registers: std::copy_n would call the library for each row.
       constexpr int lanes = Width % full<S> == 0 ? full<S> : 1;
@@ -172,19 +191,19 @@ class product_ops {
       for (index k = 0; k < depth; ++k) {
 #pragma GCC unroll 8
         for (index j = 0; j < Width; j += lanes) {
-          Eigen::internal::pstoreu(block + k * Width + j, Eigen::internal::ploadu<vector>(b.data + k * b.down + j));
+          Eigen::internal::pstoreu(to + k * Width + j, Eigen::internal::ploadu<vector>(b.data + k * b.down + j));
         }
       }
     } else {
-      transpose_panel<S, Width>(depth, b.data, b.right, block);
+      transpose_panel<S, Width>(depth, b.data, b.right, to);
     }
-    return {block, Width, 1};
+    return {to, Width, 1};
   }
 
-  /// Rows x (Lanes * Packets) elements of c, held in registers over the depth.
-  template <class S, int Lanes, int Packets, int Rows>
-  [[gnu::always_inline]] static void tile(index depth, operand<S> a, operand<S> b, S* c, index stride, bool add,
-                                          line_walk of_a, line_walk of_b) {
+  /// Rows x (Lanes * Packets) elements of c, held in registers over the depth. With Store the panel is copied on the way.
+  template <class S, int Lanes, int Packets, int Rows, bool Store>
+  [[gnu::always_inline]] void tile(index depth, operand<S> a, operand<S> b, S* c, index stride, bool add, line_walk of_a,
+                                   line_walk of_b) const {
     namespace eigen = Eigen::internal;
     using vector = typename packet<S, Lanes>::type;
     constexpr index size = sizeof(S);
@@ -198,31 +217,45 @@ class product_ops {
     }
     column_walk<S, Rows> left_at(a.data, a.down);
     S const* right_at = b.data;
+    [[maybe_unused]] S* copy = block<S>();
 #pragma GCC unroll 8
     for (int r = 0; r < Rows; ++r) {
 #pragma GCC unroll 8
       for (int p = 0; p < Packets; ++p)
         __builtin_prefetch(reinterpret_cast<void const*>(address(c, ((r + Rows) * stride + p * Lanes) * size)), 1, 2);
     }
-    for (index k = 0; k < depth; ++k) {
-      left_at.settle();
-      right_at = opaque(right_at);
-      vector right[extent(Packets)];
+    auto const along = [&](auto asks) __attribute__((always_inline)) {
+      for (index k = 0; k < depth; ++k) {
+        left_at.settle();
+        right_at = opaque(right_at);
+        vector right[extent(Packets)];
 #pragma GCC unroll 8
-      for (int p = 0; p < Packets; ++p) right[p] = eigen::ploadu<vector>(right_at + p * Lanes);
-      right_at += b.down;
-      ask_for(of_a.at);
-      ask_for(of_b.at);
-      of_a.at += static_cast<std::uintptr_t>(of_a.step);
-      of_b.at += static_cast<std::uintptr_t>(of_b.step);
+        for (int p = 0; p < Packets; ++p) right[p] = eigen::ploadu<vector>(right_at + p * Lanes);
+        right_at += b.down;
+        if constexpr (asks.value) {
+          ask_for(of_a.at);
+          ask_for(of_b.at);
+          of_a.at += static_cast<std::uintptr_t>(of_a.step);
+          of_b.at += static_cast<std::uintptr_t>(of_b.step);
+        }
+        if constexpr (Store) {
 #pragma GCC unroll 8
-      for (int r = 0; r < Rows; ++r) {
-        vector const left = eigen::pset1<vector>(left_at.element(r));
+          for (int p = 0; p < Packets; ++p) eigen::pstoreu(copy + p * Lanes, right[p]);
+          copy += Packets * Lanes;
+        }
 #pragma GCC unroll 8
-        for (int p = 0; p < Packets; ++p) sum[r][p] = eigen::pmadd(left, right[p], sum[r][p]);
+        for (int r = 0; r < Rows; ++r) {
+          vector const left = eigen::pset1<vector>(left_at.element(r));
+#pragma GCC unroll 8
+          for (int p = 0; p < Packets; ++p) sum[r][p] = eigen::pmadd(left, right[p], sum[r][p]);
+        }
+        left_at.step(a.right);
       }
-      left_at.step(a.right);
-    }
+    };
+    if (of_a.step != 0 || of_b.step != 0)
+      along(std::true_type{});
+    else
+      along(std::false_type{});  // what is asked for takes turns with the loads
 #pragma GCC unroll 8
     for (int r = 0; r < Rows; ++r) {
 #pragma GCC unroll 8
@@ -233,14 +266,15 @@ class product_ops {
   /// c (+)= a b^T by dot products along the depth: reads b once, where it lies.
   template <class S>
   static void dots(sizes n, S const* a, S const* b, S* c, bool accumulate) {
+    constexpr int most = tile_shapes::dot_columns;
     for (index col = 0; col < n.cols;) {
-      index const width = n.cols - col >= 4 ? 4 : 1;
+      index const width = n.cols - col >= most ? most : 1;
       for (index r = 0; r < n.rows;) {
         index const height = n.rows - r >= 4 ? 4 : 1;
         S const *const left = a + r * n.depth, *const right = b + col * n.depth;
         S* const out = c + r * n.cols + col;
-        if (width == 4 && height == 4) dot_tile<S, 4, 4>(n, left, right, out, accumulate);
-        if (width == 4 && height == 1) dot_tile<S, 1, 4>(n, left, right, out, accumulate);
+        if (width == most && height == 4) dot_tile<S, 4, most>(n, left, right, out, accumulate);
+        if (width == most && height == 1) dot_tile<S, 1, most>(n, left, right, out, accumulate);
         if (width == 1 && height == 4) dot_tile<S, 4, 1>(n, left, right, out, accumulate);
         if (width == 1 && height == 1) dot_tile<S, 1, 1>(n, left, right, out, accumulate);
         r += height;
@@ -286,36 +320,6 @@ class product_ops {
         S& out = c[r * n.cols + j];
         out = accumulate ? out + of_tail : of_tail;
       }
-    }
-  }
-
-  /// total[i] = the sum of the lanes of v[i] by halving: lane l takes lane l + full / 2, and so on. As many vectors as one
-  /// has lanes are summed together, lane by lane after a transposition. (Eigen's predux draws g++ warnings about intrinsics
-  /// into this file.)
-  template <class S, int Count, class Vector>
-  [[gnu::always_inline]] static void sums_of_lanes(Vector const* v, S* total) {
-    constexpr int lanes = full<S>;
-    int i = 0;
-    if constexpr (lanes > 1 && Count >= lanes) {
-      for (; i + lanes <= Count; i += lanes) {
-        typename detail::plain_vector<S, lanes>::type row[extent(lanes)];
-        std::memcpy(&row, v + i, sizeof row);
-        detail::transpose_square(row);
-#pragma GCC unroll 8
-        for (int half = lanes / 2; half > 0; half /= 2) {
-#pragma GCC unroll 8
-          for (int l = 0; l < half; ++l) row[l] += row[l + half];
-        }
-        std::memcpy(total + i, &row[0], sizeof row[0]);
-      }
-    }
-    for (; i < Count; ++i) {
-      S lane[extent(lanes)];
-      std::memcpy(&lane, v + i, sizeof lane);
-      for (int half = lanes / 2; half > 0; half /= 2) {
-        for (int l = 0; l < half; ++l) lane[l] += lane[l + half];
-      }
-      total[i] = lane[0];
     }
   }
 
