@@ -6,6 +6,7 @@
 #include <foal/schedule/rules/cyclic.hpp>
 #include <foal/schedule/rules/global_norm.hpp>
 #include <foal/schedule/rules/injected.hpp>
+#include <foal/schedule/rules/interleaved_zb.hpp>
 #include <foal/schedule/rules/lag_bounded.hpp>
 #include <foal/schedule/rules/paci.hpp>
 #include <foal/schedule/rules/recompute.hpp>
@@ -169,6 +170,10 @@ inline std::vector<pausing> pausing_cases() {
   schedule::extent const looped{.stages = 4, .ranks = 2, .microbatches = 2, .placed = schedule::loop},
       vee{.stages = 4, .ranks = 2, .microbatches = 2, .placed = schedule::vee};
   all.push_back({{4, 1, false, 0, 1, 2, 2}, schedule::generate(interleaved{}, looped), 3});
+  // Units of a rank share slots for what they save.
+  all.push_back({{.net = 4, .optimizer = 1, .n = 4, .ranks = 2},
+                 schedule::generate(schedule::interleaved_zb{}, schedule::extent_of(schedule::interleaved_zb{}, 4, 2, 4)),
+                 2});
   all.push_back({{4, 3, true, 0, 3, 2, 2},
                  schedule::generate(schedule::folded<schedule::async_1f1b>{.placed = schedule::vee}, vee),
                  4});

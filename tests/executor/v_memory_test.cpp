@@ -3,6 +3,7 @@
 #include <foal/plan/run_plan.hpp>
 
 #include <catch2/catch.hpp>
+#include <numeric>
 
 #include "examples/schedules/catalogue.hpp"
 #include "tests/executor/support.hpp"
@@ -21,8 +22,10 @@ struct equal_deep : stages<input<16>, repeat<Stages, stage<linear<16>, foal::tan
 constexpr int samples = 4;
 constexpr std::size_t one = 16 * samples * sizeof(float);
 
-/// Bytes of what is saved, by rank, in a run of one worker a rank.
-std::vector<std::size_t> plan_of(table::run_tables t, schedule::program p, int n) {
+bool is_saved(category of) { return of == category::saved; }
+
+/// Bytes by rank of the categories that are asked for, in a run of one worker a rank.
+std::vector<std::size_t> plan_of(table::run_tables t, schedule::program p, int n, bool (*asked)(category) = is_saved) {
   schedule::program_view const v = p.view();
   int const ranks = v.size.ranks;
   t.ranks = ranks;
@@ -33,7 +36,7 @@ std::vector<std::size_t> plan_of(table::run_tables t, schedule::program p, int n
   executor::run_plan const plan(t, {samples, n, ranks, 5, false, 64, false}, test::shares(ranks, ranks));
   std::vector<std::size_t> bytes(static_cast<std::size_t>(ranks), 0);
   for (plan_entry const& e : plan.memory().entries())
-    if (e.purpose == category::saved) bytes[static_cast<std::size_t>(e.worker)] += e.bytes;
+    if (asked(e.purpose)) bytes[static_cast<std::size_t>(e.worker)] += e.bytes;
   return bytes;
 }
 
@@ -106,4 +109,14 @@ TEST_CASE("What a rank saves is planned as what the replay of its program holds 
         if (!lower::detail::splits_weight_gradient(v)) CHECK(deep[r] == most);
       }
     }
+}
+
+TEST_CASE("Messages that are kept until W share slots, too", "[executor]") {
+  schedule::interleaved_zb const g;
+  schedule::program p = schedule::generate(g, schedule::extent_of(g, 16, 8, 16));
+  std::vector<std::size_t> const bytes = plan_of(test::lowered<equal<16>>({16, 8, 16}, true), std::move(p), 16,
+                                                 [](category of) { return of == category::saved || of == category::wires; });
+  // With rings for each unit it would be 44 on one rank, and 309 on all of them.
+  CHECK(*std::max_element(bytes.begin(), bytes.end()) <= 34 * one);
+  CHECK(std::accumulate(bytes.begin(), bytes.end(), std::size_t{0}) <= 221 * one);
 }

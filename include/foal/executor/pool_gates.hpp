@@ -23,7 +23,7 @@ struct freed_slots {
 /// The gates of all wires that lie in pools. Units point into it.
 class pool_gates {
  public:
-  explicit pool_gates(std::size_t units) : freed_(units), gates_(units) {}
+  explicit pool_gates(std::size_t units) : freed_(units), activations_(units), gradients_(units) {}
   pool_gates(pool_gates const&) = delete;
   pool_gates& operator=(pool_gates const&) = delete;
 
@@ -34,8 +34,9 @@ class pool_gates {
       for (std::size_t i = 0; i < p.blocks.size(); ++i) {
         if (!p.blocks[i].elsewhere) continue;
         slot_table const& table = p.slots.of[i];
-        bound_stage& below = stages[static_cast<std::size_t>(p.blocks[i].filler)];
-        transport::slot_gate& gate = gates_[static_cast<std::size_t>(p.blocks[i].unit)];
+        bool const back = p.what == pooled::gradients;
+        bound_stage& sender = stages[static_cast<std::size_t>(p.blocks[i].filler)];
+        transport::slot_gate& gate = (back ? gradients_ : activations_)[static_cast<std::size_t>(p.blocks[i].unit)];
         gate.cycle = static_cast<std::uint32_t>(table.before.size());
         for (std::vector<slot_condition> const& before : table.before) {
           gate.begin.push_back(static_cast<std::uint32_t>(gate.all.size()));
@@ -43,13 +44,13 @@ class pool_gates {
             bound_stage& other = stages[static_cast<std::size_t>(p.blocks[static_cast<std::size_t>(c.block)].unit)];
             other.freed = &freed_[static_cast<std::size_t>(other.unit)];
             std::vector<transport::bell*>& waiting = other.freed->waiting;
-            transport::bell* const bell = &bell_of(below);
+            transport::bell* const bell = &bell_of(sender);
             if (std::find(waiting.begin(), waiting.end(), bell) == waiting.end()) waiting.push_back(bell);
             gate.all.push_back({&other.freed->count, c.first, c.step});
           }
         }
         gate.begin.push_back(static_cast<std::uint32_t>(gate.all.size()));
-        below.wire_out.gate = &gate;
+        (back ? sender.gradient_out : sender.wire_out).gate = &gate;
       }
   }
   /// As the units' counts say.
@@ -63,8 +64,8 @@ class pool_gates {
   }
 
  private:
-  flat_table<freed_slots> freed_;           // by unit
-  flat_table<transport::slot_gate> gates_;  // by unit into which the wire leads
+  flat_table<freed_slots> freed_;                             // by unit
+  flat_table<transport::slot_gate> activations_, gradients_;  // by unit that receives them
 };
 
 }  // namespace foal::executor

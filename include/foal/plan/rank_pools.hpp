@@ -23,8 +23,13 @@ struct pooled_array {
   bool elsewhere = false;  ///< another worker fills it
 };
 
-/// What the units of a rank have together: the wires that they keep, or their saved tensors until B, or until W.
+/// What a pool is for: the activations that units keep of wires, the gradients that wait there for W, or their saved tensors
+/// until B, or until W.
+enum class pooled { activations, gradients, until_b, until_w };
+
+/// What the units of a rank have together.
 struct rank_pool {
+  pooled what = pooled::activations;
   slot_pool slots;
   std::vector<pool_block> blocks;
   int worker = 0;
@@ -43,85 +48,119 @@ struct pool_place {
 /// saved.
 class rank_pools {
  public:
-  /// Adds to the plan what the ranks that are here share. Nothing where W takes a minibatch at once, microbatches
-  /// come in segments, or a run has several programs. wire(unit, entry), tensor(unit, number): as the unit would plan it by
-  /// itself. Needs a device whose ops are done when they return.
-  template <class Wire, class Tensor>
+  /// Adds to the plan what the ranks that are here share. Nothing where W takes a minibatch at once, microbatches come in
+  /// segments, or a run has several programs. As units would plan it by themselves: wire(unit, entry) of the wire into it,
+  /// gradient(unit, entry) of the one out of it, or of the loss, tensor(unit, number). Needs a device whose ops are done
+  /// when they return.
+  template <class Wire, class Gradient, class Tensor>
   void plan(table::run_tables const& t, std::vector<int> const& worker_of, memory_plan& to, Wire const& wire,
-            Tensor const& tensor) {
+            Gradient const& gradient, Tensor const& tensor) {
     if (t.thick || t.segments > 1 || t.phases.size() != 1) return;
-    wires_.resize(t.units());
-    tensors_.resize(t.units());
+    for (auto& of : places_) of.resize(t.units());
     schedule::program program = t.phases.front().program;
     std::vector<schedule::stage_facts> const& facts = t.phases.front().facts.stage;
     for (std::size_t r = 0; r < worker_of.size(); ++r) {
       if (worker_of[r] < 0) continue;
-      std::vector<pooled_array> wires, until_b, until_w;
+      std::vector<pooled_array> arrays[kinds];
+      auto const list = [&arrays](pooled what) -> std::vector<pooled_array>& { return arrays[static_cast<int>(what)]; };
       for (std::size_t s = 0; s < t.units(); ++s) {
         if (t.rank_of[s] != static_cast<int>(r) || facts[s].saved_peak == 0) continue;
         table::stage_table const& of = t.of_unit(s);
         for (std::size_t e = 0; e < of.wire_in.size() && facts[s].head < 0; ++e)
-          if (of.wire_in[e].last != until::forward) wires.push_back(wire(s, e));
+          if (of.wire_in[e].last != until::forward) list(pooled::activations).push_back(wire(s, e));
+        for (std::size_t e = 0; e < gradients_of(t, s); ++e)
+          if (waits_for_weights(t, s, e)) list(pooled::gradients).push_back(gradient(s, e));
         for (std::size_t x = 0; x < of.tensors.size(); ++x)
           if (of.tensors[x].where == table::place::kept)
-            (of.tensors[x].last == until::W ? until_w : until_b).push_back(tensor(s, x));
+            list(of.tensors[x].last == until::W ? pooled::until_w : pooled::until_b).push_back(tensor(s, x));
       }
-      for (std::vector<pooled_array> const* arrays : {&wires, &until_b, &until_w})
-        add(program.view(), facts, *arrays, arrays == &wires, worker_of[r]);
+      for (pooled const what : {pooled::activations, pooled::gradients, pooled::until_b, pooled::until_w})
+        add(t, program.view(), list(what), what, worker_of[r]);
     }
     for (rank_pool& p : pools_) {
+      bool const back = p.what == pooled::gradients;
       p.entry = to.add("saved activations of a rank's stages", category::saved, p.worker, -1, p.saved);
-      to.add("activations on their way to a rank's stages", category::wires, p.worker, -1, p.slots.bytes - p.saved);
+      to.add(back ? "gradients from stages after a rank's" : "activations on their way to a rank's stages", category::wires,
+             p.worker, -1, p.slots.bytes - p.saved);
     }
   }
 
   std::vector<rank_pool> const& all() const { return pools_; }
-  pool_place wire(std::size_t unit, std::size_t entry) const { return at(wires_, unit, entry); }
-  pool_place tensor(std::size_t unit, std::size_t number) const { return at(tensors_, unit, number); }
+  /// Of the unit's array i: an entry of a wire, or a tensor.
+  pool_place place(pooled what, std::size_t unit, std::size_t i) const {
+    auto const& of = places_[static_cast<int>(what)];
+    return unit < of.size() && i < of[unit].size() ? of[unit][i] : pool_place{};
+  }
+  pool_place tensor(table::tensor const& x, std::size_t unit, std::size_t number) const {
+    return place(x.last == until::W ? pooled::until_w : pooled::until_b, unit, number);
+  }
 
  private:
-  /// A pool of arrays of one rank, unit by unit, which have one `last`, where that is better than their rings.
-  void add(schedule::program_view v, std::vector<schedule::stage_facts> const& facts,
-           std::vector<pooled_array> const& arrays, bool wires, int worker) {
+  static constexpr int kinds = 4;
+
+  static std::size_t gradients_of(table::run_tables const& t, std::size_t s) {
+    return t.is_last(s) ? 1 : t.of_unit(s + 1).wire_in.size();
+  }
+  static bool waits_for_weights(table::run_tables const& t, std::size_t s, std::size_t e) {
+    table::stage_table const& of = t.of_unit(s);
+    if (t.is_last(s)) return of.tensors[static_cast<std::size_t>(of.loss_gradient_tensor)].last == until::W;
+    table::wire_entry const& x = t.of_unit(s + 1).wire_in[e];
+    return x.gradient && x.gradient_last == until::W;
+  }
+  /// A block of a unit, of nothing yet.
+  static pool_block block_of(table::run_tables const& t, pooled what, pooled_array const& a) {
     using schedule::op_kind;
+    int const unit = static_cast<int>(a.unit);
+    bool const rebuilt = t.phases.front().facts.stage[a.unit].head >= 0;
+    switch (what) {
+      case pooled::activations:
+        return {unit, 0, op_kind::F, unit - (t.is_first(a.unit) ? 0 : 1), a.last, a.elsewhere};
+      case pooled::gradients:
+        if (!t.is_last(a.unit)) return {unit, 0, op_kind::B, unit + 1, a.last, a.elsewhere};
+        return {unit, 0, op_kind::F, unit, a.last, false};
+      default:
+        return {unit, 0, rebuilt ? op_kind::R : op_kind::F, unit, a.last, false};
+    }
+  }
+
+  /// A pool of arrays of one rank, unit by unit, which have one `last`, where that is better than their rings.
+  void add(table::run_tables const& t, schedule::program_view v, std::vector<pooled_array> const& arrays, pooled what,
+           int worker) {
     rank_pool p;
+    p.what = what;
     p.worker = worker;
     std::vector<pool_place> places;
     std::size_t rings = 0, saved = 0;
     for (pooled_array const& a : arrays) {
-      int const unit = static_cast<int>(a.unit);
-      if (p.blocks.empty() || p.blocks.back().unit != unit) {
-        bool const from_below = wires && schedule::stage_of(v.size, unit) > 0;
-        p.blocks.push_back({unit, 0, !wires && facts[a.unit].head >= 0 ? op_kind::R : op_kind::F,
-                            unit - (from_below ? 1 : 0), a.last, a.elsewhere});
-      }
+      if (p.blocks.empty() || p.blocks.back().unit != static_cast<int>(a.unit)) p.blocks.push_back(block_of(t, what, a));
       pool_block& b = p.blocks.back();
       places.push_back({static_cast<int>(pools_.size()), static_cast<int>(p.blocks.size()) - 1, b.bytes});
       b.bytes += padded(a.bytes);
       rings += padded(a.bytes) * static_cast<std::size_t>(a.slots);
       saved += padded(a.bytes) * static_cast<std::size_t>(a.saved);
     }
+    bool const wires = what == pooled::activations || what == pooled::gradients;
     std::optional<slot_pool> shared = share_slots(v, p.blocks, wires, rings + 1);
     if (!shared) return;
     p.slots = std::move(*shared);
-    std::vector<pool_block> own = p.blocks;  // from the op that takes a message on
-    for (pool_block& b : own) b.filler = b.unit, b.elsewhere = false;
-    p.saved = wires ? std::min(p.slots.bytes, most_at_once(v, own, false)) : p.slots.bytes;
+    if (what == pooled::activations) {
+      std::vector<pool_block> own = p.blocks;  // from the op that takes a message on
+      for (pool_block& b : own) b.filler = b.unit, b.elsewhere = false;
+      p.saved = std::min(p.slots.bytes, most_at_once(v, own, false));
+    } else if (!wires) {
+      p.saved = p.slots.bytes;
+    }
     if (p.slots.bytes == rings && p.saved >= saved) return;
     for (std::size_t i = 0; i < arrays.size(); ++i) {
-      std::vector<pool_place>& of = (wires ? wires_ : tensors_)[arrays[i].unit];
+      std::vector<pool_place>& of = places_[static_cast<int>(what)][arrays[i].unit];
       of.resize(std::max(of.size(), arrays[i].number + 1));
       of[arrays[i].number] = places[i];
     }
     pools_.push_back(std::move(p));
   }
 
-  static pool_place at(std::vector<std::vector<pool_place>> const& of, std::size_t unit, std::size_t i) {
-    return unit < of.size() && i < of[unit].size() ? of[unit][i] : pool_place{};
-  }
-
   std::vector<rank_pool> pools_;
-  std::vector<std::vector<pool_place>> wires_, tensors_;  // by unit, then by entry or tensor
+  std::vector<std::vector<pool_place>> places_[kinds];  // by what, unit, and entry or tensor
 };
 
 }  // namespace foal::executor

@@ -202,6 +202,14 @@ class run_plan {
           int const slots = slack(s) + facts[s].wire_kept;
           return pooled_array{s, e, one, slots, std::min(facts[s].saved_peak, slots), until::W, slack(s) > 0};
         },
+        [&](std::size_t s, std::size_t e) {
+          bool const last = tables_.is_last(s);
+          table::stage_table const& t = tables_.of_unit(s);
+          int const slots = facts[s].gradient_kept + (last ? 0 : slack(s + 1));
+          std::size_t const one = last ? tensor_bytes(t.tensors[static_cast<std::size_t>(t.loss_gradient_tensor)])
+                                       : wire_bytes(tables_.of_unit(s + 1).wire_in[e]);
+          return pooled_array{s, e, one, slots, 0, until::W, !last && slack(s + 1) > 0};
+        },
         [&](std::size_t s, std::size_t x) {
           table::tensor const& y = tables_.of_unit(s).tensors[x];
           int const slots = kept_slots(s, y);
@@ -256,7 +264,7 @@ class run_plan {
         if (f.head == number) return kept ? f.in_flight : f.wire_recompute;
         return kept && f.head < 0 ? f.saved_peak : 0;
       });
-      if (pool_place const at = pools_.wire(s, p.wires.size()); at.pool >= 0) {
+      if (pool_place const at = pools_.place(pooled::activations, s, p.wires.size()); at.pool >= 0) {
         add_pooled(p, in_pool(at));
         if (!first) plan_gradient(s, e);
         continue;
@@ -290,23 +298,28 @@ class run_plan {
   void plan_gradient(std::size_t s, table::wire_entry const& e) {
     using schedule::op_kind;
     int const unit = static_cast<int>(s), worker = worker_of_wire(s - 1, s);
+    unit_plan& below = unit_[s - 1];
+    if (pool_place const at = pools_.place(pooled::gradients, s - 1, below.gradients.size()); at.pool >= 0)
+      return add_pooled_gradient(below, in_pool(at));
     std::size_t const one = wire_bytes(e);
     int const needed = slack(s) + over_phases([&](table::phase_table const& ph) {
                          auto const& f = ph.facts.stage[s - 1];
                          return e.gradient_last == until::W ? f.gradient_kept : f.gradient_transit;
                        });
     int const back = slots_at(s - 1, s, op_kind::B, slots_until(s - 1, e.gradient_last, needed));
-    unit_[s - 1].gradients.push_back(e.gradient && e.gradient_last != until::W && within(s, back)
-                                         ? share(worker, {op_kind::B, unit}, {op_kind::B, unit - 1}, one)
-                                         : plan_ring("gradients from the stage after", worker, s - 1,
-                                                     {e.gradient ? one : 0, back, 0, stored_as(tables_, e)}));
-    unit_[s - 1].gradient_slots.push_back(back);
+    below.gradients.push_back(e.gradient && e.gradient_last != until::W && within(s, back)
+                                  ? share(worker, {op_kind::B, unit}, {op_kind::B, unit - 1}, one)
+                                  : plan_ring("gradients from the stage after", worker, s - 1,
+                                              {e.gradient ? one : 0, back, 0, stored_as(tables_, e)}));
+    below.gradient_slots.push_back(back);
   }
 
   void plan_loss(std::size_t s, unit_plan& p, int worker) {
     using schedule::op_kind;
     int const unit = static_cast<int>(s);
     table::stage_table const& t = tables_.of_unit(s);
+    if (pool_place const at = pools_.place(pooled::gradients, s, 0); at.pool >= 0)
+      return add_pooled_gradient(p, in_pool(at));
     auto const& loss = t.tensors[static_cast<std::size_t>(t.loss_gradient_tensor)];
     int const slots = slots_until(s, loss.last, over_phases([&](table::phase_table const& ph) {
                                     auto const& f = ph.facts.stage[s];
@@ -325,12 +338,6 @@ class run_plan {
     return {0, true, shared_.add(worker, from, to, bytes), 0, {}};
   }
 
-  /// A ring whose first `saved` slots count as saved activations and the rest as wires; one piece of memory.
-  struct ring_size {
-    std::size_t one = 0;
-    int slots = 0, saved = 0;
-    element type = element::bytes;
-  };
   planned_ring plan_ring(char const* what, int worker, std::size_t unit, ring_size const& r) {
     int const number = static_cast<int>(tables_.stage_of(unit));
     auto const add = [&](category c, int slots) {
@@ -352,7 +359,7 @@ class run_plan {
         p.error[x] = plan_.add(t.tensors[x].backward ? "errors of gradients sent" : "errors of activations sent",
                                category::feedback, worker, number, tensor_bytes(t.tensors[x]), t.tensors[x].type);
       if (t.tensors[x].where != table::place::kept) continue;
-      if (pool_place const at = pools_.tensor(s, x); at.pool >= 0) {
+      if (pool_place const at = pools_.tensor(t.tensors[x], s, x); at.pool >= 0) {
         p.kept[x] = in_pool(at);
         p.kept_slots[x] = static_cast<int>(p.kept[x].places.size());
         continue;
@@ -364,19 +371,13 @@ class run_plan {
     }
   }
 
-  /// Below the temporaries of a stage whose F keeps nothing in some phase (it is recomputed, or has no backward): what F
-  /// writes all the same, and what R at the end of a recompute group sends to nobody. Gives the size of the whole.
+  /// Below the temporaries of a stage whose F keeps nothing in some phase (it is recomputed, or has no backward): what is
+  /// written for nobody. Gives the size of the whole.
   std::size_t add_transient(std::size_t s, std::size_t region) {
     table::stage_table const& t = tables_.of_unit(s);
     unit_[s].transient.assign(t.tensors.size(), 0);
     if (!keeps_nothing(s)) return region;
-    for (std::size_t x = 0; x < t.tensors.size(); ++x) {
-      table::place const where = t.tensors[x].where;
-      if (t.tensors[x].backward || (where != table::place::kept && where != table::place::wire_out)) continue;
-      unit_[s].transient[x] = region;
-      region += padded(tensor_bytes(t.tensors[x]));
-    }
-    return region;
+    return place_transient(t, values_.microbatch_size, region, unit_[s].transient);
   }
   bool keeps_nothing(std::size_t s) const {
     return over_phases([&](table::phase_table const& ph) {

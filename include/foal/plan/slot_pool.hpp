@@ -20,7 +20,7 @@ struct pool_block {
   int unit = 0;
   std::size_t bytes = 0;  ///< a whole number of alignments
   schedule::op_kind fill = schedule::op_kind::F;
-  int filler = 0;          ///< the unit whose op that is
+  int filler = 0;          ///< the unit whose op that is; B is BW, too
   until last = until::W;   ///< B, or W (BW; B of a stage whose weights are frozen)
   bool elsewhere = false;  ///< another worker fills it. It has its slot one microbatch earlier, so that it need not wait
 };
@@ -48,7 +48,8 @@ namespace detail {
 /// Runs a program, period after period, and says when blocks need a slot and give it back.
 class pool_run {
  public:
-  /// in_order: a unit gives slots back in the order of its microbatches, else each at once.
+  /// in_order: a unit gives slots back in the order of its microbatches and behind all of a program's slot, else each at
+  /// once.
   pool_run(schedule::program_view v, std::vector<pool_block> const& blocks, bool in_order)
       : blocks_(blocks), in_order_(in_order), live_(blocks.size()), state_(blocks.size()) {
     schedule::shares const shares(v);
@@ -113,8 +114,10 @@ class pool_run {
 
  private:
   struct time {
-    long long slot = 0;
-    int rank = 0, lane = 0, end = 0;
+    int slot = 0;
+    bool late = false;  // what is given back to who is elsewhere in a slot is there in the next one: nobody waits in a slot
+    int rank = 0, lane = 0;
+    bool end = false;
     auto operator<=>(time const&) const = default;
   };
   struct event {
@@ -133,10 +136,11 @@ class pool_run {
     bool const both = v.wanted(o.stage) == schedule::gradients::both, back = schedule::is_backward(o.kind);
     for (std::size_t b = 0; b < blocks_.size(); ++b) {
       pool_block const& x = blocks_[b];
-      if (o.kind == x.fill && unit == x.filler)
-        events_.push_back({{o.slot, rank, o.lane, 0}, static_cast<int>(b), true, own});
+      bool const fills = o.kind == x.fill || (x.fill == schedule::op_kind::B && back);
+      if (fills && unit == x.filler)
+        events_.push_back({{o.slot, false, rank, o.lane, false}, static_cast<int>(b), true, own});
       if (unit == x.unit && (x.last == until::W && both ? schedule::adds_weight_gradient(o.kind) : back))
-        events_.push_back({{o.slot, rank, o.lane, 1}, static_cast<int>(b), false, own});
+        events_.push_back({{o.slot, in_order_, rank, o.lane, true}, static_cast<int>(b), false, own});
     }
   }
   std::vector<long long> const& fills(std::size_t b) { return fills_[b]; }
@@ -205,7 +209,7 @@ inline std::size_t most_at_once(schedule::program_view v, std::vector<pool_block
 /// within a number of periods, or a microbatch would wait for one of a later minibatch. Needs what most_at_once() needs.
 inline std::optional<slot_pool> share_slots(schedule::program_view v, std::vector<pool_block> const& blocks, bool in_order,
                                             std::size_t limit) {
-  constexpr long long most_periods = 64;
+  constexpr long long most_periods = 256;
   if (blocks.empty() || most_at_once(v, blocks, in_order) >= limit) return std::nullopt;
   detail::pool_run run(v, blocks, in_order);
   detail::first_fit memory;

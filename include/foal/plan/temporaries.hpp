@@ -31,4 +31,17 @@ inline std::size_t pack_temporaries(table::stage_table const& t, int samples, st
   return region;
 }
 
+/// Places behind a region for what F writes where it keeps nothing, and for what R at the end of a recompute group sends to
+/// nobody. Gives the size of the whole.
+inline std::size_t place_transient(table::stage_table const& t, int samples, std::size_t region,
+                                   std::vector<std::size_t>& place) {
+  for (std::size_t x = 0; x < t.tensors.size(); ++x) {
+    table::place const where = t.tensors[x].where;
+    if (t.tensors[x].backward || (where != table::place::kept && where != table::place::wire_out)) continue;
+    place[x] = region;
+    region += padded(t.tensors[x].bytes(samples));
+  }
+  return region;
+}
+
 }  // namespace foal::executor

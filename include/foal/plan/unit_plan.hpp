@@ -21,6 +21,13 @@ struct planned_ring {
   std::span<std::size_t const> places = {};  ///< empty: slots lie one after the other
 };
 
+/// A ring whose first `saved` slots count as saved activations and the rest as wires; one piece of memory.
+struct ring_size {
+  std::size_t one = 0;
+  int slots = 0, saved = 0;
+  element type = element::bytes;
+};
+
 /// Numbers, in the plan, of one unit's buffers, and what else is decided about them.
 struct unit_plan {
   std::size_t w = 0, g = 0, buffers = 0, history = 0, staging = 0, targets = 0;
@@ -47,6 +54,12 @@ inline void add_pooled(unit_plan& to, planned_ring const& wire) {
   to.wire_slots.push_back(static_cast<int>(wire.places.size()));
   to.rebuilt.push_back({});
   to.rebuilt_slots.push_back(0);
+}
+
+/// The same of a gradient that comes back to it.
+inline void add_pooled_gradient(unit_plan& to, planned_ring const& gradient) {
+  to.gradients.push_back(gradient);
+  to.gradient_slots.push_back(static_cast<int>(gradient.places.size()));
 }
 
 }  // namespace foal::executor

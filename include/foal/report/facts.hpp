@@ -45,7 +45,7 @@ struct stage_facts {
   double tau = 0;       ///< tau_fwd, minibatches
   double lag = 0;       ///< tau_fwd - tau_bkwd, minibatches
   long long saved = 0;  ///< peak number of microbatches whose activations are kept
-  long long bytes = 0;  ///< everything that is allocated for the stage
+  long long bytes = 0;  ///< everything that is allocated for the stage alone
 };
 
 /// A channel from one process to another.
