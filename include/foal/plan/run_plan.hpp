@@ -351,9 +351,7 @@ class run_plan {
   void plan_kept(std::size_t s, unit_plan& p, int worker) {
     int const number = static_cast<int>(tables_.stage_of(s));
     table::stage_table const& t = tables_.of_unit(s);
-    p.kept.assign(t.tensors.size(), {});
-    p.kept_slots.assign(t.tensors.size(), 0);
-    p.error.assign(t.tensors.size(), 0);
+    p.begin_tensors(t.tensors.size());
     for (std::size_t x = 0; x < t.tensors.size(); ++x) {
       if (t.tensors[x].where == table::place::error)
         p.error[x] = plan_.add(t.tensors[x].backward ? "errors of gradients sent" : "errors of activations sent",

@@ -46,6 +46,13 @@ struct unit_plan {
   sum_rooms sums;                      ///< of gradients between replicas
   std::vector<std::size_t> temporary;  ///< offsets within the worker's temporaries, by tensor number
   std::vector<std::size_t> transient;  ///< the same of what F keeps, or R sends on, for nobody
+
+  /// Of a stage with so many tensors, none of which has a place yet.
+  void begin_tensors(std::size_t count) {
+    kept.assign(count, {});
+    kept_slots.assign(count, 0);
+    error.assign(count, 0);
+  }
 };
 
 /// Adds an entry of the wire into a unit, which is in a pool and nowhere else.
