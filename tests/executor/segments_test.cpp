@@ -70,6 +70,12 @@ struct texts {
   }
 };
 
+/// The same without padding.
+struct ragged_texts : texts {
+  lengths_of_axes lengths(long long) const = delete;
+  void sample_lengths(long long m, int, int* n) const { std::fill_n(n, samples, positions(m)); }
+};
+
 /// Advances workers in any order.
 template <unsigned Seed>
 struct shuffled {
@@ -213,6 +219,16 @@ TEST_CASE("in segments an epoch trains and evaluates on whole windows", "[segmen
   for (std::size_t i = 0; i < one.size(); ++i) REQUIRE(one[i] == Approx(whole[i]).epsilon(1e-9).margin(1e-10));
 }
 
+TEST_CASE("in segments the gradient without delay is that of whole sequences", "[segments]") {
+  using type = trainer<language, loss::cross_entropy, schedule::seq1f1b, optim::momentum, scalar<double>>;
+  type::config c{.microbatch_size = 3, .microbatches = 2, .diagnostics = {.every = 1, .fresh = true}};
+  c.schedule.segments = 3;
+  type t(c);
+  auto const r = t.run(texts{}, {.minibatches = 2});
+  CHECK(r.diagnostics.size() == 2 * static_cast<std::size_t>(type::stages));
+  for (table::diagnostic const& d : r.diagnostics) CHECK(d.fresh == Approx(1).epsilon(1e-12));
+}
+
 TEST_CASE("what cannot come in segments is refused with its name", "[segments]") {
   auto const refused = [](auto const& net, auto const& s, std::string const& why, numbers n = {}) {
     INFO(why);
@@ -233,6 +249,8 @@ TEST_CASE("what cannot come in segments is refused with its name", "[segments]")
   auto const t = make<language, seq, float>({.segments = 6}, {});
   CHECK_THROWS_WITH(t->run(texts{}, {.minibatches = 1}),
                     Contains("cannot take microbatch 0 in 6 segments") && Contains("5 positions on axis 1"));
+  CHECK_THROWS_WITH((make<language, seq, float>({.segments = 6}, {})->run(ragged_texts{}, {.minibatches = 1})),
+                    Contains("cannot take microbatch 0 in 6 segments, because it is ragged"));
 }
 
 TEST_CASE("in segments with clipping, thick accumulation and coded wires, the bits of the single thread", "[segments]") {

@@ -168,8 +168,9 @@ struct dropouts {
 /// The same of elements that are not the first of their samples: a last argument says how many lie before them.
 struct dropouts_from {
   template <class D, class S>
-  static constexpr bool in =
-      requires(D d, random_key key, S const* x, S* y) { d.dropout_from(1, 1, key, std::uint32_t{0}, S(1), x, y, 1); };
+  static constexpr bool in = !asynchronous<D> && requires(D d, random_key key, S const* x, S* y) {
+    d.dropout_from(1, 1, key, std::uint32_t{0}, S(1), x, y, 1);
+  };
 };
 
 /// Of losses, with what asynchronous devices have in place of a result: a place for it at the end.

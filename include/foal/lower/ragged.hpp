@@ -32,7 +32,7 @@ constexpr data::layout best_layout() {
 
 /// Segments are cut from padded ones.
 template <model Net, class Loss>
-data::layout layout(run_tables const& t) {
+data::layout layout(table::run_tables const& t) {
   return t.segments > 1 ? data::layout::padded : best_layout<Net, Loss>();
 }
 

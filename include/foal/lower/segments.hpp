@@ -10,6 +10,8 @@
 
 namespace foal::lower {
 
+using namespace table;
+
 namespace detail {
 
 /// Throws foal::error unless the layer takes sequences in segments, and this one.

@@ -33,7 +33,7 @@ inline step_block block_of(table::run_tables const& t, std::size_t stage, int mi
   b.updates = padded(sizeof(table::step_numbers));
   b.weights = padded(b.update_at(count));
   b.losses = padded(b.weight_at(count));
-  b.loss_slots = stage + 1 == t.stages.size() ? 2 * microbatches : 0;
+  b.loss_slots = stage + 1 == t.stages.size() ? 2 * microbatches * t.segments : 0;
   b.bytes = padded(b.loss_at(static_cast<std::size_t>(b.loss_slots)));
   return b;
 }
