@@ -445,6 +445,7 @@ set(foal_benchmarks
     schedule/equal_memory
     schedule/equal_stages
     schedule/timed
+    schedule/vocabulary
     transport/hop
     transport/mpi_hop
     transport/mpi_slow_links
