@@ -460,6 +460,7 @@ set(foal_benchmarks
     schedule/equal_stages
     schedule/planner
     schedule/timed
+    schedule/vocabulary
     transport/hop
     transport/mpi_hop
     transport/mpi_slow_links

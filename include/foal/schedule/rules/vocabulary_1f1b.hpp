@@ -63,13 +63,13 @@ struct vocabulary_1f1b {
                                  .microbatches = e.microbatches,
                                  .message = message,
                                  .duration = {embedding, forward, output_forward, output_backward, backward, embedding}};
-    for (int k = 0; k < detail::vocabulary_passes; ++k)
+    for (int k = 0; k < detail::vocabulary_pass::count; ++k)
       for (int r = 0; r < e.ranks; ++r) {
         chunk const has = runs.of(run_of(k), r);
         p.has.push_back(has.first < has.end ? 1 : 0);
       }
     for (int r = 0; r < e.ranks; ++r)
-      if (!p.there(detail::embed, r) && !p.there(detail::blocks, r))
+      if (!p.there(detail::vocabulary_pass::embed, r) && !p.there(detail::vocabulary_pass::blocks, r))
         throw error(sentence("cannot generate ", name, " for ", e.stages, " stages on ", e.ranks, " ranks, because rank ", r,
                              " would have none: of ", runs.parts, " parts and ", runs.size_of(1),
                              " stages between them neither are as many as ranks; use fewer ranks or more parts"));
@@ -77,7 +77,7 @@ struct vocabulary_1f1b {
     for (int r = 0; r < e.ranks; ++r)
       for (detail::vocabulary_item const& o : lists[static_cast<std::size_t>(r)]) {
         chunk const stages = runs.of(run_of(o.pass), r);
-        bool const up = o.pass <= detail::output;
+        bool const up = o.pass <= detail::vocabulary_pass::output;
         for (int i = 0; i < stages.end - stages.first; ++i)
           sink(r, op{.kind = up ? op_kind::F : op_kind::BW,
                      .stage = up ? stages.first + i : stages.end - 1 - i,
@@ -87,7 +87,9 @@ struct vocabulary_1f1b {
   }
 
  private:
-  static constexpr int run_of(int pass) { return pass <= detail::output ? pass : detail::embed_back - pass; }
+  static constexpr int run_of(int pass) {
+    return pass <= detail::vocabulary_pass::output ? pass : detail::vocabulary_pass::embed_back - pass;
+  }
 
   constexpr detail::vocabulary_lists best(detail::vocabulary_problem const& p) const {
     detail::vocabulary_lists found;

@@ -18,8 +18,8 @@ class vocabulary_block {
 
   /// Needs a duration above 0.
   constexpr explicit vocabulary_block(vocabulary_problem const& p) : p_(p) {
-    for (int k = 0; k < 4; ++k) length_[k] = p.duration[blocks + k];
-    length_[0] += p.duration[embed], length_[3] += p.duration[embed_back];
+    for (int k = 0; k < 4; ++k) length_[k] = p.duration[vocabulary_pass::blocks + k];
+    length_[0] += p.duration[vocabulary_pass::embed], length_[3] += p.duration[vocabulary_pass::embed_back];
     for (double const x : length_) period_ += x;
     int rest[] = {1, 2, 3};
     for (int o = 0; o < orders; ++o) {
@@ -41,7 +41,7 @@ class vocabulary_block {
     std::vector<double> begin(ranks, 0);
     for (std::size_t r = 1; r < ranks; ++r) begin[r] = begin[r - 1] + shift_[order[r - 1]][order[r]];
     // Period, from the microbatch's, in which each rank runs each pass.
-    std::vector<int> in(vocabulary_passes * ranks, 0);
+    std::vector<int> in(vocabulary_pass::count * ranks, 0);
     auto const put = [&](int pass, int rank, int slot, double least, bool latest) {
       auto const r = static_cast<std::size_t>(rank);
       double const at = begin[r] + begin_[order[r]][slot], periods = (least - at) / period_;
@@ -51,11 +51,11 @@ class vocabulary_block {
     };
     double const message = p_.ranks > 1 ? p_.message : 0;
     double now = 0;
-    for (int pass = blocks, rank = 0; pass <= blocks_back;) {
-      int const slot = pass - blocks, before = rank, pass_before = pass;
+    for (int pass = vocabulary_pass::blocks, rank = 0; pass <= vocabulary_pass::blocks_back;) {
+      int const slot = pass - vocabulary_pass::blocks, before = rank, pass_before = pass;
       now = put(pass, rank, slot, now, false);
-      if (pass == blocks && rank == 0) embed_before(put, now);
-      if (pass == blocks_back && rank == 0) embed_behind(put, now);
+      if (pass == vocabulary_pass::blocks && rank == 0) embed_before(put, now);
+      if (pass == vocabulary_pass::blocks_back && rank == 0) embed_behind(put, now);
       p_.step(pass, rank);
       now += length_[slot] + (before == rank && pass != pass_before ? 0 : message);
     }
@@ -117,13 +117,15 @@ class vocabulary_block {
   template <class Put>
   constexpr void embed_before(Put put, double when) const {
     double const message = p_.ranks > 1 ? p_.message : 0;
-    double at = when + p_.duration[embed];
-    for (int r = p_.ranks - 1; r >= 0; --r) at = put(embed, r, 0, at - p_.duration[embed] - message, true);
+    double at = when + p_.duration[vocabulary_pass::embed];
+    for (int r = p_.ranks - 1; r >= 0; --r)
+      at = put(vocabulary_pass::embed, r, 0, at - p_.duration[vocabulary_pass::embed] - message, true);
   }
   template <class Put>
   constexpr void embed_behind(Put put, double when) const {
     double at = when + (p_.ranks > 1 ? p_.message : 0);
-    for (int r = p_.ranks - 1; r >= 0; --r) at = put(embed_back, r, 3, at, false) + p_.duration[embed_back] + p_.message;
+    for (int r = p_.ranks - 1; r >= 0; --r)
+      at = put(vocabulary_pass::embed_back, r, 3, at, false) + p_.duration[vocabulary_pass::embed_back] + p_.message;
   }
 
   constexpr std::vector<vocabulary_item> list_of(int rank, int order, std::vector<int> const& in) const {
@@ -137,7 +139,7 @@ class vocabulary_block {
       }
     };
     std::vector<timed> all;
-    for (int pass = 0; pass < vocabulary_passes; ++pass)
+    for (int pass = 0; pass < vocabulary_pass::count; ++pass)
       for (int m = 0; m < p_.microbatches && p_.there(pass, rank); ++m)
         all.push_back({m + in[static_cast<std::size_t>(pass * p_.ranks + rank)], place_[order][slot_of[pass]], {pass, m}});
     std::sort(all.begin(), all.end());

@@ -9,25 +9,27 @@
 namespace foal::schedule::detail {
 
 /// Up the ranks through embedding, blocks and output layer, then down again.
-enum vocabulary_pass { embed, blocks, output, output_back, blocks_back, embed_back, vocabulary_passes };
+struct vocabulary_pass {
+  enum { embed, blocks, output, output_back, blocks_back, embed_back, count };
+};
 
 /// What lists are made for. Durations are of what a rank has in a pass.
 struct vocabulary_problem {
   int ranks = 1, microbatches = 1;
   double message = 0;
-  double duration[vocabulary_passes]{};
+  double duration[vocabulary_pass::count]{};
   std::vector<char> has{};  ///< [pass * ranks + rank]
 
   constexpr bool there(int pass, int rank) const { return has[static_cast<std::size_t>(pass * ranks + rank)] != 0; }
-  /// To where a microbatch goes next; pass is vocabulary_passes behind the last one.
+  /// To where a microbatch goes next; pass is vocabulary_pass::count behind the last one.
   constexpr void step(int& pass, int& rank) const {
-    bool const up = pass <= output;
+    bool const up = pass <= vocabulary_pass::output;
     if (rank != (up ? ranks - 1 : 0)) {
       rank += up ? 1 : -1;
       return;
     }
     ++pass;
-    rank = pass <= output ? 0 : ranks - 1;
+    rank = pass <= vocabulary_pass::output ? 0 : ranks - 1;
   }
 };
 
@@ -41,9 +43,9 @@ using vocabulary_lists = std::vector<std::vector<vocabulary_item>>;
 class vocabulary_arrivals {
  public:
   constexpr explicit vocabulary_arrivals(vocabulary_problem const& p) : p_(p) {
-    auto const all = static_cast<std::size_t>(vocabulary_passes * p.ranks);
+    auto const all = static_cast<std::size_t>(vocabulary_pass::count * p.ranks);
     done_.assign(all, 0), at_.assign(all, {});
-    for (int m = 0; m < p.microbatches; ++m) arrive(embed, 0, m, 0);
+    for (int m = 0; m < p.microbatches; ++m) arrive(vocabulary_pass::embed, 0, m, 0);
   }
 
   /// When the next microbatch of a pass has come; -1: it has not.
@@ -66,8 +68,9 @@ class vocabulary_arrivals {
   constexpr std::size_t of(int pass, int rank) const { return static_cast<std::size_t>(pass * p_.ranks + rank); }
   /// Where a rank has nothing in a pass it goes on at once.
   constexpr int arrive(int pass, int rank, int microbatch, double when) {
-    for (; pass < vocabulary_passes && !p_.there(pass, rank); p_.step(pass, rank)) done_[of(pass, rank)] = microbatch + 1;
-    if (pass < vocabulary_passes) at_[of(pass, rank)].push_back(when);
+    for (; pass < vocabulary_pass::count && !p_.there(pass, rank); p_.step(pass, rank))
+      done_[of(pass, rank)] = microbatch + 1;
+    if (pass < vocabulary_pass::count) at_[of(pass, rank)].push_back(when);
     return rank;
   }
 
@@ -85,8 +88,10 @@ constexpr vocabulary_lists lists_as_they_come(vocabulary_problem const& p, int l
   vocabulary_arrivals now(p);
   std::vector<double> free(ranks, 0);
   auto const comes = [&](int pass, int rank) {
-    bool const full = pass == blocks && now.taken(blocks, 0) - now.taken(blocks_back, 0) >= limit;
-    bool const ahead = pass == embed && now.taken(embed, 0) - now.taken(blocks, 0) > p.ranks;
+    bool const full = pass == vocabulary_pass::blocks &&
+                      now.taken(vocabulary_pass::blocks, 0) - now.taken(vocabulary_pass::blocks_back, 0) >= limit;
+    bool const ahead = pass == vocabulary_pass::embed &&
+                       now.taken(vocabulary_pass::embed, 0) - now.taken(vocabulary_pass::blocks, 0) > p.ranks;
     return rank == 0 && (full || ahead) ? -1 : now.next(pass, rank);
   };
   struct choice {
@@ -95,11 +100,11 @@ constexpr vocabulary_lists lists_as_they_come(vocabulary_problem const& p, int l
   };
   auto const look = [&](int rank) {
     choice c;
-    for (int k = 0; k < vocabulary_passes; ++k)
+    for (int k = 0; k < vocabulary_pass::count; ++k)
       if (double const t = comes(k, rank); t >= 0 && (c.start < 0 || t < c.start)) c.start = t;
     if (c.start < 0) return c;
     c.start = std::max(c.start, free[static_cast<std::size_t>(rank)]);
-    for (int k = vocabulary_passes - 1; k >= 0; --k) {
+    for (int k = vocabulary_pass::count - 1; k >= 0; --k) {
       double const t = comes(k, rank);
       if (t < 0 || t > c.start) continue;
       if (c.pass < 0 || (!backwards_first && now.taken(k, rank) < now.taken(c.pass, rank))) c.pass = k;
@@ -144,7 +149,8 @@ constexpr vocabulary_cost cost_of(vocabulary_problem const& p, vocabulary_lists 
         if (comes < 0) break;
         free[r] = std::max(free[r], comes) + p.duration[pass];
         now.take(pass, rank, free[r]);
-        found.saved = std::max(found.saved, now.taken(blocks, rank) - now.taken(blocks_back, rank));
+        found.saved =
+            std::max(found.saved, now.taken(vocabulary_pass::blocks, rank) - now.taken(vocabulary_pass::blocks_back, rank));
         found.time = std::max(found.time, free[r]);
         ++at[r], --left, moved = true;
       }
