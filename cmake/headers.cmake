@@ -36,6 +36,7 @@ set(foal_headers
     foal/report/facts.hpp
     foal/report/fingerprint.hpp
     foal/report/html.hpp
+    foal/report/instructions.hpp
     foal/report/json.hpp
     foal/report/json_lines.hpp
     foal/report/json_reader.hpp

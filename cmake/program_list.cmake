@@ -255,6 +255,7 @@ set(foal_tests
     report/directory
     report/facts
     report/html
+    report/instructions
     report/json
     report/json_lines
     report/json_reader

@@ -68,6 +68,10 @@ TEST_CASE("A trainer says that it has replicas", "[trainer]") {
   using in_turn = run<schedule::async_1f1b>;
   both const t(config_of<both>(4, 1));
   CHECK_THAT(t.facts().text(), Catch::Contains("every stage has 2 replicas with the same weights"));
+  // Of the instructions that the kernels were compiled for the facts warn where there is something to warn of.
+  std::string const warning = foal::report::warning_of_instructions(foal::report::instructions_of_this_file(),
+                                                                    foal::report::instructions_of_this_machine());
+  CHECK(t.facts().warnings == (warning.empty() ? std::vector<std::string>() : std::vector<std::string>{warning}));
   CHECK_THAT(report::difference(t.fingerprint(), in_turn(config_of<in_turn>(4, 1)).fingerprint()),
              Catch::Contains("replicas is 2 here and 1 there"));
   CHECK_THROWS_WITH(both(config_of<both>(1, 1)), Catch::Contains("cannot run two_way with 2 replicas and 1 microbatches") &&

@@ -2,12 +2,16 @@
 #pragma once
 
 #include <string>
+#include <type_traits>
+#include <utility>
 
 #include <foal/core/type_name.hpp>
+#include <foal/device/host.hpp>
 #include <foal/lower/wait.hpp>
 #include <foal/lower/wire.hpp>
 #include <foal/report/build.hpp>
 #include <foal/report/description.hpp>
+#include <foal/report/instructions.hpp>
 #include <foal/trainer/roles.hpp>
 #include <foal/trainer/run_facts.hpp>
 
@@ -42,6 +46,11 @@ report::facts facts_of_trainer(table::run_tables const& tables, executor::engine
     f.notes.push_back(lower::wire_note(tables, values.microbatch_size));
   if constexpr (lower::waits<typename Types::device_type>)
     f.notes.push_back(lower::wait_note(values.device, tables.phases.back().program));
+  if constexpr (std::is_base_of_v<device::host, typename Types::device_type> && !lower::waits<typename Types::device_type>) {
+    std::string warning =
+        report::warning_of_instructions(report::instructions_of_this_file(), report::instructions_of_this_machine());
+    if (!warning.empty()) f.warnings.push_back(std::move(warning));
+  }
   if constexpr (requires {
                   values.lr.base.first_drop();
                   values.lr.steps;

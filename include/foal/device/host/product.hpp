@@ -168,7 +168,7 @@ class product_ops {
   /// One panel of c, Rows rows at a time from row r on, as far as whole tiles go.
   template <class S, int Lanes, int Packets, int Rows>
   void tiles(index& r, sizes n, operand<S> a, operand<S> b, S* c, bool add, ahead<S> const& next) const {
-    for (; r + Rows <= n.rows && (Rows != 6 || n.rows - r != 8); r += Rows) {  // 8 rows are 4 and 4, not 6 and 2
+    for (; tile_shapes::fits(Rows, n.rows - r); r += Rows) {
       operand<S> const left = a.at(r, 0);
       tile<S, Lanes, Packets, Rows, false>(n.depth, left, b, c + r * n.cols, n.cols, add, next.of_a(left, Rows),
                                            next.of_b(r / Rows));

@@ -5,6 +5,7 @@
 #include <cstddef>
 
 #include <foal/device/host/packet.hpp>
+#include <foal/device/host/tile_shapes.hpp>
 
 namespace foal::device::host_ops {
 
@@ -23,7 +24,7 @@ class strided_product {
   template <class S>
   static void run(int rows, int cols, int depth, strided<S> a, S const* b, std::ptrdiff_t b_step, S* c, std::ptrdiff_t step,
                   bool accumulate) {
-    panels<S, full_lanes<S>, many_registers ? 4 : 2>(0, {rows, cols, depth}, a, b, b_step, c, step, accumulate);
+    panels<S, full_lanes<S>, tile_shapes::most_packets>(0, {rows, cols, depth}, a, b, b_step, c, step, accumulate);
   }
 
  private:
@@ -35,8 +36,7 @@ class strided_product {
   template <class S, int Lanes, int Packets>
   static void panels(index col, sizes n, strided<S> a, S const* b, index b_step, S* c, index step, bool add) {
     if constexpr (packet<S, Lanes>::exists) {
-      // As many sums as hide the latency of a multiply-add and leave registers for the operands.
-      constexpr int most_rows = Packets == 4 || !many_registers ? 4 : 8;
+      constexpr int most_rows = tile_shapes::rows(Packets);
       for (; col + Lanes * Packets <= n.cols; col += Lanes * Packets) {
         index r = 0;
         tiles<S, Lanes, Packets, most_rows>(r, n, a, b + col, b_step, c + col, step, add);
@@ -45,7 +45,7 @@ class strided_product {
       }
     }
     if constexpr (Packets > 1) {
-      panels<S, Lanes, Packets / 2>(col, n, a, b, b_step, c, step, add);
+      panels<S, Lanes, tile_shapes::fewer(Packets)>(col, n, a, b, b_step, c, step, add);
     } else if constexpr (Lanes > 1) {
       panels<S, Lanes / 2, 1>(col, n, a, b, b_step, c, step, add);
     }
@@ -53,7 +53,7 @@ class strided_product {
 
   template <class S, int Lanes, int Packets, int Rows>
   static void tiles(index& r, sizes n, strided<S> a, S const* b, index b_step, S* c, index step, bool add) {
-    for (; r + Rows <= n.rows; r += Rows) {
+    for (; tile_shapes::fits(Rows, n.rows - r); r += Rows) {
       tile<S, Lanes, Packets, Rows>(n.depth, {a.data + r * a.down, a.down, a.right}, b, b_step, c + r * step, step, add);
     }
   }

@@ -1,6 +1,8 @@
 // Register tiles by the processor's file of vector registers: how much of a result a kernel holds in them.
 #pragma once
 
+#include <cstddef>
+
 #include <foal/device/host/packet.hpp>
 
 namespace foal::device::host_ops {
@@ -23,6 +25,11 @@ struct tile_shapes {
   static constexpr int rows(int packets) {
     if (many_registers) return packets == 4 ? 4 : 8;
     return packets == 3 ? 4 : packets == 2 ? 6 : 8;
+  }
+
+  /// Whether the next tile of `left` rows is one of this many. 8 rows are 4 and 4, not 6 and 2, and 9 are 4, 4 and 1.
+  static constexpr bool fits(int rows, std::ptrdiff_t left) {
+    return left >= rows && (rows != 6 || (left != 8 && left != 9));
   }
 
   /// Whether the first tile of a panel of the right operand stores what it loads, for the others to find it together: a

@@ -5,6 +5,7 @@
 #include <cstddef>
 
 #include <foal/device/host/places.hpp>
+#include <foal/device/host/tile_shapes.hpp>
 #include <foal/device/host/window_tile.hpp>
 
 namespace foal::device::host_ops {
@@ -55,7 +56,7 @@ class window_outer {
   template <class S, int Lanes, int Packets>
   static void panels(index column, index n, int const* offset, index rows, index columns, S const* x, S const* dy, S* panel,
                      S* to) {
-    constexpr int width = Lanes * Packets, most = (many_registers ? 16 : 8) / Packets;
+    constexpr int width = Lanes * Packets, most = Packets == 1 && many_registers ? 16 : tile_shapes::rows(Packets);
     if constexpr (packet<S, Lanes>::exists) {
       for (; column + width <= columns; column += width) {
         S const* right = dy;
@@ -79,7 +80,7 @@ class window_outer {
   template <class S, int Lanes, int Packets, int Rows>
   [[gnu::noinline]] static void tiles(index& r, index n, int const* offset, index rows, index columns, S const* x,
                                       S const* dy, S* to) {
-    for (; r + Rows <= rows; r += Rows) {
+    for (; tile_shapes::fits(Rows, rows - r); r += Rows) {
       S* const out = to + r * columns;
       if (offset == nullptr)
         outer_tile<S, Lanes, Packets, Rows>(

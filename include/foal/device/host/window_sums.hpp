@@ -5,6 +5,7 @@
 #include <cstddef>
 
 #include <foal/device/host/places.hpp>
+#include <foal/device/host/tile_shapes.hpp>
 #include <foal/device/host/window_tile.hpp>
 
 namespace foal::device::host_ops {
@@ -47,7 +48,7 @@ class window_sums {
   template <class S, int Lanes, int Packets, class Pack>
   void panels(index column, part const& at, window_runs w, index columns, S const* maps, outputs<S> to,
               Pack const& pack) const {
-    constexpr int width = Lanes * Packets, most = many_registers ? 8 : 4;
+    constexpr int width = Lanes * Packets, most = tile_shapes::rows(Packets);
     if constexpr (packet<S, Lanes>::exists) {
       constexpr index block = std::min<index>(256, workspace_bytes / (width * sizeof(S)));
       index const blocks = (w.depth() + block - 1) / block;
@@ -56,9 +57,12 @@ class window_sums {
         for (index b = 0; b < blocks; ++b) {
           index const k = w.depth() * b / blocks, depth = w.depth() * (b + 1) / blocks - k;
           S const* const weight = pack(panel_width<width>{}, k, depth, column, static_cast<S*>(workspace_));
-          // A single packet of columns needs more positions to have enough sums in flight.
-          if (Packets == 1 && Lanes == full_lanes<S> && at.all.columns % 2 == 0)
-            positions<window_tile<S, Lanes, Packets, 2 * most, true>>(at, w, k, depth, maps, weight, out);
+          // In pairs more positions fit, which a single packet of columns needs to have enough sums in flight; and with
+          // few registers of either kind pointers are short too.
+          constexpr int paired = many_registers && Packets == 1 ? 2 * most : most;
+          constexpr bool pairs = Lanes == full_lanes<S> && (Packets == 1 || !many_registers);
+          if (pairs && at.all.columns % 2 == 0)
+            positions<window_tile<S, Lanes, Packets, paired, pairs>>(at, w, k, depth, maps, weight, out);
           else
             positions<window_tile<S, Lanes, Packets, most, false>>(at, w, k, depth, maps, weight, out);
         }
