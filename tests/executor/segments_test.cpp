@@ -17,6 +17,7 @@
 #include <foal/trainer/gathered.hpp>
 #include <foal/zoo/gpt.hpp>
 
+#include <atomic>
 #include <catch2/catch.hpp>
 #include <random>
 
@@ -49,7 +50,7 @@ struct dropping : zoo::gpt<small(25, true)> {};
 struct texts {
   int samples = 3;
   bool alike = false;
-  mutable long long asked = 0;  ///< inputs, on one thread
+  mutable std::atomic<long long> asked{0};  ///< inputs
 
   int positions(long long m) const { return alike ? longest : 5 + static_cast<int>(m * 7 % (longest - 4)); }
   lengths_of_axes lengths(long long m) const { return {{positions(m)}}; }

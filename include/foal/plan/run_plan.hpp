@@ -29,10 +29,7 @@ class run_plan {
         worker_of_(std::move(worker_of)),
         plan_(values.workers),
         shared_(tables_, worker_of_, values.workers, values.microbatches) {
-    // What a program holds at once: a minibatch, what is on its way, and once more for what W waits for.
-    check_sizes(tables_, values_.microbatch_size,
-                4LL * values_.microbatches * tables_.segments + 8LL * static_cast<long long>(tables_.units()),
-                ".microbatch_size or .microbatches");
+    check_sizes(tables_, values_.microbatch_size, slots_at_once(tables_, values_), ".microbatch_size or .microbatches");
     make_plan();
   }
 

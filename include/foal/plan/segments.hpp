@@ -6,6 +6,11 @@
 
 namespace foal::executor {
 
+/// More slots than any ring has: a minibatch in passes, what is on its way, and once more for what W waits for.
+inline long long slots_at_once(table::run_tables const& t, table::run_values const& v) {
+  return 4LL * v.microbatches * t.segments + 8LL * static_cast<long long>(t.units());
+}
+
 /// Bytes of an entry of a microbatch's inputs, whole.
 inline std::size_t whole_bytes(table::run_tables const& t, table::run_values const& v, std::size_t entry) {
   return bytes_of(t.types.activations,
