@@ -384,6 +384,7 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
   void check_samples(Source const& source) const {
     auto const facts = executor::facts_of_source(source);
     check(facts);
+    executor::check_shortest(source, tables_.segments);
     executor::check_targets<target_type>(source, facts, tables_.loss, classes());
   }
 

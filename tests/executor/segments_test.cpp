@@ -295,6 +295,46 @@ TEST_CASE("in segments a run pauses before any op, between segments too, and goe
     CHECK(rest.sums.back().weight == r.sums.back().weight);
   }
   CHECK(paused > 10);
+  int between = 0;
+  for (long long key = 1; key < keys; ++key) {
+    auto const first = begin(1), then = begin(1);
+    executor::run_request request{.minibatches = 2, .loss_every = 1, .every_loss = true};
+    request.pause = executor::run_place{0, key};
+    REQUIRE(first->run(texts{}, request).paused);
+    then->restore(first->cut());
+    try {
+      then->resume(texts{}, {.minibatches = 2, .loss_every = 1, .every_loss = true});
+    } catch (error const& e) {
+      CHECK_THAT(e.what(), Contains("goes on between two of the 3 segments of microbatch"));
+      ++between;
+    }
+  }
+  CHECK(between > 0);
+}
+
+TEST_CASE("a microbatch's gradient has no meaning in segments", "[segments]") {
+  table::run_tables t;
+  t.phases.resize(1);
+  t.segments = 2;
+  t.policies.microbatch_gradient = [](auto...) {};
+  CHECK_THROWS_WITH(lower::detail::check_microbatch_gradients(t, false), Contains("they come in 2 segments"));
+}
+
+TEST_CASE("sequences too short for the segments are refused before a fit begins", "[segments]") {
+  struct short_ones {
+    long long size() const { return 3; }
+    int axes() const { return 1; }
+    int length(long long i, int) const { return i == 2 ? 3 : 9; }
+    int longest(int) const { return 9; }
+    int entries() const { return 1; }
+    int entry_axis(int) const { return 1; }
+    long long weight(long long i) const { return length(i, 1); }
+    void write_entry(long long, int, int n, float* x) const { std::fill_n(x, n, 1.0F); }
+    void write_entry(long long, int, int n, double* x) const { std::fill_n(x, n, 1.0); }
+    void write_target(long long, int n, std::int32_t* t) const { std::fill_n(t, n, 1); }
+  };
+  CHECK_NOTHROW(executor::check_shortest(short_ones{}, 3));
+  CHECK_THROWS_WITH(executor::check_shortest(short_ones{}, 4), Contains("in 4 segments") && Contains("sample 2 has 3"));
 }
 
 TEST_CASE("in segments a rank has room for fewer activations", "[segments]") {

@@ -241,7 +241,8 @@ inline fit_history history_of(read_checkpoint const& from, kept_share const& kee
       if (item == name) return std::max(1, view.number_of<int>(item, text));
     return 1;
   };
-  std::vector<int> const shares(losses.size(), number("microbatches") / number("replicas"));
+  std::vector<int> const shares(losses.size(),
+                                number("microbatches") / number("replicas") * number(executor::segments_item));
   auto const sums = untold_sums(losses, view.number<long long>("run.loss_every"), shares);
   told->epochs.insert(told->epochs.end(), sums.begin(), sums.end());
   return *told;

@@ -39,6 +39,8 @@ class host : public host_ops::memory,
              public host_ops::cross_entropy_ops {
  public:
   using host_ops::product_ops::workspace_bytes;
+  /// With the instructions that the file which includes this is compiled for.
+  static constexpr bool kernels_are_compiled_here = true;
 
   /// workspace: workspace_bytes bytes, 64-byte aligned, for this object alone and as long as it lives.
   explicit host(void* workspace) : convolution_ops(workspace) {}

@@ -199,6 +199,8 @@ struct bound_stage : unit_memory, unit_state, unit_phase {
   std::uint32_t forward_version(std::uint32_t m) const { return versions.at(m, &schedule::version_read::forward); }
   std::uint32_t recompute_version(std::uint32_t m) const { return versions.at(m, &schedule::version_read::recompute); }
   std::uint32_t backward_version(std::uint32_t m) const { return versions.at(m, &schedule::version_read::backward); }
+  /// The same version, counted from the start of the run.
+  long long in_run(std::uint32_t of_phase) const { return updates - version + static_cast<long long>(of_phase); }
 
   /// Whether R, or B, reads tied weights in the versions that home reads, in place of the copy that the last F has brought.
   bool recompute_reads_home() const { return one_version || kept.recompute; }

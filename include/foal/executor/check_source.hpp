@@ -127,6 +127,16 @@ inline std::string misfit_sentence(std::string const& where, long long target, i
                   "loss ignores");
 }
 
+/// Throws foal::error where a sequence of a source is too short to come in so many segments.
+template <class Source>
+void check_shortest(Source const& from, int segments) {
+  if constexpr (data::sequence_source<Source>)
+    for (long long i = 0; segments > 1 && i < from.size(); ++i)
+      for (int a = 1; a <= from.axes(); ++a)
+        require(from.length(i, a) >= segments, "cannot train on these sequences in ", segments, " segments, because sample ",
+                i, " has ", from.length(i, a), " positions; use as many segments at most, or longer samples");
+}
+
 /// Looks at the targets of all samples of a source that does not say below which number they are, if the loss takes class
 /// numbers. Throws foal::error with the first sample whose target the model has no class for. Needs check_source().
 template <class Target, class Source>

@@ -55,6 +55,9 @@ inline std::string digest_of(schedule::version_reads const& reads) {
   return d.text();
 }
 
+/// The item of a run whose sequences come in more than one.
+inline constexpr char const* segments_item = "segments";
+
 /// The first items of every run's identity. values: anything with microbatches, microbatch_size and seed.
 template <class Values>
 report::fingerprint model_and_sizes(table::run_tables const& t, Values const& values) {
@@ -76,6 +79,7 @@ inline report::fingerprint identity_of(table::run_tables const& t, table::run_va
   f.items.emplace_back("delay", t.policies.delay_name);
   f.items.emplace_back("clipping over", report::shortest(static_cast<int>(t.clip.over)));
   f.items.emplace_back("weight gradients", t.thick ? "once a minibatch" : "of each microbatch");
+  if (t.segments > 1) f.items.emplace_back(segments_item, report::shortest(t.segments));
   for (table::phase_table const& phase : t.phases) {
     f.items.emplace_back("program of " + phase.name, digest_of(phase.program));
     f.items.emplace_back("versions in " + phase.name, digest_of(phase.reads));

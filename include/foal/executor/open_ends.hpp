@@ -25,7 +25,9 @@ namespace detail {
 /// The entries of a wire, as they lie here, and beside them the lengths of its microbatches.
 inline std::vector<transport::entry_slots> slots_of(run_memory const& memory, transport::channel_id id) {
   std::vector<transport::entry_slots> all;
-  memory.for_each_entry(id, [&](ring const& r, std::size_t bytes) { all.push_back({r.base, r.stride, bytes, r.count, r.places}); });
+  memory.for_each_entry(id, [&](ring const& r, std::size_t bytes) {
+    all.push_back({r.base, r.stride, bytes, r.count, r.places});
+  });
   return all;
 }
 

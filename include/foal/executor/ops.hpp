@@ -266,12 +266,8 @@ class stage_ops : public replica_ops {
       void* const x = loaded < 0 ? stored : tensor(b.forward_tensors, loaded, p);
       lengths_of_axes const lengths = b.lengths_of(p.microbatch);
       auto const n = static_cast<std::size_t>(b.table->tensors[e].count(v_.microbatch_size, lengths));
-      if (t_.device.host_memory) {
-        load_input(b, p, e, x, n);
-      } else {
-        ask(b, p, e, b.host_input, n);
-        t_.device.copy_in(b.device, x, b.host_input, n * bytes_of(t_.types.activations));
-      }
+      load_input(b, p, e, t_.device.host_memory ? x : b.host_input, n);
+      if (!t_.device.host_memory) t_.device.copy_in(b.device, x, b.host_input, n * bytes_of(t_.types.activations));
       if (loaded >= 0)
         tensor_moves{t_, b.device, v_.microbatch_size, lengths}.encode(b.table->tensors[e], {x, nullptr, stored});
     }

@@ -91,6 +91,11 @@ class run_losses {
     for (std::size_t r = 0; r < done.size(); ++r) before_ = std::min(before_, complete_of(done[r], parts_[r].stretch));
     long long added = 0;
     for (losses_so_far const& before : done) added += before.count;
+    require(!each || added % segments == 0,
+            "cannot give the loss of every microbatch, because this run goes on between two of the ", segments,
+            " segments of microbatch ", first_microbatch + added / segments,
+            ", and what was added before belongs to the sums alone; pause at another place, or ask for sums "
+            "(.loss_every)");
     added /= segments;
     first_ = first_microbatch + before_ * stretch_;
     first_each_ = first_microbatch + added;

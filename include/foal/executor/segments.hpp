@@ -14,6 +14,11 @@ inline segment_range segment_at(table::run_tables const& t, bound_stage const& b
   return of;
 }
 
+/// Of a B: whether it is that of the first segment, the last one to come.
+inline bool begins_microbatch(table::run_tables const& t, std::uint32_t pass) {
+  return pass % static_cast<std::uint32_t>(t.segments) == 0;
+}
+
 /// Copies a segment of `samples` sequences that lie whole in `from`, `one` bytes a position. Host memory.
 inline void cut_segment(segment_range of, int samples, std::size_t one, std::byte const* from, std::byte* to) {
   std::size_t const bytes = static_cast<std::size_t>(of.positions(of.number)) * one;

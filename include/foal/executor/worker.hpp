@@ -213,7 +213,7 @@ class worker : public worker_tied {
         break;
       case op_kind::BW:
       case op_kind::B:
-        if (shared_.watch.versions != nullptr && b.replica == 0 && p.microbatch % segments() == 0) tell_versions(b, p);
+        if (shared_.watch.versions != nullptr && b.replica == 0) tell_versions(b, p);
         shared_.ops->backward(b, p, e.kind == op_kind::BW);
         if (b.beside) keep_beside(std::exchange(b.beside, nullptr));
         pass(e);
@@ -274,24 +274,23 @@ class worker : public worker_tied {
     }
   }
 
-  void tell_versions(bound_stage const& b, position p) {
+  template <class F>
+  void tell(F const& f) {
     try {
-      shared_.watch.versions(shared_.watch.self, b.number, p.global, absolute(b, b.forward_version(p.microbatch)),
-                             absolute(b, b.backward_version(p.microbatch)));
+      f();
     } catch (...) {
       keep_beside(std::current_exception());
     }
+  }
+  void tell_versions(bound_stage const& b, position p) {
+    if (!begins_microbatch(*shared_.tables, p.microbatch)) return;
+    tell([&] {
+      shared_.watch.versions(shared_.watch.self, b.number, p.global, b.in_run(b.forward_version(p.microbatch)),
+                             b.in_run(b.backward_version(p.microbatch)));
+    });
   }
   void tell_update(bound_stage const& b) {
-    try {
-      shared_.watch.after_update(shared_.watch.self, b);
-    } catch (...) {
-      keep_beside(std::current_exception());
-    }
-  }
-
-  static long long absolute(bound_stage const& b, std::uint32_t version) {
-    return b.updates - b.version + static_cast<long long>(version);
+    tell([&] { shared_.watch.after_update(shared_.watch.self, b); });
   }
 
   void forward(worker_op const& e, position p, long long key) {

@@ -47,10 +47,6 @@ class worker_tied : public worker_sums {
         if (moves(q.channel)) q.channel.ends->gradients_out.send(returned_sums(b));
   }
 
- protected:
-  /// How often a microbatch passes through a stage.
-  std::uint32_t segments() const { return static_cast<std::uint32_t>(shared_.tables->segments); }
-
  private:
   static bool moves(tied_channel const& c) { return c.ends != nullptr && !c.still; }
   /// With so many B, all that it has added up of a minibatch goes home.

@@ -64,6 +64,9 @@ inline void check_microbatch_gradients(table::run_tables const& t, bool split) {
   require(!split, "cannot change the gradients of microbatches with the schedule ", t.phases.back().name,
           ", because its W is an op of its own, with other microbatches between it and B; use a schedule with BW, or change "
           "the minibatch's gradient");
+  require(t.segments == 1, "cannot change the gradients of microbatches with the schedule ", t.phases.back().name,
+          ", because they come in ", t.segments,
+          " segments, each with a gradient; use 1, or change the minibatch's gradient");
   for (std::size_t s = 0; s < t.stages.size(); ++s)
     require(!t.stages[s].borrows() && t.stages[s].loans.empty(), "cannot change the gradients of microbatches at stage ", s,
             ", because it shares tied weights with another stage and their gradients meet once a minibatch; do not tie, or "

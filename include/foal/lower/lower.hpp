@@ -192,6 +192,9 @@ run_tables lower(Schedule const& schedule, schedule::extent size, Values const& 
   detail::place_states(t.stages, t.policies, t.optimizer_value);
   detail::check_microbatch_gradients(t, split);
   t.loss = loss_of<Loss, D, S>(d.output);
+  require(t.targets_entry < 0 || t.loss.to_scalars != nullptr, "cannot give ", t.model_name, " the targets of ", Loss::name,
+          " as an input, because a target has ", t.loss.target_bytes, " bytes and a number of the model ", sizeof(S),
+          "; use a loss with targets that are no longer");
   for (auto const& stage : t.stages)
     for (auto const& l : stage.layers) t.least_samples = std::max(t.least_samples, l.least_samples);
   if constexpr (requires { D::template workspace_for<S>(shape{}); })

@@ -43,9 +43,9 @@ class data_digests {
     executor::microbatch_lengths lengths(lengths_.data(), v_.microbatch_size);
     lengths.load(from_, number, executor::longest_of(t_));
     lengths_of_axes const n = lengths.all();
-    table::stage_table const &first = t_.stages.front(), &last = t_.stages.back();
-    for (std::size_t e = 0; e < first.wire_in.size() && data::has_inputs(loaded_);
-         ++e) {                                               // tensor e of the first stage is the model's input e
+    table::stage_table const &first = t_.whole_stages().front(), &last = t_.whole_stages().back();
+    // Tensor e of the first stage is the model's input e.
+    for (std::size_t e = 0; e < first.wire_in.size() && data::has_inputs(loaded_); ++e) {
       if (static_cast<int>(e) == t_.targets_entry) continue;  // they have a digest of their own
       auto const bytes =
           static_cast<std::size_t>(first.tensors[e].count(v_.microbatch_size, n)) * bytes_of(t_.types.activations);

@@ -6,7 +6,6 @@
 #include <utility>
 
 #include <foal/core/type_name.hpp>
-#include <foal/device/host.hpp>
 #include <foal/lower/wait.hpp>
 #include <foal/lower/wire.hpp>
 #include <foal/report/build.hpp>
@@ -46,7 +45,7 @@ report::facts facts_of_trainer(table::run_tables const& tables, executor::engine
     f.notes.push_back(lower::wire_note(tables, values.microbatch_size));
   if constexpr (lower::waits<typename Types::device_type>)
     f.notes.push_back(lower::wait_note(values.device, tables.phases.back().program));
-  if constexpr (std::is_base_of_v<device::host, typename Types::device_type> && !lower::waits<typename Types::device_type>) {
+  if constexpr (requires { Types::device_type::kernels_are_compiled_here; } && !lower::waits<typename Types::device_type>) {
     std::string warning =
         report::warning_of_instructions(report::instructions_of_this_file(), report::instructions_of_this_machine());
     if (!warning.empty()) f.warnings.push_back(std::move(warning));
