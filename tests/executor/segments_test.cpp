@@ -1,5 +1,6 @@
 // Sequences in segments train (seq1f1b): a causal language model to the bits of the single thread on any workers, and as
 // whole sequences do, whatever the number of segments.
+#include <foal/checkpoint.hpp>
 #include <foal/data/window_source.hpp>
 #include <foal/executor/processes.hpp>
 #include <foal/layer/flatten.hpp>
@@ -19,9 +20,12 @@
 
 #include <atomic>
 #include <catch2/catch.hpp>
+#include <filesystem>
 #include <random>
 
 #include "tests/executor/support.hpp"
+#include "tests/support/checkpoints.hpp"
+#include "tests/support/deferred.hpp"
 #include "tests/support/nets.hpp"
 #include "tests/support/rooms.hpp"
 
@@ -203,18 +207,26 @@ TEST_CASE("in segments an epoch trains and evaluates on whole windows", "[segmen
   std::vector<std::int32_t> ids;
   for (int i = 0; i < 12 * 30 + 8; ++i) ids.push_back((i * i + i / 7) % words);
   data::window_source const text(ids, {.length = longest}), held_out({ids.begin(), ids.begin() + 100}, {.length = longest});
-  auto const fitted = [&](auto const& s, int workers) {
+  auto const fitted = [&](auto const& s, int workers, checkpoints const& saves = {}) {
     auto const t = make<language, std::decay_t<decltype(s)>, double>(s, {.microbatches = 2, .workers = workers});
     std::vector<double> seen;
-    auto const h = t->fit(text, {.epochs = 2, .evaluate = held_out, .quiet = true});
+    typename std::decay_t<decltype(*t)>::fit_options o{.epochs = 2, .evaluate = held_out, .quiet = true};
+    if (!saves.directory.empty()) o.checkpoint = saves;
+    seen = t->fit(text, o).epoch_loss;
     auto const e = t->evaluate(held_out);
     seen.push_back(e.loss), seen.push_back(e.accuracy);
     for (double const w : t->all_weights()) seen.push_back(w);
-    (void)h;
     return seen;
   };
   auto const one = fitted(schedule::seq1f1b{.segments = 3}, 1), whole = fitted(schedule::seq1f1b{.segments = 1}, 1);
   CHECK(fitted(schedule::seq1f1b{.segments = 3}, 3) == one);
+  foal_test::temporary_directory const files;
+  checkpoints saves{.directory = files.path(), .every_updates = 3, .keep = 100};
+  CHECK(fitted(schedule::seq1f1b{.segments = 3}, 2, saves) == one);
+  for (std::string const& name : foal_test::listed(files.path()))
+    if (name.starts_with("step-") && name != checkpoint::step_folder(6)) std::filesystem::remove_all(files / name);
+  saves.resume = true;
+  CHECK(fitted(schedule::seq1f1b{.segments = 3}, 3, saves) == one);
   REQUIRE(one.size() == whole.size());
   // Whole microbatches lie ragged, and what is computed for padding is nothing: the same but for rounding.
   for (std::size_t i = 0; i < one.size(); ++i) REQUIRE(one[i] == Approx(whole[i]).epsilon(1e-9).margin(1e-10));
@@ -310,6 +322,28 @@ TEST_CASE("in segments a run pauses before any op, between segments too, and goe
     }
   }
   CHECK(between > 0);
+}
+
+TEST_CASE("in segments a device with memory of its own, and sequences of one length, train as they do whole", "[segments]") {
+  struct by_position : stages<tokens<longest, 1>, linear<8>, linear<6>, logits<words>> {};
+  struct fixed : stages<tokens<longest>, embedding<words, 6>, linear<18>, attention<2, mask::causal>, logits<words>> {};
+  struct windows : texts {
+    lengths_of_axes lengths(long long) const = delete;
+  };
+  schedule::seq1f1b const s{.segments = 3};
+  auto const on_host = trained<by_position, float>(s, {});
+  CHECK(apart(on_host, trained<by_position, float>(schedule::gpipe{}, {})) < 1e-5);
+  CHECK(trained<by_position, float, executor::threads, on<test::deferred>>(s, {.workers = 2}) == on_host);
+  auto const run = [](auto const& schedule, int workers) {
+    auto const t = make<fixed, std::decay_t<decltype(schedule)>, double>(schedule, {.workers = workers});
+    windows source;
+    source.alike = true;
+    t->run(source, {.minibatches = 3});
+    return outcome<double>{t->all_weights(), {}};
+  };
+  auto const one = run(s, 1);
+  CHECK(run(s, 2) == one);
+  CHECK(apart(one, run(schedule::gpipe{}, 1)) < 1e-12);
 }
 
 TEST_CASE("a microbatch's gradient has no meaning in segments", "[segments]") {
