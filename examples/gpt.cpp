@@ -134,7 +134,11 @@ int train(settings const& o, foal::data::window_source const& text, foal::data::
   c.replicas = o.replicas;
   c.seed = o.seed;
   c.optim.weight_decay = 0.1F;
-  if constexpr (requires { c.schedule.segments; }) c.schedule.segments = o.segments;
+  if constexpr (requires { c.schedule.segments; })
+    c.schedule.segments = o.segments;
+  else
+    foal::require(o.segments == settings{}.segments, "cannot train in ", o.segments, " segments with --method ", o.method,
+                  ", because it takes whole sequences; use --method seq1f1b, or leave --segments out");
   base const rate{.rate = o.rate, .steps = updates, .least = 0.1 * o.rate, .warmup = std::min(200LL, updates / 10)};
   if constexpr (requires { c.warmup.minibatches; }) {
     c.warmup.minibatches = t3::epochs(o.t3_epochs, o.epochs / 5, o.epochs, "--t3-epochs") * per_epoch;

@@ -235,7 +235,11 @@ TEST_CASE("vocabulary: an id outside gives NaN, and scores of minus infinity no 
   device::vocabulary_part const first{0, 1}, second{1, 2};
   float z[] = {none}, more[] = {1, 3}, state[5], after[5], share[2], target[] = {2};
   using ops = device::host_ops::vocabulary_ops;
-  ops::join_scores(1, first, target, static_cast<float const*>(nullptr), z, state, share);
+  float before_first[2], dstate[5] = {1, 0, 0, 0, 0}, dz[1];
+  ops::join_scores(1, first, target, static_cast<float const*>(nullptr), z, state, before_first);
+  ops::join_scores_gradient(1, first, target, static_cast<float const*>(z), static_cast<float const*>(before_first),
+                            static_cast<float const*>(dstate), dz, static_cast<float*>(nullptr));
+  CHECK(dz[0] == 0);
   ops::join_scores(1, second, target, state, more, after, share);
   CHECK(after[0] == Approx(3 + std::log1p(std::exp(-2.0))));
   CHECK(after[1] == 3);

@@ -52,7 +52,7 @@ struct phase_state : op_order {
   std::vector<bound_stage>* stages = nullptr;
   flat_table<transport::bell>* bells = nullptr;
   int last_hosted = -1;            ///< stage whose F counts for progress: the last one but where other processes have it
-  long long shares_hosted = 0;     ///< microbatches of a minibatch that run through it here
+  long long shares_hosted = 0;     ///< losses of a minibatch that it adds here
   int microbatches = 1;            ///< N
   long long minibatches = 0;       ///< of this phase
   long long periods = 0;           ///< minibatches + what drains

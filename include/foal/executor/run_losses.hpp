@@ -21,20 +21,20 @@ inline void add_to(loss::loss_result& sum, loss::loss_result const& loss) {
   sum.correct += loss.correct;
 }
 
-/// The losses of a stretch that have been added, which may be fewer than it has microbatches.
+/// The losses of a stretch that have been added, which may be fewer than it has.
 struct partial_sum {
   loss::loss_result sum{};
-  long long count = 0;  ///< microbatches
+  long long count = 0;  ///< losses: of microbatches, or of their segments
 };
 
 /// What the last stage of a replica had added when a run paused.
 struct losses_so_far {
-  long long count = 0;            ///< microbatches
+  long long count = 0;            ///< losses: of microbatches, or of their segments
   long long complete = 0;         ///< stretches that are complete in all replicas
   std::vector<partial_sum> open;  ///< those behind them that have begun, in this one
 };
 
-/// Stretches that were complete in one replica, of so many of its microbatches each. Who did not know the others has them
+/// Stretches that were complete in one replica, of so many of its losses each. Who did not know the others has them
 /// among those that have begun.
 inline long long complete_of(losses_so_far const& done, long long stretch) {
   auto const open =

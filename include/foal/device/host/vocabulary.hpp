@@ -70,7 +70,7 @@ struct vocabulary_ops {
       now[column::total] = static_cast<S>(total + (old == nullptr ? 0 : static_cast<double>(old[column::total])));
       now[column::largest] = larger ? top : old[column::largest];
       now[column::largest_token] = larger ? static_cast<S>(part.first + place) : old[column::largest_token];
-      share[2 * r] = static_cast<S>(std::exp(static_cast<double>(base) - log_sum));
+      share[2 * r] = sum == 0 ? S(0) : static_cast<S>(std::exp(static_cast<double>(base) - log_sum));
       share[2 * r + 1] = old == nullptr ? S(0) : static_cast<S>(std::exp(log_before - log_sum));
     }
   }

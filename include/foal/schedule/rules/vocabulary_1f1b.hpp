@@ -23,7 +23,7 @@ struct vocabulary_1f1b {
   static constexpr bool asynchronous = false;
   static constexpr bool proved_at_construction = true;  ///< a search
 
-  int parts = 0;                                     ///< of embedding and of output layer, each a stage; 0: R
+  int parts = 0;                                     ///< of embedding and of output layer, each a stage, S/2 at most; 0: R
   double forward = 1, backward = 2;                  ///< of a rank's blocks
   double output_forward = 0.5, output_backward = 1;  ///< of its parts of the output layer
   double embedding = 0;                              ///< of its parts of the embedding, either way
