@@ -109,6 +109,12 @@ TEST_CASE("kFkB is 1F1B with k = 1 and GPipe with k = N, and takes any N", "[sch
   CHECK(lists(p.view()) ==
         "F0 F1 F2 F3 B0 B1 F4 B2 B3 B4 U4\n"
         "F0 F1 B0 B1 F2 F3 B2 B3 F4 B4 U4\n");
+  program longer = generate(k_f_k_b{}, {4, 4, 8});
+  CHECK(lists(longer.view()) ==
+        "F0 F1 F2 F3 F4 F5 F6 F7 B0 B1 B2 B3 B4 B5 B6 B7 U7\n"
+        "F0 F1 F2 F3 F4 F5 B0 B1 F6 F7 B2 B3 B4 B5 B6 B7 U7\n"
+        "F0 F1 F2 F3 B0 B1 F4 F5 B2 B3 F6 F7 B4 B5 B6 B7 U7\n"
+        "F0 F1 B0 B1 F2 F3 B2 B3 F4 F5 B4 B5 F6 F7 B6 B7 U7\n");
   CHECK_THAT(flaw_of(k_f_k_b{.k = 0}, 4, 4, 8), Catch::Contains(".k = 0"));
 }
 
