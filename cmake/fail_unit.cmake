@@ -3,7 +3,7 @@
 #
 # All their includes come first; then each program stands in a namespace of its own, so that no type of one is another's. What
 # is no program's own, or two programs' at once, is a fault of the unit. Compilers say once for neighbours where files are
-included from, so for all but the first of a run the limit of lines in compile_fail.cmake is a few lines wider.
+# included from, so for all but the first of a run the limit of lines in compile_fail.cmake is a few lines wider.
 
 cmake_minimum_required(VERSION 3.24)
 file(REMOVE_RECURSE "${WORK}")
