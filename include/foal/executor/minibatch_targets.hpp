@@ -25,8 +25,7 @@ class minibatch_targets {
       : t_(t), v_(v), source_(source), host_(host), longest_(longest_of(t)) {}
 
   /// Brings the targets of a microbatch, or of the segment of it that is there, and gives where they are; null: the loss
-  /// takes none. Throws
-  /// foal::error where one of its minibatch is a class number that the model does not have.
+  /// takes none. Throws foal::error where one of its minibatch is a class number that the model does not have.
   void* load(bound_stage& b, position p) const {
     if (t_.loss.targets_per_sample == 0) return nullptr;
     std::byte* place = host_place(b, 0);

@@ -74,6 +74,8 @@ struct attention {
   }
 
  private:
+  static constexpr int carried_entry = 1;  ///< of saved, behind the statistics; ctx.earlier has x before both
+
   template <class C>
   static device::attention_sizes sizes_of(C const& ctx) {
     int const positions = ctx.in.positions(), before = ctx.segment.cut() ? ctx.segment.first() : 0;
@@ -94,13 +96,13 @@ struct attention {
   template <class C, class S>
   static device::segment_rows<S> gradients(C const& ctx, device::attention_sizes const& n, S* dx, int which) {
     auto const own = part(n, dx, 1 + which);
-    return {ctx.segment, ctx.earlier.at + 2, ctx.earlier.step, which * n.width, 2 * n.width, own};
+    return {ctx.segment, ctx.earlier.at + 1 + carried_entry, ctx.earlier.step, which * n.width, 2 * n.width, own};
   }
   /// The last segment comes first, and begins what is carried; each takes what later ones have carried to it.
   template <class C, class S>
   static void backward_in_segments(C& ctx, device::attention_sizes const& n, S const* dy, saved<S> s, S* dx) {
     bool const last = ctx.segment.number + 1 == ctx.segment.count;
-    S const* const carried = s.at(1);
+    S const* const carried = s.at(carried_entry);
     std::ptrdiff_t const rows = last ? 0 : static_cast<std::ptrdiff_t>(n.samples) * n.queries;
     for (std::ptrdiff_t i = 0; i < rows; ++i)
       ctx.device.copy(dx + (3 * i + 1) * n.width, carried + 2 * i * n.width,

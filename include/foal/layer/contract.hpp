@@ -17,15 +17,13 @@
 //   static constexpr amount scratch(shape in)                       none; ctx.scratch, elements of S, any of the functions
 //   static constexpr long long flops(shape in)                      0; of one sample's forward (a multiply-add counts 2)
 //   template <class C> static void backward(C& ctx, dy, w, s, dx, dw)   backward_input and backward_weight in one
-//   using reads = type_list<Tag...>                                 none; up to 2 other entries that forward reads
-//   (ctx.read),
-//     whose gradients backward_input ADDS to (ctx.read_gradient, null where none is wanted); then also, as wanted,
+//   using reads = type_list<Tag...>                                 none; up to 2 other entries that forward reads,
+//     ctx.read, whose gradients backward_input ADDS to (ctx.read_gradient, null where none is wanted); also, as wanted,
 //     static constexpr bool accepts_read(int i, shape in, shape other)   true
 //     static constexpr until reads_kept                             until::forward; ctx.read is valid until then
 //   static constexpr bool exact                                     false; true: no codec may touch what it gives
 //   static constexpr bool ragged                                    false; true: takes ragged microbatches (below)
-//   static constexpr bool segmented                               false; true: takes sequences in segments (below); then
-//   also
+//   static constexpr bool segmented                                 false; true: takes sequences in segments (below); also
 //     static constexpr auto carried(shape in)   -> list<kept_entry> none; further entries of s that later segments read and
 //     write, in their forward and backward_input, as they read s.x and the others: ctx.earlier
 //     using segment_ops = type_list<Kind...>                        none; kinds of ops that it calls for segments alone
@@ -38,8 +36,8 @@
 // A sequence in segments (schedule::seq1f1b) comes one segment after the other: forward of the first one first, the backward
 // ops of the last one first. ctx.in and ctx.out are the segment's, kept entries and scratch are sized by it, parameters by
 // the whole; ctx.segment says which it is. A layer that treats every position alone, whichever it is, takes it as it is.
-// What forward kept is never derived again from weights. forward and the backward
-// ops are called by one worker at a time for one stage, in the order of the program.
+// What forward kept is never derived again from weights. forward and the backward ops are called by one worker at a time
+// for one stage, in the order of the program.
 // backward_weight never reads weights: by its time they may be newer ones. Nor can it count on backward_input: where both
 // are one op (BW) and the layer has no fused `backward`, it is called before backward_input, which may write dx over dy;
 // where it is an op of its own (W), after it; and where nothing below trains there is no backward_input at all. A layer

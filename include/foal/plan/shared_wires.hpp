@@ -43,8 +43,8 @@ class shared_wires {
     }
   }
 
-  /// Gives the number of a buffer of `bytes`, in use from each `from` to the `to` of the same microbatch
-  /// (and segment), both included.
+  /// Gives the number of a buffer of `bytes`, in use from each `from` to the `to` of the same microbatch (and segment), both
+  /// included.
   std::size_t add(int worker, end from, end to, std::size_t bytes) {
     buffer b;
     b.worker = worker;
