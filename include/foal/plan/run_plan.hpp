@@ -221,8 +221,8 @@ class run_plan {
 
   /// Slots that the wire into a stage has beyond what the program needs. The program counts in slots of equal length; in
   /// time a backward lasts longer than the forward beside it, and with not one slot to spare between two workers each waits
-  /// in every period for the other to give its slot back.
-  int slack(std::size_t s) const { return !tables_.is_first(s) && !same_queue(s - 1, s) ? 1 : 0; }
+  /// in every period for the other to give its slot back. Segments give theirs back together, with the last one.
+  int slack(std::size_t s) const { return !tables_.is_first(s) && !same_queue(s - 1, s) ? tables_.segments : 0; }
   bool same_queue(std::size_t s, std::size_t t) const { return !asynchronous() && worker_of_unit(s) == worker_of_unit(t); }
 
   /// The worker in whose memory a wire into stage `to` lies: the receiver's, or, where another process hosts that, the
