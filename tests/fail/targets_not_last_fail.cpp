@@ -10,4 +10,4 @@ struct net
           foal::inputs<foal::tokens<8, 1>, foal::named<next, foal::targets<8, 1>>, foal::named<length, foal::lengths>>,
           foal::linear<8>> {};
 
-int main() { return foal::stage_count<net>; }
+int main() {}
