@@ -102,7 +102,7 @@ TEST_CASE("a process keeps of the parts what it wants, and knows the names of al
 
 TEST_CASE("the newest checkpoint but the damaged ones is found, and why others are passed over is said once") {
   temporary_directory const folder;
-  for (std::uint64_t const update : {2, 4, 6}) foal_test::save_checkpoint(folder.path(), update);
+  for (std::uint64_t const update : {2U, 4U, 6U}) foal_test::save_checkpoint(folder.path(), update);
   std::filesystem::remove(foal_test::step(folder.path(), 6) + "/run-000.safetensors");
   std::vector<std::string> notes;
   auto const first = checkpoint::newest_together({}, folder.path(), {}, notes);
