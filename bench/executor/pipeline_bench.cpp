@@ -77,8 +77,7 @@ int main(int argc, char** argv) {
   return bench::run_benchmark([&] {
     bench::options const options(argc, argv, 11);
     bench::outcome out("pipeline_bench", options);
-    foal::require(std::thread::hardware_concurrency() >= 2,
-                  "cannot measure two workers, because this machine has one CPU; use one with two");
+    bench::need_two_cpus();
     run first(settings(1)), second(settings(1)), both(settings(2)), two(settings(2, 2)), four(settings(2, 4));
     auto const alone = [](run& t, int cpu) {
       std::latch start(1);

@@ -68,8 +68,7 @@ int main(int argc, char** argv) {
   return bench::run_benchmark([&] {
     bench::options const options(argc, argv, 9);
     bench::outcome out("two_workers_bench", options);
-    foal::require(std::thread::hardware_concurrency() >= 2,
-                  "cannot measure two workers, because this machine has one CPU; use one with two");
+    bench::need_two_cpus();
     side<alone> whole(minibatch, 1), copy(minibatch, 1), thin(8, 1);
     side<pipeline> both(8, 2);
     auto const rates = bench::take_turns(

@@ -137,8 +137,7 @@ int main(int argc, char** argv) {
   return bench::run_benchmark([&] {
     bench::options const options(argc, argv, 9);
     bench::outcome out("equal_stages_bench", options);
-    require(std::thread::hardware_concurrency() >= 2,
-            "cannot measure two workers, because this machine has one CPU; use one with two");
+    bench::need_two_cpus();
     measure<schedule::gpipe>(out, "gpipe", options.rounds);
     measure<schedule::one_f_one_b>(out, "one_f_one_b", options.rounds);
     measure<schedule::interleaved>(out, "interleaved", options.rounds);

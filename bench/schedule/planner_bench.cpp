@@ -291,8 +291,7 @@ int main(int argc, char** argv) {
   return bench::run_benchmark([&] {
     bench::options const options(argc, argv, 5);
     bench::outcome out("planner_bench", options);
-    require(std::thread::hardware_concurrency() >= 2,
-            "cannot measure two workers, because this machine has one CPU; use one with two");
+    bench::need_two_cpus();
     comparison<translation>(out).measure(options.rounds);
     comparison<bench::resnet20>(out).measure(options.rounds);
     return out.finish();

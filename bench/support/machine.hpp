@@ -1,9 +1,12 @@
-// Where a figure was measured: processor, its vector extensions, compiler and what it was told.
+// Where a figure was measured: processor, its vector extensions, compiler and what it was told; and what a machine must
+// have.
 #pragma once
 
+#include <foal/core/error.hpp>
 #include <foal/report/build.hpp>
 #include <fstream>
 #include <string>
+#include <thread>
 
 namespace bench {
 
@@ -24,6 +27,12 @@ inline std::string cpu_flags() {
 /// "AMD EPYC 9354, 2 cores (avx2 fma avx512f); g++ 12.2.0, optimised, AVX-512, FMA, products contracted"
 inline std::string machine() {
   return foal::report::this_machine() + " (" + cpu_flags() + "); " + foal::report::build_of_this_file();
+}
+
+/// Throws a sentence where there are not two CPUs for two workers.
+inline void need_two_cpus() {
+  foal::require(std::thread::hardware_concurrency() >= 2,
+                "cannot measure two workers, because this machine has one CPU; use one with two");
 }
 
 }  // namespace bench

@@ -30,10 +30,6 @@ using gpt_layer = together<self_attention_block<norm::before, Z.width, Z.heads, 
 template <gpt_size Z, class Layer>
 using gpt_tied = std::conditional_t<Z.tied, tied<gpt_matrix, Layer>, Layer>;
 
-}  // namespace detail
-
-namespace detail {
-
 template <gpt_size Z>
 using gpt_blocks =
     together<learned_position, dropout_or_nothing<Z.dropout_percent>, repeat<Z.layers, gpt_layer<Z>>, layer_norm>;

@@ -87,13 +87,10 @@ struct transformer_ends<Z, std::integer_sequence<int, I...>> {
   using target =
       tied_part<Z.shared != sharing::none, Index,
                 embedding_part<Z.target_vocabulary, parts, Index, Z.width, target_ids, embedding_scale::sqrt_width>>;
-  template <int Index>
-  using scores = tied_part<Z.shared != sharing::none, Index,
-                           logits_part<Z.target_vocabulary, parts, Index, Z.width, next_tokens, hidden_activations>>;
   /// Both embeddings: target tokens go through the encoder as vectors.
   using embedding =
       together<save<source_ids>, branch<target_tokens, target_ids>, stage<source<I>, through<target_tokens, target<I>>>...>;
-  using logits = together<save<hidden_activations>, stage<scores<I>>...>;
+  using logits = logits_in_parts<vocabulary_in_parts{Z.target_vocabulary, parts, Z.width, Z.shared != sharing::none}>;
 };
 
 template <transformer_size Z>

@@ -27,9 +27,10 @@ TEST_CASE("a trace gives the medians of its stages by sample", "[schedule]") {
       measured_items(spans, 3, 2),
       "cannot measure stage 2 of 3, because the trace has no forward of it, in a whole minibatch; trace a run that "
       "trains all of them, on one worker, in a buffer that is large enough");
-  CHECK_THROWS_WITH(measured_items(spans, 2, 0),
-                    "cannot measure 2 stages with microbatches of 0 samples, 1 in a minibatch, because there is nothing to "
-                    "measure; give 1 or more of each");
+  CHECK_THROWS_WITH(
+      measured_items(spans, 2, 0),
+      "cannot measure 2 stages with microbatches of 0 samples, 1 in a minibatch, in 1 segments, because there is "
+      "nothing to measure; give 1 or more of each");
 }
 
 TEST_CASE("microbatches of different lengths count by whole minibatches", "[schedule]") {
@@ -49,4 +50,18 @@ TEST_CASE("microbatches of different lengths count by whole minibatches", "[sche
   CHECK(whole.update == 2);
   CHECK_THROWS_WITH(measured_items(spans, 1, 1, 10),
                     Catch::Contains("the trace has no forward of it, in a whole minibatch"));
+}
+
+TEST_CASE("the ops of a microbatch's segments are added", "[schedule]") {
+  std::vector<foal::report::span> spans;
+  auto const add = [&](char const* kind, long long microbatch, long long seconds) {
+    spans.push_back({.kind = kind, .microbatch = microbatch, .begin_ns = 5, .end_ns = 5 + seconds * 1'000'000'000});
+  };
+  for (long long m = 0; m < 4; ++m)
+    for (long long const segment : {1, 3}) add("F", m, segment), add("BW", m, 2 * segment);
+  CHECK(measured_items(spans, 1, 1, 1, 2)[0].forward == 4);
+  plan_item const whole = measured_items(spans, 1, 1, 2, 2)[0];
+  CHECK(whole.forward == 4);
+  CHECK(whole.backward == 4);
+  CHECK(whole.weight == 4);
 }

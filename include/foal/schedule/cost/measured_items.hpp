@@ -14,20 +14,22 @@ namespace foal::schedule {
 
 /// The stages of a traced run as items: per stage the medians of its F, backward, W and U in seconds, per sample where the
 /// op has samples. Where microbatches are of different lengths, give how many a minibatch has: the median is that of whole
-/// minibatches then, which is what a plan is for, and not that of an op. Where a run has BW alone its time is given half to
+/// minibatches then, which is what a plan is for, and not that of an op. segments: of a microbatch, whose ops are added.
+/// Where a run has BW alone its time is given half to
 /// B and half to W, whose sum is what BW takes. Bytes are 0, for a trace does not know them. The run should have a worker by
 /// itself (the single thread), whatever its schedule, so that ops do not disturb each other, and some minibatches, for the
 /// first is slower.
 ///
 /// Needs spans of F and a backward of every stage, and at least one sample in a microbatch; throws a sentence otherwise.
 inline std::vector<plan_item> measured_items(std::span<report::span const> spans, int stages, int samples,
-                                             int microbatches = 1) {
-  if (stages < 1 || samples < 1 || microbatches < 1)
+                                             int microbatches = 1, int segments = 1) {
+  if (stages < 1 || samples < 1 || microbatches < 1 || segments < 1)
     throw error(sentence("cannot measure ", stages, " stages with microbatches of ", samples, " samples, ", microbatches,
-                         " in a minibatch, because there is nothing to measure; give 1 or more of each"));
+                         " in a minibatch, in ", segments,
+                         " segments, because there is nothing to measure; give 1 or more of each"));
   std::vector<plan_item> all;
   for (int s = 0; s < stages; ++s) {
-    auto const median = [&](std::string_view kind, int ops) {
+    auto const median = [&](std::string_view kind, int ops, int parts = 1) {
       struct sum {
         int count = 0;
         long long took = 0;
@@ -36,19 +38,19 @@ inline std::vector<plan_item> measured_items(std::span<report::span const> spans
       for (report::span const& x : spans) {
         if (x.stage != s || x.kind != kind) continue;
         // With one op each: all of them, whatever their numbers are.
-        sum& m = of_minibatch[ops == 1 ? static_cast<long long>(of_minibatch.size()) : x.microbatch / ops];
+        sum& m = of_minibatch[ops * parts == 1 ? static_cast<long long>(of_minibatch.size()) : x.microbatch / ops];
         ++m.count, m.took += x.end_ns - x.begin_ns;
       }
       std::vector<long long> took;
       for (auto const& [number, m] : of_minibatch)
-        if (m.count == ops) took.push_back(m.took);
+        if (m.count == ops * parts) took.push_back(m.took);
       if (took.empty()) return -1.0;
       auto const middle = took.begin() + static_cast<std::ptrdiff_t>(took.size() / 2);
       std::nth_element(took.begin(), middle, took.end());
       return static_cast<double>(*middle) * 1e-9 / ops;
     };
-    double const forward = median("F", microbatches), together = median("BW", microbatches),
-                 backward = median("B", microbatches), weight = median("W", microbatches);
+    auto const of = [&](std::string_view kind) { return median(kind, microbatches, segments); };
+    double const forward = of("F"), together = of("BW"), backward = of("B"), weight = of("W");
     if (forward < 0 || (together < 0 && backward < 0))
       throw error(sentence(
           "cannot measure stage ", s, " of ", stages, ", because the trace has no ", forward < 0 ? "forward" : "backward",

@@ -85,11 +85,11 @@ constexpr program program_of(plan_choice const& c, plan_problem const& p, std::s
       .ranks = c.ranks, .replicas = c.replicas, .microbatches = c.microbatches, .recomputed = c.recomputed};
   double const samples = static_cast<double>(p.minibatch) / c.microbatches;
   int const stages = c.ranks * c.chunks;
-  return refined(
-      program_of(chosen, of,
-                 chosen.by_times ? times_of(p, c.group, stages, samples, c.replicas) : mean_times_of(p, stages, samples))
-          .whole,
-      c.group);
+  return refined(program_of(chosen, of,
+                            chosen.by_times ? times_of(p, c.group, stages, samples / c.segments, c.copies)
+                                            : mean_times_of(p, stages, samples))
+                     .whole,
+                 c.group);
 }
 
 }  // namespace foal::schedule

@@ -18,6 +18,7 @@ struct plan_choice {
   int replicas = 1;
   int copies = 1;        ///< of every stage: replicas, or those that the schedule has itself, on the same ranks
   int microbatches = 1;  ///< N, over all replicas
+  int segments = 1;      ///< of a microbatch, each an op
   bool recomputed = false, asynchronous = false;
   bool long_run = false;        ///< `time` is that of a minibatch in the middle of a long run
   std::vector<int> group;       ///< by item: its stage

@@ -85,7 +85,7 @@ class planner {
         .candidate = chosen, .of = of, .made = made, .bytes = planned_bytes(v), .samples = samples / v.size.segments};
     trial.best.name = chosen.name;
     trial.best.ranks = of.ranks, trial.best.chunks = chosen.chunks, trial.best.replicas = replicas;
-    trial.best.copies = v.size.replicas, trial.best.microbatches = n;
+    trial.best.copies = v.size.replicas, trial.best.segments = v.size.segments, trial.best.microbatches = n;
     trial.best.recomputed = recomputed, trial.best.asynchronous = v.asynchronous;
     trial.best.long_run = v.asynchronous || p_.long_run;
     ++out_.configurations;
