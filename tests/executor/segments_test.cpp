@@ -262,6 +262,9 @@ TEST_CASE("what cannot come in segments is refused with its name", "[segments]")
   auto const t = make<language, seq, float>({.segments = 6}, {});
   CHECK_THROWS_WITH(t->run(texts{}, {.minibatches = 1}),
                     Contains("cannot take microbatch 0 in 6 segments") && Contains("5 positions on axis 1"));
+  CHECK_THROWS_WITH(
+      (make<language, seq, float>({.segments = 6}, {})->run(texts{}, {.minibatches = 1LL << 27})),
+      Contains("minibatches of 4 microbatches in one call, because it counts up to 2147483647 segments, 6 of each"));
   CHECK_THROWS_WITH((make<language, seq, float>({.segments = 6}, {})->run(ragged_texts{}, {.minibatches = 1})),
                     Contains("cannot take microbatch 0 in 6 segments, because it is ragged"));
 }

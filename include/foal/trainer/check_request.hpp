@@ -9,13 +9,14 @@
 
 namespace foal::executor {
 
-/// Of a run that begins.
-inline void check_request(run_request const& request, table::run_values const& v) {
-  // Rings count microbatches of one call modulo 2^32, and distances must stay below half of that.
+/// Of a run that begins, of microbatches in so many segments.
+inline void check_request(run_request const& request, table::run_values const& v, int segments) {
+  // Rings count microbatches of one call, or their segments, modulo 2^32, and distances must stay below half of that.
   constexpr std::int32_t most = std::numeric_limits<std::int32_t>::max();
-  require(request.minibatches >= 0 && request.minibatches <= most / v.microbatches, "cannot train for ", request.minibatches,
-          " minibatches of ", v.microbatches, " microbatches in one call, because it counts up to ", most,
-          " microbatches; ask for 0 or more, in several calls");
+  std::string const counted = segments > 1 ? sentence(" segments, ", segments, " of each") : " microbatches";
+  require(request.minibatches >= 0 && request.minibatches <= most / v.microbatches / segments, "cannot train for ",
+          request.minibatches, " minibatches of ", v.microbatches, " microbatches in one call, because it counts up to ",
+          most, counted, "; ask for 0 or more, in several calls");
   require(request.stall_seconds >= 0 && request.stall_seconds <= 1e6, "cannot wait for ", request.stall_seconds,
           " seconds until a run stands still, because .stall_seconds is from 0, which is for ever, to 1000000; change it");
   require(

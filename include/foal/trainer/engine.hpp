@@ -79,7 +79,7 @@ class engine : public run_evaluations {
 
   /// The state of a run that begins.
   run_state begun(run_request const& request, long long warmup) const {
-    check_request(request, v_);
+    check_request(request, v_, t_.segments);
     run_state run;
     run.begin = updates_ - request.trained_before;
     run.end = updates_ + request.minibatches;
