@@ -26,8 +26,14 @@ struct ring {
   void* at(std::uint32_t microbatch) const {
     if (base == nullptr) return nullptr;
     std::uint32_t const slot = microbatch % count;
-    return base + (places == nullptr ? slot * stride : places[slot]);
+    if (places != nullptr) [[unlikely]]
+      return in_pool(slot);
+    return base + slot * stride;
   }
+
+ private:
+  /// Not inline: within an op's many at() it would cost all runs a sixth of dispatch.
+  [[gnu::noinline]] void* in_pool(std::uint32_t slot) const { return base + places[slot]; }
 };
 
 /// A set of a stage's parameters in memory: all of them at their offsets, or only those that B reads, packed.

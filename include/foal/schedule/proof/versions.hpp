@@ -2,6 +2,8 @@
 // are there.
 #pragma once
 
+#include <algorithm>
+#include <limits>
 #include <string>
 
 #include <foal/schedule/proof/prove.hpp>
@@ -108,13 +110,18 @@ constexpr version_reads reads_of(Rule const& rule, version_table const& there) {
   r.offset.assign(there.newest.size(), {});
   r.kept.assign(there.updates.size(), {});
   bool alike = true, old = false;
+  // As many as an int counts at most: a rule may say anything before it is judged.
+  auto const updates_between = [](int older, int newer) {
+    constexpr long long most = std::numeric_limits<int>::max();
+    return static_cast<int>(std::clamp(static_cast<long long>(newer) - older, -most, most));
+  };
   for (int s = 0; s < there.stages(); ++s) {
     auto const i = static_cast<std::size_t>(s);
     if (there.updates[i] == 0) continue;
     kept_versions& kept = r.kept[i];
-    auto const look = [&kept](int newest, int read, bool& any) {
+    auto const look = [&kept, updates_between](int newest, int read, bool& any) {
       any = any || read < newest;
-      kept.copies = newest - read > kept.copies ? newest - read : kept.copies;
+      kept.copies = std::max(kept.copies, updates_between(read, newest));
     };
     for (int j = 0; j < n; ++j) {
       version_read const& newest = there.at(s, j);
@@ -123,8 +130,7 @@ constexpr version_reads reads_of(Rule const& rule, version_table const& there) {
       bool const recomputed = there.recomputes[i] != 0;
       if (!recomputed) read.recompute = read.forward;
       look(newest.forward, read.forward, kept.forward);
-      int const before = there.consumer(s, j) - read.forward;
-      kept.until_update = before > kept.until_update ? before : kept.until_update;
+      kept.until_update = std::max(kept.until_update, updates_between(read.forward, there.consumer(s, j)));
       if (recomputed) look(newest.recompute, read.recompute, kept.recompute);
       look(newest.backward, read.backward, kept.backward);
       alike = alike && read.forward == read.backward && read.forward == read.recompute;
