@@ -2,7 +2,6 @@
 // are there.
 #pragma once
 
-#include <algorithm>
 #include <limits>
 #include <string>
 
@@ -110,18 +109,22 @@ constexpr version_reads reads_of(Rule const& rule, version_table const& there) {
   r.offset.assign(there.newest.size(), {});
   r.kept.assign(there.updates.size(), {});
   bool alike = true, old = false;
-  // As many as an int counts at most: a rule may say anything before it is judged.
-  auto const updates_between = [](int older, int newer) {
-    constexpr long long most = std::numeric_limits<int>::max();
-    return static_cast<int>(std::clamp(static_cast<long long>(newer) - older, -most, most));
+  // Raises `most` to the updates between two versions, as many as an int counts: a rule may say anything before it is
+  // judged.
+  auto const raise = [](int& most, int older, int newer) {
+    long long const between = static_cast<long long>(newer) - older;
+    if (between <= most) return;
+    constexpr int limit = std::numeric_limits<int>::max();
+    most = between < limit ? static_cast<int>(between) : limit;
   };
   for (int s = 0; s < there.stages(); ++s) {
     auto const i = static_cast<std::size_t>(s);
     if (there.updates[i] == 0) continue;
     kept_versions& kept = r.kept[i];
-    auto const look = [&kept, updates_between](int newest, int read, bool& any) {
-      any = any || read < newest;
-      kept.copies = std::max(kept.copies, updates_between(read, newest));
+    auto const look = [&kept, raise](int newest, int read, bool& any) {
+      if (read >= newest) return;
+      any = true;
+      raise(kept.copies, read, newest);
     };
     for (int j = 0; j < n; ++j) {
       version_read const& newest = there.at(s, j);
@@ -130,7 +133,7 @@ constexpr version_reads reads_of(Rule const& rule, version_table const& there) {
       bool const recomputed = there.recomputes[i] != 0;
       if (!recomputed) read.recompute = read.forward;
       look(newest.forward, read.forward, kept.forward);
-      kept.until_update = std::max(kept.until_update, updates_between(read.forward, there.consumer(s, j)));
+      raise(kept.until_update, read.forward, there.consumer(s, j));
       if (recomputed) look(newest.recompute, read.recompute, kept.recompute);
       look(newest.backward, read.backward, kept.backward);
       alike = alike && read.forward == read.backward && read.forward == read.recompute;
@@ -247,13 +250,14 @@ constexpr version_table versions_of(program_view v, timeline const& t) {
     // Update k of a unit's U runs k periods after that of the body; the last one before the op makes the version.
     auto const newest = [&](int i) {
       auto const x = static_cast<std::size_t>(i);
-      int const unit = unit_of(v.size, s, v.ops[x].replica);
+      op const& reader = v.ops[x];
+      int const unit = unit_of(v.size, s, reader.replica);
       int version = 0;
       for (int c = unit * several; c < (unit + 1) * several; ++c) {
         int const u = t.update[static_cast<std::size_t>(c)];
         if (u < 0) continue;
         int const slot = t.slot[static_cast<std::size_t>(u)], lane = v.ops[static_cast<std::size_t>(u)].lane;
-        bool const lane_after = lane != v.ops[x].lane ? lane < v.ops[x].lane : u < i;
+        bool const lane_after = lane != reader.lane ? lane < reader.lane : u < i;
         version += floor_div(t.slot[x] - slot - (lane_after ? 0 : 1), t.period) + 1;
       }
       return version;
