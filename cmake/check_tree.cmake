@@ -43,7 +43,7 @@ compare_lists(cmake/headers.cmake include GLOBS *.hpp *.cuh *.h LISTED ${all_hea
 
 set(tests ${foal_tests})
 list(TRANSFORM tests APPEND _test.cpp)
-set(cuda_tests ${foal_cuda_tests})
+set(cuda_tests ${foal_cuda_tests} ${foal_emulated_tests})
 list(TRANSFORM cuda_tests APPEND _test.cu)
 compare_lists(cmake/program_list.cmake tests GLOBS *_test.cpp *_test.cu LISTED ${tests} ${cuda_tests})
 compare_lists(cmake/program_list.cmake tests/fail GLOBS *_fail.cpp LISTED ${foal_fail_tests} SUFFIX _fail.cpp)

@@ -360,6 +360,11 @@ set(foal_cuda_tests
     device/cuda_training
 )
 
+# tests/<name>_test.cu of the emulation itself, which no GPU runs
+set(foal_emulated_tests
+    device/emulation
+)
+
 # tests/fail/<name>_fail.cpp
 set(foal_fail_tests
     accumulation_without_when

@@ -1,6 +1,8 @@
 // Starts kernels; the one place where that is spelt.
 #pragma once
 
+#include <cuda_runtime.h>
+
 #include <algorithm>
 #include <cstddef>
 
@@ -14,8 +16,11 @@ inline constexpr unsigned most_blocks = 4096;  ///< of a kernel whose threads st
 /// Enqueues kernel(args...) with `blocks` blocks of block_threads threads. Throws foal::error where CUDA refuses it.
 template <class... Parameters, class... Args>
 void launch(char const* what, cudaStream_t stream, unsigned blocks, void (*kernel)(Parameters...), Args... args) {
-  kernel<<<blocks, block_threads, 0, stream>>>(args...);
-  check(cudaGetLastError(), "the launch of ", what);
+  cudaLaunchConfig_t config{};
+  config.gridDim.x = blocks;
+  config.blockDim.x = block_threads;
+  config.stream = stream;
+  check(cudaLaunchKernelEx(&config, kernel, args...), "the launch of ", what);
 }
 
 /// Blocks that give n elements a thread each, up to most_blocks.

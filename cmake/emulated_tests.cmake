@@ -1,0 +1,30 @@
+# The tests of the CUDA device without a GPU: their sources compiled as C++ against tests/support/emulation, whose headers
+# stand where the toolkit's would. g++ calls the functions of emulation/watch.cpp before each access, as -fsanitize=thread
+# has it; no sanitizer is linked. clang's calls are others, so clang's builds leave these tests to g++'s.
+
+if(NOT CMAKE_CXX_COMPILER_ID STREQUAL "GNU" OR NOT CMAKE_SYSTEM_NAME STREQUAL "Linux" OR CMAKE_CXX_FLAGS MATCHES "-fsanitize"
+   OR "device" IN_LIST FOAL_LEFT_OUT_TESTS)
+  return()
+endif()
+
+set(emulation "${CMAKE_CURRENT_SOURCE_DIR}/support/emulation")
+file(GLOB emulation_sources CONFIGURE_DEPENDS "${emulation}/*.cpp")
+add_library(emulated_cuda OBJECT ${emulation_sources})
+target_link_libraries(emulated_cuda PUBLIC foal_program Catch2::Catch2 ${CMAKE_DL_LIBS})
+target_include_directories(emulated_cuda BEFORE PUBLIC "${emulation}/cuda")
+set_target_properties(emulated_cuda PROPERTIES CXX_EXTENSIONS OFF)
+
+foreach(test IN LISTS foal_cuda_tests foal_emulated_tests)
+  foal_test_target(target ${test})
+  set(target emulated_${target})
+  set(unit "${CMAKE_CURRENT_BINARY_DIR}/units/${target}.cpp")
+  file(CONFIGURE OUTPUT "${unit}" CONTENT "#include \"${CMAKE_CURRENT_SOURCE_DIR}/${test}_test.cu\"\n")
+  foal_add_test_program(${target} emulated_cuda "${unit}")
+  # What nvcc does by itself: its macro, and its header before all.
+  target_compile_options(${target} PRIVATE -D__CUDACC__ -include cuda_runtime.h -fsanitize=thread -Wno-tsan -O1)
+  set_target_properties(${target} PROPERTIES ENABLE_EXPORTS ON)  # so that reports have the names of kernels
+  get_filename_component(stem "${test}" NAME)
+  catch_discover_tests(${target} TEST_SPEC "-#" "[#${stem}_test]" TEST_PREFIX "emulated/${test}/" EXTRA_ARGS --warn NoTests
+                       PROPERTIES LABELS emulated TIMEOUT 600 COST 2)
+  foal_label_target(emulated ${target})
+endforeach()

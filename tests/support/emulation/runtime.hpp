@@ -1,0 +1,17 @@
+// How the emulated machine is: set by tests.
+#pragma once
+
+#include <string>
+
+#include "cuda/cuda_runtime_api.h"
+
+namespace foal::test::emulation {
+
+/// How many GPUs the machine has, 1 at the start; 0: none, as without a driver.
+void set_devices(int count);
+/// The next call of this name gives the error instead of doing anything.
+void refuse_next(std::string call, cudaError_t error);
+/// Takes back the failure of a kernel, which on a GPU ends the process's use of it.
+void reset();
+
+}  // namespace foal::test::emulation
