@@ -14,6 +14,7 @@ set(foal_headers
     foal/core/interruption.hpp
     foal/core/min_max_partition.hpp
     foal/core/partial_file.hpp
+    foal/core/process_barrier.hpp
     foal/core/random.hpp
     foal/core/role.hpp
     foal/core/spin_pause.hpp

@@ -106,6 +106,7 @@ set(foal_tests
     core/flat_table
     core/full_path
     core/interruption
+    core/process_barrier
     core/random
     core/role
     core/type_list

@@ -54,7 +54,7 @@ struct foal_ring {
   }
   bool arrived(std::uint32_t m) {
     if (static_cast<std::int32_t>(seen - m) > 0) return true;
-    seen = channel.produced.value.load(std::memory_order_seq_cst);
+    seen = channel.produced.value.load(std::memory_order_acquire);
     return static_cast<std::int32_t>(seen - m) > 0;
   }
   std::uint64_t receive(std::uint32_t m, foal::transport::bell& own) {

@@ -34,7 +34,7 @@ class gradient_norm {
   void give(int unit, std::uint32_t count, double squares) {
     part& p = parts_[static_cast<std::size_t>(unit)];
     p.squares[(count - 1) % p.squares.size()] = squares;
-    p.given.produced.value.store(count, std::memory_order_seq_cst);  // before who gives it looks who sleeps
+    p.given.produced.value.store(count, std::memory_order_release);  // before who gives it rings who may sleep
   }
   /// Whether all units of a replica have given so many parts. Always, where the norm is not asked for.
   bool complete(int replica, std::uint32_t count) const {
@@ -75,7 +75,7 @@ class gradient_norm {
     std::array<double, 2> squares{};  ///< of the last parts: one may be on its way while the next is given
     bool updates = true;
 
-    std::uint32_t count() const { return given.produced.value.load(std::memory_order_seq_cst); }
+    std::uint32_t count() const { return given.produced.value.load(std::memory_order_acquire); }
     double last() const { return squares[(count() + squares.size() - 1) % squares.size()]; }
   };
   /// The units of a replica; none where the norm is not asked for.

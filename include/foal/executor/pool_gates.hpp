@@ -15,7 +15,7 @@ struct freed_slots {
   std::vector<transport::bell*> waiting;  ///< of those who may fill one next
 
   void advance(std::uint32_t to) {
-    count.value.store(to, std::memory_order_seq_cst);
+    count.value.store(to, std::memory_order_release);
     for (transport::bell* b : waiting) b->ring();
   }
 };

@@ -8,37 +8,63 @@
 //
 // A store to a counter releases what was written before it; a load of the counter acquires it. A counter has one writer.
 // Sleep: the waiter says `asleep`, then looks at its counter once more, then sleeps on the bell; the writer stores the
-// counter, then looks at `asleep`. Both pairs are sequentially consistent, so one of the two sees the other and no wake-up
-// is lost.
+// counter, then looks at `asleep`. Between the two each needs a full barrier, so that one of them sees the other and no
+// wake-up is lost. Messages are many and sleeps few: where the system lets it, the waiter makes that barrier in the writers
+// too (process_barrier), and a message costs two plain stores and a look.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
+#include <thread>
 #include <vector>
 
 #include <foal/core/config.hpp>
+#include <foal/core/process_barrier.hpp>
 
 namespace foal::transport {
 
-/// One per worker: what it sleeps on when an op is not ready.
+/// One per worker: what it sleeps on when an op is not ready. Any thread may ring it, its worker alone sleeps.
 struct alignas(alignment) bell {
   std::atomic<std::uint32_t> rings{0};
   std::atomic<bool> asleep{false};
+  bool const sleeper_pays;  ///< for the barriers of those who ring; else each ring has its own
 
-  /// Wakes the worker if it sleeps or is about to.
+  bell() : bell(has_process_barrier()) {}
+  /// pays: needs has_process_barrier().
+  explicit bell(bool pays) : sleeper_pays(pays) {}
+
+  /// Wakes the worker if it sleeps or is about to. What was stored before is seen by who does not hear it.
   void ring() {
-    if (!asleep.load(std::memory_order_seq_cst)) return;
+    if (sleeper_pays)
+      std::atomic_signal_fence(std::memory_order_seq_cst);  // the compiler, too, keeps the order
+    else
+      std::atomic_thread_fence(std::memory_order_seq_cst);
+    if (!asleep.load(std::memory_order_relaxed)) return;
     rings.fetch_add(1, std::memory_order_seq_cst);
     rings.notify_one();
   }
 
-  /// Sleeps until ring(), unless ready() holds already. ready is called after `asleep` is set.
+  /// Sleeps until ring(), unless ready() holds already. ready is called after `asleep` is set. It may return before, so who
+  /// calls looks again.
   template <class Ready>
   void sleep_unless(Ready ready) {
-    asleep.store(true, std::memory_order_seq_cst);
+    asleep.store(true, std::memory_order_relaxed);
+    bool const ordered = order_rings();
     std::uint32_t const before = rings.load(std::memory_order_seq_cst);
-    if (!ready()) rings.wait(before, std::memory_order_seq_cst);
+    if (!ready()) {
+      if (ordered)
+        rings.wait(before, std::memory_order_seq_cst);
+      else
+        std::this_thread::yield();  // a ring may go unheard
+    }
     asleep.store(false, std::memory_order_relaxed);
+  }
+
+ private:
+  bool order_rings() const {
+    if (sleeper_pays) return process_barrier();
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    return true;
   }
 };
 
@@ -48,11 +74,11 @@ struct alignas(alignment) counter {
 
   /// Publishes `to` and wakes the one who may wait for it.
   void advance(std::uint32_t to, bell& waiter) {
-    value.store(to, std::memory_order_seq_cst);
+    value.store(to, std::memory_order_release);
     waiter.ring();
   }
   bool reached(std::uint32_t target) const {
-    return static_cast<std::int32_t>(value.load(std::memory_order_seq_cst) - target) >= 0;
+    return static_cast<std::int32_t>(value.load(std::memory_order_acquire) - target) >= 0;
   }
 };
 
@@ -105,7 +131,7 @@ struct outbox {
     if (through == nullptr) return true;
     auto const free = [m](counter const& c, std::uint32_t slots, std::uint32_t& seen) {
       if (slots == 0 || static_cast<std::int32_t>(seen + slots - m) > 0) return true;
-      seen = c.value.load(std::memory_order_seq_cst);
+      seen = c.value.load(std::memory_order_acquire);
       return static_cast<std::int32_t>(seen + slots - m) > 0;
     };
     return free(through->read, transit_slots, seen_read) && free(through->released, kept_slots, seen_released) &&
@@ -127,7 +153,7 @@ struct inbox {
   /// Whether there are more messages than the `count` that were taken.
   bool arrived(std::uint32_t count) {
     if (through == nullptr || static_cast<std::int32_t>(seen - count) > 0) return true;
-    seen = through->produced.value.load(std::memory_order_seq_cst);
+    seen = through->produced.value.load(std::memory_order_acquire);
     return static_cast<std::int32_t>(seen - count) > 0;
   }
   /// All microbatches before `up_to` have been read by the one op that reads what is in transit.

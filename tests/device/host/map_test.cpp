@@ -61,7 +61,7 @@ TEST_CASE("sum_of_squares and all_finite", "[device]") {
 TEMPLATE_TEST_CASE("magnitude_bound: no magnitude is above it, and NaN tells of one that is not finite", "[device]", float,
                    double) {
   using limits = std::numeric_limits<TestType>;
-  for (std::size_t const n : {1U, 7U, 16U, 17U, 1000U}) {
+  for (std::size_t const n : {1U, 7U, 16U, 17U, 31U, 32U, 33U, 1000U}) {
     auto x = random_numbers<TestType>(n, static_cast<unsigned>(n) + 1);
     for (std::size_t i = 0; i < n; i += 5) {
       TestType const kept = x[i];
@@ -78,8 +78,8 @@ TEMPLATE_TEST_CASE("magnitude_bound: no magnitude is above it, and NaN tells of 
       x[i] = kept;
     }
   }
-  std::vector<TestType> const large(40, limits::max());  // a sum that overflows
-  CHECK(host::magnitude_bound(40, large.data()) == static_cast<double>(limits::max()));
+  std::vector<TestType> const large(100, limits::max());  // a sum that overflows
+  CHECK(host::magnitude_bound(100, large.data()) == static_cast<double>(limits::max()));
   std::vector<TestType> const small{0, -limits::denorm_min()};
   CHECK(host::magnitude_bound(2, small.data()) == static_cast<double>(limits::denorm_min()));
   CHECK(host::magnitude_bound(0, small.data()) == 0);

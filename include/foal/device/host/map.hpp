@@ -50,14 +50,7 @@ struct map_ops {
   template <class S>
   static double magnitude_bound(std::size_t n, S const* x) {
     // However it is rounded, a sum of magnitudes is not below any of them.
-    S lane[16] = {};
-    std::size_t i = 0;
-    for (; i + 16 <= n; i += 16) {
-      for (std::size_t l = 0; l < 16; ++l) lane[l] += std::abs(x[i + l]);
-    }
-    double sum = 0;
-    for (; i < n; ++i) sum += static_cast<double>(std::abs(x[i]));
-    for (S const part : lane) sum += static_cast<double>(part);
+    double const sum = sum_in_any_order(n, x, [](S v) { return std::abs(v); });
     if (std::isfinite(sum)) return sum;
     using limits = std::numeric_limits<double>;
     return all_finite(n, x) ? static_cast<double>(std::numeric_limits<S>::max()) : limits::quiet_NaN();
@@ -66,16 +59,28 @@ struct map_ops {
   /// Whether no element is infinite or NaN.
   template <class S>
   static bool all_finite(std::size_t n, S const* x) {
-    // x - x is 0 for finite x and NaN otherwise; a sum of such terms is 0 exactly when all were finite.
-    S lane[16] = {};
+    // v - v is 0 for finite v and NaN otherwise; a sum of such terms is 0 exactly when all were finite.
+    return sum_in_any_order(n, x, [](S v) { return v - v; }) == 0;
+  }
+
+ private:
+  /// Of f(x[i]). An addition waits for the one before it in its lane: with 16 lanes a pass over what lies in the second
+  /// cache took 1.25 times as long as that memory takes, with 32 it takes as long. Below that, as a small layer's, no lane
+  /// is made.
+  template <class S, class F>
+  static double sum_in_any_order(std::size_t n, S const* x, F f) {
+    constexpr std::size_t lanes = 32;
+    double sum = 0;
     std::size_t i = 0;
-    for (; i + 16 <= n; i += 16) {
-      for (std::size_t l = 0; l < 16; ++l) lane[l] += x[i + l] - x[i + l];
+    if (n >= lanes) {
+      S lane[lanes] = {};
+      for (; i + lanes <= n; i += lanes) {
+        for (std::size_t l = 0; l < lanes; ++l) lane[l] += f(x[i + l]);
+      }
+      for (S const part : lane) sum += static_cast<double>(part);
     }
-    S sum = 0;
-    for (; i < n; ++i) sum += x[i] - x[i];
-    for (S const part : lane) sum += part;
-    return sum == S(0);
+    for (; i < n; ++i) sum += static_cast<double>(f(x[i]));
+    return sum;
   }
 };
 
