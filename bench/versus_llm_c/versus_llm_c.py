@@ -100,7 +100,7 @@ def main():
     for i, side in enumerate(sides):
         if i == best:
             continue
-        r = row(side.name, times[best], times[i], workload="gpt2 124M, batch 4, 64 tokens", ours=sides[best].name,
+        r = row(side.name, times[best], times[i], workload="gpt2 124M, batch 4, 64 tokens", contender=sides[best].name,
                 threads=o.threads, machine=machine)
         print(f"{sides[best].name:14} {text_of(r, 1.0 if i >= ours else None)}")
         holds = holds and (i < ours or r["ratio"] >= 1)
