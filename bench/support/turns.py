@@ -27,9 +27,12 @@ class Contender:
             self.said.append(line.strip())
 
     def ask(self, what):
-        for p in self.processes:
-            print(what, file=p.stdin, flush=True)
-        line = self.processes[0].stdout.readline()
+        try:
+            for p in self.processes:
+                print(what, file=p.stdin, flush=True)
+            line = self.processes[0].stdout.readline()
+        except BrokenPipeError:
+            line = ""
         if not line:
             raise Refused(f"cannot go on, because {self.name} ended before it answered; its reason stands above")
         return [float(n) for n in line.split()]
@@ -43,7 +46,10 @@ class Contender:
 
     def end(self):
         for p in self.processes:
-            p.stdin.close()
+            try:
+                p.stdin.close()
+            except BrokenPipeError:
+                pass  # it has ended
         for p in self.processes:
             try:
                 p.wait(timeout=60)

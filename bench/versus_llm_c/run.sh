@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # A step of GPT-2 124M (4 windows of 64 tokens, AdamW): foal's zoo::gpt against llm.c's train_gpt2.c and PyTorch.
 #
-# ./bench/versus_llm_c/run.sh [--quick] [--rounds N] [--threads 1|2] [--weights gpt2_124M.bin] [--no-compile] [--json FILE]
+# ./bench/versus_llm_c/run.sh [--quick] [--rounds N] [--threads 1|2] [--weights gpt2_124M.bin] [--no-compile]
+#   [--ours two|replicas] [--json FILE]
 #
 # Sets up all three in build-rivals (FOAL_RIVALS: another folder). FOAL_LLM_C: a clone of github.com/karpathy/llm.c, where
 # git cannot reach it.

@@ -50,26 +50,19 @@ inline void write_steps(folder const& to, std::vector<step> const& steps) {
   to.write("weights", weights);
 }
 
+inline std::string numbers_of(workload const& w, network const& net) {
+  return foal::sentence("minibatch ", w.minibatch, " microbatch ", w.microbatch, " rate ", w.rate, " momentum ", momentum,
+                        " compared ", w.compared, " timed ", w.timed, " step_flops ", net.step_flops(w.minibatch),
+                        " of_texts ", w.of_texts ? 1 : 0);
+}
+
+/// A network of layers.
 inline void write(folder const& to, workload const& w, network const& net, batches const& data) {
-  std::string numbers = foal::sentence("minibatch ", w.minibatch, " microbatch ", w.microbatch, " rate ", w.rate,
-                                       " momentum ", momentum, " compared ", w.compared, " timed ", w.timed, " step_flops ",
-                                       net.step_flops(w.minibatch), " of_texts ", w.of_texts ? 1 : 0);
-  if (w.of_texts) {
-    bench::texts const texts(w.minibatch);
-    to.write("source", texts.source);
-    to.write("source_length", texts.source_length);
-    to.write("target_in", texts.target_in);
-    to.write("target", texts.target);
-    numbers += foal::sentence(" longest ", texts.longest, " vocabulary ", texts.vocabulary, " layers ", transformer_layers,
-                              " width ", transformer_width, " heads ", transformer_heads);
-    write_steps(to, transformer_parameters());
-  } else {
-    to.write("x", data.x);
-    to.write("y", data.y);
-    numbers += foal::sentence(" channels ", net.channels, " height ", net.height, " width ", net.width);
-    write_steps(to, net.steps);
-  }
-  to.write("numbers", std::string_view(numbers));
+  to.write("x", data.x);
+  to.write("y", data.y);
+  write_steps(to, net.steps);
+  to.write("numbers", std::string_view(foal::sentence(numbers_of(w, net), " channels ", net.channels, " height ", net.height,
+                                                      " width ", net.width)));
 }
 
 }  // namespace bench::versus

@@ -20,6 +20,19 @@ workload find(std::string const& name) {
                                    ", because versus_libtorch_bench has none of this name; give one that it prints"));
 }
 
+/// The Transformer.
+void write_texts(folder const& to, workload const& w, network const& net) {
+  bench::texts const texts(w.minibatch);
+  to.write("source", texts.source);
+  to.write("source_length", texts.source_length);
+  to.write("target_in", texts.target_in);
+  to.write("target", texts.target);
+  write_steps(to, transformer_parameters());
+  to.write("numbers", std::string_view(foal::sentence(numbers_of(w, net), " longest ", texts.longest, " vocabulary ",
+                                                      texts.vocabulary, " layers ", transformer_layers, " width ",
+                                                      transformer_width, " heads ", transformer_heads)));
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -31,7 +44,7 @@ int main(int argc, char** argv) {
     foal::require(workers == 1 || workers == 2, "cannot train on ", argv[2], " workers; give 1 or 2");
     network net = w.describe();
     batches const data(w.minibatch, net.sample(), net.classes);
-    if (argc == 4) write(folder(argv[3]), w, net, data);
+    if (argc == 4) w.of_texts ? write_texts(folder(argv[3]), w, net) : write(folder(argv[3]), w, net, data);
     net.steps.clear();
     std::puts(bench::machine().c_str());
     auto const side = w.ours(w, data, workers);
