@@ -1,8 +1,9 @@
 // foal's side of the comparison on GPT-2 124M: foal_side CHECKPOINT TOKENS HOW
 //
 // zoo::gpt from the weights of an llm.c checkpoint, AdamW at 1e-4, batches of 4 windows of 64 tokens, one after the other
-// through the tokens, as train_gpt2.c takes them. HOW: "one", one worker; "two", two workers of one pipeline; "replicas",
-// two workers with half of the windows each. All compute the same sums. It trains when it is told to (support/turns.hpp).
+// through the tokens, as train_gpt2.c takes them. HOW: "one", one worker; "two", two workers of one pipeline, a window a
+// microbatch, by 1F1B; "replicas", two workers with half of the windows each. All compute the same sums. It trains when it
+// is told to (support/turns.hpp).
 #include <foal/layer/loss/cross_entropy.hpp>
 #include <foal/policy/optim/adam.hpp>
 #include <foal/policy/replica/sharded.hpp>
@@ -122,7 +123,7 @@ struct feed {
 };
 
 template <class Schedule, class... Policies>
-int train(checkpoint const& c, std::vector<std::uint16_t> const& tokens, int microbatch, int workers, int replicas) {
+int train(std::string const& weights, std::vector<std::uint16_t> const& tokens, int microbatch, int workers, int replicas) {
   using trainer = foal::trainer<gpt2, foal::loss::cross_entropy, Schedule, foal::optim::adamw, Policies...>;
   typename trainer::config values;
   values.microbatch_size = microbatch;
@@ -135,7 +136,7 @@ int train(checkpoint const& c, std::vector<std::uint16_t> const& tokens, int mic
   values.evaluation = false;
   values.pin = workers > 1;
   trainer t(values);
-  take(t, c);
+  take(t, checkpoint(weights));
   feed const source{tokens, microbatch};
   std::puts(bench::machine().c_str());
   bench::take_turns_with_others([&](int minibatches) {
@@ -157,13 +158,12 @@ int main(int argc, char** argv) {
   return bench::run_benchmark([&] {
     foal::require(argc == 4, "cannot start with ", argc - 1,
                   " arguments; give a checkpoint, tokens, and one, two or replicas");
-    checkpoint const c(argv[1]);
     auto const tokens = read<std::uint16_t>(argv[2], 1024, 20240520);
     std::string const how = argv[3];
-    if (how == "one") return train<foal::schedule::sequential>(c, tokens, batch, 1, 1);
-    if (how == "two") return train<foal::schedule::one_f_one_b>(c, tokens, 1, 2, 1);
+    if (how == "one") return train<foal::schedule::sequential>(argv[1], tokens, batch, 1, 1);
+    if (how == "two") return train<foal::schedule::one_f_one_b>(argv[1], tokens, 1, 2, 1);
     foal::require(how == "replicas", "cannot train as ", how,
                   ", because it is none of one, two and replicas; give one of them");
-    return train<foal::schedule::one_f_one_b, foal::replica::sharded>(c, tokens, batch / 2, 2, 2);
+    return train<foal::schedule::one_f_one_b, foal::replica::sharded>(argv[1], tokens, batch / 2, 2, 2);
   });
 }

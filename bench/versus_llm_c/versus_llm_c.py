@@ -63,7 +63,7 @@ def main():
     a.add_argument("--rounds", type=int)
     a.add_argument("--threads", type=int, choices=(1, 2), default=2)
     a.add_argument("--weights", help="a gpt2_124M.bin of llm.c; without it, random ones are made")
-    a.add_argument("--ours", choices=("two", "replicas"), help="with two threads one of foal's two ways alone")
+    a.add_argument("--ours", choices=("two", "replicas"), default="replicas", help="foal's way with two threads")
     a.add_argument("--no-compile", action="store_true", help="PyTorch's eager mode alone")
     a.add_argument("--json")
     o = a.parse_args()
@@ -79,7 +79,7 @@ def main():
     sides = []
     begin = lambda name, command: sides.append(Contender(name, pinned + command + [weights, tokens], one, environment))
     try:
-        for how in ("one",) if one else (o.ours,) if o.ours else ("two", "replicas"):
+        for how in ("one",) if one else (o.ours,):
             sides.append(Contender(f"foal {how}", pinned + [f"{o.work}/foal_gpt2", weights, tokens, how], one, environment))
         ours = len(sides)
         begin("llm.c", [f"{o.work}/c_gpt2"])
