@@ -87,7 +87,7 @@ void require_equal_losses(workload const& w, side& ours, side& theirs) {
 }
 
 std::unique_ptr<side> libtorch(workload const& w, options const& o, network const& net, batches const& data) {
-  if (w.theirs != nullptr) return w.theirs(w);
+  if (w.of_texts) return make_eager_transformer(w);
   return make_eager(net, data, w.rate, o.threads == 1 ? w.microbatch : w.minibatch, o.format == "channels_last");
 }
 

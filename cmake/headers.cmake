@@ -239,6 +239,7 @@ set(foal_headers
     foal/layer/embedding.hpp
     foal/layer/flatten.hpp
     foal/layer/gelu.hpp
+    foal/layer/gelu_tanh.hpp
     foal/layer/group_norm.hpp
     foal/layer/initialise.hpp
     foal/layer/layer_norm.hpp

@@ -79,8 +79,7 @@ struct workload {
   network (*describe)() = nullptr;
   /// workers: 1 trains one minibatch after the other; 2 trains with async_1f1b on two threads. `data` must outlive it.
   std::unique_ptr<side> (*ours)(workload const&, batches const& data, int workers) = nullptr;
-  /// Null: make_eager() of what describe() gives.
-  std::unique_ptr<side> (*theirs)(workload const&) = nullptr;
+  bool of_texts = false;  ///< the other side is a Transformer, of transformer_parameters(), not of what describe() gives
 };
 
 inline constexpr int transformer_layers = 3, transformer_width = 256, transformer_heads = 8, transformer_hidden = 1024;

@@ -107,9 +107,8 @@ std::vector<step> transformer_parameters() {
 }
 
 workload transformer() {
-  return {
-      "transformer batch 16", batch, batch, 1.3, 0.55, 3, 2, 0.002, &describe_transformer<true>, &train_transformer<true>,
-      &make_eager_transformer};
+  return {"transformer batch 16",   batch, batch, 1.3, 0.55, 3, 2, 0.002, &describe_transformer<true>,
+          &train_transformer<true>, true};
 }
 
 workload transformer_padded() {

@@ -48,6 +48,7 @@
 #include <foal/layer/dropout.hpp>
 #include <foal/layer/flatten.hpp>
 #include <foal/layer/gelu.hpp>
+#include <foal/layer/gelu_tanh.hpp>
 #include <foal/layer/group_norm.hpp>
 #include <foal/layer/linear.hpp>
 #include <foal/layer/loss/cross_entropy.hpp>

@@ -2,6 +2,7 @@
 #include <catch2/catch.hpp>
 #include <foal/layer/dropout.hpp>
 #include <foal/layer/gelu.hpp>
+#include <foal/layer/gelu_tanh.hpp>
 
 #include "../support/layer_check.hpp"
 
@@ -59,4 +60,38 @@ TEST_CASE("gelu: gradients and values", "[layer]") {
   CHECK(run.y[0] == 0);
   CHECK(run.y[1] == Approx(0.84134474606854293).epsilon(1e-14));
   CHECK(run.y[2] == Approx(-0.045500263896358417).epsilon(1e-13));
+}
+
+TEST_CASE("gelu_tanh: gradients and values", "[layer]") {
+  CHECK(gradient_error<foal::gelu_tanh>(features(29), 4, 1) < 1e-6);
+  CHECK(same_one_by_one<foal::gelu_tanh, float>(features(37), 3, 4));
+  CHECK(float_error<foal::gelu_tanh>(features(37), 3, 4) < 1e-6);
+  layer_run<foal::gelu_tanh, double> run(features(3), 1, 1);
+  run.x = {0, 1, -2};
+  run.forward();
+  CHECK(run.y[0] == 0);
+  CHECK(run.y[1] == Approx(0.84119199060827).epsilon(1e-13));
+  CHECK(run.y[2] == Approx(-0.04540230591222).epsilon(1e-12));
+}
+
+TEST_CASE("gelu_tanh: in float the tangent is near, its end flat, and no number stays none", "[layer]") {
+  using foal::gelu_tanh;
+  double apart = 0;
+  for (float u = -12; u <= 12; u += 1.0F / 512)
+    apart = std::max(apart, std::abs(static_cast<double>(gelu_tanh::tangent(u)) - std::tanh(static_cast<double>(u))));
+  CHECK(apart < 4e-7);
+  for (float const x : {20.0F, 1000.0F, 1e10F}) {
+    float y = 0, dx = 0;
+    gelu_tanh::forward_element{}(x, y);
+    gelu_tanh::backward_element{}(2.0F, x, dx);
+    CHECK(y == Approx(x));
+    CHECK(dx == Approx(2));
+    gelu_tanh::forward_element{}(-x, y);
+    gelu_tanh::backward_element{}(2.0F, -x, dx);
+    CHECK(std::abs(y) <= 4e-7F * x);
+    CHECK(std::abs(dx) <= 1e-6F);
+  }
+  float y = 0;
+  gelu_tanh::forward_element{}(std::numeric_limits<float>::quiet_NaN(), y);
+  CHECK(std::isnan(y));
 }

@@ -3,6 +3,7 @@
 
 #include <foal/layer/embedding.hpp>
 #include <foal/layer/gelu.hpp>
+#include <foal/layer/gelu_tanh.hpp>
 #include <foal/layer/position.hpp>
 #include <foal/model/stages.hpp>
 #include <foal/zoo/blocks.hpp>
@@ -17,6 +18,7 @@ struct gpt_size {
   int dropout_percent = 10;
   bool tied = true;          ///< one matrix for the embedding and the scores
   int vocabulary_parts = 1;  ///< stages that embedding and output layer are spread over, each; 1: they are whole
+  bool tanh_gelu = false;    ///< gelu_tanh, which GPT-2's published weights were trained with
 };
 
 namespace detail {
@@ -25,7 +27,8 @@ struct gpt_matrix;
 
 template <gpt_size Z>
 using gpt_layer = together<self_attention_block<norm::before, Z.width, Z.heads, mask::causal, void, Z.dropout_percent>,
-                           feed_forward_block<norm::before, Z.width, 4 * Z.width, Z.dropout_percent, gelu>>;
+                           feed_forward_block<norm::before, Z.width, 4 * Z.width, Z.dropout_percent,
+                                              std::conditional_t<Z.tanh_gelu, gelu_tanh, gelu>>>;
 
 template <gpt_size Z, class Layer>
 using gpt_tied = std::conditional_t<Z.tied, tied<gpt_matrix, Layer>, Layer>;
