@@ -69,6 +69,23 @@ if(place EQUAL -1)
   fault("cannot trust README.md, because its program is not examples/quickstart.cpp; copy the file into it")
 endif()
 
+# What is written by people is read in an editor: no line of prose or of a command above 120 columns. Rows of tables are.
+file(GLOB_RECURSE pages RELATIVE "${ROOT}" "${ROOT}/docs/*.md" "${ROOT}/examples/*.md" "${ROOT}/bench/*.md")
+foreach(page IN LISTS pages ITEMS README.md CONTRIBUTING.md)
+  file(READ "${ROOT}/${page}" text)  # by lines: no list, for a list would be cut at ';' and not in brackets
+  set(number 0)
+  string(FIND "${text}" "\n" columns)
+  while(NOT columns EQUAL -1)
+    math(EXPR number "${number} + 1")
+    if(columns GREATER 120 AND NOT text MATCHES "^[|]")
+      fault("line ${number} of ${page} has ${columns} columns, more than 120; break it")
+    endif()
+    math(EXPR columns "${columns} + 1")
+    string(SUBSTRING "${text}" ${columns} -1 text)
+    string(FIND "${text}" "\n" columns)
+  endwhile()
+endforeach()
+
 # One-way includes: a folder may include itself and the rows above it.
 set(row_core 0)
 set(row_tensor 1)

@@ -463,6 +463,7 @@ set(foal_benchmarks
     executor/mpi_two_workers
     executor/pipeline
     executor/two_workers
+    growth
     schedule/equal_memory
     schedule/equal_stages
     schedule/planner

@@ -89,9 +89,7 @@ class dependencies {
   /// The position of the microbatch that the U names which consumes the gradient of `position`, in that unit; N - 1 unless
   /// the unit has several.
   constexpr int closing(int unit, int position) const {
-    if (row_ == 1) return cells_.microbatches - 1;
-    while (closes_[static_cast<std::size_t>(unit * row_ + position)] == 0 && position + 1 < cells_.microbatches) ++position;
-    return position;
+    return row_ == 1 ? cells_.microbatches - 1 : closes_[static_cast<std::size_t>(unit * row_ + position)];
   }
 
  private:
@@ -172,11 +170,15 @@ class dependencies {
       if (ops[i].kind == op_kind::U && ++updates_of[unit_of(view_.size, ops[i].stage, ops[i].replica)] > 1)
         row_ = cells_.microbatches;
     if (row_ > 1) {
-      closes_.assign(all * static_cast<std::size_t>(row_), 0);
+      closes_.assign(all * static_cast<std::size_t>(row_), -1);
+      int* const closes = closes_.data();
       for (op const& o : view_.ops)
         if (o.kind == op_kind::U)
-          closes_[static_cast<std::size_t>(unit_of(view_.size, o.stage, o.replica) * row_ + cells_.position(o.microbatch))] =
-              1;
+          closes[unit_of(view_.size, o.stage, o.replica) * row_ + cells_.position(o.microbatch)] =
+              cells_.position(o.microbatch);
+      // What no U names is consumed by the next one that does, or by that of the last microbatch.
+      for (int i = static_cast<int>(closes_.size()) - 1; i >= 0; --i)
+        if (closes[i] < 0) closes[i] = (i + 1) % row_ == 0 ? row_ - 1 : closes[i + 1];
     }
     last_ = flat_table<last>(all * static_cast<std::size_t>(row_));
     last* const lasts = last_.data();
@@ -204,7 +206,7 @@ class dependencies {
   int_table replica_;  // [position]
   bool recomputes_ = false;
   int row_ = 1;            // 1, or N where some unit has several U's
-  int_table closes_;       // [unit * row + position]: a U names it
+  int_table closes_;       // [unit * row + position]: the next position that a U names
   flat_table<last> last_;  // [unit * row + closing position]
 };
 

@@ -122,11 +122,12 @@ constexpr verdict prove_readers(program_view const& v, timeline const& t) {
     if (u < 0) continue;
     op const& update = v.ops[static_cast<std::size_t>(u)];
     int const r = t.rank[static_cast<std::size_t>(unit_of(v.size, update.stage, update.replica))];
+    // Lists follow the slots of a period: what is beside U comes next to it.
     for (int i = u + 1; i < v.begin[static_cast<std::size_t>(r) + 1]; ++i) {
+      if ((t.slot[static_cast<std::size_t>(i)] - t.slot[static_cast<std::size_t>(u)]) % t.period != 0) break;
       op const& o = v.ops[static_cast<std::size_t>(i)];
       bool const reads = o.kind == op_kind::F || o.kind == op_kind::R;
-      if (!reads || o.stage != update.stage || o.replica != update.replica || o.lane < update.lane) continue;
-      if ((t.slot[static_cast<std::size_t>(i)] - t.slot[static_cast<std::size_t>(u)]) % t.period == 0)
+      if (reads && o.stage == update.stage && o.replica == update.replica && o.lane >= update.lane)
         return wrong(v, t, flaw::update, u, i);
     }
   }

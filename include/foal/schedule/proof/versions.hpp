@@ -2,8 +2,11 @@
 // are there.
 #pragma once
 
+#include <algorithm>
 #include <limits>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include <foal/schedule/proof/prove.hpp>
 
@@ -231,6 +234,39 @@ constexpr void require_versions(Rule const& rule, version_table const& there, ve
 
 namespace detail {
 
+/// The U's of a unit that has several in a period, by where in the period they are: how many are before an op is found
+/// without asking each.
+class unit_updates {
+ public:
+  constexpr unit_updates(timeline const& t, int unit, int several) {
+    for (int c = unit * several; c < (unit + 1) * several; ++c) {
+      int const u = t.update[static_cast<std::size_t>(c)];
+      if (u < 0) continue;
+      int const slot = t.slot[static_cast<std::size_t>(u)];
+      periods_ += floor_div(slot, t.period);
+      all_.push_back({floor_mod(slot, t.period), u});
+    }
+    std::sort(all_.begin(), all_.end());
+  }
+
+  /// The version that op `i` of minibatch 0 finds: update k of a U runs k periods after that of the body.
+  constexpr int before(program_view const& v, timeline const& t, int i) const {
+    op const& reader = v.ops[static_cast<std::size_t>(i)];
+    int const slot = t.slot[static_cast<std::size_t>(i)], place = floor_mod(slot, t.period);
+    auto const beside = std::lower_bound(all_.begin(), all_.end(), std::pair{place, -1});
+    auto count = static_cast<int>(beside - all_.begin());
+    for (auto u = beside; u != all_.end() && u->first == place; ++u) {
+      int const lane = v.ops[static_cast<std::size_t>(u->second)].lane;
+      count += (lane != reader.lane ? lane < reader.lane : u->second < i) ? 1 : 0;
+    }
+    return static_cast<int>(all_.size()) * floor_div(slot, t.period) - periods_ + count;
+  }
+
+ private:
+  std::vector<std::pair<int, int>> all_;  // slot in the period, number of the op
+  int periods_ = 0;                       // before the U's, of all together
+};
+
 constexpr version_table versions_of(program_view v, timeline const& t) {
   int const n = v.size.microbatches;
   auto const entries = static_cast<std::size_t>(v.size.stages * n);
@@ -247,20 +283,19 @@ constexpr version_table versions_of(program_view v, timeline const& t) {
     int const several = t.rule.closing_cells() / units(v.size);
     for (int j = 0; j < n; ++j) table.updates[stage] += several == 1 ? j == 0 : t.rule.closing(s, j) == j;
     if (several > 1 && table.consumed.empty()) table.consumed.assign(entries, 0);
+    std::vector<unit_updates> updates_of;  // [replica]
+    for (int k = 0; several > 1 && k < v.size.replicas; ++k) updates_of.emplace_back(t, unit_of(v.size, s, k), several);
     // Update k of a unit's U runs k periods after that of the body; the last one before the op makes the version.
     auto const newest = [&](int i) {
       auto const x = static_cast<std::size_t>(i);
       op const& reader = v.ops[x];
       int const unit = unit_of(v.size, s, reader.replica);
-      int version = 0;
-      for (int c = unit * several; c < (unit + 1) * several; ++c) {
-        int const u = t.update[static_cast<std::size_t>(c)];
-        if (u < 0) continue;
-        int const slot = t.slot[static_cast<std::size_t>(u)], lane = v.ops[static_cast<std::size_t>(u)].lane;
-        bool const lane_after = lane != reader.lane ? lane < reader.lane : u < i;
-        version += floor_div(t.slot[x] - slot - (lane_after ? 0 : 1), t.period) + 1;
-      }
-      return version;
+      if (several > 1) return updates_of[static_cast<std::size_t>(reader.replica)].before(v, t, i);
+      int const u = t.update[static_cast<std::size_t>(unit)];
+      if (u < 0) return 0;
+      int const slot = t.slot[static_cast<std::size_t>(u)], lane = v.ops[static_cast<std::size_t>(u)].lane;
+      bool const lane_after = lane != reader.lane ? lane < reader.lane : u < i;
+      return floor_div(t.slot[x] - slot - (lane_after ? 0 : 1), t.period) + 1;
     };
     int consumed = 0;
     for (int j = 0; j < n; ++j) {
