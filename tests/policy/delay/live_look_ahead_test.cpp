@@ -71,3 +71,29 @@ TEST_CASE("what is read out is the sum of the steps", "[delay]") {
   CHECK(p.read_out<double>({.tau_fwd = 3})(1.5, 0.1) == Approx(1.5 - 6 * 0.1));
   CHECK_THROWS_WITH((delay::live_look_ahead{.gamma = 1}.check()), Catch::Contains("gamma"));
 }
+
+TEST_CASE("a trainer gives what its delay policy reads out", "[delay]") {
+  using run = test::on_quadratic<optim::sgd, delay::live_look_ahead>;
+  std::copy_n(test::curvature, test::curvatures, stability::now<test::curvatures>.step);
+  stability::now<test::curvatures>.sensitivity = 0;
+  typename run::config values{.microbatch_size = 1, .microbatches = 1, .lr = {.rate = 0.5}, .evaluation = false};
+  values.schedule = {{0, 3}};
+  run t(values), other(values);
+  CHECK(t.read_out(1, 0) == t.weights(1, 0));
+  t.run(stability::no_data{}, {.minibatches = 12});
+  test::elements y(test::curvatures, 1);
+  test::plain(3, 12, 0, test::as_it_is, test::as_it_is,
+              [&, last = test::elements(test::curvatures)](test::elements& w, test::elements const& g, test::elements const&,
+                                                           int) mutable {
+                for (std::size_t i = 0; i < w.size(); ++i) {
+                  last[i] = -0.5 * g[i];
+                  y[i] += last[i];
+                  w[i] = y[i] + 3 * last[i];
+                }
+              });
+  auto const found = t.read_out(1, 0);
+  for (std::size_t i = 0; i < y.size(); ++i) CHECK(found[i] == Approx(y[i]).epsilon(1e-12));
+  CHECK(found != t.weights(1, 0));
+  other.take_read_out(t);
+  CHECK(other.weights(1, 0) == found);
+}
