@@ -260,14 +260,29 @@ set(foal_headers
     foal/policy/codec/bfloat16.hpp
     foal/policy/codec/concept.hpp
     foal/policy/codec/int8.hpp
+    foal/policy/delay/adaptive_braking.hpp
+    foal/policy/delay/averaged_correction.hpp
     foal/policy/delay/chain.hpp
     foal/policy/delay/concept.hpp
+    foal/policy/delay/dc_asgd.hpp
+    foal/policy/delay/delay_threshold.hpp
+    foal/policy/delay/direction.hpp
     foal/policy/delay/discrepancy_correction.hpp
+    foal/policy/delay/gap_aware.hpp
+    foal/policy/delay/linear_prediction.hpp
+    foal/policy/delay/live_look_ahead.hpp
     foal/policy/delay/none.hpp
+    foal/policy/delay/pipe_optim.hpp
+    foal/policy/delay/scheduled_prediction.hpp
+    foal/policy/delay/spectrain.hpp
+    foal/policy/delay/spike_compensation.hpp
+    foal/policy/delay/staleness_aware.hpp
+    foal/policy/delay/xpipe.hpp
     foal/policy/lr/base.hpp
     foal/policy/lr/concept.hpp
     foal/policy/lr/plateau.hpp
     foal/policy/lr/reschedule.hpp
+    foal/policy/lr/staleness_aware.hpp
     foal/policy/optim/adam.hpp
     foal/policy/optim/averaged.hpp
     foal/policy/optim/concept.hpp

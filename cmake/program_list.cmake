@@ -228,10 +228,25 @@ set(foal_tests
     plan/shared_wires
     plan/slot_pool
     policy/clip
+    policy/delay/adaptive_braking
+    policy/delay/averaged_correction
     policy/delay/chain
     policy/delay/concept
+    policy/delay/dc_asgd
+    policy/delay/delay_threshold
     policy/delay/discrepancy_correction
+    policy/delay/gap_aware
+    policy/delay/limits
+    policy/delay/linear_prediction
+    policy/delay/live_look_ahead
+    policy/delay/pipe_optim
+    policy/delay/schedules
+    policy/delay/scheduled_prediction
+    policy/delay/spectrain
+    policy/delay/spike_compensation
     policy/delay/stability
+    policy/delay/staleness_aware
+    policy/delay/xpipe
     policy/lr/lr
     policy/optim/averaged
     policy/optim/grouped

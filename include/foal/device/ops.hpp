@@ -26,6 +26,17 @@ struct products {
   };
 };
 
+/// sums<N>: to[k] = sum over i of add[k], where f(add, x[i], y[i]...) writes add[0] to add[N - 1], in a fixed order. Asked
+/// for by delay policies alone.
+struct sums {
+  template <class S>
+  struct any {
+    FOAL_HOST_DEVICE void operator()(double*, S const&, S const&) const {}
+  };
+  template <class D, class S>
+  static constexpr bool in = requires(D d, S const* x, double* to) { d.template sums<2>(1, any<S>{}, to, x, x); };
+};
+
 /// add_to_rows: y[r, c] += bias[c]; sum_of_rows: out[c] += sum over r of x[r, c].
 struct rows {
   template <class D, class S>

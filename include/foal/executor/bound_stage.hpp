@@ -236,7 +236,7 @@ struct bound_stage : unit_memory, unit_state, unit_phase {
     return delay_states[k] + bytes_of(type, delay_packed ? p.backward_offset : p.offset);
   }
   delay::moment moment() const {
-    return {facts.tau_fwd, facts.tau_bkwd, facts.tau_fwd - facts.tau_bkwd, rate, updates - phase_updates};
+    return {facts.tau_fwd, facts.tau_bkwd, facts.tau_fwd - facts.tau_bkwd, rate, updates - phase_updates, updates, number};
   }
 };
 

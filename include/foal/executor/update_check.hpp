@@ -27,6 +27,7 @@ class update_check {
   /// Fills in the call's arrays of a parameter: of its part that the unit updates.
   void place(table::update_call& c, bound_stage const& b, table::parameter_row const& p, bool compensate) const {
     place_whole(c, b, p, compensate);
+    if (c.compensate && t_.policies.sums != nullptr) t_.policies.sums(c);
     if (!is_sharded(t_, b)) return;
     long long const first = std::clamp(b.part.first - p.offset, 0LL, p.size),
                     end = std::clamp(b.part.first + b.part.count - p.offset, first, p.size);
@@ -45,6 +46,7 @@ class update_check {
     c.scratch = b.trial;
     c.rule = p.rule;
     c.moment.rate = c.rate * p.rule.rate_factor;
+    c.moment.rates.factor = p.rule.rate_factor;
     c.w = detail::in(b.w, t_.types.weights, p);
     c.g = detail::in(b.g, t_.types.gradients, p);
     for (int k = 0; k < t_.policies.optimizer_states; ++k)

@@ -74,18 +74,16 @@ class stage_updates : public stage_weights {
  protected:
   /// U of a stage, as far as its parameters have it in common.
   table::update_call call_of_update(bound_stage const& b, double scale) const {
-    long long const since = b.updates - b.phase_updates;
     table::update_call c;
     c.device = b.device;
     c.optimizer = t_.optimizer_value;
     c.delay = t_.delay_value;
     c.divide = b.summed;
     c.scale = scale;
-    c.rate = t_.rate(t_.rate_value,
-                     {b.updates, b.asynchronous, since, b.facts.tau_fwd, b.number, static_cast<int>(t_.stages.size())});
+    c.rate = rate_of(t_, b, 0);
     c.rule = b.table->most_rule;
     c.update = b.updates + 1;
-    c.moment = b.moment();
+    c.moment = moment_of(b);
     c.moment.rate = c.rate;
     c.compensate = t_.compensates && b.compensates(t_.policies.delay_states);
     return c;

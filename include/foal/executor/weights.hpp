@@ -10,6 +10,23 @@ class stage_weights {
  protected:
   stage_weights(table::run_tables const& tables, table::run_values const& values) : t_(tables), v_(values) {}
 
+  /// The rate of the update after `later` more.
+  static double rate_of(table::run_tables const& t, bound_stage const& b, long long later) {
+    long long const since = b.updates - b.phase_updates;
+    return t.rate(t.rate_value, {b.updates + later, b.asynchronous, since + later, b.facts.tau_fwd, b.number,
+                                 static_cast<int>(t.stages.size())});
+  }
+  delay::moment moment_of(bound_stage const& b) const {
+    delay::moment m = b.moment();
+    m.stages = static_cast<int>(t_.stages.size());
+    m.microbatches = v_.microbatches;
+    m.rates = {&t_, &b, [](void const* t, void const* unit, long long ahead) {
+                 return rate_of(*static_cast<table::run_tables const*>(t), *static_cast<bound_stage const*>(unit),
+                                ahead - 1);
+               }};
+    return m;
+  }
+
   weight_set version(bound_stage const& b, std::uint32_t v) const {
     if (v == b.version) return {b.w, false};
     return {static_cast<std::byte*>(b.history.at(v)), b.history_packed};
@@ -23,8 +40,9 @@ class stage_weights {
 
   weight_set forward_weights(bound_stage& b, std::uint32_t m) const {
     weight_set const read = read_version(b, m, false);
-    return predicts(b) ? changed_weights(b, read, t_.policies.forward_weight, t_.policies.forward_numbers, b.moment())
-                       : read;
+    // An old version has been predicted when it was the newest one.
+    if (!predicts(b) || read.base != b.w) return read;
+    return changed_weights(b, read, t_.policies.forward_weight, t_.policies.forward_numbers, moment_of(b), b.predicted);
   }
 
   /// Where R reads a newer version than F has, the saved activations are that one's: tau_recomp < tau_fwd. A policy that
@@ -34,14 +52,15 @@ class stage_weights {
     bool const corrects = t_.policies.backward_weight != nullptr && b.facts.tau_fwd > b.facts.tau_recomp &&
                           b.compensates(t_.policies.delay_states);
     if (!corrects) return read;
-    delay::moment now = b.moment();
+    delay::moment now = moment_of(b);
     now.lag = t_.exact_lag ? between(b.forward_version(m), b.recompute_version(m)) : b.facts.tau_fwd - b.facts.tau_recomp;
-    return changed_weights(b, read, t_.policies.backward_weight, t_.policies.backward_numbers, now);
+    return changed_weights(b, read, t_.policies.backward_weight, t_.policies.backward_numbers, now, b.predicted);
   }
 
   /// What a delay policy's functor gets of a parameter beside its weights.
   void give_states(table::weight_call& c, bound_stage const& b, table::parameter_row const& p) const {
     c.moment.rate = b.rate * p.rule.rate_factor;
+    c.moment.rates.factor = p.rule.rate_factor;
     for (int k = 0; k < t_.policies.delay_states; ++k) c.delay_states[k] = b.delay_state(k, p, t_.types.delay);
     for (int k = 0; k < t_.policies.delay_sees; ++k)
       c.seen[k] = b.states[k] + bytes_of(t_.types.optimizer, p.state_offset[k]);
@@ -55,7 +74,7 @@ class stage_weights {
     table::gradient_call c;
     c.device = b.device;
     c.delay = t_.delay_value;
-    c.moment = b.moment();
+    c.moment = moment_of(b);
     if (t_.exact_lag) c.moment.lag = between(b.forward_version(m), b.version);
     run_calls(b, c, t_.policies.gradient_numbers, t_.policies.microbatch_gradient, [&](table::parameter_row const& p) {
       if (p.kind != table::ownership::trained || p.home_stage >= 0) return false;
@@ -90,9 +109,10 @@ class stage_weights {
     }
   }
 
-  /// Every parameter on which the delay policy acts, changed by it, in the worker's room for F's weights.
+  /// Every parameter on which the delay policy acts, changed by it, at their offsets from `to`.
   weight_set changed_weights(bound_stage& b, weight_set read, void (*change)(table::weight_call const&),
-                             table::call_numbers<table::weight_call> const& numbers, delay::moment now) const {
+                             table::call_numbers<table::weight_call> const& numbers, delay::moment now,
+                             std::byte* to) const {
     table::weight_call c;
     c.device = b.device;
     c.delay = t_.delay_value;
@@ -101,11 +121,11 @@ class stage_weights {
       if (!b.delay_acts_on(p) || p.home_stage >= 0) return false;
       c.n = static_cast<std::size_t>(p.size);
       c.w = b.in_set(read, p);
-      c.u = b.predicted + bytes_of(p.type, p.offset);
+      c.u = to + bytes_of(p.type, p.offset);
       give_states(c, b, p);
       return true;
     });
-    return {b.predicted, false};
+    return {to, false};
   }
   static double between(std::uint32_t older, std::uint32_t newer) {
     return static_cast<double>(newer) - static_cast<double>(older);
@@ -140,7 +160,7 @@ class stage_weights {
     table::weight_call c;
     c.device = b.device;
     c.delay = t_.delay_value;
-    c.moment = b.moment();
+    c.moment = moment_of(b);
     if (t_.exact_lag) c.moment.lag = between(b.forward_version(m), b.backward_version(m));
     run_calls(b, c, t_.policies.backward_numbers, t_.policies.backward_weight, [&](table::parameter_row const& p) {
       if (p.backward_offset < 0 || p.home_stage >= 0) return false;
@@ -160,6 +180,8 @@ class stage_weights {
     auto* const slot = static_cast<std::byte*>(b.history.at(b.version));
     if (!b.history_packed) {
       t_.device.copy(b.device, slot, b.w, bytes_of(t_.types.weights, b.table->weight_elements));
+      if (b.kept.forward && predicts(b))  // F that reads it later reads what it would have read now
+        changed_weights(b, {b.w, false}, t_.policies.forward_weight, t_.policies.forward_numbers, moment_of(b), slot);
       return;
     }
     for (table::parameter_row const& p : b.table->parameters)

@@ -139,9 +139,14 @@ template <class P>
 constexpr bool names_microbatch_gradient =
     (requires { &P::microbatch_gradient; }) || (requires { &P::template microbatch_gradient<float>; });
 
+template <class P>
+constexpr bool names_move = (requires { &P::move; }) || (requires { &P::template move<float>; });
+template <class P>
+constexpr bool names_summands = (requires { &P::summands; }) || (requires { &P::template summands<float>; });
+
 template <class P, class S>
 constexpr bool acts = delay::predicts_forward<P, S> || delay::corrects_backward<P, S> || delay::changes_gradient<P, S> ||
-                      delay::changes_microbatches<P, S>;
+                      delay::changes_microbatches<P, S> || delay::moves_weights<P, S>;
 
 }  // namespace detail
 
@@ -166,6 +171,12 @@ struct is_a_delay_policy {
   static_assert(!detail::names_after_update<P> || delay::watches_updates<P, S>,
                 "foal: cannot call after_update of this delay policy, because it must be template <class S> functor "
                 "after_update(foal::delay::moment) const; give it that signature");
+  static_assert(!detail::names_move<P> || delay::moves_weights<P, S>,
+                "foal: cannot call move of this delay policy, because it must be template <class S> functor "
+                "move(foal::delay::moment) const; give it that signature");
+  static_assert(!detail::names_summands<P> || delay::adds_up<P, S> || delay::sums_of<P>() == 0,
+                "foal: cannot call summands of this delay policy, because it must be template <class S> functor "
+                "summands(foal::delay::moment) const; give it that signature");
   static_assert(delay::take_its_states<P, S>(),
                 "foal: cannot use this delay policy, because a functor that it gives does not take as many states as its "
                 "`states` says; let forward_weight's and backward_weight's be S operator()(S w, S const& states...) const, "
@@ -173,9 +184,10 @@ struct is_a_delay_policy {
                 "optimizer's states that it sees behind its own");
   static_assert(
       detail::acts<P, S> || std::is_same_v<P, delay::none> || detail::names_backward_weight<P> ||
-          detail::names_forward_weight<P> || detail::names_gradient<P> || detail::names_microbatch_gradient<P>,
+          detail::names_forward_weight<P> || detail::names_gradient<P> || detail::names_microbatch_gradient<P> ||
+          detail::names_move<P>,
       "foal: cannot use this delay policy, because it has no effect: it has none of forward_weight, backward_weight, "
-      "gradient and microbatch_gradient; add one");
+      "gradient, microbatch_gradient and move; add one");
 };
 
 template <class Schedule, class Policy, bool HasEffect>

@@ -166,6 +166,23 @@ run_tables lower(Schedule const& schedule, schedule::extent size, Values const& 
             type_name<Delay>(), ", because with versions::", Rule::name,
             " B reads the version that its F read, and there is nothing to correct; leave one of the two out");
 
+  if constexpr (delay::predicts_forward<Delay, S>)
+    for (schedule::kept_versions const& kept : t.phases.back().reads.kept)
+      require(!kept.forward || (!kept.backward && !delay::changes_microbatches<Delay, S>),
+              "cannot predict the weights that F reads with the delay policy ", type_name<Delay>(),
+              " and versions::", Rule::name, ", because F reads old versions, which are kept as predicted, and ",
+              kept.backward ? "B" : "the gradient of a microbatch",
+              " would read them as they were; have B read the newest version, or use a policy that does not predict");
+
+  if constexpr (requires { delay.fits(delay::stage_view{}); })
+    for (int s = 0; s < d.stages; ++s) {
+      table::phase_table const& last = t.phases.back();
+      auto const i = static_cast<std::size_t>(s);
+      if (last.reads.updates[i] > 0)
+        delay.fits({s, d.stages, size.microbatches, last.facts.stage[i].tau_fwd, last.facts.stage[i].tau_bkwd,
+                    last.least_delay[i]});
+    }
+
   detail::function_collector<D, S> functions;
   Net::visit(functions);
   foal::detail::input_list inputs;

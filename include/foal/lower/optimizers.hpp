@@ -21,6 +21,8 @@ template <class S, class Delay, bool Compensate>
 struct delay_functors {
   static constexpr bool with_gradient = Compensate && delay::changes_gradient<Delay, S>;
   static constexpr bool with_after = Compensate && delay::watches_updates<Delay, S>;
+  static constexpr bool after_with_gradient = with_after && delay::watches_gradients<Delay>;
+  static constexpr bool with_move = Compensate && delay::moves_weights<Delay, S>;
 
   static auto gradient([[maybe_unused]] Delay const& d, [[maybe_unused]] delay::moment m) {
     if constexpr (with_gradient)
@@ -34,8 +36,48 @@ struct delay_functors {
     else
       return nothing{};
   }
+  static auto move([[maybe_unused]] Delay const& d, [[maybe_unused]] delay::moment m) {
+    if constexpr (with_move)
+      return d.template move<S>(m);
+    else
+      return nothing{};
+  }
   using gradient_type = decltype(gradient(std::declval<Delay const&>(), delay::moment{}));
   using after_type = decltype(after(std::declval<Delay const&>(), delay::moment{}));
+  using move_type = decltype(move(std::declval<Delay const&>(), delay::moment{}));
+
+  struct functors {
+    gradient_type gradient;
+    after_type after;
+    move_type move;
+  };
+  static functors at(Delay const& d, delay::moment const& m) { return {gradient(d, m), after(d, m), move(d, m)}; }
+};
+
+/// What a delay policy adds up over a parameter before its update, in a device's fixed order: into the call's moment.
+template <class D, class S, class Delay>
+struct sums_thunk {
+  template <class F>
+  struct summand {
+    F f;
+    S divide, scale;
+    template <class... States>
+    FOAL_HOST_DEVICE void operator()(double* add, S const& g, S const& w, States const&... states) const {
+      f(add, g / divide * scale, w, states...);
+    }
+  };
+  template <std::size_t... A, std::size_t... O>
+  static void add_up(update_call& c, std::index_sequence<A...>, std::index_sequence<O...>) {
+    auto f = static_cast<Delay const*>(c.delay)->template summands<S>(c.moment);
+    summand<decltype(f)> const each{f, static_cast<S>(c.divide), static_cast<S>(c.scale)};
+    static_cast<D*>(c.device)->template sums<delay::sums_of<Delay>()>(
+        c.n, each, c.moment.sums, static_cast<S const*>(c.g), static_cast<S const*>(c.w),
+        static_cast<S const*>(c.delay_states[A])..., static_cast<S const*>(c.states[O])...);
+  }
+  static void sums(update_call& c) {
+    add_up(c, std::make_index_sequence<static_cast<std::size_t>(Delay::states)>{},
+           std::make_index_sequence<static_cast<std::size_t>(delay::sees<Delay>())>{});
+  }
 };
 
 /// Room for n elements more of what a step needs: its own scratch, then w as it was before.
@@ -51,8 +93,9 @@ struct update_bound {
   static_assert(own <= most_states && delayed <= most_states,
                 "foal: cannot use a policy with more than 4 state arrays per parameter; merge some of them");
 
-  // A policy that changes the gradient cannot say by how much.
-  static constexpr bool delay_bounded = delay::bounds_itself<Delay> && !delay::changes_gradient<Delay, S>;
+  // A policy that changes the gradient, or the step, cannot say by how much.
+  static constexpr bool delay_bounded =
+      delay::bounds_itself<Delay> && !delay::changes_gradient<Delay, S> && !delay::moves_weights<Delay, S>;
 
   template <class Grow>
   static bool grows(update_call const& c, update_bounds& b, Grow grow) {
@@ -82,9 +125,7 @@ struct elementwise_thunks : update_bound<S, Optimizer, Delay> {
   struct functor {
     using delays = delay_functors<S, Delay, Compensate>;
     using optimize_type = decltype(std::declval<Optimizer const&>().template prepare<S>(0.0, 1LL));
-    fused_update<S, optimize_type, typename delays::gradient_type, typename delays::after_type, delays::with_gradient,
-                 delays::with_after>
-        f;
+    fused_update<S, optimize_type, delays> f;
     // Counted here: nvcc lets a function of the device call no constexpr one of the host.
     using delayed_states = std::make_index_sequence<static_cast<std::size_t>(Compensate ? delayed : 0)>;
     using seen_states = std::make_index_sequence<static_cast<std::size_t>(Compensate ? delay::sees<Delay>() : 0)>;
@@ -107,8 +148,7 @@ struct elementwise_thunks : update_bound<S, Optimizer, Delay> {
     auto const& optimizer = *static_cast<Optimizer const*>(c.optimizer);
     auto const& policy = *static_cast<Delay const*>(c.delay);
     using delays = delay_functors<S, Delay, Compensate>;
-    return {{prepared(optimizer, c), delays::gradient(policy, c.moment), delays::after(policy, c.moment),
-             static_cast<S>(c.divide), static_cast<S>(c.scale)}};
+    return {{prepared(optimizer, c), delays::at(policy, c.moment), static_cast<S>(c.divide), static_cast<S>(c.scale)}};
   }
   static constexpr std::size_t numbers = std::max(sizeof(functor<true>), sizeof(functor<false>));
   static void write(update_call const& c, void* to) {
@@ -150,9 +190,19 @@ struct elementwise_thunks : update_bound<S, Optimizer, Delay> {
 template <class S, class F>
 struct watch {
   F f;
+  template <class... More>
+  FOAL_HOST_DEVICE void operator()(S const& before, S const& after, More&... more) const {
+    f(before, after, more...);
+  }
+};
+
+/// What a delay policy makes of one number of the weights, which an optimizer has just written.
+template <class S, class F>
+struct move_on {
+  F f;
   template <class... States>
-  FOAL_HOST_DEVICE void operator()(S const& before, S const& after, States&... states) const {
-    f(before, after, states...);
+  FOAL_HOST_DEVICE void operator()(S const& before, S const& g, S& w, States const&... states) const {
+    w = f(w, before, g, states...);
   }
 };
 
@@ -164,6 +214,11 @@ struct whole_thunks : update_bound<S, Optimizer, Delay> {
   using delays = delay_functors<S, Delay, true>;
   using delayed_states = std::make_index_sequence<static_cast<std::size_t>(Delay::states)>;
   using seen_states = std::make_index_sequence<static_cast<std::size_t>(delay::sees<Delay>())>;
+  // Of what the policy sees again after the step: w as it was, the gradient, and what the step has made where it is moved.
+  static constexpr bool looks_back = delays::with_after || delays::with_move;
+  static constexpr bool keeps_gradient = delays::after_with_gradient || delays::with_move;
+  static constexpr bool keeps_step = delays::with_after && delays::with_move;
+  static constexpr std::size_t copies = (looks_back ? 1 : 0) + (keeps_gradient ? 1 : 0) + (keeps_step ? 1 : 0);
 
   template <class F, bool Changes>
   struct make_gradient {
@@ -191,7 +246,7 @@ struct whole_thunks : update_bound<S, Optimizer, Delay> {
       return 0;
   }
   static std::size_t scratch_bytes(void const* part, shape extent) {
-    return room_for<S>(scratch_size(part, extent)) + (delays::with_after ? room_for<S>(extent.size()) : 0);
+    return room_for<S>(scratch_size(part, extent)) + copies * room_for<S>(extent.size());
   }
 
   static void own_step(update_call const& c) {
@@ -216,13 +271,31 @@ struct whole_thunks : update_bound<S, Optimizer, Delay> {
       device.map(c.n, make, static_cast<S const*>(w), g);
     auto* const before =
         reinterpret_cast<S*>(static_cast<std::byte*>(c.scratch) + room_for<S>(scratch_size(c.optimizer, c.extent)));
-    if constexpr (delays::with_after) device.copy(before, w, c.n * sizeof(S));
+    auto* const gradient = reinterpret_cast<S*>(reinterpret_cast<std::byte*>(before) + room_for<S>(c.extent.size()));
+    auto* const made = reinterpret_cast<S*>(reinterpret_cast<std::byte*>(gradient) + room_for<S>(c.extent.size()));
+    if constexpr (looks_back) device.copy(before, w, c.n * sizeof(S));
+    if constexpr (keeps_gradient) device.copy(gradient, g, c.n * sizeof(S));
     own_step(c);
-    if constexpr (delays::with_after) {
-      watch<S, typename delays::after_type> const see{delays::after(policy, c.moment)};
-      device.map(c.n, see, static_cast<S const*>(before), static_cast<S const*>(w), static_cast<S*>(c.delay_states[A])...,
+    S const* after = w;
+    if constexpr (delays::with_move) {
+      if constexpr (keeps_step) {
+        device.copy(made, w, c.n * sizeof(S));
+        after = made;
+      }
+      move_on<S, typename delays::move_type> const go{delays::move(policy, c.moment)};
+      device.map(c.n, go, static_cast<S const*>(before), static_cast<S const*>(gradient), w,
+                 static_cast<S const*>(c.delay_states[A])..., static_cast<S const*>(c.states[O])...);
+    }
+    watch<S, typename delays::after_type> const see{delays::after(policy, c.moment)};
+    if constexpr (delays::after_with_gradient) {
+      device.map(c.n, see, static_cast<S const*>(before), after, static_cast<S const*>(gradient),
+                 static_cast<S*>(c.delay_states[A])..., static_cast<S const*>(c.states[O])...);
+    } else if constexpr (delays::with_after) {
+      device.map(c.n, see, static_cast<S const*>(before), after, static_cast<S*>(c.delay_states[A])...,
                  static_cast<S const*>(c.states[O])...);
     }
+    static_cast<void>(see), static_cast<void>(before), static_cast<void>(gradient), static_cast<void>(made),
+        static_cast<void>(after);
     device.zero(g, c.n * sizeof(S));
   }
   /// Where the delay policy does not act. A function of its own: with empty packs in the one above, g++ 12 breaks off.

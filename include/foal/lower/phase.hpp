@@ -20,6 +20,13 @@ table::phase_table make_phase(std::string name, schedule::program program, Versi
   phase.reads = schedule::reads_of(rule, newest);
   versions::require_versions(rule, newest, phase.reads);
   schedule::take_versions(phase.facts, newest, phase.reads);
+  for (int s = 0; s < newest.stages(); ++s) {
+    int& least = phase.least_delay.emplace_back(0);
+    for (int j = 0; j < newest.microbatches && newest.updates[static_cast<std::size_t>(s)] > 0; ++j) {
+      int const delay = newest.consumer(s, j) - phase.reads.at(s, j).forward;
+      least = j == 0 || delay < least ? delay : least;
+    }
+  }
   phase.delayed = view.asynchronous || phase.reads.delayed;
   phase.wants.assign(view.wants.begin(), view.wants.end());
   phase.inference = view.inference;

@@ -112,8 +112,16 @@ constexpr policy_functions policies_of() {
       f.backward_weight = &t::backward_weight;
       if constexpr (later) f.backward_numbers = {sizeof(decltype(t::in_backward({}))), &t::write_backward};
     }
+    if constexpr (delay::adds_up<Delay, S>) {
+      static_assert(!later && device::ops::sums::in<D, S>,
+                    "foal: cannot use this delay policy on this Device, because it has sums over a parameter and the device "
+                    "lacks template <int N> void sums(n, f, double* to, pointers...); add it, or use foal::device::host");
+      static_assert(delay::sums_of<Delay>() <= delay::most_sums,
+                    "foal: cannot use a delay policy with more than 4 sums over a parameter; merge some of them");
+      f.sums = &detail::sums_thunk<D, S, Delay>::sums;
+    }
     if constexpr (delay::watches_updates<Delay, S> && !delay::changes_gradient<Delay, S> && delay::sees<Delay>() == 0 &&
-                  delay::bounds_itself<Delay>)
+                  delay::bounds_itself<Delay> && !delay::moves_weights<Delay, S> && !delay::watches_gradients<Delay>)
       f.watch_update = &t::watch_update;
     if constexpr (delay::changes_microbatches<Delay, S>) {
       f.microbatch_gradient = &t::microbatch_gradient;
@@ -126,6 +134,7 @@ constexpr policy_functions policies_of() {
   f.delay_states = Delay::states;
   f.delay_sees = delay::sees<Delay>();
   f.delay_needs_lag = delay::needs_lag<Delay>;
+  f.delay_moves = delay::moves_weights<Delay, S>;
   f.delay_on_all = Delay::states == 0 || delay::states_of<Delay>() == delay::scope::all;
   return f;
 }

@@ -122,13 +122,12 @@ void write_bytes(F const& f, void* to) {
   std::memcpy(to, &f, sizeof f);
 }
 
-/// g / divide * scale, then the delay policy's gradient functor, the optimizer, the delay policy's after_update: one pass.
-/// Sees: so many of the optimizer's states come after the delay policy's own.
-template <class S, class Optimize, class Gradient, class After, bool WithGradient, bool WithAfter>
+/// g / divide * scale, then the delay policy's gradient functor, the optimizer, the delay policy's move and after_update:
+/// one pass. Delays: see delay_functors. Sees: so many of the optimizer's states come after the delay policy's own.
+template <class S, class Optimize, class Delays>
 struct fused_update {
   Optimize optimize;
-  Gradient change;
-  After after;
+  typename Delays::functors of;
   S divide, scale;
 
   // Arrays in the order: w, g, optimizer states..., delay states...
@@ -140,10 +139,16 @@ struct fused_update {
     S* const* const delayed = own + sizeof...(O);
     S const before = w;
     S gradient = g / divide * scale;
-    if constexpr (WithGradient)
-      gradient = change(gradient, before, static_cast<S const&>(*delayed[D])..., static_cast<S const&>(*own[Sees])...);
+    if constexpr (Delays::with_gradient)
+      gradient = of.gradient(gradient, before, static_cast<S const&>(*delayed[D])..., static_cast<S const&>(*own[Sees])...);
     optimize(w, gradient, *own[O]...);
-    if constexpr (WithAfter) after(before, static_cast<S>(w), *delayed[D]..., static_cast<S const&>(*own[Sees])...);
+    S const made = w;
+    if constexpr (Delays::with_move)
+      w = of.move(made, before, gradient, static_cast<S const&>(*delayed[D])..., static_cast<S const&>(*own[Sees])...);
+    if constexpr (Delays::after_with_gradient)
+      of.after(before, made, gradient, *delayed[D]..., static_cast<S const&>(*own[Sees])...);
+    else if constexpr (Delays::with_after)
+      of.after(before, made, *delayed[D]..., static_cast<S const&>(*own[Sees])...);
     g = S(0);
     (void)own;
     (void)delayed;

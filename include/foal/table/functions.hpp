@@ -216,6 +216,8 @@ struct policy_functions {
   void (*forward_weight)(weight_call const&) = nullptr;         ///< null: F reads the weights as they are
   void (*backward_weight)(weight_call const&) = nullptr;        ///< null: B reads the weights as they are
   void (*microbatch_gradient)(gradient_call const&) = nullptr;  ///< null: gradients of microbatches are added as they are
+  /// Puts what the delay policy adds up over a parameter into the call's moment; null: it adds nothing up.
+  void (*sums)(update_call&) = nullptr;
   /// The delay policy sees w become g; null: it does not, or sees, changes or bounds more than weights.
   void (*watch_update)(update_call const&) = nullptr;
   // Of these, on an asynchronous device.
@@ -224,6 +226,7 @@ struct policy_functions {
   int optimizer_states = 0, delay_states = 0;
   int delay_sees = 0;                           ///< so many of the optimizer's states
   bool delay_needs_lag = false;                 ///< it acts only where B reads other weights than its F did
+  bool delay_moves = false;                     ///< it moves weights after the optimizer has
   bool delay_on_all = false;                    ///< its states belong to every parameter, not only to those that B reads
   std::string_view optimizer_name, delay_name;  ///< of the types
 };

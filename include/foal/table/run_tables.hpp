@@ -19,6 +19,7 @@ struct phase_table {
   schedule::program program;
   schedule::analysis facts;
   schedule::version_reads reads;           ///< the versions that ops read
+  std::vector<int> least_delay;            ///< by stage: the least v_U - v_F of a microbatch
   bool delayed = false;                    ///< some F may read older weights than those that its minibatch changes
   std::vector<schedule::gradients> wants;  ///< what each stage's backward is for; empty: both everywhere
   bool inference = false;                  ///< no stage has a backward

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <utility>
 #include <vector>
 
 #include <foal/trainer/engine.hpp>
@@ -22,6 +23,7 @@ constexpr int average_of() {
 template <class Trainer, class Types>
 class net_weights {
   using S = typename Types::scalar_type;
+  using delay_policy = typename Types::template policy<role::delay>;
   static constexpr int average_state = average_of<typename Types::template policy<role::optimizer>>();
 
  public:
@@ -42,6 +44,21 @@ class net_weights {
     if (p.kind == table::ownership::frozen) return weights(stage, which);
     std::vector<S> v(static_cast<std::size_t>(p.size));
     self().engine_.read_average(stage, p, average_state, v.data());
+    return v;
+  }
+  /// What the delay policy has evaluations read in place of a parameter's values (delay::live_look_ahead: the sum of the
+  /// steps; delay::averaged_correction: the average); where it does not act, its values. Not while a fit is at work.
+  std::vector<S> read_out(int stage, std::size_t which) const
+    requires delay::reads_out<delay_policy, S>
+  {
+    constexpr auto states = static_cast<std::size_t>(delay_policy::states);
+    auto const& p = self().engine_.row(stage, which);
+    std::vector<S> v = weights(stage, which), all(v.size() * states);
+    delay::moment now;
+    if (self().engine_.read_delay_states(stage, p, reinterpret_cast<std::byte*>(all.data()), now)) {
+      auto const f = static_cast<delay_policy const*>(self().tables_.delay_value)->template read_out<S>(now);
+      apply(f, v, all.data(), std::make_index_sequence<states>{});
+    }
     return v;
   }
   /// A statistic that no gradient moves (the running mean of a batch norm), as weights() and set_weights() do.
@@ -65,6 +82,17 @@ class net_weights {
   void take_average(From const& from) {
     detail::take_average(self(), from);
   }
+  /// The same with what its delay policy reads out.
+  template <has_weights From>
+  void take_read_out(From const& from)
+    requires requires { from.read_out(0, std::size_t{}); }
+  {
+    take(from);
+    for (std::size_t s = 0; s < self().tables_.stages.size(); ++s)
+      for (std::size_t i = 0; i < self().tables_.stages[s].parameters.size(); ++i)
+        if (self().tables_.stages[s].parameters[i].home_stage < 0)
+          set_weights(static_cast<int>(s), i, from.read_out(static_cast<int>(s), i));
+  }
   /// All parameters of all stages, one after the other.
   std::vector<S> all_weights() const {
     std::vector<S> all;
@@ -80,6 +108,10 @@ class net_weights {
   }
 
  private:
+  template <class F, std::size_t... K>
+  static void apply(F const& f, std::vector<S>& w, S const* states, std::index_sequence<K...>) {
+    for (std::size_t i = 0; i < w.size(); ++i) w[i] = f(w[i], states[K * w.size() + i]...);
+  }
   void set(int stage, std::size_t which, std::vector<S> const& v, bool statistic) {
     auto const& p = self().engine_.row(stage, which, statistic);
     require(static_cast<long long>(v.size()) == p.size, "cannot set ", p.name, ", because it has ", p.size, " elements and ",

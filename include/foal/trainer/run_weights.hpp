@@ -54,6 +54,27 @@ class run_weights {
     kept_at const at = where_is(stage, p, t_.types.optimizer);
     t_.device.copy_out(at.stage->device, to, at.stage->states[state] + at.offset, at.bytes);
   }
+  /// Copies the delay policy's states of a parameter, one array after the other, and gives true; or gives false where it has
+  /// none. When the policy acts there, and with which numbers, `moment` says.
+  bool read_delay_states(int stage, table::parameter_row const& p, std::byte* to, delay::moment& moment) const {
+    require(!usage_.answers(),
+            "cannot read the delay policy's states now, because this trainer is at work and an evaluation has a copy of the "
+            "weights alone; do it when the fit is done, or read the weights that were evaluated");
+    usage::reading const guard(usage_, "read the delay policy's states");
+    if (p.home_stage >= 0) {
+      table::stage_table const& home = t_.stages[static_cast<std::size_t>(p.home_stage)];
+      return read_delay_states(p.home_stage, home.parameters[static_cast<std::size_t>(p.home)], to, moment);
+    }
+    bound_stage const& b = memory_.stages()[static_cast<std::size_t>(stage)];
+    require(b.worker >= 0, "cannot read the delay policy's states of stage ", stage,
+            ", because another process hosts it; read them there");
+    if (!b.has_delay_states || !b.asynchronous || !b.delay_acts_on(p)) return false;
+    moment = b.moment();
+    std::size_t const bytes = bytes_of(t_.types.delay, p.size);
+    for (int k = 0; k < t_.policies.delay_states; ++k)
+      t_.device.copy_out(b.device, to + static_cast<std::size_t>(k) * bytes, b.delay_state(k, p, t_.types.delay), bytes);
+    return true;
+  }
   /// Sets one parameter (or buffer) from host memory; a tied one is its home's. Not while run() is at work. What another
   /// process hosts is set there.
   void write(int stage, table::parameter_row const& p, void const* from, bool buffer = false) {

@@ -1,6 +1,10 @@
 // Two delay policies in a chain do what both do, each with its own states.
+#include <foal/policy/delay/adaptive_braking.hpp>
+#include <foal/policy/delay/averaged_correction.hpp>
 #include <foal/policy/delay/chain.hpp>
+#include <foal/policy/delay/dc_asgd.hpp>
 #include <foal/policy/delay/discrepancy_correction.hpp>
+#include <foal/policy/delay/live_look_ahead.hpp>
 #include <foal/policy/delay/none.hpp>
 
 #include <catch2/catch.hpp>
@@ -107,6 +111,35 @@ TEST_CASE("a chain asks for what its parts ask for") {
   static_assert(delay::needs_lag<both> && !delay::needs_lag<delay::chain<linear_prediction, delay::none>>);
   CHECK(delay::chain<t2, linear_prediction>{{.exact = true}, {}}.exact_lag());
   CHECK_FALSE(both{}.exact_lag());
+}
+
+TEST_CASE("a chain moves, adds up, sees gradients and reads out as its parts do, each with its own states") {
+  using ahead = delay::live_look_ahead;
+  delay::chain<ahead, delay::averaged_correction> const moved{{.horizon = 2}, {.average_gamma = 0.5}};
+  moment const m{.tau_fwd = 3, .lag = 3, .since = 2};
+  CHECK(moved.move<double>(m)(1.5, 1.0, 0.0, 0.25, 9.0) == 1.5 + 6 * (0.5 - 0.25));
+  CHECK(moved.read_out<double>(m)(1.5, 0.25, 9.0) == 9.0);  // the average, which comes second
+  delay::chain<delay::averaged_correction, ahead> const turned{{.average_gamma = 0.5}, {.horizon = 2}};
+  CHECK(turned.read_out<double>(m)(1.5, 9.0, 0.25) == 9.0 - 6 * 0.25);
+  static_assert(!delay::reads_out<delay::chain<t2, delay::none>, double>);
+
+  using watching = delay::chain<ahead, delay::adaptive_dc_asgd>;
+  static_assert(watching::watches_gradients && delay::take_its_states<watching, double>());
+  double delta = 0, mean = 0;
+  watching{{.gamma = 0}, {.memory = 0.75}}.after_update<double>(m)(1.0, 1.5, 2.0, delta, mean);
+  CHECK(delta == 0.5);
+  CHECK(mean == 0.25 * 4);
+
+  delay::chain<delay::adaptive_braking, delay::adaptive_braking> const brakes{{.rho = 1}, {.rho = 2}};
+  static_assert(decltype(brakes)::sums == 6);
+  double add[6] = {};
+  brakes.summands<double>(m)(add, 3.0, 1.0, 2.0);
+  CHECK(add[0] == 6);
+  CHECK(add[5] == 4);
+  moment sums = m;
+  delay::chain<delay::none, delay::adaptive_braking> const last{{}, {.rho = 2}};
+  sums.sums[0] = 0.5, sums.sums[1] = sums.sums[2] = 1;
+  CHECK(last.gradient<double>(sums)(7.0, 1.0, 2.0) == 0);
 }
 
 TEST_CASE("T2 extrapolates by the lag and averages with decay^(1 / lag)") {

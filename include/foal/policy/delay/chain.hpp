@@ -63,6 +63,8 @@ struct chain {
   static constexpr scope states_of =
       delay::states_of<A>() == scope::all || delay::states_of<B>() == scope::all ? scope::all : scope::read_in_backward;
   static constexpr int sees_optimizer_states = sees<A>() > sees<B>() ? sees<A>() : sees<B>();
+  static constexpr bool watches_gradients = delay::watches_gradients<A> || delay::watches_gradients<B>;
+  static constexpr int sums = sums_of<A>() + sums_of<B>();
   A first{};
   B second{};
 
@@ -85,6 +87,11 @@ struct chain {
   void check() const {
     if constexpr (requires { first.check(); }) first.check();
     if constexpr (requires { second.check(); }) second.check();
+  }
+
+  void fits(stage_view const& at) const {
+    if constexpr (requires { first.fits(at); }) first.fits(at);
+    if constexpr (requires { second.fits(at); }) second.fits(at);
   }
 
   void bound(double before, double after, double* of_states) const
@@ -153,16 +160,71 @@ struct chain {
   auto gradient(moment m) const
     requires(changes_gradient<A, S> || changes_gradient<B, S>)
   {
-    auto const of = [m](auto const& p) {
+    auto const of = [](auto const& p, moment const& now) {
       using P = std::remove_cvref_t<decltype(p)>;  // not []<class P>: cppcheck cannot read it
       if constexpr (changes_gradient<P, S>)
-        return p.template gradient<S>(m);
+        return p.template gradient<S>(now);
+      else
+        return detail::absent{};
+    };
+    moment of_second = m;  // its sums lie behind A's
+    for (int i = 0; i < sums_of<B>(); ++i) of_second.sums[i] = m.sums[sums_of<A>() + i];
+    using f = decltype(of(first, m));
+    using g = decltype(of(second, m));
+    return gradient_functor<S, f, g, changes_gradient<A, S>, changes_gradient<B, S>>{{of(first, m), of(second, of_second)}};
+  }
+
+  template <class S, class F, class G, bool HasF, bool HasG>
+  struct summands_functor {
+    F f;
+    G g;
+    template <class... States>
+    FOAL_HOST_DEVICE void operator()(double* add, S gradient, S w, States const&... every) const {
+      S const* const all[] = {&every..., nullptr};
+      if constexpr (HasF) in_first::call(f, all, add, gradient, w);
+      if constexpr (HasG) in_second::call(g, all, add + sums_of<A>(), gradient, w);
+    }
+  };
+  /// Of the gradient as it comes: B's sums do not see what A makes of it.
+  template <class S>
+  auto summands(moment m) const
+    requires(adds_up<A, S> || adds_up<B, S>)
+  {
+    auto const of = [m](auto const& p) {
+      using P = std::remove_cvref_t<decltype(p)>;  // not []<class P>: cppcheck cannot read it
+      if constexpr (adds_up<P, S>)
+        return p.template summands<S>(m);
       else
         return detail::absent{};
     };
     using f = decltype(of(first));
     using g = decltype(of(second));
-    return gradient_functor<S, f, g, changes_gradient<A, S>, changes_gradient<B, S>>{{of(first), of(second)}};
+    return summands_functor<S, f, g, adds_up<A, S>, adds_up<B, S>>{of(first), of(second)};
+  }
+
+  template <class S, class F, class G, bool HasF, bool HasG>
+  struct move_functor {
+    both<S, F, G, HasF, HasG> f;
+    template <class... States>
+    FOAL_HOST_DEVICE S operator()(S after, S before, S gradient, States const&... every) const {
+      S const* const all[] = {&every..., nullptr};
+      return f.value(all, after, before, gradient);
+    }
+  };
+  template <class S>
+  auto move(moment m) const
+    requires(moves_weights<A, S> || moves_weights<B, S>)
+  {
+    auto const of = [m](auto const& p) {
+      using P = std::remove_cvref_t<decltype(p)>;  // not []<class P>: cppcheck cannot read it
+      if constexpr (moves_weights<P, S>)
+        return p.template move<S>(m);
+      else
+        return detail::absent{};
+    };
+    using f = decltype(of(first));
+    using g = decltype(of(second));
+    return move_functor<S, f, g, moves_weights<A, S>, moves_weights<B, S>>{{of(first), of(second)}};
   }
 
   template <class S, class F, class G, bool HasF, bool HasG>
@@ -191,13 +253,57 @@ struct chain {
   }
 
   template <class S, class F, class G, bool HasF, bool HasG>
+  struct read_out_functor {
+    detail::composed<S, detail::slice<0, own_<A>, 0, 0>, detail::slice<own_<A>, own_<B>, 0, 0>, F, G, HasF, HasG> f;
+    template <class... States>
+    FOAL_HOST_DEVICE S operator()(S w, States const&... every) const {
+      S const* const all[] = {&every..., nullptr};
+      return f.value(all, w);
+    }
+  };
+  template <class S>
+  auto read_out(moment m) const
+    requires(reads_out<A, S> || reads_out<B, S>)
+  {
+    auto const of = [m](auto const& p) {
+      using P = std::remove_cvref_t<decltype(p)>;  // not []<class P>: cppcheck cannot read it
+      if constexpr (reads_out<P, S>)
+        return p.template read_out<S>(m);
+      else
+        return detail::absent{};
+    };
+    using f = decltype(of(first));
+    using g = decltype(of(second));
+    return read_out_functor<S, f, g, reads_out<A, S>, reads_out<B, S>>{{of(first), of(second)}};
+  }
+
+  template <class S, class F, class G, bool HasF, bool HasG>
   struct update_functor {
     detail::composed<S, in_first, in_second, F, G, HasF, HasG> f;
     template <class... States>
-    FOAL_HOST_DEVICE void operator()(S before, S after, States&... every) const {
+    FOAL_HOST_DEVICE void operator()(S before, S after, States&... every) const
+      requires(!watches_gradients)
+    {
       S* const all[] = {const_cast<S*>(&every)..., nullptr};  // the optimizer's states are handed on as constants
       if constexpr (HasF) in_first::call(f.first, all, before, after);
       if constexpr (HasG) in_second::call(f.second, all, before, after);
+    }
+    template <class... States>
+    FOAL_HOST_DEVICE void operator()(S before, S after, S gradient, States&... every) const
+      requires watches_gradients
+    {
+      S* const all[] = {const_cast<S*>(&every)..., nullptr};
+      see<HasF, A, in_first>(f.first, all, before, after, gradient);
+      see<HasG, B, in_second>(f.second, all, before, after, gradient);
+    }
+
+   private:
+    template <bool Has, class P, class At, class Of>
+    FOAL_HOST_DEVICE static void see(Of const& of, S* const* all, S before, S after, S gradient) {
+      if constexpr (Has && delay::watches_gradients<P>)
+        At::call(of, all, before, after, gradient);
+      else if constexpr (Has)
+        At::call(of, all, before, after);
     }
   };
   template <class S>

@@ -9,12 +9,37 @@
 
 namespace foal::delay {
 
+/// Rates of a stage's updates to come, as its learning-rate policy has them now.
+struct rates_to_come {
+  void const *tables = nullptr, *unit = nullptr;
+  double (*of)(void const* tables, void const* unit, long long ahead) = nullptr;
+  double factor = 1;  ///< the parameter's own
+};
+
+inline constexpr int most_sums = 4;
+
 /// A stage at one op of the asynchronous phase. tau and lag are in minibatches (updates).
 struct moment {
   double tau_fwd = 0, tau_bkwd = 0;  ///< the stage's mean delays: v_U - v_F and v_U - v_B
   double lag = 0;                    ///< tau_fwd - tau_bkwd, or for one microbatch v_B - v_F where the policy asks for it
   double rate = 0;                   ///< the learning rate of this update; in F, B and W that of the last one (0: none yet)
   long long since = 0;               ///< updates since the asynchronous phase began
+  long long updates = 0;             ///< since the run began; in U those before this one
+  int stage = 0, stages = 1, microbatches = 1;
+  double sums[most_sums]{};  ///< in gradient, of a policy with summands: its sums over the parameter
+  rates_to_come rates{};
+
+  /// The rate of the stage's k-th update from now, 1 being the next one (in U: this one); where nobody says, `rate`.
+  double rate_ahead(long long k) const {
+    return rates.of != nullptr ? rates.factor * rates.of(rates.tables, rates.unit, k) : rate;
+  }
+};
+
+/// A stage in the asynchronous phase, before the run.
+struct stage_view {
+  int stage = 0, stages = 1, microbatches = 1;
+  double tau_fwd = 0, tau_bkwd = 0;
+  int least_delay = 0;  ///< the least v_U - v_F of a microbatch
 };
 
 /// Which parameters get the policy's state arrays.
@@ -28,12 +53,21 @@ enum class scope { read_in_backward, all };
 ///   gradient<S>(moment)         S f(S g, S w, S const&... state)     the gradient that the optimizer gets
 ///   microbatch_gradient<S>(moment)  S f(S g, S w, S then, S const&... state)   what a microbatch adds to the gradient, with
 ///                               w the weight as it is when W runs and then the one that the microbatch's F has read
-///   after_update<S>(moment)     void f(S before, S after, S&... state)
+///   after_update<S>(moment)     void f(S before, S after, S&... state); with static constexpr bool watches_gradients = true
+///                               (S before, S after, S g, S&... state), g being what the optimizer got
+///   move<S>(moment)             S f(S after, S before, S g, S const&... state)   what the weight becomes, of what the
+///                               optimizer has made of it with the gradient g; states as before after_update, which sees
+///                               the optimizer's `after`
+///   read_out<S>(moment)         S f(S w, S const&... own)   the weight to evaluate: trainer::read_out. Own states alone
+///   summands<S>(moment)         void f(double* add, S g, S w, S const&... state)   for policies with static constexpr int
+///                               sums = k (at most 4): add[0] to add[k - 1], whose sums over the parameter `gradient` gets
+///                               in its moment. They cost a pass over it, in a fixed order
 /// and: static constexpr int sees_optimizer_states = k, by which every functor gets the optimizer's first k states, S
-/// const&, after its own (momentum's one is v; after_update gets them as the update has left them); static constexpr scope
-/// states_of; bool exact_lag() const (lag of each microbatch instead of the mean); static constexpr bool needs_lag = true
-/// where it acts only if B reads other weights than its F did. With states, the functors act on the parameters that have
-/// them; without, on all.
+/// const&, after its own (momentum's one is v; move and after_update get them as the update has left them); void
+/// fits(stage_view const&) const, which throws where the policy has no meaning at a stage; static constexpr scope states_of;
+/// bool exact_lag() const (lag of each microbatch instead of the mean); static constexpr bool needs_lag = true where it acts
+/// only if B reads other weights than its F did. With states, the functors act on the parameters that have them; without, on
+/// all.
 template <class P>
 concept delay_policy = std::same_as<typename P::role, foal::role::delay> && requires {
   { P::states } -> std::convertible_to<int>;
@@ -49,6 +83,15 @@ template <class P, class S>
 concept changes_microbatches = requires(P const p, moment m) { p.template microbatch_gradient<S>(m); };
 template <class P, class S>
 concept watches_updates = requires(P const p, moment m) { p.template after_update<S>(m); };
+template <class P, class S>
+concept moves_weights = requires(P const p, moment m) { p.template move<S>(m); };
+template <class P, class S>
+concept reads_out = requires(P const p, moment m) { p.template read_out<S>(m); };
+template <class P, class S>
+concept adds_up = requires(P const p, moment m) {
+  requires P::sums >= 1;
+  p.template summands<S>(m);
+};
 
 /// Such a policy acts at the stages where B reads other weights than its F did; any other at all stages, but only on
 /// gradients beside weight stashing, where F and B read what is stashed.
@@ -73,6 +116,19 @@ template <class P>
 constexpr int sees() {
   if constexpr (requires { P::sees_optimizer_states; })
     return P::sees_optimizer_states;
+  else
+    return 0;
+}
+
+/// after_update sees the gradient.
+template <class P>
+concept watches_gradients = requires { requires P::watches_gradients; };
+
+/// How many sums over a parameter it asks for.
+template <class P>
+constexpr int sums_of() {
+  if constexpr (requires { P::sums; })
+    return P::sums;
   else
     return 0;
 }
@@ -108,8 +164,15 @@ constexpr bool take_its_states() {
     if constexpr (changes_microbatches<P, S>)
       all = all &&
             detail::takes<P, decltype(std::declval<P const&>().template microbatch_gradient<S>(m)), S const&, S, S, S, S>();
-    if constexpr (watches_updates<P, S>)
+    if constexpr (watches_updates<P, S> && watches_gradients<P>)
+      all = all && detail::takes<P, decltype(std::declval<P const&>().template after_update<S>(m)), S&, S, S, S, S>();
+    else if constexpr (watches_updates<P, S>)
       all = all && detail::takes<P, decltype(std::declval<P const&>().template after_update<S>(m)), S&, S, S, S>();
+    if constexpr (moves_weights<P, S>)
+      all = all && detail::takes<P, decltype(std::declval<P const&>().template move<S>(m)), S const&, S, S, S, S>();
+    if constexpr (adds_up<P, S>)
+      all =
+          all && detail::takes<P, decltype(std::declval<P const&>().template summands<S>(m)), S const&, S, double*, S, S>();
   }
   return all;
 }
