@@ -41,6 +41,14 @@ class shared_wires {
         std::stable_sort(lists_[i].begin(), lists_[i].end(),
                          [](schedule::op const& a, schedule::op const& b) { return a.slot < b.slot; });
     }
+    places_.resize(lists_.size());
+    for (std::size_t l = 0; l < lists_.size(); ++l) {
+      for (std::size_t i = 0; i < lists_[l].size(); ++i) {
+        auto const unit = static_cast<std::size_t>(unit_of(lists_[l][i]));
+        if (unit >= places_[l].size()) places_[l].resize(unit + 1);
+        places_[l][unit].push_back(i);
+      }
+    }
   }
 
   /// Gives the number of a buffer of `bytes`, in use from each `from` to the `to` of the same microbatch (and segment), both
@@ -49,8 +57,7 @@ class shared_wires {
     buffer b;
     b.worker = worker;
     b.bytes = padded(bytes);
-    for (std::size_t i = static_cast<std::size_t>(worker); i < lists_.size(); i += workers_)
-      mark(lists_[i], from, to, b.used);
+    for (std::size_t i = static_cast<std::size_t>(worker); i < lists_.size(); i += workers_) mark(i, from, to, b.used);
     buffers_.push_back(std::move(b));
     return buffers_.size() - 1;
   }
@@ -95,28 +102,32 @@ class shared_wires {
       if (a.used[i] && b.used[i]) return true;
     return false;
   }
-  bool is(schedule::op const& o, end e) const {
-    return o.replica * stages_ + o.stage == e.unit &&
-           (o.kind == e.kind || (e.kind == schedule::op_kind::B && schedule::is_backward(o.kind)));
-  }
+  int unit_of(schedule::op const& o) const { return o.replica * stages_ + o.stage; }
 
-  void mark(std::vector<schedule::op> const& list, end from, end to, std::vector<bool>& used) const {
+  void mark(std::size_t number, end from, end to, std::vector<bool>& used) const {
+    auto const& list = lists_[number];
     std::size_t const begin = used.size();
     auto const length = static_cast<long long>(list.size());
     used.resize(begin + list.size(), false);
-    // The time of an op of microbatch j < N, in places since the start of the period with number 0.
-    auto const time_of = [&](long long place, schedule::op const& o, int j) {
-      return place + length * ((j - o.microbatch) / microbatches_);
-    };
-    for (int pass = 0; pass < microbatches_ * segments_; ++pass) {
-      int const j = pass / segments_;
+    struct span {
       long long first = -1, last = -1;
-      for (long long i = 0; i < length; ++i) {
-        schedule::op const& o = list[static_cast<std::size_t>(i)];
-        if (schedule::floor_mod(o.microbatch - j, microbatches_) != 0 || o.segment != pass % segments_) continue;
-        if (is(o, from)) first = time_of(i, o, j);
-        if (is(o, to)) last = time_of(i, o, j);
+    };
+    std::vector<span> spans(static_cast<std::size_t>(microbatches_ * segments_));
+    // Only the ops of the two units are looked at: a program has many units, and each of them has wires.
+    auto const find = [&](end e, long long span::*time) {
+      if (static_cast<std::size_t>(e.unit) >= places_[number].size()) return;  // no op of it here
+      for (std::size_t const place : places_[number][static_cast<std::size_t>(e.unit)]) {
+        schedule::op const& o = list[place];
+        if (o.kind != e.kind && !(e.kind == schedule::op_kind::B && schedule::is_backward(o.kind))) continue;
+        // The time of an op of microbatch j < N, in places since the start of the period with number 0.
+        int const j = schedule::floor_mod(o.microbatch, microbatches_);
+        spans[static_cast<std::size_t>(j * segments_ + o.segment)].*time =
+            static_cast<long long>(place) + length * ((j - o.microbatch) / microbatches_);
       }
+    };
+    find(from, &span::first);
+    find(to, &span::last);
+    for (auto const [first, last] : spans) {
       if (first < 0 || last < 0) continue;  // this phase does not use it
       for (long long t = first; t <= last && t < first + length; ++t)
         used[begin + static_cast<std::size_t>(t % length)] = true;
@@ -125,7 +136,8 @@ class shared_wires {
 
   int microbatches_, segments_, stages_;
   std::size_t workers_;
-  std::vector<std::vector<schedule::op>> lists_;  // [phase * workers + worker]: its ops in order
+  std::vector<std::vector<schedule::op>> lists_;               // [phase * workers + worker]: its ops in order
+  std::vector<std::vector<std::vector<std::size_t>>> places_;  // [list][unit]: of its ops
   std::vector<buffer> buffers_;
 };
 
