@@ -111,6 +111,7 @@ set(foal_headers
     foal/schedule/draw/text.hpp
     foal/schedule/draw/timed.hpp
     foal/schedule/edges.hpp
+    foal/schedule/evictions.hpp
     foal/schedule/generate.hpp
     foal/schedule/op.hpp
     foal/schedule/parse.hpp
@@ -118,6 +119,7 @@ set(foal_headers
     foal/schedule/program.hpp
     foal/schedule/proof/channel.hpp
     foal/schedule/proof/clock.hpp
+    foal/schedule/proof/evictions.hpp
     foal/schedule/proof/prove.hpp
     foal/schedule/proof/repeat.hpp
     foal/schedule/proof/replay.hpp

@@ -278,6 +278,7 @@ set(foal_tests
     schedule/draw/text
     schedule/draw/timed
     schedule/edges
+    schedule/evictions
     schedule/generate
     schedule/parse
     schedule/placement
