@@ -338,8 +338,10 @@ set(foal_headers
     foal/plan/arrays.hpp
     foal/plan/check_sizes.hpp
     foal/plan/elsewhere.hpp
+    foal/plan/evicted_slots.hpp
     foal/plan/forms.hpp
     foal/plan/inputs.hpp
+    foal/plan/kept.hpp
     foal/plan/lent.hpp
     foal/plan/rank_pools.hpp
     foal/plan/run_plan.hpp
@@ -401,6 +403,7 @@ set(foal_headers
     foal/executor/stall_guard.hpp
     foal/executor/stall_watch.hpp
     foal/executor/sum_ends.hpp
+    foal/executor/tensor_places.hpp
     foal/executor/tied.hpp
     foal/executor/tied_ends.hpp
     foal/executor/unit_queues.hpp

@@ -153,6 +153,7 @@ set(foal_tests
     executor/compensation
     executor/cut
     executor/drive
+    executor/evictions
     executor/frozen
     executor/gradient_norm
     executor/listed
@@ -223,6 +224,7 @@ set(foal_tests
     options/range
     options/results
     plan/check_sizes
+    plan/evicted_slots
     plan/forms
     plan/shared_wires
     plan/slot_pool
