@@ -112,6 +112,7 @@ set(foal_headers
     foal/schedule/draw/text.hpp
     foal/schedule/draw/timed.hpp
     foal/schedule/edges.hpp
+    foal/schedule/evictions.hpp
     foal/schedule/generate.hpp
     foal/schedule/op.hpp
     foal/schedule/parse.hpp
@@ -119,6 +120,7 @@ set(foal_headers
     foal/schedule/program.hpp
     foal/schedule/proof/channel.hpp
     foal/schedule/proof/clock.hpp
+    foal/schedule/proof/evictions.hpp
     foal/schedule/proof/prove.hpp
     foal/schedule/proof/repeat.hpp
     foal/schedule/proof/replay.hpp
@@ -353,8 +355,10 @@ set(foal_headers
     foal/plan/arrays.hpp
     foal/plan/check_sizes.hpp
     foal/plan/elsewhere.hpp
+    foal/plan/evicted_slots.hpp
     foal/plan/forms.hpp
     foal/plan/inputs.hpp
+    foal/plan/kept.hpp
     foal/plan/lent.hpp
     foal/plan/rank_pools.hpp
     foal/plan/run_plan.hpp
@@ -416,6 +420,7 @@ set(foal_headers
     foal/executor/stall_guard.hpp
     foal/executor/stall_watch.hpp
     foal/executor/sum_ends.hpp
+    foal/executor/tensor_places.hpp
     foal/executor/tied.hpp
     foal/executor/tied_ends.hpp
     foal/executor/unit_queues.hpp

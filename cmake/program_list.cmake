@@ -154,6 +154,7 @@ set(foal_tests
     executor/compensation
     executor/cut
     executor/drive
+    executor/evictions
     executor/frozen
     executor/gradient_norm
     executor/listed
@@ -224,6 +225,7 @@ set(foal_tests
     options/range
     options/results
     plan/check_sizes
+    plan/evicted_slots
     plan/forms
     plan/shared_wires
     plan/slot_pool
@@ -294,6 +296,7 @@ set(foal_tests
     schedule/draw/text
     schedule/draw/timed
     schedule/edges
+    schedule/evictions
     schedule/generate
     schedule/parse
     schedule/placement

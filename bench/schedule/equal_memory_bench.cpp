@@ -9,9 +9,9 @@
 // activations. What all keep (optimizer, one gradient) is left out. The budget is the fullest rank's of PipeMare, then that
 // of 2BW. A microbatch is one sample, and a minibatch has at most 128; each schedule has as many as its budget allows. With
 // recomputation memory is counted in other things, so schedules that have it are left out; seq1f1b, whose parts are segments
-// of a sequence and not of a rank's layers, and bpipe, whose runs are 1F1B's, too. v_search takes too long for many ranks. A
-// rank has two chunks at most; the best schedule of one is measured as well, for where a rank has one layer there are no
-// chunks.
+// of a sequence and not of a rank's layers, and bpipe, whose moves take time that no device here counts, too. v_search takes
+// too long for many ranks. A rank has two chunks at most; the best schedule of one is measured as well, for where a rank has
+// one layer there are no chunks.
 #include <cstdio>
 #include <optional>
 

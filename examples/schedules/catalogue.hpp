@@ -131,9 +131,9 @@ entry chunked(entry e) {
   });
 }
 
-/// 1F1B whose ranks lend each other memory: the list is 1F1B's, what ranks hold is a model.
+/// 1F1B whose ranks lend each other memory: the list is 1F1B's, and what ranks hold a model, in which moves take no time.
 inline entry bpipe_entry() {
-  entry e = plain<schedule::bpipe>({"bpipe", "1F1B whose first ranks lend memory to the last ones, which no run does yet"});
+  entry e = plain<schedule::bpipe>({"bpipe", "1F1B whose first ranks evict some of what they save to the last ones"});
   e.modelled = [](schedule::program_view v, schedule::timing const& t) {
     return schedule::balance_memory(v, t, schedule::bpipe{}.limit_for(v.size.ranks)).rank;
   };

@@ -87,6 +87,7 @@ TEST_CASE("What a rank saves is planned as what the replay of its program holds 
     for (int const chunks : {0, 3}) {
       if (e.name == "seq1f1b" || (chunks > 0 && (!e.any_chunks || e.name == "hanayo"))) continue;
       schedule::program p = e.build({.ranks = 4, .microbatches = 8, .chunks = chunks});
+      p.evictions({}, 0);  // what is moved: executor/evictions_test.cpp
       schedule::program_view const v = p.view();
       if (schedule::recomputes(v)) continue;  // heads keep what the others do not
       int const n = v.size.microbatches, minibatches = 2 * 8 / n + schedule::periods_late(v) + 2;

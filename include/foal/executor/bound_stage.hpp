@@ -89,6 +89,19 @@ struct other_replica {
   transport::outbox part_out, sum_out;
 };
 
+/// What a unit evicts from the end of F to the begin of the backward, with its rooms on the other rank.
+struct evicted_arrays {
+  struct one {
+    std::size_t tensor = 0, bytes = 0;
+    ring away;
+  };
+  std::vector<char> is;                ///< by microbatch of a minibatch; empty: nothing is
+  std::vector<one> arrays;             ///< all of them go and come together
+  struct freed_slots* gone = nullptr;  ///< past the last one; null: nobody waits for that
+
+  bool has(std::uint32_t m) const { return !is.empty() && is[m % is.size()] != 0; }
+};
+
 /// What does not change in a phase.
 struct unit_memory {
   table::stage_table const* table = nullptr;
@@ -132,6 +145,7 @@ struct unit_memory {
   ring results;
   std::byte* outer = nullptr;  ///< momentum of the reference weights of its part
 
+  evicted_arrays evicted;
   struct freed_slots* freed = nullptr;  ///< what others wait for who fill slots of a pool; null: nobody does
   transport::inbox rebuilt_in;          ///< from R to R within a recompute group
   transport::outbox rebuilt_out;

@@ -186,13 +186,26 @@ inline table::phase_table const& phase_at(table::run_tables const& t, run_place 
   return at.phase == between_runs ? t.phases.back() : t.phases[static_cast<std::size_t>(at.phase)];
 }
 
+/// Where a microbatch that is to be read lies; microbatch -1: all of the array.
+inline std::byte* place_of(placed_array const& a, run_memory const& memory, long long m) {
+  if (m < 0) return a.base;
+  if (a.what.evicted != nullptr) {
+    // Of what F itself has written, F is done; a message may still wait for it.
+    auto const at = static_cast<std::uint32_t>(m);
+    bound_stage const& b = memory.stages()[static_cast<std::size_t>(a.what.id.unit)];
+    bool const done = a.what.filled.unit == b.unit || b.passed(passage::forwarded) > at;
+    if (done && b.evicted.has(at)) return memory.at(a.what.away) + a.what.away.places[at % a.what.away.places.size()];
+  }
+  return a.base + a.what.offset(m, a.stride);
+}
+
 /// Calls f(microbatch, place) of what of an array counts at the cut; microbatch -1: all of it.
 template <class F>
-void for_each_slot(placed_array const& a, done_ops const* done, F f) {
+void for_each_slot(placed_array const& a, run_memory const& memory, done_ops const* done, F f) {
   if (a.what.slots == 0) return f(-1LL, a.base);
   long long const after = done == nullptr ? 0 : done->after_last(a.what.filled);
   for (long long m = std::max(0LL, after - a.what.slots); m < after; ++m)
-    if (done->alive(a.what, m)) f(m, a.base + a.what.offset(m, a.stride));
+    if (done->alive(a.what, m)) f(m, place_of(a, memory, m));
 }
 
 /// Of a slot, what the microbatch in it fills: where sequences are shorter than the longest, less than all.
@@ -301,7 +314,7 @@ inline void copy_out(run_cut& to, run_memory& memory, table::run_tables const& t
     saved.has.clear();
     for (detail::array_piece const& p : a.pieces)
       if (here < saved.whole) saved.has.push_back({p.offset, p.offset + p.bytes});
-    detail::for_each_slot(a, done, [&](long long m, std::byte* from) {
+    detail::for_each_slot(a, memory, done, [&](long long m, std::byte* from) {
       if (used == saved.slots.size()) saved.slots.emplace_back();
       saved_slot& slot = saved.slots[used++];
       slot.microbatch = m;
@@ -339,7 +352,7 @@ inline void copy_in(run_cut const& from, run_memory& memory, table::run_tables c
   for (std::size_t i = 0; i < arrays.size(); ++i) {
     detail::placed_array const& a = arrays[i];
     for (saved_slot const& slot : saved[i]->slots) {
-      std::byte* const to = a.base + (slot.microbatch < 0 ? 0 : a.what.offset(slot.microbatch, a.stride));
+      std::byte* const to = detail::place_of(a, memory, slot.microbatch);
       if (a.host)
         std::memcpy(to, slot.bytes.data(), slot.bytes.size());
       else

@@ -12,6 +12,7 @@
 #include <foal/executor/pool_gates.hpp>
 #include <foal/executor/rings.hpp>
 #include <foal/executor/sum_ends.hpp>
+#include <foal/executor/tensor_places.hpp>
 #include <foal/executor/tied.hpp>
 #include <foal/executor/unit_queues.hpp>
 #include <foal/plan/arrays.hpp>
@@ -136,7 +137,7 @@ class run_memory {
           !tables_.is_last(s) && phase.facts.stage[s + 1].head >= 0 && phase.facts.stage[s + 1].head <= b.number;
       b.rebuilt_in.through = b.continues_recompute_group() ? &wires_[s].rebuilt : nullptr;
       b.rebuilt_out.through = sends ? &wires_[s + 1].rebuilt : nullptr;
-      bind_places(b, sends);
+      place_tensors(b, tensor_rings_[s], sends);
       lend_in_phase(stages_, b);
     }
   }
@@ -177,11 +178,6 @@ class run_memory {
         own_reads_[u][i] = phase.reads.at(stages_[u].number, positions_[u][i / k]);
     }
   }
-
-  /// The rings that each tensor of a unit has: as ever; in the ring between R and R; for nobody.
-  struct tensor_rings {
-    std::vector<ring> plain, rebuilt, transient;
-  };
 
   void allocate() {
     for (int w = 0; w < values_.workers; ++w) {
@@ -227,7 +223,8 @@ class run_memory {
       bind_rooms(b);
       queues_.give_later(b, values_.microbatches, at(plan_.unit(s).block));
       bind_numbers(b);
-      bind_tensors(b, rings_);
+      tensor_rings_[s] = tensor_rings(b, plan_, rings_, [this](auto const& place) { return at(place); });
+      bind_evicted(b);
       prepare_calls(b, tables_, values_);
     }
     bind_lent(
@@ -236,6 +233,7 @@ class run_memory {
     for (std::size_t s = 0; s < stages_.size(); ++s)
       if (plan_.hosts(s)) stages_[s].borrowed_version = numbers_[s].borrowed();
     gates_.bind(plan_.pools(), stages_, [this](bound_stage const& b) -> transport::bell& { return bell_of(b); });
+    gates_.bind(plan_.evictions(), stages_, [this](bound_stage const& b) -> transport::bell& { return bell_of(b); });
     for (std::size_t s = 1; s < stages_.size(); ++s) {
       if (tables_.is_first(s)) continue;
       bound_stage &below = stages_[s - 1], &above = stages_[s];
@@ -301,6 +299,17 @@ class run_memory {
     if (!host) host_target_ = aligned(host_targets_);
   }
 
+  /// What it evicts, and the slots of the other rank.
+  void bind_evicted(bound_stage& b) {
+    auto const s = static_cast<std::size_t>(b.unit);
+    evicted_slots const* const x = plan_.evictions().of(s);
+    if (x == nullptr) return;
+    b.evicted.is = x->evicted;
+    for (std::size_t i = 0; i < b.table->tensors.size(); ++i)
+      if (ring const& away = tensor_rings_[s].away[i]; away.base != nullptr)
+        b.evicted.arrays.push_back({i, plan_.tensor_bytes(b.table->tensors[i]), away});
+  }
+
   std::size_t in_flight(std::size_t s) const {
     return static_cast<std::size_t>(
         plan_.over_phases([&](table::phase_table const& ph) { return ph.facts.stage[s].in_flight; }));
@@ -327,47 +336,6 @@ class run_memory {
     std::vector<int>& ahead = ahead_[static_cast<std::size_t>(b.replica)];
     ahead.assign(n.lengths, 0);
     b.ahead = {ahead.data(), values_.microbatch_size, 1};
-  }
-
-  /// The rings that each of a unit's tensors has, whatever the phase.
-  void bind_tensors(bound_stage const& b, wire_rings const& rings) {
-    using table::place;
-    auto const s = static_cast<std::size_t>(b.unit);
-    unit_plan const& p = plan_.unit(s);
-    std::byte* const temporaries = at(plan_.temporary(plan_.queue_of_unit(s)));
-    for (std::size_t x = 0; x < b.table->tensors.size(); ++x) {
-      table::tensor const& y = b.table->tensors[x];
-      auto const e = static_cast<std::size_t>(y.wire);
-      ring plain{}, rebuilt{};
-      if (y.where == place::wire_in) plain = rings.activations[s][e], rebuilt = rings.rebuilt[s][e];
-      if (y.where == place::wire_out) plain = rings.activations[s + 1][e], rebuilt = rings.rebuilt[s + 1][e];
-      if (y.where == place::gradient_in) plain = rings.gradients[s][e];
-      if (y.where == place::gradient_out) plain = rings.gradients[s - 1][e];
-      if (y.where == place::kept) plain = ring_of(p.kept[x], at(p.kept[x]), plan_.tensor_bytes(y), p.kept_slots[x]);
-      if (y.where == place::error && plan()[p.error[x]].bytes > 0) plain = {at(p.error[x]), 0, 1};
-      if (y.where == place::temporary) plain = {temporaries + p.temporary[x], 0, 1};
-      tensor_rings_[s].plain.push_back(plain);
-      tensor_rings_[s].rebuilt.push_back(rebuilt);
-      tensor_rings_[s].transient.push_back({temporaries + p.transient[x], 0, 1});
-    }
-  }
-
-  /// Where the tensors of a stage are for its ops in the phase that begins.
-  void bind_places(bound_stage& b, bool sends) {
-    auto const s = static_cast<std::size_t>(b.unit);
-    bool const recomputed = b.facts.head >= 0;
-    b.tensors.clear();
-    b.forward_tensors.clear();
-    tensor_rings const& all = tensor_rings_[s];
-    for (std::size_t x = 0; x < all.plain.size(); ++x) {
-      table::place const where = b.table->tensors[x].where;
-      bool const rebuilt = recomputed && ((where == table::place::wire_in && b.continues_recompute_group()) ||
-                                          (where == table::place::wire_out && sends));
-      bool const unread = recomputed && where == table::place::wire_out && !sends;
-      b.tensors.push_back(rebuilt ? all.rebuilt[x] : unread ? all.transient[x] : all.plain[x]);
-      bool const dropped = (recomputed || b.forward_only) && where == table::place::kept;
-      b.forward_tensors.push_back(dropped ? all.transient[x] : all.plain[x]);
-    }
   }
 
   table::run_tables const& tables_;

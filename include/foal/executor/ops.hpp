@@ -11,6 +11,7 @@
 #include <foal/executor/forward.hpp>
 #include <foal/executor/minibatch_targets.hpp>
 #include <foal/executor/moves.hpp>
+#include <foal/executor/pool_gates.hpp>
 #include <foal/executor/replica_ops.hpp>
 
 namespace foal::executor {
@@ -82,6 +83,20 @@ class stage_ops : public replica_ops {
     if (++b.backwards < b.facts.share) return;
     b.backwards = 0;
     return_borrowed(t_, b, p.microbatch / static_cast<std::uint32_t>(b.facts.share));
+  }
+
+  /// What F has saved of a microbatch goes to the slots of another rank, and comes back for the backward. On a device that
+  /// waits instead of computing it takes no time.
+  void evict(bound_stage& b, std::uint32_t m) const {
+    if (t_.wait == nullptr)
+      for (evicted_arrays::one const& a : b.evicted.arrays)
+        t_.device.copy(b.device, a.away.at(m), b.forward_tensors[a.tensor].at(m), a.bytes);
+    if (b.evicted.gone != nullptr) b.evicted.gone->advance(m + 1);
+  }
+  void fetch(bound_stage& b, std::uint32_t m) const {
+    if (t_.wait != nullptr) return;
+    for (evicted_arrays::one const& a : b.evicted.arrays)
+      t_.device.copy(b.device, b.tensors[a.tensor].at(m), a.away.at(m), a.bytes);
   }
 
   /// W, where it is an op of its own.

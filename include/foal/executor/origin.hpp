@@ -41,7 +41,9 @@ class kept_outputs {
  private:
   bool bad(std::size_t x) const {
     table::tensor const& t = b_.table->tensors[x];
-    ring const& at = b_.forward_tensors[x];
+    ring at = b_.forward_tensors[x];
+    for (evicted_arrays::one const& a : b_.evicted.arrays)
+      if (a.tensor == x && b_.evicted.has(m_)) at = a.away;
     if (t.code.coded() || t.type != t_.types.activations || t.sample.rank == 0 || t.last == until::forward) return false;
     auto const n = static_cast<std::size_t>(t.count(samples_, b_.lengths_of(m_)));
     return at.base != nullptr && !t_.device.all_finite(b_.device, n, at.at(m_));

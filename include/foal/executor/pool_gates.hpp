@@ -5,6 +5,7 @@
 #include <vector>
 
 #include <foal/executor/bound_stage.hpp>
+#include <foal/plan/evicted_slots.hpp>
 #include <foal/plan/rank_pools.hpp>
 
 namespace foal::executor {
@@ -20,10 +21,10 @@ struct freed_slots {
   }
 };
 
-/// The gates of all wires that lie in pools. Units point into it.
+/// The gates of all wires that lie in pools, or of which something is evicted. Units point into it.
 class pool_gates {
  public:
-  explicit pool_gates(std::size_t units) : freed_(units), activations_(units), gradients_(units) {}
+  explicit pool_gates(std::size_t units) : freed_(units), gone_(units), activations_(units), gradients_(units) {}
   pool_gates(pool_gates const&) = delete;
   pool_gates& operator=(pool_gates const&) = delete;
 
@@ -43,9 +44,7 @@ class pool_gates {
           for (slot_condition const& c : before) {
             bound_stage& other = stages[static_cast<std::size_t>(p.blocks[static_cast<std::size_t>(c.block)].unit)];
             other.freed = &freed_[static_cast<std::size_t>(other.unit)];
-            std::vector<transport::bell*>& waiting = other.freed->waiting;
-            transport::bell* const bell = &bell_of(sender);
-            if (std::find(waiting.begin(), waiting.end(), bell) == waiting.end()) waiting.push_back(bell);
+            let_wait(*other.freed, bell_of(sender));
             gate.all.push_back({&other.freed->count, c.first, c.step});
           }
         }
@@ -53,18 +52,46 @@ class pool_gates {
         (back ? sender.gradient_out : sender.wire_out).gate = &gate;
       }
   }
+  /// The same of units that evict: their senders wait for what has gone, too.
+  template <class BellOf>
+  void bind(run_evictions const& evictions, std::vector<bound_stage>& stages, BellOf const& bell_of) {
+    for (std::size_t u = 0; u < stages.size(); ++u) {
+      bound_stage& b = stages[u];
+      evicted_slots const* const x = evictions.of(u);
+      if (x == nullptr || b.number == 0) continue;
+      b.freed = &freed_[u];
+      b.evicted.gone = &gone_[u];
+      bound_stage& sender = stages[u - 1];
+      for (freed_slots* of : {b.freed, b.evicted.gone}) let_wait(*of, bell_of(sender));
+      transport::slot_gate& gate = activations_[u];
+      gate.cycle = static_cast<std::uint32_t>(x->before.size());
+      for (evicted_condition const& c : x->before) {
+        gate.begin.push_back(static_cast<std::uint32_t>(gate.all.size()));
+        gate.all.push_back({&(c.evicted ? b.evicted.gone : b.freed)->count, c.first, gate.cycle});
+      }
+      gate.begin.push_back(static_cast<std::uint32_t>(gate.all.size()));
+      sender.wire_out.gate = &gate;
+    }
+  }
   /// As the units' counts say.
   void restore(std::vector<bound_stage> const& stages) {
-    for (bound_stage const& b : stages)
+    for (bound_stage const& b : stages) {
       if (b.freed != nullptr) b.freed->count.value = b.passed(passage::freed);
+      if (b.evicted.gone != nullptr) b.evicted.gone->count.value = b.passed(passage::forwarded);
+    }
   }
   /// Nothing is kept.
   void reset() {
-    for (std::size_t u = 0; u < freed_.size(); ++u) freed_[u].count.value = 0;
+    for (flat_table<freed_slots>* all : {&freed_, &gone_})
+      for (std::size_t u = 0; u < all->size(); ++u) (*all)[u].count.value = 0;
   }
 
  private:
-  flat_table<freed_slots> freed_;                             // by unit
+  static void let_wait(freed_slots& of, transport::bell& bell) {
+    if (std::find(of.waiting.begin(), of.waiting.end(), &bell) == of.waiting.end()) of.waiting.push_back(&bell);
+  }
+
+  flat_table<freed_slots> freed_, gone_;                      // by unit
   flat_table<transport::slot_gate> activations_, gradients_;  // by unit that receives them
 };
 

@@ -214,6 +214,7 @@ class worker : public worker_tied {
       case op_kind::BW:
       case op_kind::B:
         if (shared_.watch.versions != nullptr && b.replica == 0) tell_versions(b, p);
+        if (e.evicts) shared_.ops->fetch(b, m);
         shared_.ops->backward(b, p, e.kind == op_kind::BW);
         if (b.beside) keep_beside(std::exchange(b.beside, nullptr));
         pass(e);
@@ -289,9 +290,6 @@ class worker : public worker_tied {
                              b.in_run(b.backward_version(p.microbatch)));
     });
   }
-  void tell_update(bound_stage const& b) {
-    tell([&] { shared_.watch.after_update(shared_.watch.self, b); });
-  }
 
   void forward(worker_op const& e, position p, long long key) {
     bound_stage& b = *e.unit;
@@ -307,6 +305,7 @@ class worker : public worker_tied {
     if (b.number == shared_.last_hosted) shared_.forwarded(b, p.microbatch);
     if (last && !std::isfinite(loss.sum)) return diverge({b.updates, b.number, "loss", p.microbatch, b.replica}, key);
     pass(e);
+    if (e.evicts) shared_.ops->evict(b, p.microbatch);
     if (!b.begins_recompute_group()) pass_wire(b, p.microbatch);
   }
 
@@ -357,7 +356,7 @@ class worker : public worker_tied {
       b.later->key = key;
       if ((watched || copied) && !settle(b)) return;
     }
-    if (watched) tell_update(b);
+    if (watched) tell([&] { shared_.watch.after_update(shared_.watch.self, b); });
     if (copied) copy_for_evaluation(b, minibatches_at(p));
   }
 

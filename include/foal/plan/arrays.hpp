@@ -85,6 +85,10 @@ struct array {
   element type = element::bytes;
   shape sample{};          ///< of activations and their gradients: what one sample has at most; else empty
   table::encoding code{};  ///< of these: how they are kept
+  /// Where microbatches are evicted: by microbatch of a minibatch, whether; and where it then lies, when F of the unit is
+  /// done. Else null.
+  std::vector<char> const* evicted = nullptr;
+  planned_ring away{};
 
   /// Where a microbatch lies, behind the place of the ring. stride: from slot to slot, where it has its own.
   std::size_t offset(long long m, std::size_t stride) const {
@@ -140,6 +144,13 @@ inline void add_tied(std::vector<array>& to, run_plan const& plan, std::size_t s
   }
 }
 
+/// `moved`: null, or of an array of a unit that may evict; without places it is not evicted.
+inline void note_evicted(array& a, run_plan const& plan, evicted_array const* moved) {
+  if (moved == nullptr || moved->away_places.empty()) return;
+  a.evicted = &plan.evictions().of(static_cast<std::size_t>(a.id.unit))->evicted;
+  a.away = moved->away;
+}
+
 /// Rings, whose slots count from the op that fills them to the last one that reads them.
 inline void add_rings(std::vector<array>& to, run_plan const& plan, table::run_tables const& t, table::phase_table const& ph,
                       std::size_t s) {
@@ -165,6 +176,7 @@ inline void add_rings(std::vector<array>& to, run_plan const& plan, table::run_t
                   stored_as(t, x),
                   x.extent,
                   x.code});
+    note_evicted(to.back(), plan, e < p.evicted_wires.size() ? &p.evicted_wires[e] : nullptr);
     if (p.rebuilt_slots[e] > 0)
       to.push_back({{unit, array_purpose::rebuilt, entry},
                     p.rebuilt[e],
@@ -206,6 +218,7 @@ inline void add_rings(std::vector<array>& to, run_plan const& plan, table::run_t
                   stored_as(t, y),
                   y.sample,
                   y.code});
+    note_evicted(to.back(), plan, x < p.evicted_kept.size() ? &p.evicted_kept[x] : nullptr);
   }
 }
 

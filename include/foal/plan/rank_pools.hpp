@@ -49,12 +49,12 @@ struct pool_place {
 class rank_pools {
  public:
   /// Adds to the plan what the ranks that are here share. Nothing where W takes a minibatch at once, microbatches come in
-  /// segments, or a run has several programs. As units would plan it by themselves: wire(unit, entry) of the wire into it,
-  /// gradient(unit, entry) of the one out of it, or of the loss, tensor(unit, number). Needs a device whose ops are done
-  /// when they return.
-  template <class Wire, class Gradient, class Tensor>
-  void plan(table::run_tables const& t, std::vector<int> const& worker_of, memory_plan& to, Wire const& wire,
-            Gradient const& gradient, Tensor const& tensor) {
+  /// segments, or a run has several programs; nor of units that are apart(unit). As units would plan it by themselves:
+  /// wire(unit, entry) of the wire into it, gradient(unit, entry) of the one out of it, or of the loss, tensor(unit,
+  /// number). Needs a device whose ops are done when they return.
+  template <class Apart, class Wire, class Gradient, class Tensor>
+  void plan(table::run_tables const& t, std::vector<int> const& worker_of, memory_plan& to, Apart const& apart,
+            Wire const& wire, Gradient const& gradient, Tensor const& tensor) {
     if (t.thick || t.segments > 1 || t.phases.size() != 1) return;
     for (auto& of : places_) of.resize(t.units());
     schedule::program program = t.phases.front().program;
@@ -64,7 +64,7 @@ class rank_pools {
       std::vector<pooled_array> arrays[kinds];
       auto const list = [&arrays](pooled what) -> std::vector<pooled_array>& { return arrays[static_cast<int>(what)]; };
       for (std::size_t s = 0; s < t.units(); ++s) {
-        if (t.rank_of[s] != static_cast<int>(r) || facts[s].saved_peak == 0) continue;
+        if (t.rank_of[s] != static_cast<int>(r) || facts[s].saved_peak == 0 || apart(s)) continue;
         table::stage_table const& of = t.of_unit(s);
         for (std::size_t e = 0; e < of.wire_in.size() && facts[s].head < 0; ++e)
           if (of.wire_in[e].last != until::forward) list(pooled::activations).push_back(wire(s, e));

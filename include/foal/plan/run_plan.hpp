@@ -6,8 +6,10 @@
 
 #include <foal/plan/check_sizes.hpp>
 #include <foal/plan/elsewhere.hpp>
+#include <foal/plan/evicted_slots.hpp>
 #include <foal/plan/forms.hpp>
 #include <foal/plan/inputs.hpp>
+#include <foal/plan/kept.hpp>
 #include <foal/plan/lent.hpp>
 #include <foal/plan/rank_pools.hpp>
 #include <foal/plan/segments.hpp>
@@ -64,6 +66,7 @@ class run_plan {
   std::size_t largest_input() const { return executor::largest_input(tables_); }
   std::size_t target_bytes() const { return executor::target_bytes(tables_, values_); }
   rank_pools const& pools() const { return pools_; }
+  run_evictions const& evictions() const { return evictions_; }
   /// Of a ring of its own.
   int kept_slots(std::size_t s, table::tensor const& x) const {
     return over_phases([&](table::phase_table const& ph) {
@@ -102,6 +105,7 @@ class run_plan {
 
   void make_plan() {
     unit_ = flat_table<unit_plan>(tables_.units());
+    evictions_.plan(tables_, worker_of_, [this](std::size_t s) { return slack(s) > 0; });
     plan_pools();
     std::vector<std::size_t> temporary(queues(), 0), predicted(temporary), extrapolated(temporary), microbatch(temporary);
     for (std::size_t s = 0; s < unit_.size(); ++s) {
@@ -158,9 +162,21 @@ class run_plan {
       p.history = add("old weight versions", category::stash, types.weights,
                       p.history_slots * (p.history_packed ? t.backward_elements : t.weight_elements));
 
+      if (evicted_slots const* const x = evictions_.of(s)) {
+        std::size_t const bytes = saved_bytes(t, values_.microbatch_size);
+        p.away = {plan_.add("saved activations of another rank", category::saved, worker_of_rank(x->to), number,
+                            static_cast<std::size_t>(x->away) * bytes),
+                  bytes};
+      }
       plan_wires(s, p);
       if (tables_.is_last(s)) plan_loss(s, p, worker);
-      plan_kept(s, p, worker);
+      plan_kept(
+          tables_, values_.microbatch_size, plan_, s, worker, evictions_.of(s), p,
+          [&](std::size_t x) {
+            pool_place const at = pools_.tensor(t.tensors[x], s, x);
+            return at.pool < 0 ? planned_ring{} : in_pool(at);
+          },
+          [&](table::tensor const& x) { return kept_slots(s, x); });
       p.lent = plan_lent(tables_, plan_, s, [this](std::size_t u) { return worker_of_unit(u); });
       if (trains) p.sums = plan_sums(tables_, plan_, s, worker, [this](std::size_t u) { return hosts(u); });
       if (trains && tables_.replica.of_weights()) p.reference = plan_reference(tables_, plan_, s, worker);
@@ -194,7 +210,7 @@ class run_plan {
     if (asynchronous()) return;
     auto const& facts = tables_.phases.back().facts.stage;
     pools_.plan(
-        tables_, worker_of_, plan_,
+        tables_, worker_of_, plan_, [this](std::size_t s) { return evictions_.of(s) != nullptr; },
         [&](std::size_t s, std::size_t e) {
           std::size_t const one = wire_bytes(tables_.of_unit(s).wire_in[e]);
           int const slots = slack(s) + facts[s].wire_kept;
@@ -268,6 +284,14 @@ class run_plan {
         continue;
       }
       char const* const what = e.entry == 0 ? "activations from the stage before" : "skip from the stage before";
+      if (evicted_slots const* const x = evictions_.of(s); x != nullptr && kept) {
+        add_pooled(p, plan_ring(what, worker, s, {one, x->wire, std::min(x->here, x->wire), stored_as(tables_, e)}));
+        p.evicted_wires.resize(p.wires.size());
+        p.evicted_wires.back() = evict(p.wires.back(), p.away, *x, true, one);
+        p.wire_slots.back() = static_cast<int>(x->evicted.size());
+        if (!first) plan_gradient(s, e);
+        continue;
+      }
       p.wires.push_back(!first && !kept && saved == 0 && within(s, slots)
                             ? share(worker, {op_kind::F, unit - 1}, {op_kind::F, unit}, one)
                             : plan_ring(what, worker, s, {one, slots, std::min(saved, slots), stored_as(tables_, e)}));
@@ -346,42 +370,13 @@ class run_plan {
     return {id, false, 0, 0, {}};
   }
 
-  void plan_kept(std::size_t s, unit_plan& p, int worker) {
-    int const number = static_cast<int>(tables_.stage_of(s));
-    table::stage_table const& t = tables_.of_unit(s);
-    p.begin_tensors(t.tensors.size());
-    for (std::size_t x = 0; x < t.tensors.size(); ++x) {
-      if (t.tensors[x].where == table::place::error)
-        p.error[x] = plan_.add(t.tensors[x].backward ? "errors of gradients sent" : "errors of activations sent",
-                               category::feedback, worker, number, tensor_bytes(t.tensors[x]), t.tensors[x].type);
-      if (t.tensors[x].where != table::place::kept) continue;
-      if (pool_place const at = pools_.tensor(t.tensors[x], s, x); at.pool >= 0) {
-        p.kept[x] = in_pool(at);
-        p.kept_slots[x] = static_cast<int>(p.kept[x].places.size());
-        continue;
-      }
-      p.kept_slots[x] = kept_slots(s, t.tensors[x]);
-      p.kept[x].entry = plan_.add("saved activations", category::saved, worker, number,
-                                  padded(tensor_bytes(t.tensors[x])) * static_cast<std::size_t>(p.kept_slots[x]),
-                                  stored_as(tables_, t.tensors[x]));
-    }
-  }
-
   /// Below the temporaries of a stage whose F keeps nothing in some phase (it is recomputed, or has no backward): what is
   /// written for nobody. Gives the size of the whole.
   std::size_t add_transient(std::size_t s, std::size_t region) {
     table::stage_table const& t = tables_.of_unit(s);
     unit_[s].transient.assign(t.tensors.size(), 0);
-    if (!keeps_nothing(s)) return region;
+    if (!keeps_nothing(tables_, s)) return region;
     return place_transient(t, values_.microbatch_size, region, unit_[s].transient);
-  }
-  bool keeps_nothing(std::size_t s) const {
-    return over_phases([&](table::phase_table const& ph) {
-             return ph.facts.stage[s].head >= 0 ||
-                            ph.wanted(static_cast<int>(tables_.stage_of(s))) == schedule::gradients::none
-                        ? 1
-                        : 0;
-           }) > 0;
   }
 
   table::run_tables const& tables_;
@@ -391,6 +386,7 @@ class run_plan {
   shared_wires shared_;
   flat_table<unit_plan> unit_;
   rank_pools pools_;
+  run_evictions evictions_;
   std::vector<std::size_t> temporary_, workspace_, predicted_, extrapolated_, microbatch_, wires_;
 };
 

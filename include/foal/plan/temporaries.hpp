@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <vector>
 
-#include <foal/table/stage_table.hpp>
+#include <foal/table/run_tables.hpp>
 #include <foal/tensor/plan.hpp>
 
 namespace foal::executor {
@@ -29,6 +29,13 @@ inline std::size_t pack_temporaries(table::stage_table const& t, int samples, st
     for (std::size_t i = 0; i < which.size(); ++i) place[which[i]] = offset[i];
   }
   return region;
+}
+
+/// Whether F of a unit keeps nothing in some phase: its stage is recomputed there, or has no backward.
+inline bool keeps_nothing(table::run_tables const& t, std::size_t unit) {
+  return std::any_of(t.phases.begin(), t.phases.end(), [&](table::phase_table const& ph) {
+    return ph.facts.stage[unit].head >= 0 || ph.wanted(static_cast<int>(t.stage_of(unit))) == schedule::gradients::none;
+  });
 }
 
 /// Places behind a region for what F writes where it keeps nothing, and for what R at the end of a recompute group sends to

@@ -5,9 +5,11 @@
 #include <span>
 #include <vector>
 
+#include <foal/plan/evicted_slots.hpp>
 #include <foal/plan/segments.hpp>
 #include <foal/plan/sums.hpp>
 #include <foal/table/stage_table.hpp>
+#include <foal/tensor/plan.hpp>
 
 namespace foal::executor {
 
@@ -26,6 +28,27 @@ struct ring_size {
   std::size_t one = 0;
   int slots = 0, saved = 0;
   element type = element::bytes;
+};
+
+/// Of an array that a unit evicts, beside the ring that F has: that of the backward, and the slots of the other rank. By
+/// microbatch of a minibatch.
+struct evicted_array {
+  planned_ring again, away;
+  std::vector<std::size_t> first_places, again_places, away_places;  ///< which they point to
+};
+
+/// Bytes of all that a stage saves of a microbatch of so many samples, each array as it lies in a ring.
+inline std::size_t saved_bytes(table::stage_table const& t, int samples) {
+  std::size_t bytes = 0;
+  for (table::wire_entry const& e : t.wire_in) bytes += e.last == until::forward ? 0 : padded(e.bytes(samples));
+  for (table::tensor const& x : t.tensors) bytes += x.where == table::place::kept ? padded(x.bytes(samples)) : 0;
+  return bytes;
+}
+
+/// Slots on another rank for what a unit evicts: each has room for all its arrays.
+struct away_slots {
+  std::size_t entry = 0;
+  std::size_t bytes = 0, used = 0;  ///< of each
 };
 
 /// Numbers, in the plan, of one unit's buffers, and what else is decided about them.
@@ -47,6 +70,9 @@ struct unit_plan {
   std::vector<std::size_t> temporary;  ///< offsets within the worker's temporaries, by tensor number
   std::vector<std::size_t> transient;  ///< the same of what F keeps, or R sends on, for nobody
 
+  away_slots away;
+  std::vector<evicted_array> evicted_wires, evicted_kept;  ///< by entry, and by tensor number; empty: it evicts nothing
+
   /// Of a stage with so many tensors, none of which has a place yet.
   void begin_tensors(std::size_t count) {
     kept.assign(count, {});
@@ -54,6 +80,23 @@ struct unit_plan {
     error.assign(count, 0);
   }
 };
+
+/// Has a ring of arrays of `one` bytes that is planned for F go by the slots of evictions. Gives what belongs to it.
+inline evicted_array evict(planned_ring& ring, away_slots& away, evicted_slots const& x, bool wire, std::size_t one) {
+  std::size_t const stride = padded(one), n = x.evicted.size();
+  evicted_array a;
+  for (std::size_t m = 0; m < n; ++m) {
+    a.first_places.push_back(static_cast<std::size_t>((wire ? x.wire_first : x.first)[m]) * stride);
+    a.again_places.push_back(static_cast<std::size_t>((wire ? x.wire_again : x.again)[m]) * stride);
+    a.away_places.push_back(static_cast<std::size_t>(x.there[m]) * away.bytes);
+  }
+  a.again = ring;
+  a.again.places = a.again_places;
+  ring.places = a.first_places;
+  a.away = {away.entry, false, 0, away.used, a.away_places};
+  away.used += stride;
+  return a;
+}
 
 /// Adds an entry of the wire into a unit, which is in a pool and nowhere else.
 inline void add_pooled(unit_plan& to, planned_ring const& wire) {

@@ -16,7 +16,8 @@ namespace foal::schedule {
 /// `inference` as in forward_only; `build(extent)`, which gives the whole program instead (recomputed, frozen);
 /// `ranks(stages)`, how many it wants for so many stages (else as many); `placed` (a value, or a function without arguments
 /// where it depends on others), `replicas` and `segments`, what it emits for other than neighbouring stages on a rank, one
-/// replica, one segment; `proved_at_construction`, true where the compiler must not prove it: a list that is read, a search.
+/// replica, one segment; `evict(program&)`, which has other ranks keep some of what is saved, in the program that has its
+/// slots; `proved_at_construction`, true where the compiler must not prove it: a list that is read, a search.
 template <class G>
 concept generator = requires(G const& g, extent e, program& sink) {
   { G::name } -> std::convertible_to<char const*>;
@@ -114,6 +115,7 @@ constexpr program emitted(G const& g, extent e) {
   }
   g.emit(e, p);
   time(p);
+  if constexpr (requires { g.evict(p); }) g.evict(p);
   return p;
 }
 

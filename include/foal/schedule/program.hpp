@@ -22,6 +22,14 @@ namespace foal::schedule {
 /// or its weights' gradients as well.
 enum class gradients : std::uint8_t { none, input, both };
 
+/// What F of a stage saves of a microbatch, for which rank `to` has memory: there when that F is done, and back before its
+/// backward.
+struct eviction {
+  int stage = 0, microbatch = 0, to = 0;
+
+  constexpr bool operator==(eviction const&) const = default;
+};
+
 /// What proofs, analysis and executors read. Ops of one rank are in execution order. Members index without a check: what
 /// came from elsewhere is asked well_formed() first.
 struct program_view {
@@ -41,6 +49,10 @@ struct program_view {
   bool inference = false;  ///< F alone: no stage has a backward
   /// Clipping by the global norm: every U waits for the gradients of all stages.
   bool global_norm = false;
+  /// Of a synchronous program, which saves all others where they are made. In any order.
+  std::span<eviction const> evictions{};
+  /// Microbatches that a rank has memory for, those that it keeps for others too; 0: as many as there are.
+  int most_held = 0;
 
   constexpr gradients wanted(int stage) const {
     if (inference) return gradients::none;
@@ -122,6 +134,11 @@ class program {
   constexpr void wants(std::vector<gradients> of_stages) { wants_ = std::move(of_stages); }
   constexpr void inference(bool forward_alone) { inference_ = forward_alone; }
   constexpr void global_norm(bool clips) { global_norm_ = clips; }
+  /// most_held: see program_view.
+  constexpr void evictions(std::vector<eviction> all, int most_held) {
+    evictions_ = std::move(all);
+    most_held_ = most_held;
+  }
   constexpr extent size() const { return size_; }
   /// Throws foal::error where there is no such rank.
   constexpr std::vector<op>& list(int rank) {
@@ -166,9 +183,9 @@ class program {
       }
       sealed_ = true;
     }
-    return {size_,      period_,     asynchronous_, {ops_.data(), ops_.size()},
-            begin_,     delays_,     recompute_,    {wants_.data(), wants_.size()},
-            inference_, global_norm_};
+    return {size_,      period_,      asynchronous_, {ops_.data(), ops_.size()},
+            begin_,     delays_,      recompute_,    {wants_.data(), wants_.size()},
+            inference_, global_norm_, evictions_,    most_held_};
   }
 
  private:
@@ -180,6 +197,8 @@ class program {
   std::vector<int> begin_;
   std::vector<int> delays_, recompute_;
   std::vector<gradients> wants_;
+  std::vector<eviction> evictions_;
+  int most_held_ = 0;
 };
 
 }  // namespace foal::schedule

@@ -6,6 +6,7 @@
 
 #include <foal/plan/lent.hpp>
 #include <foal/report/facts.hpp>
+#include <foal/schedule/evictions.hpp>
 #include <foal/schedule/proof/replay.hpp>
 #include <foal/trainer/engine.hpp>
 
@@ -33,6 +34,28 @@ inline std::string recomputation_note(schedule::analysis const& facts, std::size
   if (recomputed == 0) return {};
   return sentence(recomputed, " stages are recomputed before their backward, in segments that begin at ", heads,
                   "; R reads weights up to ", late, " updates before the one that consumes it");
+}
+
+/// Which stages of this process evict what they save, and which would and do not; empty if the program evicts nothing.
+inline std::string eviction_note(schedule::program_view v, std::vector<bound_stage> const& units) {
+  std::string moved, stays;
+  for (bound_stage const& b : units) {
+    bool const asked =
+        std::any_of(v.evictions.begin(), v.evictions.end(), [&](auto const& x) { return x.stage == b.number; });
+    if (!asked || b.worker < 0) continue;
+    std::string& to = b.evicted.is.empty() ? stays : moved;
+    to += (to.empty() ? "" : ", ") + std::to_string(b.number);
+  }
+  std::string note;
+  if (!moved.empty())
+    note =
+        sentence("what the forwards of stages ", moved, " save of some microbatches is on another rank until its backward");
+  if (!stays.empty())
+    note +=
+        sentence(moved.empty() ? "" : "; ", "cannot evict what stages ", stays,
+                 " save, because this is done between two workers of one process, on a device with host memory, in a run "
+                 "of one program without accumulate::thick; give both ranks to such workers");
+  return note;
 }
 
 /// What tied weights cost between stages; empty if there are none.
@@ -102,7 +125,9 @@ inline report::facts facts_of(table::run_tables const& t, engine const& e) {
     r.delay = d.delay;
     r.tau = d.tau_fwd;
     r.lag = d.tau_fwd - d.tau_bkwd;
-    r.saved = d.saved_peak;
+    bool const evicts = !e.memory().stages()[s].evicted.is.empty();
+    r.saved = evicts ? schedule::held_of(view.rank(r.rank), static_cast<int>(s), e.memory().stages()[s].evicted.is).here
+                     : d.saved_peak;
     r.bytes = bytes[s];
     f.parameters += r.parameters;
     f.flops += r.flops;
@@ -110,6 +135,7 @@ inline report::facts facts_of(table::run_tables const& t, engine const& e) {
   }
   f.utilisation = schedule::steady_utilisation(view);
   if (std::string const note = recomputation_note(phase.facts, t.stages.size()); !note.empty()) f.notes.push_back(note);
+  if (std::string const note = eviction_note(view, e.memory().stages()); !note.empty()) f.notes.push_back(note);
   if (std::string const note = tied_note(t); !note.empty()) f.notes.push_back(note);
   if (t.replicas > 1) f.notes.push_back(replica_note(t));
   if (int const most = table::most_updates(t); most > 1)

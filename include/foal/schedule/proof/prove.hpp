@@ -1,6 +1,7 @@
 // The proof that a program runs: each op once, dependencies met, no deadlock, updates in place, channels in FIFO order.
 #pragma once
 
+#include <foal/schedule/proof/evictions.hpp>
 #include <foal/schedule/proof/timeline.hpp>
 
 namespace foal::schedule {
@@ -214,7 +215,8 @@ constexpr verdict prove(program_view const& v, timeline& t) {
   if (v.size.replicas > 1) {
     if (verdict const bad = prove_replicas(v, t); !bad) return bad;
   }
-  return prove_channels(v, t);
+  if (verdict const bad = prove_channels(v, t); !bad) return bad;
+  return v.evictions.empty() ? verdict{} : prove_evictions(v, t);
 }
 
 }  // namespace detail
@@ -235,6 +237,8 @@ constexpr verdict prove(program_view const& v, timeline& t) {
 ///   comes after the last W of every one of them.
 /// - Over a wire, F, B and R each, messages are received in the order in which they are sent.
 /// - A synchronous program has no op of another minibatch in its period, so F of the next one is after U.
+/// - What is evicted is of a stage that may, each microbatch once and to one other rank; no rank then holds more than the
+///   program says.
 /// - With the global norm, all stages update once, after the last gradient of every stage.
 constexpr verdict prove(program_view v) {
   timeline t;

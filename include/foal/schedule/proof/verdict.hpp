@@ -36,7 +36,11 @@ enum class flaw {
   cut,         ///< stage `found` has a backward and stage `expected` above it has none
   replica,     ///< first is of a microbatch that runs through second's replica
   unused,      ///< no microbatch runs through replica `found` of `expected`
-  norm         ///< the global norm in a program whose stages do not all update once, after all gradients of a minibatch
+  norm,        ///< the global norm in a program whose stages do not all update once, after all gradients of a minibatch
+  evictor,     ///< first is F of a stage that cannot evict what it saves
+  acceptor,    ///< what first saves is evicted to rank `found`, which cannot be, or is not where the stage's others go
+  evicted,     ///< what first saves is evicted `found` times
+  held         ///< rank first_rank would hold `found` microbatches, and has memory for `expected`
 };
 
 /// Slots, those of late microbatches too, lie below it, so that sums and differences of a few are integers.
@@ -168,6 +172,25 @@ inline std::string text(verdict const& v) {
                "and never hold the gradients of one minibatch together; clip stage by stage, or use a synchronous schedule";
       return sentence("cannot clip by the global norm where stage ", v.expected, " updates ", v.found,
                       " times in a minibatch, because the norm is that of all gradients of a minibatch; update once");
+    case flaw::evictor:
+      return sentence(
+          "cannot evict what ", a,
+          " saves, because only a stage of a synchronous program with one replica and one segment can, that runs "
+          "F, and then BW, in the order of the microbatches and is not recomputed; leave it where it is");
+    case flaw::acceptor:
+      return sentence("cannot evict what ", a, " saves to rank ", v.found, ", because ",
+                      v.found == v.first_rank ? "it is there"
+                      : v.expected >= 0       ? sentence("the stage's others go to rank ", v.expected)
+                                              : std::string("there is no such rank"),
+                      "; name one other rank for all of a stage's microbatches");
+    case flaw::evicted:
+      return sentence("cannot evict what ", a, " saves ", v.found,
+                      " times, because it is moved once and fetched once; name "
+                      "it once");
+    case flaw::held:
+      return sentence("cannot save what the program says, because rank ", v.first_rank, " would hold ", v.found,
+                      " microbatches, its own and others', and has memory for ", v.expected,
+                      "; evict others, or give ranks a higher limit");
   }
   return {};
 }

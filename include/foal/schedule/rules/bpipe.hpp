@@ -2,14 +2,17 @@
 #pragma once
 
 #include <foal/core/error.hpp>
+#include <foal/schedule/evictions.hpp>
 #include <foal/schedule/rules/one_f_one_b.hpp>
 
 namespace foal::schedule {
 
-/// The list is one_f_one_b's, and so are time and bits: rank r < R/2 hands what it saves beyond `limit` microbatches to rank
-/// R-1-r and takes it back before its backward, and together they have R + 1 to hold. These moves are modelled and not
-/// trained: schedule/cost/balanced_memory.hpp says what ranks then hold and how much they move, a run of this schedule keeps
-/// everything where it is. Needs links that carry saved activations while ranks compute. Delay 0.
+/// The list is one_f_one_b's, and so are time and bits: rank r < R/2 evicts what it saves beyond `limit` microbatches to
+/// rank R-1-r and has it back before its backward, and together they have R + 1 to hold. A run plans so much memory where
+/// both ranks are on workers of one process; where one worker has both, where another process has one of them, and in what
+/// other rules make of this one (but with_global_norm, refined, listed), all is saved where it is made.
+/// schedule/cost/balanced_memory.hpp says how much moves. Needs links that carry saved activations while ranks compute.
+/// Delay 0.
 struct bpipe {
   static constexpr char const* name = "bpipe";
   static constexpr bool asynchronous = false;
@@ -33,6 +36,11 @@ struct bpipe {
   constexpr void emit(extent e, Sink& sink) const {
     check();
     one_f_one_b{}.emit(e, sink);
+  }
+
+  constexpr void evict(program& timed) const {
+    int const limit = limit_for(timed.size().ranks);
+    timed.evictions(balanced_evictions(timed.view(), limit), limit);
   }
 };
 

@@ -23,6 +23,7 @@ constexpr program with_global_norm(program base) {
   program out(v.size, 0, false);
   out.recompute({v.recompute.begin(), v.recompute.end()});
   out.wants({v.wants.begin(), v.wants.end()});
+  out.evictions({v.evictions.begin(), v.evictions.end()}, v.most_held);
   for (int r = 0; r < v.size.ranks; ++r)
     for (bool const updates : {false, true})
       for (op o : v.rank(r)) {

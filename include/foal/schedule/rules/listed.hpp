@@ -43,6 +43,7 @@ struct listed {
     p.recompute({v.recompute.begin(), v.recompute.end()});
     p.wants({v.wants.begin(), v.wants.end()});
     p.global_norm(v.global_norm);
+    p.evictions({v.evictions.begin(), v.evictions.end()}, v.most_held);
     for (int r = 0; r < e.ranks; ++r)
       for (op const& o : v.rank(r)) p(r, o);
     time(p);

@@ -119,6 +119,10 @@ constexpr program with_recomputation(program base, std::vector<int> heads = {}) 
   if (verdict const bad = index(v, t); !bad) throw error(text(bad));
   if (!t.head.empty())
     throw error("cannot add recomputation to a program that has it, because R would run twice; begin with one without R");
+  if (!v.evictions.empty())
+    throw error(sentence("cannot add recomputation to a program that evicts ", v.evictions.size(),
+                         " times what a forward saves, because with R there is nothing left to evict; use 1F1B with "
+                         "recomputation, or the program without it"));
   if (v.inference)
     throw error("cannot add recomputation to inference, because nothing is kept for a backward; leave it out");
   if (heads.empty()) heads = recompute_group_heads(v.size.stages);

@@ -52,6 +52,12 @@ constexpr program refined(program coarse, std::vector<int> const& group) {
   out.wants(std::move(wants));
   out.inference(v.inference);
   out.global_norm(v.global_norm);
+  std::vector<eviction> evictions;
+  for (eviction x : v.evictions) {
+    int const end = begin[static_cast<std::size_t>(x.stage) + 1];
+    for (x.stage = begin[static_cast<std::size_t>(x.stage)]; x.stage < end; ++x.stage) evictions.push_back(x);
+  }
+  out.evictions(std::move(evictions), v.most_held);
   bool const keeps_slots = v.asynchronous && v.period > 0;
   for (int r = 0; r < size.ranks; ++r) {
     int slot = -1, lane = 0;
