@@ -286,13 +286,24 @@ set(foal_headers
     foal/policy/lr/reschedule.hpp
     foal/policy/lr/staleness_aware.hpp
     foal/policy/optim/adam.hpp
+    foal/policy/optim/adan.hpp
+    foal/policy/optim/asynchronous_nesterov.hpp
     foal/policy/optim/averaged.hpp
+    foal/policy/optim/basis_rotation.hpp
     foal/policy/optim/concept.hpp
+    foal/policy/optim/delay_matched.hpp
+    foal/policy/optim/ema_nesterov.hpp
     foal/policy/optim/grouped.hpp
+    foal/policy/optim/lamb.hpp
+    foal/policy/optim/lion.hpp
+    foal/policy/optim/matrices_apart.hpp
     foal/policy/optim/momentum.hpp
     foal/policy/optim/muon.hpp
+    foal/policy/optim/nadam.hpp
+    foal/policy/optim/orthonormal.hpp
     foal/policy/optim/rule.hpp
     foal/policy/optim/sgd.hpp
+    foal/policy/optim/soap.hpp
     foal/policy/replica/averaged.hpp
     foal/policy/replica/concept.hpp
     foal/policy/replica/delayed.hpp

@@ -250,9 +250,17 @@ set(foal_tests
     policy/delay/staleness_aware
     policy/delay/xpipe
     policy/lr/lr
+    policy/optim/adan
+    policy/optim/asynchronous_nesterov
     policy/optim/averaged
+    policy/optim/basis_rotation
+    policy/optim/delay_matched
+    policy/optim/ema_nesterov
     policy/optim/grouped
+    policy/optim/lamb
+    policy/optim/lion
     policy/optim/muon
+    policy/optim/nadam
     policy/optim/optim
     policy/replica/replica
     policy/state

@@ -86,6 +86,10 @@ constexpr std::size_t room_for(long long n) {
   return padded(static_cast<std::size_t>(n) * sizeof(S));
 }
 
+inline optim::moment moment_of(update_call const& c) {
+  return {c.rate, c.update, c.moment.tau_fwd, c.moment.tau_bkwd};
+}
+
 /// What both kinds of optimizers have in common: how magnitudes grow.
 template <class S, class Optimizer, class Delay>
 struct update_bound {
@@ -124,7 +128,7 @@ struct elementwise_thunks : update_bound<S, Optimizer, Delay> {
   template <bool Compensate>
   struct functor {
     using delays = delay_functors<S, Delay, Compensate>;
-    using optimize_type = decltype(std::declval<Optimizer const&>().template prepare<S>(0.0, 1LL));
+    using optimize_type = decltype(optim::prepare_at<S>(std::declval<Optimizer const&>(), optim::moment{}));
     fused_update<S, optimize_type, delays> f;
     // Counted here: nvcc lets a function of the device call no constexpr one of the host.
     using delayed_states = std::make_index_sequence<static_cast<std::size_t>(Compensate ? delayed : 0)>;
@@ -138,9 +142,9 @@ struct elementwise_thunks : update_bound<S, Optimizer, Delay> {
 
   static auto prepared(Optimizer const& optimizer, update_call const& c) {
     if constexpr (optim::has_rules<Optimizer>)
-      return optimizer.template prepare<S>(c.rate, c.update, c.rule);
+      return optim::prepare_at<S>(optimizer, moment_of(c), c.rule);
     else
-      return optimizer.template prepare<S>(c.rate, c.update);
+      return optim::prepare_at<S>(optimizer, moment_of(c));
   }
 
   template <bool Compensate>
@@ -230,8 +234,6 @@ struct whole_thunks : update_bound<S, Optimizer, Delay> {
       if constexpr (Changes) g = change(g, w, states...);
     }
   };
-
-  static optim::moment moment_of(update_call const& c) { return {c.rate, c.update, c.moment.tau_fwd, c.moment.tau_bkwd}; }
 
   static long long state_size([[maybe_unused]] void const* part, [[maybe_unused]] int state, shape extent) {
     if constexpr (requires(Optimizer const& o) { o.state_size(state, extent); })

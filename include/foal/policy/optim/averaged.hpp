@@ -61,10 +61,10 @@ struct averaged {
   }
   /// rule...: of the parameter, where Base has rules (optim::grouped).
   template <class S, class... Rule>
-  auto prepare(double rate, long long t, Rule... rule) const {
-    double const mean = static_cast<double>(t - 1) / static_cast<double>(t);
-    using step = decltype(base.template prepare<S>(rate, t, rule...));
-    return detail::averaged_step<S, step, average>{base.template prepare<S>(rate, t, rule...),
+  auto prepare(moment m, Rule... rule) const {
+    double const mean = static_cast<double>(m.update - 1) / static_cast<double>(m.update);
+    using step = decltype(prepare_at<S>(base, m, rule...));
+    return detail::averaged_step<S, step, average>{prepare_at<S>(base, m, rule...),
                                                    static_cast<S>(1 - (average_decay < mean ? average_decay : mean))};
   }
   parameter_rule rule(parameter_view const& p) const

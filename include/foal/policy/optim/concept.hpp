@@ -21,20 +21,37 @@ concept has_states = std::same_as<typename O::role, foal::role::optimizer> && re
   { O::states } -> std::convertible_to<int>;
 };
 
-/// Elementwise, fused with the delay policy into one pass: prepare<S>(rate, t) gives the functor of one update, which takes
-/// S& w, S g and one S& for each state. May have rules for single parameters (optim/rule.hpp).
-template <class O>
-concept elementwise = has_states<O> && requires(O const o) {
-  o.template prepare<float>(0.1, 1LL);
-  o.template prepare<double>(0.1, 1LL);
-};
-
 /// One update of one parameter.
 struct moment {
   double rate = 0;                   ///< learning rate
   long long update = 1;              ///< the stage's own count, from 1
   double tau_fwd = 0, tau_bkwd = 0;  ///< mean delays, in updates
 };
+
+/// Elementwise, fused with the delay policy into one pass: prepare<S>(rate, t), or where it asks for delays
+/// prepare<S>(moment), gives the functor of one update, which takes S& w, S g and one S& for each state. May have rules for
+/// single parameters (optim/rule.hpp).
+template <class O>
+concept sees_moment = has_states<O> && requires(O const o) {
+  o.template prepare<float>(moment{});
+  o.template prepare<double>(moment{});
+};
+template <class O>
+concept prepares = has_states<O> && requires(O const o) {
+  o.template prepare<float>(0.1, 1LL);
+  o.template prepare<double>(0.1, 1LL);
+};
+template <class O>
+concept elementwise = sees_moment<O> || prepares<O>;
+
+/// The functor of an update of an elementwise optimizer; rule...: of the parameter, where it has rules.
+template <class S, class O, class... Rule>
+auto prepare_at(O const& o, moment m, Rule... rule) {
+  if constexpr (sees_moment<O>)
+    return o.template prepare<S>(m, rule...);
+  else
+    return o.template prepare<S>(m.rate, m.update, rule...);
+}
 
 /// Per parameter: static constexpr bool per_parameter = true, and
 ///   template <class D, class S>
@@ -123,7 +140,7 @@ constexpr int least_states() {
 template <class O, class S>
 constexpr bool takes_its_states() {
   if constexpr (elementwise<O>)
-    return takes<decltype(std::declval<O const&>().template prepare<S>(0.1, 1LL)), S&, O::states, S&, S>();
+    return takes<decltype(prepare_at<S>(std::declval<O const&>(), moment{})), S&, O::states, S&, S>();
   else
     return true;
 }

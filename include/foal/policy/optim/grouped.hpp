@@ -46,8 +46,9 @@ struct grouped {
   parameter_rule rule(parameter_view const& p) const { return groups(p); }
 
   template <class S>
-  auto prepare(double rate, long long t, parameter_rule r = {}) const {
-    return scaled(r).template prepare<S>(rate * r.rate_factor, t);
+  auto prepare(moment m, parameter_rule r = {}) const {
+    m.rate *= r.rate_factor;
+    return prepare_at<S>(scaled(r), m);
   }
   template <class S>
   void bound(double rate, long long t, magnitudes& m, parameter_rule r = {}) const
@@ -62,8 +63,16 @@ struct grouped {
  private:
   detail::elementwise_base<Base> scaled(parameter_rule r) const {
     detail::elementwise_base<Base> b = base;
-    if constexpr (requires { b.weight_decay; }) b.weight_decay *= r.decay_factor;
+    scale_decay(b, r.decay_factor);
     return b;
+  }
+  /// Of what wraps another one (delay_matched), that one's.
+  template <class O>
+  static void scale_decay(O& o, double factor) {
+    if constexpr (requires { o.weight_decay; })
+      o.weight_decay *= factor;
+    else if constexpr (requires { o.base; })
+      scale_decay(o.base, factor);
   }
 };
 

@@ -28,11 +28,10 @@ struct parameter_rule {
 };
 
 /// Has parameter_rule rule(parameter_view const&) const, asked once for each parameter when a trainer is made, and
-/// prepare<S>(rate, t, parameter_rule) beside prepare<S>(rate, t).
+/// prepare<S>(rate, t, parameter_rule) beside prepare<S>(rate, t), or likewise with a moment.
 template <class O>
 concept has_rules = requires(O const o, parameter_view const& p) {
   { o.rule(p) } -> std::same_as<parameter_rule>;
-  o.template prepare<float>(0.1, 1LL, parameter_rule{});
 };
 
 }  // namespace foal::optim
