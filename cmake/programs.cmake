@@ -8,6 +8,12 @@ add_library(foal_program INTERFACE)
 target_link_libraries(foal_program INTERFACE foal_any_processor)
 target_compile_options(foal_program INTERFACE $<$<AND:$<BOOL:${FOAL_NATIVE}>,$<COMPILE_LANGUAGE:CXX>>:-march=native>)
 
+# Programs whose work is done sooner than a compiler is done with their loops: flags for them, for who builds to run them once.
+set(FOAL_LITTLE_WORK_FLAGS "" CACHE STRING "Compiler flags of tests and examples that compute little")
+function(foal_little_work target)
+  target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:${FOAL_LITTLE_WORK_FLAGS}>)
+endfunction()
+
 # Stops with a sentence when a package that programs need is absent.
 macro(foal_needs what package debian)
   find_package(${package} QUIET ${ARGN})

@@ -38,6 +38,14 @@ set(foal_tests_apart
     sweep/results
 )
 
+# What computes little (foal_little_work() in cmake/programs.cmake): programs of tests, and tests apart.
+set(programs_of_little_work
+    tests_of_layer
+    tests_of_report
+    tests_of_schedule_1
+    tests_of_schedule_2
+)
+
 # foal_programs_of_tests(OUT): the programs, in the order of their rows.
 function(foal_programs_of_tests out)
   set(all)
