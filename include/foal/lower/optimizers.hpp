@@ -86,9 +86,7 @@ constexpr std::size_t room_for(long long n) {
   return padded(static_cast<std::size_t>(n) * sizeof(S));
 }
 
-inline optim::moment moment_of(update_call const& c) {
-  return {c.rate, c.update, c.moment.tau_fwd, c.moment.tau_bkwd};
-}
+inline optim::moment moment_of(update_call const& c) { return {c.rate, c.update, c.moment.tau_fwd, c.moment.tau_bkwd}; }
 
 /// What both kinds of optimizers have in common: how magnitudes grow.
 template <class S, class Optimizer, class Delay>
