@@ -516,6 +516,7 @@ set(foal_headers
     foal/text.hpp
     foal/trainer.hpp
     foal/transformer.hpp
+    foal/tried.hpp
 )
 
 # Headers that need more than Eigen and Threads belong to a component of the same name: foal::ranges, foal::gzip,

@@ -267,6 +267,7 @@ set(foal_tests
     policy/versions
     policy/warmup
     predictor
+    tried
     program/parity
     program/processes
     program/resnet

@@ -22,7 +22,7 @@ set(most_are_right "[89][0-9]\\.[0-9] %")
 # The programs of these tests alone: one object, because most of it is foal itself.
 set(programs_of_tests tests/kill/trains)
 if(TARGET processes)
-  list(APPEND programs_of_tests tests/kill/lasts tests/program/processes_end)
+  list(APPEND programs_of_tests tests/kill/lasts tests/program/processes_end tests/program/processes_sequences)
 endif()
 foal_add_unit_of_programs(programs_of_tests "${PROJECT_SOURCE_DIR}" ${programs_of_tests})
 target_link_libraries(programs_of_tests PRIVATE $<TARGET_NAME_IF_EXISTS:foal::mpi>)
@@ -72,6 +72,13 @@ if(TARGET processes)
     set_tests_properties(program/processes_${count} PROPERTIES LABELS program TIMEOUT 120 PROCESSORS ${count}
       FAIL_REGULAR_EXPRESSION "OTHER BITS"
       ENVIRONMENT "${mpi_environment}")
+  endforeach()
+
+  foreach(count IN ITEMS 2 4)
+    add_test(NAME program/processes_sequences_${count}
+             COMMAND "${MPIEXEC_EXECUTABLE}" ${MPIEXEC_NUMPROC_FLAG} ${count} "$<TARGET_FILE:processes_sequences>")
+    set_tests_properties(program/processes_sequences_${count} PROPERTIES LABELS program TIMEOUT 120 PROCESSORS ${count}
+      FAIL_REGULAR_EXPRESSION "OTHER BITS" ENVIRONMENT "${mpi_environment}")
   endforeach()
 
   # The signal goes to one process, to all and the launcher, or to the launcher.
@@ -178,6 +185,7 @@ foal_refusal_test(gpt temperature "use --temperature nan, because" --temperature
 foal_refusal_test(gpt seed "use --seed 99999999999999999999, because" --seed 99999999999999999999)
 foal_refusal_test(gpt epochs "use --epochs 0, because it takes a whole number from 1 to 1000000; change it" --epochs 0)
 foal_refusal_test(gpt prompt "its character number 2 is none of the text" --prompt a~)
+foal_refusal_test(gpt segments "cannot train in 4 segments with --method gpipe" --method gpipe --segments 4)
 foal_refusal_test(gpt data "nowhere.txt" --data nowhere.txt)
 foal_refusal_test(gpt minibatch "a minibatch is 5000 microbatches of 8 = 40000 samples" --microbatches 5000)
 foal_refusal_test(memory json "write nodir/x.json, because" --json nodir/x.json)

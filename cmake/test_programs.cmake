@@ -5,7 +5,7 @@
 #
 # Apart, a program each, are those that need more than foal or change what the whole program does.
 set(foal_test_programs
-    "trainer: observe predictor sequence_trainer trainer"
+    "trainer: observe predictor sequence_trainer trainer tried"
     "executor 2: device/timed executor plan transport"
     "layer: layer lower model table"
     "zoo: cases recompute sweep zoo"

@@ -48,7 +48,7 @@ using pipemare = run<foal::schedule::pipemare, foal::lr::reschedule<base>, foal:
 
 struct settings {
   std::string data, method = "t1t2t3", prompt = "\n";
-  int epochs = 5, microbatch_size = 8, microbatches = 4, segments = 4, workers = 1, replicas = 1, characters = 400,
+  int epochs = 5, microbatch_size = 8, microbatches = 4, segments = 0, workers = 1, replicas = 1, characters = 400,
       stride = 32, t3_epochs = -1;
   double rate = 1e-3, temperature = 0.8;
   std::uint64_t seed = 1;
@@ -67,7 +67,7 @@ bool read_arguments(int argc, char** argv, settings& o) {
   a.whole("--t3-epochs", o.t3_epochs, 0, options::most, "synchronous epochs of T3; by default a fifth of all");
   a.whole("--microbatch-size", o.microbatch_size, 1, options::most, "M, windows");
   a.whole("--microbatches", o.microbatches, 1, options::most, "N");
-  a.whole("--segments", o.segments, 1, longest, "of each window, one after the other, in seq1f1b");
+  a.whole("--segments", o.segments, 1, longest, "of each window, one after the other, in seq1f1b; 4 by default");
   a.whole("--stride", o.stride, 1, longest, "characters from one window to the next");
   a.whole("--workers", o.workers, 1, synchronous::stages, "threads; results do not depend on it");
   a.whole("--replicas", o.replicas, 1, options::most, "pipelines side by side, which share out the microbatches");
@@ -135,9 +135,9 @@ int train(settings const& o, foal::data::window_source const& text, foal::data::
   c.seed = o.seed;
   c.optim.weight_decay = 0.1F;
   if constexpr (requires { c.schedule.segments; })
-    c.schedule.segments = o.segments;
+    c.schedule.segments = o.segments > 0 ? o.segments : 4;
   else
-    foal::require(o.segments == settings{}.segments, "cannot train in ", o.segments, " segments with --method ", o.method,
+    foal::require(o.segments == 0, "cannot train in ", o.segments, " segments with --method ", o.method,
                   ", because it takes whole sequences; use --method seq1f1b, or leave --segments out");
   base const rate{.rate = o.rate, .steps = updates, .least = 0.1 * o.rate, .warmup = std::min(200LL, updates / 10)};
   if constexpr (requires { c.warmup.minibatches; }) {

@@ -67,17 +67,6 @@ inline std::vector<schedule::plan_candidate> plan_candidates(bool asynchronous) 
   return all;
 }
 
-/// "0 | 1-3 | 4": the items of every stage.
-inline std::string ranges_of(std::vector<int> const& group) {
-  std::string out;
-  for (std::size_t first = 0, i = 0; i < group.size(); ++i) {
-    if (i + 1 < group.size() && group[i + 1] == group[first]) continue;
-    out += (first > 0 ? " | " : "") + std::to_string(first) + (first < i ? "-" + std::to_string(i) : "");
-    first = i + 1;
-  }
-  return out;
-}
-
 inline std::string text_of(schedule::plan_result const& found, schedule::plan_problem const& p) {
   using foal::report::trimmed;
   std::string out;
@@ -85,7 +74,7 @@ inline std::string text_of(schedule::plan_result const& found, schedule::plan_pr
     if (!*c) continue;
     out += c == &found.best ? "best: " : "\nrunner-up, " + schedule::beside(*c, found.best) + ": ";
     out += schedule::configuration_of(*c, p) + "\n  " + schedule::reason_of(*c, p) +
-           "\n  items by stage: " + ranges_of(c->group) + '\n';
+           "\n  items by stage: " + schedule::ranges_of(c->group) + '\n';
   }
   foal::report::table t{{{"schedule", foal::report::align::left},
                          {"time"},

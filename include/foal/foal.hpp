@@ -25,6 +25,7 @@
 //   foal/schedule/cost/{balanced_memory,memory}.hpp      what ranks hold while a schedule runs
 //   foal/schedule/cost/{idle,messages,staleness}.hpp     its idle time and why, its messages, how old its weights are
 //   foal/schedule/cost/{planner,plan_text,measured_items}.hpp   the schedule and the grouping that take the least time
+//   foal/tried.hpp                                       which of the best plans is the fastest here, by running them
 //   foal/model/planned.hpp                               the same, chosen by the compiler
 //   foal/schedule/cost/overlaps.hpp                      which ops of DualPipe overlap
 //   foal/schedule/rules/{bpipe,chimera,hanayo,interleaved}.hpp   more synchronous schedules

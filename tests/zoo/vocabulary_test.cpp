@@ -169,9 +169,10 @@ void check_as_whole() {
   compare(train(b, parts), expected);
 }
 
-constexpr zoo::transformer_size translator_of(int parts, zoo::sharing shared, zoo::cut stages = zoo::cut::weights) {
-  return {.encoder_layers = 1,
-          .decoder_layers = 1,
+constexpr zoo::transformer_size translator_of(int parts, zoo::sharing shared, zoo::cut stages = zoo::cut::weights,
+                                              zoo::norm where = zoo::norm::after, int layers = 1) {
+  return {.encoder_layers = layers,
+          .decoder_layers = layers,
           .width = width,
           .heads = 2,
           .hidden = 12,
@@ -179,6 +180,7 @@ constexpr zoo::transformer_size translator_of(int parts, zoo::sharing shared, zo
           .target_vocabulary = vocabulary,
           .longest = longest,
           .dropout_percent = 0,
+          .where = where,
           .shared = shared,
           .stages = stages,
           .vocabulary_parts = parts};
@@ -191,6 +193,16 @@ struct translator : zoo::transformer<translator_of(Parts, Shared, Cut)> {};
 // Embeddings at the front, both in one stage; the rest as it was.
 static_assert(stage_count<translator_in_parts> == stage_count<whole_translator> - 1 + 3 + 3);
 static_assert(stage_count<translator<2, zoo::sharing::none, zoo::cut::layers>> == 2 + 1 + 1 + 2);
+// The norm behind all layers is in the last one's stage; whole it goes with what is next.
+template <int Parts, int Layers, zoo::cut Cut>
+struct normed_before : zoo::transformer<translator_of(Parts, zoo::sharing::all, Cut, zoo::norm::before, Layers)> {};
+static_assert(stage_count<normed_before<2, 1, zoo::cut::layers>> == 2 + 1 + 1 + 2);
+static_assert(stage_count<normed_before<3, 2, zoo::cut::layers>> == 3 + 2 + 2 + 3);
+static_assert(stage_count<normed_before<1, 2, zoo::cut::layers>> == 1 + 2 + 1 + 2 + 1);
+static_assert(stage_count<normed_before<3, 2, zoo::cut::weights>> ==
+              stage_count<normed_before<1, 2, zoo::cut::weights>> - 1 + 6);
+static_assert(parameter_count<normed_before<3, 2, zoo::cut::layers>>() ==
+              parameter_count<normed_before<1, 2, zoo::cut::weights>>());
 static_assert(parameter_count<translator_in_parts>() == parameter_count<whole_translator>());
 static_assert(parameter_count<translator<2, zoo::sharing::none>>() == parameter_count<translator<1, zoo::sharing::none>>());
 static_assert(parameter_count<translator<4, zoo::sharing::decoder>>() ==

@@ -50,15 +50,16 @@ using embed_target =
 template <transformer_size Z>
 using score_tokens = over_tokens<Z.shared != sharing::none, logits<Z.target_vocabulary>>;
 
-template <transformer_size Z>
+/// Behind: what goes with the layer where layers are stages.
+template <transformer_size Z, class... Behind>
 using encoder_layer =
     layer_of<Z.stages, self_attention_block<Z.where, Z.width, Z.heads, mask::none, source_length, Z.dropout_percent>,
-             feed_forward_block<Z.where, Z.width, Z.hidden, Z.dropout_percent>>;
-template <transformer_size Z>
+             feed_forward_block<Z.where, Z.width, Z.hidden, Z.dropout_percent>, Behind...>;
+template <transformer_size Z, class... Behind>
 using decoder_layer =
     layer_of<Z.stages, self_attention_block<Z.where, Z.width, Z.heads, mask::causal, void, Z.dropout_percent>,
              cross_attention_block<Z.where, Z.width, Z.heads, memory, source_length, Z.dropout_percent>,
-             feed_forward_block<Z.where, Z.width, Z.hidden, Z.dropout_percent>>;
+             feed_forward_block<Z.where, Z.width, Z.hidden, Z.dropout_percent>, Behind...>;
 
 template <transformer_size Z, bool InParts = (Z.vocabulary_parts > 1)>
 struct transformer_of {
@@ -70,6 +71,10 @@ struct transformer_of {
                       dropout_or_nothing<Z.dropout_percent>>,
              repeat<Z.decoder_layers, decoder_layer<Z>>, layer_of<Z.stages, last_norm<Z.where>, score_tokens<Z>>>;
 };
+
+/// Count layers, the last one as given.
+template <int Count, class Layer, class Last>
+using layers_to = std::conditional_t<Count == 1, Last, together<repeat<Count - 1, Layer>, Last>>;
 
 struct source_ids;
 struct target_ids;
@@ -97,11 +102,13 @@ template <transformer_size Z>
 struct transformer_of<Z, true> {
   using ends = transformer_ends<Z, std::make_integer_sequence<int, Z.vocabulary_parts>>;
   using position = together<sinusoidal_position, dropout_or_nothing<Z.dropout_percent>>;
-  using type = stages<inputs<tokens<Z.longest, 1>, named<source_length, lengths>, named<target_tokens, tokens<Z.longest, 2>>,
-                             named<next_tokens, targets<Z.longest, 2>>>,
-                      typename ends::embedding, position, repeat<Z.encoder_layers, encoder_layer<Z>>, last_norm<Z.where>,
-                      save<memory>, load<target_tokens>, position, repeat<Z.decoder_layers, decoder_layer<Z>>,
-                      last_norm<Z.where>, typename ends::logits>;
+  using type =
+      stages<inputs<tokens<Z.longest, 1>, named<source_length, lengths>, named<target_tokens, tokens<Z.longest, 2>>,
+                    named<next_tokens, targets<Z.longest, 2>>>,
+             typename ends::embedding, position,
+             layers_to<Z.encoder_layers, encoder_layer<Z>, encoder_layer<Z, last_norm<Z.where>>>, save<memory>,
+             load<target_tokens>, position,
+             layers_to<Z.decoder_layers, decoder_layer<Z>, decoder_layer<Z, last_norm<Z.where>>>, typename ends::logits>;
 };
 
 }  // namespace detail

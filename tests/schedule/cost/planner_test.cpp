@@ -462,3 +462,65 @@ TEST_CASE("on one rank all schedules are one, and none is the runner-up of anoth
   CHECK(configuration_of(found.runner_up, p) ==
         "chimera, 8 microbatches of 1 sample, 1 chunk on each of 2 ranks, 2 replicas on the same ranks");
 }
+
+TEST_CASE("plans that are nearly as good come as contenders", "[schedule]") {
+  std::vector<plan_item> items;
+  for (double const t : {3, 1, 4, 1, 5, 9, 2, 6})
+    items.push_back({.forward = t, .backward = t + 1, .weight = t, .saved = t});
+  plan_candidate const list[] = {candidate_of<one_f_one_b{}>(), candidate_of<zb_h1{}>(),
+                                 candidate_of<async_1f1b{}, foal::versions::double_buffered>("two_bw"),
+                                 candidate_of<async_1f1b{}>()};
+  plan_problem p{.items = items, .ranks = 3, .minibatch = 6, .recompute = false, .replicas = false, .long_run = true};
+  plan_choice const alone = plan(p, list).best;
+  REQUIRE(plan(p, list).contenders.size() == 1);
+  CHECK(plan(p, list).contenders[0].same_as(alone));
+
+  // All that there are, plainly.
+  std::vector<double> times;
+  for (plan_candidate const& c : list)
+    for (int const n : {1, 2, 3, 6})
+      for (int a = 1; a < 7; ++a)
+        for (int b = a + 1; b < 8; ++b) {
+          std::vector<int> group(8, 0);
+          for (int i = 0; i < 8; ++i) group[static_cast<std::size_t>(i)] = (i >= a) + (i >= b);
+          program made = c.build(3, 3, n, {});
+          if (c.name == "two_bw" && n == 1) continue;  // has more than two versions then
+          times.push_back(
+              steady_of(made.view(), {.side_by_side = false, .stages = plain_times(p, group, 3, n, 1)}).minibatch);
+        }
+  std::sort(times.begin(), times.end());
+  p.contenders = 12;
+  for (double const within : {0.0, 0.1, 0.5}) {
+    p.within = within;
+    plan_result const found = plan(p, list);
+    CHECK(found.best.same_as(alone));
+    CHECK(found.contenders.front().same_as(alone));
+    auto const near =
+        std::count_if(times.begin(), times.end(), [&](double t) { return t <= times[0] * (1 + within + 1e-9); });
+    REQUIRE(std::ssize(found.contenders) == std::min<std::ptrdiff_t>(near, 12));
+    for (std::size_t i = 0; i < found.contenders.size(); ++i) {
+      CHECK(found.contenders[i].time == Approx(times[i]));
+      for (std::size_t k = 0; k < i; ++k) CHECK(!found.contenders[i].same_as(found.contenders[k]));
+    }
+  }
+  p.contenders = 0;
+  CHECK_THROWS_WITH(plan(p, list), "cannot plan with 0 contenders, because the best plan is one; give 1 or more");
+}
+
+TEST_CASE("a choice is made again by what is printed of it", "[schedule]") {
+  std::vector<plan_item> items;
+  for (double const t : {3, 1, 4, 1, 5}) items.push_back({.forward = t, .backward = t, .weight = t});
+  plan_candidate const list[] = {candidate_of<chimera{}>(), automatic(), candidate_of<one_f_one_b{}>()};
+  plan_problem const p{.items = items, .ranks = 2, .minibatch = 8, .replicas = false};
+  for (plan_choice const& c : plan(p, list).of_candidates) {
+    plan_choice const again = choice_of(p, list, c.name, c.microbatches, c.group, c.replicas, c.recomputed);
+    CHECK(again.same_as(c));
+    program made = program_of(c, p, list), same = program_of(again, p, list);
+    CHECK(std::equal(made.view().ops.begin(), made.view().ops.end(), same.view().ops.begin(), same.view().ops.end()));
+  }
+  CHECK(ranges_of({0, 1, 1, 1, 2}) == "0 | 1-3 | 4");
+  CHECK_THROWS_WITH(choice_of(p, list, "gpipe", 4, {0, 0, 0, 1, 1}),
+                    "cannot choose gpipe, because none of 3 candidates has that name; give the list that has it");
+  CHECK_THROWS_WITH(choice_of(p, list, "chimera", 4, {0, 0, 0, 2, 1}), Catch::Contains("are no stages in order"));
+  CHECK_THROWS_WITH(choice_of(p, list, "chimera", 3, {0, 0, 0, 1, 1}), Catch::Contains("these the samples; give such"));
+}

@@ -106,6 +106,9 @@ TEST_CASE("vocabulary_1f1b: says what it cannot do", "[schedule]") {
   CHECK_THROWS_WITH(made({.forward = -1}, 9, 3), Catch::Contains("for a duration of -1"));
   CHECK_THROWS_WITH(made({.memory = -1}, 9, 3), Catch::Contains("with .memory = -1 and .parts = 0"));
   CHECK_THROWS_WITH(made({.parts = 2}, 6, 3), Catch::Contains("because rank 2 would have none: of 2 parts and 2 stages"));
+  CHECK_THROWS_WITH(made({.parts = 4}, 7, 3),
+                    Catch::Contains("with .parts = 4, because of 7 stages") && Catch::Contains("use 3 at most"));
+  CHECK(prove(made({.parts = 3}, 7, 3).view()));
   CHECK(prove(made({.parts = 2}, 7, 3).view()));
   CHECK(prove(made({.forward = 0, .backward = 0, .output_forward = 0, .output_backward = 0}, 9, 3).view()));
 }

@@ -44,6 +44,10 @@ struct plan_problem {
   bool long_run = false;
   /// Where the items can be grouped in more ways than this, not all are tried; 1: the most even one alone.
   int groupings = 1000;
+  /// Of the best plans, how many are wanted in plan_result::contenders, and by what part of the best one's time they may
+  /// be slower: costs are measured, and cannot tell plans that are nearer to each other than they are to the truth.
+  int contenders = 1;
+  double within = 0;
 
   /// Throws foal::error where a number cannot be.
   constexpr void check() const {
@@ -55,13 +59,15 @@ struct plan_problem {
       throw error(sentence("cannot plan ", microbatches, " microbatches of a minibatch of ", minibatch,
                            " samples, because all have the same number of them; give a number that divides the samples, or "
                            "0 for the best"));
+    if (contenders < 1)
+      throw error(sentence("cannot plan with ", contenders, " contenders, because the best plan is one; give 1 or more"));
     auto const is = [](double v) {
       if (!(v >= 0 && v <= std::numeric_limits<double>::max()))
         throw error(sentence("cannot plan with a cost of ", v, ", because times and bytes are finite; give 0 or more"));
     };
     for (plan_item const& i : items)
       for (double const v : {i.forward, i.backward, i.weight, i.update, i.weights, i.state, i.saved, i.wire}) is(v);
-    for (double const v : {input, overhead, latency, memory}) is(v);
+    for (double const v : {input, overhead, latency, memory, within}) is(v);
     if (!(bandwidth > 0))
       throw error(sentence("cannot plan with a bandwidth of ", bandwidth,
                            ", because messages would never arrive; give more than 0"));

@@ -92,4 +92,42 @@ constexpr program program_of(plan_choice const& c, plan_problem const& p, std::s
                  c.group);
 }
 
+/// A choice as it has been printed: what plan() or a trial has found once, without asking again. Gives what program_of()
+/// needs, no times and bytes; of a candidate that goes by times it is the same program for the same items. Throws a sentence
+/// where no candidate has the name, or the grouping is not one of its stages.
+constexpr plan_choice choice_of(plan_problem const& p, std::span<plan_candidate const> candidates, std::string_view name,
+                                int microbatches, std::vector<int> group, int replicas = 1, bool recomputed = false) {
+  plan_choice c;
+  c.replicas = replicas, c.microbatches = microbatches, c.recomputed = recomputed;
+  for (std::size_t i = 0; i < candidates.size() && !c; ++i)
+    if (candidates[i].name == name) c.candidate = static_cast<int>(i);
+  if (!c)
+    throw error(sentence("cannot choose ", name, ", because none of ", candidates.size(),
+                         " candidates has that name; give the list that has it"));
+  plan_candidate const& chosen = candidates[static_cast<std::size_t>(c.candidate)];
+  if (replicas < 1 || p.ranks % replicas != 0 || microbatches < replicas || microbatches % replicas != 0 ||
+      p.minibatch % microbatches != 0)
+    throw error(sentence("cannot choose ", replicas, " replicas and ", microbatches, " microbatches on ", p.ranks,
+                         " ranks for ", p.minibatch,
+                         " samples, because replicas divide ranks and microbatches, and these the samples; give such"));
+  c.name = chosen.name, c.ranks = p.ranks / replicas, c.chunks = chosen.chunks;
+  int const stages = c.ranks * c.chunks;
+  bool in_order = group.size() == p.items.size() && !group.empty() && group.front() == 0 && group.back() == stages - 1;
+  for (std::size_t i = 1; in_order && i < group.size(); ++i)
+    in_order = group[i] - group[i - 1] <= 1 && group[i] >= group[i - 1];
+  if (!in_order)
+    throw error(sentence("cannot group ", p.items.size(), " items into ", stages, " stages by ", group.size(),
+                         " numbers, because they are no stages in order; give each item's, from 0 up by 0 or 1"));
+  c.group = std::move(group);
+  plan_configuration const of{
+      .ranks = c.ranks, .replicas = replicas, .microbatches = microbatches, .recomputed = recomputed};
+  double const samples = static_cast<double>(p.minibatch) / microbatches;
+  plan_program made = program_of(chosen, of, mean_times_of(p, stages, samples));
+  if (made.as_without)
+    throw error(sentence("cannot choose ", name, " recomputed, because nothing would be; leave that out"));
+  program_view const v = made.whole.view();
+  c.copies = v.size.replicas, c.segments = v.size.segments, c.asynchronous = v.asynchronous;
+  return c;
+}
+
 }  // namespace foal::schedule

@@ -33,6 +33,11 @@ struct plan_choice {
   constexpr bool as_good_as_same(plan_choice const& other) const {
     return ranks == 1 && other.ranks == 1 && replicas == other.replicas && recomputed == other.recomputed;
   }
+  /// The same program of the same stages.
+  constexpr bool same_as(plan_choice const& other) const {
+    return candidate == other.candidate && replicas == other.replicas && microbatches == other.microbatches &&
+           recomputed == other.recomputed && group == other.group;
+  }
   constexpr double most_bytes() const { return bytes.empty() ? 0 : *std::max_element(bytes.begin(), bytes.end()); }
   /// The rank that is idle least.
   constexpr int busiest() const {
@@ -66,6 +71,8 @@ struct plan_refusal {
 struct plan_result {
   plan_choice best, runner_up;             ///< runner_up: the best of all other configurations, if one is another way
   std::vector<plan_choice> of_candidates;  ///< the best of every candidate that has one, best first
+  /// Of all that have been tried, groupings too, the plan_problem::contenders best within `within` of the best; that first.
+  std::vector<plan_choice> contenders;
   std::vector<plan_refusal> refused;
   long long configurations = 0;  ///< tried, those that do not fit included
   long long groupings = 0;       ///< tried, all configurations together

@@ -18,6 +18,18 @@ inline std::string configuration_of(plan_choice const& c, plan_problem const& p)
                   c.copies > c.replicas ? " on the same ranks" : "", c.recomputed ? ", recomputed" : "");
 }
 
+/// "0 | 1-3 | 4": the items of every stage.
+inline std::string ranges_of(std::vector<int> const& group) {
+  std::string out;
+  for (std::size_t first = 0, i = 0; i < group.size(); ++i) {
+    if (i + 1 < group.size() && group[i + 1] == group[first]) continue;
+    out += sentence(first > 0 ? " | " : "", first, first < i ? "-" : "");
+    if (first < i) out += sentence(i);
+    first = i + 1;
+  }
+  return out;
+}
+
 /// "5.3 %", to a tenth.
 inline std::string percent(double part) { return sentence(std::round(1000 * part) / 10, " %"); }
 

@@ -37,6 +37,8 @@ class planner {
       while (place != out_.of_candidates.end() && !of_candidate_.better_than(*place)) ++place;
       out_.of_candidates.insert(place, of_candidate_);
     }
+    if (p_.contenders == 1 && out_.best) out_.contenders.push_back(out_.best);
+    while (!out_.contenders.empty() && out_.contenders.back().time > room()) out_.contenders.pop_back();
     return std::move(out_);
   }
 
@@ -175,7 +177,8 @@ class planner {
       for (op const& o : v.rank(r)) work.back() += cost.of(o);
       bound = std::max(bound, work.back());
     }
-    bool const slower = best && bound > best.time * (1 + 1e-9), own = trial.candidate.by_times;
+    bool const own = trial.candidate.by_times;
+    bool const slower = best && bound > best.time * (1 + 1e-9) && (p_.contenders == 1 || bound > room());
     if (own && slower) return {0, bound};
     plan_program remade;
     if (own) remade = program_of(trial.candidate, trial.of, times), v = remade.whole.view();
@@ -208,8 +211,31 @@ class planner {
       now.wait = longest(v, t, now.busiest(), t.rank[at(now.busiest())].first, t.makespan);
     }
     double const time = now.time;
+    if (p_.contenders > 1) contend(now);
     if (now.better_than(best)) best = std::move(now);
     return {0, time};
+  }
+
+  /// The time up to which a plan can still be a contender.
+  constexpr double room() const {
+    std::vector<plan_choice> const& all = out_.contenders;
+    if (all.empty()) return std::numeric_limits<double>::max();
+    double const most = all.front().time * (1 + p_.within + 1e-9);
+    return std::ssize(all) < p_.contenders ? most : std::min(most, all.back().time);
+  }
+  constexpr void contend(plan_choice const& c) {
+    std::vector<plan_choice>& all = out_.contenders;
+    if (c.time > room()) return;
+    auto const same = std::find_if(all.begin(), all.end(),
+                                   [&](plan_choice const& other) { return c.same_as(other) || c.as_good_as_same(other); });
+    if (same != all.end()) {
+      if (!c.better_than(*same)) return;
+      all.erase(same);
+    }
+    auto place = all.begin();
+    while (place != all.end() && !c.better_than(*place)) ++place;
+    all.insert(place, c);
+    if (std::ssize(all) > p_.contenders) all.pop_back();
   }
 
   /// Of the gaps between ops of a rank; microbatches are numbered as if all were of one minibatch.
@@ -240,6 +266,9 @@ class planner {
 /// with the smallest largest stage (of time, and of bytes) and what moving ends of stages by an item makes of them
 /// (`all_groupings` says which). Not searched: ranks left empty, stages recomputed in part, stages that have other numbers
 /// of chunks; a candidate has its V and its own numbers.
+///
+/// Costs that are measured cannot tell plans that are as good as each other: p.contenders asks for the best few, which a
+/// trial may tell apart (foal/tried.hpp).
 ///
 /// Ranks run one op at a time (two that a candidate's `overlaps` make one as one); messages wait for nothing but the op that
 /// sends them, whatever else is under way, and ranks go on meanwhile unless p.sends_beside is false. A rank

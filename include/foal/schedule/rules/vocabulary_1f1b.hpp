@@ -58,6 +58,9 @@ struct vocabulary_1f1b {
   template <class Sink>
   constexpr void emit(extent e, Sink& sink) const {
     check();
+    if (parts > e.stages / 2)
+      throw error(sentence("cannot generate ", name, " with .parts = ", parts, ", because of ", e.stages,
+                           " stages two runs of them would be parts; use ", e.stages / 2, " at most, as the model has"));
     vocabulary_runs const runs(e.stages, e.ranks, parts);
     detail::vocabulary_problem p{.ranks = e.ranks,
                                  .microbatches = e.microbatches,
