@@ -8,10 +8,11 @@
 // it has room, in parts of the layers of a rank; so a version of a rank's weights counts as much as a microbatch of its
 // activations. What all keep (optimizer, one gradient) is left out. The budget is the fullest rank's of PipeMare, then that
 // of 2BW. A microbatch is one sample, and a minibatch has at most 128; each schedule has as many as its budget allows. With
-// recomputation memory is counted in other things, so schedules that have it are left out; seq1f1b, whose parts are segments
-// of a sequence and not of a rank's layers, and bpipe, whose moves take time that no device here counts, too. v_search takes
-// too long for many ranks. A rank has two chunks at most; the best schedule of one is measured as well, for where a rank has
-// one layer there are no chunks.
+// recomputation memory is counted in other things, so schedules that have it are left out; bpipe, whose moves take time that
+// no device here counts, too. v_search takes too long for many ranks. A rank has two chunks at most; the best schedule of
+// one is measured as well, for where a rank has one layer there are no chunks. seq1f1b stands apart, with each number of
+// segments up to 16 that fits, the fastest measured: it is for causal models of sequences alone, and here a segment of k
+// takes a k-th of the time and of the memory of its sequence, as none with attention does.
 #include <cstdio>
 #include <optional>
 
@@ -44,21 +45,21 @@ double memory_of(schedule::program program, schedule::version_reads const& reads
   std::vector<double> of(static_cast<std::size_t>(v.size.ranks), 0);
   for (std::size_t u = 0; u < host.size(); ++u) {
     int const versions = 1 + reads.kept[static_cast<std::size_t>(schedule::stage_of(v.size, static_cast<int>(u)))].copies;
-    of[static_cast<std::size_t>(host[u])] += versions + facts.stage[u].saved_peak;
+    of[static_cast<std::size_t>(host[u])] += versions + static_cast<double>(facts.stage[u].saved_peak) / v.size.segments;
   }
   return *std::max_element(of.begin(), of.end()) * v.size.ranks / v.size.stages;
 }
 
-/// How long ops of a chunk last, where a rank has so many.
-device::timed::times times_of(int ranks, double chunks) {
-  double const unit_ms = (ranks > 16 ? 1 : 0.5) / chunks;
+/// How long ops last, where those of a rank for a microbatch are so many.
+device::timed::times times_of(int ranks, double parts) {
+  double const unit_ms = (ranks > 16 ? 1 : 0.5) / parts;
   return {.forward_ms = 10 * unit_ms, .backward_ms = 12 * unit_ms, .weight_ms = 8 * unit_ms, .update_ms = 0};
 }
 
 candidate made(std::string name, schedule::program program, schedule::version_reads reads) {
   candidate c{std::move(name), {std::move(program), std::move(reads)}, 0, 0, 0};
   schedule::extent const e = c.run.program.size();
-  c.run.times = times_of(e.ranks, static_cast<double>(e.stages) / e.ranks);
+  c.run.times = times_of(e.ranks, static_cast<double>(e.stages) / e.ranks * e.segments);
   c.microbatches = e.microbatches;
   c.memory = memory_of(c.run.program, c.run.reads);
   return c;
@@ -126,7 +127,22 @@ bool recomputes(candidate const& c) {
   return schedule::recomputes(p.view());
 }
 
-/// All synchronous ones, the fastest first.
+/// Seq1F1B with the number of segments that is the fastest of those that fit.
+std::optional<candidate> in_segments(int ranks, double budget) {
+  std::optional<candidate> best;
+  for (int const segments : {2, 4, 8, 16}) {
+    schedule::seq1f1b const s{.segments = segments};
+    schedule::program p = schedule::generate(s, schedule::extent_of(s, ranks, ranks, largest_minibatch));
+    schedule::version_reads reads = schedules::reads_by<schedule::own_versions>(p.view());
+    candidate c = made(sentence("seq1f1b, ", segments, " segments"), std::move(p), std::move(reads));
+    if (c.memory > budget) continue;
+    model(c);
+    if (!best || c.rate > best->rate) best = std::move(c);
+  }
+  return best;
+}
+
+/// All other synchronous ones, the fastest first.
 std::vector<candidate> synchronous(int ranks, double budget) {
   std::vector<candidate> all;
   for (schedules::entry const& e : schedules::catalogue()) {
@@ -194,6 +210,10 @@ class comparison {
       }
       for (candidate const& c : others)
         if (c.name == "gpipe" || c.name == "one_f_one_b") measure(c, label);
+      if (std::optional<candidate> const c = in_segments(ranks_, base.memory)) {
+        double const of_segments = measure(*c, label) / rate;
+        out_.add(sentence("R = ", ranks_, ", in segments over ", name), {of_segments, of_segments, of_segments}, "");
+      }
     }
   }
 

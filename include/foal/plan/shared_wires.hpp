@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include <foal/table/run_values.hpp>
@@ -57,32 +58,41 @@ class shared_wires {
     buffer b;
     b.worker = worker;
     b.bytes = padded(bytes);
-    for (std::size_t i = static_cast<std::size_t>(worker); i < lists_.size(); i += workers_) mark(i, from, to, b.used);
+    std::size_t begin = 0;  // of the phase
+    for (std::size_t i = static_cast<std::size_t>(worker); i < lists_.size(); i += workers_) {
+      mark(i, begin, from, to, b.used);
+      begin += lists_[i].size();
+    }
     buffers_.push_back(std::move(b));
     return buffers_.size() - 1;
   }
 
   /// Places all buffers of a worker, the largest first, each at the lowest address where it meets none that is in use at one
-  /// of its times. Gives the size of the whole.
+  /// of its times. Gives the size of the whole. Takes time for the buffers that are in use together, not for all pairs.
   std::size_t place(int worker) {
     std::vector<std::size_t> mine;
     for (std::size_t i = 0; i < buffers_.size(); ++i)
       if (buffers_[i].worker == worker) mine.push_back(i);
     std::stable_sort(mine.begin(), mine.end(),
                      [this](std::size_t a, std::size_t b) { return buffers_[a].bytes > buffers_[b].bytes; });
-    std::size_t whole = 0;
+    std::size_t places = 0, whole = 0;
+    for (std::size_t i = static_cast<std::size_t>(worker); i < lists_.size(); i += workers_) places += lists_[i].size();
+    std::vector<std::vector<std::size_t>> at(places);         // [place]: buffers that have an offset and are in use there
+    std::vector<std::size_t> seen(buffers_.size(), 0), near;  // seen: the last buffer, from 1, that met this one
     for (std::size_t i = 0; i < mine.size(); ++i) {
       buffer& b = buffers_[mine[i]];
-      for (bool moved = true; moved;) {
-        moved = false;
-        for (std::size_t j = 0; j < i; ++j) {
-          buffer const& other = buffers_[mine[j]];
-          bool const meets = b.offset < other.offset + other.bytes && other.offset < b.offset + b.bytes;
-          if (!meets || !together(b, other)) continue;
-          b.offset = other.offset + other.bytes;
-          moved = true;
-        }
+      near.clear();
+      for (std::size_t const t : b.used)
+        for (std::size_t const other : at[t])
+          if (std::exchange(seen[other], i + 1) != i + 1) near.push_back(other);
+      std::sort(near.begin(), near.end(),
+                [this](std::size_t x, std::size_t y) { return buffers_[x].offset < buffers_[y].offset; });
+      for (std::size_t const n : near) {
+        buffer const& other = buffers_[n];
+        if (b.offset + b.bytes <= other.offset) break;
+        b.offset = std::max(b.offset, other.offset + other.bytes);
       }
+      for (std::size_t const t : b.used) at[t].push_back(mine[i]);
       whole = std::max(whole, b.offset + b.bytes);
     }
     return whole;
@@ -94,21 +104,14 @@ class shared_wires {
   struct buffer {
     int worker = 0;
     std::size_t bytes = 0, offset = 0;
-    std::vector<bool> used;  // by place in the order of ops, phase after phase
+    std::vector<std::size_t> used;  // places in the order of the worker's ops, phase after phase; perhaps one twice
   };
 
-  static bool together(buffer const& a, buffer const& b) {
-    for (std::size_t i = 0; i < a.used.size(); ++i)
-      if (a.used[i] && b.used[i]) return true;
-    return false;
-  }
   int unit_of(schedule::op const& o) const { return o.replica * stages_ + o.stage; }
 
-  void mark(std::size_t number, end from, end to, std::vector<bool>& used) const {
+  void mark(std::size_t number, std::size_t begin, end from, end to, std::vector<std::size_t>& used) const {
     auto const& list = lists_[number];
-    std::size_t const begin = used.size();
     auto const length = static_cast<long long>(list.size());
-    used.resize(begin + list.size(), false);
     struct span {
       long long first = -1, last = -1;
     };
@@ -130,7 +133,7 @@ class shared_wires {
     for (auto const [first, last] : spans) {
       if (first < 0 || last < 0) continue;  // this phase does not use it
       for (long long t = first; t <= last && t < first + length; ++t)
-        used[begin + static_cast<std::size_t>(t % length)] = true;
+        used.push_back(begin + static_cast<std::size_t>(t % length));
     }
   }
 
