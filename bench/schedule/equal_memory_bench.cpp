@@ -130,7 +130,7 @@ bool recomputes(candidate const& c) {
 /// Seq1F1B with the number of segments that is the fastest of those that fit.
 std::optional<candidate> in_segments(int ranks, double budget) {
   std::optional<candidate> best;
-  for (int const segments : {2, 4, 8, 16}) {
+  for (int const segments : {2, 4}) {
     schedule::seq1f1b const s{.segments = segments};
     schedule::program p = schedule::generate(s, schedule::extent_of(s, ranks, ranks, largest_minibatch));
     schedule::version_reads reads = schedules::reads_by<schedule::own_versions>(p.view());
