@@ -10,9 +10,10 @@
 // of 2BW. A microbatch is one sample, and a minibatch has at most 128; each schedule has as many as its budget allows. With
 // recomputation memory is counted in other things, so schedules that have it are left out; bpipe, whose moves take time that
 // no device here counts, too. v_search takes too long for many ranks. A rank has two chunks at most; the best schedule of
-// one is measured as well, for where a rank has one layer there are no chunks. seq1f1b stands apart, with each number of
-// segments up to 16 that fits, the fastest measured: it is for causal models of sequences alone, and here a segment of k
-// takes a k-th of the time and of the memory of its sequence, as none with attention does.
+// one is measured as well, for where a rank has one layer there are no chunks. seq1f1b stands apart, in 2 or 4 segments (ops
+// of more would be shorter than a millisecond, and workers wake up some hundredths of one too late): it is for causal models
+// of sequences alone, and here a segment of k takes a k-th of the time and of the memory of its sequence, as none with
+// attention does.
 #include <cstdio>
 #include <optional>
 
