@@ -47,7 +47,7 @@ TEST_CASE("contenders run in turns, and the fastest by its median is taken") {
   CHECK(found.plans[2].seconds == std::vector<double>{1, 3, 3});
   schedule::plan_problem p;
   p.minibatch = 4;
-  CHECK(text(found, p) ==
+  CHECK(text_of(found, p) ==
         "  a, 1 microbatch of 4 samples, 1 chunk on each of 1 rank, 1 replica, items 0: planned 250 ms, took 2500 (2500 to "
         "2500)\n"
         "* b, 1 microbatch of 4 samples, 1 chunk on each of 1 rank, 1 replica, items 0: planned 250 ms, took 2000 (2000 to "
@@ -67,7 +67,7 @@ TEST_CASE("a contender that cannot run says why, and the others go on") {
   trial const found = tried(all, 1, only("b"));
   CHECK(found.best().name == "b");
   CHECK(found.plans[0].refused == "cannot run a here");
-  CHECK(text(found, {}).find("planned 250 ms, refused: cannot run a here\n") != std::string::npos);
+  CHECK(text_of(found, {}).find("planned 250 ms, refused: cannot run a here\n") != std::string::npos);
   trial const none = tried(all, 1, only("c"));
   CHECK_THROWS_WITH(none.best(),
                     "cannot choose a plan, because none of 2 could run: cannot run a here; give contenders that can");

@@ -285,7 +285,7 @@ class comparison {
     plan_choice const& best = found.best();
     plan_problem const& of = problem_of(best);
     std::printf("%s, a trial of %zu contenders, the fastest marked:\n%s", task<Net>::name, near.size(),
-                text(found, of).c_str());
+                text_of(found, of).c_str());
     std::printf("  %s\n", reason_of(best, of).c_str());
     return {foal::sentence("plan", asynchronous ? " with late ones: " : ": ", best.name, ", N = ", best.microbatches),
             made(best), predicted(program_of(best, of, list), of)};

@@ -103,7 +103,7 @@ trial tried(std::span<schedule::plan_choice const> contenders, schedule::plan_pr
 
 /// A line a contender, the fastest marked: configuration, grouping, milliseconds of a minibatch by the plan's costs (in
 /// seconds) and in the trial, with quartiles.
-inline std::string text(trial const& of, schedule::plan_problem const& p) {
+inline std::string text_of(trial const& of, schedule::plan_problem const& p) {
   std::string out;
   for (std::size_t i = 0; i < of.plans.size(); ++i) {
     tried_plan const& t = of.plans[i];
