@@ -54,7 +54,7 @@ list(TRANSFORM examples APPEND .cpp)
 compare_lists(cmake/program_list.cmake examples GLOBS *.cpp LISTED ${examples})
 
 # ctest splits a case's name at ';' and takes an open bracket for a quote: such a case would never run.
-foreach(test IN LISTS tests)
+foreach(test IN LISTS tests cuda_tests)
   file(STRINGS "${ROOT}/tests/${test}" cases REGEX "TEST_CASE\\(\"[^\"]*(;|\\[[^]\"]*\\))")
   if(cases)
     fault("cannot run a case of tests/${test}, because its name holds ';' or an open bracket; rename it")

@@ -127,7 +127,7 @@ TEST_CASE("two threads that touch a word with no barrier between are a race", "[
              Contains("a race: thread ") && Contains("neighbour_without_barrier") && Contains("with no barrier between"));
 }
 
-TEST_CASE("blocks that write one word are a race, unless by atomics; neighbouring bytes are none", "[cuda]") {
+TEST_CASE("blocks that write one word are a race, unless by atomics, and neighbouring bytes are none", "[cuda]") {
   array<int> out(1);
   cudaMemsetAsync(out.data, 0, 4, nullptr);
   start(nullptr, 2, 1, all_write_one, out.data);
