@@ -185,7 +185,7 @@ foal_refusal_test(gpt temperature "use --temperature nan, because" --temperature
 foal_refusal_test(gpt seed "use --seed 99999999999999999999, because" --seed 99999999999999999999)
 foal_refusal_test(gpt epochs "use --epochs 0, because it takes a whole number from 1 to 1000000; change it" --epochs 0)
 foal_refusal_test(gpt prompt "its character number 2 is none of the text" --prompt a~)
-foal_refusal_test(gpt segments "cannot train in 4 segments with --method gpipe" --method gpipe --segments 4)
+foal_refusal_test(gpt segments "train in 4 segments with --method gpipe" --method gpipe --segments 4)
 foal_refusal_test(gpt data "nowhere.txt" --data nowhere.txt)
 foal_refusal_test(gpt minibatch "a minibatch is 5000 microbatches of 8 = 40000 samples" --microbatches 5000)
 foal_refusal_test(memory json "write nodir/x.json, because" --json nodir/x.json)
