@@ -28,9 +28,7 @@ struct moment {
   double tau_fwd = 0, tau_bkwd = 0;  ///< mean delays, in updates
 };
 
-/// Elementwise, fused with the delay policy into one pass: prepare<S>(rate, t), or where it asks for delays
-/// prepare<S>(moment), gives the functor of one update, which takes S& w, S g and one S& for each state. May have rules for
-/// single parameters (optim/rule.hpp).
+/// Asks for delays too.
 template <class O>
 concept sees_moment = has_states<O> && requires(O const o) {
   o.template prepare<float>(moment{});
@@ -41,8 +39,15 @@ concept prepares = has_states<O> && requires(O const o) {
   o.template prepare<float>(0.1, 1LL);
   o.template prepare<double>(0.1, 1LL);
 };
+/// No concept, so that compilers need a line to say that it does not hold.
 template <class O>
-concept elementwise = sees_moment<O> || prepares<O>;
+inline constexpr bool gives_functors = sees_moment<O> || prepares<O>;
+
+/// Elementwise, fused with the delay policy into one pass: prepare<S>(rate, t), or where it asks for delays
+/// prepare<S>(moment), gives the functor of one update, which takes S& w, S g and one S& for each state. May have rules for
+/// single parameters (optim/rule.hpp).
+template <class O>
+concept elementwise = gives_functors<O>;
 
 /// The functor of an update of an elementwise optimizer; rule...: of the parameter, where it has rules.
 template <class S, class O, class... Rule>
