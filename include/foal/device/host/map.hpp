@@ -47,14 +47,14 @@ struct map_ops {
 
   /// to[k] = sum over i of add[k], where f(add, p[i]...) writes add[0] to add[N - 1]: in four interleaved partial sums
   /// (i mod 4) that are added in order.
-  template <int N, class F, class... Ps>
+  template <std::size_t N, class F, class... Ps>
   static void sums(std::size_t n, F const& f, double* to, Ps const*... p) {
     double lane[4][N] = {}, add[N];
     for (std::size_t i = 0; i < n; ++i) {
       f(add, p[i]...);
-      for (int k = 0; k < N; ++k) lane[i % 4][k] += add[k];
+      for (std::size_t k = 0; k < N; ++k) lane[i % 4][k] += add[k];
     }
-    for (int k = 0; k < N; ++k) to[k] = ((lane[0][k] + lane[1][k]) + lane[2][k]) + lane[3][k];
+    for (std::size_t k = 0; k < N; ++k) to[k] = ((lane[0][k] + lane[1][k]) + lane[2][k]) + lane[3][k];
   }
 
   /// A number that no magnitude is above: their sum, which costs what all_finite() does. NaN only where an element is not

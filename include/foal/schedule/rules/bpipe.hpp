@@ -39,8 +39,8 @@ struct bpipe {
   }
 
   constexpr void evict(program& timed) const {
-    int const limit = limit_for(timed.size().ranks);
-    timed.evictions(balanced_evictions(timed.view(), limit), limit);
+    int const most = limit_for(timed.size().ranks);
+    timed.evictions(balanced_evictions(timed.view(), most), most);
   }
 };
 
