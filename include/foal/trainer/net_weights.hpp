@@ -83,10 +83,8 @@ class net_weights {
     detail::take_average(self(), from);
   }
   /// The same with what its delay policy reads out.
-  template <has_weights From>
-  void take_read_out(From const& from)
-    requires requires { from.read_out(0, std::size_t{}); }
-  {
+  template <has_read_out From>
+  void take_read_out(From const& from) {
     take(from);
     for (std::size_t s = 0; s < self().tables_.stages.size(); ++s)
       for (std::size_t i = 0; i < self().tables_.stages[s].parameters.size(); ++i)

@@ -21,6 +21,9 @@ concept has_weights = requires(T const& t, int stage, std::size_t which) {
   t.weights(stage, which);
   t.statistics(stage, which);
 };
+/// And read_out(): what its delay policy has evaluations read.
+template <class T>
+concept has_read_out = has_weights<T> && requires(T const& t, int stage, std::size_t which) { t.read_out(stage, which); };
 
 namespace detail {
 

@@ -300,7 +300,8 @@ struct chain {
    private:
     template <bool Has, class P, class At, class Of>
     FOAL_HOST_DEVICE static void see(Of const& of, S* const* all, S before, S after, S gradient) {
-      if constexpr (Has && delay::watches_gradients<P>)
+      constexpr bool all_three = delay::watches_gradients<P>;
+      if constexpr (Has && all_three)
         At::call(of, all, before, after, gradient);
       else if constexpr (Has)
         At::call(of, all, before, after);
