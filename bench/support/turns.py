@@ -11,6 +11,15 @@ class Refused(Exception):
     """A sentence: cannot X, because Y; Z."""
 
 
+def run(main):
+    """Ends the program with what main() gives: 0 where all that is wanted holds, 1 where not; 2 and a sentence if refused."""
+    try:
+        sys.exit(main())
+    except Refused as e:
+        print(e, file=sys.stderr)
+        sys.exit(2)
+
+
 class Contender:
     """A program that trains when it is told to: "train K" and a line end on its standard input, answered by the seconds that
     passed, its processor seconds, and K losses. cpu: of processor seconds is made its time; else of those that passed."""

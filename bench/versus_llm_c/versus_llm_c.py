@@ -11,7 +11,7 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "support"))
-from turns import Contender, Refused, require_equal, row, spread, take_turns, text_of, write
+from turns import Contender, require_equal, row, run, spread, take_turns, text_of, write
 
 LAYERS, WIDTH, VOCABULARY, PADDED, POSITIONS = 12, 768, 50257, 50304, 1024
 
@@ -112,8 +112,4 @@ def main():
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except Refused as e:
-        print(e, file=sys.stderr)
-        sys.exit(2)
+    run(main)

@@ -12,7 +12,7 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "support"))
-from turns import Contender, Refused, require_equal, row, take_turns, text_of, write
+from turns import Contender, require_equal, row, run, take_turns, text_of, write
 
 SAME = {"GPipe": "gpipe", "1F1B": "one_f_one_b", "Interleaved1F1B": "interleaved", "ZBVZeroBubble": "zb_v"}
 WANTED = 3.0
@@ -78,8 +78,4 @@ def main():
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except Refused as e:
-        print(e, file=sys.stderr)
-        sys.exit(2)
+    run(main)

@@ -12,7 +12,7 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "support"))
-from turns import Contender, Refused, require_equal, row, spread, take_turns, text_of, write
+from turns import Contender, Refused, require_equal, row, run, spread, take_turns, text_of, write
 
 WORKLOADS = ["mlp microbatch 8", "mlp batch 64", "resnet20 batch 64", "resnet20 batch 8", "resnet50 batch 8",
              "transformer batch 16", "transformer batch 16, padded"]
@@ -96,8 +96,4 @@ def main():
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except Refused as e:
-        print(e, file=sys.stderr)
-        sys.exit(2)
+    run(main)

@@ -161,9 +161,4 @@ void fibre::abandon() {
 std::byte const* fibre::stack_begin() { return running; }
 std::byte const* fibre::stack_end() { return running + stack_bytes; }
 
-bool on_a_fibre(void const* p) {
-  auto const* const at = static_cast<std::byte const*>(p);
-  return all.base != nullptr && at >= all.base && at < all.base + most_stacks * stack_bytes;
-}
-
 }  // namespace foal::test::emulation

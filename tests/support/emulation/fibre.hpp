@@ -14,7 +14,7 @@ class fibre {
   bool enter(void (*function)());
   /// Of the fibre that runs: back to whoever entered it.
   static void leave();
-  /// The stack of the fibre that runs: [first, second).
+  /// The stack of the fibre that runs: [stack_begin, stack_end).
   static std::byte const* stack_begin();
   static std::byte const* stack_end();
   /// Gives up what has begun and will not go on; nothing on its stack is destroyed.
@@ -24,8 +24,5 @@ class fibre {
   void* stack_ = nullptr;  ///< null: not begun
   void* top_ = nullptr;    ///< where it goes on
 };
-
-/// Whether an address lies on the stack of any fibre.
-bool on_a_fibre(void const* p);
 
 }  // namespace foal::test::emulation

@@ -26,7 +26,7 @@ struct heap {
   std::byte* base = nullptr;
   std::size_t used = 0;
   std::map<std::byte const*, block> live;
-  std::size_t in_use[most_devices] = {}, given[most_devices] = {};
+  std::size_t in_use[most_devices] = {};
 
   heap() {
     void* const all = mmap(nullptr, reserve, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -57,7 +57,7 @@ void* allocate(std::size_t bytes, int device, place where) {
   std::memset(at, 0xff, std::min(bytes, poisoned));
   std::memset(at + bytes - std::min(bytes, poisoned), 0xff, std::min(bytes, poisoned));
   h.live[at] = {at, bytes, device, where};
-  if (on_device) h.in_use[device] += bytes, ++h.given[device];
+  if (on_device) h.in_use[device] += bytes;
   return at;
 }
 
@@ -91,7 +91,6 @@ bool is_device_memory(void const* p) {
 }
 
 std::size_t in_use(int device) { return all().in_use[device]; }
-std::size_t allocations(int device) { return all().given[device]; }
 
 bool check_range(char const* what, void const* p, std::size_t n, int device) {
   if (n == 0) return true;

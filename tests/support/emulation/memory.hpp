@@ -35,8 +35,6 @@ block find(void const* p);
 bool is_device_memory(void const* p);
 /// Live bytes of a device.
 std::size_t in_use(int device);
-/// How often allocate() gave memory of a device: what a run after its warm-up must not change.
-std::size_t allocations(int device);
 
 /// Reports unless [p, p + n) is memory of the device, or pinned. what: "the source of a copy".
 bool check_range(char const* what, void const* p, std::size_t n, int device);

@@ -185,7 +185,6 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
   CUstream_st& s = queue_of(stream);
   if (event->capturing != nullptr) {
     if (s.capturing == nullptr) {  // joins
-      if (!s.queue.empty() && s.queue.back().sets == nullptr) go_on();
       s.capturing = event->capturing;
       s.last.clear();
       event->capturing->streams.insert(&s);
