@@ -22,7 +22,7 @@ struct matrices_apart {
     else
       return rest;
   }
-  constexpr int choose(parameter_view const& p) const { return p.is_matrix() && p.product && !p.head ? 0 : 1; }
+  constexpr int choose(parameter_view const& p) const { return p.is_hidden_matrix() ? 0 : 1; }
 
   template <class F>
   constexpr void numbers(F&& f) const {

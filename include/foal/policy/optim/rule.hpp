@@ -20,6 +20,8 @@ struct parameter_view {
 
   /// Of weights of products and convolutions, and of embeddings; biases and what norms scale and shift with are vectors.
   constexpr bool is_matrix() const { return extent.rank >= 2; }
+  /// Of a hidden layer, convolutions too; not an embedding, whose backward reads no weights, and not the head's.
+  constexpr bool is_hidden_matrix() const { return is_matrix() && product && !head; }
 };
 
 /// 1: as the optimizer and the learning rate say.
