@@ -540,14 +540,21 @@ set(foal_onednn_headers
 set(foal_cuda_headers
     foal/cuda.hpp
     foal/device/cuda.cuh
+    foal/device/cuda/convolution.cuh
+    foal/device/cuda/convolution_plan.hpp
+    foal/device/cuda/cudnn.hpp
     foal/device/cuda/dropout.cuh
     foal/device/cuda/error.hpp
     foal/device/cuda/launch.cuh
     foal/device/cuda/map.cuh
+    foal/device/cuda/matmul.hpp
     foal/device/cuda/memory.hpp
+    foal/device/cuda/patches.cuh
+    foal/device/cuda/plans.hpp
     foal/device/cuda/product.hpp
     foal/device/cuda/reduce.cuh
     foal/device/cuda/rows.cuh
     foal/device/cuda/softmax.cuh
+    foal/device/cuda/status.hpp
     foal/device/cuda/stream.hpp
 )

@@ -138,6 +138,7 @@ set(foal_tests
     device/host/map
     device/host/product
     device/host/softmax
+    device/cudnn
     device/onednn
     device/onednn_training
     device/timed
@@ -385,11 +386,14 @@ set(foal_tests
 # tests/<name>_test.cu
 set(foal_cuda_tests
     device/cuda
+    device/cuda_convolution
+    device/cuda_product
     device/cuda_training
 )
 
 # tests/<name>_test.cu of the emulation itself, which no GPU runs
 set(foal_emulated_tests
+    device/emulated_libraries
     device/emulation
 )
 
