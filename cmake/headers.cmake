@@ -540,14 +540,19 @@ set(foal_onednn_headers
 set(foal_cuda_headers
     foal/cuda.hpp
     foal/device/cuda.cuh
+    foal/device/cuda/columns.cuh
     foal/device/cuda/dropout.cuh
+    foal/device/cuda/embedding.cuh
     foal/device/cuda/error.hpp
     foal/device/cuda/launch.cuh
+    foal/device/cuda/layer_norm.cuh
     foal/device/cuda/map.cuh
     foal/device/cuda/memory.hpp
+    foal/device/cuda/normalisation.cuh
+    foal/device/cuda/pooling.cuh
     foal/device/cuda/product.hpp
     foal/device/cuda/reduce.cuh
     foal/device/cuda/rows.cuh
     foal/device/cuda/softmax.cuh
     foal/device/cuda/stream.hpp
-)
+    foal/device/cuda/vocabulary.cuh)

@@ -385,7 +385,10 @@ set(foal_tests
 # tests/<name>_test.cu
 set(foal_cuda_tests
     device/cuda
+    device/cuda_normalisation
+    device/cuda_pooling
     device/cuda_training
+    device/cuda_vocabulary
 )
 
 # tests/<name>_test.cu of the emulation itself, which no GPU runs
