@@ -549,10 +549,13 @@ set(foal_cuda_headers
     foal/device/cuda/map.cuh
     foal/device/cuda/memory.hpp
     foal/device/cuda/normalisation.cuh
+    foal/device/cuda/ordinals.hpp
     foal/device/cuda/pooling.cuh
     foal/device/cuda/product.hpp
     foal/device/cuda/reduce.cuh
     foal/device/cuda/rows.cuh
     foal/device/cuda/softmax.cuh
+    foal/device/cuda/staging.hpp
     foal/device/cuda/stream.hpp
-    foal/device/cuda/vocabulary.cuh)
+    foal/device/cuda/vocabulary.cuh
+)
