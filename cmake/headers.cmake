@@ -540,6 +540,8 @@ set(foal_onednn_headers
 set(foal_cuda_headers
     foal/cuda.hpp
     foal/device/cuda.cuh
+    foal/device/cuda/attention.cuh
+    foal/device/cuda/attention_tiles.cuh
     foal/device/cuda/columns.cuh
     foal/device/cuda/dropout.cuh
     foal/device/cuda/embedding.cuh

@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include <foal/device/contract.hpp>
+#include <foal/device/cuda/attention.cuh>
 #include <foal/device/cuda/columns.cuh>
 #include <foal/device/cuda/dropout.cuh>
 #include <foal/device/cuda/embedding.cuh>
@@ -216,6 +217,18 @@ class cuda : public cuda_ops::product_ops {
   void joined_cross_entropy(int rows, int vocabulary, S const* x, std::int32_t const* target, double smoothing,
                             double divide, S* dx, loss_sums* to) const {
     cuda_ops::joined_cross_entropy(get(), rows, vocabulary, x, target, smoothing, divide, dx, to);
+  }
+
+  template <class S, class Keys>
+  void attention_forward(attention_sizes const& n, position_rows<S const> q, Keys const& k, Keys const& v, S const* lengths,
+                         S* y, S* kept, S* /*work*/) const {
+    cuda_ops::attention_forward(get(), n, q, k, v, lengths, y, kept);
+  }
+  template <class S, class Keys, class Gradients>
+  void attention_backward(attention_sizes const& n, position_rows<S const> q, Keys const& k, Keys const& v, S const* lengths,
+                          S const* y, S const* kept, S const* dy, position_rows<S> dq, Gradients const& dk,
+                          Gradients const& dv, bool add, S* /*work*/) const {
+    cuda_ops::attention_backward(get(), n, q, k, v, lengths, y, kept, dy, dq, dk, dv, add);
   }
 
  private:
