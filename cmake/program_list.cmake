@@ -386,9 +386,13 @@ set(foal_tests
 # tests/<name>_test.cu
 set(foal_cuda_tests
     device/cuda
+    device/cuda_attention
     device/cuda_convolution
+    device/cuda_normalisation
+    device/cuda_pooling
     device/cuda_product
     device/cuda_training
+    device/cuda_vocabulary
 )
 
 # tests/<name>_test.cu of the emulation itself, which no GPU runs

@@ -6,8 +6,10 @@
 #include <foal/device/cuda/error.hpp>
 #include <foal/device/cuda/matmul.hpp>
 #include <foal/device/cuda/memory.hpp>
+#include <foal/device/cuda/ordinals.hpp>
 #include <foal/device/cuda/plans.hpp>
 #include <foal/device/cuda/product.hpp>
+#include <foal/device/cuda/staging.hpp>
 #include <foal/device/cuda/status.hpp>
 #include <foal/device/cuda/stream.hpp>
 

@@ -24,9 +24,9 @@ class product_ops : public memory {
  public:
   static constexpr std::size_t product_workspace_bytes = library_bytes + row_bytes;
 
-  /// workspace: product_workspace_bytes bytes on the GPU, 256-byte aligned.
-  explicit product_ops(void* workspace, arithmetic how = arithmetic::whole)
-      : workspace_(workspace), matmuls_(std::make_unique<matmuls>(workspace, library_bytes, how)) {
+  /// workspace: product_workspace_bytes bytes on the GPU of that number, 256-byte aligned.
+  product_ops(void* workspace, int ordinal, arithmetic how = arithmetic::whole)
+      : memory(ordinal), workspace_(workspace), matmuls_(std::make_unique<matmuls>(workspace, library_bytes, how)) {
     cublasHandle_t made = nullptr;
     check(cublasCreate(&made), "cublasCreate");
     handle_.reset(made);
