@@ -27,6 +27,13 @@ TEMPLATE_TEST_CASE("convolutions on the GPU are the plain loops' in double", "[c
   CHECK(convolutions_apart<TestType>(convolution_problems[3], 1) < 1e-5);  // addresses that only an element's alignment have
 }
 
+TEST_CASE("convolutions by TF32 are near those of floats, and those of double are as they were", "[cuda]") {
+  for (convolution_problem const& p : convolution_problems) {
+    CHECK(convolutions_apart<float, foal::device::cuda_tf32>(p) < 1e-2);
+    CHECK(convolutions_apart<double, foal::device::cuda_tf32>(p) < 1e-13);
+  }
+}
+
 TEST_CASE("convolutions on the GPU have the same bits twice", "[cuda]") {
   for (convolution_problem const& p : {convolution_problems[0], convolution_problems[3], convolution_problems[4]}) {
     auto const one = convolved_on_the_gpu<float>(p), other = convolved_on_the_gpu<float>(p);

@@ -27,6 +27,13 @@ TEMPLATE_TEST_CASE("products with rows on the GPU are the host's in double", "[c
   }
 }
 
+TEST_CASE("products by TF32 are near those of floats, and those of double are as they were", "[cuda]") {
+  for (product_sizes const n : product_shapes) {
+    CHECK(products_apart<float, foal::device::cuda_tf32>(n, 0) < 1e-2);
+    CHECK(products_apart<double, foal::device::cuda_tf32>(n, 0) < 1e-13);
+  }
+}
+
 TEST_CASE("products on the GPU of nothing are nothing, or what was there", "[cuda]") {
   with_workspace<cuda> gpu;
   auto const values = numbers<float>(12, 1);

@@ -18,6 +18,14 @@ TEMPLATE_TEST_CASE("products that cuBLASLt has no algorithm for are cuBLAS's", "
   for (product_sizes const n : product_shapes) CHECK(products_apart<TestType>(n, 0) < near);
 }
 
+TEST_CASE("the emulated libraries round the factors of TF32, and only those", "[cuda]") {
+  for (bool const products : {true, false}) {
+    libraries().products = products;
+    CHECK(products_apart<float, foal::device::cuda_tf32>(product_shapes[1], 0) > 1e-5);
+  }
+  CHECK(convolutions_apart<float, foal::device::cuda_tf32>(convolution_problems[0]) > 1e-5);
+}
+
 TEMPLATE_TEST_CASE("convolutions that cuDNN has no engine for go by patches", "[cuda]", float, double) {
   libraries().convolutions = false;
   double const near = std::is_same_v<TestType, float> ? 1e-5 : 1e-13;

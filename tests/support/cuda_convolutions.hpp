@@ -14,15 +14,15 @@
 namespace foal::test {
 
 /// A device with the workspace that a convolution of this shape needs.
-template <class S>
+template <class S, class Device = device::cuda>
 struct with_convolution_room {
   std::size_t bytes;
-  void* workspace = device::cuda::allocate(bytes);
-  device::cuda device{workspace, bytes};
+  void* workspace = Device::allocate(bytes);
+  Device device{workspace, bytes};
   with_convolution_room(device::window const& g, int filters)
-      : bytes(device::cuda::workspace_for<S>({4, {g.kernel, g.kernel, g.channels, filters}})) {}
+      : bytes(Device::template workspace_for<S>({4, {g.kernel, g.kernel, g.channels, filters}})) {}
   with_convolution_room(with_convolution_room const&) = delete;
-  ~with_convolution_room() { device::cuda::release(workspace); }
+  ~with_convolution_room() { Device::release(workspace); }
 };
 
 struct convolution_problem {
@@ -42,20 +42,20 @@ struct convolution_results {
   std::vector<S> y, dx, dw;
 };
 
-template <class S>
+template <class S, class Device = device::cuda>
 convolution_results<S> convolved_on_the_gpu(convolution_problem const& p, std::size_t by = 0) {
   auto const e = elements_of(p.g, p.filters, p.samples);
-  with_convolution_room<S> gpu(p.g, p.filters);
+  with_convolution_room<S, Device> gpu(p.g, p.filters);
   S const nan = std::numeric_limits<S>::quiet_NaN();
   auto const behind = [by](std::vector<S> const& v) {
     std::vector<S> all(by, S(7));
     all.insert(all.end(), v.begin(), v.end());
     return all;
   };
-  array_on<device::cuda, S> x(gpu.device, behind(numbers<S>(e.x, 1))), dy(gpu.device, behind(numbers<S>(e.y, 2))),
+  array_on<Device, S> x(gpu.device, behind(numbers<S>(e.x, 1))), dy(gpu.device, behind(numbers<S>(e.y, 2))),
       w(gpu.device, behind(numbers<S>(e.weights, 3))), y(gpu.device, behind(std::vector<S>(e.y, nan))),
       dx(gpu.device, behind(std::vector<S>(e.x, nan))), dw(gpu.device, behind(numbers<S>(e.weights, 4)));
-  auto const in = [by](array_on<device::cuda, S>& all) { return static_cast<S const*>(all.data() + by); };
+  auto const in = [by](array_on<Device, S>& all) { return static_cast<S const*>(all.data() + by); };
   S* const no_scratch = nullptr;
   gpu.device.convolve(p.g, p.filters, p.samples, in(x), in(w), y.data() + by, no_scratch);
   gpu.device.convolve_gradient(p.g, p.filters, p.samples, in(dy), in(w), dx.data() + by, no_scratch);
@@ -65,7 +65,7 @@ convolution_results<S> convolved_on_the_gpu(convolution_problem const& p, std::s
 }
 
 /// The largest distance from plain loops in double.
-template <class S>
+template <class S, class Device = device::cuda>
 double convolutions_apart(convolution_problem const& p, std::size_t by = 0) {
   auto const e = elements_of(p.g, p.filters, p.samples);
   auto const wide = [](std::vector<S> const& v) { return std::vector<double>(v.begin(), v.end()); };
@@ -74,7 +74,7 @@ double convolutions_apart(convolution_problem const& p, std::size_t by = 0) {
   plain_convolve(p.g, p.filters, p.samples, x.data(), w.data(), y.data());
   plain_convolve_gradient(p.g, p.filters, p.samples, dy.data(), w.data(), dx.data());
   plain_convolve_weight_gradient(p.g, p.filters, p.samples, x.data(), dy.data(), dw.data());
-  convolution_results<S> const there = convolved_on_the_gpu<S>(p, by);
+  convolution_results<S> const there = convolved_on_the_gpu<S, Device>(p, by);
   return std::max({distance(wide(there.y), y), distance(wide(there.dx), dx), distance(wide(there.dw), dw)});
 }
 

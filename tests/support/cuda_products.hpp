@@ -20,15 +20,15 @@ inline constexpr product_sizes product_shapes[] = {{1, 1, 1},     {8, 10, 33},  
 
 /// The largest distance of c and row from the same in double on the host, with every array `by` elements after an address
 /// that is aligned.
-template <class S>
+template <class S, class Device = device::cuda>
 double products_apart(product_sizes n, std::size_t by) {
   auto const at = [](int a, int b) { return static_cast<std::size_t>(a) * static_cast<std::size_t>(b); };
   auto const more = [by](std::size_t k) { return k + by; };
   auto const a = numbers<S>(more(at(n.rows, n.depth)), 1), b = numbers<S>(more(at(n.depth, n.cols)), 2),
              c = numbers<S>(more(at(n.rows, n.cols)), 3), row = numbers<S>(more(at(1, n.cols)), 4);
-  with_workspace<device::cuda> gpu;
-  array_on<device::cuda, S> x(gpu.device, a), y(gpu.device, b), z(gpu.device, c), r(gpu.device, row);
-  auto const in = [by](array_on<device::cuda, S>& all) { return static_cast<S const*>(all.data() + by); };
+  with_workspace<Device> gpu;
+  array_on<Device, S> x(gpu.device, a), y(gpu.device, b), z(gpu.device, c), r(gpu.device, row);
+  auto const in = [by](array_on<Device, S>& all) { return static_cast<S const*>(all.data() + by); };
   auto const wide = [](std::vector<S> const& v) { return std::vector<double>(v.begin(), v.end()); };
   auto x0 = wide(a), y0 = wide(b), z0 = wide(c), r0 = wide(row);
   auto const in0 = [by](std::vector<double>& all) { return static_cast<double const*>(all.data() + by); };
@@ -39,7 +39,7 @@ double products_apart(product_sizes n, std::size_t by) {
   double worst = distance(wide(z.values()), z0);
 
   // [depth, rows] and [depth, cols], as a linear layer has x and dy: the product and the sums are added to what is there.
-  array_on<device::cuda, S> dw(gpu.device, c), db(gpu.device, row);
+  array_on<Device, S> dw(gpu.device, c), db(gpu.device, row);
   auto dw0 = wide(c), db0 = wide(row);
   gpu.device.product_tn_and_sum_of_rows(n.rows, n.cols, n.depth, in(x), in(y), dw.data() + by, db.data() + by);
   plain_device::product_tn(n.rows, n.cols, n.depth, in0(x0), in0(y0), dw0.data() + by, true);
@@ -47,7 +47,7 @@ double products_apart(product_sizes n, std::size_t by) {
   worst = std::max({worst, distance(wide(dw.values()), dw0), distance(wide(db.values()), db0)});
 
   for (bool const accumulate : {false, true}) {
-    array_on<device::cuda, S> out(gpu.device, c);
+    array_on<Device, S> out(gpu.device, c);
     auto out0 = wide(c);
     gpu.device.product_nt(n.rows, n.cols, n.depth, in(x), in(y), out.data() + by, accumulate);
     plain_device::product_nt(n.rows, n.cols, n.depth, in0(x0), in0(y0), out0.data() + by, accumulate);

@@ -52,12 +52,7 @@ class cuda : public cuda_ops::product_ops {
   /// workspace: `bytes` bytes from allocate() on the GPU of that number, at least workspace_bytes, for this object alone and
   /// as long as it lives. Throws foal::error where there is no such GPU.
   explicit cuda(void* workspace, std::size_t bytes = workspace_bytes, int ordinal = 0)
-      : product_ops(aligned(workspace), ordinal),
-        parts_(static_cast<std::byte*>(aligned(workspace)) + product_workspace_bytes),
-        results_(reinterpret_cast<double*>(parts_ + parts_bytes_)),
-        convolver_(std::make_unique<cuda_ops::convolver>(
-            library_workspace(), library_bytes, static_cast<std::byte*>(aligned(workspace)) + (fixed_bytes_ - alignment_),
-            bytes - fixed_bytes_, cuda_ops::arithmetic::whole)) {}
+      : cuda(workspace, bytes, ordinal, cuda_ops::arithmetic::whole) {}
 
   template <class F, class... Ps>
   void map(std::size_t n, F f, Ps*... p) const {
@@ -276,6 +271,15 @@ class cuda : public cuda_ops::product_ops {
     cuda_ops::attention_backward(get(), n, q, k, v, lengths, y, kept, dy, dq, dk, dv, add);
   }
 
+ protected:
+  cuda(void* workspace, std::size_t bytes, int ordinal, cuda_ops::arithmetic how)
+      : product_ops(aligned(workspace), ordinal, how),
+        parts_(static_cast<std::byte*>(aligned(workspace)) + product_workspace_bytes),
+        results_(reinterpret_cast<double*>(parts_ + parts_bytes_)),
+        convolver_(std::make_unique<cuda_ops::convolver>(
+            library_workspace(), library_bytes, static_cast<std::byte*>(aligned(workspace)) + (fixed_bytes_ - alignment_),
+            bytes - fixed_bytes_, how)) {}
+
  private:
   /// An arena aligns to foal::alignment, less than cuBLAS asks for.
   static void* aligned(void* p) {
@@ -300,6 +304,14 @@ class cuda : public cuda_ops::product_ops {
   std::unique_ptr<cuda_ops::convolver> convolver_;
 };
 
-static_assert(asynchronous<cuda> && has_ordinals<cuda>);
+/// The same with products and convolutions of floats by tensor cores, which round their factors to 10 bits (TF32): several
+/// times as fast, and relative errors of 1e-3 in place of 1e-6. Double stays as it is.
+class cuda_tf32 : public cuda {
+ public:
+  explicit cuda_tf32(void* workspace, std::size_t bytes = workspace_bytes, int ordinal = 0)
+      : cuda(workspace, bytes, ordinal, cuda_ops::arithmetic::tf32) {}
+};
+
+static_assert(asynchronous<cuda> && has_ordinals<cuda> && asynchronous<cuda_tf32> && has_ordinals<cuda_tf32>);
 
 }  // namespace foal::device
