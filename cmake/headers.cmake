@@ -542,6 +542,7 @@ set(foal_cuda_headers
     foal/device/cuda.cuh
     foal/device/cuda/attention.cuh
     foal/device/cuda/attention_tiles.cuh
+    foal/device/cuda/codec.cuh
     foal/device/cuda/columns.cuh
     foal/device/cuda/dropout.cuh
     foal/device/cuda/embedding.cuh
