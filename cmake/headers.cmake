@@ -542,6 +542,7 @@ set(foal_cuda_headers
     foal/device/cuda.cuh
     foal/device/cuda/attention.cuh
     foal/device/cuda/attention_tiles.cuh
+    foal/device/cuda/codec.cuh
     foal/device/cuda/columns.cuh
     foal/device/cuda/convolution.cuh
     foal/device/cuda/convolution_plan.hpp

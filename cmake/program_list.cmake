@@ -387,6 +387,7 @@ set(foal_tests
 set(foal_cuda_tests
     device/cuda
     device/cuda_attention
+    device/cuda_codec
     device/cuda_convolution
     device/cuda_normalisation
     device/cuda_pooling

@@ -9,6 +9,7 @@
 
 #include <foal/device/contract.hpp>
 #include <foal/device/cuda/attention.cuh>
+#include <foal/device/cuda/codec.cuh>
 #include <foal/device/cuda/columns.cuh>
 #include <foal/device/cuda/convolution.cuh>
 #include <foal/device/cuda/dropout.cuh>
@@ -269,6 +270,15 @@ class cuda : public cuda_ops::product_ops {
                           S const* y, S const* kept, S const* dy, position_rows<S> dq, Gradients const& dk,
                           Gradients const& dv, bool add, S* /*work*/) const {
     cuda_ops::attention_backward(get(), n, q, k, v, lengths, y, kept, dy, dq, dk, dv, add);
+  }
+
+  void narrow(std::size_t n, float const* x, std::uint16_t* y) const { cuda_ops::narrow(get(), n, x, y); }
+  void widen(std::size_t n, std::uint16_t const* x, float* y) const { cuda_ops::widen(get(), n, x, y); }
+  void quantise_rows(std::size_t rows, std::size_t row, float const* x, float* error, std::byte* code) const {
+    cuda_ops::quantise_rows(get(), rows, row, x, error, code);
+  }
+  void dequantise_rows(std::size_t rows, std::size_t row, std::byte const* code, float* y) const {
+    cuda_ops::dequantise_rows(get(), rows, row, code, y);
   }
 
  protected:

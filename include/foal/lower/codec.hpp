@@ -136,17 +136,18 @@ struct wire_has_a_codec {
 
 template <class Storage, class S, class Device, bool Possible>
 struct storage_is_possible {
-  static_assert(Possible,
-                "foal: cannot store the activations of the scalar type S as Storage on this Device, because its codec does "
-                "not encode and decode S there: bfloat16 and int8 take float on foal::device::host, a codec of rows takes "
-                "memory of the host; leave the policy out, train in float on the host, or give an elementwise codec");
+  static_assert(
+      Possible,
+      "foal: cannot store the activations of the scalar type S as Storage on this Device, because its codec does "
+      "not encode and decode S there: bfloat16 and int8 take float on foal::device::host and cuda, a codec of rows takes "
+      "memory of the host; leave the policy out, train in float on the host, or give an elementwise codec");
 };
 template <class Wire, class S, class Device, bool Possible>
 struct wire_is_possible {
   static_assert(
       Possible,
       "foal: cannot send activations of the scalar type S as Wire on this Device, because its codec does not "
-      "encode and decode S there: bfloat16 and int8 take float on foal::device::host, a codec of rows takes memory "
+      "encode and decode S there: bfloat16 and int8 take float on foal::device::host and cuda, a codec of rows takes memory "
       "of the host; leave the policy out, train in float on the host, or give an elementwise codec");
 };
 

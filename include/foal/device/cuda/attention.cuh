@@ -82,9 +82,10 @@ __global__ void __launch_bounds__(block_threads)
       sum[i] = sum[i] * by + part;
       for (int c = 0; c < columns; ++c) out[i][c] *= by;
     }
-    leave_shares<S>(room, score);
+    leave_shares<S>(room, queries, count, score);
     add_products<Slice, S>(
-        room, count, at.slice * Slice, n.head_width, [&](int r) { return v.at(s.number, s.key, key + r) + channel; }, out);
+        room, queries, count, at.slice * Slice, n.head_width,
+        [&](int r) { return v.at(s.number, s.key, key + r) + channel; }, out);
   }
   for (int i = 0; i < each; ++i) {
     for (int apart = tile::threads / 2; apart > 0; apart /= 2)
@@ -164,8 +165,8 @@ __global__ void __launch_bounds__(block_threads)
         slope[i][j] = sees ? probability * (slope[i][j] - room.mean[row]) * scale : S(0);
       }
     }
-    leave_shares<S>(room, slope);
-    add_products<Slice, S>(room, count, at.slice * Slice, n.head_width, k_row, out);
+    leave_shares<S>(room, queries, count, slope);
+    add_products<Slice, S>(room, queries, count, at.slice * Slice, n.head_width, k_row, out);
   }
   for (int i = 0; i < each; ++i) {
     int const row = here.row * each + i;
@@ -217,10 +218,10 @@ __global__ void __launch_bounds__(block_threads)
         slope[i][j] = sees ? score[i][j] * (slope[i][j] - room.mean[query]) * scale : S(0);
       }
     }
-    leave_shares<S>(room, score);
-    add_products<Slice, S>(room, queries, at.slice * Slice, n.head_width, dy_row, to_v);
-    leave_shares<S>(room, slope);
-    add_products<Slice, S>(room, queries, at.slice * Slice, n.head_width, q_row, to_k);
+    leave_shares<S>(room, count, queries, score);
+    add_products<Slice, S>(room, count, queries, at.slice * Slice, n.head_width, dy_row, to_v);
+    leave_shares<S>(room, count, queries, slope);
+    add_products<Slice, S>(room, count, queries, at.slice * Slice, n.head_width, q_row, to_k);
   }
   for (int i = 0; i < each; ++i) {
     int const row = here.row * each + i;

@@ -140,13 +140,21 @@ struct alignas(16) attention_room {
   S top[tile::side], inverse[tile::side], mean[tile::side];
 };
 
-/// to [depth, step] = factor * the transposed rows, channels from `channel` on; 0 where there is none.
+/// Rows that the threads of `count` rows read: whole threads'.
+template <class S>
+__device__ int whole_rows(int count) {
+  constexpr int each = attention_tile<S>::each;
+  return (count + each - 1) / each * each;
+}
+
+/// to [depth, step] = factor * the transposed rows, `depth` channels from `channel` on; 0 from row `count` on.
 template <class S, class Row>
-__device__ void load_transposed(int count, int channel, int channels, S factor, Row row, S* to) {
+__device__ void load_transposed(int count, int channel, int depth, S factor, Row row, S* to) {
   using tile = attention_tile<S>;
-  for (int e = static_cast<int>(threadIdx.x); e < tile::side * tile::depth; e += static_cast<int>(block_threads)) {
+  int const all = whole_rows<S>(count) * tile::depth;
+  for (int e = static_cast<int>(threadIdx.x); e < all; e += static_cast<int>(block_threads)) {
     int const r = e / tile::depth, c = e % tile::depth;
-    to[c * tile::step + r] = r < count && channel + c < channels ? factor * row(r)[channel + c] : S(0);
+    if (c < depth) to[c * tile::step + r] = r < count ? factor * row(r)[channel + c] : S(0);
   }
 }
 
@@ -158,12 +166,13 @@ __device__ void multiply_rows(attention_room<S>& room, int channels, int count_a
   tile const here;
   for (auto& row : sum)
     for (S& value : row) value = S(0);
+  bool const inside = here.row * tile::each < count_a && here.column * tile::each < count_b;
   for (int channel = 0; channel < channels; channel += tile::depth) {
-    load_transposed(count_a, channel, channels, factor, a, room.operand[0]);
-    load_transposed(count_b, channel, channels, S(1), b, room.operand[1]);
-    __syncthreads();
     int const depth = channels - channel < tile::depth ? channels - channel : tile::depth;
-    for (int c = 0; c < depth; ++c) {
+    load_transposed(count_a, channel, depth, factor, a, room.operand[0]);
+    load_transposed(count_b, channel, depth, S(1), b, room.operand[1]);
+    __syncthreads();
+    for (int c = 0; c < depth && inside; ++c) {
       S const* const from_a = room.operand[0] + c * tile::step + here.row * tile::each;
       S const* const from_b = room.operand[1] + c * tile::step + here.column * tile::each;
       for (int i = 0; i < tile::each; ++i)
@@ -173,11 +182,13 @@ __device__ void multiply_rows(attention_room<S>& room, int channels, int count_a
   }
 }
 
-/// Leaves the thread's part of a tile for add_products, column by column.
+/// Leaves the thread's part of a tile for add_products, column by column, unless it lies outside of rows and columns.
 template <class S>
-__device__ void leave_shares(attention_room<S>& room, S const (&part)[attention_tile<S>::each][attention_tile<S>::each]) {
+__device__ void leave_shares(attention_room<S>& room, int rows, int columns,
+                             S const (&part)[attention_tile<S>::each][attention_tile<S>::each]) {
   using tile = attention_tile<S>;
   tile const here;
+  if (here.row * tile::each >= rows || here.column * tile::each >= columns) return;
   for (int j = 0; j < tile::each; ++j)
     for (int i = 0; i < tile::each; ++i)
       room.shares[(here.column * tile::each + j) * tile::step + here.row * tile::each + i] = part[i][j];
@@ -186,7 +197,7 @@ __device__ void leave_shares(attention_room<S>& room, S const (&part)[attention_
 /// out[i][c] += the sum over columns k of shares[i, k] * row(k)[channel + c], for `Slice` channels of which `channels`
 /// exist. Begins after leave_shares, needs no barrier before it; ends with one.
 template <int Slice, class S, class Row>
-__device__ void add_products(attention_room<S>& room, int count, int channel, int channels, Row row,
+__device__ void add_products(attention_room<S>& room, int rows, int count, int channel, int channels, Row row,
                              S (&out)[attention_tile<S>::each][Slice / attention_tile<S>::threads]) {
   using tile = attention_tile<S>;
   constexpr int step = Slice + 4, each = Slice / tile::threads;
@@ -198,7 +209,8 @@ __device__ void add_products(attention_room<S>& room, int count, int channel, in
     values[k * step + c] = channel + c < channels ? row(k)[channel + c] : S(0);
   }
   __syncthreads();
-  for (int k = 0; k < count; ++k) {
+  bool const inside = here.row * tile::each < rows && channel + here.column * each < channels;
+  for (int k = 0; k < count && inside; ++k) {
     S const* const share = room.shares + k * tile::step + here.row * tile::each;
     S const* const value = values + k * step + here.column * each;
     for (int i = 0; i < tile::each; ++i)
