@@ -385,12 +385,14 @@ set(foal_tests
 # tests/<name>_test.cu
 set(foal_cuda_tests
     device/cuda
+    device/cuda_checkpoint
     device/cuda_streams
     device/cuda_training
 )
 
 # tests/<name>_test.cu of the emulation itself, which no GPU runs
 set(foal_emulated_tests
+    device/cuda_devices
     device/emulation
 )
 
