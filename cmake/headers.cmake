@@ -542,6 +542,7 @@ set(foal_cuda_headers
     foal/device/cuda.cuh
     foal/device/cuda/dropout.cuh
     foal/device/cuda/error.hpp
+    foal/device/cuda/graph.hpp
     foal/device/cuda/launch.cuh
     foal/device/cuda/map.cuh
     foal/device/cuda/memory.hpp

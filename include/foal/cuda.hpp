@@ -2,6 +2,7 @@
 #pragma once
 
 #include <foal/device/cuda/error.hpp>
+#include <foal/device/cuda/graph.hpp>
 #include <foal/device/cuda/memory.hpp>
 #include <foal/device/cuda/ordinals.hpp>
 #include <foal/device/cuda/product.hpp>

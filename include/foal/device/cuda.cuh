@@ -123,6 +123,6 @@ class cuda : public cuda_ops::product_ops {
   double* results_;
 };
 
-static_assert(asynchronous<cuda> && has_ordinals<cuda>);
+static_assert(asynchronous<cuda> && has_ordinals<cuda> && records<cuda>);
 
 }  // namespace foal::device
