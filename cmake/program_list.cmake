@@ -390,6 +390,7 @@ set(foal_cuda_tests
     device/cuda_normalisation
     device/cuda_pooling
     device/cuda_training
+    device/cuda_transformer
     device/cuda_vocabulary
 )
 
