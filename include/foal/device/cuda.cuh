@@ -5,11 +5,13 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 
 #include <foal/device/contract.hpp>
 #include <foal/device/cuda/attention.cuh>
 #include <foal/device/cuda/codec.cuh>
 #include <foal/device/cuda/columns.cuh>
+#include <foal/device/cuda/convolution.cuh>
 #include <foal/device/cuda/dropout.cuh>
 #include <foal/device/cuda/embedding.cuh>
 #include <foal/device/cuda/layer_norm.cuh>
@@ -36,17 +38,22 @@ class cuda : public cuda_ops::product_ops {
       cuda_ops::most_parts * std::max(most_sums_ * sizeof(double), sizeof(loss_sums));
   static constexpr std::size_t results_bytes_ = alignment_;
   static constexpr std::size_t column_bytes_ = cuda_ops::most_column_parts * sizeof(double);
+  static constexpr std::size_t fixed_bytes_ =
+      alignment_ + product_workspace_bytes + parts_bytes_ + results_bytes_ + column_bytes_;
+  static_assert(parts_bytes_ % alignment_ == 0 && column_bytes_ % alignment_ == 0);
 
  public:
-  static constexpr std::size_t workspace_bytes =
-      alignment_ + product_workspace_bytes + parts_bytes_ + results_bytes_ + column_bytes_;
+  static constexpr std::size_t workspace_bytes = fixed_bytes_ + cuda_ops::convolver::least_room;
+  /// Of a model with this parameter: the weights of a convolution are turned there.
+  template <class S>
+  static constexpr std::size_t workspace_for(shape parameter) {
+    return fixed_bytes_ + cuda_ops::convolver::room_for<S>(parameter);
+  }
 
-  /// workspace: workspace_bytes bytes from allocate() on the GPU of that number, for this object alone and as long as it
-  /// lives. Throws foal::error where there is no such GPU.
-  explicit cuda(void* workspace, std::size_t /*bytes*/ = workspace_bytes, int ordinal = 0)
-      : product_ops(aligned(workspace), ordinal),
-        parts_(static_cast<std::byte*>(aligned(workspace)) + product_workspace_bytes),
-        results_(reinterpret_cast<double*>(parts_ + parts_bytes_)) {}
+  /// workspace: `bytes` bytes from allocate() on the GPU of that number, at least workspace_bytes, for this object alone and
+  /// as long as it lives. Throws foal::error where there is no such GPU.
+  explicit cuda(void* workspace, std::size_t bytes = workspace_bytes, int ordinal = 0)
+      : cuda(workspace, bytes, ordinal, cuda_ops::arithmetic::whole) {}
 
   template <class F, class... Ps>
   void map(std::size_t n, F f, Ps*... p) const {
@@ -70,6 +77,39 @@ class cuda : public cuda_ops::product_ops {
   template <class S>
   void sum_of_rows(int rows, int cols, S const* x, S* out) const {
     cuda_ops::sum_of_rows(get(), rows, cols, x, out);
+  }
+
+  /// C = A B with row added to each of its rows: product_nn and add_to_rows in one where cuBLASLt has that.
+  template <class S>
+  void product_nn_plus_row(int rows, int cols, int depth, S const* a, S const* b, S const* row, S* c) const {
+    if (product_and_row(rows, cols, depth, a, b, row, c)) return;
+    product_nn(rows, cols, depth, a, b, c, false);
+    add_to_rows(rows, cols, row, c);
+  }
+  /// C += A B, a [depth, rows], and sums += the sum of the rows of b: product_tn and sum_of_rows, reading b once where
+  /// cuBLASLt has that.
+  template <class S>
+  void product_tn_and_sum_of_rows(int rows, int cols, int depth, S const* a, S const* b, S* c, S* sums) const {
+    if (S const* const sum = product_tn_and_sum(rows, cols, depth, a, b, c))
+      return map(static_cast<std::size_t>(cols), cuda_ops::add_element{}, sum, sums);
+    product_tn(rows, cols, depth, a, b, c, true);
+    sum_of_rows(depth, cols, b, sums);
+  }
+
+  /// Scratch of the three is the host's; here they have a room of their own.
+  template <class S>
+  void convolve(window const& g, int filters, int samples, S const* x, S const* weight, S* y, S* /*scratch*/) const {
+    convolver_->forward(*this, get(), g, filters, samples, x, weight, y);
+  }
+  template <class S>
+  void convolve_gradient(window const& g, int filters, int samples, S const* dy, S const* weight, S* dx,
+                         S* /*scratch*/) const {
+    convolver_->input_gradient(*this, get(), g, filters, samples, dy, weight, dx);
+  }
+  template <class S>
+  void convolve_weight_gradient(window const& g, int filters, int samples, S const* x, S const* dy, S* dweight,
+                                S* /*scratch*/) const {
+    convolver_->weight_gradient(*this, get(), g, filters, samples, x, dy, dweight);
   }
 
   /// The sum of x[i]^2 in double. Waits.
@@ -241,6 +281,15 @@ class cuda : public cuda_ops::product_ops {
     cuda_ops::dequantise_rows(get(), rows, row, code, y);
   }
 
+ protected:
+  cuda(void* workspace, std::size_t bytes, int ordinal, cuda_ops::arithmetic how)
+      : product_ops(aligned(workspace), ordinal, how),
+        parts_(static_cast<std::byte*>(aligned(workspace)) + product_workspace_bytes),
+        results_(reinterpret_cast<double*>(parts_ + parts_bytes_)),
+        convolver_(std::make_unique<cuda_ops::convolver>(
+            library_workspace(), library_bytes, static_cast<std::byte*>(aligned(workspace)) + (fixed_bytes_ - alignment_),
+            bytes - fixed_bytes_, how)) {}
+
  private:
   /// An arena aligns to foal::alignment, less than cuBLAS asks for.
   static void* aligned(void* p) {
@@ -262,8 +311,17 @@ class cuda : public cuda_ops::product_ops {
 
   std::byte* parts_;
   double* results_;
+  std::unique_ptr<cuda_ops::convolver> convolver_;
 };
 
-static_assert(asynchronous<cuda> && has_ordinals<cuda>);
+/// The same with products and convolutions of floats by tensor cores, which round their factors to 10 bits (TF32): several
+/// times as fast, and relative errors of 1e-3 in place of 1e-6. Double stays as it is.
+class cuda_tf32 : public cuda {
+ public:
+  explicit cuda_tf32(void* workspace, std::size_t bytes = workspace_bytes, int ordinal = 0)
+      : cuda(workspace, bytes, ordinal, cuda_ops::arithmetic::tf32) {}
+};
+
+static_assert(asynchronous<cuda> && has_ordinals<cuda> && asynchronous<cuda_tf32> && has_ordinals<cuda_tf32>);
 
 }  // namespace foal::device

@@ -7,6 +7,7 @@
 #include <mutex>
 
 #include "flaws.hpp"
+#include "libraries.hpp"
 #include "memory.hpp"
 #include "queues.hpp"
 
@@ -14,6 +15,7 @@ struct cublasContext {
   cudaStream_t stream = nullptr;
   void* workspace = nullptr;
   cublasAtomicsMode_t atomics = CUBLAS_ATOMICS_NOT_ALLOWED;
+  bool rounds = false;
 };
 
 using namespace foal::test::emulation;
@@ -43,6 +45,7 @@ cublasStatus_t gemm(cublasHandle_t h, cublasOperation_t p, cublasOperation_t q, 
   if (h->atomics == CUBLAS_ATOMICS_ALLOWED)
     report("a product of cuBLAS may use atomics: its bits may differ from run to run");
   int const device = device_of(h->stream);
+  bool const rounds = h->rounds;
   cudaError_t const put = enqueue(h->stream, [=] {
     using matrix = Eigen::Map<Eigen::Matrix<S, Eigen::Dynamic, Eigen::Dynamic> const, 0, Eigen::OuterStride<>>;
     using target = Eigen::Map<Eigen::Matrix<S, Eigen::Dynamic, Eigen::Dynamic>, 0, Eigen::OuterStride<>>;
@@ -50,8 +53,9 @@ cublasStatus_t gemm(cublasHandle_t h, cublasOperation_t p, cublasOperation_t q, 
                       lies_on("the second factor of a product", b, rows_b, cols_b, ldb, device) &
                       lies_on("the result of a product", c, m, n, ldc, device);
     if (!good) return cudaErrorIllegalAddress;
-    matrix const x(a, rows_a, cols_a, Eigen::OuterStride<>(lda)), y(b, rows_b, cols_b, Eigen::OuterStride<>(ldb));
-    Eigen::Matrix<S, Eigen::Dynamic, Eigen::Dynamic> product;
+    Eigen::Matrix<S, Eigen::Dynamic, Eigen::Dynamic> x = matrix(a, rows_a, cols_a, Eigen::OuterStride<>(lda)),
+                                                     y = matrix(b, rows_b, cols_b, Eigen::OuterStride<>(ldb)), product;
+    if (rounds) x = x.unaryExpr([](S v) { return tf32(v); }), y = y.unaryExpr([](S v) { return tf32(v); });
     if (p == CUBLAS_OP_N && q == CUBLAS_OP_N) product = alpha * (x * y);
     if (p == CUBLAS_OP_N && q == CUBLAS_OP_T) product = alpha * (x * y.transpose());
     if (p == CUBLAS_OP_T && q == CUBLAS_OP_N) product = alpha * (x.transpose() * y);
@@ -92,8 +96,8 @@ cublasStatus_t cublasSetWorkspace(cublasHandle_t handle, void* workspace, std::s
   handle->workspace = workspace;
   return CUBLAS_STATUS_SUCCESS;
 }
-cublasStatus_t cublasSetMathMode(cublasHandle_t, cublasMath_t mode) {
-  if (mode != CUBLAS_DEFAULT_MATH) report("a product of cuBLAS rounds its factors: TF32 has 10 bits");
+cublasStatus_t cublasSetMathMode(cublasHandle_t handle, cublasMath_t mode) {
+  handle->rounds = mode == CUBLAS_TF32_TENSOR_OP_MATH;
   return CUBLAS_STATUS_SUCCESS;
 }
 cublasStatus_t cublasSetAtomicsMode(cublasHandle_t handle, cublasAtomicsMode_t mode) {
@@ -110,6 +114,8 @@ char const* cublasGetStatusName(cublasStatus_t status) {
       return "CUBLAS_STATUS_INVALID_VALUE";
     case CUBLAS_STATUS_EXECUTION_FAILED:
       return "CUBLAS_STATUS_EXECUTION_FAILED";
+    case CUBLAS_STATUS_NOT_SUPPORTED:
+      return "CUBLAS_STATUS_NOT_SUPPORTED";
   }
   return "a status without a name";
 }
