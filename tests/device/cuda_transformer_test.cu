@@ -5,6 +5,7 @@
 #include <foal/data/sequence_batches.hpp>
 #include <foal/layer/avg_pool.hpp>
 #include <foal/layer/batch_norm.hpp>
+#include <foal/layer/conv.hpp>
 #include <foal/layer/gelu.hpp>
 #include <foal/layer/gelu_tanh.hpp>
 #include <foal/layer/group_norm.hpp>
@@ -30,13 +31,14 @@ template <class... Layers>
 constexpr bool serves = (foal::device::ops::serve<Layers, cuda, float> && ...);
 struct ids;
 static_assert(serves<foal::attention<2>, foal::cross_attention<2, ids>, foal::avg_pool<2>, foal::global_avg_pool,
-                     foal::batch_norm, foal::dropout<10>, foal::embedding<9, 8>, foal::logits<9>, foal::gelu,
-                     foal::gelu_tanh, foal::group_norm<2>, foal::layer_norm, foal::learned_position, foal::linear<4>,
-                     foal::max_pool<2>, foal::relu, foal::sinusoidal_position, foal::tanh,
+                     foal::batch_norm, foal::conv<4, 3>, foal::dropout<10>, foal::embedding<9, 8>, foal::logits<9>,
+                     foal::gelu, foal::gelu_tanh, foal::group_norm<2>, foal::layer_norm, foal::learned_position,
+                     foal::linear<4>, foal::max_pool<2>, foal::relu, foal::sinusoidal_position, foal::tanh,
                      foal::embedding_part<9, 3, 1, 8, ids>, foal::logits_part<9, 3, 1, 8, ids, ids>>);
 static_assert(serves<foal::loss::cross_entropy, foal::loss::mean_squared_error, foal::loss::vocabulary_cross_entropy<9>>);
 static_assert(foal::device::ops::serve_segments<foal::attention<2, foal::mask::causal>, cuda, float> &&
-              foal::device::ops::serve_segments<foal::sinusoidal_position, cuda, float>);
+              foal::device::ops::serve_segments<foal::sinusoidal_position, cuda, float> &&
+              foal::device::ops::serve_segments<foal::dropout<10>, cuda, float>);
 
 constexpr int vocabulary = 9;
 
