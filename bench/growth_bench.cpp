@@ -109,7 +109,6 @@ int main(int argc, char** argv) {
     for (int n = 1; n <= 1024; n *= 2) grown.add(microbatches, n, of_numbers(numbers_stages, n, options.rounds));
     grown.excuse("a sample", tokens, "attention compares every token with every earlier one");
     grown.excuse("an op", tokens, "the same");
-    grown.excuse("arena", tokens, "the probabilities of attention are saved, T squared of them for a head");
     grown.judge();
     if (!w.svg.empty())
       foal::write_file(w.svg,

@@ -82,6 +82,18 @@ int most_in_use(Schedule const& s, int stages, int microbatches) {
   return static_cast<int>(whole / bytes);
 }
 
+/// What it takes to place all wires of so many stages on one worker.
+long long steps_for(int stages, int microbatches) {
+  auto const t = tables_of(schedule::generate(schedule::sequential{}, {stages, 1, microbatches}));
+  shared_wires shared(t, {0}, 1, microbatches);
+  for (int k = 1; k < stages; ++k) {
+    shared.add(0, {op_kind::F, k - 1}, {op_kind::F, k}, 64);
+    shared.add(0, {op_kind::B, k}, {op_kind::B, k - 1}, 64);
+  }
+  CHECK(shared.place(0) == 2 * 64);
+  return shared.steps();
+}
+
 }  // namespace
 
 TEST_CASE("Wires in use at the same time lie apart, those that take turns share", "[shared_wires]") {
@@ -99,6 +111,17 @@ TEST_CASE("Where every stage has a rank but one worker runs them all, places hol
   CHECK(most_in_use(schedule::gpipe{}, 4, 1) <= 4);
   CHECK(most_in_use(schedule::pipemare{}, 5, 2) <= 10);
   CHECK(most_in_use(schedule::async_1f1b{}, 5, 2) <= 10);
+}
+
+TEST_CASE("To place wires takes steps for the stages, and for the microbatches, not for their squares", "[shared_wires]") {
+  for (auto const& [stages, microbatches] : {std::pair{16, 8}, {16, 64}, {128, 4}}) {
+    INFO(stages << " stages, " << microbatches << " microbatches");
+    long long const steps = steps_for(stages, microbatches);
+    CHECK(steps > 2LL * (stages - 1) * microbatches);  // each is written once for each microbatch
+    CHECK(steps < 40LL * stages * microbatches);
+    CHECK(steps_for(2 * stages, microbatches) <= steps * 21 / 10);
+    CHECK(steps_for(stages, 2 * microbatches) <= steps * 21 / 10);
+  }
 }
 
 TEST_CASE("A deep net on one worker keeps two wires and two gradients, not one of each a stage", "[shared_wires]") {

@@ -83,8 +83,10 @@ class shared_wires {
       buffer& b = buffers_[mine[i]];
       near.clear();
       for (std::size_t const t : b.used)
-        for (std::size_t const other : at[t])
+        for (std::size_t const other : at[t]) {
+          ++steps_;
           if (std::exchange(seen[other], i + 1) != i + 1) near.push_back(other);
+        }
       std::sort(near.begin(), near.end(),
                 [this](std::size_t x, std::size_t y) { return buffers_[x].offset < buffers_[y].offset; });
       for (std::size_t const n : near) {
@@ -100,6 +102,9 @@ class shared_wires {
   std::size_t offset(std::size_t number) const { return buffers_[number].offset; }
   int worker(std::size_t number) const { return buffers_[number].worker; }
 
+  /// How many ops and buffers all calls have looked at: what they take time for.
+  long long steps() const { return steps_; }
+
  private:
   struct buffer {
     int worker = 0;
@@ -109,7 +114,7 @@ class shared_wires {
 
   int unit_of(schedule::op const& o) const { return o.replica * stages_ + o.stage; }
 
-  void mark(std::size_t number, std::size_t begin, end from, end to, std::vector<std::size_t>& used) const {
+  void mark(std::size_t number, std::size_t begin, end from, end to, std::vector<std::size_t>& used) {
     auto const& list = lists_[number];
     auto const length = static_cast<long long>(list.size());
     struct span {
@@ -121,6 +126,7 @@ class shared_wires {
       if (static_cast<std::size_t>(e.unit) >= places_[number].size()) return;  // no op of it here
       for (std::size_t const place : places_[number][static_cast<std::size_t>(e.unit)]) {
         schedule::op const& o = list[place];
+        ++steps_;
         if (o.kind != e.kind && !(e.kind == schedule::op_kind::B && schedule::is_backward(o.kind))) continue;
         // The time of an op of microbatch j < N, in places since the start of the period with number 0.
         int const j = schedule::floor_mod(o.microbatch, microbatches_);
@@ -132,7 +138,7 @@ class shared_wires {
     find(to, &span::last);
     for (auto const [first, last] : spans) {
       if (first < 0 || last < 0) continue;  // this phase does not use it
-      for (long long t = first; t <= last && t < first + length; ++t)
+      for (long long t = first; t <= last && t < first + length; ++t, ++steps_)
         used.push_back(begin + static_cast<std::size_t>(t % length));
     }
   }
@@ -142,6 +148,7 @@ class shared_wires {
   std::vector<std::vector<schedule::op>> lists_;               // [phase * workers + worker]: its ops in order
   std::vector<std::vector<std::vector<std::size_t>>> places_;  // [list][unit]: of its ops
   std::vector<buffer> buffers_;
+  long long steps_ = 0;
 };
 
 }  // namespace foal::executor
