@@ -14,17 +14,25 @@ target_link_libraries(emulated_cuda PUBLIC foal_program Catch2::Catch2 ${CMAKE_D
 target_include_directories(emulated_cuda BEFORE PUBLIC "${emulation}/cuda")
 set_target_properties(emulated_cuda PROPERTIES CXX_EXTENSIONS OFF)
 
-foreach(test IN LISTS foal_cuda_tests foal_emulated_tests)
-  foal_test_target(target ${test})
-  set(target emulated_${target})
-  set(unit "${CMAKE_CURRENT_BINARY_DIR}/units/${target}.cpp")
-  file(CONFIGURE OUTPUT "${unit}" CONTENT "#include \"${CMAKE_CURRENT_SOURCE_DIR}/${test}_test.cu\"\n")
-  foal_add_test_program(${target} "emulated_cuda;host_apart" "${unit}")
+# foal_emulated_program(PROGRAM TEST...)
+function(foal_emulated_program program)
+  foal_unit_source(source ${program}.cpp cu ${ARGN})
+  foal_add_test_program(${program} "emulated_cuda;host_apart" "${source}")
   # What nvcc does by itself: its macro, and its header before all.
-  target_compile_options(${target} PRIVATE -D__CUDACC__ -include cuda_runtime.h -fsanitize=thread -Wno-tsan -O1)
-  set_target_properties(${target} PROPERTIES ENABLE_EXPORTS ON)  # so that reports have the names of kernels
-  get_filename_component(stem "${test}" NAME)
-  catch_discover_tests(${target} TEST_SPEC "-#" "[#${stem}_test]" TEST_PREFIX "emulated/${test}/" EXTRA_ARGS --warn NoTests
-                       PROPERTIES LABELS emulated TIMEOUT 600 COST 2)
-  foal_label_target(emulated ${target})
+  target_compile_options(${program} PRIVATE -D__CUDACC__ -include cuda_runtime.h -fsanitize=thread -Wno-tsan -O1)
+  set_target_properties(${program} PROPERTIES ENABLE_EXPORTS ON)  # so that reports have the names of kernels
+  foreach(test IN LISTS ARGN)
+    get_filename_component(stem "${test}" NAME)
+    catch_discover_tests(${program} TEST_SPEC "-#" "[#${stem}_test]" TEST_PREFIX "emulated/${test}/" EXTRA_ARGS --warn NoTests
+                         PROPERTIES LABELS emulated TIMEOUT 600 COST 2)
+  endforeach()
+  foal_label_target(emulated ${program})
+endfunction()
+
+foreach(program IN LISTS foal_cuda_programs)
+  foal_emulated_program(emulated_${program} ${tests_of_${program}})
+endforeach()
+foreach(test IN LISTS foal_emulated_tests)
+  foal_test_target(target ${test})
+  foal_emulated_program(emulated_${target} ${test})
 endforeach()

@@ -1,5 +1,5 @@
-# cmake -P: writes OUT, one translation unit of all TESTS (names as in cmake/program_list.cmake), so that foal's own code, most
-# of what a test program compiles, is compiled once for all of them.
+# cmake -P: writes OUT, one translation unit of all TESTS (names as in cmake/program_list.cmake, of files <name>_test.SUFFIX),
+# so that foal's own code, most of what a test program compiles, is compiled once for all of them.
 #
 # All their includes come first; then each file stands in a namespace of its own, where its includes do nothing any more. So
 # two files may use one name for different things, as they may in two programs.
@@ -9,7 +9,7 @@ cmake_minimum_required(VERSION 3.24)
 set(includes)
 set(bodies "")
 foreach(test IN LISTS TESTS)
-  set(source "${ROOT}/tests/${test}_test.cpp")
+  set(source "${ROOT}/tests/${test}_test.${SUFFIX}")
   get_filename_component(folder "${source}" DIRECTORY)
   file(STRINGS "${source}" lines REGEX "^[ \t]*#[ \t]*include[ \t]+[<\"]")
   foreach(line IN LISTS lines)

@@ -400,6 +400,15 @@ set(foal_cuda_tests
     device/cuda_vocabulary
 )
 
+# Those of them that train nets.
+set(foal_cuda_tests_that_train
+    device/cuda_checkpoint
+    device/cuda_resnet
+    device/cuda_streams
+    device/cuda_training
+    device/cuda_transformer
+)
+
 # tests/<name>_test.cu of the emulation itself, which no GPU runs
 set(foal_emulated_tests
     device/cuda_devices
