@@ -202,7 +202,9 @@ set(foal_headers
     foal/transport/delayed.hpp
     foal/transport/launcher.hpp
     foal/transport/local.hpp
+    foal/transport/message_copy.hpp
     foal/transport/message_end.hpp
+    foal/transport/message_queue.hpp
     foal/transport/note.hpp
     foal/transport/open_end.hpp
     foal/data/augment.hpp
