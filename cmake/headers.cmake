@@ -547,9 +547,11 @@ set(foal_cuda_headers
     foal/device/cuda/launch.cuh
     foal/device/cuda/map.cuh
     foal/device/cuda/memory.hpp
+    foal/device/cuda/ordinals.hpp
     foal/device/cuda/product.hpp
     foal/device/cuda/reduce.cuh
     foal/device/cuda/rows.cuh
     foal/device/cuda/softmax.cuh
+    foal/device/cuda/staging.hpp
     foal/device/cuda/stream.hpp
 )

@@ -3,7 +3,9 @@
 
 #include <foal/device/cuda/error.hpp>
 #include <foal/device/cuda/memory.hpp>
+#include <foal/device/cuda/ordinals.hpp>
 #include <foal/device/cuda/product.hpp>
+#include <foal/device/cuda/staging.hpp>
 #include <foal/device/cuda/stream.hpp>
 
 #if defined(__CUDACC__)

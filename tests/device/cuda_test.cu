@@ -21,7 +21,7 @@ using foal::device::cuda;
 using plain = plain_device;
 
 static_assert(foal::device::device<cuda> && foal::device::device<plain>);
-static_assert(!cuda::host_memory);
+static_assert(foal::device::asynchronous<cuda> && foal::device::has_ordinals<cuda> && !cuda::host_memory);
 
 template <class T>
 using on_gpu = array_on<cuda, T>;
@@ -36,6 +36,14 @@ double apart(Op op, std::vector<Ts>... arrays) {
     op(host, arrays.data()...);
     return std::max({distance(there.values(), arrays)...});
   }(on_gpu<Ts>(gpu.device, arrays)...);
+}
+
+/// What a loss leaves in the memory of the device: loss(to).
+template <class Loss>
+foal::device::loss_sums sums_of(cuda& device, Loss loss) {
+  on_gpu<foal::device::loss_sums> to(device, {{}});
+  loss(to.data());
+  return to.values().front();
 }
 
 template <class S>
@@ -153,10 +161,12 @@ void compare_cross_entropy(int rows, int cols, std::vector<S> const& x, std::vec
   on_gpu<S> x_there(gpu.device, x), dx_there(gpu.device, dx);
   on_gpu<std::int32_t> target_there(gpu.device, target);
   auto const here = plain::softmax_cross_entropy(rows, cols, x.data(), target.data(), smoothing, 3.0, dx.data());
-  auto const there =
-      gpu.device.softmax_cross_entropy(rows, cols, x_there.data(), target_there.data(), smoothing, 3.0, dx_there.data());
-  auto const only = gpu.device.softmax_cross_entropy(rows, cols, x_there.data(), target_there.data(), smoothing, 3.0,
-                                                     static_cast<S*>(nullptr));
+  auto const loss = [&](S* to_dx) {
+    return sums_of(gpu.device, [&](auto* to) {
+      gpu.device.softmax_cross_entropy(rows, cols, x_there.data(), target_there.data(), smoothing, 3.0, to_dx, to);
+    });
+  };
+  auto const there = loss(dx_there.data()), only = loss(nullptr);
   CHECK(there.sum == Approx(here.sum).epsilon(std::max(rounding<S>, 1e-13)));  // rows are added in another order
   CHECK(there.correct == here.correct);
   CHECK(there.counted == here.counted);
@@ -190,8 +200,10 @@ TEMPLATE_TEST_CASE("cross-entropy on the GPU gives NaN for what has none", "[cud
   auto const both_nan = [&](std::vector<TestType> const& x, std::int32_t wanted) {
     on_gpu<TestType> x_there(gpu.device, x), dx(gpu.device, x);
     on_gpu<std::int32_t> target(gpu.device, {wanted});
-    auto const loss =
-        gpu.device.softmax_cross_entropy(1, static_cast<int>(x.size()), x_there.data(), target.data(), 0.0, 1.0, dx.data());
+    auto const loss = sums_of(gpu.device, [&](auto* to) {
+      gpu.device.softmax_cross_entropy(1, static_cast<int>(x.size()), x_there.data(), target.data(), 0.0, 1.0, dx.data(),
+                                       to);
+    });
     bool all = std::isnan(loss.sum) && loss.correct == 0;
     for (TestType const value : dx.values()) all = all && std::isnan(value);
     return all;
@@ -212,7 +224,9 @@ TEMPLATE_TEST_CASE("mean squared error on the GPU", "[cuda]", float, double) {
       std::vector<TestType> dx(n);
       on_gpu<TestType> x_there(gpu.device, x), t_there(gpu.device, t), dx_there(gpu.device, dx);
       auto const here = plain::mean_squared_error(rows, cols, x.data(), t.data(), 3.0, dx.data());
-      auto const there = gpu.device.mean_squared_error(rows, cols, x_there.data(), t_there.data(), 3.0, dx_there.data());
+      auto const there = sums_of(gpu.device, [&](auto* to) {
+        gpu.device.mean_squared_error(rows, cols, x_there.data(), t_there.data(), 3.0, dx_there.data(), to);
+      });
       CHECK(there.sum == Approx(here.sum).epsilon(1e-12));
       CHECK(there.correct == 0);
       CHECK(distance(dx_there.values(), dx) < rounding<TestType>);

@@ -113,7 +113,7 @@ constexpr policy_functions policies_of() {
       if constexpr (later) f.backward_numbers = {sizeof(decltype(t::in_backward({}))), &t::write_backward};
     }
     if constexpr (delay::adds_up<Delay, S>) {
-      static_assert(!later && device::ops::sums::in<D, S>,
+      static_assert(device::ops::sums::in<D, S>,
                     "foal: cannot use this delay policy on this Device, because it has sums over a parameter and the device "
                     "lacks template <int N> void sums(n, f, double* to, pointers...); add it, or use foal::device::host");
       static_assert(delay::sums_of<Delay>() <= delay::most_sums,

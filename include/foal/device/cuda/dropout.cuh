@@ -12,7 +12,8 @@ namespace foal::device::cuda_ops {
 /// A thread has the four elements that one block of random bits serves; `quarters` of them make up a sample.
 template <class S>
 __global__ void dropout_kernel(std::size_t n, int elements, std::size_t quarters, random_key key, std::uint32_t threshold,
-                               S scale, S const* x, S* y) {
+                               S scale, S const* x, S* y, std::uint64_t const* first) {
+  if (first != nullptr) key.sample += *first;
   std::size_t const step = std::size_t{gridDim.x} * blockDim.x;
   for (std::size_t t = std::size_t{blockIdx.x} * blockDim.x + threadIdx.x; t < n; t += step) {
     std::size_t const sample = t / quarters, quarter = t % quarters;
@@ -28,14 +29,14 @@ __global__ void dropout_kernel(std::size_t n, int elements, std::size_t quarters
 }
 
 /// y = x * scale where the 24 random bits of the element are at least `threshold`, else 0. x, y [samples, elements]; sample
-/// i draws from the stream of key.sample + i. y may be x.
+/// i draws from the stream of key.sample + i, and *first, on the GPU, more where it is not null. y may be x.
 template <class S>
 void dropout(cudaStream_t stream, int samples, int elements, random_key key, std::uint32_t threshold, S scale, S const* x,
-             S* y) {
+             S* y, std::uint64_t const* first) {
   std::size_t const quarters = (static_cast<std::size_t>(elements) + 3) / 4;
   std::size_t const n = static_cast<std::size_t>(samples) * quarters;
   if (n != 0)
-    launch("dropout", stream, blocks_for(n), dropout_kernel<S>, n, elements, quarters, key, threshold, scale, x, y);
+    launch("dropout", stream, blocks_for(n), dropout_kernel<S>, n, elements, quarters, key, threshold, scale, x, y, first);
 }
 
 }  // namespace foal::device::cuda_ops

@@ -26,8 +26,8 @@ class product_ops : public memory {
   /// What cuBLAS's documentation asks for on the largest of its GPUs (sm_90: 32 MiB). Any less may change the algorithm.
   static constexpr std::size_t product_workspace_bytes = std::size_t{32} << 20U;
 
-  /// workspace: product_workspace_bytes bytes on the GPU, 256-byte aligned.
-  explicit product_ops(void* workspace) {
+  /// workspace: product_workspace_bytes bytes on the GPU of that number, 256-byte aligned.
+  product_ops(void* workspace, int ordinal) : memory(ordinal) {
     cublasHandle_t made = nullptr;
     check(cublasCreate(&made), "cublasCreate");
     handle_.reset(made);
@@ -57,6 +57,7 @@ class product_ops : public memory {
   template <class S>
   void product(cublasOperation_t op_a, cublasOperation_t op_b, int rows, int cols, int depth, S const* a, int row_of_a,
                S const* b, int row_of_b, S* c, bool accumulate) const {
+    use(ordinal());
     S const one(1), before(accumulate ? 1 : 0);
     check(gemm(handle_.get(), op_b, op_a, cols, rows, depth, &one, b, row_of_b, a, row_of_a, &before, c, cols),
           "the cuBLAS product of ", rows, " x ", depth, " and ", depth, " x ", cols);

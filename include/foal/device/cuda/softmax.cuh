@@ -12,14 +12,6 @@
 
 namespace foal::device::cuda_ops {
 
-/// Where the blocks of a loss leave their sums: most_parts entries each, on the GPU. The first of each is the total at the
-/// end.
-struct loss_parts {
-  double* sum = nullptr;
-  long long* correct = nullptr;
-  long long* counted = nullptr;
-};
-
 // Evaluated by the host compiler: a kernel cannot call numeric_limits.
 inline constexpr double undefined = std::numeric_limits<double>::quiet_NaN();
 template <class S>
@@ -43,7 +35,7 @@ struct larger {
 
 template <class S>
 __global__ void softmax_cross_entropy_kernel(int rows, int cols, S const* x, std::int32_t const* target, double smoothing,
-                                             double divide, S* dx, loss_parts part) {
+                                             double divide, S* dx, loss_sums* part) {
   int const lane = static_cast<int>(threadIdx.x), lanes = static_cast<int>(blockDim.x);
   double const spread = smoothing / cols;
   double total = 0;
@@ -92,14 +84,12 @@ __global__ void softmax_cross_entropy_kernel(int rows, int cols, S const* x, std
     }
   }
   if (lane != 0) return;
-  part.sum[blockIdx.x] = total;
-  part.correct[blockIdx.x] = correct;
-  part.counted[blockIdx.x] = counted;
+  part[blockIdx.x] = {total, correct, counted};
 }
 
 template <class S>
 __global__ void mean_squared_error_kernel(int rows, int cols, S const* x, S const* target, double divide, S* dx,
-                                          loss_parts part) {
+                                          loss_sums* part) {
   double total = 0;
   long long counted = 0;
   for (int r = static_cast<int>(blockIdx.x); r < rows; r += static_cast<int>(gridDim.x), ++counted) {
@@ -114,37 +104,42 @@ __global__ void mean_squared_error_kernel(int rows, int cols, S const* x, S cons
     total += block_reduce(sum, add{}) / cols;
   }
   if (threadIdx.x != 0) return;
-  part.sum[blockIdx.x] = total;
-  part.correct[blockIdx.x] = 0;
-  part.counted[blockIdx.x] = counted;
+  part[blockIdx.x] = {total, 0, counted};
 }
 
 /// Blocks of a loss over so many rows: block b has rows b, b + blocks, ...
 inline unsigned loss_blocks(int rows) { return static_cast<unsigned>(std::clamp(rows, 1, static_cast<int>(most_parts))); }
 
-/// Sums of the blocks into the first entries of part.
-inline void sum_losses(cudaStream_t stream, unsigned blocks, loss_parts part) {
-  launch("sum_of_parts", stream, 1, sum_of_parts_kernel<double>, blocks, part.sum, part.sum);
-  launch("sum_of_parts", stream, 1, sum_of_parts_kernel<long long>, blocks, part.correct, part.correct);
-  launch("sum_of_parts", stream, 1, sum_of_parts_kernel<long long>, blocks, part.counted, part.counted);
+/// *to = the sum of part[0 .. blocks). One block.
+template <class Sums>
+__global__ void sum_of_losses_kernel(unsigned blocks, Sums const* part, Sums* to) {
+  Sums const own = threadIdx.x < blocks ? part[threadIdx.x] : Sums{};
+  double const sum = block_reduce(own.sum, add{});
+  long long const correct = block_reduce(own.correct, add{}), counted = block_reduce(own.counted, add{});
+  if (threadIdx.x == 0) *to = {sum, correct, counted};
 }
 
-/// Cross-entropy of softmax(x) over rows of x [rows, cols], as host_ops::cross_entropy_ops has it; dx may be null.
+inline void sum_losses(cudaStream_t stream, unsigned blocks, loss_sums const* part, loss_sums* to) {
+  launch("sum_of_losses", stream, 1, sum_of_losses_kernel<loss_sums>, blocks, part, to);
+}
+
+/// Cross-entropy of softmax(x) over rows of x [rows, cols], as host_ops::cross_entropy_ops has it; dx may be null. part:
+/// most_parts entries, on the GPU as all the rest.
 template <class S>
 void softmax_cross_entropy(cudaStream_t stream, int rows, int cols, S const* x, std::int32_t const* target, double smoothing,
-                           double divide, S* dx, loss_parts part) {
+                           double divide, S* dx, loss_sums* part, loss_sums* to) {
   launch("softmax_cross_entropy", stream, loss_blocks(rows), softmax_cross_entropy_kernel<S>, rows, cols, x, target,
          smoothing, divide, dx, part);
-  sum_losses(stream, loss_blocks(rows), part);
+  sum_losses(stream, loss_blocks(rows), part, to);
 }
 
 /// Per row the mean over cols of (x - target)^2, as host_ops::squared_error_ops has it; dx may be null.
 template <class S>
 void mean_squared_error(cudaStream_t stream, int rows, int cols, S const* x, S const* target, double divide, S* dx,
-                        loss_parts part) {
+                        loss_sums* part, loss_sums* to) {
   launch("mean_squared_error", stream, loss_blocks(rows), mean_squared_error_kernel<S>, rows, cols, x, target, divide, dx,
          part);
-  sum_losses(stream, loss_blocks(rows), part);
+  sum_losses(stream, loss_blocks(rows), part, to);
 }
 
 }  // namespace foal::device::cuda_ops

@@ -1,39 +1,77 @@
-// The stream on which all device objects of a process put their work.
+// A queue of work on a GPU, and points in it that others wait for.
 #pragma once
 
 #include <cuda_runtime_api.h>
 
 #include <memory>
-#include <mutex>
+#include <utility>
 
 #include <foal/device/cuda/error.hpp>
 
 namespace foal::device::cuda_ops {
 
-/// One stream for all objects: what a worker enqueues before it hands a tensor on comes before all that the receiver
-/// enqueues after it has seen the hand-off, so every executor is right without events. Workers on one GPU do not overlap.
+/// From here on the calling thread's calls are of this GPU. Throws foal::error where there is none of this number.
+inline void use(int ordinal) {
+  int now = -1;
+  check(cudaGetDevice(&now), "cudaGetDevice");
+  if (now != ordinal) check(cudaSetDevice(ordinal), "cudaSetDevice of GPU ", ordinal);
+}
+
+/// A stream of one GPU. Work of two streams is done in any order, or side by side, unless an event says which comes first.
 class stream {
  public:
-  /// The stream, made by the first caller and destroyed with its last holder. Throws foal::error where there is no GPU.
-  static std::shared_ptr<stream const> shared() {
-    static std::mutex guard;
-    static std::weak_ptr<stream const> last;
-    std::lock_guard<std::mutex> const lock(guard);
-    if (auto present = last.lock()) return present;
-    auto made = std::make_shared<stream const>();
-    last = made;
-    return made;
+  /// Throws foal::error where there is no such GPU.
+  explicit stream(int ordinal) : ordinal_(ordinal) {
+    use(ordinal);
+    cudaStream_t made = nullptr;
+    check(cudaStreamCreateWithFlags(&made, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
+    handle_.reset(made);
   }
 
-  stream() { check(cudaStreamCreateWithFlags(&handle_, cudaStreamNonBlocking), "cudaStreamCreateWithFlags"); }
-  stream(stream const&) = delete;
-  stream& operator=(stream const&) = delete;
-  ~stream() { cudaStreamDestroy(handle_); }
-
-  cudaStream_t get() const { return handle_; }
+  cudaStream_t get() const { return handle_.get(); }
+  int ordinal() const { return ordinal_; }
 
  private:
-  cudaStream_t handle_ = nullptr;
+  struct destroy {
+    void operator()(cudaStream_t s) const { cudaStreamDestroy(s); }
+  };
+  int ordinal_;
+  std::unique_ptr<CUstream_st, destroy> handle_;
+};
+
+/// A point in a stream. One that was never recorded is done.
+class event {
+ public:
+  /// It stands for what has been put into the stream so far. Needs the stream's GPU to be in use().
+  void record(stream const& in) {
+    if (handle_ == nullptr || ordinal_ != in.ordinal()) {
+      cudaEvent_t made = nullptr;
+      check(cudaEventCreateWithFlags(&made, cudaEventDisableTiming), "cudaEventCreateWithFlags");
+      handle_.reset(made);
+      ordinal_ = in.ordinal();
+    }
+    check(cudaEventRecord(handle_.get(), in.get()), "cudaEventRecord");
+  }
+  /// What is put into the stream from now on is done after it.
+  void before(stream const& in) const {
+    if (handle_ != nullptr) check(cudaStreamWaitEvent(in.get(), handle_.get(), 0), "cudaStreamWaitEvent");
+  }
+  bool done() const {
+    if (handle_ == nullptr) return true;
+    cudaError_t const status = cudaEventQuery(handle_.get());
+    if (status != cudaErrorNotReady) check(status, "cudaEventQuery");
+    return status == cudaSuccess;
+  }
+  void finish() const {
+    if (handle_ != nullptr) check(cudaEventSynchronize(handle_.get()), "cudaEventSynchronize");
+  }
+
+ private:
+  struct destroy {
+    void operator()(cudaEvent_t e) const { cudaEventDestroy(e); }
+  };
+  std::unique_ptr<CUevent_st, destroy> handle_;
+  int ordinal_ = -1;
 };
 
 }  // namespace foal::device::cuda_ops
