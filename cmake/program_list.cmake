@@ -374,6 +374,7 @@ set(foal_tests
     transport/delayed
     transport/launcher
     transport/local
+    transport/message_copy
     transport/message_end
     transport/open_end
     utilisation/resnet50_sizes
@@ -391,6 +392,7 @@ set(foal_cuda_tests
 # tests/<name>_test.cu of the emulation itself, which no GPU runs
 set(foal_emulated_tests
     device/emulation
+    transport/nccl
 )
 
 # tests/fail/<name>_fail.cpp
