@@ -386,6 +386,7 @@ set(foal_tests
 # tests/<name>_test.cu
 set(foal_cuda_tests
     device/cuda
+    device/cuda_streams
     device/cuda_training
 )
 

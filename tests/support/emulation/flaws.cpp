@@ -10,7 +10,7 @@ namespace {
 constexpr std::size_t most = 20;
 std::mutex guard;
 std::vector<std::string> flaws;
-std::uint64_t state = 1;
+std::uint64_t chosen = 1, state = 1;
 
 }  // namespace
 
@@ -24,7 +24,8 @@ std::vector<std::string> take_flaws() {
   return std::exchange(flaws, {});
 }
 
-void seed(std::uint64_t value) { state = value; }
+void seed(std::uint64_t value) { chosen = state = value; }
+void choose_order(std::uint64_t number) { state = chosen + 1000 * number; }
 
 std::uint64_t random_below(std::uint64_t n) {  // SplitMix64
   std::uint64_t z = state += 0x9e3779b97f4a7c15U;

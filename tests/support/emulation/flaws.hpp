@@ -18,6 +18,8 @@ std::vector<std::string> take_flaws();
 
 /// From here on queues, blocks and threads go on in the order that this seed gives.
 void seed(std::uint64_t value);
+/// The same seed's order of this number.
+void choose_order(std::uint64_t number);
 /// A number in [0, n) from the seed. n > 0.
 std::uint64_t random_below(std::uint64_t n);
 

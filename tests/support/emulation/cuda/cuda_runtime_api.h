@@ -3,6 +3,8 @@
 
 #include <cstddef>
 
+#define FOAL_EMULATED_CUDA 1
+
 #define __host__
 #define __device__
 #define __global__
