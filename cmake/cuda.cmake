@@ -1,8 +1,8 @@
 # Switches CUDA on as C++20. CMake before 3.26 has no word for that with any nvcc, though nvcc 12 and later have it.
 
 if(NOT TARGET foal::cuda)
-  message(FATAL_ERROR "cannot build foal with FOAL_BUILD_CUDA, because the CUDA toolkit was not found; "
-                      "install it, set CUDAToolkit_ROOT, or configure with -DFOAL_BUILD_CUDA=OFF")
+  message(FATAL_ERROR "cannot build foal with FOAL_BUILD_CUDA, because the CUDA toolkit or its cuDNN was not "
+                      "found; install them, set CUDAToolkit_ROOT and cuDNN_ROOT, or configure with -DFOAL_BUILD_CUDA=OFF")
 endif()
 if(NOT CMAKE_CUDA_COMPILER AND NOT DEFINED ENV{CUDACXX})
   set(CMAKE_CUDA_COMPILER "${CUDAToolkit_NVCC_EXECUTABLE}")

@@ -19,7 +19,7 @@ foreach(test IN LISTS foal_cuda_tests foal_emulated_tests)
   set(target emulated_${target})
   set(unit "${CMAKE_CURRENT_BINARY_DIR}/units/${target}.cpp")
   file(CONFIGURE OUTPUT "${unit}" CONTENT "#include \"${CMAKE_CURRENT_SOURCE_DIR}/${test}_test.cu\"\n")
-  foal_add_test_program(${target} emulated_cuda "${unit}")
+  foal_add_test_program(${target} "emulated_cuda;host_apart" "${unit}")
   # What nvcc does by itself: its macro, and its header before all.
   target_compile_options(${target} PRIVATE -D__CUDACC__ -include cuda_runtime.h -fsanitize=thread -Wno-tsan -O1)
   set_target_properties(${target} PROPERTIES ENABLE_EXPORTS ON)  # so that reports have the names of kernels

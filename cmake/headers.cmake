@@ -542,16 +542,31 @@ set(foal_onednn_headers
 set(foal_cuda_headers
     foal/cuda.hpp
     foal/device/cuda.cuh
+    foal/device/cuda/attention.cuh
+    foal/device/cuda/attention_tiles.cuh
+    foal/device/cuda/columns.cuh
+    foal/device/cuda/convolution.cuh
+    foal/device/cuda/convolution_plan.hpp
+    foal/device/cuda/cudnn.hpp
     foal/device/cuda/dropout.cuh
+    foal/device/cuda/embedding.cuh
     foal/device/cuda/error.hpp
     foal/device/cuda/launch.cuh
+    foal/device/cuda/layer_norm.cuh
     foal/device/cuda/map.cuh
+    foal/device/cuda/matmul.hpp
     foal/device/cuda/memory.hpp
+    foal/device/cuda/normalisation.cuh
     foal/device/cuda/ordinals.hpp
+    foal/device/cuda/patches.cuh
+    foal/device/cuda/plans.hpp
+    foal/device/cuda/pooling.cuh
     foal/device/cuda/product.hpp
     foal/device/cuda/reduce.cuh
     foal/device/cuda/rows.cuh
     foal/device/cuda/softmax.cuh
     foal/device/cuda/staging.hpp
+    foal/device/cuda/status.hpp
     foal/device/cuda/stream.hpp
+    foal/device/cuda/vocabulary.cuh
 )

@@ -25,4 +25,4 @@ write_basic_package_version_file("${PROJECT_BINARY_DIR}/foal-config-version.cmak
   COMPATIBILITY SameMinorVersion ARCH_INDEPENDENT)
 install(FILES "${PROJECT_BINARY_DIR}/foal-config.cmake" "${PROJECT_BINARY_DIR}/foal-config-version.cmake"
   DESTINATION "${foal_package_dir}")
-install(FILES cmake/find/FindDNNL.cmake DESTINATION "${foal_package_dir}/find")
+install(FILES cmake/find/FindDNNL.cmake cmake/find/FindcuDNN.cmake DESTINATION "${foal_package_dir}/find")

@@ -138,6 +138,7 @@ set(foal_tests
     device/host/map
     device/host/product
     device/host/softmax
+    device/cudnn
     device/onednn
     device/onednn_training
     device/timed
@@ -386,12 +387,19 @@ set(foal_tests
 # tests/<name>_test.cu
 set(foal_cuda_tests
     device/cuda
+    device/cuda_attention
+    device/cuda_convolution
+    device/cuda_normalisation
+    device/cuda_pooling
+    device/cuda_product
     device/cuda_streams
     device/cuda_training
+    device/cuda_vocabulary
 )
 
 # tests/<name>_test.cu of the emulation itself, which no GPU runs
 set(foal_emulated_tests
+    device/emulated_libraries
     device/emulation
     transport/nccl
 )

@@ -22,6 +22,7 @@ set(foal_tests_apart
     core/type_name
     data/gzip
     data/views
+    device/cudnn
     device/onednn
     device/onednn_training
     executor/arena

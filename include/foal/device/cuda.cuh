@@ -5,14 +5,23 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 
 #include <foal/device/contract.hpp>
+#include <foal/device/cuda/attention.cuh>
+#include <foal/device/cuda/columns.cuh>
+#include <foal/device/cuda/convolution.cuh>
 #include <foal/device/cuda/dropout.cuh>
+#include <foal/device/cuda/embedding.cuh>
+#include <foal/device/cuda/layer_norm.cuh>
 #include <foal/device/cuda/map.cuh>
+#include <foal/device/cuda/normalisation.cuh>
+#include <foal/device/cuda/pooling.cuh>
 #include <foal/device/cuda/product.hpp>
 #include <foal/device/cuda/reduce.cuh>
 #include <foal/device/cuda/rows.cuh>
 #include <foal/device/cuda/softmax.cuh>
+#include <foal/device/cuda/vocabulary.cuh>
 #include <foal/device/loss_sums.hpp>
 
 namespace foal::device {
@@ -27,16 +36,28 @@ class cuda : public cuda_ops::product_ops {
   static constexpr std::size_t parts_bytes_ =
       cuda_ops::most_parts * std::max(most_sums_ * sizeof(double), sizeof(loss_sums));
   static constexpr std::size_t results_bytes_ = alignment_;
+  static constexpr std::size_t column_bytes_ = cuda_ops::most_column_parts * sizeof(double);
+  static constexpr std::size_t fixed_bytes_ =
+      alignment_ + product_workspace_bytes + parts_bytes_ + results_bytes_ + column_bytes_;
+  static_assert(parts_bytes_ % alignment_ == 0 && column_bytes_ % alignment_ == 0);
 
  public:
-  static constexpr std::size_t workspace_bytes = alignment_ + product_workspace_bytes + parts_bytes_ + results_bytes_;
+  static constexpr std::size_t workspace_bytes = fixed_bytes_ + cuda_ops::convolver::least_room;
+  /// Of a model with this parameter: the weights of a convolution are turned there.
+  template <class S>
+  static constexpr std::size_t workspace_for(shape parameter) {
+    return fixed_bytes_ + cuda_ops::convolver::room_for<S>(parameter);
+  }
 
-  /// workspace: workspace_bytes bytes from allocate() on the GPU of that number, for this object alone and as long as it
-  /// lives. Throws foal::error where there is no such GPU.
-  explicit cuda(void* workspace, std::size_t /*bytes*/ = workspace_bytes, int ordinal = 0)
+  /// workspace: `bytes` bytes from allocate() on the GPU of that number, at least workspace_bytes, for this object alone and
+  /// as long as it lives. Throws foal::error where there is no such GPU.
+  explicit cuda(void* workspace, std::size_t bytes = workspace_bytes, int ordinal = 0)
       : product_ops(aligned(workspace), ordinal),
         parts_(static_cast<std::byte*>(aligned(workspace)) + product_workspace_bytes),
-        results_(reinterpret_cast<double*>(parts_ + parts_bytes_)) {}
+        results_(reinterpret_cast<double*>(parts_ + parts_bytes_)),
+        convolver_(std::make_unique<cuda_ops::convolver>(
+            library_workspace(), library_bytes, static_cast<std::byte*>(aligned(workspace)) + (fixed_bytes_ - alignment_),
+            bytes - fixed_bytes_, cuda_ops::arithmetic::whole)) {}
 
   template <class F, class... Ps>
   void map(std::size_t n, F f, Ps*... p) const {
@@ -60,6 +81,39 @@ class cuda : public cuda_ops::product_ops {
   template <class S>
   void sum_of_rows(int rows, int cols, S const* x, S* out) const {
     cuda_ops::sum_of_rows(get(), rows, cols, x, out);
+  }
+
+  /// C = A B with row added to each of its rows: product_nn and add_to_rows in one where cuBLASLt has that.
+  template <class S>
+  void product_nn_plus_row(int rows, int cols, int depth, S const* a, S const* b, S const* row, S* c) const {
+    if (product_and_row(rows, cols, depth, a, b, row, c)) return;
+    product_nn(rows, cols, depth, a, b, c, false);
+    add_to_rows(rows, cols, row, c);
+  }
+  /// C += A B, a [depth, rows], and sums += the sum of the rows of b: product_tn and sum_of_rows, reading b once where
+  /// cuBLASLt has that.
+  template <class S>
+  void product_tn_and_sum_of_rows(int rows, int cols, int depth, S const* a, S const* b, S* c, S* sums) const {
+    if (S const* const sum = product_tn_and_sum(rows, cols, depth, a, b, c))
+      return map(static_cast<std::size_t>(cols), cuda_ops::add_element{}, sum, sums);
+    product_tn(rows, cols, depth, a, b, c, true);
+    sum_of_rows(depth, cols, b, sums);
+  }
+
+  /// Scratch of the three is the host's; here they have a room of their own.
+  template <class S>
+  void convolve(window const& g, int filters, int samples, S const* x, S const* weight, S* y, S* /*scratch*/) const {
+    convolver_->forward(*this, get(), g, filters, samples, x, weight, y);
+  }
+  template <class S>
+  void convolve_gradient(window const& g, int filters, int samples, S const* dy, S const* weight, S* dx,
+                         S* /*scratch*/) const {
+    convolver_->input_gradient(*this, get(), g, filters, samples, dy, weight, dx);
+  }
+  template <class S>
+  void convolve_weight_gradient(window const& g, int filters, int samples, S const* x, S const* dy, S* dweight,
+                                S* /*scratch*/) const {
+    convolver_->weight_gradient(*this, get(), g, filters, samples, x, dy, dweight);
   }
 
   /// The sum of x[i]^2 in double. Waits.
@@ -101,6 +155,127 @@ class cuda : public cuda_ops::product_ops {
     cuda_ops::mean_squared_error(get(), rows, cols, x, target, divide, dx, losses(), to);
   }
 
+  template <class S>
+  void sum_of_row_products(int rows, int cols, S const* x, S const* y, S* out) const {
+    cuda_ops::sum_of_row_products(get(), rows, cols, x, y, out, column_parts());
+  }
+  template <class S>
+  void sums_of_rows_and_products(int rows, int cols, S const* x, S const* y, S* sum, S* sum_of_products) const {
+    cuda_ops::sums_of_rows_and_products(get(), rows, cols, x, y, sum, sum_of_products, column_parts());
+  }
+  template <class S>
+  void moments(int rows, int channels, S const* x, S* mean, S* variance) const {
+    cuda_ops::moments(get(), rows, channels, x, mean, variance, column_parts());
+  }
+  template <class S>
+  void normalise(int rows, int channels, S const* x, S const* mean, S const* inverse, S const* scale, S const* shift,
+                 S* normal, S* y) const {
+    cuda_ops::normalise(get(), rows, channels, x, mean, inverse, scale, shift, normal, y);
+  }
+  template <class S>
+  void normalise_gradient(int rows, int channels, S const* dy, S const* normal, S const* inverse, S const* scale,
+                          S const* sum, S const* sum_normal, S* dx) const {
+    cuda_ops::normalise_gradient(get(), rows, channels, dy, normal, inverse, scale, sum, sum_normal, dx);
+  }
+  /// work is not used, here and below: what the host keeps there is in registers.
+  template <class S>
+  void group_normalise(int samples, int positions, int channels, int groups, double epsilon, S const* x, S const* scale,
+                       S const* shift, S* normal, S* inverse, S* y, S* /*work*/) const {
+    cuda_ops::group_normalise(get(), samples, positions, channels, groups, epsilon, x, scale, shift, normal, inverse, y);
+  }
+  template <class S>
+  void group_normalise_gradient(int samples, int positions, int channels, int groups, S const* dy, S const* normal,
+                                S const* inverse, S const* scale, S* dx, S* /*work*/) const {
+    cuda_ops::group_normalise_gradient(get(), samples, positions, channels, groups, dy, normal, inverse, scale, dx);
+  }
+  template <class S>
+  void layer_normalise(int rows, int channels, double epsilon, S const* x, S const* scale, S const* shift, S* normal,
+                       S* inverse, S* y) const {
+    cuda_ops::layer_normalise(get(), rows, channels, epsilon, x, scale, shift, normal, inverse, y);
+  }
+  template <class S>
+  void layer_normalise_gradient(int rows, int channels, S const* dy, S const* normal, S const* inverse, S const* scale,
+                                S* dx) const {
+    cuda_ops::layer_normalise_gradient(get(), rows, channels, dy, normal, inverse, scale, dx);
+  }
+
+  template <class S>
+  void max_pool(window const& g, int samples, S const* x, S* y, unsigned char* place) const {
+    cuda_ops::max_pool(get(), g, samples, x, y, place);
+  }
+  template <class S>
+  void max_pool_gradient(window const& g, int samples, S const* dy, unsigned char const* place, S* dx) const {
+    cuda_ops::max_pool_gradient(get(), g, samples, dy, place, dx);
+  }
+  template <class S>
+  void average_pool(window const& g, int samples, S const* x, S* y) const {
+    cuda_ops::average_pool(get(), g, samples, x, y);
+  }
+  template <class S>
+  void average_pool_gradient(window const& g, int samples, S const* dy, S* dx) const {
+    cuda_ops::average_pool_gradient(get(), g, samples, dy, dx);
+  }
+  template <class S>
+  void mean_of_positions(int samples, int positions, int channels, S const* x, S* y) const {
+    cuda_ops::mean_of_positions(get(), samples, positions, channels, x, y);
+  }
+  template <class S>
+  void mean_of_positions_gradient(int samples, int positions, int channels, S const* dy, S* dx) const {
+    cuda_ops::mean_of_positions_gradient(get(), samples, positions, channels, dy, dx);
+  }
+
+  template <class S>
+  void embed(int rows, int vocabulary, int width, S const* id, S const* table, S scale, S* y) const {
+    cuda_ops::embed_part(get(), rows, {0, vocabulary}, vocabulary, width, id, table, scale, y);
+  }
+  template <class S>
+  void embed_gradient(int rows, int vocabulary, int width, S const* id, S const* dy, S scale, S* dtable) const {
+    cuda_ops::embed_part_gradient(get(), rows, {0, vocabulary}, width, id, dy, scale, dtable);
+  }
+  template <class S>
+  void embed_part(int rows, vocabulary_part part, int vocabulary, int width, S const* id, S const* table, S scale,
+                  S* y) const {
+    cuda_ops::embed_part(get(), rows, part, vocabulary, width, id, table, scale, y);
+  }
+  template <class S>
+  void embed_part_gradient(int rows, vocabulary_part part, int width, S const* id, S const* dy, S scale, S* dtable) const {
+    cuda_ops::embed_part_gradient(get(), rows, part, width, id, dy, scale, dtable);
+  }
+  template <class S>
+  void sinusoids(int positions, int channels, S* table) const {
+    cuda_ops::sinusoids(get(), 0, positions, channels, table);
+  }
+  template <class S>
+  void sinusoids(int first, int positions, int channels, S* table) const {
+    cuda_ops::sinusoids(get(), first, positions, channels, table);
+  }
+  template <class S>
+  void join_scores(int rows, vocabulary_part part, S const* target, S const* before, S* z, S* after, S* share) const {
+    cuda_ops::join_scores(get(), rows, part, target, before, z, after, share);
+  }
+  template <class S>
+  void join_scores_gradient(int rows, vocabulary_part part, S const* target, S const* z, S const* share, S const* dafter,
+                            S* dz, S* dbefore) const {
+    cuda_ops::join_scores_gradient(get(), rows, part, target, z, share, dafter, dz, dbefore);
+  }
+  template <class S>
+  void joined_cross_entropy(int rows, int vocabulary, S const* x, std::int32_t const* target, double smoothing,
+                            double divide, S* dx, loss_sums* to) const {
+    cuda_ops::joined_cross_entropy(get(), rows, vocabulary, x, target, smoothing, divide, dx, to);
+  }
+
+  template <class S, class Keys>
+  void attention_forward(attention_sizes const& n, position_rows<S const> q, Keys const& k, Keys const& v, S const* lengths,
+                         S* y, S* kept, S* /*work*/) const {
+    cuda_ops::attention_forward(get(), n, q, k, v, lengths, y, kept);
+  }
+  template <class S, class Keys, class Gradients>
+  void attention_backward(attention_sizes const& n, position_rows<S const> q, Keys const& k, Keys const& v, S const* lengths,
+                          S const* y, S const* kept, S const* dy, position_rows<S> dq, Gradients const& dk,
+                          Gradients const& dv, bool add, S* /*work*/) const {
+    cuda_ops::attention_backward(get(), n, q, k, v, lengths, y, kept, dy, dq, dk, dv, add);
+  }
+
  private:
   /// An arena aligns to foal::alignment, less than cuBLAS asks for.
   static void* aligned(void* p) {
@@ -113,6 +288,7 @@ class cuda : public cuda_ops::product_ops {
   // because whoever asks for one has waited for it before the next is asked for.
   double* doubles() const { return reinterpret_cast<double*>(parts_); }
   loss_sums* losses() const { return reinterpret_cast<loss_sums*>(parts_); }
+  double* column_parts() const { return results_ + results_bytes_ / sizeof(double); }
   double result() const {
     double value = 0;
     copy_out(&value, results_, sizeof value);
@@ -121,6 +297,7 @@ class cuda : public cuda_ops::product_ops {
 
   std::byte* parts_;
   double* results_;
+  std::unique_ptr<cuda_ops::convolver> convolver_;
 };
 
 static_assert(asynchronous<cuda> && has_ordinals<cuda>);

@@ -46,6 +46,16 @@ struct rows {
   };
 };
 
+/// Optional, for linear: product_nn_plus_row: product_nn and add_to_rows in one, with the row after a and b;
+/// product_tn_and_sum_of_rows: product_tn that accumulates, and sum_of_rows of b.
+struct products_with_rows {
+  template <class D, class S>
+  static constexpr bool in = requires(D d, S const* a, S* c) {
+    d.product_nn_plus_row(1, 1, 1, a, a, a, c);
+    d.product_tn_and_sum_of_rows(1, 1, 1, a, a, c, c);
+  };
+};
+
 /// sum_of_row_products: out[c] += sum over r of x[r, c] y[r, c].
 struct row_products {
   template <class D, class S>

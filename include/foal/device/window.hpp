@@ -1,6 +1,7 @@
 // The geometry of a window that slides over feature maps: what convolution and pooling ops need to know, on every device.
 #pragma once
 
+#include <foal/core/config.hpp>
 #include <foal/tensor/shape.hpp>
 
 namespace foal::device {
@@ -10,15 +11,15 @@ struct window {
   int height = 1, width = 1, channels = 1;
   int kernel = 1, stride = 1, padding = 0;
 
-  constexpr int out_height() const { return extent(height); }
-  constexpr int out_width() const { return extent(width); }
+  FOAL_HOST_DEVICE constexpr int out_height() const { return extent(height); }
+  FOAL_HOST_DEVICE constexpr int out_width() const { return extent(width); }
   /// Output positions of one sample.
-  constexpr int positions() const { return out_height() * out_width(); }
+  FOAL_HOST_DEVICE constexpr int positions() const { return out_height() * out_width(); }
   /// Elements that one output position sees: the depth of a convolution's product.
-  constexpr int depth() const { return kernel * kernel * channels; }
+  FOAL_HOST_DEVICE constexpr int depth() const { return kernel * kernel * channels; }
 
  private:
-  constexpr int extent(int size) const {
+  FOAL_HOST_DEVICE constexpr int extent(int size) const {
     int const room = size + 2 * padding - kernel;
     return room < 0 ? 0 : room / stride + 1;
   }

@@ -29,8 +29,12 @@ struct linear {
 
   template <class C, class S = typename C::scalar>
   static void forward(C& ctx, S const* x, weights<S const> w, S* y, saved<S>) {
-    ctx.device.product_nn(rows_of(ctx), Out, ctx.in.channels(), x, w[0], y, false);
-    if constexpr (With != bias::none) ctx.device.add_to_rows(rows_of(ctx), Out, w[1], y);
+    if constexpr (in_one<C, S>) {
+      ctx.device.product_nn_plus_row(rows_of(ctx), Out, ctx.in.channels(), x, w[0], w[1], y);
+    } else {
+      ctx.device.product_nn(rows_of(ctx), Out, ctx.in.channels(), x, w[0], y, false);
+      if constexpr (With != bias::none) ctx.device.add_to_rows(rows_of(ctx), Out, w[1], y);
+    }
   }
 
   template <class C, class S = typename C::scalar>
@@ -40,11 +44,18 @@ struct linear {
 
   template <class C, class S = typename C::scalar>
   static void backward_weight(C& ctx, S const* dy, saved<S> s, weights<S> dw) {
-    ctx.device.product_tn(ctx.in.channels(), Out, rows_of(ctx), s.x, dy, dw[0], true);
-    if constexpr (With != bias::none) ctx.device.sum_of_rows(rows_of(ctx), Out, dy, dw[1]);
+    if constexpr (in_one<C, S>) {
+      ctx.device.product_tn_and_sum_of_rows(ctx.in.channels(), Out, rows_of(ctx), s.x, dy, dw[0], dw[1]);
+    } else {
+      ctx.device.product_tn(ctx.in.channels(), Out, rows_of(ctx), s.x, dy, dw[0], true);
+      if constexpr (With != bias::none) ctx.device.sum_of_rows(rows_of(ctx), Out, dy, dw[1]);
+    }
   }
 
  private:
+  template <class C, class S>
+  static constexpr bool in_one = With != bias::none && device::ops::products_with_rows::in<typename C::device_type, S>;
+
   template <class C>
   static int rows_of(C const& ctx) {
     return ctx.samples * ctx.in.positions();

@@ -5,6 +5,7 @@
 #include <iostream>
 
 #include "flaws.hpp"
+#include "libraries.hpp"
 #include "runtime.hpp"
 
 namespace {
@@ -19,6 +20,7 @@ struct listener : Catch::TestEventListenerBase {
     char const* const chosen = std::getenv("FOAL_EMULATION_SEED");
     foal::test::emulation::seed(chosen != nullptr ? std::strtoull(chosen, nullptr, 10) : 1);
     foal::test::emulation::set_devices(1);
+    foal::test::emulation::libraries() = {};
   }
   void testCaseEnded(Catch::TestCaseStats const& stats) override {
     TestEventListenerBase::testCaseEnded(stats);

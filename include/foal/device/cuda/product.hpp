@@ -1,4 +1,4 @@
-// Matrix products on the GPU, by cuBLAS with a workspace of foal's own.
+// Matrix products on the GPU, by cuBLASLt and cuBLAS with a workspace of foal's own.
 #pragma once
 
 #include <cublas_v2.h>
@@ -6,61 +6,86 @@
 #include <cstddef>
 #include <memory>
 
+#include <foal/device/cuda/matmul.hpp>
 #include <foal/device/cuda/memory.hpp>
+#include <foal/device/cuda/status.hpp>
 
 namespace foal::device::cuda_ops {
 
-/// Throws foal::error unless the status is success. call: the call and what it was for.
-template <class... Call>
-void check(cublasStatus_t status, Call const&... call) {
-  if (status != CUBLAS_STATUS_SUCCESS)
-    throw error(sentence("cannot do ", call..., ", because cuBLAS gave ", cublasGetStatusName(status), " (",
-                         cublasGetStatusString(status), "); check that the GPU is free and has memory left"));
-}
-
-/// Row-major products. cuBLAS is column-major, where a row-major matrix is its own transpose: C^T = B^T A^T is what it is
-/// asked for, so nothing is moved. Equal bits on every run on one kind of GPU: one stream, no atomics, the workspace given;
-/// float stays float (no TF32, whose products have 10 bits). https://docs.nvidia.com/cuda/cublas/#results-reproducibility
+/// Row-major products, by cuBLASLt; by cuBLAS where that has no algorithm. Equal bits on every run on one kind of GPU: one
+/// stream, no atomics, the workspace given; float stays float unless TF32 is asked for.
+/// https://docs.nvidia.com/cuda/cublas/#results-reproducibility
 class product_ops : public memory {
- public:
+ protected:
   /// What cuBLAS's documentation asks for on the largest of its GPUs (sm_90: 32 MiB). Any less may change the algorithm.
-  static constexpr std::size_t product_workspace_bytes = std::size_t{32} << 20U;
+  static constexpr std::size_t library_bytes = std::size_t{32} << 20U;
+  static constexpr std::size_t row_bytes = std::size_t{256} << 10U;  ///< of the longest row that is summed with a product
+
+ public:
+  static constexpr std::size_t product_workspace_bytes = library_bytes + row_bytes;
 
   /// workspace: product_workspace_bytes bytes on the GPU of that number, 256-byte aligned.
-  product_ops(void* workspace, int ordinal) : memory(ordinal) {
+  product_ops(void* workspace, int ordinal, arithmetic how = arithmetic::whole)
+      : memory(ordinal), workspace_(workspace), matmuls_(std::make_unique<matmuls>(workspace, library_bytes, how)) {
     cublasHandle_t made = nullptr;
     check(cublasCreate(&made), "cublasCreate");
     handle_.reset(made);
     check(cublasSetStream(made, get()), "cublasSetStream");  // before the workspace, which it would reset
-    check(cublasSetWorkspace(made, workspace, product_workspace_bytes), "cublasSetWorkspace");
-    check(cublasSetMathMode(made, CUBLAS_DEFAULT_MATH), "cublasSetMathMode");
+    check(cublasSetWorkspace(made, workspace, library_bytes), "cublasSetWorkspace");
+    check(cublasSetMathMode(made, how == arithmetic::tf32 ? CUBLAS_TF32_TENSOR_OP_MATH : CUBLAS_DEFAULT_MATH),
+          "cublasSetMathMode");
     check(cublasSetAtomicsMode(made, CUBLAS_ATOMICS_NOT_ALLOWED), "cublasSetAtomicsMode");
   }
 
   /// C = A B or C += A B; a [rows, depth], b [depth, cols], c [rows, cols].
   template <class S>
   void product_nn(int rows, int cols, int depth, S const* a, S const* b, S* c, bool accumulate) const {
-    product(CUBLAS_OP_N, CUBLAS_OP_N, rows, cols, depth, a, depth, b, cols, c, accumulate);
+    product({.rows = rows, .cols = cols, .depth = depth, .accumulate = accumulate}, a, b, c);
   }
   /// b is [cols, depth].
   template <class S>
   void product_nt(int rows, int cols, int depth, S const* a, S const* b, S* c, bool accumulate) const {
-    product(CUBLAS_OP_N, CUBLAS_OP_T, rows, cols, depth, a, depth, b, depth, c, accumulate);
+    product({.rows = rows, .cols = cols, .depth = depth, .turned_b = true, .accumulate = accumulate}, a, b, c);
   }
   /// a is [depth, rows].
   template <class S>
   void product_tn(int rows, int cols, int depth, S const* a, S const* b, S* c, bool accumulate) const {
-    product(CUBLAS_OP_T, CUBLAS_OP_N, rows, cols, depth, a, rows, b, cols, c, accumulate);
+    product({.rows = rows, .cols = cols, .depth = depth, .turned_a = true, .accumulate = accumulate}, a, b, c);
+  }
+
+ protected:
+  void* library_workspace() const { return workspace_; }
+
+  /// C = A B with row [cols] added to each row of C. False, and nothing done, where no library has it in one.
+  template <class S>
+  bool product_and_row(int rows, int cols, int depth, S const* a, S const* b, S const* row, S* c) const {
+    product_shape const p{.rows = rows, .cols = cols, .depth = depth, .then = epilogue::add_row};
+    return !p.empty() && matmuls_->run(get(), p, a, b, c, row);
+  }
+  /// C += A B, a [depth, rows], and the sum of the rows of b [depth, cols] in a row that is there until the next product.
+  /// Null, and nothing done, where no library has it in one.
+  template <class S>
+  S const* product_tn_and_sum(int rows, int cols, int depth, S const* a, S const* b, S* c) const {
+    product_shape const p{
+        .rows = rows, .cols = cols, .depth = depth, .turned_a = true, .accumulate = true, .then = epilogue::sum_rows};
+    if (p.empty() || static_cast<std::size_t>(cols) * sizeof(S) > row_bytes) return nullptr;
+    S* const row = reinterpret_cast<S*>(static_cast<std::byte*>(workspace_) + library_bytes);
+    return matmuls_->run(get(), p, a, b, c, static_cast<S const*>(row)) ? row : nullptr;
   }
 
  private:
   template <class S>
-  void product(cublasOperation_t op_a, cublasOperation_t op_b, int rows, int cols, int depth, S const* a, int row_of_a,
-               S const* b, int row_of_b, S* c, bool accumulate) const {
-    use(ordinal());
-    S const one(1), before(accumulate ? 1 : 0);
-    check(gemm(handle_.get(), op_b, op_a, cols, rows, depth, &one, b, row_of_b, a, row_of_a, &before, c, cols),
-          "the cuBLAS product of ", rows, " x ", depth, " and ", depth, " x ", cols);
+  void product(product_shape const& p, S const* a, S const* b, S* c) const {
+    if (p.rows <= 0 || p.cols <= 0) return;
+    if (p.depth <= 0) {
+      if (!p.accumulate) zero(c, sizeof(S) * static_cast<std::size_t>(p.rows) * static_cast<std::size_t>(p.cols));
+      return;
+    }
+    if (matmuls_->run(get(), p, a, b, c, static_cast<S const*>(nullptr))) return;
+    S const one(1), before(p.accumulate ? 1 : 0);
+    check(gemm(handle_.get(), p.turned_b ? CUBLAS_OP_T : CUBLAS_OP_N, p.turned_a ? CUBLAS_OP_T : CUBLAS_OP_N, p.cols, p.rows,
+               p.depth, &one, b, p.turned_b ? p.depth : p.cols, a, p.turned_a ? p.rows : p.depth, &before, c, p.cols),
+          "the cuBLAS product of ", p.rows, " x ", p.depth, " and ", p.depth, " x ", p.cols);
   }
 
   static cublasStatus_t gemm(cublasHandle_t h, cublasOperation_t p, cublasOperation_t q, int m, int n, int k,
@@ -77,7 +102,9 @@ class product_ops : public memory {
   struct destroy {
     void operator()(cublasHandle_t h) const { cublasDestroy(h); }
   };
+  void* workspace_;
   std::unique_ptr<cublasContext, destroy> handle_;
+  std::unique_ptr<matmuls> matmuls_;
 };
 
 }  // namespace foal::device::cuda_ops

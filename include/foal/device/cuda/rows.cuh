@@ -3,9 +3,18 @@
 
 #include <cstddef>
 
+#include <foal/core/config.hpp>
 #include <foal/device/cuda/launch.cuh>
 
 namespace foal::device::cuda_ops {
+
+/// y += x, for map.
+struct add_element {
+  template <class S>
+  FOAL_HOST_DEVICE void operator()(S const& x, S& y) const {
+    y += x;
+  }
+};
 
 template <class S>
 __global__ void add_to_rows_kernel(std::size_t n, int cols, S const* bias, S* y) {
