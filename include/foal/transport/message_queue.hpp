@@ -7,6 +7,8 @@
 #include <memory>
 #include <vector>
 
+#include <foal/core/config.hpp>
+
 namespace foal::transport {
 
 /// Events of a channel, numbered as what they stand for, modulo their count.
