@@ -24,9 +24,11 @@ namespace foal::transport {
 /// nothing is left open.
 ///
 /// A channel has a communicator of its own, for one way: what two channels between the same GPUs send comes in no order that
-/// one communicator could keep. Communicators live as long as the thread that trains. Neither side waits for a GPU: slots
-/// are given on behind events, so that a unit's queue may be far ahead of what has been sent. Messages with lengths of their
-/// samples beside them, which lie in host memory, go over Control.
+/// one communicator could keep. Communicators live as long as the thread that trains. A receiver's slot counts as filled
+/// when its message has been asked for: an event says when it is there, and for that queue the GPU waits, no thread. A
+/// sender's slot is free when its message is through. So whatever the queue of a unit has been given comes to an end by
+/// itself, and a worker may wait for it. Messages with lengths of their samples beside them, which lie in host memory, go
+/// over Control.
 template <connects Control>
 class nccl {
  public:
@@ -101,7 +103,7 @@ class nccl<Control>::channel::between_gpus {
   bool progress() {
     bool moved = words_.progress();
     if (way_ == nullptr && !meet()) return moved;
-    if (open_ && way_->through()) {
+    if (open_ && counts()) {
       open_ = false;
       messages_.passed();
       moved = true;
@@ -166,49 +168,38 @@ class nccl<Control>::channel::between_gpus {
   /// There is room for the word, or it has come.
   bool told() { return sends() ? out_.room(said_) : in_.arrived(said_); }
   void send() {
-    std::uint32_t const m = messages_.microbatch();
-    wait(events_ == nullptr ? nullptr : events_->sent.at(begun_ + said_ - 1));
-    pass(m);
+    if (events_ != nullptr) wait(events_->sent.at(begun_ + said_ - 1));
+    pass();
     out_.send(++said_);
-    // Behind these its slot is free.
-    void *const read = ring(&channel_events::read, m), *const released = ring(&channel_events::released, m);
-    record(read);
-    record(released);
-    hand_on(read != nullptr || released != nullptr);
   }
   void receive() {
     std::uint32_t const m = messages_.microbatch();
-    if (m >= slots_.transit_slots) wait(ring(&channel_events::read, m));
-    if (m >= slots_.kept_slots) wait(ring(&channel_events::released, m));
-    pass(m);
-    void* const sent = events_ == nullptr ? nullptr : events_->sent.at(begun_ + said_ - 1);
+    if (events_ != nullptr && m >= slots_.transit_slots) wait(events_->read.at(m));
+    if (events_ != nullptr && m >= slots_.kept_slots) wait(events_->released.at(m));
+    pass();
     in_.read(++said_);
-    record(sent);
-    hand_on(sent != nullptr);
   }
-  /// Without an event the message counts when it is through.
-  void hand_on(bool behind_event) {
-    open_ = !behind_event;
-    if (behind_event) messages_.passed();
+  /// Whether the message on its way counts: when it is through; one that comes, where events say when it is there, when
+  /// NCCL has put it into the stream.
+  bool counts() {
+    void* const there = sends() || events_ == nullptr ? nullptr : events_->sent.at(begun_ + said_ - 2);
+    if (there == nullptr) return way_->through();
+    if (!way_->settled()) return false;
+    device::cuda_ops::use(way_->stream().ordinal());
+    static_cast<event*>(there)->record(way_->stream());
+    return true;
   }
-  void pass(std::uint32_t m) {
+  void pass() {
+    std::uint32_t const m = messages_.microbatch();
     way_->pass([&](auto const& piece) {
       for (entry_slots const& e : entries_)
         if (e.bytes > 0) piece(e.at(m), e.bytes);
     });
-  }
-  void* ring(event_ring channel_events::*which, std::uint32_t m) const {
-    return events_ == nullptr ? nullptr : (events_->*which).at(m);
+    open_ = true;
   }
   void wait(void const* e) const {
     if (e != nullptr) static_cast<event const*>(e)->before(way_->stream());
   }
-  void record(void* e) const {
-    if (e == nullptr) return;
-    device::cuda_ops::use(way_->stream().ordinal());
-    static_cast<event*>(e)->record(way_->stream());
-  }
-
   static constexpr std::uint32_t window = 32;  // messages on their way whose words nobody has heard
 
   std::vector<entry_slots> entries_;
@@ -226,7 +217,7 @@ class nccl<Control>::channel::between_gpus {
   std::uint32_t said_ = 0;  ///< words, of which the first is the id
   typename Control::channel words_;
   nccl_way* way_ = nullptr;
-  bool open_ = false;  ///< a message has been passed and not counted
+  bool open_ = false;  ///< a message is on its way that counts when it is through
 };
 
 }  // namespace foal::transport

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstring>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -48,6 +49,11 @@ struct ncclComm {
   int rank = 0, device = 0;
   std::uint64_t busy = 0;  ///< so many questions until the last call is through
   ncclResult_t failed = ncclSuccess;
+  std::deque<std::function<void()>> called;  ///< what the streams get when the call is through
+
+  void go_on() {
+    for (; !called.empty(); called.pop_front()) called.front()();
+  }
 };
 
 namespace {
@@ -88,22 +94,26 @@ ncclResult_t pass(std::byte* place, std::size_t bytes, int peer, ncclComm_t comm
   int const device = comm->device;
   if (sends) {
     m->from = place;
-    enqueue_between(
-        stream,
-        [place, bytes, device] {
-          return check_range("a message that NCCL sends", place, bytes, device) ? cudaSuccess : cudaErrorIllegalAddress;
-        },
-        nullptr, m->reached);
-    enqueue_between(stream, {}, m->copied, nullptr);
+    comm->called.push_back([=] {
+      enqueue_between(
+          stream,
+          [=] {
+            return check_range("a message that NCCL sends", place, bytes, device) ? cudaSuccess : cudaErrorIllegalAddress;
+          },
+          nullptr, m->reached);
+      enqueue_between(stream, {}, m->copied, nullptr);
+    });
   } else {
-    enqueue_between(
-        stream,
-        [m, place, bytes, device] {
-          if (!check_range("the place of a message of NCCL", place, bytes, device)) return cudaErrorIllegalAddress;
-          std::memcpy(place, m->from, bytes);
-          return cudaSuccess;
-        },
-        m->reached, m->copied);
+    comm->called.push_back([=] {
+      enqueue_between(
+          stream,
+          [=] {
+            if (!check_range("the place of a message of NCCL", place, bytes, device)) return cudaErrorIllegalAddress;
+            std::memcpy(place, m->from, bytes);
+            return cudaSuccess;
+          },
+          m->reached, m->copied);
+    });
   }
   return ncclInProgress;
 }
@@ -127,7 +137,7 @@ ncclResult_t ncclCommInitRankConfig(ncclComm_t* comm, int ranks, ncclUniqueId id
   std::shared_ptr<pair>& both = pairs()[key_of(id)];
   if (both == nullptr) both = std::make_shared<pair>();
   if (both->ranks[static_cast<std::size_t>(rank)] != nullptr) return ncclInvalidUsage;
-  *comm = new ncclComm{both, rank, 0, random_below(3), ncclSuccess};
+  *comm = new ncclComm{both, rank, 0, random_below(3), ncclSuccess, {}};
   cudaGetDevice(&(*comm)->device);
   both->ranks[static_cast<std::size_t>(rank)] = *comm;
   return ncclInProgress;
@@ -141,6 +151,8 @@ ncclResult_t ncclCommGetAsyncError(ncclComm_t comm, ncclResult_t* status) {
     *status = comm->failed = ncclRemoteError;
   else if (comm->both->ranks[0] == nullptr || comm->both->ranks[1] == nullptr || (comm->busy > 0 && comm->busy-- > 0))
     *status = ncclInProgress;
+  else
+    comm->go_on();
   return ncclSuccess;
 }
 
@@ -176,6 +188,7 @@ ncclResult_t ncclGroupEnd() {
   if (called == nullptr) return ncclSuccess;
   called->busy = random_below(3);
   ncclResult_t const now = called->busy > 0 ? ncclInProgress : ncclSuccess;
+  if (now == ncclSuccess) called->go_on();
   called = nullptr;
   return now;
 }
