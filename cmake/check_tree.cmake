@@ -38,7 +38,7 @@ function(compare_lists list_name base)
 endfunction()
 
 set(all_headers ${foal_headers} ${foal_ranges_headers} ${foal_gzip_headers} ${foal_mpi_headers} ${foal_onednn_headers}
-    ${foal_cuda_headers})
+    ${foal_cuda_headers} ${foal_nccl_headers})
 compare_lists(cmake/headers.cmake include GLOBS *.hpp *.cuh *.h LISTED ${all_headers})
 
 set(tests ${foal_tests})

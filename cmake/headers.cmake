@@ -202,7 +202,9 @@ set(foal_headers
     foal/transport/delayed.hpp
     foal/transport/launcher.hpp
     foal/transport/local.hpp
+    foal/transport/message_copy.hpp
     foal/transport/message_end.hpp
+    foal/transport/message_queue.hpp
     foal/transport/note.hpp
     foal/transport/open_end.hpp
     foal/data/augment.hpp
@@ -520,7 +522,7 @@ set(foal_headers
 )
 
 # Headers that need more than Eigen and Threads belong to a component of the same name: foal::ranges, foal::gzip,
-# foal::onednn, foal::mpi, foal::cuda.
+# foal::onednn, foal::mpi, foal::cuda, foal::nccl.
 set(foal_ranges_headers foal/data/views.hpp)
 set(foal_gzip_headers foal/data/gzip.hpp)
 set(foal_mpi_headers
@@ -570,3 +572,7 @@ set(foal_cuda_headers
     foal/device/cuda/stream.hpp
     foal/device/cuda/vocabulary.cuh
 )
+set(foal_nccl_headers
+    foal/nccl.hpp
+    foal/transport/nccl.hpp
+    foal/transport/nccl_way.hpp)

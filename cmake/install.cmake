@@ -11,10 +11,11 @@ install(TARGETS foal EXPORT foal-targets
   FILE_SET gzip_headers DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}"
   FILE_SET onednn_headers DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}"
   FILE_SET mpi_headers DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}"
-  FILE_SET cuda_headers DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
+  FILE_SET cuda_headers DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}"
+  FILE_SET nccl_headers DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
 install(EXPORT foal-targets NAMESPACE foal:: DESTINATION "${foal_package_dir}")
 
-foreach(component IN ITEMS ranges gzip onednn mpi cuda)
+foreach(component IN ITEMS ranges gzip onednn mpi cuda nccl)
   install(TARGETS foal_${component} EXPORT foal-${component})
   install(EXPORT foal-${component} NAMESPACE foal:: DESTINATION "${foal_package_dir}")
 endforeach()
@@ -25,4 +26,4 @@ write_basic_package_version_file("${PROJECT_BINARY_DIR}/foal-config-version.cmak
   COMPATIBILITY SameMinorVersion ARCH_INDEPENDENT)
 install(FILES "${PROJECT_BINARY_DIR}/foal-config.cmake" "${PROJECT_BINARY_DIR}/foal-config-version.cmake"
   DESTINATION "${foal_package_dir}")
-install(FILES cmake/find/FindDNNL.cmake cmake/find/FindcuDNN.cmake DESTINATION "${foal_package_dir}/find")
+install(FILES cmake/find/FindDNNL.cmake cmake/find/FindNCCL.cmake cmake/find/FindcuDNN.cmake DESTINATION "${foal_package_dir}/find")

@@ -13,6 +13,7 @@ foal_full_paths(gzip_files ${foal_gzip_headers})
 foal_full_paths(onednn_files ${foal_onednn_headers})
 foal_full_paths(mpi_files ${foal_mpi_headers})
 foal_full_paths(cuda_files ${foal_cuda_headers})
+foal_full_paths(nccl_files ${foal_nccl_headers})
 
 add_library(foal INTERFACE)
 add_library(foal::foal ALIAS foal)
@@ -23,7 +24,8 @@ target_sources(foal INTERFACE
   FILE_SET gzip_headers TYPE HEADERS BASE_DIRS "${foal_include_dir}" FILES ${gzip_files}
   FILE_SET onednn_headers TYPE HEADERS BASE_DIRS "${foal_include_dir}" FILES ${onednn_files}
   FILE_SET mpi_headers TYPE HEADERS BASE_DIRS "${foal_include_dir}" FILES ${mpi_files}
-  FILE_SET cuda_headers TYPE HEADERS BASE_DIRS "${foal_include_dir}" FILES ${cuda_files})
+  FILE_SET cuda_headers TYPE HEADERS BASE_DIRS "${foal_include_dir}" FILES ${cuda_files}
+  FILE_SET nccl_headers TYPE HEADERS BASE_DIRS "${foal_include_dir}" FILES ${nccl_files})
 
 if(NOT TARGET Eigen3::Eigen)
   find_package(Eigen3 3.4 REQUIRED NO_MODULE)
@@ -34,7 +36,7 @@ target_link_libraries(foal INTERFACE Eigen3::Eigen Threads::Threads)
 # A component always exists for the install; its public name exists only where its dependency does, so that an absent back
 # end is an absent target. It adds no header path of its own: it says what the headers of its name need. In a project of
 # somebody else's, packages are looked for only where that project names the component: each leaves its entries in the cache.
-set(foal_all_components ranges gzip onednn mpi cuda)
+set(foal_all_components ranges gzip onednn mpi cuda nccl)
 if(PROJECT_IS_TOP_LEVEL)
   set(foal_default_components ${foal_all_components})
 endif()
@@ -71,5 +73,9 @@ foal_component(gzip ZLIB ZLIB::ZLIB)
 list(APPEND CMAKE_MODULE_PATH "${CMAKE_CURRENT_LIST_DIR}/find")
 foal_component(onednn DNNL DNNL::dnnl ${CMAKE_DL_LIBS})
 foal_component(mpi MPI MPI::MPI_CXX)
-target_compile_definitions(foal_mpi INTERFACE OMPI_SKIP_MPICXX MPICH_SKIP_MPICXX)  # its C++ bindings, long withdrawn
-foal_component(cuda "CUDAToolkit;cuDNN" CUDA::cudart CUDA::cublas CUDA::cublasLt cuDNN::cudnn)
+set(foal_cuda_libraries CUDA::cudart CUDA::cublas CUDA::cublasLt cuDNN::cudnn)
+foal_component(cuda "CUDAToolkit;cuDNN" ${foal_cuda_libraries})
+foal_component(nccl "CUDAToolkit;cuDNN;MPI;NCCL" ${foal_cuda_libraries} MPI::MPI_CXX NCCL::nccl)
+foreach(component IN ITEMS mpi nccl)  # without MPI's C++ bindings, long withdrawn
+  target_compile_definitions(foal_${component} INTERFACE OMPI_SKIP_MPICXX MPICH_SKIP_MPICXX)
+endforeach()

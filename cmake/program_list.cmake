@@ -375,6 +375,7 @@ set(foal_tests
     transport/delayed
     transport/launcher
     transport/local
+    transport/message_copy
     transport/message_end
     transport/open_end
     utilisation/resnet50_sizes
@@ -414,6 +415,7 @@ set(foal_emulated_tests
     device/cuda_devices
     device/emulated_libraries
     device/emulation
+    transport/nccl
 )
 
 # tests/fail/<name>_fail.cpp

@@ -19,8 +19,7 @@
 #include <memory>
 #include <stdexcept>
 
-#include "tests/executor/pausing.hpp"
-#include "tests/support/rooms.hpp"
+#include "tests/executor/in_processes.hpp"
 #include "tests/support/sanitized.hpp"
 #include "tests/support/sleeper.hpp"
 
@@ -28,61 +27,14 @@ namespace {
 
 using namespace foal;
 using test::choice;
+using test::in_processes;
 using test::outcome;
 using test::pausing;
+using test::process;
 using test::rooms;
+using test::spread;
+using test::train;
 using piece = test::piece<>;
-
-/// So many processes of so many workers.
-struct spread {
-  int processes = 2, workers = 1;
-};
-
-/// One of them.
-std::unique_ptr<piece> process(pausing const& of, spread s, int number) {
-  return std::make_unique<piece>(of, s.workers, 5, executor::driver_of<executor::processes_over<rooms>>(), [&](int ranks) {
-    std::vector<int> all = test::shares(ranks, s.processes * s.workers);
-    for (int& w : all) w = w / s.workers == number ? w % s.workers : executor::hosted_by(w / s.workers);
-    return all;
-  });
-}
-
-/// What f(piece, outcome, number) leaves in each process, put together by stages.
-template <class F>
-outcome in_processes(pausing const& of, spread s, F const& f) {
-  std::vector<std::vector<std::byte>> states(static_cast<std::size_t>(of.what.net));
-  std::vector<double> losses;
-  std::vector<std::vector<double>> evaluations(static_cast<std::size_t>(s.processes));
-  std::vector<std::string> thrown(static_cast<std::size_t>(s.processes));
-  std::size_t const left = rooms::with_processes(s.processes, [&](int number) {
-    auto const one = process(of, s, number);
-    outcome mine;
-    try {
-      f(*one, mine, number);
-    } catch (std::exception const& e) {
-      thrown[static_cast<std::size_t>(number)] = e.what();
-      if (thrown[static_cast<std::size_t>(number)].empty()) std::abort();
-    }
-    evaluations[static_cast<std::size_t>(number)] = mine.evaluations;
-    for (executor::bound_stage const& b : one->engine().stages()) {
-      if (b.worker < 0) continue;
-      states[static_cast<std::size_t>(b.number)] = test::state_of(one->tables(), std::vector{b});
-      if (b.number + 1 == of.what.net) losses = mine.losses;
-    }
-  });
-  CHECK(left == 0);
-  for (std::string const& text : thrown) CHECK(text == "");
-  outcome all;
-  all.losses = losses;
-  all.evaluations = evaluations.front();
-  for (std::vector<double> const& heard : evaluations) CHECK(heard == evaluations.front());
-  for (auto const& of_stage : states) all.state.insert(all.state.end(), of_stage.begin(), of_stage.end());
-  return all;
-}
-
-void train(piece& p, outcome& to) {
-  if (p.run(to, {})) throw error("cannot be paused, because nobody asked");
-}
 
 /// Cases that train in several processes.
 std::vector<pausing> cases() {

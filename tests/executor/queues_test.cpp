@@ -7,7 +7,7 @@
 
 #include <foal/foal.hpp>
 
-#include "tests/executor/pausing.hpp"
+#include "tests/executor/in_processes.hpp"
 #include "tests/support/deferred.hpp"
 #include "tests/support/nets.hpp"
 #include "tests/support/sanitized.hpp"
@@ -83,6 +83,13 @@ struct compared {
     deferred::delays = 0;
   }
 };
+
+/// Without the losses of replicas, of which no process has all.
+bool alike(test::outcome found, test::outcome expected, test::pausing const& of) {
+  expected.last_sum = 0;
+  if (of.own.size().replicas > 1) found.losses = expected.losses = {};
+  return found == expected;
+}
 
 }  // namespace
 
@@ -166,11 +173,37 @@ TEST_CASE("a gradient or a loss that is not finite ends a run on queues with the
   CHECK(late.diverged->text() == large.diverged->text());
 }
 
-TEST_CASE("queues of several processes are refused, because messages between these wait for no event") {
-  test::choice const c{4, 4};
-  table::run_tables const tables = test::tables_of<deferred>(c);
-  table::run_values const values{test::bit_samples, c.n, 1, 5, false, 64, false};
-  std::vector<int> const worker_of{0, 0, executor::hosted_by(1), executor::hosted_by(1)};
-  CHECK_THROWS_WITH(executor::run_memory(tables, values, worker_of),
-                    Catch::Contains("cannot run on this device in several processes, because its ops are done later"));
+TEST_CASE("queues of several processes have the bits of one thread, whatever order they come in") {
+  int runs = 0, turn = 0;
+  for (test::pausing const& of : test::pausing_cases()) {
+    if (++turn % every_case != 0) continue;
+    INFO(of.what.text());
+    test::outcome const expected = test::in_one_piece(of);
+    int const ranks = of.what.ranks > 0 ? of.what.ranks : of.what.net;
+    for (test::spread const s : {test::spread{2, 1}, test::spread{2, 2}, test::spread{3, 1}}) {
+      if (s.processes * s.workers > ranks) continue;
+      deferred::delays = static_cast<unsigned>(runs++ % 3);
+      INFO(s.processes << " processes of " << s.workers << ", delays " << deferred::delays);
+      auto const found = test::in_processes<deferred>(of, s, [](auto& p, test::outcome& to, int) { test::train(p, to); });
+      CHECK(alike(found, expected, of));
+    }
+  }
+  deferred::delays = 0;
+}
+
+TEST_CASE("queues of several processes pause and go on to the bits of a run without a pause") {
+  int turn = 0;
+  for (test::pausing const& of : test::pausing_cases()) {
+    if (++turn % (3 * every_case) != 0) continue;
+    INFO(of.what.text());
+    test::outcome const expected = test::in_one_piece(of);
+    auto const places = test::places_of(of);
+    auto const found = test::in_processes<deferred>(of, {2, 1}, [&](auto& p, test::outcome& to, int) {
+      bool resumes = false;
+      for (std::size_t i = 3; i < places.size(); i += 17, resumes = true)
+        if (!p.run(to, places[i], resumes)) throw error(sentence("has not paused at place ", i));
+      if (p.run(to, {}, resumes)) throw error("has paused at the end");
+    });
+    CHECK(alike(found, expected, of));
+  }
 }

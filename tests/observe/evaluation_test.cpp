@@ -90,7 +90,7 @@ struct evaluating {
       : room(t.tables(), t.engine().values(), runs_of(process_of, number)),
         asked(room, samples),
         own((asked.wanted = wanted, asked.ends_after = ends_after, asked), process_of,
-            {number, 1 + *std::max_element(process_of.begin(), process_of.end())}) {
+            {number, 1 + *std::max_element(process_of.begin(), process_of.end())}, nullptr) {
     for (std::size_t s = 0; s < process_of.size(); ++s)
       if (process_of[s] == number) room.copy(t.engine().stages()[s]);
     for (executor::open_channel& c : own.open())

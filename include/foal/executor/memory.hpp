@@ -76,7 +76,8 @@ class run_memory {
     auto const [entry, offset] = plan_.found(p);
     return at(entry) + offset;
   }
-  /// Calls f(ring, bytes) for the entries of a wire, as they lie here, and for the lengths of its microbatches beside them.
+  /// Calls f(ring, bytes, on_host) for the entries of a wire, as they lie here, and for the lengths of its microbatches
+  /// beside them, which are always in the host's memory.
   template <class F>
   void for_each_entry(transport::channel_id id, F f) const {
     std::size_t const s = static_cast<std::size_t>(id.replica) * tables_.stages.size() + static_cast<std::size_t>(id.wire);
@@ -86,11 +87,11 @@ class run_memory {
                                                                       : rings_.activations[s];
     for (std::size_t e = 0; e < rings.size(); ++e)
       if (rings[e].count > 0 && (!back || tables_.of_unit(s).wire_in[e].gradient))
-        f(rings[e], plan_.wire_bytes(tables_.of_unit(s).wire_in[e]));
+        f(rings[e], plan_.wire_bytes(tables_.of_unit(s).wire_in[e]), false);
     if (id.kind != transport::channel_kind::activation || lengths_[s].empty()) return;
     std::size_t const one = microbatch_lengths::size(values_.microbatch_size) * sizeof(int);
     auto* const base = reinterpret_cast<std::byte*>(stages_[s].lengths_in.numbers);
-    f(ring{base, one, stages_[s].lengths_in.count}, one);
+    f(ring{base, one, stages_[s].lengths_in.count}, one, true);
   }
   /// The numbers of a unit's state that are arrays; of a stage, what lies beside the wire into it.
   unit_numbers& numbers(std::size_t s) { return numbers_[s]; }

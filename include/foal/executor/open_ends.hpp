@@ -25,8 +25,8 @@ namespace detail {
 /// The entries of a wire, as they lie here, and beside them the lengths of its microbatches.
 inline std::vector<transport::entry_slots> slots_of(run_memory const& memory, transport::channel_id id) {
   std::vector<transport::entry_slots> all;
-  memory.for_each_entry(id, [&](ring const& r, std::size_t bytes) {
-    all.push_back({r.base, r.stride, bytes, r.count, r.places});
+  memory.for_each_entry(id, [&](ring const& r, std::size_t bytes, bool on_host) {
+    all.push_back({r.base, r.stride, bytes, r.count, r.places, on_host});
   });
   return all;
 }
@@ -54,7 +54,8 @@ inline std::vector<open_channel> tied_channels(run_memory& memory, long long min
                                 .out = weights ? c.ends->weights_in : c.ends->gradients_in,
                                 .in = weights ? c.ends->weights_out : c.ends->gradients_out,
                                 .entries = {{r.base, r.stride, bytes, r.count}},
-                                .order = {{0}, 1, count}};
+                                .order = {{0}, 1, count},
+                                .queue = memory.queues().messages()};
         // What the last U makes is nobody's in this phase, and stays.
         end.begun = static_cast<std::uint32_t>(std::min<long long>(x.produced.value.load(), count));
         if (weights && home && end.begun == 0) x.produced.value = 1;
@@ -103,7 +104,8 @@ inline std::vector<open_channel> open_channels(run_memory& memory, schedule::pro
                     .in = ends_of(from, id.kind).out,
                     .entries = detail::slots_of(memory, id),
                     .order = {p.body, share, minibatches * share},
-                    .begun = out.through->produced.value.load()},
+                    .begun = out.through->produced.value.load(),
+                    .queue = memory.queues().messages()},
                    elsewhere(std::min(from.worker, to.worker))});
   }
   for (open_channel& c : tied_channels(memory, minibatches, number + 1)) all.push_back(std::move(c));

@@ -46,7 +46,8 @@ inline std::vector<open_channel> open_sums(run_memory& memory, table::run_tables
                           .in = sent,
                           .entries = {slots},
                           .order = {{0}, 1, exchanges_of(t, here, minibatches)},
-                          .begun = taken.through->produced.value.load()},
+                          .begun = taken.through->produced.value.load(),
+                          .queue = memory.queues().messages()},
                          elsewhere(there.worker)});
         };
         auto const bytes_of_part = [&](gradient_part p) { return bytes_of(t.types.gradients, p.count); };

@@ -161,7 +161,8 @@ struct processes_over {
       if (guard_ != nullptr) guard_->join(place(), stalls_.answers_within());
       int first = 0;
       if (phase.evaluations != nullptr) {
-        evaluations_.emplace(*phase.evaluations, processes_of_stages(phase.memory, place().number), place());
+        evaluations_.emplace(*phase.evaluations, processes_of_stages(phase.memory, place().number), place(),
+                             phase.memory.queues().messages());
         open(evaluations_->open(), 0);
         evaluations_->telling = [this](bool is) { be_away(is); };
         first = evaluations_->channels();

@@ -2,40 +2,11 @@
 // they return.
 #pragma once
 
-#include <memory>
-#include <vector>
-
 #include <foal/executor/bound_stage.hpp>
 #include <foal/executor/channel_ends.hpp>
+#include <foal/transport/message_queue.hpp>
 
 namespace foal::executor {
-
-/// Events of a channel, numbered as what they stand for, modulo their count.
-class event_ring {
- public:
-  event_ring() = default;
-  event_ring(table::device_functions const& d, std::uint32_t count) {
-    for (std::uint32_t i = 0; i < count; ++i) all_.emplace_back(d.make_event(), d.destroy_event);
-  }
-  /// Null: there are none.
-  void* at(std::uint32_t i) const { return all_.empty() ? nullptr : all_[i % all_.size()].get(); }
-
- private:
-  std::vector<std::unique_ptr<void, void (*)(void*)>> all_;
-};
-
-/// A channel's: message k, as many as may be on their way; and of microbatch m, that nothing in transit, or kept, is read
-/// any more, as many as there are slots. None is recorded anew before the other end has waited for it: that end has taken
-/// the message, or filled the slot, before.
-struct channel_events {
-  event_ring sent, read, released;
-
-  channel_events() = default;
-  channel_events(table::device_functions const& d, transport::outbox const& out)
-      : sent(d, std::max(out.transit_slots, out.kept_slots)), read(d, out.transit_slots), released(d, out.kept_slots) {}
-  /// Of messages whose slots nobody gives back.
-  channel_events(table::device_functions const& d, std::uint32_t slots) : sent(d, slots) {}
-};
 
 /// What an op's queue waits for before it, and what is recorded after it. The counters of channels then count what has been
 /// called, and a worker goes on without waiting for any of it. `device` null: ops are done when they return, and there is
@@ -49,7 +20,7 @@ struct queue_order {
   [[gnu::cold]] void before(bound_stage const& b, channel_ends const& ends, std::uint32_t m) const {
     if (ends.in != nullptr && ends.in->through != nullptr) wait(b, events(*ends.in->through).sent, *ends.taken);
     if (ends.out == nullptr || ends.out->through == nullptr) return;
-    channel_events const& e = events(*ends.out->through);
+    transport::channel_events const& e = events(*ends.out->through);
     // In a phase the first microbatches find slots that nobody has filled; what a phase before has read is done.
     if (m >= ends.out->transit_slots) wait(b, e.read, m);
     if (m >= ends.out->kept_slots) wait(b, e.released, m);
@@ -75,14 +46,14 @@ struct queue_order {
   }
 
  private:
-  static channel_events const& events(transport::channel const& c) { return *static_cast<channel_events const*>(c.events); }
-  void wait(bound_stage const& b, event_ring const& ring, std::uint32_t i) const {
+  static transport::channel_events const& events(transport::channel const& c) { return *c.events; }
+  void wait(bound_stage const& b, transport::event_ring const& ring, std::uint32_t i) const {
     if (void const* const e = ring.at(i); e != nullptr) device->wait(b.device, e);
   }
-  void record(bound_stage const& b, event_ring const& ring, std::uint32_t i) const {
+  void record(bound_stage const& b, transport::event_ring const& ring, std::uint32_t i) const {
     if (void* const e = ring.at(i); e != nullptr) device->record(b.device, e);
   }
-  void record_from(bound_stage const& b, event_ring const& ring, transport::counter const& before,
+  void record_from(bound_stage const& b, transport::event_ring const& ring, transport::counter const& before,
                    std::uint32_t up_to) const {
     for (std::uint32_t m = before.value.load(std::memory_order_relaxed); m != up_to; ++m) record(b, ring, m);
   }

@@ -57,8 +57,9 @@ inline std::vector<int> processes_of_stages(run_memory const& memory, int here) 
 /// of that; nobody begins the next evaluation, or writes over the copies of this one, before it knows.
 class shared_evaluation {
  public:
-  /// process_of: of each stage. Keeps a reference to the rounds.
-  shared_evaluation(evaluation_rounds& rounds, std::vector<int> process_of, transport::process_place here)
+  /// process_of: of each stage. queue: of messages (unit_queues). Keeps references to both.
+  shared_evaluation(evaluation_rounds& rounds, std::vector<int> process_of, transport::process_place here,
+                    transport::message_queue const* queue)
       : rounds_(rounds),
         process_of_(std::move(process_of)),
         here_(here.number),
@@ -73,6 +74,7 @@ class shared_evaluation {
       link* const l = add({static_cast<int>(s), 0, channel_kind::evaluation}, below, above, rounds.most() * chunks_);
       if (l == nullptr) continue;
       l->entries = rounds_.border(s);
+      l->queue = queue;
       for (std::size_t r = 0; r < passed_.size(); ++r) {
         if (rounds_.runs()[r].first == s) in_[r] = l;
         if (rounds_.runs()[r].end == s) out_[r] = l;
@@ -85,6 +87,7 @@ class shared_evaluation {
       link* const l = add({wire++, 0, channel_kind::evaluation}, home, borrower, rounds.most());
       if (l == nullptr) continue;
       l->entries = {tied.at};
+      l->queue = queue;
       loans_.push_back({l, tied.borrower});
     }
     int const last = process_of_.back();
@@ -149,6 +152,7 @@ class shared_evaluation {
     bool sends = false;
     long long most = 0;
     std::vector<transport::entry_slots> entries{};
+    transport::message_queue const* queue = nullptr;  ///< of entries in its device's memory
     evaluation_message message{};
     transport::channel counts{};
     transport::bell bell{};  ///< nobody sleeps on it
@@ -158,7 +162,14 @@ class shared_evaluation {
 
     /// Whoever brings messages has the ends that the other process would have.
     transport::open_end end() const {
-      return {.id = id, .number = number, .sends = sends, .out = in, .in = out, .entries = entries, .order = {{0}, 1, most}};
+      return {.id = id,
+              .number = number,
+              .sends = sends,
+              .out = in,
+              .in = out,
+              .entries = entries,
+              .order = {{0}, 1, most},
+              .queue = queue};
     }
     bool room() { return out.room(count); }
     void send() { out.send(++count); }

@@ -19,16 +19,16 @@ class unit_queues {
   unit_queues(unit_queues const&) = delete;
   unit_queues& operator=(unit_queues const&) = delete;
 
-  /// Makes all of the plan, and zeros every worker's arena. at(entry): where an entry of the plan lies. Throws foal::error
-  /// where ops are done later than they return and another process hosts a unit.
+  /// Makes all of the plan that are here, and zeros every worker's arena. at(entry): where an entry of the plan lies.
   template <class At>
   void make(run_plan const& plan, std::vector<int> const& ordinals, std::vector<owned> const& arenas, At at) {
     std::vector<bool> zeroed(arenas.size(), false);
     for (std::size_t q = 0; q < plan.queues(); ++q) {
       int const worker = plan.worker_of_queue(q);
-      require(worker >= 0,
-              "cannot run on this device in several processes, because its ops are done later than they return and messages "
-              "between processes do not wait for them; train in one process");
+      if (worker < 0) {
+        devices_.emplace_back(nullptr, t_.device.destroy);
+        continue;
+      }
       auto const w = static_cast<std::size_t>(worker);
       void* const made = devices_.emplace_back(make_device(t_.device, at(plan.workspace(q)), ordinals[w])).get();
       if (zeroed[w]) continue;
@@ -36,14 +36,18 @@ class unit_queues {
       t_.device.synchronise(made);  // before the other queues of the worker use it
       zeroed[w] = true;
     }
+    if (auto const workspace = plan.message_workspace()) make_message_queue(at(*workspace), ordinals.front());
   }
 
   void* of(std::size_t queue) const { return devices_[queue].get(); }
   /// What orders them; nothing where ops are done when they return.
   queue_order order() const { return {t_.device.asynchronous ? &t_.device : nullptr}; }
+  /// That of messages from and to other processes; null where there are none, or their memory is the host's.
+  transport::message_queue const* messages() const { return messages_.device != nullptr ? &messages_ : nullptr; }
   /// Waits for all that has been called.
   void synchronise() const {
-    for (owned const& d : devices_) t_.device.synchronise(d.get());
+    for (owned const& d : devices_)
+      if (d) t_.device.synchronise(d.get());
   }
 
   // These do nothing where ops are done when they return.
@@ -55,19 +59,34 @@ class unit_queues {
   /// The events of a wire's channels, whose ends are bound.
   void give_events(wire_channels& w, bound_stage const& below, bound_stage const& above) {
     if (!t_.device.asynchronous) return;
-    w.forward.events = &keep<channel_events>(beside_, t_.device, below.wire_out);
-    w.gradient.events = &keep<channel_events>(beside_, t_.device, above.gradient_out);
-    w.rebuilt.events = &keep<channel_events>(beside_, t_.device, below.rebuilt_out);
+    w.forward.events = &events_of(below.wire_out);
+    w.gradient.events = &events_of(above.gradient_out);
+    w.rebuilt.events = &events_of(below.rebuilt_out);
   }
   /// Those of a channel whose slots nobody gives back.
   void give_events(transport::channel& c, std::uint32_t slots) {
-    if (t_.device.asynchronous) c.events = &keep<channel_events>(beside_, t_.device, slots);
+    if (t_.device.asynchronous)
+      c.events = &keep<transport::channel_events>(beside_, transport::channel_events{ring_of(slots), {}, {}});
   }
 
  private:
+  void make_message_queue(void* workspace, int ordinal) {
+    table::device_functions const& d = t_.device;
+    void* const made = devices_.emplace_back(make_device(d, workspace, ordinal)).get();
+    messages_ = {made,     d.copy_in,    d.copy_back,     d.wait,          d.record,      d.done,
+                 d.finish, d.make_event, d.destroy_event, d.allocate_host, d.release_host};
+  }
+  transport::channel_events& events_of(transport::outbox const& out) {
+    return keep<transport::channel_events>(
+        beside_, transport::channel_events{ring_of(std::max(out.transit_slots, out.kept_slots)), ring_of(out.transit_slots),
+                                           ring_of(out.kept_slots)});
+  }
+  transport::event_ring ring_of(std::uint32_t count) const { return {t_.device.make_event, t_.device.destroy_event, count}; }
+
   table::run_tables const& t_;
   std::vector<owned> beside_;   // units' later, channels' events
-  std::vector<owned> devices_;  // by queue
+  std::vector<owned> devices_;  // by queue; behind them that of messages
+  transport::message_queue messages_;
 };
 
 }  // namespace foal::executor

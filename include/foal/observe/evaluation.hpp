@@ -39,7 +39,7 @@ inline std::vector<stage_run> runs_here(std::vector<bound_stage> const& units, s
 class evaluator {
  public:
   /// here: the stages whose memory is here, ascending and no two of them neighbours.
-  evaluator(table::run_tables const& tables, table::run_values const& values, std::vector<stage_run> here)
+  evaluator(table::run_tables const& tables, table::run_values const& values, std::vector<stage_run> here, int ordinal = 0)
       : t_(tables),
         stages_(tables.whole_stages()),
         samples_(values.evaluation_samples),
@@ -58,8 +58,8 @@ class evaluator {
     sums_ = plan_.add("sums of losses", category::evaluation, 0, 0,
                       t_.device.asynchronous ? sizeof(device::loss_sums) : std::size_t{0});
     workspace_ = plan_.add("library workspace", category::evaluation, 0, 0, t_.device.workspace_bytes);
-    arena_ = allocate_block(t_.device, std::max<std::size_t>(plan_.bytes(), alignment));
-    device_ = make_device(t_.device, at(workspace_));
+    arena_ = allocate_block(t_.device, std::max<std::size_t>(plan_.bytes(), alignment), ordinal);
+    device_ = make_device(t_.device, at(workspace_), ordinal);
     if (!t_.device.host_memory) {
       std::size_t input = 0;
       for (auto const& w : stages_.front().wire_in)

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <optional>
 #include <vector>
 
 #include <foal/plan/check_sizes.hpp>
@@ -99,6 +100,8 @@ class run_plan {
   std::size_t predicted(std::size_t queue) const { return predicted_[queue]; }
   std::size_t extrapolated(std::size_t queue) const { return extrapolated_[queue]; }
   std::size_t microbatch(std::size_t queue) const { return microbatch_[queue]; }
+  /// Of the queue of messages, with worker 0: where ops are done later than they return and another process hosts a unit.
+  std::optional<std::size_t> message_workspace() const { return messages_; }
 
  private:
   bool asynchronous() const { return tables_.device.asynchronous; }
@@ -204,6 +207,8 @@ class run_plan {
       extrapolated_.push_back(
           add(name(table::form::kind::extrapolated), category::forms, extrapolated[i], tables_.types.weights));
     }
+    if (asynchronous() && std::any_of(worker_of_.begin(), worker_of_.end(), [](int w) { return w < 0; }))
+      messages_ = plan_.add("workspace of messages", category::temporaries, 0, -1, tables_.device.workspace_bytes);
   }
 
   void plan_pools() {
@@ -388,6 +393,7 @@ class run_plan {
   rank_pools pools_;
   run_evictions evictions_;
   std::vector<std::size_t> temporary_, workspace_, predicted_, extrapolated_, microbatch_, wires_;
+  std::optional<std::size_t> messages_{};
 };
 
 }  // namespace foal::executor

@@ -103,7 +103,8 @@ class run_weights {
         table::most_updates(t_),
         " updates of a stage in a minibatch, because they compare gradients of whole minibatches; leave .diagnostics out, "
         "or use a schedule of 1 update");
-    if (v_.evaluation) evaluator_ = std::make_unique<evaluator>(t_, v_, runs_here(memory_.stages(), t_.stages.size()));
+    if (v_.evaluation)
+      evaluator_ = std::make_unique<evaluator>(t_, v_, runs_here(memory_.stages(), t_.stages.size()), memory_.ordinal(0));
     initialise();
   }
   ~run_weights() = default;

@@ -82,10 +82,12 @@ struct alignas(alignment) counter {
   }
 };
 
+struct channel_events;
+
 /// One wire, one direction. read: the receiver is through with what it needs only in its F (or B); released: with all.
 struct channel {
   counter produced, read, released;
-  void* events = nullptr;  ///< the executor's, where a message is there later than it is counted
+  channel_events* events = nullptr;  ///< where a message is there later than it is counted
 
   void reset() {
     produced.value.store(0, std::memory_order_relaxed);

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstring>
+#include <optional>
 
+#include <foal/transport/message_copy.hpp>
 #include <foal/transport/open_end.hpp>
 
 namespace foal::transport {
@@ -13,6 +15,7 @@ class message_end {
   explicit message_end(open_end end)
       : end_(std::move(end)), left_(end_.order.begin_at(end_.begun, window())), count_(end_.begun) {
     for (entry_slots const& e : end_.entries) bytes_ += e.bytes;
+    if (end_.queue != nullptr) copy_.emplace(*end_.queue, bytes_);
     if (end_.sends && count_ > 0) give_back(left_.up_to());
   }
 
@@ -22,10 +25,24 @@ class message_end {
   std::size_t bytes() const { return bytes_; }  ///< of each message
 
   /// Whether the next message lies here to be sent, or there is room for the one that has come.
-  bool ready() { return !done() && (end_.sends ? end_.out.arrived(count_) : end_.in.room(end_.order.microbatch())); }
+  bool ready() {
+    if (done()) return false;
+    if (!end_.sends) return end_.in.room(microbatch());
+    return end_.out.arrived(count_) &&
+           (!copy_ || copy_->brought(end_.entries, microbatch(), events() == nullptr ? nullptr : events()->sent.at(count_)));
+  }
   /// Copies the next message to bytes(), and gives its slot back; or from them, and hands it over. Needs ready().
   void pass(std::byte* message) {
-    std::uint32_t const m = end_.order.microbatch();
+    std::uint32_t const m = microbatch();
+    if (copy_) {
+      if (end_.sends) {
+        std::memcpy(message, copy_->bytes(), bytes_);
+        copy_->taken();
+      } else {
+        copy_->put(end_.entries, m, message, end_.in, events(), count_);
+      }
+      return passed();
+    }
     for (entry_slots const& e : end_.entries) {
       if (e.bytes == 0) continue;  // a replica's part of a stage that has fewer elements than there are replicas
       if (end_.sends)
@@ -36,8 +53,9 @@ class message_end {
     }
     passed();
   }
-  /// Where messages are one piece: its slots, from which, or into which, they may go without a copy. Else null.
-  entry_slots const* single() const { return end_.entries.size() == 1 ? &end_.entries.front() : nullptr; }
+  /// Where messages are one piece in memory that the host may use: its slots, from which, or into which, they may go without
+  /// a copy. Else null.
+  entry_slots const* single() const { return !copy_ && end_.entries.size() == 1 ? &end_.entries.front() : nullptr; }
   /// The same as pass() of a message that has been brought from its slot, or into it. Needs that it was ready().
   void passed() {
     std::uint32_t const m = end_.order.microbatch();
@@ -60,6 +78,7 @@ class message_end {
     end_.out.read(up_to);
     end_.out.release(up_to);
   }
+  channel_events const* events() const { return (end_.sends ? end_.out.through : end_.in.through)->events; }
   std::uint32_t window() const {
     std::uint32_t most = 1;
     for (entry_slots const& x : end_.entries) most = std::max(most, x.count);
@@ -67,6 +86,7 @@ class message_end {
   }
 
   open_end end_;
+  std::optional<message_copy> copy_{};
   left_in_order left_;
   std::size_t bytes_ = 0;
   std::uint32_t count_, last_ = ~0U;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <foal/transport/local.hpp>
+#include <foal/transport/message_queue.hpp>
 
 namespace foal::transport {
 
@@ -44,6 +45,7 @@ struct entry_slots {
   std::size_t stride = 0, bytes = 0;
   std::uint32_t count = 1;
   std::size_t const* places = nullptr;
+  bool on_host = false;  ///< although the device's memory is not the host's
 
   std::byte* at(std::uint32_t m) const { return base + (places == nullptr ? (m % count) * stride : places[m % count]); }
 };
@@ -129,7 +131,8 @@ struct open_end {
   outbox in{};
   std::vector<entry_slots> entries;
   message_order order;
-  std::uint32_t begun = 0;  ///< messages that were through before the phase went on from a pause
+  std::uint32_t begun = 0;               ///< messages that were through before the phase went on from a pause
+  message_queue const* queue = nullptr;  ///< of slots in memory of a device whose ops are done later than they return
 };
 
 }  // namespace foal::transport

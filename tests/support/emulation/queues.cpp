@@ -1,6 +1,7 @@
 #include "queues.hpp"
 
 #include <algorithm>
+#include <thread>
 #include <utility>
 
 #include "flaws.hpp"
@@ -86,13 +87,29 @@ cudaError_t enqueue(cudaStream_t stream, std::function<cudaError_t()> work) {
   return cudaSuccess;
 }
 
+void enqueue_between(cudaStream_t stream, std::function<cudaError_t()> work, std::shared_ptr<point const> waits,
+                     std::shared_ptr<point> sets) {
+  CUstream_st& s = queue_of(stream);
+  if (s.capturing != nullptr) s.capturing->broken = true;
+  s.queue.push_back({.work = std::move(work), .waits = std::move(waits), .sets = std::move(sets)});
+}
+int& unmatched() {
+  static int count = 0;
+  return count;
+}
+
 int device_of(cudaStream_t stream) { return queue_of(stream).device; }
 bool captured_now() { return all().captures > 0; }
 bool is_capturing(cudaStream_t stream) { return queue_of(stream).capturing != nullptr; }
 
 bool finish(point const& p) {
-  while (!p.done)
-    if (!step()) return false;
+  while (!p.done) {
+    if (step()) continue;
+    if (unmatched() == 0) return false;
+    calls().unlock();
+    std::this_thread::yield();
+    calls().lock();
+  }
   return true;
 }
 

@@ -46,6 +46,11 @@ std::recursive_mutex& calls();
 
 /// Adds work to a stream, or to the graph that it is captured into. `device`: of the stream.
 cudaError_t enqueue(cudaStream_t stream, std::function<cudaError_t()> work);
+/// The same, begun when `waits` is done, which another thread's call may bring about; null: at once. sets: done with it.
+void enqueue_between(cudaStream_t stream, std::function<cudaError_t()> work, std::shared_ptr<point const> waits,
+                     std::shared_ptr<point> sets);
+/// Calls that wait for another thread's: while there are any, who waits lets others call.
+int& unmatched();
 int device_of(cudaStream_t stream);
 /// Refuses what must not be called while any stream is captured. what: its name.
 bool captured_now();

@@ -175,6 +175,14 @@ cudaError_t cudaFreeHost(void* p) {
   return given(cudaErrorInvalidValue);
 }
 
+cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* attributes, void const* p) {
+  lock const held(calls());
+  block const b = find(p);
+  if (b.where == place::nowhere) return cudaErrorInvalidValue;
+  attributes->device = b.device;
+  return cudaSuccess;
+}
+
 cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* all) {
   *all = std::size_t{8} << 30U;
   *free = *all - in_use(current);

@@ -79,6 +79,10 @@ cudaError_t cudaFree(void* p);
 cudaError_t cudaHostAlloc(void** p, std::size_t bytes, unsigned flags);
 cudaError_t cudaMallocHost(void** p, std::size_t bytes);
 cudaError_t cudaFreeHost(void* p);
+struct cudaPointerAttributes {
+  int device = 0;
+};
+cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* attributes, void const* p);
 cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* all);
 
 cudaError_t cudaMemcpyAsync(void* to, void const* from, std::size_t bytes, cudaMemcpyKind kind, cudaStream_t stream);
