@@ -401,6 +401,7 @@ set(foal_cuda_tests
 # tests/<name>_test.cu of the emulation itself, which no GPU runs
 set(foal_emulated_tests
     device/emulated_libraries
+    device/emulated_nccl
     device/emulation
 )
 

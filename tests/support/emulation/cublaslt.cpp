@@ -47,7 +47,7 @@ library_answers& libraries() {
 
 namespace {
 
-using lock = std::lock_guard<std::recursive_mutex>;
+using lock = std::lock_guard<call_lock>;
 
 /// What an algorithm was found for; its number is in the algorithm.
 struct algorithm {

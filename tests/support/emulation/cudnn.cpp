@@ -24,7 +24,7 @@ struct cudnnContext {
 
 namespace {
 
-using lock = std::lock_guard<std::recursive_mutex>;
+using lock = std::lock_guard<call_lock>;
 using four = std::array<std::int64_t, 4>;
 
 struct value {

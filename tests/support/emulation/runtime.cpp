@@ -66,13 +66,13 @@ cudaError_t copy_now(void* to, void const* from, std::size_t bytes, int to_devic
 void set_devices(int count) { devices = count; }
 void refuse_next(std::string call, cudaError_t error) { refused = {std::move(call), error}; }
 void reset() {
-  std::lock_guard<std::recursive_mutex> const held(calls());
+  std::lock_guard<call_lock> const held(calls());
   fail(cudaSuccess);
   last_error = cudaSuccess;
 }
 
 cudaError_t launch(cudaLaunchConfig_t const& config, void const* kernel, char const* type, std::function<void()> body) {
-  std::lock_guard<std::recursive_mutex> const held(calls());
+  std::lock_guard<call_lock> const held(calls());
   cudaError_t bad;
   if (refuses("cudaLaunchKernelEx", bad)) return bad;
   auto const size = [](dim3 const& d) { return std::size_t{d.x} * d.y * d.z; };
@@ -93,7 +93,7 @@ cudaError_t launch(cudaLaunchConfig_t const& config, void const* kernel, char co
 }  // namespace foal::test::emulation
 
 using namespace foal::test::emulation;
-using lock = std::lock_guard<std::recursive_mutex>;
+using lock = std::lock_guard<call_lock>;
 
 cudaError_t cudaGetDeviceCount(int* count) {
   *count = devices;
