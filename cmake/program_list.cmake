@@ -395,6 +395,7 @@ set(foal_cuda_tests
     device/cuda_resnet
     device/cuda_streams
     device/cuda_training
+    device/cuda_transformer
     device/cuda_vocabulary
 )
 

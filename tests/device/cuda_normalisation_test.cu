@@ -36,6 +36,8 @@ TEMPLATE_TEST_CASE("sums of rows and of products on the GPU", "[cuda]", float, d
       d.sum_of_row_products(rows, cols, p, q, out);
     };
     CHECK(from_host_in_double(products, x, y, a) < op_bound<S>);
+    auto const rows_alone = [=](auto& d, auto const* p, auto* out) { d.sum_of_rows(rows, cols, p, out); };
+    CHECK(from_host_in_double(rows_alone, x, a) < op_bound<S>);
     auto const both = [=](auto& d, auto const* p, auto const* q, auto* sum, auto* of_products) {
       d.sums_of_rows_and_products(rows, cols, p, q, sum, of_products);
     };

@@ -85,6 +85,30 @@ TEMPLATE_TEST_CASE("an id that is not of the vocabulary gives NaN on the GPU and
   CHECK(dw.values() == weight);
 }
 
+TEMPLATE_TEST_CASE("dropout on the GPU of elements that are not the first draws the host's mask", "[cuda]", float, double) {
+  using S = TestType;
+  for (int const before : {1, 4, 7, 30})
+    for (int const elements : {1, 5, 700}) {
+      int const samples = 3;
+      auto const drop = [=](auto& d, auto const* x, auto* y) {
+        using T = std::remove_pointer_t<decltype(y)>;
+        d.dropout_from(samples, elements, {3, foal::purpose::dropout, 2, 40}, 1U << 22U, T(4) / 3, x, y, before);
+      };
+      CHECK(from_host_in_double(drop, many<S>(samples * elements, 1), many<S>(samples * elements, 2)) < op_bound<S>);
+    }
+}
+
+TEST_CASE("columns of rows are copied on the GPU", "[cuda]") {
+  with_workspace<cuda> gpu;
+  auto const x = numbers<float>(30, 1), before = numbers<float>(40, 2);
+  array_on<cuda, float> from(gpu.device, x), to(gpu.device, before);
+  gpu.device.copy_rows(5, 3, static_cast<float const*>(from.data()) + 1, 6, to.data() + 2, 8);
+  auto wanted = before;
+  for (std::size_t r = 0; r < 5; ++r)
+    for (std::size_t c = 0; c < 3; ++c) wanted[8 * r + 2 + c] = x[6 * r + 1 + c];
+  CHECK(to.values() == wanted);
+}
+
 TEMPLATE_TEST_CASE("sinusoids on the GPU", "[cuda]", float, double) {
   for (int const channels : {1, 6, 33})
     for (int const first : {0, 70}) {

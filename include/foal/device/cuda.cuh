@@ -27,8 +27,8 @@
 
 namespace foal::device {
 
-/// An NVIDIA GPU of those that the process sees (CUDA_VISIBLE_DEVICES chooses). It has the ops of linear layers, elementwise
-/// layers, dropout and losses; device::host is their oracle. An object is a stream. Ops enqueue and return; those that give
+/// An NVIDIA GPU of those that the process sees (CUDA_VISIBLE_DEVICES chooses). It has the ops of every
+/// layer; device::host is their oracle. An object is a stream. Ops enqueue and return; those that give
 /// a value to the host wait for it. Every reduction has a fixed order that depends on sizes alone, so results have equal
 /// bits on every run on one kind of GPU.
 class cuda : public cuda_ops::product_ops {
@@ -67,7 +67,12 @@ class cuda : public cuda_ops::product_ops {
   template <class S>
   void dropout(int samples, int elements, random_key key, std::uint32_t threshold, S scale, S const* x, S* y,
                std::uint64_t const* first = nullptr) const {
-    cuda_ops::dropout(get(), samples, elements, key, threshold, scale, x, y, first);
+    cuda_ops::dropout_from(get(), samples, elements, key, threshold, scale, x, y, 0, first);
+  }
+  template <class S>
+  void dropout_from(int samples, int elements, random_key key, std::uint32_t threshold, S scale, S const* x, S* y,
+                    std::ptrdiff_t before, std::uint64_t const* first = nullptr) const {
+    cuda_ops::dropout_from(get(), samples, elements, key, threshold, scale, x, y, before, first);
   }
 
   template <class S>
@@ -76,7 +81,12 @@ class cuda : public cuda_ops::product_ops {
   }
   template <class S>
   void sum_of_rows(int rows, int cols, S const* x, S* out) const {
-    cuda_ops::sum_of_rows(get(), rows, cols, x, out);
+    cuda_ops::sum_of_rows(get(), rows, cols, x, out, column_parts());
+  }
+
+  template <class S>
+  void copy_rows(int rows, int cols, S const* x, int x_stride, S* y, int y_stride) const {
+    cuda_ops::copy_rows(get(), rows, cols, x, x_stride, y, y_stride);
   }
 
   /// C = A B with row added to each of its rows: product_nn and add_to_rows in one where cuBLASLt has that.

@@ -56,6 +56,12 @@ struct products_with_rows {
   };
 };
 
+/// No device needs it; where it is, layers copy columns of many rows by one op: y[r * y_stride + c] = x[r * x_stride + c].
+struct row_copies {
+  template <class D, class S>
+  static constexpr bool in = requires(D d, S const* x, S* y) { d.copy_rows(1, 1, x, 1, y, 1); };
+};
+
 /// sum_of_row_products: out[c] += sum over r of x[r, c] y[r, c].
 struct row_products {
   template <class D, class S>
@@ -186,12 +192,17 @@ struct dropouts {
   static constexpr bool in = asynchronous<D> ? later<D, S> : at_once<D, S>;
 };
 
-/// The same of elements that are not the first of their samples: a last argument says how many lie before them.
+/// The same of elements that are not the first of their samples: an argument behind y says how many lie before them.
 struct dropouts_from {
   template <class D, class S>
-  static constexpr bool in = !asynchronous<D> && requires(D d, random_key key, S const* x, S* y) {
-    d.dropout_from(1, 1, key, std::uint32_t{0}, S(1), x, y, 1);
+  static constexpr bool at_once =
+      requires(D d, random_key key, S const* x, S* y) { d.dropout_from(1, 1, key, std::uint32_t{0}, S(1), x, y, 1); };
+  template <class D, class S>
+  static constexpr bool later = requires(D d, random_key key, S const* x, S* y, std::uint64_t const* first) {
+    d.dropout_from(1, 1, key, std::uint32_t{0}, S(1), x, y, 1, first);
   };
+  template <class D, class S>
+  static constexpr bool in = asynchronous<D> ? later<D, S> : at_once<D, S>;
 };
 
 /// Of losses, with what asynchronous devices have in place of a result: a place for it at the end.

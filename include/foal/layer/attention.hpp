@@ -104,9 +104,13 @@ struct attention {
     bool const last = ctx.segment.number + 1 == ctx.segment.count;
     S const* const carried = s.at(carried_entry);
     std::ptrdiff_t const rows = last ? 0 : static_cast<std::ptrdiff_t>(n.samples) * n.queries;
-    for (std::ptrdiff_t i = 0; i < rows; ++i)
-      ctx.device.copy(dx + (3 * i + 1) * n.width, carried + 2 * i * n.width,
-                      2 * static_cast<std::size_t>(n.width) * sizeof(S));
+    if constexpr (device::ops::row_copies::in<typename C::device_type, S>) {
+      ctx.device.copy_rows(static_cast<int>(rows), 2 * n.width, carried, 2 * n.width, dx + n.width, 3 * n.width);
+    } else {
+      for (std::ptrdiff_t i = 0; i < rows; ++i)
+        ctx.device.copy(dx + (3 * i + 1) * n.width, carried + 2 * i * n.width,
+                        2 * static_cast<std::size_t>(n.width) * sizeof(S));
+    }
     ctx.device.attention_backward(n, part(n, s.x, 0), parts(ctx, n, s.x, 1), parts(ctx, n, s.x, 2), lengths<C, S>(ctx), s.y,
                                   static_cast<S const*>(s.at(0)), dy, part(n, dx, 0), gradients(ctx, n, dx, 0),
                                   gradients(ctx, n, dx, 1), !last, ctx.scratch);

@@ -56,9 +56,14 @@ struct dropout {
         ctx.device.dropout(samples, elements, key, threshold, scale, x, y);
     };
     if constexpr (device::ops::dropouts_from::in<typename C::device_type, S>)
-      if (ctx.segment.first() > 0)  // the mask that the elements would have in the whole sequence
-        return ctx.device.dropout_from(ctx.samples, ctx.in.size(), key, threshold, scale, from, to,
-                                       elements_before(ctx, ctx.segment.first()));
+      if (ctx.segment.first() > 0) {  // the mask that the elements would have in the whole sequence
+        std::ptrdiff_t const before = elements_before(ctx, ctx.segment.first());
+        if constexpr (device::asynchronous<typename C::device_type>)
+          ctx.device.dropout_from(ctx.samples, ctx.in.size(), key, threshold, scale, from, to, before, ctx.first_sample);
+        else
+          ctx.device.dropout_from(ctx.samples, ctx.in.size(), key, threshold, scale, from, to, before);
+        return;
+      }
     if (ctx.bounds.begin == nullptr) return drop(ctx.samples, ctx.in.size(), from, to);
     for (int i = 0; i < ctx.bounds.samples; ++i, ++key.sample) {  // the mask that the sample would have with padding
       sample_place const at = place_of_sample(ctx, i);

@@ -56,12 +56,13 @@ inline constexpr float least_quantised = 127 * std::numeric_limits<float>::min()
 inline constexpr int bits_of_infinity = 0x7F800000;
 
 /// A block a row. Magnitudes are compared as integers, which are ordered as they are, NaN above infinity.
-__global__ inline void __launch_bounds__(block_threads)
-    quantise_kernel(std::size_t rows, std::size_t row, float const* x, float* error, std::uint8_t* code) {
+template <class Code>
+__global__ void __launch_bounds__(block_threads)
+    quantise_kernel(std::size_t rows, std::size_t row, float const* x, float* error, Code* code) {
   for (std::size_t r = blockIdx.x; r < rows; r += gridDim.x) {
     float const* const v = x + r * row;
     float* const e = error == nullptr ? nullptr : error + r * row;
-    std::uint8_t* const to = code + r * (row + sizeof(float));
+    Code* const to = code + r * (row + sizeof(float));
     int most = 0;
     for (std::size_t i = threadIdx.x; i < row; i += blockDim.x)
       most = larger_integer{}(most, static_cast<int>(bits_of(v[i]) & 0x7FFFFFFFU));
@@ -82,19 +83,20 @@ __global__ inline void __launch_bounds__(block_threads)
     float const inverse = coded ? 127.0F / size : 0.0F;
     for (std::size_t i = threadIdx.x; i < row; i += blockDim.x) {
       float const value = owed ? e[i] : v[i], nearest = coded ? rintf(value * inverse) : 0.0F;
-      to[sizeof(float) + i] = static_cast<std::uint8_t>(static_cast<std::int8_t>(nearest));
+      to[sizeof(float) + i] = static_cast<Code>(static_cast<std::int8_t>(nearest));
       if (!owed) continue;
       if (coded) e[i] = value - nearest * scale;
       if (!finite) e[i] = 0.0F;
     }
     if (threadIdx.x < sizeof(float))  // by bytes, for rows of any size follow each other
-      to[threadIdx.x] = static_cast<std::uint8_t>(bits_of(scale) >> 8U * threadIdx.x);
+      to[threadIdx.x] = static_cast<Code>(bits_of(scale) >> 8U * threadIdx.x);
   }
 }
-__global__ inline void __launch_bounds__(block_threads)
-    dequantise_kernel(std::size_t rows, std::size_t row, std::uint8_t const* code, float* y) {
+template <class Code>
+__global__ void __launch_bounds__(block_threads)
+    dequantise_kernel(std::size_t rows, std::size_t row, Code const* code, float* y) {
   for (std::size_t r = blockIdx.x; r < rows; r += gridDim.x) {
-    std::uint8_t const* const from = code + r * (row + sizeof(float));
+    Code const* const from = code + r * (row + sizeof(float));
     std::uint32_t bits = 0;
     for (unsigned i = 0; i < sizeof(float); ++i) bits |= static_cast<std::uint32_t>(from[i]) << 8U * i;
     float const scale = number_of(bits);
@@ -108,14 +110,14 @@ __global__ inline void __launch_bounds__(block_threads)
 inline void quantise_rows(cudaStream_t stream, std::size_t rows, std::size_t row, float const* x, float* error,
                           std::byte* code) {
   if (rows != 0)
-    launch("quantise_rows", stream, static_cast<unsigned>(std::min<std::size_t>(rows, most_blocks)), quantise_kernel, rows,
-           row, x, error, reinterpret_cast<std::uint8_t*>(code));
+    launch("quantise_rows", stream, static_cast<unsigned>(std::min<std::size_t>(rows, most_blocks)),
+           quantise_kernel<std::uint8_t>, rows, row, x, error, reinterpret_cast<std::uint8_t*>(code));
 }
 /// y = what the code says.
 inline void dequantise_rows(cudaStream_t stream, std::size_t rows, std::size_t row, std::byte const* code, float* y) {
   if (rows != 0)
-    launch("dequantise_rows", stream, static_cast<unsigned>(std::min<std::size_t>(rows, most_blocks)), dequantise_kernel,
-           rows, row, reinterpret_cast<std::uint8_t const*>(code), y);
+    launch("dequantise_rows", stream, static_cast<unsigned>(std::min<std::size_t>(rows, most_blocks)),
+           dequantise_kernel<std::uint8_t>, rows, row, reinterpret_cast<std::uint8_t const*>(code), y);
 }
 
 }  // namespace foal::device::cuda_ops

@@ -145,4 +145,17 @@ void column_sums(char const* what, cudaStream_t stream, int rows, int columns, T
   launch(what, stream, last.blocks(), column_finish_kernel<Count, Finish>, g.parts, columns, last, finish, part);
 }
 
+/// What has no state of its own column by column.
+struct no_column_state {};
+
+/// A way to finish: `count` sums are added to what is there.
+template <class S>
+struct add_column_sums {
+  S* to[2];
+  int count;
+  __device__ void operator()(int c, double const* sum) const {
+    for (int k = 0; k < count; ++k) to[k][c] += static_cast<S>(sum[k]);
+  }
+};
+
 }  // namespace foal::device::cuda_ops

@@ -9,9 +9,6 @@
 
 namespace foal::device::cuda_ops {
 
-/// What has no state of its own column by column.
-struct no_column_state {};
-
 template <class S>
 struct row_product_term {
   S const *x, *y;
@@ -29,15 +26,6 @@ struct row_and_product_term {
     sum[1] += static_cast<double>(x[i]) * static_cast<double>(y[i]);
   }
 };
-template <class S>
-struct add_column_sums {
-  S* to[2];
-  int count;
-  __device__ void operator()(int c, double const* sum) const {
-    for (int k = 0; k < count; ++k) to[k][c] += static_cast<S>(sum[k]);
-  }
-};
-
 /// out[c] += sum over r of x[r, c] * y[r, c]. part: as column_sums has it, here and below.
 template <class S>
 void sum_of_row_products(cudaStream_t stream, int rows, int cols, S const* x, S const* y, S* out, double* part) {

@@ -4,7 +4,7 @@
 #include <cstddef>
 
 #include <foal/core/config.hpp>
-#include <foal/device/cuda/launch.cuh>
+#include <foal/device/cuda/columns.cuh>
 
 namespace foal::device::cuda_ops {
 
@@ -30,27 +30,37 @@ void add_to_rows(cudaStream_t stream, int rows, int cols, S const* bias, S* y) {
   if (n != 0) launch("add_to_rows", stream, blocks_for(n), add_to_rows_kernel<S>, n, cols, bias, y);
 }
 
-/// A thread a column, and the host's order: rows in blocks of 64, the blocks in order, so the bits are the host's too.
 template <class S>
-__global__ void sum_of_rows_kernel(int rows, int cols, S const* x, S* out) {
-  constexpr int block = 64;
-  unsigned const c = blockIdx.x * blockDim.x + threadIdx.x;
-  if (c >= static_cast<unsigned>(cols)) return;
-  S sum = out[c];
-  for (int first = 0; first < rows; first += block) {
-    int const last = rows - first < block ? rows : first + block;
-    S part = S(0);
-    for (int r = first; r < last; ++r) part += x[static_cast<std::size_t>(r) * static_cast<std::size_t>(cols) + c];
-    sum += part;
-  }
-  out[c] = sum;
+struct row_term {
+  S const* x;
+  __device__ no_column_state at(int) const { return {}; }
+  __device__ void operator()(no_column_state, std::size_t i, double* sum) const { sum[0] += static_cast<double>(x[i]); }
+};
+
+/// out[c] += sum over r of x[r, c]. part: as column_sums has it.
+template <class S>
+void sum_of_rows(cudaStream_t stream, int rows, int cols, S const* x, S* out, double* part) {
+  column_sums<1>("sum_of_rows", stream, rows, cols, row_term<S>{x}, add_column_sums<S>{{out, nullptr}, 1}, part);
 }
 
-/// out[c] += sum over r of x[r, c].
 template <class S>
-void sum_of_rows(cudaStream_t stream, int rows, int cols, S const* x, S* out) {
-  unsigned const blocks = (static_cast<unsigned>(cols) + block_threads - 1) / block_threads;
-  if (blocks != 0) launch("sum_of_rows", stream, blocks, sum_of_rows_kernel<S>, rows, cols, x, out);
+struct copy_row_element {
+  static constexpr int width = 1;
+  S const* x;
+  S* y;
+  std::size_t columns, x_stride, y_stride;
+  __device__ no_column_state at(int) const { return {}; }
+  __device__ void operator()(no_column_state, std::size_t i) const {
+    y[i / columns * y_stride + i % columns] = x[i / columns * x_stride + i % columns];
+  }
+};
+
+/// y[r * y_stride + c] = x[r * x_stride + c] for c in [0, cols).
+template <class S>
+void copy_rows(cudaStream_t stream, int rows, int cols, S const* x, int x_stride, S* y, int y_stride) {
+  over_rows("copy_rows", stream, rows, cols,
+            copy_row_element<S>{x, y, static_cast<std::size_t>(cols), static_cast<std::size_t>(x_stride),
+                                static_cast<std::size_t>(y_stride)});
 }
 
 }  // namespace foal::device::cuda_ops

@@ -30,7 +30,7 @@ concept quantises = quantises_at_once<D, S> || quantises_codes<D, S>;
 /// A row is its scale, a float, and an 8-bit integer for each value: scale = max |x| / 127 over the row, rounding to nearest
 /// even, so each value comes back with an error of at most scale / 2 (and 2^-16 scale for the roundings of float). Zeros
 /// stay zeros; a row with a value that is not finite comes back as NaN. For floats on a device that quantises
-/// (foal::device::host), with errors to feed back.
+/// (foal::device::host and cuda), with errors to feed back.
 struct int8 {
   static constexpr char const* name = "int8";
   static constexpr int least_row = 4;
