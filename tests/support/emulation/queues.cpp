@@ -234,6 +234,7 @@ cudaError_t cudaLaunchHostFunc(cudaStream_t stream, cudaHostFn_t function, void*
 
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
   *event = new CUevent_st;
+  cudaGetDevice(&(*event)->device);
   return cudaSuccess;
 }
 
@@ -246,6 +247,7 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   lock const held(calls());
   CUstream_st& s = queue_of(stream);
+  if (event->device != s.device) return cudaErrorInvalidResourceHandle;
   if (s.capturing != nullptr) {
     event->capturing = s.capturing;
     event->nodes = s.last;

@@ -94,6 +94,7 @@ struct CUstream_st {
   std::set<std::size_t> last;  ///< nodes that the next one comes after
 };
 struct CUevent_st {
+  int device = 0;
   std::shared_ptr<foal::test::emulation::point> recorded;     ///< null: never, which counts as done
   std::shared_ptr<foal::test::emulation::capture> capturing;  ///< recorded in a captured stream
   std::set<std::size_t> nodes;

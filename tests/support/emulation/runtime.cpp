@@ -21,7 +21,7 @@ int devices = 1;
 thread_local int current = 0;
 thread_local cudaError_t last_error = cudaSuccess;
 std::pair<std::string, cudaError_t> refused;
-bool peers[most_devices][most_devices] = {};
+bool peers = true;
 
 /// What a call gives, kept for cudaGetLastError().
 cudaError_t given(cudaError_t error) {
@@ -64,6 +64,7 @@ cudaError_t copy_now(void* to, void const* from, std::size_t bytes, int to_devic
 }  // namespace
 
 void set_devices(int count) { devices = count; }
+void set_peers(bool can) { peers = can; }
 void refuse_next(std::string call, cudaError_t error) { refused = {std::move(call), error}; }
 void reset() {
   std::lock_guard<call_lock> const held(calls());
@@ -124,12 +125,13 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int dev
   return cudaSuccess;
 }
 cudaError_t cudaDeviceCanAccessPeer(int* can, int device, int peer) {
-  *can = device != peer && device >= 0 && peer >= 0 && device < devices && peer < devices;
+  *can = peers && device != peer && device >= 0 && peer >= 0 && device < devices && peer < devices;
   return cudaSuccess;
 }
 cudaError_t cudaDeviceEnablePeerAccess(int peer, unsigned) {
   if (peer < 0 || peer >= devices || peer == current) return given(cudaErrorInvalidDevice);
-  if (std::exchange(peers[current][peer], true)) return given(cudaErrorPeerAccessAlreadyEnabled);
+  if (reaches(current, peer)) return given(cudaErrorPeerAccessAlreadyEnabled);
+  let_reach(current, peer);
   return cudaSuccess;
 }
 
