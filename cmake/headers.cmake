@@ -550,6 +550,7 @@ set(foal_cuda_headers
     foal/device/cuda/dropout.cuh
     foal/device/cuda/embedding.cuh
     foal/device/cuda/error.hpp
+    foal/device/cuda/graph.hpp
     foal/device/cuda/launch.cuh
     foal/device/cuda/layer_norm.cuh
     foal/device/cuda/map.cuh

@@ -387,6 +387,7 @@ set(foal_tests
 set(foal_cuda_tests
     device/cuda
     device/cuda_attention
+    device/cuda_checkpoint
     device/cuda_codec
     device/cuda_convolution
     device/cuda_gpt
@@ -402,7 +403,9 @@ set(foal_cuda_tests
 
 # tests/<name>_test.cu of the emulation itself, which no GPU runs
 set(foal_emulated_tests
+    device/cuda_devices
     device/emulated_libraries
+    device/emulated_nccl
     device/emulation
 )
 

@@ -205,3 +205,62 @@ TEST_CASE("dropout's samples begin where the GPU's memory says", "[cuda]") {
   drop(3, there.data(), first.data());
   CHECK(here.values() != there.values());
 }
+
+TEST_CASE("recorded ops of two streams are done again as they were called, with the numbers of now", "[cuda]") {
+  using Catch::Matchers::Contains;
+  auto const values = numbers<float>(3000, 1);
+  std::vector<step> const steps{{1, 2, 4}, {1, 2, 0.5f}, {3, 2, 9}, {1, 2, -1}};
+  /// What is left after each step: called anew each time, or recorded once.
+  auto const after_steps = [&](bool recorded) {
+    with_workspace<cuda> a, b;
+    on_gpu<float> x(a.device, values), y(a.device, values), sum(a.device, {0});
+    on_gpu<step> block(a.device, {{}});
+    on_gpu<double> bound(a.device, {0});
+    a.device.synchronise();  // before b touches what a has brought
+    cuda::event there, back;
+    auto const period = [&] {
+      a.device.map_from(3000, scale_from{}, block.data(), static_cast<float const*>(x.data()), y.data());
+      a.device.record(there);
+      b.device.wait(there);
+      b.device.map(3000, twice{}, y.data());
+      b.device.magnitude_bound(3000, static_cast<float const*>(y.data()), bound.data());
+      b.device.record(back);
+      a.device.map(3000, add_one{}, x.data());  // beside b's
+      a.device.wait(back);
+      a.device.product_nn(1, 1, 3000, static_cast<float const*>(x.data()), static_cast<float const*>(y.data()), sum.data(),
+                          true);
+    };
+    cuda::graph graph;
+    if (recorded) {
+      a.device.begin_recording();
+      period();
+      graph = a.device.end_recording();
+    }
+    std::vector<double> all;
+    for (step const& s : steps) {
+      a.device.copy_in(block.data(), &s, sizeof s);
+      recorded ? a.device.launch(graph) : period();
+      for (float const v : y.values()) all.push_back(static_cast<double>(v));
+      all.push_back(static_cast<double>(sum.values().front()));
+      all.push_back(bound.values().front());
+    }
+    return all;
+  };
+  auto const wanted = after_steps(false);
+  for (int order = 0; order < 3 * orders; ++order) {
+    choose_order(order);
+    CHECK(after_steps(true) == wanted);
+  }
+  with_workspace<cuda> gpu;
+  gpu.device.launch(cuda::graph());  // nothing
+  float const value = 1;
+  on_gpu<float> x(gpu.device, {value});
+  gpu.device.begin_recording();
+  CHECK_THROWS_WITH(gpu.device.copy_in(x.data(), &value, sizeof value),
+                    Contains("cannot do copy_in while ops are recorded, because a graph reads memory when it is launched"));
+  CHECK_THROWS_WITH(gpu.device.synchronise(), Contains("cannot do cudaStreamSynchronize, because CUDA gave"));
+  CHECK_THROWS_WITH(gpu.device.end_recording(), Contains("cannot do cudaStreamEndCapture of what was recorded, because CUDA "
+                                                         "gave cudaErrorStreamCaptureInvalidated"));
+  gpu.device.copy_in(x.data(), &value, sizeof value);  // works on
+  CHECK(x.values().front() == 1);
+}

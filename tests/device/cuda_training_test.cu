@@ -18,6 +18,7 @@
 #include <foal/schedule/rules/one_f_one_b.hpp>
 #include <foal/schedule/rules/pipemare.hpp>
 #include <foal/schedule/rules/recompute.hpp>
+#include <foal/schedule/rules/zb_h1.hpp>
 #include <foal/trainer.hpp>
 
 #include "../support/cuda_array.hpp"
@@ -97,6 +98,10 @@ void compare(Set set) {
 
 TEST_CASE("GPipe trains on the GPU as on the host", "[cuda]") {
   compare<schedule::gpipe, foal::optim::momentum>([](auto& c) { c.lr.rate = 0.1; });
+}
+
+TEST_CASE("a schedule that puts weight gradients off trains on the GPU as on the host", "[cuda]") {
+  compare<schedule::zb_h1, foal::optim::momentum>([](auto& c) { c.lr.rate = 0.1; });
 }
 
 TEST_CASE("1F1B that recomputes, with Adam and clipping, trains on the GPU as on the host", "[cuda]") {

@@ -25,6 +25,11 @@
 // Reading late, of an asynchronous device:
 //   static void* allocate_host(std::size_t)   host memory for copy_back, 64-byte aligned     static void release_host(void*)
 //   copy_back(host_dst, src, n)   does not wait: the host has it once an event that is recorded afterwards is done
+// Recording, optional, of an asynchronous device (none of foal's executors uses it):
+//   Device::graph   begin_recording()   what is called from now on is recorded and not done, of objects, too, that wait for
+//   an event which was recorded meanwhile      graph end_recording()   of the object that began, which waits for the others
+//   launch(graph const&)   does what was recorded, with what memory holds then      copy_in, and what waits, throws
+//   meanwhile
 // Elementwise: map(n, f, pointers...)  calls f(pointers[i]...) with references for i in [0, n), in any order.
 //   f is a functor whose operator() is FOAL_HOST_DEVICE; host and CUDA run the same one.
 // Of an asynchronous device also: map_from(n, make, block, pointers...)  block: device memory. When the op is done,
@@ -91,6 +96,14 @@ concept has_events = requires(D d, typename D::event& e, typename D::event const
   d.wait(recorded);
   { D::done(recorded) } -> std::same_as<bool>;
   D::finish(recorded);
+};
+
+/// What is called of it can be recorded, and done again.
+template <class D>
+concept records = has_events<D> && requires(D d, typename D::graph const& recorded) {
+  d.begin_recording();
+  { d.end_recording() } -> std::same_as<typename D::graph>;
+  d.launch(recorded);
 };
 
 /// What an asynchronous device has beside the rest.

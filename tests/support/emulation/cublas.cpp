@@ -22,7 +22,7 @@ using namespace foal::test::emulation;
 
 namespace {
 
-using lock = std::lock_guard<std::recursive_mutex>;
+using lock = std::lock_guard<call_lock>;
 
 /// A column-major matrix of so many rows and columns lies in memory of the device.
 template <class S>
@@ -46,6 +46,9 @@ cublasStatus_t gemm(cublasHandle_t h, cublasOperation_t p, cublasOperation_t q, 
     report("a product of cuBLAS may use atomics: its bits may differ from run to run");
   int const device = device_of(h->stream);
   bool const rounds = h->rounds;
+  int current = -1;
+  cudaGetDevice(&current);
+  if (current != device) report("a product of cuBLAS is called for another device than the current one");
   cudaError_t const put = enqueue(h->stream, [=] {
     using matrix = Eigen::Map<Eigen::Matrix<S, Eigen::Dynamic, Eigen::Dynamic> const, 0, Eigen::OuterStride<>>;
     using target = Eigen::Map<Eigen::Matrix<S, Eigen::Dynamic, Eigen::Dynamic>, 0, Eigen::OuterStride<>>;

@@ -27,6 +27,7 @@ struct heap {
   std::size_t used = 0;
   std::map<std::byte const*, block> live;
   std::size_t in_use[most_devices] = {};
+  bool reaches[most_devices][most_devices] = {};
 
   heap() {
     void* const all = mmap(nullptr, reserve, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -90,12 +91,15 @@ bool is_device_memory(void const* p) {
   return first != nullptr && at >= first && at < first + reserve;
 }
 
+bool reaches(int device, int other) { return device == other || all().reaches[device][other]; }
+void let_reach(int device, int other) { all().reaches[device][other] = true; }
+
 std::size_t in_use(int device) { return all().in_use[device]; }
 
 bool check_range(char const* what, void const* p, std::size_t n, int device) {
   if (n == 0) return true;
   block const b = find(p);
-  if (b.has(p, n) && (b.where == place::pinned || b.device == device)) return true;
+  if (b.has(p, n) && (b.where == place::pinned || reaches(device, b.device))) return true;
   std::ostringstream out;
   out << what << " is no memory of device " << device << ": " << n << " bytes at " << described(p);
   report(out.str());

@@ -33,6 +33,9 @@ bool release(void* p, place where);
 block find(void const* p);
 /// Whether an address is one that allocate() gave or could have given, live or not.
 bool is_device_memory(void const* p);
+/// Whether kernels and copies of a device reach the memory of another one, or of itself.
+bool reaches(int device, int other);
+void let_reach(int device, int other);
 /// Live bytes of a device.
 std::size_t in_use(int device);
 

@@ -1,6 +1,8 @@
 #include "queues.hpp"
 
 #include <algorithm>
+#include <chrono>
+#include <thread>
 #include <utility>
 
 #include "flaws.hpp"
@@ -67,8 +69,14 @@ bool step() {
 
 }  // namespace
 
-std::recursive_mutex& calls() {
-  static std::recursive_mutex one;
+void call_lock::pause() {
+  int const held = held_;
+  for (int i = 0; i < held; ++i) unlock();
+  std::this_thread::sleep_for(std::chrono::microseconds(100));
+  for (int i = 0; i < held; ++i) lock();
+}
+call_lock& calls() {
+  static call_lock one;
   return one;
 }
 
@@ -86,13 +94,29 @@ cudaError_t enqueue(cudaStream_t stream, std::function<cudaError_t()> work) {
   return cudaSuccess;
 }
 
+void enqueue_wait(cudaStream_t stream, std::shared_ptr<point const> p) {
+  queue_of(stream).queue.push_back({.work = {}, .waits = std::move(p)});
+}
+int& open_meetings() {
+  static int open = 0;
+  return open;
+}
+
 int device_of(cudaStream_t stream) { return queue_of(stream).device; }
 bool captured_now() { return all().captures > 0; }
 bool is_capturing(cudaStream_t stream) { return queue_of(stream).capturing != nullptr; }
 
 bool finish(point const& p) {
-  while (!p.done)
-    if (!step()) return false;
+  int pauses = 0;
+  while (!p.done) {
+    if (step()) continue;
+    if (open_meetings() == 0) return false;
+    if (++pauses > most_pauses) {
+      report("a stream waits for a message that nobody sends or receives");
+      return false;
+    }
+    calls().pause();
+  }
   return true;
 }
 
@@ -117,7 +141,7 @@ using namespace foal::test::emulation;
 
 namespace {
 
-using lock = std::lock_guard<std::recursive_mutex>;
+using lock = std::lock_guard<call_lock>;
 
 /// A call that waits, or touches what a capture must not: it ends the capture as a failure.
 bool breaks_capture(CUstream_st& s) {
@@ -210,6 +234,7 @@ cudaError_t cudaLaunchHostFunc(cudaStream_t stream, cudaHostFn_t function, void*
 
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
   *event = new CUevent_st;
+  cudaGetDevice(&(*event)->device);
   return cudaSuccess;
 }
 
@@ -222,6 +247,7 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   lock const held(calls());
   CUstream_st& s = queue_of(stream);
+  if (event->device != s.device) return cudaErrorInvalidResourceHandle;
   if (s.capturing != nullptr) {
     event->capturing = s.capturing;
     event->nodes = s.last;

@@ -41,11 +41,34 @@ struct queued {
   std::set<std::size_t> graph_done = {};
 };
 
+/// A mutex that its holder may lock again, and leave to others for a moment however often it holds it.
+class call_lock {
+ public:
+  void lock() {
+    mutex_.lock();
+    ++held_;
+  }
+  void unlock() {
+    --held_;
+    mutex_.unlock();
+  }
+  void pause();
+
+ private:
+  std::recursive_mutex mutex_;
+  int held_ = 0;  ///< by its holder
+};
+inline constexpr int most_pauses = 100000;  ///< 10 seconds at least
+
 /// Held by whoever calls; ops are done under it.
-std::recursive_mutex& calls();
+call_lock& calls();
 
 /// Adds work to a stream, or to the graph that it is captured into. `device`: of the stream.
 cudaError_t enqueue(cudaStream_t stream, std::function<cudaError_t()> work);
+/// What comes after it in the stream waits for p.
+void enqueue_wait(cudaStream_t stream, std::shared_ptr<point const> p);
+/// How many ops of streams wait for other threads' calls.
+int& open_meetings();
 int device_of(cudaStream_t stream);
 /// Refuses what must not be called while any stream is captured. what: its name.
 bool captured_now();
@@ -71,6 +94,7 @@ struct CUstream_st {
   std::set<std::size_t> last;  ///< nodes that the next one comes after
 };
 struct CUevent_st {
+  int device = 0;
   std::shared_ptr<foal::test::emulation::point> recorded;     ///< null: never, which counts as done
   std::shared_ptr<foal::test::emulation::capture> capturing;  ///< recorded in a captured stream
   std::set<std::size_t> nodes;

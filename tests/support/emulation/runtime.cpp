@@ -21,7 +21,7 @@ int devices = 1;
 thread_local int current = 0;
 thread_local cudaError_t last_error = cudaSuccess;
 std::pair<std::string, cudaError_t> refused;
-bool peers[most_devices][most_devices] = {};
+bool peers = true;
 
 /// What a call gives, kept for cudaGetLastError().
 cudaError_t given(cudaError_t error) {
@@ -64,15 +64,16 @@ cudaError_t copy_now(void* to, void const* from, std::size_t bytes, int to_devic
 }  // namespace
 
 void set_devices(int count) { devices = count; }
+void set_peers(bool can) { peers = can; }
 void refuse_next(std::string call, cudaError_t error) { refused = {std::move(call), error}; }
 void reset() {
-  std::lock_guard<std::recursive_mutex> const held(calls());
+  std::lock_guard<call_lock> const held(calls());
   fail(cudaSuccess);
   last_error = cudaSuccess;
 }
 
 cudaError_t launch(cudaLaunchConfig_t const& config, void const* kernel, char const* type, std::function<void()> body) {
-  std::lock_guard<std::recursive_mutex> const held(calls());
+  std::lock_guard<call_lock> const held(calls());
   cudaError_t bad;
   if (refuses("cudaLaunchKernelEx", bad)) return bad;
   auto const size = [](dim3 const& d) { return std::size_t{d.x} * d.y * d.z; };
@@ -93,7 +94,7 @@ cudaError_t launch(cudaLaunchConfig_t const& config, void const* kernel, char co
 }  // namespace foal::test::emulation
 
 using namespace foal::test::emulation;
-using lock = std::lock_guard<std::recursive_mutex>;
+using lock = std::lock_guard<call_lock>;
 
 cudaError_t cudaGetDeviceCount(int* count) {
   *count = devices;
@@ -124,12 +125,13 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int dev
   return cudaSuccess;
 }
 cudaError_t cudaDeviceCanAccessPeer(int* can, int device, int peer) {
-  *can = device != peer && device >= 0 && peer >= 0 && device < devices && peer < devices;
+  *can = peers && device != peer && device >= 0 && peer >= 0 && device < devices && peer < devices;
   return cudaSuccess;
 }
 cudaError_t cudaDeviceEnablePeerAccess(int peer, unsigned) {
   if (peer < 0 || peer >= devices || peer == current) return given(cudaErrorInvalidDevice);
-  if (std::exchange(peers[current][peer], true)) return given(cudaErrorPeerAccessAlreadyEnabled);
+  if (reaches(current, peer)) return given(cudaErrorPeerAccessAlreadyEnabled);
+  let_reach(current, peer);
   return cudaSuccess;
 }
 

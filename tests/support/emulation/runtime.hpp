@@ -9,6 +9,8 @@ namespace foal::test::emulation {
 
 /// How many GPUs the machine has, 1 at the start; 0: none, as without a driver.
 void set_devices(int count);
+/// Whether GPUs can reach each other's memory, as they can at the start; what they have reached before they still reach.
+void set_peers(bool can);
 /// The next call of this name gives the error instead of doing anything.
 void refuse_next(std::string call, cudaError_t error);
 /// Takes back the failure of a kernel, which on a GPU ends the process's use of it.

@@ -126,7 +126,8 @@ void watch(void const* p, std::size_t bytes, bool writes, bool atomic) {
       last_block = find(p);
       if (!last_block.has(p, bytes)) return bad_address(p, bytes, writes);
     }
-    if (last_block.where == place::device && last_block.device != grid::device()) return bad_address(p, bytes, writes);
+    if (last_block.where == place::device && !reaches(grid::device(), last_block.device))
+      return bad_address(p, bytes, writes);
   } else if (at >= &__executable_start && at < &_end) {
     auto const in = [at](auto const& global) {
       return at >= reinterpret_cast<char const*>(&global) && at < reinterpret_cast<char const*>(&global + 1);

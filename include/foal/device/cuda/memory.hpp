@@ -1,10 +1,11 @@
-// GPU memory and the stream of a device object: blocks, copies, zeros, events.
+// GPU memory and the stream of a device object: blocks, copies, zeros, events, recordings.
 #pragma once
 
 #include <cuda_runtime_api.h>
 
 #include <cstddef>
 
+#include <foal/device/cuda/graph.hpp>
 #include <foal/device/cuda/ordinals.hpp>
 #include <foal/device/cuda/staging.hpp>
 #include <foal/device/cuda/stream.hpp>
@@ -18,6 +19,7 @@ class memory {
   static constexpr bool asynchronous = true;
   static constexpr bool host_memory = false;  ///< the host cannot read what allocate() gives
   using event = cuda_ops::event;
+  using graph = cuda_ops::graph;
 
   static int count() { return count_of_devices(); }
 
@@ -41,6 +43,7 @@ class memory {
   /// The caller may write to `from` again when it returns.
   void copy_in(void* to, void const* from, std::size_t bytes) {
     use(stream_.ordinal());
+    graph::refuse(stream_, "copy_in");
     staging_.copy(stream_, to, from, bytes);
   }
   /// Waits: `to` holds the result when it returns.
@@ -66,6 +69,17 @@ class memory {
   void wait(event const& e) const { e.before(stream_); }
   static bool done(event const& e) { return e.done(); }
   static void finish(event const& e) { e.finish(); }
+
+  // Recording: see graph. copy_in, and whatever waits, is refused meanwhile.
+  void begin_recording() const {
+    use(stream_.ordinal());
+    graph::begin(stream_);
+  }
+  graph end_recording() const { return graph::end(stream_); }
+  void launch(graph const& recorded) const {
+    use(stream_.ordinal());
+    recorded.launch(stream_);
+  }
 
   memory(memory const&) = delete;
   memory& operator=(memory const&) = delete;
