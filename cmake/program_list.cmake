@@ -391,6 +391,7 @@ set(foal_cuda_tests
     device/cuda_checkpoint
     device/cuda_codec
     device/cuda_convolution
+    device/cuda_gpt
     device/cuda_normalisation
     device/cuda_pooling
     device/cuda_product
@@ -414,6 +415,7 @@ set(foal_cuda_tests_that_train
 set(foal_emulated_tests
     device/cuda_devices
     device/emulated_libraries
+    device/emulated_nccl
     device/emulation
     transport/nccl
 )

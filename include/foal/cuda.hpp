@@ -4,8 +4,8 @@
 #include <foal/device/cuda/convolution_plan.hpp>
 #include <foal/device/cuda/cudnn.hpp>
 #include <foal/device/cuda/error.hpp>
-#include <foal/device/cuda/matmul.hpp>
 #include <foal/device/cuda/graph.hpp>
+#include <foal/device/cuda/matmul.hpp>
 #include <foal/device/cuda/memory.hpp>
 #include <foal/device/cuda/ordinals.hpp>
 #include <foal/device/cuda/plans.hpp>

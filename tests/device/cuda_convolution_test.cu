@@ -79,3 +79,34 @@ TEST_CASE("a convolution on the GPU without room for its weights is refused", "[
       Catch::Contains("cannot convolve, because that takes 2160000 bytes beside the workspace and there are 1048576; make "
                       "the device with the bytes that workspace_for gives"));
 }
+
+TEST_CASE("a convolution on the GPU can be recorded once it was done", "[cuda]") {
+  convolution_problem const p{{5, 4, 3, 3, 1, 1}, 6, 2};
+  auto const e = elements_of(p.g, p.filters, p.samples);
+  with_convolution_room<float> gpu(p.g, p.filters);
+  auto const before = numbers<float>(e.x, 1), now = numbers<float>(e.x, 2), w = numbers<float>(e.weights, 3);
+  on_gpu<float> x(gpu.device, before), weight(gpu.device, w), y(gpu.device, std::vector<float>(e.y)),
+      dw(gpu.device, std::vector<float>(e.weights));
+  float const *const in = x.data(), *const by = weight.data(), *const dy = y.data();
+  auto const ops = [&] {
+    gpu.device.convolve(p.g, p.filters, p.samples, in, by, y.data(), static_cast<float*>(nullptr));
+    gpu.device.convolve_weight_gradient(p.g, p.filters, p.samples, in, dy, dw.data(), static_cast<float*>(nullptr));
+  };
+  gpu.device.begin_recording();
+  CHECK_THROWS_WITH(ops(), Catch::Contains("cannot record a convolution of 2 samples of 5 x 4 x 3, because it was not done "
+                                           "before, and cuDNN plans it by calls that cannot be recorded; do it once"));
+  gpu.device.end_recording();
+
+  ops();
+  gpu.device.begin_recording();
+  ops();
+  auto const graph = gpu.device.end_recording();
+  gpu.device.copy_in(x.data(), now.data(), now.size() * sizeof(float));
+  gpu.device.zero(dw.data(), e.weights * sizeof(float));
+  for (int i = 0; i < 2; ++i) gpu.device.launch(graph);
+  std::vector<float> y0(e.y), dw0(e.weights);
+  plain_convolve(p.g, p.filters, p.samples, now.data(), w.data(), y0.data());
+  for (int i = 0; i < 2; ++i) plain_convolve_weight_gradient(p.g, p.filters, p.samples, now.data(), y0.data(), dw0.data());
+  CHECK(distance(y.values(), y0) < 1e-5);
+  CHECK(distance(dw.values(), dw0) < 1e-5);
+}

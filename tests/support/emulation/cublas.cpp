@@ -22,7 +22,7 @@ using namespace foal::test::emulation;
 
 namespace {
 
-using lock = std::lock_guard<std::recursive_mutex>;
+using lock = std::lock_guard<call_lock>;
 
 /// A column-major matrix of so many rows and columns lies in memory of the device.
 template <class S>

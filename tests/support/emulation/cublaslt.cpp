@@ -47,7 +47,7 @@ library_answers& libraries() {
 
 namespace {
 
-using lock = std::lock_guard<std::recursive_mutex>;
+using lock = std::lock_guard<call_lock>;
 
 /// What an algorithm was found for; its number is in the algorithm.
 struct algorithm {
@@ -241,6 +241,9 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t what
     return CUBLAS_STATUS_INVALID_VALUE;
   int const device = device_of(stream);
   if (device != handle->device) return CUBLAS_STATUS_INVALID_VALUE;
+  int current = -1;
+  cudaGetDevice(&current);
+  if (current != device) report("a product of cuBLASLt is called for another device than the current one");
   bool const wide = layout_d->type == CUDA_R_64F;
   p.alpha = wide ? *static_cast<double const*>(alpha) : static_cast<double>(*static_cast<float const*>(alpha));
   p.beta = wide ? *static_cast<double const*>(beta) : static_cast<double>(*static_cast<float const*>(beta));

@@ -24,7 +24,7 @@ struct cudnnContext {
 
 namespace {
 
-using lock = std::lock_guard<std::recursive_mutex>;
+using lock = std::lock_guard<call_lock>;
 using four = std::array<std::int64_t, 4>;
 
 struct value {
@@ -447,6 +447,9 @@ cudnnStatus_t cudnnBackendExecute(cudnnHandle_t handle, cudnnBackendDescriptor_t
   }
   std::size_t const bytes = bytes_of(p->engine);
   int const device = device_of(handle->stream);
+  int current = -1;
+  cudaGetDevice(&current);
+  if (current != device) report("a convolution of cuDNN is called for another device than the current one");
   cudaError_t const put = enqueue(handle->stream, [c, place, workspace, bytes, device] {
     std::size_t const size = c.x.wide ? 8 : 4;
     auto const of = [size](tensor const& t) { return static_cast<std::size_t>(t.count()) * size; };

@@ -1,6 +1,7 @@
 #include "queues.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <thread>
 #include <utility>
 
@@ -68,8 +69,14 @@ bool step() {
 
 }  // namespace
 
-std::recursive_mutex& calls() {
-  static std::recursive_mutex one;
+void call_lock::pause() {
+  int const held = held_;
+  for (int i = 0; i < held; ++i) unlock();
+  std::this_thread::sleep_for(std::chrono::microseconds(100));
+  for (int i = 0; i < held; ++i) lock();
+}
+call_lock& calls() {
+  static call_lock one;
   return one;
 }
 
@@ -87,15 +94,12 @@ cudaError_t enqueue(cudaStream_t stream, std::function<cudaError_t()> work) {
   return cudaSuccess;
 }
 
-void enqueue_between(cudaStream_t stream, std::function<cudaError_t()> work, std::shared_ptr<point const> waits,
-                     std::shared_ptr<point> sets) {
-  CUstream_st& s = queue_of(stream);
-  if (s.capturing != nullptr) s.capturing->broken = true;
-  s.queue.push_back({.work = std::move(work), .waits = std::move(waits), .sets = std::move(sets)});
+void enqueue_wait(cudaStream_t stream, std::shared_ptr<point const> p) {
+  queue_of(stream).queue.push_back({.work = {}, .waits = std::move(p)});
 }
-int& unmatched() {
-  static int count = 0;
-  return count;
+int& open_meetings() {
+  static int open = 0;
+  return open;
 }
 
 int device_of(cudaStream_t stream) { return queue_of(stream).device; }
@@ -103,12 +107,15 @@ bool captured_now() { return all().captures > 0; }
 bool is_capturing(cudaStream_t stream) { return queue_of(stream).capturing != nullptr; }
 
 bool finish(point const& p) {
+  int pauses = 0;
   while (!p.done) {
     if (step()) continue;
-    if (unmatched() == 0) return false;
-    calls().unlock();
-    std::this_thread::yield();
-    calls().lock();
+    if (open_meetings() == 0) return false;
+    if (++pauses > most_pauses) {
+      report("a stream waits for a message that nobody sends or receives");
+      return false;
+    }
+    calls().pause();
   }
   return true;
 }
@@ -134,7 +141,7 @@ using namespace foal::test::emulation;
 
 namespace {
 
-using lock = std::lock_guard<std::recursive_mutex>;
+using lock = std::lock_guard<call_lock>;
 
 /// A call that waits, or touches what a capture must not: it ends the capture as a failure.
 bool breaks_capture(CUstream_st& s) {

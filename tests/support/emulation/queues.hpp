@@ -41,16 +41,34 @@ struct queued {
   std::set<std::size_t> graph_done = {};
 };
 
+/// A mutex that its holder may lock again, and leave to others for a moment however often it holds it.
+class call_lock {
+ public:
+  void lock() {
+    mutex_.lock();
+    ++held_;
+  }
+  void unlock() {
+    --held_;
+    mutex_.unlock();
+  }
+  void pause();
+
+ private:
+  std::recursive_mutex mutex_;
+  int held_ = 0;  ///< by its holder
+};
+inline constexpr int most_pauses = 100000;  ///< 10 seconds at least
+
 /// Held by whoever calls; ops are done under it.
-std::recursive_mutex& calls();
+call_lock& calls();
 
 /// Adds work to a stream, or to the graph that it is captured into. `device`: of the stream.
 cudaError_t enqueue(cudaStream_t stream, std::function<cudaError_t()> work);
-/// The same, begun when `waits` is done, which another thread's call may bring about; null: at once. sets: done with it.
-void enqueue_between(cudaStream_t stream, std::function<cudaError_t()> work, std::shared_ptr<point const> waits,
-                     std::shared_ptr<point> sets);
-/// Calls that wait for another thread's: while there are any, who waits lets others call.
-int& unmatched();
+/// What comes after it in the stream waits for p.
+void enqueue_wait(cudaStream_t stream, std::shared_ptr<point const> p);
+/// How many ops of streams wait for other threads' calls.
+int& open_meetings();
 int device_of(cudaStream_t stream);
 /// Refuses what must not be called while any stream is captured. what: its name.
 bool captured_now();

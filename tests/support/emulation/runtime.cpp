@@ -67,13 +67,13 @@ void set_devices(int count) { devices = count; }
 void set_peers(bool can) { peers = can; }
 void refuse_next(std::string call, cudaError_t error) { refused = {std::move(call), error}; }
 void reset() {
-  std::lock_guard<std::recursive_mutex> const held(calls());
+  std::lock_guard<call_lock> const held(calls());
   fail(cudaSuccess);
   last_error = cudaSuccess;
 }
 
 cudaError_t launch(cudaLaunchConfig_t const& config, void const* kernel, char const* type, std::function<void()> body) {
-  std::lock_guard<std::recursive_mutex> const held(calls());
+  std::lock_guard<call_lock> const held(calls());
   cudaError_t bad;
   if (refuses("cudaLaunchKernelEx", bad)) return bad;
   auto const size = [](dim3 const& d) { return std::size_t{d.x} * d.y * d.z; };
@@ -94,7 +94,7 @@ cudaError_t launch(cudaLaunchConfig_t const& config, void const* kernel, char co
 }  // namespace foal::test::emulation
 
 using namespace foal::test::emulation;
-using lock = std::lock_guard<std::recursive_mutex>;
+using lock = std::lock_guard<call_lock>;
 
 cudaError_t cudaGetDeviceCount(int* count) {
   *count = devices;

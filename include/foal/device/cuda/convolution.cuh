@@ -19,7 +19,8 @@ namespace foal::device::cuda_ops {
 
 /// The convolutions of one device object, for one thread at a time. Maps and weights lie as on the host
 /// (host/convolution.hpp); for cuDNN the weights are turned to [filters, kernel, kernel, channels] in each call, and their
-/// gradient back. A window of one position is a product. What is made for a shape when it is first met is kept.
+/// gradient back. A window of one position is a product. What is made for a shape when it is first met is kept; that is not
+/// while ops are recorded.
 ///
 /// Equal bits on every run, for one cuDNN on one kind of GPU: only engines that add in one order, and the first that the
 /// heuristic names; the order depends on the sizes, the number of samples too.
@@ -123,6 +124,11 @@ class convolver {
     plan_key const key{{static_cast<int>(kind), g.height, g.width, g.channels, g.kernel, g.stride, g.padding, filters,
                         samples, s.wide, s.alignment}};
     found& f = plans_.of(key, [&] {
+      cudaStreamCaptureStatus now = cudaStreamCaptureStatusNone;
+      check(cudaStreamIsCapturing(stream, &now), "cudaStreamIsCapturing");
+      require(now == cudaStreamCaptureStatusNone, "cannot record a convolution of ", samples, " samples of ", g.height,
+              " x ", g.width, " x ", g.channels,
+              ", because it was not done before, and cuDNN plans it by calls that cannot be recorded; do it once before");
       if (!handle_) handle_.emplace(stream);
       return found{plan_convolution(s, {handle_->get()}, how_, bytes_), {}};
     });
