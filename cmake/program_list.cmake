@@ -390,6 +390,7 @@ set(foal_cuda_tests
     device/cuda_checkpoint
     device/cuda_codec
     device/cuda_convolution
+    device/cuda_gpt
     device/cuda_normalisation
     device/cuda_pooling
     device/cuda_product
