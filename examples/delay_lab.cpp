@@ -50,11 +50,14 @@ int work(arguments o, std::string const& command) {
   for (std::string const& name : o.profiles)
     if (profile const p = profile_named(name); p.late()) o.plan.profiles.push_back(p);
   if (!o.text.empty()) read_text(o.text);
-  outcomes known = read_outcomes(o.plan.results);
+  std::vector<std::string> words;
+  outcomes known = read_outcomes(o.plan.results, words);
+  for (std::string const& word : words) std::fprintf(stderr, "delay_lab: %s\n", word.c_str());
   foal::report::html_page page("The laboratory of delay", "Steps to a target under delay, relative to no delay");
   page.section("How to read this");
   page.paragraph(
-      "A method's figure is the median, over 8 losses on the way, of the updates that it takes under delay by those that the "
+      "A method's figure is the median, over 8 losses on the way, of the updates that it takes under delay by those that "
+      "the "
       "same optimizer takes without, each at its own best rate of a grid searched on other seeds; never: it misses most of "
       "them within the run. Both may read out their weights or their average. Intervals: bootstrap over seeds. 1f1b-32: the "
       "delays of asynchronous 1F1B on 32 ranks, one microbatch an update; pipemare-32: the paper's on 32 ranks, 8.");
@@ -90,7 +93,8 @@ int main(int argc, char** argv) {
     std::size_t const known = o.methods.size();
     a.choice("--methods,--method", o.methods, std::vector<std::string>(o.methods), "");
     std::string late = "1f1b-8,1f1b-16,1f1b-32,pipemare-32";
-    a.text("--profiles,--profile", late, "whose delays: a schedule (1f1b, pipemare, paci) - ranks, x microbatches an update");
+    a.text("--profiles,--profile", late,
+           "whose delays: a schedule (1f1b, pipemare, paci) - ranks, x microbatches an update");
     a.whole("--seeds", o.plan.seeds, 1, most, "measured runs of each method");
     a.whole("--search-seeds", o.plan.searched, 1, most, "other seeds, which search the rates");
     a.whole("--rates", o.plan.rates, 1, 99, "rates of the grid at first, a factor of 2 apart");

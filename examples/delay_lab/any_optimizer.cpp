@@ -56,8 +56,8 @@ long long any_optimizer::scratch_size(foal::shape extent) const {
       chosen);
 }
 
-void any_optimizer::step_on_host(foal::device::host& device, foal::shape extent, float* w, float* g,
-                                 float* const* of_states, float* scratch, optim::moment m) const {
+void any_optimizer::step_on_host(foal::device::host& device, foal::shape extent, float* w, float* g, float* const* of_states,
+                                 float* scratch, optim::moment m) const {
   std::visit(
       [&](auto const& o) {
         using chosen_one = std::remove_cvref_t<decltype(o)>;

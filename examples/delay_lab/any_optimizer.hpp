@@ -27,12 +27,12 @@ struct any_optimizer {
   static constexpr int states = 4;  ///< at most: those that the chosen one lacks have no elements
   static constexpr bool per_parameter = true;
 
-  using one_of = std::variant<foal::optim::momentum, foal::optim::adamw, foal::optim::nadam,
-                              foal::optim::asynchronous_nesterov, foal::optim::lion, foal::optim::adan, foal::optim::lamb,
-                              foal::optim::ema_nesterov<foal::optim::adamw>, foal::optim::orthogonal_momentum,
-                              foal::optim::rotated_adam, foal::optim::delay_matched<foal::optim::momentum>,
-                              foal::optim::delay_matched<foal::optim::adamw>,
-                              foal::optim::delay_matched<foal::optim::orthogonal_momentum>>;
+  using one_of =
+      std::variant<foal::optim::momentum, foal::optim::adamw, foal::optim::nadam, foal::optim::asynchronous_nesterov,
+                   foal::optim::lion, foal::optim::adan, foal::optim::lamb, foal::optim::ema_nesterov<foal::optim::adamw>,
+                   foal::optim::orthogonal_momentum, foal::optim::rotated_adam,
+                   foal::optim::delay_matched<foal::optim::momentum>, foal::optim::delay_matched<foal::optim::adamw>,
+                   foal::optim::delay_matched<foal::optim::orthogonal_momentum>>;
   one_of chosen{};
 
   template <class F>

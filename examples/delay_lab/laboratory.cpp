@@ -12,7 +12,7 @@ namespace delay_lab {
 
 namespace {
 
-constexpr int window = 3;          // points of a curve, each of a fortieth of the run
+constexpr int window = 3;           // points of a curve, each of a fortieth of the run
 constexpr int most_extensions = 4;  // of a grid, at either end
 constexpr double step_of_grid = 2;
 constexpr std::uint64_t searching = 1001;  // the first seed that searches; measured ones begin at 1
@@ -76,9 +76,7 @@ class laboratory {
       bool open = true;
     };
     std::vector<grid> of(all.size(), {-(plan_.rates / 2), -(plan_.rates / 2) + plan_.rates - 1});
-    auto const rate = [&](judged const& j, int k) {
-      return j.how->usual_rate() * net_.rate * std::pow(step_of_grid, k);
-    };
+    auto const rate = [&](judged const& j, int k) { return j.how->usual_rate() * net_.rate * std::pow(step_of_grid, k); };
     for (int round = 0; round <= most_extensions; ++round) {
       std::vector<setting> runs;
       for (std::size_t i = 0; i < all.size(); ++i)
@@ -148,8 +146,6 @@ double judged::final_loss(std::size_t seed) const {
   return diverged_at[seed] >= 0 || curves[seed].empty() ? never : curves[seed].back();
 }
 
-std::vector<judged> judge_all(network const& n, plan const& p, outcomes& known) {
-  return laboratory(n, p, known).judge();
-}
+std::vector<judged> judge_all(network const& n, plan const& p, outcomes& known) { return laboratory(n, p, known).judge(); }
 
 }  // namespace delay_lab

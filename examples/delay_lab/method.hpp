@@ -9,20 +9,7 @@
 namespace delay_lab {
 
 /// What updates the matrices of hidden layers; the rest is AdamW's where it is none of these by itself.
-enum class rule {
-  momentum,
-  adamw,
-  nadam,
-  nesterov,
-  lion,
-  adan,
-  lamb,
-  ema_nesterov,
-  muon,
-  rotated_one,
-  rotated,
-  soap
-};
+enum class rule { momentum, adamw, nadam, nesterov, lion, adan, lamb, ema_nesterov, muon, rotated_one, rotated, soap };
 
 /// The delay policy, in the order of delay_lab::answers (train.hpp).
 enum class answer {
@@ -55,9 +42,9 @@ struct method {
   delay_lab::rule rule = rule::momentum;
   delay_lab::answer answer = answer::nothing;
   rate_by by = rate_by::itself;
-  bool stash = false;    ///< B reads what F has read
-  bool matched = false;  ///< the momentum grows with the delay
-  double horizon = 1;    ///< of predictions, in delays
+  bool stash = false;       ///< B reads what F has read
+  bool matched = false;     ///< the momentum grows with the delay
+  double horizon = 1;       ///< of predictions, in delays
   bool short_mean = false;  ///< of a look-ahead: along the last step alone
 
   /// Without delay it is the plain method of its optimizer, to the same bits.

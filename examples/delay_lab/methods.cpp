@@ -7,7 +7,7 @@ namespace delay_lab {
 
 namespace {
 
-using namespace foal;
+namespace optim = foal::optim;
 
 constexpr double beta2 = 0.99;  // runs are short: 0.999 would remember all of one
 
@@ -87,7 +87,11 @@ std::vector<method> const& methods() {
        .answer = ahead,
        .stash = true},
       {.name = "muon-ahead-t2", .what = "Muon, live look-ahead, T2", .rule = rule::muon, .answer = ahead_t2},
-      {.name = "muon-half-t2", .what = "Muon, half a delay ahead, T2", .rule = rule::muon, .answer = ahead_t2, .horizon = 0.5},
+      {.name = "muon-half-t2",
+       .what = "Muon, half a delay ahead, T2",
+       .rule = rule::muon,
+       .answer = ahead_t2,
+       .horizon = 0.5},
       {.name = "muon-one-delta", .what = "Muon, look-ahead and T2 by one delta", .rule = rule::muon, .answer = one_delta},
       {.name = "muon-half-one-delta",
        .what = "Muon, half a delay ahead and T2 by one delta",
@@ -138,7 +142,8 @@ method const& method_named(std::string const& name) {
     if (name == m.name) return m;
     known += (known.empty() ? "" : ", ") + std::string(m.name);
   }
-  throw error(sentence("cannot try the method '", name, "', because there is none of that name; use one of ", known));
+  throw foal::error(
+      foal::sentence("cannot try the method '", name, "', because there is none of that name; use one of ", known));
 }
 
 std::string method::plain() const {

@@ -31,7 +31,7 @@ struct network {
   char const* name;
   char const* what;
   int stages;
-  int usual;  ///< updates
+  int usual;    ///< updates
   double rate;  ///< by which the methods' usual rates are multiplied
   bool (*has)(answer);
   outcome (*train)(setting const&);

@@ -1,4 +1,5 @@
-// Two policies of the laboratory that are chosen by value where foal's are by type: rates by delay, and whose weights B reads.
+// Two policies of the laboratory that are chosen by value where foal's are by type: rates by delay, and whose weights B
+// reads.
 #pragma once
 
 #include <variant>
@@ -14,7 +15,8 @@ namespace delay_lab {
 struct any_rate {
   using role = foal::role::learning_rate;
   static constexpr char const* name = "any rate";
-  std::variant<foal::lr::cosine, foal::lr::reschedule<foal::lr::cosine>, foal::lr::staleness_aware<foal::lr::cosine>> chosen{};
+  std::variant<foal::lr::cosine, foal::lr::reschedule<foal::lr::cosine>, foal::lr::staleness_aware<foal::lr::cosine>>
+      chosen{};
 
   template <class F>
   constexpr void numbers(F&& f) const {

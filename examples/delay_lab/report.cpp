@@ -17,7 +17,13 @@ namespace report = foal::report;
 namespace {
 
 std::string text_of(double ratio) { return std::isfinite(ratio) ? report::fixed(ratio, 2) : "never"; }
-report::cell cell_of(double number) { return std::isfinite(number) ? report::cell(number) : report::cell(); }
+/// Null where it is no number.
+void set(report::row& to, char const* name, double number) {
+  if (std::isfinite(number))
+    to.set(name, number);
+  else
+    to.set(name, nullptr);
+}
 
 std::vector<profile> profiles_of(std::vector<judged> const& all) {
   std::vector<profile> found;
@@ -71,8 +77,9 @@ report::figure curves_of(std::vector<judged> const& all, profile const& p, netwo
   for (judged const& j : all)
     if (j.profile.name == p.name) of.push_back(&j);
   std::stable_sort(of.begin(), of.end(), [](auto const* a, auto const* b) { return end_of(*a) < end_of(*b); });
-  report::line_chart chart{
-      .title = foal::sentence(n.name, ", ", p.late() ? p.name : std::string("no delay")), .x_label = "updates", .y_label = "loss"};
+  report::line_chart chart{.title = foal::sentence(n.name, ", ", p.late() ? p.name : std::string("no delay")),
+                           .x_label = "updates",
+                           .y_label = "loss"};
   for (std::size_t i = 0; i < std::min(of.size(), shown); ++i) {
     std::vector<double> x;
     for (std::size_t k = 0; k < of[i]->curves.front().size(); ++k) x.push_back(of[i]->every * static_cast<double>(k + 1));
@@ -112,18 +119,19 @@ report::table table_of(std::vector<judged> const& all) {
 
 void add_rows(report::rows& to, network const& n, std::vector<judged> const& all) {
   for (judged const& j : all)
-    for (std::size_t k = 0; k < j.ratios.size(); ++k)
-      to.add({{"net", n.name},
-              {"method", j.how->name},
-              {"profile", j.profile.name},
-              {"max_tau", j.max_tau},
-              {"rate", j.rate},
-              {"seed", static_cast<long long>(k + 1)},
-              {"ratio", cell_of(j.ratios[k])},
-              {"ratio_to_best", cell_of(j.to_best[k])},
-              {"final_loss", cell_of(j.final_loss(k))},
-              {"diverged_at", j.diverged_at[k] >= 0 ? report::cell(j.diverged_at[k]) : report::cell()},
-              {"bytes_relative", j.bytes_relative}});
+    for (std::size_t k = 0; k < j.ratios.size(); ++k) {
+      report::row& row = to.add();
+      row.set("net", n.name).set("method", j.how->name).set("profile", j.profile.name).set("max_tau", j.max_tau);
+      row.set("rate", j.rate).set("seed", static_cast<long long>(k + 1));
+      set(row, "ratio", j.ratios[k]);
+      set(row, "ratio_to_best", j.to_best[k]);
+      set(row, "final_loss", j.final_loss(k));
+      if (j.diverged_at[k] >= 0)
+        row.set("diverged_at", j.diverged_at[k]);
+      else
+        row.set("diverged_at", nullptr);
+      row.set("bytes_relative", j.bytes_relative);
+    }
 }
 
 void add_net(report::html_page& to, network const& n, std::vector<judged> const& all) {

@@ -44,7 +44,7 @@ void write_run(foal::report::json_lines& log, network const& n, setting const& s
 }
 
 void read_run(std::string_view line, std::string const& place, outcomes& to) {
-  foal::report::json_reader json(place, line, "text", "remove the line: its run is done again");
+  foal::report::json_reader json(place, line, "text", "remove the line, or leave it: its run is done again");
   std::string run;
   outcome o;
   json.object([&](std::string const& name) {
@@ -67,7 +67,8 @@ void read_run(std::string_view line, std::string const& place, outcomes& to) {
       json.pass_over();
   });
   json.end();
-  foal::require(!run.empty() && o.every >= 1, "cannot read ", place, ", because it has no run; remove the line");
+  foal::require(!run.empty() && o.every >= 1, "cannot read ", place,
+                ", because it has no run; remove the line, or leave it: its run is done again");
   to[run] = std::move(o);
 }
 
@@ -78,7 +79,7 @@ std::string key_of(network const& n, setting const& s) {
                         s.seed, " updates ", s.updates);
 }
 
-outcomes read_outcomes(std::string const& path) {
+outcomes read_outcomes(std::string const& path, std::vector<std::string>& words) {
   outcomes all;
   if (foal::what_is(path) == foal::under_name::nothing) return all;
   std::string const bytes = foal::data::read_bytes(path);
@@ -86,10 +87,16 @@ outcomes read_outcomes(std::string const& path) {
   for (std::size_t number = 1; !text.empty(); ++number) {
     std::size_t const end = text.find('\n');
     std::string_view const line = text.substr(0, end);
-    if (end == std::string_view::npos && !line.ends_with("}")) break;
     text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
-    if (!line.empty()) read_run(line, foal::sentence("line ", number, " of ", path), all);
+    if (line.empty()) continue;
+    try {
+      read_run(line, foal::sentence("line ", number, " of ", path), all);
+    } catch (foal::error const& e) {
+      words.emplace_back(e.what());
+    }
   }
+  foal::require(!all.empty() || words.size() < 2, "cannot go on with ", path,
+                ", because none of its lines is a run of the laboratory; name another --results file");
   return all;
 }
 

@@ -36,10 +36,10 @@ namespace delay_lab {
 using answers = std::tuple<
     foal::delay::none, foal::delay::discrepancy_correction, foal::delay::averaged_correction, foal::delay::live_look_ahead,
     foal::delay::chain<foal::delay::live_look_ahead, foal::delay::discrepancy_correction>, one_delta,
-    foal::delay::velocity_prediction<>, foal::delay::difference_prediction, foal::delay::pipe_optim<>, foal::delay::spectrain,
-    foal::delay::xpipe<>, foal::delay::scheduled_prediction, foal::delay::scheduled_adam_prediction, foal::delay::dc_asgd,
-    foal::delay::adaptive_dc_asgd, foal::delay::gap_aware, foal::delay::spike_compensation, foal::delay::adaptive_braking,
-    foal::delay::staleness_aware>;
+    foal::delay::velocity_prediction<>, foal::delay::difference_prediction, foal::delay::pipe_optim<>,
+    foal::delay::spectrain, foal::delay::xpipe<>, foal::delay::scheduled_prediction, foal::delay::scheduled_adam_prediction,
+    foal::delay::dc_asgd, foal::delay::adaptive_dc_asgd, foal::delay::gap_aware, foal::delay::spike_compensation,
+    foal::delay::adaptive_braking, foal::delay::staleness_aware>;
 static_assert(std::tuple_size_v<answers> == static_cast<std::size_t>(answer::staleness) + 1);
 
 constexpr bool all_answers(answer) { return true; }
@@ -160,9 +160,9 @@ class judge {
 
 template <class Task, class Delay>
 outcome train_with(setting const& s) {
-  using trainer = foal::trainer<typename Task::net, typename Task::loss, foal::schedule::injected,
-                                foal::executor::single_thread, typename Task::initial, optimizers, any_rate, kept_or_live,
-                                Delay>;
+  using trainer =
+      foal::trainer<typename Task::net, typename Task::loss, foal::schedule::injected, foal::executor::single_thread,
+                    typename Task::initial, optimizers, any_rate, kept_or_live, Delay>;
   typename trainer::config c;
   c.microbatches = s.profile.microbatches;
   c.microbatch_size = std::max(1, Task::minibatch / c.microbatches);
