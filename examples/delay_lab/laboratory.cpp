@@ -13,7 +13,7 @@ namespace delay_lab {
 namespace {
 
 constexpr int window = 3;           // points of a curve, each of a fortieth of the run
-constexpr int most_extensions = 4;  // of a grid, at either end
+constexpr int most_extensions = 6;  // of a grid, at either end
 constexpr double step_of_grid = 2;
 constexpr std::uint64_t searching = 1001;  // the first seed that searches; measured ones begin at 1
 
