@@ -39,9 +39,15 @@ double end_of(judged const& j) {
   return report::median(last);
 }
 
-/// Methods downwards, profiles to the right; the darker the more steps, from 1 to 4 times as many.
-std::string heat_map(std::vector<judged> const& all, std::string const& title) {
-  constexpr double left = 210, cell = 104, row = 22, top = 58, edge = 16;
+struct shaded {
+  std::string text;
+  double shade;  ///< 0 to 1
+};
+
+/// Methods downwards, profiles to the right; cell_of(judged) is a shaded.
+template <class Cell>
+std::string heat_map(std::vector<judged> const& all, std::string const& title, Cell cell_of) {
+  constexpr double left = 210, cell = 96, row = 22, top = 58, edge = 16;
   std::vector<method const*> methods;
   std::vector<std::string> profiles;
   for (judged const& j : all) {
@@ -60,15 +66,37 @@ std::string heat_map(std::vector<judged> const& all, std::string const& title) {
     for (judged const& j : all) {
       if (j.how != methods[r] || !j.profile.late()) continue;
       auto const c = static_cast<double>(std::find(profiles.begin(), profiles.end(), j.profile.name) - profiles.begin());
-      double const ratio = bootstrap(j.ratios).median, shade = std::isfinite(ratio) ? std::log(ratio) / std::log(4.0) : 1;
+      shaded const now = cell_of(j);
       double const x = left + cell * c;
       picture.rectangle(x + 1, y + 1, cell - 2, row - 2, "f1",
-                        foal::sentence(j.how->what, ", ", j.profile.name, ": ", text_of(ratio)),
-                        std::clamp(0.05 + 0.65 * shade, 0.05, 0.7));
-      picture.text(x + cell / 2, y + 15, text_of(ratio), "ink", "middle");
+                        foal::sentence(j.how->what, ", ", j.profile.name, ": ", now.text),
+                        0.05 + 0.65 * std::clamp(now.shade, 0.0, 1.0));
+      picture.text(x + cell / 2, y + 15, now.text, "ink", "middle");
     }
   }
   return picture.finish();
+}
+
+/// Darker from 1 to 4 times as many steps.
+shaded steps_of(judged const& j) {
+  double const ratio = bootstrap(j.ratios).median;
+  return {text_of(ratio), std::isfinite(ratio) ? std::log(ratio) / std::log(4.0) : 1};
+}
+
+/// Darker from the lowest loss without delay to the median under delay, and twice as far.
+std::string map_of_losses(std::vector<judged> const& all) {
+  double least = never;
+  std::vector<double> late;
+  for (judged const& j : all)
+    if (j.profile.late())
+      late.push_back(end_of(j));
+    else
+      least = std::min(least, end_of(j));
+  double const spread = std::max(2 * (report::median(late) - least), 1e-6);
+  return heat_map(all, "Last loss", [&](judged const& j) {
+    double const end = end_of(j);
+    return shaded{end < 1e9 ? report::fixed(end, 3) : "lost", (end - least) / spread};
+  });
 }
 
 report::figure curves_of(std::vector<judged> const& all, profile const& p, network const& n) {
@@ -137,7 +165,11 @@ void add_rows(report::rows& to, network const& n, std::vector<judged> const& all
 void add_net(report::html_page& to, network const& n, std::vector<judged> const& all) {
   to.section(foal::sentence(n.name, ": ", n.what));
   auto const profiles = profiles_of(all);
-  if (profiles.size() > 1) to.add(report::figure{heat_map(all, "Steps relative to no delay"), "Darker: more steps."});
+  if (profiles.size() > 1)
+    to.add(std::vector<report::figure>{
+        {heat_map(all, "Steps relative to no delay", &steps_of), "Darker: more steps; never: most targets are missed."},
+        {map_of_losses(all),
+         "Of the weights or their average; where nobody reaches the targets, this tells methods apart."}});
   std::vector<report::figure> figures;
   for (profile const& p : profiles) figures.push_back(curves_of(all, p, n));
   to.add(figures);
