@@ -3,6 +3,7 @@
 # examples/<name>.cpp, and examples/<name>/*.cpp of one program
 set(foal_examples
     compare
+    delay_lab
     gpt
     memory
     own_codec
@@ -34,6 +35,16 @@ set(foal_example_parts
     compare/mnist
     compare/report
     compare/resnet20
+    delay_lab/any_optimizer
+    delay_lab/digits
+    delay_lab/gpt
+    delay_lab/laboratory
+    delay_lab/methods
+    delay_lab/mlp
+    delay_lab/profile
+    delay_lab/quadratic
+    delay_lab/report
+    delay_lab/results
     options/processes
     options/with_mpi
     options/without_mpi
@@ -131,6 +142,8 @@ set(foal_tests
     data/text_files
     data/views
     data/window_source
+    delay_lab/any_optimizer
+    delay_lab/measure
     device/host
     device/host/bfloat16
     device/host/convolution
@@ -269,6 +282,7 @@ set(foal_tests
     policy/warmup
     predictor
     tried
+    program/delay_lab
     program/parity
     program/processes
     program/resnet

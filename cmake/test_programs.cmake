@@ -14,7 +14,7 @@ set(foal_test_programs
     "report: report text"
     "schedule 2: schedule"
     "device: device"
-    "basics: core gpt options t3 tensor utilisation"
+    "basics: core delay_lab gpt options t3 tensor utilisation"
 )
 set(foal_tests_apart
     checkpoint/convert_weights
@@ -29,6 +29,7 @@ set(foal_tests_apart
     foal
     lower/lower
     options/arguments
+    program/delay_lab
     program/parity
     program/processes
     program/same_bits

@@ -4,12 +4,16 @@
 #include <foal/policy/delay/averaged_correction.hpp>
 #include <foal/policy/delay/chain.hpp>
 #include <foal/policy/delay/dc_asgd.hpp>
+#include <foal/policy/delay/discrepancy_correction.hpp>
 #include <foal/policy/delay/live_look_ahead.hpp>
 #include <foal/policy/delay/pipe_optim.hpp>
 #include <foal/policy/delay/spike_compensation.hpp>
 
 #include <foal/layer/loss/cross_entropy.hpp>
+#include <foal/policy/optim/delay_matched.hpp>
+#include <foal/policy/optim/matrices_apart.hpp>
 #include <foal/policy/optim/momentum.hpp>
+#include <foal/policy/optim/muon.hpp>
 #include <foal/policy/versions.hpp>
 #include <foal/schedule/rules/async_1f1b.hpp>
 #include <foal/schedule/rules/injected.hpp>
@@ -81,4 +85,28 @@ TEST_CASE("injected delays predict the bits of the schedule that has them", "[de
         weights_after<of<schedule::async_1f1b, predicted>>({}));
   CHECK(weights_after<of<schedule::injected, delay::live_look_ahead>>({.schedule = {{2, 1, 0}}}) ==
         weights_after<of<schedule::async_1f1b, delay::live_look_ahead>>({}));
+}
+
+TEST_CASE("Muon by delay, ahead and with T2, on 8 ranks: the bits that injected delays predict", "[delay]") {
+  using both = delay::chain<delay::live_look_ahead, delay::discrepancy_correction>;
+  using by_delay =
+      optim::matrices_apart<optim::delay_matched<optim::orthogonal_momentum>, optim::delay_matched<optim::adamw>>;
+  constexpr int stages = 16, ranks = 8;
+  std::vector<int> delays;
+  for (int s = 0; s < stages; ++s) delays.push_back(ranks - 1 - s * ranks / stages);
+  auto const weights = [&]<class Schedule>(Schedule schedule, int of_ranks, int workers) {
+    using run = trainer<test::mlp<stages>, loss::cross_entropy, Schedule, by_delay, scalar<double>, both>;
+    typename run::config c;
+    c.schedule = schedule;
+    c.microbatches = 1;
+    c.ranks = of_ranks;
+    c.workers = workers;
+    c.optim.matrices.least = 4;
+    c.delay.first.gamma = 0.7;
+    return weights_after<run>(c);
+  };
+  auto const predicted = weights(schedule::injected{delays}, 0, 1);
+  CHECK(weights(schedule::async_1f1b{}, ranks, 1) == predicted);
+  CHECK(weights(schedule::async_1f1b{}, ranks, 2) == predicted);
+  CHECK(weights(schedule::injected{}, 0, 1) != predicted);
 }
