@@ -211,14 +211,14 @@ void check_what_is_left(std::string const& directory, bool had_one, bool done) {
 enum class found { nothing, one, one_and_a_damaged };
 
 /// How many calls are passed over; under a sanitizer some are left to the builds without one.
-constexpr long stride = foal_test::repeats(1L, 3L);
+constexpr long stride = foal_test::repeats(1L, 11L);
 
 /// happen(n, directory): saves while it happens at call n; gives whether the save is done.
 template <class Happen>
 long at_every_call(Happen happen) {
   long all = 0;
   for (auto const before : {found::nothing, found::one, found::one_and_a_damaged}) {
-    for (long n = 1;; n += stride, ++all) {
+    for (long n = 1 + static_cast<long>(before) * (stride / 3);; n += stride, ++all) {
       foal_test::temporary_directory const folder;
       std::string const directory = folder / "run";
       if (before != found::nothing) save(directory, 10);

@@ -20,6 +20,7 @@
 
 #include "tests/support/layer_check.hpp"
 #include "tests/support/nets.hpp"
+#include "tests/support/sanitized.hpp"
 
 namespace {
 
@@ -27,7 +28,7 @@ using namespace foal;
 using device::onednn;
 using test::relative_error;
 
-constexpr int updates = 6;
+constexpr int updates = foal_test::repeats(6, 3);
 
 /// Weights after a few updates.
 template <class Net, class Schedule, class... More, class Data>
@@ -173,7 +174,7 @@ TEST_CASE("onednn: a run has as many threads as workers, whatever OpenMP may tak
   trainer<convolutional, loss::cross_entropy, schedule::pipemare, on<onednn>> t(
       {.microbatch_size = 16, .microbatches = 2, .workers = 2});
   int most = 0;
-  t.run(data, {.minibatches = 10, .tick = [&](long long) { most = std::max(most, threads()); }});
+  t.run(data, {.minibatches = foal_test::repeats(10, 3), .tick = [&](long long) { most = std::max(most, threads()); }});
   CHECK(most > 0);
   CHECK(most <= before + 2);
   CHECK(threads() == before);

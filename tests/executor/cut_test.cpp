@@ -84,6 +84,7 @@ TEST_CASE("a cut at each op goes on in other memory, on another number of worker
 TEST_CASE("a run is copied while it goes on, by updates and at any moment, and each copy goes on to the same bits") {
   long long copies = 0;
   int turn = 0;
+  foal_test::turns turns(5);
   for (pausing const& of : test::pausing_cases()) {
     INFO(of.what.text());
     outcome const reference = in_one_piece(of);
@@ -114,6 +115,7 @@ TEST_CASE("a run is copied while it goes on, by updates and at any moment, and e
       CHECK(most_evaluations <= reference.evaluations.size());
       if (every > 0) CHECK(static_cast<long long>(taken.size()) == (of.minibatches - 1) / every);
       for (std::size_t i = 0; i<taken.size(); i += every> 0 ? 1 : 3) {
+        if (!turns.take()) continue;
         outcome rest;
         piece q(of, 1 + turn % ranks);
         q.scribble();

@@ -87,11 +87,12 @@ std::string common_sentence(pausing const& of, spread s, F const& f) {
 }  // namespace
 
 TEST_CASE("processes of one worker and of several train to the bits of one thread") {
+  foal_test::turns turns(3);
   for (pausing const& of : cases()) {
     INFO(of.what.text());
     outcome const reference = in_one(of);
     for (spread const s : {spread{2, 1}, spread{2, 2}, spread{3, 1}, spread{4, 1}}) {
-      if (s.processes * s.workers > ranks_of(of)) continue;
+      if (s.processes * s.workers > ranks_of(of) || !turns.take()) continue;
       INFO(s.processes << " processes of " << s.workers);
       test::sleeper sleeper{static_cast<std::uint64_t>(s.processes)};
       CHECK(in_processes(of, s, [&](piece& p, outcome& to, int) {
@@ -143,13 +144,14 @@ TEST_CASE("processes that pause before each of their ops in turn go on to the bi
 
 TEST_CASE("a pause that one process asks for comes at a place that all have agreed on") {
   std::atomic<int> pauses{0};
+  foal_test::turns turns(4);
   for (pausing& of : cases()) {
     if (of.what.t3 || of.what.net == 9) continue;
     of.minibatches = 24;
     INFO(of.what.text());
     outcome const reference = in_one(of);
     for (spread const s : {spread{2, 1}, spread{2, 2}, spread{3, 1}}) {
-      if (s.processes * s.workers > ranks_of(of)) continue;
+      if (s.processes * s.workers > ranks_of(of) || !turns.take()) continue;
       INFO(s.processes << " processes of " << s.workers);
       CHECK(in_processes(of, s, [&](piece& p, outcome& to, int number) {
               int asked = 0, of_this = 0;
@@ -202,6 +204,7 @@ struct injected {
 }  // namespace
 
 TEST_CASE("what is not finite in any stage's gradient, state or weights ends all processes with one thread's sentence") {
+  foal_test::turns turns(4);
   for (int schedule : {1, 4})
     for (int stage = 0; stage < 4; ++stage)
       for (int where = 0; where < 3; ++where) {
@@ -219,6 +222,7 @@ TEST_CASE("what is not finite in any stage's gradient, state or weights ends all
         if (where == 2 && stage < 3 && one.find("the loss at stage") != one.npos)  // else it begins there
           CHECK_THAT(one, Catch::Contains(sentence(" at stage ", stage, "; lower")));
         for (spread const s : {spread{2, 1}, spread{2, 2}, spread{4, 1}}) {
+          if (!turns.take()) continue;
           std::string const all = common_sentence(of, s, diverge);
           CHECK(all.substr(0, all.find(" | ")) == one);
         }
@@ -390,7 +394,7 @@ TEST_CASE("processes evaluate between their runs, and a divergence is no evaluat
 }
 
 TEST_CASE("shares of processes are one cut, and each is enough for its own process") {
-  constexpr std::size_t every = foal_test::repeats(11, 97);
+  constexpr std::size_t every = foal_test::repeats(11, 199);
   std::size_t turn = 0, cuts = 0;
   for (pausing const& of : cases()) {
     outcome const reference = in_one(of);
@@ -434,11 +438,12 @@ TEST_CASE("shares of processes are one cut, and each is enough for its own proce
       ++cuts;
     }
   }
-  CHECK(cuts > 20);
+  CHECK(cuts > foal_test::repeats(20U, 5U));
 }
 
 TEST_CASE("processes copy their run while it goes on, by updates, by the clock of one, and where any of them asks") {
   long long copies = 0;
+  foal_test::turns turns(5);
   for (pausing& of : cases()) {
     if (of.what.net == 9) continue;
     of.minibatches = std::max(of.minibatches, 8LL);
@@ -447,6 +452,7 @@ TEST_CASE("processes copy their run while it goes on, by updates, by the clock o
     for (spread const s : {spread{2, 1}, spread{3, 1}, spread{2, 2}}) {
       if (s.processes * s.workers > ranks_of(of)) continue;
       for (long long const updates : {3, 0}) {
+        if (!turns.take()) continue;
         INFO(s.processes << " processes of " << s.workers << ", every " << updates);
         std::vector<std::vector<executor::run_cut>> taken(static_cast<std::size_t>(s.processes));
         CHECK(in_processes(of, s, [&](piece& p, outcome& to, int number) {
@@ -482,5 +488,5 @@ TEST_CASE("processes copy their run while it goes on, by updates, by the clock o
       }
     }
   }
-  CHECK(copies > 20);
+  CHECK(copies > foal_test::repeats(20, 4));
 }

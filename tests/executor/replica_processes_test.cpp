@@ -252,11 +252,13 @@ std::vector<executor::run_place> places_of(what const& of) {
 }  // namespace
 
 TEST_CASE("replicas in any number of processes train to the bits of one thread, whatever they exchange", "[executor]") {
+  foal_test::turns turns(3);
   for (what const& of : cases()) {
     INFO(of.text());
     outcome const one = trained(of, {});
     REQUIRE(one.microbatches == minibatches * of.share * of.replicas);
     for (spread const s : spreads(of)) {
+      if (!turns.take()) continue;
       INFO(s.processes << " processes of " << s.workers);
       for (unsigned seed = 0; seed < foal_test::repeats(2U, 1U); ++seed) CHECK(trained(of, s, seed) == one);
     }
@@ -358,7 +360,9 @@ TEST_CASE("replicas in processes that pause before any op go on to the bits of a
 
 TEST_CASE("shares of processes with replicas are one cut, and each is enough for its own process", "[executor]") {
   std::size_t turn = 0;
+  foal_test::turns turns(2);
   for (what const& of : cases()) {
+    if (!turns.take()) continue;
     INFO(of.text());
     outcome const one = trained(of, {});
     auto const places = places_of(of);

@@ -28,6 +28,7 @@
 #include "tests/support/deferred.hpp"
 #include "tests/support/nets.hpp"
 #include "tests/support/rooms.hpp"
+#include "tests/support/sanitized.hpp"
 
 namespace {
 
@@ -295,7 +296,7 @@ TEST_CASE("in segments a run pauses before any op, between segments too, and goe
   schedule::program p = schedule::generate(s, schedule::extent_of(s, whole->stages, 3, 2));
   long long const keys = executor::op_order(p.view()).keys_of_period();
   int paused = 0;
-  for (long long key = 1; key < 2 * keys; key += 97) {
+  for (long long key = 1; key < 2 * keys; key += foal_test::repeats(97, 499)) {
     INFO("before the op with key " << key);
     auto const first = begin(1 + static_cast<int>(key % 3)), then = begin(1 + static_cast<int>(key % 2));
     executor::run_request request{.minibatches = 2, .loss_every = 1};
@@ -309,9 +310,9 @@ TEST_CASE("in segments a run pauses before any op, between segments too, and goe
     CHECK(rest.sums.back().sum == r.sums.back().sum);
     CHECK(rest.sums.back().weight == r.sums.back().weight);
   }
-  CHECK(paused > 10);
+  CHECK(paused > foal_test::repeats(10, 2));
   int between = 0;
-  for (long long key = 1; key < keys; ++key) {
+  for (long long key = 1; key < keys; key += foal_test::repeats(1, 19)) {
     auto const first = begin(1), then = begin(1);
     executor::run_request request{.minibatches = 2, .loss_every = 1, .every_loss = true};
     request.pause = executor::run_place{0, key};

@@ -23,6 +23,7 @@
 
 #include "tests/executor/support.hpp"
 #include "tests/support/nets.hpp"
+#include "tests/support/sanitized.hpp"
 #include "tests/support/schedules.hpp"
 
 namespace {
@@ -68,7 +69,7 @@ test::traces on_any_workers(made const& m, test::choice c, std::vector<int> cons
   INFO(m.text << "  " << c.text());
   test::traces const one = test::train(c, 1, false, 3, {}, p);
   for (int const some : workers) {
-    if (some >= c.ranks) continue;
+    if (some >= c.ranks || (foal_test::sanitized && some != 0)) continue;
     int const of = some == 0 ? c.ranks : some;
     INFO(of << " workers");
     CHECK(test::train(c, of, true, 3, {}, p) == one);
@@ -95,6 +96,7 @@ std::vector<float> trained(Schedule const& schedule, int ranks, int workers) {
 TEST_CASE("Schedules that split the backward leave the bits of sequential, on any workers", "[executor]") {
   for (int const stages : {4, 9})
     for (int const n : {1, 6}) {
+      if (foal_test::sanitized && (stages == 4) == (n == 1)) continue;
       test::choice const c{.net = stages, .optimizer = 3, .n = n};
       test::traces const reference = test::train(c, 1, false, 3);
       for (made const& m : split(stages, n)) {

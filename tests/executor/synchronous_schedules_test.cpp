@@ -20,6 +20,7 @@
 
 #include "tests/executor/support.hpp"
 #include "tests/support/nets.hpp"
+#include "tests/support/sanitized.hpp"
 #include "tests/support/schedules.hpp"
 
 namespace {
@@ -72,7 +73,7 @@ std::vector<labelled> in_opposite_directions(int stages, int ranks, int n) {
 test::traces on_any_workers(labelled const& of, test::choice c) {
   c.ranks = of.program.size().ranks;
   test::traces const one = test::train(c, 1, false, 4, {}, of.program);
-  for (int workers = 1; workers <= c.ranks; ++workers) {
+  for (int workers = foal_test::repeats(1, c.ranks); workers <= c.ranks; ++workers) {
     INFO(of.text << " on " << workers << " workers");
     CHECK(test::train(c, workers, true, 4, {}, of.program) == one);
   }

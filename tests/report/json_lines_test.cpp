@@ -10,6 +10,7 @@
 #include <string>
 
 #include "tests/support/files.hpp"
+#include "tests/support/sanitized.hpp"
 
 using foal::report::json_lines;
 using foal_test::complaint;
@@ -47,7 +48,7 @@ TEST_CASE("half a line that a killed run left is ended first", "[report]") {
 TEST_CASE("rows of several processes do not mix, whatever their length", "[report]") {
   temporary_directory const folder;
   std::string const path = folder / "log.jsonl";
-  constexpr int writers = 3, rows = 2000;  // rows longer than a buffer of stdio
+  constexpr int writers = 3, rows = foal_test::repeats(2000, 150);  // rows longer than a buffer of stdio
   int start[2];
   REQUIRE(pipe(start) == 0);
   pid_t children[writers];

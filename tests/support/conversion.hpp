@@ -101,7 +101,7 @@ inline double distance(std::vector<float> const& a, std::vector<float> const& b)
 
 /// Texts of numbers up to 4999, of several lengths; the target is half of the number.
 struct numbers {
-  static long long size() { return 64; }
+  static long long size() { return foal_test::repeats(64, 24); }
   static int axes() { return 2; }
   static int length(long long i, int) { return 2 + static_cast<int>(i % 4); }
   static int longest(int) { return 5; }

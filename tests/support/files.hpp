@@ -17,6 +17,8 @@
 #include <foal/core/error.hpp>
 #include <foal/core/random.hpp>
 
+#include "tests/support/sanitized.hpp"
+
 namespace foal_test {
 
 using bytes = std::vector<std::uint8_t>;
@@ -109,7 +111,7 @@ std::string complaint_of_a_stranger(Load load) {
 template <class Load>
 void refuses_truncations(std::string const& path, Load load) {
   bytes const whole = read(path);
-  for (std::size_t n = 0; n < whole.size(); ++n) {
+  for (std::size_t n = 0; n < whole.size(); n += n < 300 ? 1 : repeats(1U, 17U)) {
     write(path, bytes(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(n)));
     INFO("first " << n << " of " << whole.size() << " bytes of " << path);
     REQUIRE(complaint(load).find(path) != std::string::npos);

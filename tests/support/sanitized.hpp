@@ -26,4 +26,16 @@ constexpr T repeats(T all, T few) {
   return sanitized ? few : all;
 }
 
+/// Which of many alike are done: all, or under a sanitizer one in `few`. Of loops in each other, all of the inner one are
+/// met if `few` has no divisor in common with their number.
+class turns {
+ public:
+  explicit constexpr turns(unsigned few) : few_(repeats(1U, few)) {}
+  /// Whether the next one is done; the first one is.
+  bool take() { return met_++ % few_ == 0; }
+
+ private:
+  unsigned few_, met_ = 0;
+};
+
 }  // namespace foal_test
