@@ -386,6 +386,7 @@ set(foal_tests
 set(foal_cuda_tests
     device/cuda
     device/cuda_checkpoint
+    device/cuda_prediction
     device/cuda_streams
     device/cuda_training
 )
