@@ -410,6 +410,7 @@ set(foal_cuda_tests
     device/cuda_pooling
     device/cuda_product
     device/cuda_resnet
+    device/cuda_prediction
     device/cuda_streams
     device/cuda_training
     device/cuda_transformer
