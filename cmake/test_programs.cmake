@@ -22,6 +22,7 @@ set(foal_tests_apart
     core/type_name
     data/gzip
     data/views
+    delay_lab/any_optimizer
     device/onednn
     device/onednn_training
     executor/arena
