@@ -408,9 +408,9 @@ set(foal_cuda_tests
     device/cuda_gpt
     device/cuda_normalisation
     device/cuda_pooling
+    device/cuda_prediction
     device/cuda_product
     device/cuda_resnet
-    device/cuda_prediction
     device/cuda_streams
     device/cuda_training
     device/cuda_transformer
@@ -420,6 +420,8 @@ set(foal_cuda_tests
 # Those of them that train nets.
 set(foal_cuda_tests_that_train
     device/cuda_checkpoint
+    device/cuda_gpt
+    device/cuda_prediction
     device/cuda_resnet
     device/cuda_streams
     device/cuda_training

@@ -23,6 +23,7 @@ set(foal_tests_apart
     data/gzip
     data/views
     device/cudnn
+    delay_lab/any_optimizer
     device/onednn
     device/onednn_training
     executor/arena
