@@ -155,7 +155,7 @@ if(TARGET processes)
   function(foal_ranks_test name program launcher fault)
     add_test(NAME program/ranks_${name}
              COMMAND "${CMAKE_CURRENT_SOURCE_DIR}/kill/ranks.sh" "$<TARGET_FILE:${program}>" --launcher "${launcher}"
-                     --fault ${fault} --trials 1)
+                     --fault ${fault} --trials 1 --stall 1)
     set_tests_properties(program/ranks_${name} PROPERTIES LABELS program TIMEOUT 120 PROCESSORS 2
       PASS_REGULAR_EXPRESSION "1 trials of ${fault}: all processes gone each time")
   endfunction()
