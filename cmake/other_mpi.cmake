@@ -30,6 +30,7 @@ set(programs_of_other examples/processes tests/program/processes_end tests/progr
 foal_add_unit_of_programs(programs_of_${other} "${PROJECT_SOURCE_DIR}" ${programs_of_other})
 target_include_directories(programs_of_${other} SYSTEM PRIVATE ${includes})
 target_compile_definitions(programs_of_${other} PRIVATE OMPI_SKIP_MPICXX MPICH_SKIP_MPICXX)
+foal_little_work(programs_of_${other})
 foreach(program IN LISTS programs_of_other)
   get_filename_component(name "${program}" NAME)
   foal_main_in_unit(sources "${PROJECT_SOURCE_DIR}/${program}.cpp" programs_of_${other})

@@ -52,7 +52,7 @@ foal_program_test(own_transport "[1-9][0-9]+ messages between two processes: the
 foal_program_test(compare "GPipe.*PipeMare.*report: report/index.html" --epochs 1 --seeds 1 --jobs 1 --report report)
 foal_program_test(gpt "perplexity.*int" --data "${PROJECT_SOURCE_DIR}/examples/gpt.cpp" --epochs 1 --microbatch-size 1
                   --prompt int --characters 20 --checkpoint saved --checkpoint-every 20 --resume)
-foal_program_test(memory "pipedream .*pipemare" --microbatches 2)
+foal_program_test(memory "pipedream .*pipemare" --microbatches 8 --workers 4)
 foal_program_test(recompute "counted == planned == seen: yes.*saved +[0-9.]+ MiB +[0-9.]+ MiB" --seeds 0)
 foal_program_test(replicas "averaged +2 .*local +2 " --epochs 1 --seeds 1)
 foal_program_test(resnet "at the end +test loss [0-9]" --net resnet20 --minibatches 1 --microbatches 2 --microbatch-size 2)
@@ -155,7 +155,7 @@ if(TARGET processes)
   function(foal_ranks_test name program launcher fault)
     add_test(NAME program/ranks_${name}
              COMMAND "${CMAKE_CURRENT_SOURCE_DIR}/kill/ranks.sh" "$<TARGET_FILE:${program}>" --launcher "${launcher}"
-                     --fault ${fault} --trials 1)
+                     --fault ${fault} --trials 1 --stall 1)
     set_tests_properties(program/ranks_${name} PROPERTIES LABELS program TIMEOUT 120 PROCESSORS 2
       PASS_REGULAR_EXPRESSION "1 trials of ${fault}: all processes gone each time")
   endfunction()

@@ -66,14 +66,14 @@ void check(work_folder const& folder, example const& e,
 TEST_CASE("compare: every method has the same numbers on threads and in processes", "[program]") {
   check(work_folder("same_bits_compare"),
         {"compare", FOAL_COMPARE,
-         "--epochs 2 --t3-epochs 1 --microbatch-size 50 --seeds 1 --jobs 1 --speed-rounds 1 --report report",
+         "--epochs 2 --t3-epochs 1 --microbatch-size 100 --seeds 1 --jobs 1 --speed-rounds 1 --report report",
          "report/metrics.jsonl", "\\{.*\\}"});
 }
 
 TEST_CASE("compare: two replicas of every method have the same numbers on threads and in processes", "[program]") {
   check(work_folder("same_bits_replicas"),
         {"compare --replicas 2", FOAL_COMPARE,
-         "--replicas 2 --epochs 2 --t3-epochs 1 --microbatch-size 50 --microbatches 4 --seeds 1 --jobs 1 --speed-rounds 1 "
+         "--replicas 2 --epochs 2 --t3-epochs 1 --microbatch-size 100 --microbatches 4 --seeds 1 --jobs 1 --speed-rounds 1 "
          "--report report",
          "report/metrics.jsonl", "\\{.*\\}"},
         {{2, 1}, {4, 1}});  // a replica in each process, half of one
