@@ -16,7 +16,13 @@ set_target_properties(emulated_cuda PROPERTIES CXX_EXTENSIONS OFF)
 
 # foal_emulated_program(PROGRAM TEST...)
 function(foal_emulated_program program)
-  foal_unit_source(source ${program}.cpp cu ${ARGN})
+  list(LENGTH ARGN count)
+  if(count EQUAL 1)  # as it is: reports name kernels with their namespaces
+    set(source "${CMAKE_CURRENT_BINARY_DIR}/units/${program}.cpp")
+    file(CONFIGURE OUTPUT "${source}" CONTENT "#include \"${CMAKE_CURRENT_SOURCE_DIR}/${ARGN}_test.cu\"\n")
+  else()
+    foal_unit_source(source ${program}.cpp cu ${ARGN})
+  endif()
   foal_add_test_program(${program} "emulated_cuda;host_apart" "${source}")
   # What nvcc does by itself: its macro, and its header before all.
   target_compile_options(${program} PRIVATE -D__CUDACC__ -include cuda_runtime.h -fsanitize=thread -Wno-tsan -O1)

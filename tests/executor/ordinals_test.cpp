@@ -67,14 +67,28 @@ TEST_CASE("workers are on devices in turn, memory and queue, with the bits of on
   CHECK(last_note(reference.facts()).find("devices") == std::string::npos);
 }
 
-TEST_CASE("a worker of several ranks is on its first one's device, or on the one that .ordinals name") {
+TEST_CASE("workers of several ranks are on devices in turn, or on those that .ordinals name") {
   three::made.clear();
   of<three> const two({.workers = 2, .evaluation = false});
-  CHECK(three::made == std::vector{0, 2});
+  CHECK(three::made == std::vector{0, 1});
   three::made.clear();
   of<three> const named({.workers = 2, .evaluation = false, .ordinals = {2, 2, 1, 1}});
   CHECK(three::made == std::vector{2, 1});
   CHECK(last_note(named.facts()) == "of 3 devices worker 0 is on number 2, worker 1 on number 1");
+}
+
+TEST_CASE("workers of several processes are on devices in turn") {
+  of<three> const t({.workers = 1, .evaluation = false});
+  auto const ordinals = [&](std::vector<int> const& worker_of, int workers) {
+    table::run_values values = t.engine().values();
+    values.workers = workers;
+    return executor::ordinals_of_workers(t.tables(), values, worker_of);
+  };
+  using executor::hosted_by;
+  CHECK(ordinals({hosted_by(0), hosted_by(0), 0, 0}, 1) == std::vector{1});
+  CHECK(ordinals({0, 0, hosted_by(1), hosted_by(1)}, 1) == std::vector{0});
+  CHECK(ordinals({hosted_by(0), hosted_by(1), hosted_by(2), 0}, 1) == std::vector{0});
+  CHECK(ordinals({hosted_by(0), hosted_by(0), 0, 1}, 2) == std::vector{2, 0});
 }
 
 TEST_CASE("ordinals that cannot be are refused with both values") {

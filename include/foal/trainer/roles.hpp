@@ -189,7 +189,7 @@ struct trainer_config {
   int evaluation_samples = 64;              ///< of one evaluation batch
   bool pin = false;                         ///< worker i to CPU i
   table::diagnostics_values diagnostics{};  ///< what delay does, measured every n-th update
-  /// Of each rank, which of several devices it is on; empty: a worker's is the number of its first rank modulo their number.
+  /// Of each rank, which of several devices it is on; empty: a worker's is its number among all workers modulo theirs.
   std::vector<int> ordinals{};
   typename lower::device_values<typename T::device_type>::type device{};
 };
