@@ -9,6 +9,6 @@ execute_process(COMMAND "${PROGRAM}" ${ARGUMENTS} WORKING_DIRECTORY "${WORK}"
 if(NOT status EQUAL 1)
   message(FATAL_ERROR "${PROGRAM} ${ARGUMENTS}: ended with ${status} where 1 is expected\n${output}\n${errors}")
 endif()
-if(NOT errors MATCHES "^[a-z]+: cannot [^\n]*${EXPECTED}")
+if(NOT errors MATCHES "^[a-z_]+: cannot [^\n]*${EXPECTED}")
   message(FATAL_ERROR "${PROGRAM} ${ARGUMENTS}: gives no sentence that matches ${EXPECTED}:\n${output}\n${errors}")
 endif()
