@@ -96,7 +96,7 @@ class chunk_list {
     bool const updates = m == size_.microbatches - 1 && adds_weight_gradient(kind) && size_.replicas == 1;
     op o{.kind = kind, .stage = of.first, .microbatch = m, .replica = of.replica};
     if (kind == op_kind::F) {
-      for (; o.stage < of.end; ++o.stage) sink_(rank_, o);
+      for (; of.end > o.stage; ++o.stage) sink_(rank_, o);  // nvcc takes `o.stage <` for the template of that name
       return;
     }
     for (o.stage = of.end - 1; o.stage >= of.first; --o.stage) {
