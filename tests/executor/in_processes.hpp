@@ -54,7 +54,7 @@ outcome in_processes(pausing const& of, spread s, F const& f) {
     for (executor::bound_stage const& b : one->engine().stages()) {
       if (b.worker < 0) continue;
       states[static_cast<std::size_t>(b.unit)] = state_of(one->tables(), std::vector{b});
-      if (b.number + 1 == of.what.net) losses = mine.losses;
+      if (b.replica == 0 && b.number + 1 == of.what.net) losses = mine.losses;
     }
   });
   CHECK(left == 0);
