@@ -36,7 +36,7 @@ class message_end {
     std::uint32_t const m = microbatch();
     if (copy_) {
       if (end_.sends) {
-        std::memcpy(message, copy_->bytes(), bytes_);
+        if (bytes_ > 0) std::memcpy(message, copy_->bytes(), bytes_);
         copy_->taken();
       } else {
         copy_->put(end_.entries, m, message, end_.in, events(), count_);
@@ -58,7 +58,7 @@ class message_end {
   entry_slots const* single() const { return !copy_ && end_.entries.size() == 1 ? &end_.entries.front() : nullptr; }
   /// The same as pass() of a message that has been brought from its slot, or into it. Needs that it was ready().
   void passed() {
-    std::uint32_t const m = end_.order.microbatch();
+    std::uint32_t const m = microbatch();
     ++count_;
     if (end_.sends) {
       give_back(left_.pass(m));

@@ -28,7 +28,7 @@ namespace foal::transport {
 /// when its message has been asked for: an event says when it is there, and for that queue the GPU waits, no thread. A
 /// sender's slot is free when its message is through. So whatever the queue of a unit has been given comes to an end by
 /// itself, and a worker may wait for it. Messages with lengths of their samples beside them, which lie in host memory, go
-/// over Control.
+/// over Control, and so do empty ones, of replicas that have no part of a stage.
 template <connects Control>
 class nccl {
  public:
@@ -55,8 +55,9 @@ class nccl {
   class channel {
    public:
     channel(nccl& all, open_end end, int peer) {
-      bool const here = std::any_of(end.entries.begin(), end.entries.end(), [](entry_slots const& e) { return e.on_host; });
-      if (end.queue == nullptr || here)
+      auto const any = [&end](auto f) { return std::any_of(end.entries.begin(), end.entries.end(), f); };
+      bool const on_gpu = end.queue != nullptr && !any([](entry_slots const& e) { return e.on_host; });
+      if (!on_gpu || !any([](entry_slots const& e) { return e.bytes > 0; }))
         over_host_.emplace(all.control_, std::move(end), peer);
       else
         over_gpu_ = std::make_unique<between_gpus>(all.control_, std::move(end), peer);
@@ -160,7 +161,8 @@ class nccl<Control>::channel::between_gpus {
   }
   int ordinal() const {
     cudaPointerAttributes of{};
-    void const* const at = entries_.front().at(messages_.microbatch());
+    auto const filled = std::find_if(entries_.begin(), entries_.end(), [](entry_slots const& e) { return e.bytes > 0; });
+    void const* const at = filled->at(messages_.microbatch());
     device::cuda_ops::check(cudaPointerGetAttributes(&of, at), "cudaPointerGetAttributes of a slot");
     return of.device;
   }
