@@ -44,13 +44,18 @@ set(foal_tests_apart
 # What computes little (foal_little_work() in cmake/programs.cmake): programs of tests, and tests apart.
 set(programs_of_little_work
     tests_of_basics
+    tests_of_data
+    tests_of_executor_1
+    tests_of_executor_2
     tests_of_layer
     tests_of_policy
     tests_of_report
     tests_of_schedule_1
     tests_of_schedule_2
+    tests_of_trainer
     tests_of_zoo
     arena_test
+    lower_test
     onednn_training_test
 )
 

@@ -106,7 +106,7 @@ TEST_CASE("the best weights and the end that early stopping makes are those of o
 
 TEST_CASE("a Transformer goes on in other processes to the numbers of the run that was not stopped", "[program]") {
   work_folder const folder("resume_translate");
-  for (auto const& [split, lines] : {std::pair{"train", 64}, {"val", 16}, {"test", 4}})
+  for (auto const& [split, lines] : {std::pair{"train", 32}, {"val", 8}, {"test", 2}})
     foal::test::write_corpus(folder, split, lines);
   std::string const options =
       "--data corpus:en-de --merges 60 --net small_untied --epochs 3 --t3-epochs 1 --methods t1t2t3 --microbatch-size 4 "

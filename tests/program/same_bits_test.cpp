@@ -87,7 +87,7 @@ TEST_CASE("resnet: a net with batch norms has the same numbers on threads and in
 
 TEST_CASE("translate: a Transformer has the same numbers on threads and in processes", "[program]") {
   work_folder const folder("same_bits_translate");
-  for (auto const& [split, lines] : {std::pair{"train", 64}, {"val", 16}, {"test", 4}})
+  for (auto const& [split, lines] : {std::pair{"train", 32}, {"val", 8}, {"test", 2}})
     foal::test::write_corpus(folder, split, lines);
   check(folder, {"translate", FOAL_TRANSLATE,
                  "--data corpus:en-de --merges 60 --net small --epochs 2 --t3-epochs 1 --methods t1t2t3 --microbatch-size 4 "
