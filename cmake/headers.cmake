@@ -200,13 +200,18 @@ set(foal_headers
     foal/transport/agree.hpp
     foal/transport/contract.hpp
     foal/transport/delayed.hpp
+    foal/transport/framed_link.hpp
     foal/transport/launcher.hpp
     foal/transport/local.hpp
+    foal/transport/meeting.hpp
     foal/transport/message_copy.hpp
     foal/transport/message_end.hpp
     foal/transport/message_queue.hpp
     foal/transport/note.hpp
     foal/transport/open_end.hpp
+    foal/transport/socket.hpp
+    foal/transport/tcp.hpp
+    foal/transport/tcp_hub.hpp
     foal/data/augment.hpp
     foal/data/batches.hpp
     foal/data/cifar10.hpp
@@ -515,6 +520,7 @@ set(foal_headers
     foal/checkpoint.hpp
     foal/foal.hpp
     foal/predictor.hpp
+    foal/tcp.hpp
     foal/text.hpp
     foal/trainer.hpp
     foal/transformer.hpp

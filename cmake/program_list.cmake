@@ -392,6 +392,7 @@ set(foal_tests
     transport/message_copy
     transport/message_end
     transport/open_end
+    transport/tcp
     utilisation/resnet50_sizes
     zoo/resnet
     zoo/transformer

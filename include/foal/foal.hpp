@@ -14,6 +14,7 @@
 //   foal/layer/check_gradient.hpp                        the gradients of a layer of one's own
 //   foal/device/{contract,timed}.hpp                     what a device offers; a device that waits instead of computing
 //   foal/executor/processes.hpp                          training in several processes, over a transport
+//   foal/tcp.hpp                                         the same over sockets, without MPI
 //   foal/trainer/gathered.hpp                            the weights of all of them, whole
 //   foal/executor/open_ends.hpp                          the channels of a run into another process
 //   foal/transport/delayed.hpp                           processes behind links that are slow and lose messages
