@@ -529,6 +529,7 @@ set(foal_fuzz_targets
 set(foal_benchmarks
     checkpoint
     device/onednn
+    device/rows
     device/update
     executor/dispatch
     executor/mpi_two_workers
