@@ -150,6 +150,7 @@ set(foal_tests
     device/host/int8
     device/host/map
     device/host/product
+    device/host/rows
     device/host/softmax
     device/cudnn
     device/onednn
