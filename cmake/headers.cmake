@@ -16,6 +16,7 @@ set(foal_headers
     foal/core/partial_file.hpp
     foal/core/process_barrier.hpp
     foal/core/random.hpp
+    foal/core/registers.hpp
     foal/core/role.hpp
     foal/core/spin_pause.hpp
     foal/core/sync_folder.hpp

@@ -150,6 +150,7 @@ set(foal_tests
     device/host/int8
     device/host/map
     device/host/product
+    device/host/rows
     device/host/softmax
     device/cudnn
     device/onednn
@@ -530,6 +531,7 @@ set(foal_fuzz_targets
 set(foal_benchmarks
     checkpoint
     device/onednn
+    device/rows
     device/update
     executor/dispatch
     executor/mpi_two_workers

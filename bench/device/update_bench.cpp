@@ -1,16 +1,20 @@
-// The update of weights in one pass against separate passes. update_bench [--json FILE] [--rounds N]
+// The update of weights in one pass against separate passes, and against a copy. update_bench [--json FILE] [--rounds N]
 //
-// Momentum with T2's delta, float: w, g, v and delta are read and written once (32 bytes an element) by the pass that a
-// trainer runs; against the same in four passes, as libraries of array operations do it; against the copy-scale-add of the
-// triad (a = b
-// + s c, 12 bytes an element). Bytes are counted as the program names them. At sizes that fit the second cache and that fit
-// none.
+// Float, momentum and AdamW, each alone and with T2's delta: what they use (w, g, states, delta) is read and written once by
+// the pass that a trainer runs; the check that every U makes first reads g once more. Bytes are counted as the program names
+// them: 24 and 32 an element for momentum, 32 and 40 for AdamW, 4 for the check, 8 for a copy. Momentum with T2 stands
+// against the same in four passes, too, as libraries of array operations do it. At sizes that lie in the second cache, in
+// the third and in none. The arrays lie one behind the other, as a run's do, and not a power of two apart: at such distances
+// caches hold fewer of them.
 #include <foal/core/random.hpp>
 #include <foal/device/host.hpp>
 #include <foal/executor/drive.hpp>
 #include <foal/lower/policies.hpp>
 #include <foal/policy/delay/discrepancy_correction.hpp>
+#include <foal/policy/delay/none.hpp>
+#include <foal/policy/optim/adam.hpp>
 #include <foal/policy/optim/momentum.hpp>
+#include <foal/tensor/plan.hpp>
 
 #include "../support/outcome.hpp"
 
@@ -18,14 +22,48 @@ namespace {
 
 using device = foal::device::host;
 
-/// n aligned floats: small numbers, never denormal.
-struct array {
-  float* data;
-  explicit array(std::size_t n, float start) : data(static_cast<float*>(device::allocate(n * sizeof(float)))) {
-    std::fill_n(data, n, start);
+/// A device, and arrays of n floats in one block.
+struct arrays {
+  enum name { w, g, first, second, delta, change, count };
+
+  explicit arrays(std::size_t elements)
+      : n(elements),
+        workspace(device::allocate(device::workspace_bytes)),
+        block(static_cast<std::byte*>(device::allocate(count * stride()))),
+        host(workspace) {
+    for (int i = 0; i < count; ++i) std::fill_n(at(static_cast<name>(i)), n, 0.125F);
   }
-  array(array const&) = delete;
-  ~array() { device::release(data); }
+  arrays(arrays const&) = delete;
+  ~arrays() {
+    device::release(block);
+    device::release(workspace);
+  }
+  float* at(name which) { return reinterpret_cast<float*>(block + static_cast<std::size_t>(which) * stride()); }
+  std::size_t stride() const { return foal::padded(n * sizeof(float)); }
+
+  /// GB/s of a pass over so many bytes an element. Momentum decays otherwise: a gradient keeps every number from zero.
+  template <class Pass>
+  double rate(double bytes, Pass pass) {
+    std::size_t const repeats = std::max<std::size_t>(1, (std::size_t{1} << 22U) / n);
+    double seconds = 0;
+    for (std::size_t i = 0; i < repeats; ++i) {
+      std::fill_n(at(g), n, 0.2F);
+      seconds += bench::seconds_of(pass);
+    }
+    return static_cast<double>(n * repeats) * bytes / seconds * 1e-9;
+  }
+  double copy_rate() {
+    return rate(8, [&] { host.map(n, copied{}, static_cast<float const*>(at(first)), at(change)); });
+  }
+
+  struct copied {
+    void operator()(float const& from, float& to) const { to = from; }
+  };
+
+  std::size_t n;
+  void* workspace;
+  std::byte* block;
+  device host;
 };
 
 struct scale {
@@ -50,63 +88,75 @@ struct average {
     g = 0;
   }
 };
-struct triad {
-  float s;
-  void operator()(float const& b, float const& c, float& a) const { a = b + s * c; }
+
+template <class Optimizer, class Delay>
+struct update {
+  Optimizer optimizer{};
+  Delay policy{};
+  foal::table::policy_functions functions = foal::lower::policies_of<device, float, Optimizer, Delay>();
+  foal::table::update_call call{};
+
+  explicit update(arrays& of) {
+    call.device = &of.host;
+    call.optimizer = &optimizer;
+    call.delay = &policy;
+    call.n = of.n;
+    call.w = of.at(arrays::w);
+    call.g = of.at(arrays::g);
+    call.states[0] = of.at(arrays::first);
+    if (Optimizer::states > 1) call.states[1] = of.at(arrays::second);
+    call.compensate = Delay::states > 0;
+    if (Delay::states > 0) call.delay_states[0] = of.at(arrays::delta);
+    call.divide = 8;
+    call.rate = 1e-3;
+    call.update = 1000;
+    call.moment = {2, 0, 2, 0, 0};
+  }
+  static constexpr double bytes = 8 * (2 + Optimizer::states + Delay::states);
+  void operator()() { functions.optimizer[0].update(call); }
 };
 
-void measure(bench::outcome& out, std::size_t n, int rounds) {
-  void* const workspace = device::allocate(device::workspace_bytes);
-  device host(workspace);
-  array w(n, 0.5F), g(n, 0.0F), v(n, 0.25F), delta(n, 0.125F), change(n, 0.0F);
-  foal::optim::momentum const optimizer;
-  foal::delay::discrepancy_correction const policy;
-  foal::table::policy_functions const functions =
-      foal::lower::policies_of<device, float, foal::optim::momentum, foal::delay::discrepancy_correction>();
-  foal::table::update_call call;
-  call.device = &host;
-  call.optimizer = &optimizer;
-  call.delay = &policy;
-  call.n = n;
-  call.w = w.data;
-  call.g = g.data;
-  call.states[0] = v.data;
-  call.delay_states[0] = delta.data;
-  call.compensate = true;
-  call.divide = 8;
-  call.rate = 1e-3;
-  call.moment = {2, 0, 2, 0, 0};
-  // The velocity decays otherwise: a gradient keeps every number away from zero.
-  auto const refill = [&] { std::fill_n(g.data, n, 0.2F); };
-
-  std::size_t const repeats = std::max<std::size_t>(1, (std::size_t{1} << 22U) / n);
-  auto const bandwidth = [&](double bytes, auto pass) {
-    double seconds = 0;
-    for (std::size_t i = 0; i < repeats; ++i) {
-      refill();
-      seconds += bench::seconds_of(pass);
-    }
-    return static_cast<double>(n * repeats) * bytes / seconds * 1e-9;
-  };
+template <class Optimizer, class Delay>
+void measure(bench::outcome& out, std::string const& size, std::string const& what, arrays& of, int rounds) {
+  update<Optimizer, Delay> step(of);
+  double seen = 0;
   auto const rates = bench::take_turns(
-      rounds, [&] { return bandwidth(32, [&] { functions.optimizer[0].update(call); }); },
+      rounds, [&] { return of.rate(step.bytes, step); }, [&] { return of.copy_rate(); },
       [&] {
-        return bandwidth(32, [&] {
-          host.map(n, scale{8}, g.data, g.data);
-          host.map(n, accumulate{0.9F}, v.data, g.data);
-          host.map(n, descend{1e-3F}, w.data, v.data, change.data);
-          host.map(n, average{0.4F}, change.data, delta.data, g.data);
+        return of.rate(step.bytes + 4, [&] {
+          seen += of.host.magnitude_bound(of.n, static_cast<float const*>(of.at(arrays::g)));
+          step();
         });
-      },
-      [&] { return bandwidth(12, [&] { host.map(n, triad{0.5F}, v.data, delta.data, change.data); }); });
-  device::release(workspace);
+      });
+  foal::require(seen > 0, "cannot measure the check, because it has found no gradient; give it one");
+  out.add(size + what + ": one pass", bench::spread_of(rates[0]), "GB/s");
+  out.add(size + what + ": one pass / copy", bench::ratio_of(rates[0], rates[1]), "");
+  out.add(size + what + ": check and pass / copy", bench::ratio_of(rates[2], rates[1]), "");
+}
 
-  std::string const name = std::to_string(n >> 10U) + " Ki elements: ";
-  out.add(name + "one pass", bench::spread_of(rates[0]), "GB/s");
-  out.add(name + "four passes (same bytes counted)", bench::spread_of(rates[1]), "GB/s");
-  out.add(name + "triad", bench::spread_of(rates[2]), "GB/s");
-  out.add(name + "one pass / four passes", bench::ratio_of(rates[0], rates[1]), "");
-  out.add(name + "one pass / triad", bench::ratio_of(rates[0], rates[2]), "");
+void measure_all(bench::outcome& out, std::size_t n, int rounds) {
+  using foal::delay::discrepancy_correction, foal::delay::none;
+  arrays of(n);
+  std::string const size = std::to_string(n / 1000) + "k elements, ";
+  out.add(size + "copy", bench::spread_of(bench::take_turns(rounds, [&] { return of.copy_rate(); })[0]), "GB/s");
+  measure<foal::optim::momentum, none>(out, size, "momentum", of, rounds);
+  measure<foal::optim::momentum, discrepancy_correction>(out, size, "momentum, T2", of, rounds);
+  measure<foal::optim::adamw, none>(out, size, "AdamW", of, rounds);
+  measure<foal::optim::adamw, discrepancy_correction>(out, size, "AdamW, T2", of, rounds);
+
+  update<foal::optim::momentum, discrepancy_correction> step(of);
+  auto const rates = bench::take_turns(
+      rounds, [&] { return of.rate(step.bytes, step); },
+      [&] {
+        return of.rate(step.bytes, [&] {
+          float *const g = of.at(arrays::g), *const v = of.at(arrays::first), *const change = of.at(arrays::change);
+          of.host.map(n, scale{8}, static_cast<float const*>(g), g);
+          of.host.map(n, accumulate{0.9F}, v, static_cast<float const*>(g));
+          of.host.map(n, descend{1e-3F}, of.at(arrays::w), static_cast<float const*>(v), change);
+          of.host.map(n, average{0.4F}, static_cast<float const*>(change), of.at(arrays::delta), g);
+        });
+      });
+  out.add(size + "momentum, T2: one pass / four passes", bench::ratio_of(rates[0], rates[1]), "");
 }
 
 }  // namespace
@@ -116,8 +166,7 @@ int main(int argc, char** argv) {
     bench::options const options(argc, argv, 15);
     bench::outcome out("update_bench", options);
     foal::executor::pin_to_cpu(0);
-    for (std::size_t const n : {std::size_t{1} << 13U, std::size_t{1} << 20U, std::size_t{1} << 25U})
-      measure(out, n, options.rounds);
+    for (std::size_t const n : {12'000U, 1'100'000U, 30'000'000U}) measure_all(out, n, options.rounds);
     return out.finish();
   });
 }

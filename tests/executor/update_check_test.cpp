@@ -11,12 +11,14 @@
 #include <foal/policy/optim/momentum.hpp>
 #include <foal/schedule/rules/gpipe.hpp>
 #include <foal/schedule/rules/pipemare.hpp>
+#include <foal/schedule/rules/zb_h1.hpp>
 #include <foal/trainer.hpp>
 
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <limits>
+#include <map>
 
 #include "tests/support/nets.hpp"
 
@@ -67,6 +69,40 @@ struct growing {
     std::copy_n(dy, ctx.samples * ctx.in.size(), dx);
   }
 };
+
+/// The host, which counts the arrays of which it is asked a bound, by their size.
+struct looking : device::host {
+  using device::host::host;
+  static inline std::map<std::size_t, int> looks;
+  template <class S>
+  static double magnitude_bound(std::size_t n, S const* x) {
+    ++looks[n];
+    return device::host::magnitude_bound(n, x);
+  }
+};
+
+/// The first stage looks at its gradient of 20 + 4 numbers in parts, or at all of it, in rooms for 48; and at weights and
+/// velocities once, before the first update. A NaN in whichever microbatch of a minibatch is found before anything changes.
+template <class Schedule, class... More>
+void check_looks(bool in_parts) {
+  using run = trainer<test::mlp<2>, loss::cross_entropy, Schedule, on<looking>, More...>;
+  looking::looks.clear();
+  run t({.microbatch_size = 2, .microbatches = 4, .lr = {.rate = 0.1}});
+  REQUIRE_FALSE(t.run(test::stream{}, {.minibatches = 6}).diverged);
+  CHECK(looking::looks[20] == (in_parts ? 6 : 0));
+  CHECK(looking::looks[48] == (in_parts ? 2 : 8));
+  for (int poisoned : {0, 1, 3}) {
+    run sick({.microbatch_size = 2, .microbatches = 4, .lr = {.rate = 0.1}}),
+        sound({.microbatch_size = 2, .microbatches = 4, .lr = {.rate = 0.1}});
+    test::stream source;
+    source.poisoned = 2 * (4 * 3 + poisoned);
+    auto const r = sick.run(source, {.minibatches = 6});
+    REQUIRE(r.diverged);
+    CHECK(r.diverged->update == 3);
+    sound.run(test::stream{}, {.minibatches = 3});
+    CHECK(sick.all_weights() == sound.all_weights());  // nothing was written
+  }
+}
 
 /// Weights and states of every stage as they are.
 template <class Trainer>
@@ -189,4 +225,10 @@ TEST_CASE("A statistic that would not be finite ends the run before it moves", "
   REQUIRE(r.diverged);
   CHECK(r.diverged->update == 0);
   CHECK_THAT(r.diverged->what, Contains("growing.total"));
+}
+
+TEST_CASE("What the last W of a minibatch leaves is looked at then, not once more by U", "[update_check]") {
+  check_looks<schedule::gpipe, optim::momentum>(true);
+  check_looks<schedule::gpipe, optim::momentum, accumulate::thick>(true);
+  check_looks<schedule::zb_h1, optim::momentum>(false);
 }

@@ -174,9 +174,16 @@ struct unit_phase {
   bool copied_by_forward = false;
 };
 
+/// What has been seen of the gradient that the next U reads, while it was written: a bound of so many parameters.
+struct seen_gradient {
+  double bound = 0;
+  int parameters = 0;  ///< below 0: more was to come
+};
+
 struct bound_stage : unit_memory, unit_state, unit_phase {
   // Of the op at work.
   std::vector<table::layer_call> calls;  ///< of each layer: prepared once, filled in by each op
+  seen_gradient seen{};                  ///< by the last op that has added to the gradient
   int refused = -1;                      ///< the statistic that would not have been finite after an F; -1: none
   std::exception_ptr beside;             ///< what a probe has thrown, until the worker takes it
   // Last stage: the minibatch of the run whose targets are there, and its weight. They are asked for again after a cut.
@@ -187,7 +194,10 @@ struct bound_stage : unit_memory, unit_state, unit_phase {
   std::vector<std::vector<void*>> earlier;  ///< by layer, of those that carry: where earlier segments' arrays are
 
   unit_state const& state() const { return *this; }
-  void state(unit_state const& s) { static_cast<unit_state&>(*this) = s; }
+  void state(unit_state const& s) {
+    static_cast<unit_state&>(*this) = s;
+    seen = {};  // of another gradient
+  }
 
   /// Position in a minibatch of the unit's microbatch j of it.
   int position_of(int j) const { return positions.empty() ? j : positions[static_cast<std::size_t>(j)]; }

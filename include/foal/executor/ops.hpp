@@ -60,6 +60,8 @@ class stage_ops : public replica_ops {
     if (waited(b, weight_gradients ? schedule::op_kind::BW : schedule::op_kind::B)) return;
     bool const alone = weight_gradients && b.microbatch != nullptr;
     if (alone) t_.device.zero(b.device, b.microbatch, bytes_of(t_.types.gradients, b.table->gradient_elements));
+    if (weight_gradients) b.seen = {};
+    bool const whole = weight_gradients && !alone && !t_.thick && b.backwards + 1 >= b.facts.share && sees_gradient(b);
     weight_set const w = backward_weights(b, p.microbatch);
     show(b, [&](probe& to) { to.before_backward(b, p.microbatch, w); });
     for (table::step const& s : b.table->backward) {
@@ -74,9 +76,11 @@ class stage_ops : public replica_ops {
       for (int i = 0; i < l.parameters; ++i) c.w[i] = backward_pointer(b, w, l.first_parameter + i, p.microbatch);
       if (own && s.x >= 0 && l.call.backward != nullptr) {
         l.call.backward(c);
+        if (whole) see_gradient(b, l);
         continue;
       }
       if (own) l.call.backward_weight(c);  // before dx, which may overwrite dy
+      if (own && whole) see_gradient(b, l);
       if (s.x >= 0) l.call.backward_input(c);
     }
     if (alone) add_microbatch(b, p.microbatch);
@@ -107,6 +111,8 @@ class stage_ops : public replica_ops {
   /// W of the unit's part of the minibatch that begins with `first`, at once where its arrays lie one after the other.
   void backward_weight_together(bound_stage& b, position first) const {
     if (waited(b, schedule::op_kind::W)) return;
+    b.seen = {};
+    bool const whole = sees_gradient(b);
     if (b.table->coded) {  // there is one decoded copy, of one microbatch
       for (int j = 0; j < b.facts.share; ++j) weight_steps(b, pass_of(b, first, j));
       return;
@@ -120,6 +126,7 @@ class stage_ops : public replica_ops {
         if (together) c.samples *= b.facts.share;
         l.call.backward_weight(c);
       }
+      if (whole) see_gradient(b, l);
     }
   }
 
@@ -167,7 +174,24 @@ class stage_ops : public replica_ops {
     return all;
   }
 
+  /// Whether U reads the gradient as this unit's last W leaves it, and on the host: what W has written may then still lie in
+  /// the cache, where the check that U makes costs less than from memory.
+  bool sees_gradient(bound_stage const& b) const { return b.later == nullptr && b.others.empty() && b.lent.empty(); }
+  /// Adds a layer's to what has been seen. Of a parameter that is tied to another of the stage more is to come.
+  void see_gradient(bound_stage& b, table::layer_row const& l) const {
+    for (int i = 0; i < l.parameters; ++i) {
+      table::parameter_row const& p = b.table->parameters[static_cast<std::size_t>(l.first_parameter + i)];
+      if (p.kind != table::ownership::trained) continue;
+      if (p.home_stage >= 0) b.seen.parameters = -1;
+      if (b.seen.parameters < 0) return;
+      b.seen.bound +=
+          t_.device.magnitude_bound(b.device, static_cast<std::size_t>(p.size), detail::in(b.g, t_.types.gradients, p));
+      ++b.seen.parameters;
+    }
+  }
+
   void weight_steps(bound_stage& b, position p) const {
+    b.seen = {};
     for (table::step const& s : b.table->backward_weight) {
       if (s.what != table::step::kind::layer) {
         move_tensors(b, b.tensors, s, p);

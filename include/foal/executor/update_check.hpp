@@ -17,9 +17,10 @@ inline gradient_part states_of(table::run_tables const& t, bound_stage const& b,
   return is_sharded(t, b) ? b.part : gradient_part{0, b.table->state_elements[k]};
 }
 
-/// Reads the gradient once, as a check for finite numbers does; the rest follows from bounds on the stage's numbers, which
-/// are carried from update to update. Where they do not tell, they are measured; where those do not tell either, or the
-/// policies know no bounds, the update is done on copies before it is done: block by block where it is elementwise.
+/// The gradient is read once, as a check for finite numbers does: layer by layer behind the last W of a minibatch, where it
+/// is whole then, else by U. The rest follows from bounds on the stage's numbers, which are carried from update to update.
+/// Where they do not tell, they are measured; where those do not tell either, or the policies know no bounds, the update is
+/// done on copies before it is done: block by block where it is elementwise.
 class update_check {
  public:
   explicit update_check(table::run_tables const& tables) : t_(tables) {}

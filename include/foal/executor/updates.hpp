@@ -37,7 +37,7 @@ class stage_updates : public stage_weights {
     if (!of_model && (b.others.empty() || t_.replica.of_weights())) collect_lent(t_, b);  // else send_parts() has
     if (b.later != nullptr && t_.clip.scale == nullptr && update_later(b)) return {};
     auto const n = static_cast<std::size_t>(b.table->trained_elements);
-    double const bound = t_.device.magnitude_bound(b.device, n, b.g);
+    double const bound = bound_of_gradient(b);
     if (!std::isfinite(bound)) return find_non_finite(b);
 
     double scale = 1;
@@ -136,6 +136,16 @@ class stage_updates : public stage_weights {
     do_update(b, called);
     l.pending = true;
     return true;
+  }
+
+  /// No magnitude is above it; not finite: one of them is not. What W has not seen is read.
+  double bound_of_gradient(bound_stage& b) const {
+    seen_gradient const seen = std::exchange(b.seen, {});
+    auto const& all = b.table->parameters;
+    auto const trained =
+        std::count_if(all.begin(), all.end(), [](auto const& p) { return p.kind == table::ownership::trained; });
+    if (seen.parameters == trained) return seen.bound;
+    return t_.device.magnitude_bound(b.device, static_cast<std::size_t>(b.table->trained_elements), b.g);
   }
 
   /// The parameter whose gradient is not finite.

@@ -6,6 +6,7 @@
 #include <type_traits>
 #include <utility>
 
+#include <foal/core/registers.hpp>
 #include <foal/lower/thunks.hpp>
 #include <foal/policy/optim/concept.hpp>
 #include <foal/tensor/plan.hpp>
@@ -132,8 +133,12 @@ struct elementwise_thunks : update_bound<S, Optimizer, Delay> {
     using delayed_states = std::make_index_sequence<static_cast<std::size_t>(Compensate ? delayed : 0)>;
     using seen_states = std::make_index_sequence<static_cast<std::size_t>(Compensate ? delay::sees<Delay>() : 0)>;
 
-    template <class... States>
-    FOAL_HOST_DEVICE void operator()(S& w, S& g, States&... states) const {
+    static constexpr bool in_registers = takes_registers<optimize_type> && takes_registers<typename delays::gradient_type> &&
+                                         takes_registers<typename delays::after_type> &&
+                                         takes_registers<typename delays::move_type>;
+
+    template <class T, class... States>
+    FOAL_HOST_DEVICE void operator()(T& w, T& g, States&... states) const {
       f.run(std::make_index_sequence<static_cast<std::size_t>(own)>{}, delayed_states{}, seen_states{}, w, g, states...);
     }
   };

@@ -131,31 +131,33 @@ struct fused_update {
   S divide, scale;
 
   // Arrays in the order: w, g, optimizer states..., delay states...
-  template <class... States, std::size_t... O, std::size_t... D, std::size_t... Sees>
-  FOAL_HOST_DEVICE void run(std::index_sequence<O...>, std::index_sequence<D...>, std::index_sequence<Sees...>, S& w, S& g,
+  template <class T, class... States, std::size_t... O, std::size_t... D, std::size_t... Sees>
+  FOAL_HOST_DEVICE void run(std::index_sequence<O...>, std::index_sequence<D...>, std::index_sequence<Sees...>, T& w, T& g,
                             States&... states) const {
-    S* const all[] = {&w, &states...};
-    S* const* const own = all + 1;
-    S* const* const delayed = own + sizeof...(O);
-    S const before = w;
-    S gradient = g / divide * scale;
+    T* const all[] = {&w, &states...};
+    T* const* const own = all + 1;
+    T* const* const delayed = own + sizeof...(O);
+    T const before = w;
+    T gradient = g / divide * scale;
     if constexpr (Delays::with_gradient)
-      gradient = of.gradient(gradient, before, static_cast<S const&>(*delayed[D])..., static_cast<S const&>(*own[Sees])...);
+      gradient = of.gradient(gradient, before, static_cast<T const&>(*delayed[D])..., static_cast<T const&>(*own[Sees])...);
     optimize(w, gradient, *own[O]...);
-    S const made = w;
+    T const made = w;
     if constexpr (Delays::with_move)
-      w = of.move(made, before, gradient, static_cast<S const&>(*delayed[D])..., static_cast<S const&>(*own[Sees])...);
+      w = of.move(made, before, gradient, static_cast<T const&>(*delayed[D])..., static_cast<T const&>(*own[Sees])...);
     if constexpr (Delays::after_with_gradient)
-      of.after(before, made, gradient, *delayed[D]..., static_cast<S const&>(*own[Sees])...);
+      of.after(before, made, gradient, *delayed[D]..., static_cast<T const&>(*own[Sees])...);
     else if constexpr (Delays::with_after)
-      of.after(before, made, *delayed[D]..., static_cast<S const&>(*own[Sees])...);
-    g = S(0);
+      of.after(before, made, *delayed[D]..., static_cast<T const&>(*own[Sees])...);
+    g = T{};
     (void)own;
     (void)delayed;
   }
 };
 
-struct nothing {};
+struct nothing {
+  static constexpr bool in_registers = true;
+};
 
 }  // namespace detail
 

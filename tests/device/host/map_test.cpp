@@ -21,7 +21,43 @@ struct momentum_step {
   }
 };
 
+/// As optimizers do: something with a root, and an array that is only read.
+template <class S>
+struct rooted_step {
+  S by;
+  static constexpr bool in_registers = true;
+  template <class T>
+  void operator()(T& w, T const& g, T& square) const {
+    square = by * square + g * g;
+    w -= by * (g / (foal::square_root(square) + by));
+  }
+};
+
+template <class S>
+void check_map_in_registers() {
+  for (std::size_t const n : {0U, 1U, 3U, 4U, 8U, 15U, 16U, 17U, 31U, 33U, 100U}) {
+    auto w = random_numbers<S>(n + 1, 1), square = random_numbers<S>(n + 1, 2);
+    auto const g = random_numbers<S>(n + 1, 3);
+    for (S& s : square) s *= s;
+    auto alone_w = w, alone_square = square;
+    host::map(n, rooted_step<S>{S(0.5)}, w.data(), g.data(), square.data());
+    for (std::size_t i = 0; i < n; ++i)
+      host::map(1, rooted_step<S>{S(0.5)}, alone_w.data() + i, g.data() + i, alone_square.data() + i);
+    CHECK(w == alone_w);  // the bits do not depend on an element's place; and what is behind is as it was
+    CHECK(square == alone_square);
+    for (std::size_t i = 0; i < n; ++i) {
+      double const q = static_cast<double>(square[i]);
+      CHECK(std::abs(static_cast<double>(foal::square_root(square[i])) - std::sqrt(q)) <= 1e-7 * std::sqrt(q));
+    }
+  }
+}
+
 }  // namespace
+
+TEST_CASE("map gives registers to functors that take them, to the same bits", "[device]") {
+  check_map_in_registers<float>();
+  check_map_in_registers<double>();
+}
 
 TEST_CASE("map calls the functor once for each element", "[device]") {
   auto w = random_numbers<float>(1003, 1), v = random_numbers<float>(1003, 2);

@@ -1,6 +1,7 @@
 // Sums and maxima along a row in vector registers: a fixed order for each length.
 #pragma once
 
+#include <foal/device/host/lane_sums.hpp>
 #include <foal/device/host/packet.hpp>
 
 namespace foal::device::host_ops {
@@ -54,6 +55,31 @@ S reduce(int n, S start, Term term, Join join) {
 
 }  // namespace detail
 
+/// Count sums over i in [0, n) in one pass, four registers side by side, then their lanes: add(lanes, i, sum) adds to sum[0
+/// .. Count) the terms of a register of neighbours from i on (and, at the end, of a single i).
+template <int Count, class S, class Add>
+[[gnu::always_inline]] inline void sums_in_lanes(int n, S* total, Add add) {
+  constexpr int width = full_lanes<S>;
+  using lanes = lanes_of<S, width>;
+  typename lanes::type part[4][extent(Count)];
+#pragma GCC unroll 4
+  for (auto& p : part)
+#pragma GCC unroll 4
+    for (auto& sum : p) sum = lanes::all(S(0));
+  int i = 0;
+  for (; i + 4 * width <= n; i += 4 * width) {
+#pragma GCC unroll 4
+    for (int l = 0; l < 4; ++l) add(lanes{}, i + l * width, part[l]);
+  }
+  for (; i + width <= n; i += width) add(lanes{}, i, part[0]);
+#pragma GCC unroll 4
+  for (int k = 0; k < Count; ++k)
+    part[0][k] =
+        Eigen::internal::padd(Eigen::internal::padd(part[0][k], part[1][k]), Eigen::internal::padd(part[2][k], part[3][k]));
+  sums_of_lanes<S, Count>(part[0], total);
+  for (; i < n; ++i) add(lanes_of<S, 1>{}, i, total);
+}
+
 /// The sum of term(lanes, i) over i in [0, n): term makes it for a register of neighbours from i on (and, at the end, for a
 /// single i) out of lanes.at(p + i), lanes.all(value) and Eigen's packet functions.
 template <class S, class Term>
@@ -65,6 +91,15 @@ S sum_in_lanes(int n, Term term) {
 template <class S>
 S sum_of_row(int n, S const* x) {
   return sum_in_lanes<S>(n, [x](auto lanes, int i) { return lanes.at(x + i); });
+}
+
+/// body(lanes, i) for a register of neighbours from i on while there are as many in [0, n), then for single ones.
+template <class S, class Body>
+[[gnu::always_inline]] inline void for_lanes(int n, Body body) {
+  constexpr int width = full_lanes<S>;
+  int i = 0;
+  for (; i + width <= n; i += width) body(lanes_of<S, width>{}, i);
+  for (; i < n; ++i) body(lanes_of<S, 1>{}, i);
 }
 
 /// The larger of each lane; NaN is larger than nothing, but a = NaN stays.

@@ -17,7 +17,6 @@ struct layer_norm_ops {
   static void layer_normalise(int rows, int channels, double epsilon, S const* x, S const* scale, S const* shift, S* normal,
                               S* inverse, S* y) {
     S const share = S(1) / static_cast<S>(channels);
-    S const* __restrict gamma = scale, * __restrict beta = shift;
     for (std::ptrdiff_t r = 0; r < rows; ++r) {
       S const* const from = x + r * channels;
       S* const to = y + r * channels;
@@ -27,14 +26,14 @@ struct layer_norm_ops {
                            return Eigen::internal::pmul(distance, distance);
                          });
       S const by = S(1) / std::sqrt(variance + static_cast<S>(epsilon));
-      if (normal == nullptr) {
-        for (int c = 0; c < channels; ++c) to[c] = (from[c] - mean) * by * gamma[c] + beta[c];
-        continue;
-      }
-      S* __restrict kept = normal + r * channels;
-      inverse[r] = by;
-      for (int c = 0; c < channels; ++c) kept[c] = (from[c] - mean) * by;
-      for (int c = 0; c < channels; ++c) to[c] = kept[c] * gamma[c] + beta[c];
+      if (inverse != nullptr) inverse[r] = by;
+      S* const kept = normal == nullptr ? nullptr : normal + r * channels;
+      for_lanes<S>(channels, [=](auto lanes, int c) {
+        namespace eigen = Eigen::internal;
+        auto const value = eigen::pmul(eigen::psub(lanes.at(from + c), lanes.all(mean)), lanes.all(by));
+        if (kept != nullptr) eigen::pstoreu(kept + c, value);
+        eigen::pstoreu(to + c, eigen::pmadd(value, lanes.at(scale + c), lanes.at(shift + c)));
+      });
     }
   }
 
@@ -43,20 +42,24 @@ struct layer_norm_ops {
   static void layer_normalise_gradient(int rows, int channels, S const* dy, S const* normal, S const* inverse,
                                        S const* scale, S* dx) {
     S const share = S(1) / static_cast<S>(channels);
-    S const* __restrict gamma = scale;
     for (std::ptrdiff_t r = 0; r < rows; ++r) {
       S const* const from = dy + r * channels;
-      S const* __restrict kept = normal + r * channels;
+      S const* const kept = normal + r * channels;
       S* const to = dx + r * channels;
-      S const mean = share * sum_in_lanes<S>(channels, [from, gamma](auto lanes, int c) {
-                       return Eigen::internal::pmul(lanes.at(from + c), lanes.at(gamma + c));
-                     });
-      S const slope = share * sum_in_lanes<S>(channels, [from, gamma, kept](auto lanes, int c) {
-                        auto const scaled = Eigen::internal::pmul(lanes.at(from + c), lanes.at(gamma + c));
-                        return Eigen::internal::pmul(scaled, lanes.at(kept + c));
-                      });
-      S const by = inverse[r];
-      for (int c = 0; c < channels; ++c) to[c] = by * (from[c] * gamma[c] - mean - kept[c] * slope);
+      S sum[2];
+      sums_in_lanes<2>(channels, sum, [from, scale, kept](auto lanes, int c, auto* add) {
+        namespace eigen = Eigen::internal;
+        auto const x = lanes.at(from + c), gamma = lanes.at(scale + c);
+        add[0] = eigen::pmadd(x, gamma, add[0]);
+        add[1] = eigen::pmadd(eigen::pmul(x, gamma), lanes.at(kept + c), add[1]);
+      });
+      S const mean = share * sum[0], slope = share * sum[1], by = inverse[r];
+      for_lanes<S>(channels, [=](auto lanes, int c) {
+        namespace eigen = Eigen::internal;
+        auto const less_mean = eigen::psub(eigen::pmul(lanes.at(from + c), lanes.at(scale + c)), lanes.all(mean));
+        auto const rest = eigen::psub(less_mean, eigen::pmul(lanes.at(kept + c), lanes.all(slope)));
+        eigen::pstoreu(to + c, eigen::pmul(lanes.all(by), rest));
+      });
     }
   }
 };

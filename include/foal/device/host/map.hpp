@@ -3,9 +3,12 @@
 
 #include <cmath>
 #include <cstddef>
+#include <cstring>
 #include <limits>
+#include <type_traits>
+#include <utility>
 
-#include <foal/core/config.hpp>
+#include <foal/core/registers.hpp>
 
 namespace foal::device::host_ops {
 
@@ -15,17 +18,22 @@ struct map_ops {
 #pragma clang diagnostic push
 #pragma clang diagnostic ignored "-Wpass-failed"  // a functor that cannot be vectorised is no fault
 #endif
-  /// Calls f(p[i]...) for i in [0, n). The arrays are the same or do not overlap: no iteration may depend on another.
+  /// Calls f(p[i]...) for i in [0, n). The arrays are the same or do not overlap: no iteration may depend on another. A
+  /// functor that takes registers is called with a register of neighbours while there are as many.
   template <class F, class... Ps>
   [[gnu::noinline]] static void map(std::size_t n, F f, Ps*... p) {
-    // That independence is stated to the compiler, so the loop vectorises without run-time overlap tests for every pair of
-    // arrays. Inlined, clang would report a loop that it leaves scalar at a caller's line, where nothing silences it.
+    std::size_t i = 0;
+#if !defined(__CUDACC__)
+    if constexpr (takes_registers<F>) i = in_registers(n, f, std::index_sequence_for<Ps...>{}, p...);
+#endif
+      // That independence is stated to the compiler, so the loop vectorises without run-time overlap tests for every pair of
+      // arrays. Inlined, clang would report a loop that it leaves scalar at a caller's line, where nothing silences it.
 #if defined(__clang__)
 #pragma clang loop vectorize(assume_safety)
 #else
 #pragma GCC ivdep
 #endif
-    for (std::size_t i = 0; i < n; ++i) f(p[i]...);
+    for (; i < n; ++i) f(p[i]...);
   }
 #if defined(__clang__)
 #pragma clang diagnostic pop
@@ -76,6 +84,29 @@ struct map_ops {
   }
 
  private:
+#if !defined(__CUDACC__)
+  /// f on whole registers; gives how many elements that were.
+  template <class F, std::size_t... I, class... Ps>
+  static std::size_t in_registers(std::size_t n, F const& f, std::index_sequence<I...>, Ps*... p) {
+    using number = std::common_type_t<std::remove_const_t<Ps>...>;
+    using several = register_of<number>;
+    static_assert((std::is_same_v<std::remove_const_t<Ps>, number> && ...));
+    constexpr std::size_t width = register_bytes / sizeof(number);
+    std::size_t i = 0;
+    for (; i + width <= n; i += width) {
+      several x[sizeof...(Ps)];
+      (std::memcpy(&x[I], p + i, sizeof(several)), ...);
+      f(static_cast<std::conditional_t<std::is_const_v<Ps>, several const&, several&>>(x[I])...);
+      (store(p + i, x[I]), ...);
+    }
+    return i;
+  }
+  template <class S, class V>
+  static void store(S* to, V const& x) {
+    if constexpr (!std::is_const_v<S>) std::memcpy(to, &x, sizeof x);
+  }
+#endif
+
   /// Of f(x[i]). An addition waits for the one before it in its lane: with 16 lanes a pass over what lies in the second
   /// cache took 1.25 times as long as that memory takes, with 32 it takes as long. Below that, as a small layer's, no lane
   /// is made.

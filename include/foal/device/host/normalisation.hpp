@@ -26,14 +26,15 @@ struct normalisation_ops {
   template <class S>
   static void normalise(int rows, int channels, S const* x, S const* mean, S const* inverse, S const* scale, S const* shift,
                         S* normal, S* y) {
-    for (std::ptrdiff_t r = 0; r < rows; ++r) {
-      for_columns<S, full_lanes<S>>(0, channels, [&](std::ptrdiff_t c, auto load, auto store) {
-        namespace eigen = Eigen::internal;
-        auto value = eigen::pmul(eigen::psub(load(x + r * channels + c), load(mean + c)), load(inverse + c));
-        if (normal != nullptr) store(normal + r * channels + c, value);
-        store(y + r * channels + c, eigen::pmadd(value, load(scale + c), load(shift + c)));
-      });
-    }
+    in_blocks<S>(rows, channels, [&](std::ptrdiff_t first, std::ptrdiff_t last, std::ptrdiff_t c, auto load, auto store) {
+      namespace eigen = Eigen::internal;
+      auto const middle = load(mean + c), by = load(inverse + c), gamma = load(scale + c), beta = load(shift + c);
+      for (std::ptrdiff_t at = first * channels + c; at < last * channels; at += channels) {
+        auto const value = eigen::pmul(eigen::psub(load(x + at), middle), by);
+        if (normal != nullptr) store(normal + at, value);
+        store(y + at, eigen::pmadd(value, gamma, beta));
+      }
+    });
   }
 
   /// dx = scale * inverse * (dy - (sum + normal * sum_normal) / rows), where sum = sum of dy and sum_normal = sum of
@@ -42,14 +43,14 @@ struct normalisation_ops {
   static void normalise_gradient(int rows, int channels, S const* dy, S const* normal, S const* inverse, S const* scale,
                                  S const* sum, S const* sum_normal, S* dx) {
     S const share = S(1) / static_cast<S>(rows);
-    for (std::ptrdiff_t r = 0; r < rows; ++r) {
-      for_columns<S, full_lanes<S>>(0, channels, [&](std::ptrdiff_t c, auto load, auto store) {
-        namespace eigen = Eigen::internal;
-        std::ptrdiff_t const at = r * channels + c;
-        auto const mean = eigen::pmul(eigen::pmadd(load(normal + at), load(sum_normal + c), load(sum + c)), load.all(share));
-        store(dx + at, eigen::pmul(eigen::pmul(load(scale + c), load(inverse + c)), eigen::psub(load(dy + at), mean)));
-      });
-    }
+    in_blocks<S>(rows, channels, [&](std::ptrdiff_t first, std::ptrdiff_t last, std::ptrdiff_t c, auto load, auto store) {
+      namespace eigen = Eigen::internal;
+      auto const total = load(sum + c), slope = load(sum_normal + c), by = eigen::pmul(load(scale + c), load(inverse + c));
+      for (std::ptrdiff_t at = first * channels + c; at < last * channels; at += channels) {
+        auto const mean = eigen::pmul(eigen::pmadd(load(normal + at), slope, total), load.all(share));
+        store(dx + at, eigen::pmul(by, eigen::psub(load(dy + at), mean)));
+      }
+    });
   }
 
   /// Group norm (Wu, He: Group Normalization). Each sample is normalised over its positions and the channels / groups
@@ -124,6 +125,19 @@ struct normalisation_ops {
       for (; c + Lanes <= columns; c += Lanes) body(c, loader<S, Lanes>{}, storer{});
     }
     if constexpr (Lanes > 1) for_columns<S, Lanes / 2>(c, columns, body);
+  }
+
+  /// body(first row, past the last row, column, load, store) for blocks of rows that stay in the first cache, in each for
+  /// all columns as in for_columns: what belongs to a column is then loaded once a block.
+  template <class S, class Body>
+  [[gnu::always_inline]] static void in_blocks(std::ptrdiff_t rows, std::ptrdiff_t channels, Body body) {
+    bool const far = channels > full_lanes<S> && rows * channels >= static_cast<std::ptrdiff_t>((1U << 19U) / sizeof(S));
+    std::ptrdiff_t const block = far ? 1 : std::max<std::ptrdiff_t>(1, 2048 / channels);
+    for (std::ptrdiff_t first = 0; first < rows; first += block) {
+      std::ptrdiff_t const last = std::min(rows, first + block);
+      for_columns<S, full_lanes<S>>(0, channels,
+                                    [&](std::ptrdiff_t c, auto load, auto store) { body(first, last, c, load, store); });
+    }
   }
 
   /// mean[c] = the sum of `sum` over the group of c, divided by the group's number of values.

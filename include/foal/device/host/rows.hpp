@@ -31,19 +31,25 @@ struct row_ops {
   /// out[c] += sum over r of x[r, c] * y[r, c].
   template <class S>
   static void sum_of_row_products(int rows, int cols, S const* x, S const* y, S* out) {
-    sums_of_terms<1>(rows, cols, x, &out, [y](auto const& value, std::ptrdiff_t at, std::ptrdiff_t, auto* sum) {
-      sum[0] = Eigen::internal::pmadd(value, load_like(value, y + at), sum[0]);
-    });
+    sums_of_terms<1>(
+        rows, cols, x, &out,
+        [y](auto const& value, std::ptrdiff_t at, std::ptrdiff_t, auto* sum) {
+          sum[0] = Eigen::internal::pmadd(value, load_like(value, y + at), sum[0]);
+        },
+        y);
   }
 
   /// Both of the above in one pass.
   template <class S>
   static void sums_of_rows_and_products(int rows, int cols, S const* x, S const* y, S* sum, S* sum_of_products) {
     S* const out[] = {sum, sum_of_products};
-    sums_of_terms<2>(rows, cols, x, out, [y](auto const& value, std::ptrdiff_t at, std::ptrdiff_t, auto* sums) {
-      sums[0] = Eigen::internal::padd(sums[0], value);
-      sums[1] = Eigen::internal::pmadd(value, load_like(value, y + at), sums[1]);
-    });
+    sums_of_terms<2>(
+        rows, cols, x, out,
+        [y](auto const& value, std::ptrdiff_t at, std::ptrdiff_t, auto* sums) {
+          sums[0] = Eigen::internal::padd(sums[0], value);
+          sums[1] = Eigen::internal::pmadd(value, load_like(value, y + at), sums[1]);
+        },
+        y);
   }
 
   /// out[c] += sum over r of (x[r, c] - mean[c])^2.
@@ -65,32 +71,47 @@ struct row_ops {
   /// out[i][c] += sum over r of term i of x[r, c]. add(x's elements, their place in x, their column, sums) adds its Count
   /// terms. Rows are summed in blocks of 64, in each block the rows of a residue by 4 or 8 before the residues, and the
   /// blocks in order: the rounding error grows with 16 + rows / 64 instead of rows, and additions do not wait for each
-  /// other.
-  template <int Count, class S, class Add>
-  static void sums_of_terms(int rows, int cols, S const* x, S* const* out, Add add) {
-    columns<Count, S, full_lanes<S>, Count == 1 ? 4 : 2>(0, rows, cols, x, out, add);
+  /// other. beside: what add reads at the same places.
+  template <int Count, class S, class Add, class... Beside>
+  static void sums_of_terms(int rows, int cols, S const* x, S* const* out, Add add, Beside const*... beside) {
+    std::ptrdiff_t const step = std::ptrdiff_t{64} * cols;
+    constexpr int packets = Count == 1 ? 4 : 2;
+    // Of wide rows a block's columns are read apart. What comes from far is then asked for in the order of memory, a block
+    // ahead: in that of columns it came at a third of the memory's speed.
+    bool const far = cols > full_lanes<S> * packets &&
+                     std::ptrdiff_t{rows} * cols >= static_cast<std::ptrdiff_t>((1U << 19U) / sizeof(S));
+    for (std::ptrdiff_t r = 0; r < rows; r += 64) {
+      bool const ahead = far && r + 128 <= rows;
+      auto ask = [&, at = (r + 64) * cols](std::ptrdiff_t n) mutable {
+        if (!ahead) return;
+        std::ptrdiff_t const end = std::min(at + n, (r + 64) * cols + step);
+        for (; at < end; at += 64 / static_cast<std::ptrdiff_t>(sizeof(S))) {
+          __builtin_prefetch(x + at, 0, 2);
+          (__builtin_prefetch(beside + at, 0, 2), ...);
+        }
+      };
+      columns<Count, S, full_lanes<S>, packets>(0, r, std::min<std::ptrdiff_t>(rows, r + 64), cols, x, out, add, ask);
+    }
   }
 
-  template <int Count, class S, int Lanes, int Packets, class Add>
-  static void columns(std::ptrdiff_t column, int rows, std::ptrdiff_t cols, S const* x, S* const* out, Add add) {
+  template <int Count, class S, int Lanes, int Packets, class Add, class Ask>
+  static void columns(std::ptrdiff_t column, std::ptrdiff_t r, std::ptrdiff_t last, std::ptrdiff_t cols, S const* x,
+                      S* const* out, Add add, Ask& ask) {
     if constexpr (packet<S, Lanes>::exists) {
       // Counted down: from a bound on the column, g++ derives a walk past the end where cols is a constant.
-      for (std::ptrdiff_t left = (cols - column) / (Lanes * Packets); left > 0; --left, column += Lanes * Packets) {
-        for (std::ptrdiff_t r = 0; r < rows; r += 64) {
-          block<Count, S, Lanes, Packets>(column, r, std::min<std::ptrdiff_t>(rows, r + 64), cols, x, out, add);
-        }
-      }
+      for (std::ptrdiff_t left = (cols - column) / (Lanes * Packets); left > 0; --left, column += Lanes * Packets)
+        block<Count, S, Lanes, Packets>(column, r, last, cols, x, out, add, ask);
     }
     if constexpr (Packets > 1) {
-      columns<Count, S, Lanes, 1>(column, rows, cols, x, out, add);
+      columns<Count, S, Lanes, 1>(column, r, last, cols, x, out, add, ask);
     } else if constexpr (Lanes > 1) {
-      columns<Count, S, Lanes / 2, 1>(column, rows, cols, x, out, add);
+      columns<Count, S, Lanes / 2, 1>(column, r, last, cols, x, out, add, ask);
     }
   }
 
-  template <int Count, class S, int Lanes, int Packets, class Add>
+  template <int Count, class S, int Lanes, int Packets, class Add, class Ask>
   static void block(std::ptrdiff_t column, std::ptrdiff_t r, std::ptrdiff_t last, std::ptrdiff_t cols, S const* x,
-                    S* const* out, Add add) {
+                    S* const* out, Add add, Ask& ask) {
     namespace eigen = Eigen::internal;
     using vector = typename packet<S, Lanes>::type;
     constexpr int residues = Packets > 1 ? 4 : 8;
@@ -104,6 +125,7 @@ struct row_ops {
       }
     }
     for (; r + residues <= last; r += residues) {
+      ask(residues * Packets * Lanes);
 #pragma GCC unroll 8
       for (int i = 0; i < residues; ++i) {
 #pragma GCC unroll 4

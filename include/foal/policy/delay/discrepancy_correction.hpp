@@ -43,7 +43,11 @@ struct discrepancy_correction {
   template <class S>
   struct average {
     S gamma, rest;  ///< rest: 1 - gamma, computed in double
-    FOAL_HOST_DEVICE void operator()(S before, S after, S& delta) const { delta = gamma * delta + rest * (after - before); }
+    static constexpr bool in_registers = true;
+    template <class T>
+    FOAL_HOST_DEVICE void operator()(T const& before, T const& after, T& delta) const {
+      delta = gamma * delta + rest * (after - before);
+    }
   };
   template <class S>
   average<S> after_update(moment m) const {

@@ -4,8 +4,10 @@
 #include <cmath>
 #include <limits>
 #include <string_view>
+#include <type_traits>
 
 #include <foal/core/config.hpp>
+#include <foal/core/registers.hpp>
 #include <foal/core/role.hpp>
 #include <foal/policy/optim/concept.hpp>
 
@@ -19,12 +21,13 @@ template <class S>
 struct adam_step {
   S rate, beta1, rest1, beta2, rest2, eps, coupled, shrink;  ///< rate: lr / (1 - b1^t); shrink: 1 - lr * decoupled decay
   S root;                                                    ///< sqrt(1 - b2^t)
-  FOAL_HOST_DEVICE void operator()(S& w, S g, S& m, S& v) const {
-    using std::sqrt;
+  static constexpr bool in_registers = true;
+  template <class T>
+  FOAL_HOST_DEVICE void operator()(T& w, std::type_identity_t<T> g, T& m, T& v) const {
     g += coupled * w;
     m = beta1 * m + rest1 * g;
     v = beta2 * v + rest2 * g * g;
-    w = w * shrink - rate * (m / (sqrt(v) / root + eps));
+    w = w * shrink - rate * (m / (square_root(v) / root + eps));
   }
 };
 

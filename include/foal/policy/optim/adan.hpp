@@ -3,8 +3,10 @@
 
 #include <cmath>
 #include <limits>
+#include <type_traits>
 
 #include <foal/core/config.hpp>
+#include <foal/core/registers.hpp>
 #include <foal/core/role.hpp>
 #include <foal/policy/optim/concept.hpp>
 
@@ -33,15 +35,17 @@ struct adan {
   struct step {
     S of_m, of_v, beta1, rest1, beta2, rest2, beta3, rest3, eps, root, shrink;
     bool first;
-    FOAL_HOST_DEVICE void operator()(S& w, S g, S& m, S& v, S& n, S& before) const {
-      using std::sqrt;
-      S const d = first ? S(0) : g - before;
-      S const ahead = g + beta2 * d;
+    static constexpr bool in_registers = true;
+    template <class T>
+    FOAL_HOST_DEVICE void operator()(T& w, std::type_identity_t<T> g, T& m, T& v, T& n, T& before) const {
+      T d{};
+      if (!first) d = g - before;
+      T const ahead = g + beta2 * d;
       before = g;
       m = beta1 * m + rest1 * g;
       v = beta2 * v + rest2 * d;
       n = beta3 * n + rest3 * ahead * ahead;
-      w = (w - (of_m * m + of_v * v) / (sqrt(n) / root + eps)) * shrink;
+      w = (w - (of_m * m + of_v * v) / (square_root(n) / root + eps)) * shrink;
     }
   };
   template <class S>

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <cstddef>
+#include <type_traits>
 #include <utility>
 
 #include <foal/core/config.hpp>
+#include <foal/core/registers.hpp>
 #include <foal/policy/optim/concept.hpp>
 #include <foal/policy/optim/rule.hpp>
 
@@ -18,17 +20,19 @@ struct averaged_step {
   Step step;
   S rate;
 
-  template <class... T>
-  FOAL_HOST_DEVICE void operator()(S& w, S g, T&... states) const {
-    S* const all[] = {&states...};
+  static constexpr bool in_registers = takes_registers<Step>;
+
+  template <class T, class... More>
+  FOAL_HOST_DEVICE void operator()(T& w, std::type_identity_t<T> g, More&... states) const {
+    T* const all[] = {&states...};
     run(std::make_index_sequence<static_cast<std::size_t>(States)>{}, w, g, all);
   }
 
  private:
-  template <std::size_t... I>
-  FOAL_HOST_DEVICE void run(std::index_sequence<I...>, S& w, S g, S* const* all) const {
+  template <class T, std::size_t... I>
+  FOAL_HOST_DEVICE void run(std::index_sequence<I...>, T& w, T g, T* const* all) const {
     step(w, g, *all[I]...);
-    S& average = *all[States];
+    T& average = *all[States];
     average += rate * (w - average);
   }
 };

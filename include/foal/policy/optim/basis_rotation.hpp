@@ -7,6 +7,7 @@
 #include <cstddef>
 
 #include <foal/core/config.hpp>
+#include <foal/core/registers.hpp>
 #include <foal/core/role.hpp>
 #include <foal/policy/optim/adam.hpp>
 #include <foal/policy/optim/concept.hpp>
@@ -32,10 +33,11 @@ struct mean_of {
 template <class S>
 struct rotated_step {
   S beta2, rest2, of_mean, root, eps;
-  FOAL_HOST_DEVICE void operator()(S& mean, S const& g, S& v) const {
-    using std::sqrt;
+  static constexpr bool in_registers = true;
+  template <class T>
+  FOAL_HOST_DEVICE void operator()(T& mean, T const& g, T& v) const {
     v = beta2 * v + rest2 * g * g;
-    mean = of_mean * mean / (sqrt(v) / root + eps);
+    mean = of_mean * mean / (square_root(v) / root + eps);
   }
 };
 

@@ -5,6 +5,7 @@
 #include <cstddef>
 
 #include <foal/core/config.hpp>
+#include <foal/core/registers.hpp>
 #include <foal/core/role.hpp>
 #include <foal/policy/optim/adam.hpp>
 #include <foal/policy/optim/concept.hpp>
@@ -17,11 +18,12 @@ namespace detail {
 template <class S>
 struct lamb_direction {
   S of_mean, beta1, rest1, beta2, rest2, eps, decay, root;
-  FOAL_HOST_DEVICE void operator()(S const& w, S& g, S& m, S& v) const {
-    using std::sqrt;
+  static constexpr bool in_registers = true;
+  template <class T>
+  FOAL_HOST_DEVICE void operator()(T const& w, T& g, T& m, T& v) const {
     m = beta1 * m + rest1 * g;
     v = beta2 * v + rest2 * g * g;
-    g = of_mean * m / (sqrt(v) / root + eps) + decay * w;
+    g = of_mean * m / (square_root(v) / root + eps) + decay * w;
   }
 };
 template <class S>

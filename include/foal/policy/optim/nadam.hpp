@@ -2,8 +2,10 @@
 #pragma once
 
 #include <cmath>
+#include <type_traits>
 
 #include <foal/core/config.hpp>
+#include <foal/core/registers.hpp>
 #include <foal/core/role.hpp>
 #include <foal/policy/optim/adam.hpp>
 #include <foal/policy/optim/concept.hpp>
@@ -15,11 +17,12 @@ namespace detail {
 template <class S>
 struct nadam_step {
   S of_mean, of_gradient, beta1, rest1, beta2, rest2, eps, shrink, root;
-  FOAL_HOST_DEVICE void operator()(S& w, S g, S& m, S& v) const {
-    using std::sqrt;
+  static constexpr bool in_registers = true;
+  template <class T>
+  FOAL_HOST_DEVICE void operator()(T& w, std::type_identity_t<T> g, T& m, T& v) const {
     m = beta1 * m + rest1 * g;
     v = beta2 * v + rest2 * g * g;
-    w = w * shrink - (of_mean * m + of_gradient * g) / (sqrt(v) / root + eps);
+    w = w * shrink - (of_mean * m + of_gradient * g) / (square_root(v) / root + eps);
   }
 };
 
