@@ -173,6 +173,7 @@ set(foal_tests
     executor/gradient_norm
     executor/listed
     executor/memory
+    executor/op_watch
     executor/open_ends
     executor/ordinals
     executor/origin
@@ -412,6 +413,7 @@ set(foal_cuda_tests
     device/cuda_product
     device/cuda_resnet
     device/cuda_streams
+    device/cuda_trace
     device/cuda_training
     device/cuda_transformer
     device/cuda_vocabulary
@@ -424,6 +426,7 @@ set(foal_cuda_tests_that_train
     device/cuda_prediction
     device/cuda_resnet
     device/cuda_streams
+    device/cuda_trace
     device/cuda_training
     device/cuda_transformer
 )
