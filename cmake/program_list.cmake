@@ -403,6 +403,7 @@ set(foal_tests
 set(foal_cuda_tests
     device/cuda
     device/cuda_attention
+    device/cuda_bench
     device/cuda_checkpoint
     device/cuda_codec
     device/cuda_convolution
@@ -547,4 +548,12 @@ set(foal_benchmarks
     transport/mpi_hop
     transport/mpi_slow_links
     versus_libtorch
+)
+
+# bench/device/<name>.cu, with FOAL_BUILD_CUDA
+set(foal_cuda_benchmarks
+    cuda_curve
+    cuda_side
+    cuda_stages_bench
+    cuda_update_bench
 )

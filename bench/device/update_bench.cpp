@@ -13,6 +13,7 @@
 #include <foal/policy/optim/momentum.hpp>
 
 #include "../support/outcome.hpp"
+#include "../support/update_passes.hpp"
 
 namespace {
 
@@ -28,28 +29,6 @@ struct array {
   ~array() { device::release(data); }
 };
 
-struct scale {
-  float by;
-  void operator()(float const& g, float& out) const { out = g / by; }
-};
-struct accumulate {
-  float mu;
-  void operator()(float& v, float const& g) const { v = mu * v + g; }
-};
-struct descend {
-  float rate;
-  void operator()(float& w, float const& v, float& change) const {
-    change = -(rate * v);
-    w += change;
-  }
-};
-struct average {
-  float gamma;
-  void operator()(float const& change, float& delta, float& g) const {
-    delta = gamma * delta + (1 - gamma) * change;
-    g = 0;
-  }
-};
 struct triad {
   float s;
   void operator()(float const& b, float const& c, float& a) const { a = b + s * c; }
@@ -92,10 +71,10 @@ void measure(bench::outcome& out, std::size_t n, int rounds) {
       rounds, [&] { return bandwidth(32, [&] { functions.optimizer[0].update(call); }); },
       [&] {
         return bandwidth(32, [&] {
-          host.map(n, scale{8}, g.data, g.data);
-          host.map(n, accumulate{0.9F}, v.data, g.data);
-          host.map(n, descend{1e-3F}, w.data, v.data, change.data);
-          host.map(n, average{0.4F}, change.data, delta.data, g.data);
+          host.map(n, bench::passes::scale{8}, g.data, g.data);
+          host.map(n, bench::passes::accumulate{0.9F}, v.data, g.data);
+          host.map(n, bench::passes::descend{1e-3F}, w.data, v.data, change.data);
+          host.map(n, bench::passes::average{0.4F}, change.data, delta.data, g.data);
         });
       },
       [&] { return bandwidth(12, [&] { host.map(n, triad{0.5F}, v.data, delta.data, change.data); }); });
