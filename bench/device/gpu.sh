@@ -138,12 +138,15 @@ said() {
   printf '%-28s %-12s %4s s  %s\n' "$1" "$2" "$3" "$last"
 }
 
+# wanted NAME: whether FOAL_PARTS asks for it.
+wanted() { [ -z "${FOAL_PARTS:-}" ] || [[ $1 =~ $FOAL_PARTS ]]; }
+
 # part NAME LIMIT PROGRAM ARGUMENT...: runs it for so many seconds, or for those that are left. Status 1 of a benchmark: it has
 # missed what is wanted.
 part() {
   local name=$1 limit=$2 begun=$SECONDS status ended log=$out/$1.log
   shift 2
-  if [ -n "${FOAL_PARTS:-}" ] && ! [[ $name =~ $FOAL_PARTS ]]; then return; fi
+  wanted "$name" || return
   if [ $((deadline - SECONDS)) -lt "$limit" ]; then limit=$((deadline - SECONDS)); fi
   if [ "$limit" -lt 5 ]; then
     echo "no time is left" > "$log"
@@ -155,7 +158,10 @@ part() {
     said "$name" skipped 0 "$log"
     return
   fi
-  PYTHONUNBUFFERED=1 timeout -k 5 "$limit" "$@" > "$log" 2>&1 < /dev/null
+  # foal's programs alone are told of libraries: PyTorch knows its own.
+  local environment=(PYTHONUNBUFFERED=1 "FOAL_LIBRARIES=$libraries")
+  if [ "$1" != "$python" ]; then environment+=("LD_LIBRARY_PATH=$libraries"); fi
+  env "${environment[@]}" timeout -k 5 "$limit" "$@" > "$log" 2>&1 < /dev/null
   status=$?
   case $status in
     0) ended=passed ;;
@@ -169,7 +175,9 @@ part() {
 
 # curves LIMIT: four runs at a time, for a stage of a small microbatch fills no GPU.
 curves() {
-  local limit=$1 n method waiting=()
+  local limit=$1 n method waiting=() FOAL_PARTS=${FOAL_PARTS:-}
+  wanted curves || return
+  FOAL_PARTS=
   if [ ! -f "${FOAL_CIFAR:-}/test_batch.bin" ]; then
     echo "there is no test_batch.bin in FOAL_CIFAR=${FOAL_CIFAR:-}" > "$out/curves.log"
     said curves skipped 0 "$out/curves.log"
@@ -193,18 +201,16 @@ measure() {
   work=$(mktemp -d)  # weights, and what PyTorch has compiled: nothing to bring home
   trap 'rm -rf "$work"' EXIT
   local folder versus=("$python" "$root/bench/device/versus_pytorch.py" "$programs/cuda_side" "$work")
-  for folder in /usr/local/cuda/lib64 ${FOAL_CUDNN:+"$FOAL_CUDNN/lib"} $(python_folders lib); do
-    if compgen -G "$folder/libcublas.so.*" > /dev/null || compgen -G "$folder/libcudnn.so.*" > /dev/null ||
-      compgen -G "$folder/libnv*.so*" > /dev/null; then
-      LD_LIBRARY_PATH=${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}$folder
-    fi
+  # Both sides of a comparison by the same libraries, where PyTorch brings its own.
+  libraries=${LD_LIBRARY_PATH:-}
+  for folder in $(python_folders lib) ${FOAL_CUDNN:+"$FOAL_CUDNN/lib"} /usr/local/cuda/lib64; do
+    if [ -d "$folder" ]; then libraries=${libraries:+$libraries:}$folder; fi
   done
-  export LD_LIBRARY_PATH=${LD_LIBRARY_PATH:-}
   local sanitizer=${FOAL_SANITIZER:-compute-sanitizer} few='[#cuda_test],[#cuda_product_test],[#cuda_normalisation_test]'
   part gpu 10 nvidia-smi --query-gpu=name,driver_version,memory.total,clocks.sm,clocks.mem --format=csv,noheader
   part op_tests 60 "$programs/cuda_op_tests" -r compact
   part update 40 "$programs/cuda_update_bench" --json "$out/update.json"
-  if ! "$python" -c 'import torch' 2> /dev/null; then
+  if ! "$python" -c 'import torch' 2> /dev/null && wanted versus_pytorch; then
     echo "$python cannot import torch" > "$out/versus_pytorch.log"
     said versus_pytorch skipped 0 "$out/versus_pytorch.log"
   else

@@ -50,7 +50,9 @@ def measure(o, workload, more):
     what, minibatch, microbatch, precision, modes = WORKLOADS[workload]
     folder = f"{o.work}/{workload.replace(' ', '_').replace(',', '')}"
     rows = []
-    with Contender("foal", [o.program, what, str(minibatch), str(microbatch), precision, folder], False) as ours:
+    command = [o.program, what, str(minibatch), str(microbatch), precision, folder]
+    libraries = os.environ.get("FOAL_LIBRARIES")
+    with Contender("foal", command, False, {"LD_LIBRARY_PATH": libraries} if libraries else None) as ours:
         numbers = read_numbers(folder)
         compared = int(numbers["compared"])
         reference = ours.losses(compared)
