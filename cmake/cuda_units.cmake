@@ -5,7 +5,7 @@
 cmake_minimum_required(VERSION 3.24)
 include("${ROOT}/cmake/program_list.cmake")
 
-set(folder "${OUT}")
+set(units "${OUT}")  # one_unit.cmake has names of its own
 set(SUFFIX cu)
 set(op_tests ${foal_cuda_tests})
 list(REMOVE_ITEM op_tests ${foal_cuda_tests_that_train})
@@ -14,6 +14,6 @@ foreach(unit IN ITEMS op training)
   if(unit STREQUAL "training")
     set(TESTS ${foal_cuda_tests_that_train})
   endif()
-  set(OUT "${folder}/cuda_${unit}_tests.cu")
+  set(OUT "${units}/cuda_${unit}_tests.cu")
   include("${ROOT}/cmake/one_unit.cmake")
 endforeach()
