@@ -186,7 +186,7 @@ curves() {
   if [ $((deadline - SECONDS)) -lt "$limit" ]; then limit=$((deadline - SECONDS)); fi
   for n in 8 16; do
     for method in synchronous pipemare; do
-      part "curve_${method}_n$n" "$limit" "$programs/cuda_curve" $method $n $((limit * 2 / 3)) "$FOAL_CIFAR" \
+      part "curve_${method}_n$n" "$limit" "$programs/cuda_curve" $method $n $((limit * 2 / 3)) 5120 "$FOAL_CIFAR" \
         "$out/curve_${method}_n$n.jsonl" &
       waiting+=($!)
     done

@@ -6,11 +6,14 @@
 #include <foal/policy/delay/discrepancy_correction.hpp>
 #include <foal/policy/lr/reschedule.hpp>
 #include <foal/policy/optim/momentum.hpp>
+#include <foal/policy/warmup.hpp>
 #include <foal/schedule/rules/gpipe.hpp>
 #include <foal/schedule/rules/pipemare.hpp>
 #include <foal/trainer.hpp>
 
+#include <algorithm>
 #include <string>
+#include <utility>
 
 #include "measure.cuh"
 
@@ -18,14 +21,23 @@ namespace bench::on_cuda {
 
 struct curve_plan {
   int microbatches = 8, microbatch_size = 8, workers = 1, epochs = 1;
+  long long warmup = 0;  ///< minibatches of T3
+  double rate = 0.01;
   double seconds = 1e9;   ///< no epoch is begun after so many
   std::string metrics{};  ///< a JSON-lines file: a line an epoch
 };
 
-/// GPipe, or PipeMare with T1 and T2; momentum 0.9. Gives the updates, and fills `last`.
+/// GPipe, or PipeMare with T1, T2 and T3; momentum 0.9.
 template <class Net, class Device, class Source>
 foal::fit_report train_curve(bool asynchronous, curve_plan const& p, Source const& train, Source const& test) {
-  auto const fit = [&](auto& run) {
+  auto const fit = [&]<class Run>(typename Run::config c) {
+    c.microbatch_size = p.microbatch_size;
+    c.microbatches = p.microbatches;
+    c.workers = p.workers;
+    c.optim.momentum = 0.9;  // one by one: nvcc takes a braced list's names for places in it where the type is dependent
+    c.optim.weight_decay = 5e-4;
+    c.evaluation_samples = std::min(25, static_cast<int>(test.size()));
+    Run run(c);
     double const begin = now_seconds();
     foal::executor::run_request hooks;
     hooks.evaluated = [&](foal::executor::evaluation_result const&) {
@@ -37,18 +49,20 @@ foal::fit_report train_curve(bool asynchronous, curve_plan const& p, Source cons
   using foal::optim::momentum;
   using cross_entropy = foal::loss::cross_entropy;
   using base = foal::on<Device>;
+  using flushed = foal::trainer<Net, cross_entropy, foal::schedule::gpipe, momentum, base, foal::executor::threads>;
+  using pipemare = foal::trainer<Net, cross_entropy, foal::schedule::pipemare, momentum, base, foal::executor::threads,
+                                 foal::lr::reschedule<foal::lr::constant>, foal::delay::discrepancy_correction,
+                                 foal::warmup::synchronous>;
   if (!asynchronous) {
-    foal::trainer<Net, cross_entropy, foal::schedule::gpipe, momentum, base, foal::executor::threads> run(
-        {.microbatch_size = p.microbatch_size, .microbatches = p.microbatches, .workers = p.workers, .lr = {.rate = 0.05}});
-    return fit(run);
+    typename flushed::config c{.microbatch_size = 1, .microbatches = 1};
+    c.lr.rate = p.rate;
+    return fit.template operator()<flushed>(c);
   }
-  foal::trainer<Net, cross_entropy, foal::schedule::pipemare, momentum, base, foal::executor::threads,
-                foal::lr::reschedule<foal::lr::constant>, foal::delay::discrepancy_correction>
-      run({.microbatch_size = p.microbatch_size,
-           .microbatches = p.microbatches,
-           .workers = p.workers,
-           .lr = {.base = {.rate = 0.05}, .steps = 500}});
-  return fit(run);
+  typename pipemare::config c{.microbatch_size = 1, .microbatches = 1};
+  c.lr.base.rate = p.rate;
+  c.lr.steps = 500;
+  c.warmup.minibatches = p.warmup;
+  return fit.template operator()<pipemare>(c);
 }
 
 }  // namespace bench::on_cuda
