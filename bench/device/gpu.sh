@@ -34,6 +34,12 @@ for folder in glob.glob(sysconfig.get_paths()['purelib'] + '/nvidia/*/$1'):
     print(folder)" 2> /dev/null
 }
 
+# The folder of the toolkit that nvcc is of.
+toolkit() {
+  local nvcc
+  nvcc=$(command -v "${FOAL_NVCC:-nvcc}") && dirname "$(dirname "$(readlink -f "$nvcc")")"
+}
+
 # ---- build ----
 
 # compile OBJECT SOURCE FLAG...: again where a file of foal has changed.
@@ -73,18 +79,22 @@ build() {
   local folder jobs=${FOAL_JOBS:-$(nproc)} failed=0 catch2=yes
   include_options=()
   library_options=()
-  for folder in "${FOAL_EIGEN:-/usr/include/eigen3}" ${FOAL_CATCH:+"$FOAL_CATCH"} ${FOAL_CUDNN:+"$FOAL_CUDNN/include"} \
-    $(python_folders include); do
+  for folder in "${FOAL_EIGEN:-/usr/include/eigen3}" ${FOAL_CATCH:+"$FOAL_CATCH"} ${FOAL_CUDNN:+"$FOAL_CUDNN/include"}; do
     if [ -d "$folder" ]; then include_options+=("-isystem=$folder"); fi
   done
-  for folder in ${FOAL_CUDNN:+"$FOAL_CUDNN/lib"} $(python_folders lib); do
-    if [ -e "$folder/libcudnn.so.9" ] && [ ! -e "$folder/libcudnn.so" ]; then  # a wheel has no name to link by
-      mkdir -p "$programs/objects/lib"
+  if [ -n "${FOAL_CUDNN:-}" ]; then library_options+=("-L$FOAL_CUDNN/lib"); fi
+  # Of a Python's wheels cuDNN alone, and where the toolkit has none: their other headers are not those of this nvcc.
+  if [ -z "${FOAL_CUDNN:-}" ] && [ ! -e /usr/include/cudnn.h ] && [ ! -e "$(toolkit)/include/cudnn.h" ]; then
+    for folder in $(python_folders include); do
+      if [ -e "$folder/cudnn.h" ]; then include_options+=("-isystem=$folder"); fi
+    done
+    for folder in $(python_folders lib); do
+      if [ ! -e "$folder/libcudnn.so.9" ]; then continue; fi
+      mkdir -p "$programs/objects/lib"  # a wheel has no name to link by
       ln -sf "$folder/libcudnn.so.9" "$programs/objects/lib/libcudnn.so"
-      folder=$programs/objects/lib
-    fi
-    if [ -d "$folder" ]; then library_options+=("-L$folder"); fi
-  done
+      library_options+=("-L$programs/objects/lib")
+    done
+  fi
   if [ ! -e "${FOAL_CATCH:-/usr/include}/catch2/catch.hpp" ]; then
     catch2=no
     echo "left out: the tests, because there is no catch2/catch.hpp; give FOAL_CATCH"
@@ -203,7 +213,7 @@ measure() {
   local folder versus=("$python" "$root/bench/device/versus_pytorch.py" "$programs/cuda_side" "$work")
   # Both sides of a comparison by the same libraries, where PyTorch brings its own.
   libraries=${LD_LIBRARY_PATH:-}
-  for folder in $(python_folders lib) ${FOAL_CUDNN:+"$FOAL_CUDNN/lib"} /usr/local/cuda/lib64; do
+  for folder in $(python_folders lib) ${FOAL_CUDNN:+"$FOAL_CUDNN/lib"} "$(toolkit)/lib64"; do
     if [ -d "$folder" ]; then libraries=${libraries:+$libraries:}$folder; fi
   done
   local sanitizer=${FOAL_SANITIZER:-compute-sanitizer} few='[#cuda_test],[#cuda_product_test],[#cuda_normalisation_test]'
