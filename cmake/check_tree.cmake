@@ -49,6 +49,7 @@ compare_lists(cmake/program_list.cmake tests GLOBS *_test.cpp *_test.cu LISTED $
 compare_lists(cmake/program_list.cmake tests/fail GLOBS *_fail.cpp LISTED ${foal_fail_tests} SUFFIX _fail.cpp)
 compare_lists(cmake/program_list.cmake tests/fuzz GLOBS *_fuzz.cpp LISTED ${foal_fuzz_targets} SUFFIX _fuzz.cpp)
 compare_lists(cmake/program_list.cmake bench GLOBS *_bench.cpp LISTED ${foal_benchmarks} SUFFIX _bench.cpp)
+compare_lists(cmake/program_list.cmake bench/device GLOBS *.cu LISTED ${foal_cuda_benchmarks} SUFFIX .cu)
 set(examples ${foal_examples} ${foal_example_parts})
 list(TRANSFORM examples APPEND .cpp)
 compare_lists(cmake/program_list.cmake examples GLOBS *.cpp LISTED ${examples})

@@ -415,6 +415,7 @@ set(foal_headers
     foal/executor/minibatch_targets.hpp
     foal/executor/moves.hpp
     foal/executor/op_order.hpp
+    foal/executor/op_watch.hpp
     foal/executor/open_ends.hpp
     foal/executor/open_sums.hpp
     foal/executor/ops.hpp
@@ -578,6 +579,7 @@ set(foal_cuda_headers
     foal/device/cuda/status.hpp
     foal/device/cuda/stream.hpp
     foal/device/cuda/vocabulary.cuh
+    foal/nvtx.hpp
 )
 set(foal_nccl_headers
     foal/nccl.hpp

@@ -174,6 +174,7 @@ set(foal_tests
     executor/gradient_norm
     executor/listed
     executor/memory
+    executor/op_watch
     executor/open_ends
     executor/ordinals
     executor/origin
@@ -404,6 +405,7 @@ set(foal_tests
 set(foal_cuda_tests
     device/cuda
     device/cuda_attention
+    device/cuda_bench
     device/cuda_checkpoint
     device/cuda_codec
     device/cuda_convolution
@@ -414,6 +416,7 @@ set(foal_cuda_tests
     device/cuda_product
     device/cuda_resnet
     device/cuda_streams
+    device/cuda_trace
     device/cuda_training
     device/cuda_transformer
     device/cuda_vocabulary
@@ -426,6 +429,7 @@ set(foal_cuda_tests_that_train
     device/cuda_prediction
     device/cuda_resnet
     device/cuda_streams
+    device/cuda_trace
     device/cuda_training
     device/cuda_transformer
 )
@@ -547,4 +551,12 @@ set(foal_benchmarks
     transport/mpi_hop
     transport/mpi_slow_links
     versus_libtorch
+)
+
+# bench/device/<name>.cu, with FOAL_BUILD_CUDA
+set(foal_cuda_benchmarks
+    cuda_curve
+    cuda_side
+    cuda_stages_bench
+    cuda_update_bench
 )

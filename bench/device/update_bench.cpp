@@ -17,6 +17,7 @@
 #include <foal/tensor/plan.hpp>
 
 #include "../support/outcome.hpp"
+#include "../support/update_passes.hpp"
 
 namespace {
 
@@ -64,29 +65,6 @@ struct arrays {
   void* workspace;
   std::byte* block;
   device host;
-};
-
-struct scale {
-  float by;
-  void operator()(float const& g, float& out) const { out = g / by; }
-};
-struct accumulate {
-  float mu;
-  void operator()(float& v, float const& g) const { v = mu * v + g; }
-};
-struct descend {
-  float rate;
-  void operator()(float& w, float const& v, float& change) const {
-    change = -(rate * v);
-    w += change;
-  }
-};
-struct average {
-  float gamma;
-  void operator()(float const& change, float& delta, float& g) const {
-    delta = gamma * delta + (1 - gamma) * change;
-    g = 0;
-  }
 };
 
 template <class Optimizer, class Delay>
@@ -150,10 +128,10 @@ void measure_all(bench::outcome& out, std::size_t n, int rounds) {
       [&] {
         return of.rate(step.bytes, [&] {
           float *const g = of.at(arrays::g), *const v = of.at(arrays::first), *const change = of.at(arrays::change);
-          of.host.map(n, scale{8}, static_cast<float const*>(g), g);
-          of.host.map(n, accumulate{0.9F}, v, static_cast<float const*>(g));
-          of.host.map(n, descend{1e-3F}, of.at(arrays::w), static_cast<float const*>(v), change);
-          of.host.map(n, average{0.4F}, static_cast<float const*>(change), of.at(arrays::delta), g);
+          of.host.map(n, bench::passes::scale{8}, static_cast<float const*>(g), g);
+          of.host.map(n, bench::passes::accumulate{0.9F}, v, static_cast<float const*>(g));
+          of.host.map(n, bench::passes::descend{1e-3F}, of.at(arrays::w), static_cast<float const*>(v), change);
+          of.host.map(n, bench::passes::average{0.4F}, static_cast<float const*>(change), of.at(arrays::delta), g);
         });
       });
   out.add(size + "momentum, T2: one pass / four passes", bench::ratio_of(rates[0], rates[1]), "");

@@ -26,7 +26,9 @@ inline constexpr std::size_t widest_vector = 16;
   vector factor = vector{} + 0.5f, term = vector{} + 1.0f;
   double const begin = cpu_seconds();
   for (long long r = 0; r < rounds; ++r) {
+#if !defined(__CUDACC__)  // nvcc's own compiler does not know it
 #pragma GCC unroll 16
+#endif
     for (int i = 0; i < chains; ++i) sum[i] = sum[i] * factor + term;
     asm volatile("" : "+x"(factor), "+x"(term));  // so that no round is known before it runs
   }

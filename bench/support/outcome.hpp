@@ -37,7 +37,9 @@ struct options {
 /// Collects figures. finish() writes them and gives the exit status: 1 if a bound is missed.
 class outcome {
  public:
-  outcome(char const* program, options const& from) : program_(program), options_(from), machine_(machine()) {
+  /// device: what it measured on, beside the machine.
+  outcome(char const* program, options const& from, std::string const& device = "")
+      : program_(program), options_(from), machine_(device.empty() ? machine() : device + "; " + machine()) {
     std::printf("%s on %s\n", program, machine_.c_str());
   }
 

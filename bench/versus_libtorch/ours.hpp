@@ -31,6 +31,7 @@ class training final : public side {
   training(workload const& w, batches const& data, int workers)
       : minibatch_(w.minibatch), source_{data, w.microbatch}, trainer_(settings(w, workers)) {}
 
+  Trainer const& trainer() const { return trainer_; }
   std::vector<double> train(int minibatches) override {
     foal::executor::run_request request;
     request.minibatches = minibatches;
@@ -75,10 +76,9 @@ std::unique_ptr<side> train_with_foal(workload const& w, batches const& data, in
   return std::make_unique<training<alone<Net, Policies...>>>(w, data, workers);
 }
 
-/// The network and the weights that every trainer of it starts with.
-template <class Net>
-network describe() {
-  alone<Net> const start({.microbatch_size = 1, .microbatches = 1, .evaluation = false});
+/// The network, and the weights of a trainer of it, but for those that it has from elsewhere (tied ones).
+template <class Net, class Trainer>
+network describe_with(Trainer const& start) {
   auto const& d = Net::description;
   network n{d.input.channels(), d.input.height(), d.input.width(), d.output.channels(), {}, 0, 0};
   int stage = 0;
@@ -97,7 +97,7 @@ network describe() {
     if (r.kind != foal::detail::item_kind::layer) continue;
     s.name = r.info->name;
     auto const declared = r.info->parameters(r.in);
-    for (int p = 0; p < declared.size; ++p) {
+    for (int p = 0; p < declared.size && s.name != "logits"; ++p) {
       foal::shape const e = declared[p].extent;
       s.parameters.push_back(start.weights(stage, which++));
       s.extents.emplace_back(e.extent, e.extent + e.rank);
@@ -114,6 +114,12 @@ network describe() {
     n.steps.push_back(std::move(s));
   }
   return n;
+}
+
+/// The network and the weights that every trainer of it starts with.
+template <class Net>
+network describe() {
+  return describe_with<Net>(alone<Net>({.microbatch_size = 1, .microbatches = 1, .evaluation = false}));
 }
 
 }  // namespace bench::versus

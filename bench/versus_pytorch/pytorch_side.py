@@ -1,7 +1,7 @@
-"""PyTorch's side: pytorch_side.py FOLDER MODE THREADS FORMAT
+"""PyTorch's side: pytorch_side.py FOLDER MODE THREADS FORMAT [DEVICE PRECISION]
 
-Trains the network that foal_side wrote to FOLDER, MODE eager or compile, FORMAT contiguous or channels_last, as foal tells
-it to (bench/support/turns.py)."""
+Trains the network that foal's side wrote to FOLDER, MODE eager or compile, FORMAT contiguous or channels_last, as foal tells
+it to (bench/support/turns.py). DEVICE cuda: on a GPU, compiled with CUDA graphs, PRECISION float32 or tf32."""
 
 import array
 import os
@@ -65,13 +65,18 @@ class Layers(torch.nn.Module):
                 if s.name == "conv" and i == 0:
                     p = p.permute(3, 2, 0, 1).contiguous(memory_format=format)
                 self.weights.append(torch.nn.Parameter(p))
-            if s.name == "batch_norm":
-                s.mean, s.variance = torch.zeros_like(s.parameters[0]), torch.ones_like(s.parameters[0])
+            if s.name == "batch_norm":  # buffers, which CUDA graphs may write
+                s.statistics = f"mean{len(self.first)}", f"variance{len(self.first)}"
+                for name, make in zip(s.statistics, (torch.zeros_like, torch.ones_like)):
+                    self.register_buffer(name, make(s.parameters[0]))
         sizes = [int(numbers[n]) for n in ("height", "width", "channels")]
         x = read(folder, "x", "f")
         self.x = x.view(-1, sizes[2]) if sizes[:2] == [1, 1] else x.view(-1, *sizes).permute(0, 3, 1, 2).contiguous(
             memory_format=format)
         self.y = read(folder, "y", "i").long()
+
+    def samples_to(self, device):
+        self.x, self.y = self.x.to(device), self.y.to(device)
 
     def sample(self, first, size):
         return self.x[first:first + size], self.y[first:first + size]
@@ -82,7 +87,8 @@ class Layers(torch.nn.Module):
     def scores(self, x, steps):
         entry = {0: x}
         for i in steps:
-            s, p = self.steps[i], self.weights[self.first[i]:self.first[i] + len(self.steps[i].parameters)]
+            s = self.steps[i]  # no slice of a ParameterList, which torch.compile breaks its graph at
+            p = [self.weights[self.first[i] + k] for k in range(len(s.parameters))]
             if s.what == "save":
                 entry[s.entry] = entry[0]
             elif s.what == "add":
@@ -91,8 +97,7 @@ class Layers(torch.nn.Module):
                 entry[s.entry] = self.apply(s, p, entry[s.entry])
         return entry[0]
 
-    @staticmethod
-    def apply(s, p, x):
+    def apply(self, s, p, x):
         if s.name == "linear":
             return F.linear(x, p[0], p[1])
         if s.name == "relu":
@@ -100,7 +105,7 @@ class Layers(torch.nn.Module):
         if s.name == "conv":
             return F.conv2d(x, p[0], p[1] if len(p) > 1 else None, s.stride, s.padding)
         if s.name == "batch_norm":
-            return F.batch_norm(x, s.mean, s.variance, p[0], p[1], True, 0.1, 1e-5)
+            return F.batch_norm(x, *(getattr(self, n) for n in s.statistics), p[0], p[1], True, 0.1, 1e-5)
         if s.name == "global_avg_pool":
             return x.mean((2, 3))
         if s.name == "flatten":
@@ -139,7 +144,7 @@ class Transformer(torch.nn.Module):
 
         def next_of(count):
             i = next(at)
-            return self.weights[i:i + count]
+            return [self.weights[i + k] for k in range(count)]
 
         def norm(x):
             return F.layer_norm(x, (self.width,), *next_of(2), 1e-5)
@@ -178,11 +183,80 @@ class Transformer(torch.nn.Module):
         return F.cross_entropy(scores.view(-1, self.vocabulary), target.reshape(-1))  # ignores -100
 
 
-def trainer(folder, mode, whole, format):
+class GPT(torch.nn.Module):
+    """A decoder alone, norms before, the scores by the embedding's matrix."""
+
+    def __init__(self, folder, numbers, format):
+        super().__init__()
+        self.longest, self.width, self.heads = (int(numbers[n]) for n in ("longest", "width", "heads"))
+        self.weights = torch.nn.ParameterList()
+        for s in read_steps(folder):
+            for i, p in enumerate(s.parameters):
+                self.weights.append(torch.nn.Parameter(p.t().contiguous() if s.name == "linear" and i == 0 else p))
+        self.source, self.target = (read(folder, n, "i").long().view(-1, self.longest) for n in ("source", "target"))
+
+    def samples_to(self, device):
+        self.source, self.target = self.source.to(device), self.target.to(device)
+
+    def sample(self, first, size):
+        return self.source[first:first + size], self.target[first:first + size]
+
+    def forward(self, source, target):
+        w, at = self.weights, 2
+        x = F.embedding(source, w[0]) + w[1]
+        heads = lambda t: t.view(t.size(0), self.longest, self.heads, -1).transpose(1, 2)
+        norm = lambda x, at: F.layer_norm(x, (self.width,), w[at], w[at + 1], 1e-5)
+        while at + 2 < len(w):
+            q, k, v = F.linear(norm(x, at), w[at + 2], w[at + 3]).chunk(3, -1)
+            a = F.scaled_dot_product_attention(heads(q), heads(k), heads(v), is_causal=True)
+            x = x + F.linear(a.transpose(1, 2).flatten(2), w[at + 4], w[at + 5])
+            h = F.gelu(F.linear(norm(x, at + 6), w[at + 8], w[at + 9]), approximate="tanh")
+            x = x + F.linear(h, w[at + 10], w[at + 11])
+            at += 12
+        scores = F.linear(norm(x, at), w[0])
+        return F.cross_entropy(scores.view(-1, w[0].size(0)), target.reshape(-1))
+
+
+def trainer_on_gpu(model, numbers, mode, count, size, device):
+    """Losses are asked for at the end alone, and gradients have places of their own: both suit CUDA graphs."""
+    model.to(device)
+    model.samples_to(device)
+    parameters = list(model.parameters())
+    for p in parameters:
+        p.grad = torch.zeros_like(p)
+    fused = {"fused": True} if device == "cuda" else {}
+    optimizer = torch.optim.SGD(parameters, lr=numbers["rate"], momentum=numbers["momentum"], **fused)
+    graphs = mode == "compile" and device == "cuda"
+    loss_of = torch.compile(model, dynamic=False, mode="reduce-overhead" if graphs else None) if mode == "compile" else model
+    at, samples = 0, 8 * count * size
+
+    def train(minibatches):
+        nonlocal at
+        losses = torch.zeros(minibatches, device=device)
+        for k in range(minibatches):
+            optimizer.zero_grad(set_to_none=False)
+            for j in range(count):
+                if graphs:
+                    torch.compiler.cudagraph_mark_step_begin()
+                loss = loss_of(*model.sample(at + j * size, size)) / count
+                loss.backward()
+                losses[k] += loss.detach()
+            optimizer.step()
+            at = (at + count * size) % samples
+        return losses.tolist()
+
+    return train
+
+
+def trainer(folder, mode, whole, format, device=None, precision=None):
     numbers = read_numbers(folder)
     minibatch, size = int(numbers["minibatch"]), int(numbers["minibatch" if whole else "microbatch"])
-    model = (Transformer if numbers["of_texts"] else Layers)(folder, numbers, format)
+    kind = GPT if numbers.get("gpt") else Transformer if numbers["of_texts"] else Layers
+    model = kind(folder, numbers, format)
     samples, count = 8 * minibatch, minibatch // size
+    if device is not None:
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
+        return trainer_on_gpu(model, numbers, mode, count, size, device)
     optimizer = torch.optim.SGD(model.parameters(), lr=numbers["rate"], momentum=numbers["momentum"], fused=True)
     loss_of = torch.compile(model, dynamic=False) if mode == "compile" else model
     at = 0
@@ -206,8 +280,10 @@ def trainer(folder, mode, whole, format):
 
 
 if __name__ == "__main__":
-    folder, mode, threads, format = sys.argv[1:]
+    folder, mode, threads, format, *gpu = sys.argv[1:]
     torch.set_num_threads(int(threads))
     torch.set_flush_denormal(True)
-    print(f"PyTorch {torch.__version__}, CPU capability {torch.backends.cpu.get_cpu_capability()}")
-    serve(trainer(folder, mode, int(threads) > 1, getattr(torch, {"contiguous": "contiguous_format"}.get(format, format))))
+    where = f", {torch.cuda.get_device_name()}" if gpu[:1] == ["cuda"] else ""
+    print(f"PyTorch {torch.__version__}, CPU capability {torch.backends.cpu.get_cpu_capability()}{where}")
+    format = getattr(torch, {"contiguous": "contiguous_format"}.get(format, format))
+    serve(trainer(folder, mode, int(threads) > 1 and not gpu, format, *gpu))

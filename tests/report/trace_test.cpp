@@ -96,6 +96,27 @@ TEST_CASE("the trace file: complete events that do not overlap on a track", "[re
   }
 }
 
+TEST_CASE("the trace file has lanes of devices behind those of workers", "[report]") {
+  std::vector<report::span> const spans = {
+      {.worker = 1, .rank = 1, .stage = 2, .kind = "F", .begin_ns = 10, .end_ns = 20},
+      {.worker = 1, .rank = 1, .stage = 2, .lane = 5, .kind = "F", .begin_ns = 15, .end_ns = 40, .device = 0},
+      {.worker = 0, .rank = 0, .stage = 1, .lane = 1, .kind = "U", .begin_ns = 30, .end_ns = 50, .device = 1}};
+  auto const json = nlohmann::json::parse(report::trace_json(spans));
+  std::vector<std::pair<int, std::string>> names;
+  std::vector<int> places;
+  for (auto const& e : json["traceEvents"]) {
+    if (e["ph"] == "X") places.push_back(e["pid"]);
+    if (e["name"] == "process_name" || e["name"] == "thread_name") names.emplace_back(e["pid"], e["args"]["name"]);
+  }
+  CHECK(names == std::vector<std::pair<int, std::string>>{{2, "worker 1"},
+                                                          {2, "rank 1, stages 2"},
+                                                          {3, "device 0"},
+                                                          {3, "unit 5, stage 2"},
+                                                          {4, "device 1"},
+                                                          {4, "unit 1, stage 1"}});
+  CHECK(places == std::vector<int>{2, 3, 4});
+}
+
 TEST_CASE("times keep their nanoseconds", "[report]") {
   std::vector<report::span> const spans = {
       {.kind = "F", .begin_ns = 1'700'000'000'000'000'001, .end_ns = 1'700'000'000'000'001'006},

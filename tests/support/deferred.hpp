@@ -73,6 +73,7 @@ class mark {
     {
       std::lock_guard const lock(guard_);
       reached_ = true;
+      at_ = std::chrono::steady_clock::now();
     }
     changed_.notify_all();
   }
@@ -84,11 +85,16 @@ class mark {
     std::lock_guard const lock(guard_);
     return reached_;
   }
+  std::chrono::steady_clock::time_point at() {
+    std::lock_guard const lock(guard_);
+    return at_;
+  }
 
  private:
   std::mutex guard_;
   std::condition_variable changed_;
   bool reached_ = false;
+  std::chrono::steady_clock::time_point at_;
 };
 
 }  // namespace detail
@@ -156,6 +162,10 @@ class deferred {
       if (!before->reached()) ++waits;
       before->wait();
     });
+  }
+  struct timed_event : event {};
+  static double milliseconds(timed_event const& from, timed_event const& to) {
+    return std::chrono::duration<double, std::milli>(to.last->at() - from.last->at()).count();
   }
   static bool done(event const& e) { return e.last == nullptr || e.last->reached(); }
   static void finish(event const& e) {

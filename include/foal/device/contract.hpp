@@ -22,6 +22,9 @@
 //   record(event& e)    e stands for what has been called of this object so far; one thread at a time records in an event
 //   wait(event const& e)    what is called of this object from now on is done after that; the calling thread goes on
 //   static bool done(event const& e)   whether it has been done      static void finish(event const& e)   waits until it has
+// Times, optional, of an asynchronous device:
+//   Device::timed_event   derives from event      static double milliseconds(timed_event const& from, timed_event const& to)
+//   between the two being done, which must have been on one device; what a trace has of the device comes from it
 // Reading late, of an asynchronous device:
 //   static void* allocate_host(std::size_t)   host memory for copy_back, 64-byte aligned     static void release_host(void*)
 //   copy_back(host_dst, src, n)   does not wait: the host has it once an event that is recorded afterwards is done
@@ -96,6 +99,14 @@ concept has_events = requires(D d, typename D::event& e, typename D::event const
   d.wait(recorded);
   { D::done(recorded) } -> std::same_as<bool>;
   D::finish(recorded);
+};
+
+/// It tells when its events were done.
+template <class D>
+concept tells_times = has_events<D> && requires(typename D::timed_event const& from, typename D::timed_event const& to) {
+  requires std::default_initializable<typename D::timed_event>;
+  requires std::derived_from<typename D::timed_event, typename D::event>;
+  { D::milliseconds(from, to) } -> std::same_as<double>;
 };
 
 /// What is called of it can be recorded, and done again.

@@ -2,15 +2,14 @@
 #pragma once
 
 #include <algorithm>
-#include <chrono>
 #include <exception>
 #include <utility>
 #include <vector>
 
 #include <foal/executor/awaited.hpp>
+#include <foal/executor/op_watch.hpp>
 #include <foal/executor/pool_gates.hpp>
 #include <foal/executor/worker_tied.hpp>
-#include <foal/report/trace.hpp>
 
 namespace foal::executor {
 
@@ -31,7 +30,8 @@ class worker : public worker_tied {
   bool moved() const { return stopped_ || first_ != std::pair<long long, std::size_t>(period_, at_); }
   /// Whether all its ops of the phase have been run.
   bool through() const { return body_.empty() || period_ >= periods_; }
-  void trace(report::trace_buffer* to) { trace_ = to; }
+  /// What looks at its ops; null: nothing does.
+  void watch(op_watch const* w) { watch_ = w; }
   /// Another number after each op. Any thread may look.
   long long place() const { return period_ * static_cast<long long>(body_.size()) + static_cast<long long>(at_.get()); }
   /// The op that it is at. Any thread may ask.
@@ -58,10 +58,10 @@ class worker : public worker_tied {
     }
     if (!can) return wait(e, p, key);
     try {
-      if (trace_ != nullptr)
-        traced(e, p, key);
+      if (watch_ != nullptr)
+        watched_run(e, p, key);
       else
-        run(e, p, key);
+        before(e, p), run(e, p, key);
     } catch (...) {
       fail(std::current_exception(), key);
     }
@@ -201,11 +201,14 @@ class worker : public worker_tied {
     shared_.copies_made->fetch_add(1);
   }
 
+  /// What the op waits for on its unit's queue.
+  void before(worker_op const& e, position p) const {
+    if (shared_.queues) shared_.queues.before(*e.unit, e.ends, p.microbatch);
+  }
   void run(worker_op const& e, position p, long long key) {
     using schedule::op_kind;
     bound_stage& b = *e.unit;
     std::uint32_t const m = p.microbatch;
-    if (shared_.queues) shared_.queues.before(b, e.ends, m);
     switch (e.kind) {
       case op_kind::F:
         forward(e, p, key);
@@ -374,13 +377,11 @@ class worker : public worker_tied {
     if (b.freed != nullptr) b.freed->advance(up_to);
   }
 
-  void traced(worker_op const& e, position p, long long key) {
-    auto const clock = [] { return std::chrono::steady_clock::now().time_since_epoch() / std::chrono::nanoseconds(1); };
+  [[gnu::cold]] void watched_run(worker_op const& e, position p, long long key) {
     bound_stage const& b = *e.unit;
-    long long const version = b.updates;
-    long long const begin = clock();
-    run(e, p, key);
-    trace_->add({number_, b.rank, b.number, shared_.lane(key), schedule::name(e.kind), p.global, begin, clock(), version});
+    report::span const s{number_, b.rank, b.number, shared_.lane(key), schedule::name(e.kind), p.global, 0, 0, b.updates};
+    watch_->around(
+        b, e.kind, s, [&] { before(e, p); }, [&] { run(e, p, key); });
   }
 
   phase_state& shared_;
@@ -392,7 +393,7 @@ class worker : public worker_tied {
   std::pair<long long, std::size_t> first_;              ///< where it began
   long long cut_seen_ = 0, total_ = 0, periods_ = 0;  ///< phase_state::cut, and the microbatches and periods that it leaves
   bool heard_ = false;                                ///< all that queues still owed
-  report::trace_buffer* trace_ = nullptr;
+  op_watch const* watch_ = nullptr;
 };
 
 }  // namespace foal::executor

@@ -58,6 +58,7 @@ struct device_thunks {
     f.magnitude_bound = &t::magnitude_bound;
     f.sum_of_squares = &t::sum_of_squares;
     if constexpr (device::asynchronous<D>) give_events(f);
+    if constexpr (device::asynchronous<D> && device::tells_times<D>) give_times(f);
   }
   static constexpr void give_events(device_functions& f) {
     using event = typename D::event;
@@ -72,6 +73,19 @@ struct device_thunks {
     f.copy_back = [](void* d, void* to, void const* from, std::size_t n) { of(d).copy_back(to, from, n); };
     f.magnitude_bound_to = [](void* d, std::size_t n, void const* x, double* to) {
       of(d).magnitude_bound(n, static_cast<S const*>(x), to);
+    };
+  }
+  /// The pointers are to events, which a timed one derives from.
+  static constexpr void give_times(device_functions& f) {
+    using event = typename D::event;
+    using timed_event = typename D::timed_event;
+    f.make_timed_event = []() -> void* { return static_cast<event*>(new timed_event()); };
+    f.destroy_timed_event = [](void* e) { delete static_cast<timed_event*>(static_cast<event*>(e)); };
+    f.milliseconds = [](void const* from, void const* to) {
+      auto const timed = [](void const* e) -> timed_event const& {
+        return static_cast<timed_event const&>(*static_cast<event const*>(e));
+      };
+      return D::milliseconds(timed(from), timed(to));
     };
   }
   static void copy(void* d, void* to, void const* from, std::size_t n) { of(d).copy(to, from, n); }

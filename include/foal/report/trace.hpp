@@ -15,14 +15,15 @@
 
 namespace foal::report {
 
-/// One op on one worker. Times in nanoseconds of one clock for all workers.
+/// One op on one worker, or in a queue of a device. Times in nanoseconds of one clock for all workers.
 struct span {
   int worker = 0, rank = 0, stage = 0;
-  int lane = 0;           ///< ops of different lanes of a rank may overlap
+  int lane = 0;           ///< ops of different lanes of a rank may overlap; on a device its unit, whose ops do not
   char const* kind = "";  ///< the op's name; must outlive the trace (schedule::name gives such)
   long long microbatch = 0;
   long long begin_ns = 0, end_ns = 0;
   long long version = 0;  ///< the weight version that the op read (or, for U, made)
+  int device = -1;        ///< what its queue did, as the device of this number tells; -1: the worker's calls
 };
 
 /// The spans of one worker, in storage of fixed size. One thread adds; any thread may read size, dropped and what lies below
@@ -35,13 +36,14 @@ class alignas(alignment) trace_buffer {
   void add(span const& s) noexcept {
     std::size_t const at = size_.load(std::memory_order_relaxed);
     if (at == spans_.size()) {
-      // only this thread writes: a plain add would do, the atomic is for the readers
-      dropped_.store(dropped_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-      return;
+      return drop();
     }
     spans_[at] = s;
     size_.store(at + 1, std::memory_order_release);
   }
+
+  /// One more that is left out. By the thread that adds: a plain add would do, the atomic is for the readers.
+  void drop() noexcept { dropped_.store(dropped_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed); }
 
   std::size_t size() const noexcept { return size_.load(std::memory_order_acquire); }
   long long dropped() const noexcept { return dropped_.load(std::memory_order_relaxed); }
@@ -60,26 +62,48 @@ class alignas(alignment) trace_buffer {
   std::atomic<long long> dropped_ = 0;
 };
 
-/// A buffer for every worker of a run.
+/// A buffer for every worker of a run, and one for what the queues of its device did, where that tells.
 class trace {
  public:
-  trace(int workers, std::size_t capacity_per_worker) : buffers_(static_cast<std::size_t>(std::max(workers, 0))) {
+  trace(int workers, std::size_t capacity_per_worker)
+      : capacity_(capacity_per_worker),
+        buffers_(static_cast<std::size_t>(std::max(workers, 0))),
+        devices_(static_cast<std::size_t>(std::max(workers, 0))) {
     for (trace_buffer& buffer : buffers_) buffer.spans_.resize(capacity_per_worker);
   }
 
   int workers() const { return static_cast<int>(buffers_.size()); }
+  std::size_t capacity() const { return capacity_; }  ///< of each buffer
   trace_buffer& operator[](int worker) { return buffers_[static_cast<std::size_t>(worker)]; }
+  /// The buffer of the queues of a worker's units; the first call allocates. Not while another thread uses the trace.
+  trace_buffer& device_lanes(int worker) {
+    trace_buffer& buffer = devices_[static_cast<std::size_t>(worker)];
+    buffer.spans_.resize(capacity_);
+    return buffer;
+  }
 
   long long dropped() const {
     long long sum = 0;
-    for (auto const& buffer : buffers_) sum += buffer.dropped();
+    for (auto const* all : {&buffers_, &devices_})
+      for (auto const& buffer : *all) sum += buffer.dropped();
     return sum;
   }
 
   /// All workers' spans by (worker, begin, end, rank, lane).
-  std::vector<span> spans() const {
+  std::vector<span> spans() const { return spans_of(buffers_); }
+  /// What the queues of units did, in the same order: on an asynchronous device the workers' spans are the calls alone.
+  std::vector<span> device_spans() const { return spans_of(devices_); }
+  /// Both, for trace_json().
+  std::vector<span> all_spans() const {
+    std::vector<span> all = spans(), more = device_spans();
+    all.insert(all.end(), more.begin(), more.end());
+    return all;
+  }
+
+ private:
+  static std::vector<span> spans_of(flat_table<trace_buffer> const& buffers) {
     std::vector<span> all;
-    for (auto const& buffer : buffers_) all.insert(all.end(), buffer.spans().begin(), buffer.spans().end());
+    for (auto const& buffer : buffers) all.insert(all.end(), buffer.spans().begin(), buffer.spans().end());
     std::stable_sort(all.begin(), all.end(), [](span const& a, span const& b) {
       return std::tie(a.worker, a.begin_ns, a.end_ns, a.rank, a.lane) <
              std::tie(b.worker, b.begin_ns, b.end_ns, b.rank, b.lane);
@@ -87,8 +111,8 @@ class trace {
     return all;
   }
 
- private:
-  flat_table<trace_buffer> buffers_;
+  std::size_t capacity_;
+  flat_table<trace_buffer> buffers_, devices_;
 };
 
 /// The spans between the first backward of stage 0 and its last forward, where a pipeline is full: without a run's fill and

@@ -39,6 +39,10 @@ struct device_functions {
   void (*wait)(void* device, void const* event) = nullptr;
   bool (*done)(void const* event) = nullptr;
   void (*finish)(void const* event) = nullptr;
+  // Of one that tells when its events were done; else null. A timed event is an event, too.
+  void* (*make_timed_event)() = nullptr;
+  void (*destroy_timed_event)(void* event) = nullptr;
+  double (*milliseconds)(void const* from, void const* to) = nullptr;
   void* (*allocate_host)(std::size_t bytes) = nullptr;
   void (*release_host)(void*) = nullptr;
   void (*copy_back)(void* device, void* host_to, void const* from, std::size_t bytes) = nullptr;

@@ -178,7 +178,9 @@ class engine : public run_evaluations {
     ask_for_copies(run, request, phase, view, shared);
     std::optional<phase_evaluations> evaluations;
     if (run.evaluate_every != 0) evaluations.emplace(*this, run, request, result, teller, shared);
-    std::vector<worker> workers = make_workers(request, shared, view);
+    op_watches const watches(t_.device, memory_.stages(), v_.workers, request.traces, request.ranges,
+                             [this](int worker) { return memory_.ordinal(worker); });
+    std::vector<worker> workers = make_workers(watches, shared, view);
     bool calls = true, cuts = static_cast<bool>(request.cuts.wanted);  // until one throws; until one is on its way
     long long const before = shared.first_microbatch - run.begin * v_.microbatches;
     auto const serve = [&] {
@@ -212,6 +214,7 @@ class engine : public run_evaluations {
       throw;
     }
     memory_.queues().synchronise();
+    watches.hear();
     wished_ = wished_ || shared.pauses_by_wish;
     if (!end_.common) end_.add(workers, memory_.stages());
     if (!end_.common && end_.failure) end_.failure->from = origin_of(end_, memory_, t_);
@@ -245,7 +248,7 @@ class engine : public run_evaluations {
       if (static_cast<int>(t_.stage_of(u)) == shared.last_hosted) shared.microbatches_done += entered;
     }
   }
-  std::vector<worker> make_workers(run_request const& request, phase_state& shared, schedule::program_view view) const {
+  std::vector<worker> make_workers(op_watches const& watches, phase_state& shared, schedule::program_view view) const {
     std::vector<worker> workers;
     workers.reserve(static_cast<std::size_t>(v_.workers));
     for (int w = 0; w < v_.workers; ++w) {
@@ -253,7 +256,7 @@ class engine : public run_evaluations {
       for (int r = 0; r < view.size.ranks; ++r)
         if (memory_.worker_of_rank(r) == w) ranks.push_back(r);
       workers.emplace_back(shared, view, ranks, w);
-      if (request.traces != nullptr) workers.back().trace(&(*request.traces)[w]);
+      workers.back().watch(watches.of(w));
     }
     return workers;
   }

@@ -143,9 +143,11 @@ struct run_request {
   double stall_seconds = 0;
   observer watch{};
   disturbance disturb{};
-  report::trace* traces = nullptr;  ///< a buffer per worker
-  long long loss_every = 0;         ///< minibatches of one sum of losses; 0: one sum for all
-  bool every_loss = false;          ///< keep the loss of each microbatch too: 24 bytes each
+  /// A buffer per worker; on an asynchronous device that tells times, its lanes too (report::trace::device_spans).
+  report::trace* traces = nullptr;
+  op_ranges ranges{};        ///< around every op: for a profiler (foal/nvtx.hpp)
+  long long loss_every = 0;  ///< minibatches of one sum of losses; 0: one sum for all
+  bool every_loss = false;   ///< keep the loss of each microbatch too: 24 bytes each
   /// Where the run pauses, all workers before the same op: resume() goes on, to the bits of a run without a pause.
   std::optional<run_place> pause{};
   /// Asked now and then, on the calling thread: true pauses the run as early as can be. Where that is the clock says; all

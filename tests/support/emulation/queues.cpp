@@ -17,6 +17,7 @@ struct all_queues {
   CUstream_st* last = nullptr;  ///< looked for, never followed
   int captures = 0;
   cudaError_t failed = cudaSuccess;
+  long long done = 0;  ///< ops, of all queues
 };
 
 all_queues& all() {
@@ -60,13 +61,14 @@ bool step() {
   if (!stays) all().last = able[random_below(able.size())];
   CUstream_st& s = *all().last;
   queued& q = s.queue.front();
+  ++all().done;
   if (q.graph != nullptr && q.graph_done.size() < q.graph->size()) {
     do_node(q);
     if (q.graph_done.size() < q.graph->size()) return true;
   } else {
     do_work(q.work);
   }
-  if (q.sets != nullptr) q.sets->done = true;
+  if (q.sets != nullptr) *q.sets = {true, all().done};
   s.queue.pop_front();
   return true;
 }
@@ -236,8 +238,9 @@ cudaError_t cudaLaunchHostFunc(cudaStream_t stream, cudaHostFn_t function, void*
   });
 }
 
-cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags) {
   *event = new CUevent_st;
+  (*event)->timed = (flags & cudaEventDisableTiming) == 0;
   cudaGetDevice(&(*event)->device);
   return cudaSuccess;
 }
@@ -275,6 +278,17 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event) {
   if (event->capturing != nullptr) return cudaErrorStreamCaptureUnsupported;
   if (event->recorded != nullptr) finish(*event->recorded);
   return sticky();
+}
+
+cudaError_t cudaEventElapsedTime(float* ms, cudaEvent_t from, cudaEvent_t to) {
+  lock const held(calls());
+  if (sticky() != cudaSuccess) return sticky();
+  for (cudaEvent_t e : {from, to})
+    if (e == nullptr || !e->timed || e->recorded == nullptr || e->device != from->device)
+      return cudaErrorInvalidResourceHandle;
+  if (!from->recorded->done || !to->recorded->done) return cudaErrorNotReady;
+  *ms = static_cast<float>(to->recorded->at - from->recorded->at) * 1e-3F;
+  return cudaSuccess;
 }
 
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {

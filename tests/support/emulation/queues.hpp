@@ -17,6 +17,7 @@ namespace foal::test::emulation {
 /// A point in a queue: done when all before it is.
 struct point {
   bool done = false;
+  long long at = 0;  ///< how many ops of all queues had been done then: the emulation's time, a microsecond each
 };
 
 /// An op with the ops before it, of a graph that is being captured.
@@ -95,6 +96,7 @@ struct CUstream_st {
 };
 struct CUevent_st {
   int device = 0;
+  bool timed = true;
   std::shared_ptr<foal::test::emulation::point> recorded;     ///< null: never, which counts as done
   std::shared_ptr<foal::test::emulation::capture> capturing;  ///< recorded in a captured stream
   std::set<std::size_t> nodes;

@@ -19,6 +19,7 @@ class memory {
   static constexpr bool asynchronous = true;
   static constexpr bool host_memory = false;  ///< the host cannot read what allocate() gives
   using event = cuda_ops::event;
+  using timed_event = cuda_ops::timed_event;
   using graph = cuda_ops::graph;
 
   static int count() { return count_of_devices(); }
@@ -69,6 +70,7 @@ class memory {
   void wait(event const& e) const { e.before(stream_); }
   static bool done(event const& e) { return e.done(); }
   static void finish(event const& e) { e.finish(); }
+  static double milliseconds(timed_event const& from, timed_event const& to) { return timed_event::milliseconds(from, to); }
 
   // Recording: see graph. copy_in, and whatever waits, is refused meanwhile.
   void begin_recording() const {

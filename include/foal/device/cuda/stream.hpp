@@ -42,11 +42,12 @@ class stream {
 /// A point in a stream. One that was never recorded is done.
 class event {
  public:
+  event() = default;
   /// It stands for what has been put into the stream so far. Needs the stream's GPU to be in use().
   void record(stream const& in) {
     if (handle_ == nullptr || ordinal_ != in.ordinal()) {
       cudaEvent_t made = nullptr;
-      check(cudaEventCreateWithFlags(&made, cudaEventDisableTiming), "cudaEventCreateWithFlags");
+      check(cudaEventCreateWithFlags(&made, flags_), "cudaEventCreateWithFlags");
       handle_.reset(made);
       ordinal_ = in.ordinal();
     }
@@ -66,12 +67,30 @@ class event {
     if (handle_ != nullptr) check(cudaEventSynchronize(handle_.get()), "cudaEventSynchronize");
   }
 
+ protected:
+  explicit event(unsigned flags) : flags_(flags) {}
+  cudaEvent_t get() const { return handle_.get(); }
+
  private:
   struct destroy {
     void operator()(cudaEvent_t e) const { cudaEventDestroy(e); }
   };
   std::unique_ptr<CUevent_st, destroy> handle_;
   int ordinal_ = -1;
+  unsigned flags_ = cudaEventDisableTiming;
+};
+
+/// One that knows when it was done, which costs a GPU more.
+class timed_event : public event {
+ public:
+  timed_event() : event(cudaEventDefault) {}
+
+  /// From one to the other; both are done, and of one GPU.
+  static double milliseconds(timed_event const& from, timed_event const& to) {
+    float ms = 0;
+    check(cudaEventElapsedTime(&ms, from.get(), to.get()), "cudaEventElapsedTime");
+    return static_cast<double>(ms);
+  }
 };
 
 }  // namespace foal::device::cuda_ops
