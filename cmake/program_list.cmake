@@ -276,6 +276,7 @@ set(foal_tests
     policy/optim/muon
     policy/optim/nadam
     policy/optim/optim
+    policy/optim/slowed_by_delay
     policy/replica/replica
     policy/state
     policy/versions

@@ -117,6 +117,23 @@ std::vector<method> const& methods() {
        .stash = true,
        .short_mean = true,
        .fade = 0.9},
+      {.name = "muon-slow-rest",
+       .what = "Muon, its vectors and embeddings at rates divided by the root of the delay",
+       .rule = rule::muon,
+       .rest_power = 0.5},
+      {.name = "muon-slow-rest-ahead-last",
+       .what = "the same, live look-ahead along the last step",
+       .rule = rule::muon,
+       .answer = ahead,
+       .short_mean = true,
+       .rest_power = 0.5},
+      {.name = "muon-slow-rest-ahead-quarter",
+       .what = "the same, a quarter of a delay ahead",
+       .rule = rule::muon,
+       .answer = ahead,
+       .horizon = 0.25,
+       .short_mean = true,
+       .rest_power = 0.5},
       {.name = "muon-ahead-stash",
        .what = "Muon, live look-ahead, weights stashed",
        .rule = rule::muon,
@@ -226,7 +243,9 @@ double method::usual_rate() const {
 
 optimizers optimizers_of(method const& m) {
   optim::adamw const adam{.beta2 = beta2, .weight_decay = 0};
-  any_optimizer const rest = m.matched ? one(match(adam, 10)) : one(adam);
+  any_optimizer const rest = m.matched          ? one(match(adam, 10))
+                             : m.rest_power > 0 ? one(optim::slowed_by_delay<optim::adamw>{adam, m.rest_power})
+                                                : one(adam);
   switch (m.rule) {
     case rule::momentum: {
       any_optimizer const all = m.matched ? one(match(optim::momentum{}, 10)) : one(optim::momentum{});

@@ -1,5 +1,5 @@
 // Quadratics of curvatures 1 and 100 whose axes are turned against the weights' by pi / 8: where Adam suffers from delay.
-// With noise in the gradients or without, which decides how far it is good to look ahead.
+// And the same with noise in each gradient, which asks for rates so small that most of a delay costs little.
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
@@ -87,7 +87,7 @@ namespace delay_lab {
 
 namespace {
 
-/// noise: of what the squares are taken of, in their first widths.
+/// Noisy: to each number whose square is the loss a random one is added, of variance 1.
 template <bool Noisy>
 struct quadratic_task {
   using net = delay_lab_quadratic;
