@@ -311,6 +311,7 @@ set(foal_headers
     foal/policy/optim/orthonormal.hpp
     foal/policy/optim/rule.hpp
     foal/policy/optim/sgd.hpp
+    foal/policy/optim/slowed_by_delay.hpp
     foal/policy/optim/soap.hpp
     foal/policy/replica/averaged.hpp
     foal/policy/replica/concept.hpp

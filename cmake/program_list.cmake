@@ -278,6 +278,7 @@ set(foal_tests
     policy/optim/muon
     policy/optim/nadam
     policy/optim/optim
+    policy/optim/slowed_by_delay
     policy/replica/replica
     policy/state
     policy/versions
@@ -458,8 +459,12 @@ set(foal_fail_tests
     cpp17
     cpp17_of_a_leaf
     delay_functor_of_other_states
+    delay_move_of_another_signature
+    delay_move_without_gradient
     delay_policy_sees_too_much
     delay_policy_without_effect
+    delay_summands_of_another_signature
+    delay_summands_of_other_states
     device_without_a_layers_ops
     device_without_copies
     empty_model

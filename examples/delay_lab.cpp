@@ -20,7 +20,7 @@ struct arguments {
   bool quick = false;
 };
 
-std::vector<network const*> all_nets() { return {&quadratic(), &mlp(), &gpt(), &digits()}; }
+std::vector<network const*> all_nets() { return {&quadratic(), &noisy(), &mlp(), &gpt(), &digits()}; }
 
 /// What stands between commas.
 std::vector<std::string> listed(std::string const& text) {
@@ -99,6 +99,7 @@ int main(int argc, char** argv) {
     a.whole("--search-seeds", o.plan.searched, 1, most, "other seeds, which search the rates");
     a.whole("--rates", o.plan.rates, 1, 99, "rates of the grid at first, a factor of 2 apart");
     a.whole("--updates", o.plan.updates, 1, most, "of a run; by default what suits the net");
+    a.whole("--enlarged", o.plan.enlarged, 1, 1024, "minibatches of the net's in one, for less noise with the same updates");
     a.whole("--jobs", o.plan.jobs, 1, 1024, "runs at the same time; by default one a core");
     a.input("--text", o.text, "that the GPT learns; without one, spelled-out numbers are made");
     a.flag("--quick", o.quick, "few methods, profiles and seeds, in minutes; writes a page");

@@ -16,6 +16,7 @@
 #include <foal/policy/optim/momentum.hpp>
 #include <foal/policy/optim/muon.hpp>
 #include <foal/policy/optim/nadam.hpp>
+#include <foal/policy/optim/slowed_by_delay.hpp>
 
 namespace delay_lab {
 
@@ -32,7 +33,8 @@ struct any_optimizer {
                    foal::optim::lion, foal::optim::adan, foal::optim::lamb, foal::optim::ema_nesterov<foal::optim::adamw>,
                    foal::optim::orthogonal_momentum, foal::optim::rotated_adam,
                    foal::optim::delay_matched<foal::optim::momentum>, foal::optim::delay_matched<foal::optim::adamw>,
-                   foal::optim::delay_matched<foal::optim::orthogonal_momentum>>;
+                   foal::optim::delay_matched<foal::optim::orthogonal_momentum>,
+                   foal::optim::slowed_by_delay<foal::optim::adamw>>;
   one_of chosen{};
 
   template <class F>

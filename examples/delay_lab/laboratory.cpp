@@ -50,7 +50,7 @@ class laboratory {
 
  private:
   setting at(judged const& j, double rate, std::uint64_t seed) const {
-    return {.how = j.how, .profile = j.profile, .rate = rate, .seed = seed, .updates = updates_};
+    return {.how = j.how, .profile = j.profile, .rate = rate, .seed = seed, .updates = updates_, .enlarged = plan_.enlarged};
   }
   void run(std::vector<setting> const& all, char const* what) {
     run_all(net_, all, plan_.jobs, plan_.results, known_, foal::sentence(net_.name, ", ", what));

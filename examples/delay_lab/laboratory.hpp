@@ -14,6 +14,7 @@ struct plan {
   int seeds = 5, searched = 1;    ///< runs that are measured, and that search the rate
   int rates = 3;                  ///< of the grid, which grows where its best is at an end
   int updates = 0;                ///< 0: the net's usual ones
+  int enlarged = 1;               ///< minibatches of the net's in one
   int jobs = 1;
   std::string results;
 };

@@ -46,6 +46,8 @@ struct method {
   bool matched = false;     ///< the momentum grows with the delay
   double horizon = 1;       ///< of predictions, in delays
   bool short_mean = false;  ///< of a look-ahead: along the last step alone
+  double rest_power = 0;    ///< of the delay, by which Muon's rest is slowed
+  double fade = 1;          ///< what that step keeps of itself at each update to come
 
   /// Without delay it is the plain method of its optimizer, to the same bits.
   std::string plain() const;

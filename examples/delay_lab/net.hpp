@@ -16,6 +16,7 @@ struct setting {
   double rate = 0.01;
   std::uint64_t seed = 1;
   int updates = 400;
+  int enlarged = 1;  ///< minibatches of the net's in one
 };
 
 struct outcome {
@@ -39,6 +40,7 @@ struct network {
 
 network const& mlp();
 network const& quadratic();
+network const& noisy();
 network const& gpt();
 network const& digits();
 

@@ -1,4 +1,5 @@
 // Quadratics of curvatures 1 and 100 whose axes are turned against the weights' by pi / 8: where Adam suffers from delay.
+// And the same with noise in each gradient, which asks for rates so small that most of a delay costs little.
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
@@ -10,6 +11,7 @@
 #include <foal/layer/initialise.hpp>
 #include <foal/layer/loss/mean_squared_error.hpp>
 
+#include "random_teacher.hpp"
 #include "train.hpp"
 
 namespace delay_lab {
@@ -85,6 +87,8 @@ namespace delay_lab {
 
 namespace {
 
+/// Noisy: to each number whose square is the loss a random one is added, of variance 1.
+template <bool Noisy>
 struct quadratic_task {
   using net = delay_lab_quadratic;
   using loss = foal::loss::mean_squared_error;
@@ -93,8 +97,13 @@ struct quadratic_task {
   static constexpr int minibatch = 1, evaluated = 1;
   static constexpr bool has(answer a) { return all_answers(a); }
 
-  explicit quadratic_task(std::uint64_t) {}
-  int write_input(long long, float* x) const { return nothing(x); }
+  explicit quadratic_task(std::uint64_t seed) : seed_(seed) {}
+  int write_input(long long i, float* x) const {
+    if constexpr (!Noisy) return nothing(x);
+    for (std::uint32_t k = 0; k < 2 * problems; ++k)
+      x[k] = random_teacher::normal(seed_, 3, static_cast<std::uint64_t>(i), k);
+    return 2 * problems;
+  }
   int write_target(long long, float* y) const { return nothing(y); }
   foal::data::memory<float, float> const& test() const {
     static foal::data::memory<float, float> const one(foal::features(2 * problems), std::vector<float>(2 * problems),
@@ -108,13 +117,20 @@ struct quadratic_task {
     std::fill_n(x, 2 * problems, 0.0F);
     return 2 * problems;
   }
+  std::uint64_t seed_;
 };
 
 }  // namespace
 
 network const& quadratic() {
-  static network const n = make_network<quadratic_task>(
+  static network const n = make_network<quadratic_task<false>>(
       "quadratic", "16 quadratics of curvatures 1 : 100, turned by pi / 8, as one matrix; log10 of the loss", 600, 4);
+  return n;
+}
+
+network const& noisy() {
+  static network const n = make_network<quadratic_task<true>>(
+      "noisy", "the same quadratics with noise in each gradient; log10 of the loss without it", 600, 4);
   return n;
 }
 

@@ -76,7 +76,7 @@ void read_run(std::string_view line, std::string const& place, outcomes& to) {
 
 std::string key_of(network const& n, setting const& s) {
   return foal::sentence(n.name, " ", s.how->name, " ", s.profile.name, " rate ", foal::report::shortest(s.rate), " seed ",
-                        s.seed, " updates ", s.updates);
+                        s.seed, " updates ", s.updates, s.enlarged > 1 ? foal::sentence(" enlarged ", s.enlarged) : "");
 }
 
 outcomes read_outcomes(std::string const& path, std::vector<std::string>& words) {

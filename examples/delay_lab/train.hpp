@@ -54,6 +54,7 @@ void give_numbers(Policy& p, setting const& s, double max_tau) {
   } else {
     if constexpr (requires { p.horizon; }) p.horizon = s.how->horizon;
     if constexpr (requires { p.gamma; }) p.gamma = s.how->short_mean || max_tau <= 0 ? 0 : std::exp(-2 / max_tau);
+    if constexpr (requires { p.fade; }) p.fade = s.how->fade;
     if constexpr (requires { p.direction.beta2; }) p.direction.beta2 = 0.99;
     if constexpr (requires { p.beta2; }) p.beta2 = 0.99;
     if constexpr (std::is_same_v<Policy, foal::delay::gap_aware>) p.rate = s.rate;
@@ -165,7 +166,7 @@ outcome train_with(setting const& s) {
                     typename Task::initial, optimizers, any_rate, kept_or_live, Delay>;
   typename trainer::config c;
   c.microbatches = s.profile.microbatches;
-  c.microbatch_size = std::max(1, Task::minibatch / c.microbatches);
+  c.microbatch_size = std::max(1, Task::minibatch * s.enlarged / c.microbatches);
   c.seed = s.seed;
   c.evaluation = false;
   c.evaluation_samples = Task::evaluated;

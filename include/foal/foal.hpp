@@ -95,6 +95,7 @@
 #include <foal/policy/optim/muon.hpp>
 #include <foal/policy/optim/nadam.hpp>
 #include <foal/policy/optim/sgd.hpp>
+#include <foal/policy/optim/slowed_by_delay.hpp>
 #include <foal/policy/optim/soap.hpp>
 #include <foal/policy/versions.hpp>
 #include <foal/policy/warmup.hpp>

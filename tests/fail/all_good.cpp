@@ -33,6 +33,24 @@ struct halved_gradient {
   }
 };
 
+struct half_way {
+  using role = foal::role::delay;
+  static constexpr char const* name = "half way";
+  static constexpr int states = 0, sums = 1;
+  template <class S>
+  auto summands(foal::delay::moment) const {
+    return [](double* add, S g, S) { add[0] += static_cast<double>(g) * static_cast<double>(g); };
+  }
+  template <class S>
+  auto gradient(foal::delay::moment m) const {
+    return [large = m.sums[0] > 1](S g, S) { return large ? g / 2 : g; };
+  }
+  template <class S>
+  auto move(foal::delay::moment) const {
+    return [](S after, S before, S) { return (after + before) / 2; };
+  }
+};
+
 struct one_process {
   static foal::executor::process_place place() { return {}; }
   static std::vector<std::string> exchange(std::string const& mine) { return {mine}; }
@@ -74,6 +92,7 @@ struct one_behind {
 using own_versions = run<foal::schedule::pipemare, one_behind, foal::delay::discrepancy_correction>;
 using own = run<foal::schedule::pipemare, last_gradient_only>;
 using chained = run<foal::schedule::pipemare, foal::delay::chain<last_gradient_only, foal::delay::discrepancy_correction>>;
+using moved = run<foal::schedule::pipemare, half_way>;
 using own_of_a_stash = run<foal::schedule::pipemare, foal::versions::stash, halved_gradient>;
 using averaged = run<foal::schedule::pipemare, foal::optim::averaged<foal::optim::momentum>>;
 
@@ -82,6 +101,6 @@ void keep(averaged const& t) { foal::checkpoint::write_averaged_safetensors("w.s
 int main() {
   int const stages = asynchronous::stages + stashed::stages + synchronous::stages + own::stages + chained::stages +
                      own_of_a_stash::stages + two_versions::stages + late_gpipe::stages + synced::stages +
-                     own_versions::stages;
-  return foal::stage_count<skips> == 6 && foal::stage_count<both_frozen> == 2 && stages == 20 ? 0 : 1;
+                     own_versions::stages + moved::stages;
+  return foal::stage_count<skips> == 6 && foal::stage_count<both_frozen> == 2 && stages == 22 ? 0 : 1;
 }

@@ -71,10 +71,23 @@ TEST_CASE("delay_lab: two methods, two rates, and the same rows from a run that 
 TEST_CASE("delay_lab: every net trains late", "[program]") {
   work_folder const folder("delay_lab_nets");
   auto const rows = rows_of_run(
-      folder, "--nets mlp,gpt,digits --methods muon-one-delta --profiles 1f1b-8 --updates 2 --seeds 1 --rates 1");
-  CHECK(rows.size() == 6);
+      folder, "--nets noisy,mlp,gpt,digits --methods muon-one-delta --profiles 1f1b-8 --updates 2 --seeds 1 --rates 1");
+  CHECK(rows.size() == 8);
   for (auto const& row : rows) {
     CHECK(row.at("max_tau") == (row.at("profile") == "none" ? 0 : 7));
     CHECK(row.at("final_loss").is_number());
   }
+}
+
+TEST_CASE("delay_lab: noise counts, and less of it in larger minibatches", "[program]") {
+  work_folder const folder("delay_lab_noise");
+  auto const last = [&](std::string const& arguments) {
+    auto const rows = rows_of_run(folder, arguments + " --methods muon --profiles 1f1b-8 --updates 200 --seeds 1 --rates 1");
+    REQUIRE(rows.size() == 2);
+    return rows.at(0).at("final_loss").get<double>();
+  };
+  double const none = last("--nets quadratic"), all = last("--nets noisy"), less = last("--nets noisy --enlarged 16");
+  CHECK(none < less);
+  CHECK(less < all);
+  CHECK(last("--nets noisy") == all);  // and is another run, of another name in the file
 }

@@ -180,8 +180,10 @@ struct is_a_delay_policy {
   static_assert(delay::take_its_states<P, S>(),
                 "foal: cannot use this delay policy, because a functor that it gives does not take as many states as its "
                 "`states` says; let forward_weight's and backward_weight's be S operator()(S w, S const& states...) const, "
-                "gradient's (S g, S w, S const& states...), after_update's (S before, S after, S& states...), with the "
-                "optimizer's states that it sees behind its own");
+                "gradient's (S g, S w, S const& states...), microbatch_gradient's (S g, S w, S then, S const& states...), "
+                "after_update's (S before, S after, S& states...), move's (S after, S before, S g, S const& states...) and "
+                "summands' (double* add, S g, S w, S const& states...), with the optimizer's states that it sees behind its "
+                "own");
   static_assert(
       detail::acts<P, S> || std::is_same_v<P, delay::none> || detail::names_backward_weight<P> ||
           detail::names_forward_weight<P> || detail::names_gradient<P> || detail::names_microbatch_gradient<P> ||

@@ -55,6 +55,30 @@ TEST_CASE("without memory, at a delay of 1, it is error feedback: x - 2 u + the 
   test::check_equal(test::trained<run>({.lr = {.rate = rate}}, 1, 40, 0), expected);
 }
 
+TEST_CASE("a look-ahead that fades goes as far as a step does that loses a part of itself each time", "[delay]") {
+  double const rate = 0.1, mu = 0.9, fade = 0.7, horizon = 1.5;
+  for (int const tau : {0, 1, 6}) {
+    double h = 0;
+    for (int k = 1; k <= tau; ++k) h += horizon * std::pow(fade, k);
+    test::elements v(test::curvatures), y(test::curvatures, 1);
+    auto const expected = test::plain(tau, 40, 0.5, test::as_it_is, test::as_it_is,
+                                      [&](test::elements& w, test::elements const& g, test::elements const&, int) {
+                                        for (std::size_t i = 0; i < w.size(); ++i) {
+                                          double const s = -rate * (v[i] = mu * v[i] + g[i]);
+                                          y[i] += s;
+                                          w[i] = y[i] + h * s;
+                                        }
+                                      });
+    using run = test::on_quadratic<optim::momentum, delay::live_look_ahead>;
+    typename run::config values{.optim = {.momentum = mu}, .lr = {.rate = rate}};
+    values.delay = {.horizon = horizon, .fade = fade};
+    test::check_equal(test::trained<run>(values, tau, 40, 0.5), expected);
+  }
+  // Where it hardly fades it goes as far as one that does not.
+  delay::live_look_ahead const slow{.fade = 1 - 1e-9}, never{};
+  CHECK(slow.ahead({.tau_fwd = 9}) == Approx(never.ahead({.tau_fwd = 9})));
+}
+
 TEST_CASE("an optimizer of whole parameters is moved on as an elementwise one is", "[delay]") {
   // The quadratic's w is the head, which muon gives to AdamW; a matrix optimizer alone takes it as a matrix of one column.
   using whole = test::on_quadratic<optim::orthogonal_momentum, delay::live_look_ahead>;
@@ -70,6 +94,8 @@ TEST_CASE("what is read out is the sum of the steps", "[delay]") {
   delay::live_look_ahead const p{.horizon = 2};
   CHECK(p.read_out<double>({.tau_fwd = 3})(1.5, 0.1) == Approx(1.5 - 6 * 0.1));
   CHECK_THROWS_WITH((delay::live_look_ahead{.gamma = 1}.check()), Catch::Contains("gamma"));
+  for (double const fade : {0.0, 1.1})
+    CHECK_THROWS_WITH((delay::live_look_ahead{.fade = fade}.check()), Catch::Contains("fade"));
 }
 
 TEST_CASE("a trainer gives what its delay policy reads out", "[delay]") {

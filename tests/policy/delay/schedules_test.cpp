@@ -27,6 +27,7 @@
 #include <vector>
 
 #include "tests/support/nets.hpp"
+#include "tests/support/rooms.hpp"
 
 namespace {
 
@@ -87,26 +88,83 @@ TEST_CASE("injected delays predict the bits of the schedule that has them", "[de
         weights_after<of<schedule::async_1f1b, delay::live_look_ahead>>({}));
 }
 
-TEST_CASE("Muon by delay, ahead and with T2, on 8 ranks: the bits that injected delays predict", "[delay]") {
-  using both = delay::chain<delay::live_look_ahead, delay::discrepancy_correction>;
-  using by_delay =
-      optim::matrices_apart<optim::delay_matched<optim::orthogonal_momentum>, optim::delay_matched<optim::adamw>>;
-  constexpr int stages = 16, ranks = 8;
-  std::vector<int> delays;
-  for (int s = 0; s < stages; ++s) delays.push_back(ranks - 1 - s * ranks / stages);
-  auto const weights = [&]<class Schedule>(Schedule schedule, int of_ranks, int workers) {
-    using run = trainer<test::mlp<stages>, loss::cross_entropy, Schedule, by_delay, scalar<double>, both>;
-    typename run::config c;
-    c.schedule = schedule;
-    c.microbatches = 1;
-    c.ranks = of_ranks;
-    c.workers = workers;
-    c.optim.matrices.least = 4;
+namespace {
+
+using by_delay = optim::matrices_apart<optim::delay_matched<optim::orthogonal_momentum>, optim::delay_matched<optim::adamw>>;
+using ahead_and_t2 = delay::chain<delay::live_look_ahead, delay::discrepancy_correction>;
+constexpr int ranks_of_deep = 8, stages_of_deep = 16;
+
+/// On 16 stages, with the look-ahead along the last step that fades, or along a mean.
+template <class Delay, class Schedule, class... More>
+using deep_run = trainer<test::mlp<stages_of_deep>, loss::cross_entropy, Schedule, by_delay, scalar<double>, Delay, More...>;
+
+template <class Run>
+typename Run::config deep_values(int ranks, int workers) {
+  typename Run::config c;
+  c.microbatches = 1;
+  c.ranks = ranks;
+  c.workers = workers;
+  c.optim.matrices.least = 4;
+  if constexpr (requires { c.delay.first; })
     c.delay.first.gamma = 0.7;
-    return weights_after<run>(c);
-  };
-  auto const predicted = weights(schedule::injected{delays}, 0, 1);
-  CHECK(weights(schedule::async_1f1b{}, ranks, 1) == predicted);
-  CHECK(weights(schedule::async_1f1b{}, ranks, 2) == predicted);
-  CHECK(weights(schedule::injected{}, 0, 1) != predicted);
+  else
+    c.delay.fade = 0.9;
+  return c;
+}
+
+/// What a run with the delays of 8 ranks that are injected leaves; late: with them.
+template <class Delay>
+std::vector<double> predicted_weights(bool late) {
+  using run = deep_run<Delay, schedule::injected>;
+  auto c = deep_values<run>(0, 1);
+  for (int s = 0; late && s < stages_of_deep; ++s)
+    c.schedule.delays.push_back(ranks_of_deep - 1 - s * ranks_of_deep / stages_of_deep);
+  return weights_after<run>(c);
+}
+
+/// The same weights, each from the process that has them.
+template <class Delay>
+std::vector<double> weights_of_processes(int processes) {
+  using run = deep_run<Delay, schedule::async_1f1b, executor::processes_over<test::rooms>>;
+  std::vector<std::vector<double>> parts(static_cast<std::size_t>(processes));
+  std::size_t const left = test::rooms::with_processes(processes, [&](int number) {
+    auto c = deep_values<run>(ranks_of_deep, 1);
+    c.microbatch_size = 2;
+    c.lr.rate = 0.05;
+    run t(c);
+    if (t.run(test::stream{}, {.minibatches = 14}).diverged) return;
+    int const each = stages_of_deep / processes;
+    for (int s = number * each; s < (number + 1) * each; ++s)
+      for (std::size_t i = 0; i < 2; ++i) {
+        auto const w = t.weights(s, i);
+        auto& mine = parts[static_cast<std::size_t>(number)];
+        mine.insert(mine.end(), w.begin(), w.end());
+      }
+  });
+  CHECK(left == 0);
+  std::vector<double> all;
+  for (auto const& part : parts) all.insert(all.end(), part.begin(), part.end());
+  return all;
+}
+
+template <class Delay>
+void check_deep() {
+  using run = deep_run<Delay, schedule::async_1f1b>;
+  auto const expected = predicted_weights<Delay>(true);
+  CHECK(predicted_weights<Delay>(false) != expected);
+  for (int const workers : {1, 2}) {
+    INFO(workers << " workers");
+    CHECK(weights_after<run>(deep_values<run>(ranks_of_deep, workers)) == expected);
+  }
+  for (int const processes : {2, 4}) {
+    INFO(processes << " processes");
+    CHECK(weights_of_processes<Delay>(processes) == expected);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("Muon by delay on 8 ranks, workers or processes: the bits that injected delays predict", "[delay]") {
+  SECTION("ahead of a mean, and T2") { check_deep<ahead_and_t2>(); }
+  SECTION("ahead along a last step that fades") { check_deep<delay::live_look_ahead>(); }
 }

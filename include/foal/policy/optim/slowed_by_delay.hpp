@@ -1,0 +1,78 @@
+// A rate that falls with a stage's delay, for those parameters alone whose optimizer it wraps: the vectors and embeddings
+// beside matrices, say, whose elements one by one bear less delay than matrices do as a whole.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+
+#include <foal/core/config.hpp>
+#include <foal/policy/optim/concept.hpp>
+
+namespace foal::optim {
+
+/// Base with rate / max(1, tau)^power for the rate, tau the stage's mean forward delay in updates. As lr::staleness_aware at
+/// a power of 1, which is for all parameters. No memory beside Base's. Base is elementwise or takes whole parameters.
+template <optimizer Base>
+struct slowed_by_delay {
+  using role = foal::role::optimizer;
+  static constexpr char const* name = "slowed by delay";
+  static constexpr int states = Base::states;
+  static constexpr bool per_parameter = takes_parameters<Base>;
+  Base base{};
+  double power = 0.5;
+
+  template <class F>
+  constexpr void numbers(F&& f) const {
+    f("base", base);
+    f("power", power);
+  }
+  template <class F>
+  constexpr void state(F&& f) {
+    f("base", base);
+  }
+
+  template <class S>
+    requires elementwise<Base>
+  auto prepare(moment m) const {
+    return prepare_at<S>(base, slowed(m));
+  }
+  template <class D, class S>
+    requires steps_on<Base, D, S>
+  void step(D& device, shape extent, S* w, S* g, S* const* states_of, S* scratch, moment m) const {
+    base.step(device, extent, w, g, states_of, scratch, slowed(m));
+  }
+  constexpr long long state_size(int k, shape extent) const
+    requires takes_parameters<Base>
+  {
+    if constexpr (requires { base.state_size(k, extent); })
+      return base.state_size(k, extent);
+    else
+      return extent.size();
+  }
+  constexpr long long scratch_size(shape extent) const
+    requires takes_parameters<Base>
+  {
+    if constexpr (requires { base.scratch_size(extent); })
+      return base.scratch_size(extent);
+    else
+      return 0;
+  }
+  /// At the whole rate, which bounds every smaller one.
+  template <class S>
+    requires bounds_itself<Base, S>
+  void bound(double rate, long long t, magnitudes& m) const {
+    base.template bound<S>(rate, t, m);
+  }
+  void check() const {
+    if constexpr (requires { base.check(); }) base.check();
+    require_number(std::isfinite(power) && power >= 0, name, "power", power, "0 or more");
+  }
+
+ private:
+  moment slowed(moment m) const {
+    m.rate /= std::pow(std::max(1.0, m.tau_fwd), power);
+    return m;
+  }
+};
+
+}  // namespace foal::optim
