@@ -547,6 +547,7 @@ set(foal_cuda_headers
     foal/device/cuda/codec.cuh
     foal/device/cuda/columns.cuh
     foal/device/cuda/convolution.cuh
+    foal/device/cuda/convolution_engines.hpp
     foal/device/cuda/convolution_plan.hpp
     foal/device/cuda/cudnn.hpp
     foal/device/cuda/dropout.cuh
@@ -558,6 +559,9 @@ set(foal_cuda_headers
     foal/device/cuda/map.cuh
     foal/device/cuda/matmul.hpp
     foal/device/cuda/memory.hpp
+    foal/device/cuda/narrow.cuh
+    foal/device/cuda/narrow_convolution.cuh
+    foal/device/cuda/narrow_product.cuh
     foal/device/cuda/normalisation.cuh
     foal/device/cuda/ordinals.hpp
     foal/device/cuda/patches.cuh
@@ -571,6 +575,7 @@ set(foal_cuda_headers
     foal/device/cuda/status.hpp
     foal/device/cuda/stream.hpp
     foal/device/cuda/vocabulary.cuh
+    foal/device/cuda_bf16.cuh
 )
 set(foal_nccl_headers
     foal/nccl.hpp

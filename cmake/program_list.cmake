@@ -220,6 +220,7 @@ set(foal_tests
     layer/transformer
     layer/vocabulary
     lower/codec
+    lower/exact
     lower/lower
     lower/policies
     lower/policy_numbers
@@ -402,6 +403,8 @@ set(foal_tests
 set(foal_cuda_tests
     device/cuda
     device/cuda_attention
+    device/cuda_bf16
+    device/cuda_bf16_training
     device/cuda_checkpoint
     device/cuda_codec
     device/cuda_convolution
@@ -419,6 +422,7 @@ set(foal_cuda_tests
 
 # Those of them that train nets.
 set(foal_cuda_tests_that_train
+    device/cuda_bf16_training
     device/cuda_checkpoint
     device/cuda_gpt
     device/cuda_prediction

@@ -1,6 +1,7 @@
 // Opt-in umbrella of the CUDA device: all of it in a .cu file; in a .cpp file the parts that need no kernel.
 #pragma once
 
+#include <foal/device/cuda/convolution_engines.hpp>
 #include <foal/device/cuda/convolution_plan.hpp>
 #include <foal/device/cuda/cudnn.hpp>
 #include <foal/device/cuda/error.hpp>
@@ -16,4 +17,5 @@
 
 #if defined(__CUDACC__)
 #include <foal/device/cuda.cuh>
+#include <foal/device/cuda_bf16.cuh>
 #endif

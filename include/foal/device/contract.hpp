@@ -38,6 +38,8 @@
 // Reductions (fixed order, so equal bits on every run): double sum_of_squares(n, x); bool all_finite(n, x). They wait.
 //   Optional: double magnitude_bound(n, x), which no magnitude is above; NaN where an element is not finite. Of an
 //   asynchronous device also: magnitude_bound(n, x, double* bound), in device memory, which does not wait.
+// Exact, optional, of a device whose products round their factors: D& exact(), of any device type, the same queue with
+// products that do not. Optimizers of whole parameters (Muon, basis rotation) get it: they multiply again and again.
 // Losses (device/ops.hpp): give their sums, and where the device is asynchronous, leave them in a place in its memory.
 // What layers call, products to attention, is in device/ops.hpp by kinds (device/host/*.hpp are the oracle of device/cuda).
 #pragma once
