@@ -575,6 +575,7 @@ set(foal_cuda_headers
     foal/device/cuda/status.hpp
     foal/device/cuda/stream.hpp
     foal/device/cuda/vocabulary.cuh
+    foal/device/cuda/weight_forms.hpp
     foal/device/cuda_bf16.cuh
 )
 set(foal_nccl_headers

@@ -167,6 +167,7 @@ set(foal_tests
     executor/codec
     executor/compensation
     executor/cut
+    executor/device_forms
     executor/drive
     executor/evictions
     executor/frozen

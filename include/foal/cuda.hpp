@@ -14,6 +14,7 @@
 #include <foal/device/cuda/staging.hpp>
 #include <foal/device/cuda/status.hpp>
 #include <foal/device/cuda/stream.hpp>
+#include <foal/device/cuda/weight_forms.hpp>
 
 #if defined(__CUDACC__)
 #include <foal/device/cuda.cuh>

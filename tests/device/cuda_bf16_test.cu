@@ -152,6 +152,59 @@ TEST_CASE("samples that have no room at once are convolved in bfloat16 some at a
   }
 }
 
+TEST_CASE("weights keep their form in bfloat16 until they change", "[cuda]") {
+  convolution_problem const p{{5, 4, 3, 3, 1, 1}, 6, 2};
+  auto const e = elements_of(p.g, p.filters, p.samples);
+  int const rows = 9, cols = 11, depth = 13;
+  auto const kernel = numbers<float>(e.weights, 1), matrix = numbers<float>(depth * cols, 2);
+  std::vector<float> weights(192 + matrix.size());
+  std::copy(kernel.begin(), kernel.end(), weights.begin());
+  std::copy(matrix.begin(), matrix.end(), weights.begin() + 192);
+  with_workspace<cuda_bf16> gpu;
+  auto const needed = static_cast<std::size_t>(cuda_bf16::form_elements<float>({4, {3, 3, 3, 6}}) +
+                                               cuda_bf16::form_elements<float>({2, {depth, cols, 1, 1}}));
+  CHECK(cuda_bf16::form_elements<float>({1, {cols, 1, 1, 1}}) == 0);
+  on_gpu<float> w(gpu.device, weights), x(gpu.device, numbers<float>(e.x, 3)),
+      a(gpu.device, numbers<float>(rows * depth, 4)), y(gpu.device, std::vector<float>(e.y)),
+      c(gpu.device, std::vector<float>(rows * cols)), d(gpu.device, std::vector<float>(rows * depth)),
+      dc(gpu.device, numbers<float>(rows * cols, 5));
+  on_gpu<std::uint16_t> room(gpu.device, std::vector<std::uint16_t>(needed));
+  auto const results = [&] {
+    float const* const at = w.data();
+    gpu.device.convolve(p.g, p.filters, p.samples, static_cast<float const*>(x.data()), at, y.data(),
+                        static_cast<float*>(nullptr));
+    gpu.device.product_nn(rows, cols, depth, static_cast<float const*>(a.data()), at + 192, c.data(), false);
+    gpu.device.product_nt(rows, depth, cols, static_cast<float const*>(dc.data()), at + 192, d.data(), false);
+    return std::vector{y.values(), c.values(), d.values()};
+  };
+  auto const write = [&](std::vector<float> const& values) {
+    gpu.device.copy_in(w.data(), values.data(), values.size() * sizeof(float));
+  };
+  auto const before = results();
+  std::vector<float> twice(weights);
+  for (float& v : twice) v *= 2;
+  write(twice);
+  auto const after = results();
+  for (std::size_t i = 0; i < after.size(); ++i) CHECK(after[i] != before[i]);
+  write(weights);
+  for (std::size_t const bytes : {2 * needed, std::size_t{8}}) {  // all, and none: they have no room
+    gpu.device.keep_forms(w.data(), weights.size() * sizeof(float), room.data(), bytes);
+    CHECK(results() == before);
+    write(twice);
+    CHECK(results() == (bytes == 8 ? after : before));  // nobody has said it
+    gpu.device.weights_changed();
+    CHECK(results() == after);
+    gpu.device.begin_recording();
+    gpu.device.product_nn(rows, cols, depth, static_cast<float const*>(a.data()), static_cast<float const*>(w.data()) + 192,
+                          c.data(), false);
+    auto const recorded = gpu.device.end_recording();
+    write(weights);
+    gpu.device.launch(recorded);
+    CHECK(c.values() == before[1]);  // what is recorded rounds by itself
+    gpu.device.weights_changed();
+  }
+}
+
 TEST_CASE("the workspace for bfloat16 has a place for the weights of a model", "[cuda]") {
   auto const bytes = [](foal::shape s) { return cuda_bf16::workspace_for<float>(s); };
   CHECK(bytes({2, {3, 5, 1, 1}}) == cuda_bf16::workspace_bytes);

@@ -7,6 +7,7 @@
 #include <foal/layer/tanh.hpp>
 #include <foal/policy/delay/discrepancy_correction.hpp>
 #include <foal/policy/optim/momentum.hpp>
+#include <foal/policy/storage.hpp>
 #include <foal/schedule/rules/gpipe.hpp>
 #include <foal/schedule/rules/pipemare.hpp>
 #include <foal/trainer.hpp>
@@ -124,6 +125,10 @@ TEST_CASE("GPipe trains an MLP in bfloat16 as on a host that rounds", "[cuda]") 
 
 TEST_CASE("PipeMare with T2 trains an MLP in bfloat16 as on a host that rounds", "[cuda]") {
   compare<mlp, schedule::pipemare, foal::optim::momentum, foal::delay::discrepancy_correction>(0.02F);
+}
+
+TEST_CASE("what is saved and sent may be bfloat16, too", "[cuda]") {
+  compare<mlp, schedule::gpipe, foal::optim::momentum, foal::storage::bfloat16>(0.05F);
 }
 
 TEST_CASE("GPipe trains residual blocks in bfloat16 as on a host that rounds", "[cuda]") {

@@ -13,10 +13,11 @@
 namespace foal::device {
 
 /// device::cuda with the factors of floats' products and convolutions rounded to bfloat16 (to nearest even), for tensor
-/// cores, in scratch of the object and for each op anew. All that is kept stays in float, so a run differs in nothing else:
-/// weights, which U changes, gradients, optimizer states, activations, and the ops that are no products (norms, softmax,
-/// losses, attention). Sums are in float, and so are results, but for those of convolutions of more than one position, which
-/// are rounded, too: a relative error of 2^-8. Optimizers of whole parameters get exact(). Double stays as it is.
+/// cores: a unit's newest weights once for each update (keep_forms), all else in scratch for each op. All that a run keeps
+/// stays in float, so it differs in nothing else: weights, which U changes, gradients, optimizer states, activations, and
+/// the ops that are no products (norms, softmax, losses, attention). Sums are in float, and so are results, but for those of
+/// convolutions of more than one position, which are rounded, too: a relative error of 2^-8. Optimizers of whole parameters
+/// get exact(). Double stays as it is.
 ///
 /// A convolution for which cuDNN has no engine, or of samples of more than 8388608 elements, is device::cuda's.
 class cuda_bf16 : public cuda {
@@ -35,9 +36,23 @@ class cuda_bf16 : public cuda {
   /// As device::cuda's.
   explicit cuda_bf16(void* workspace, std::size_t bytes = workspace_bytes, int ordinal = 0)
       : cuda(workspace, bytes - own_bytes_, ordinal, cuda_ops::arithmetic::whole),
+        forms_(std::make_unique<cuda_ops::weight_forms>()),
         rooms_(rooms_in(workspace, bytes)),
-        products_(rooms_),
-        convolver_(std::make_unique<cuda_ops::narrow_convolver>(library_workspace(), library_bytes, rooms_)) {}
+        products_(rooms_, forms_.get()),
+        convolver_(std::make_unique<cuda_ops::narrow_convolver>(library_workspace(), library_bytes, rooms_, forms_.get())) {}
+
+  // Forms of weights: see the contract.
+  static constexpr element form_type = element::bfloat16;
+  /// Of one parameter: what is no factor has none.
+  template <class S>
+  static constexpr long long form_elements(shape parameter) {
+    bool const factor = sizeof(S) == sizeof(float) && parameter.rank >= 2;
+    return factor ? static_cast<long long>(cuda_ops::narrow_products::weights_for(parameter)) : 0;
+  }
+  void keep_forms(void const* weights, std::size_t bytes, void* room, std::size_t room_bytes) const {
+    forms_->keep(weights, bytes, room, room_bytes);
+  }
+  void weights_changed() const { forms_->changed(); }
 
   /// The same queue with arithmetic in float.
   cuda& exact() { return *this; }
@@ -105,6 +120,7 @@ class cuda_bf16 : public cuda {
     return {first, first + piece_, piece_, static_cast<std::uint16_t*>(room()), room_bytes() / 16 * 8};
   }
 
+  std::unique_ptr<cuda_ops::weight_forms> forms_;
   cuda_ops::narrow_rooms rooms_;
   cuda_ops::narrow_products products_;
   std::unique_ptr<cuda_ops::narrow_convolver> convolver_;

@@ -8,6 +8,7 @@
 #include <foal/device/cuda/convolution_engines.hpp>
 #include <foal/device/cuda/narrow.cuh>
 #include <foal/device/cuda/patches.cuh>
+#include <foal/device/cuda/weight_forms.hpp>
 
 namespace foal::device::cuda_ops {
 
@@ -19,18 +20,18 @@ namespace foal::device::cuda_ops {
 class narrow_convolver {
  public:
   /// workspace, which may be the products': 256-byte aligned, on the GPU of the stream.
-  narrow_convolver(void* workspace, std::size_t bytes, narrow_rooms const& rooms)
-      : engines_(workspace, bytes, arithmetic::bf16), rooms_(rooms) {}
+  narrow_convolver(void* workspace, std::size_t bytes, narrow_rooms const& rooms, weight_forms* forms = nullptr)
+      : engines_(workspace, bytes, arithmetic::bf16), rooms_(rooms), forms_(forms) {}
 
   /// y = x * weight.
   bool forward(cudaStream_t stream, window const& g, int filters, int samples, float const* x, float const* weight,
                float* y) {
     call const c(g, filters, samples, rooms_);
     if (!finds(stream, convolution_kind::forward, c)) return false;
-    turn<false>(stream, g.depth(), filters, weight, rooms_.weights, narrow_element{});
+    std::uint16_t const* const form = form_of(stream, c, weight);
     each(stream, convolution_kind::forward, c, [&](found& f, std::size_t first, std::size_t count) {
       narrow_rows(stream, 1, count * c.in, 0, x + first * c.in, rooms_.first);
-      engines_.run(f, rooms_.first, rooms_.weights, rooms_.second);
+      engines_.run(f, rooms_.first, form, rooms_.second);
       widen(stream, count * c.out, rooms_.second, y + first * c.out);
     });
     return true;
@@ -41,10 +42,10 @@ class narrow_convolver {
                       float* dx) {
     call const c(g, filters, samples, rooms_);
     if (!finds(stream, convolution_kind::input_gradient, c)) return false;
-    turn<false>(stream, g.depth(), filters, weight, rooms_.weights, narrow_element{});
+    std::uint16_t const* const form = form_of(stream, c, weight);
     each(stream, convolution_kind::input_gradient, c, [&](found& f, std::size_t first, std::size_t count) {
       narrow_rows(stream, 1, count * c.out, 0, dy + first * c.out, rooms_.second);
-      engines_.run(f, rooms_.first, rooms_.weights, rooms_.second);
+      engines_.run(f, rooms_.first, form, rooms_.second);
       widen(stream, count * c.in, rooms_.first, dx + first * c.in);
     });
     return true;
@@ -86,6 +87,15 @@ class narrow_convolver {
     }
   };
 
+  /// The weights turned, and rounded.
+  std::uint16_t const* form_of(cudaStream_t stream, call const& c, float const* weight) {
+    auto const elements = static_cast<std::size_t>(c.g.depth()) * static_cast<std::size_t>(c.filters);
+    weight_forms::form form;
+    if (forms_ != nullptr) form = forms_->of(stream, weight, weight_forms::layout::turned, elements);
+    std::uint16_t* const to = form.at != nullptr ? form.at : rooms_.weights;
+    if (!form.made) turn<false>(stream, c.g.depth(), c.filters, weight, to, narrow_element{});
+    return to;
+  }
   found* find(cudaStream_t stream, convolution_kind kind, call const& c, int samples) {
     return engines_.find(stream, {kind, c.g, c.filters, samples, element::bfloat16, 16});
   }
@@ -105,6 +115,7 @@ class narrow_convolver {
 
   convolution_engines engines_;
   narrow_rooms rooms_;
+  weight_forms* forms_;
 };
 
 }  // namespace foal::device::cuda_ops

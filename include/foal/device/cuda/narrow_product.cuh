@@ -9,6 +9,7 @@
 #include <foal/device/cuda/narrow.cuh>
 #include <foal/device/cuda/product.hpp>
 #include <foal/device/cuda/rows.cuh>
+#include <foal/device/cuda/weight_forms.hpp>
 #include <foal/tensor/shape.hpp>
 
 namespace foal::device::cuda_ops {
@@ -17,7 +18,8 @@ namespace foal::device::cuda_ops {
 /// sizes and on the room for weights, which is a model's. Parts of the depth are added up in float, in order.
 class narrow_products {
  public:
-  explicit narrow_products(narrow_rooms const& rooms) : rooms_(rooms) {}
+  /// forms: of weights, which have no part in the room then; null: none.
+  explicit narrow_products(narrow_rooms const& rooms, weight_forms* forms = nullptr) : rooms_(rooms), forms_(forms) {}
 
   /// Elements of the room for weights that a model with this parameter does with.
   static constexpr std::size_t weights_for(shape parameter) {
@@ -34,14 +36,18 @@ class narrow_products {
       if (row != nullptr && p.rows > 0 && p.cols > 0) add_to_rows(stream, p.rows, p.cols, row, c);
       return;
     }
-    int const deep = depth_at_once(p);
+    weight_forms::form const form = form_of(stream, p, b);
+    int const deep = form.at != nullptr ? p.depth : depth_at_once(p);
     for (int done = 0; done < p.depth; done += deep) {
       product_shape part = p;
       part.depth = std::min(deep, p.depth - done);
       part.accumulate = p.accumulate || done > 0;
-      std::uint16_t* const second = p.turned_a ? rooms_.second : rooms_.weights;
-      part.step_b = p.turned_b ? narrow(stream, p.cols, part.depth, p.depth, b + done, second)
-                               : narrow(stream, part.depth, p.cols, p.cols, b + at(done, p.cols), second);
+      std::uint16_t* const second = form.at != nullptr ? form.at : p.turned_a ? rooms_.second : rooms_.weights;
+      if (form.made)
+        part.step_b = static_cast<int>(step_of(p.turned_b ? p.depth : p.cols));
+      else
+        part.step_b = p.turned_b ? narrow(stream, p.cols, part.depth, p.depth, b + done, second)
+                                 : narrow(stream, part.depth, p.cols, p.cols, b + at(done, p.cols), second);
       float const* const last_row = done + deep < p.depth ? nullptr : row;
       if (p.turned_a) {
         part.step_a = narrow(stream, part.depth, p.rows, p.rows, a + at(done, p.rows), rooms_.first);
@@ -55,6 +61,13 @@ class narrow_products {
  private:
   static std::size_t at(int a, int b) { return static_cast<std::size_t>(a) * static_cast<std::size_t>(b); }
   static std::size_t step_of(int cols) { return narrow_step(static_cast<std::size_t>(cols)); }
+
+  weight_forms::form form_of(cudaStream_t stream, product_shape const& p, float const* b) const {
+    if (forms_ == nullptr || p.turned_a || step_of(p.depth) > rooms_.piece) return {};
+    std::size_t const elements = p.turned_b ? static_cast<std::size_t>(p.cols) * step_of(p.depth)
+                                            : static_cast<std::size_t>(p.depth) * step_of(p.cols);
+    return forms_->of(stream, b, weight_forms::layout::rows, elements);
+  }
 
   int depth_at_once(product_shape const& p) const {
     std::size_t most = p.turned_a   ? rooms_.piece / std::max(step_of(p.rows), step_of(p.cols))
@@ -94,6 +107,7 @@ class narrow_products {
   }
 
   narrow_rooms rooms_;
+  weight_forms* forms_;
 };
 
 }  // namespace foal::device::cuda_ops
