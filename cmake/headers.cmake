@@ -556,6 +556,7 @@ set(foal_cuda_headers
     foal/device/cuda/codec.cuh
     foal/device/cuda/columns.cuh
     foal/device/cuda/convolution.cuh
+    foal/device/cuda/convolution_engines.hpp
     foal/device/cuda/convolution_plan.hpp
     foal/device/cuda/cudnn.hpp
     foal/device/cuda/dropout.cuh
@@ -567,6 +568,9 @@ set(foal_cuda_headers
     foal/device/cuda/map.cuh
     foal/device/cuda/matmul.hpp
     foal/device/cuda/memory.hpp
+    foal/device/cuda/narrow.cuh
+    foal/device/cuda/narrow_convolution.cuh
+    foal/device/cuda/narrow_product.cuh
     foal/device/cuda/normalisation.cuh
     foal/device/cuda/ordinals.hpp
     foal/device/cuda/patches.cuh
@@ -581,6 +585,8 @@ set(foal_cuda_headers
     foal/device/cuda/stream.hpp
     foal/device/cuda/vocabulary.cuh
     foal/nvtx.hpp
+    foal/device/cuda/weight_forms.hpp
+    foal/device/cuda_bf16.cuh
 )
 set(foal_nccl_headers
     foal/nccl.hpp

@@ -168,6 +168,7 @@ set(foal_tests
     executor/codec
     executor/compensation
     executor/cut
+    executor/device_forms
     executor/drive
     executor/evictions
     executor/frozen
@@ -222,6 +223,7 @@ set(foal_tests
     layer/transformer
     layer/vocabulary
     lower/codec
+    lower/exact
     lower/lower
     lower/policies
     lower/policy_numbers
@@ -407,6 +409,8 @@ set(foal_cuda_tests
     device/cuda
     device/cuda_attention
     device/cuda_bench
+    device/cuda_bf16
+    device/cuda_bf16_training
     device/cuda_checkpoint
     device/cuda_codec
     device/cuda_convolution
@@ -425,6 +429,7 @@ set(foal_cuda_tests
 
 # Those of them that train nets.
 set(foal_cuda_tests_that_train
+    device/cuda_bf16_training
     device/cuda_checkpoint
     device/cuda_gpt
     device/cuda_prediction

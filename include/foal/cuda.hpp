@@ -1,6 +1,7 @@
 // Opt-in umbrella of the CUDA device: all of it in a .cu file; in a .cpp file the parts that need no kernel.
 #pragma once
 
+#include <foal/device/cuda/convolution_engines.hpp>
 #include <foal/device/cuda/convolution_plan.hpp>
 #include <foal/device/cuda/cudnn.hpp>
 #include <foal/device/cuda/error.hpp>
@@ -13,7 +14,9 @@
 #include <foal/device/cuda/staging.hpp>
 #include <foal/device/cuda/status.hpp>
 #include <foal/device/cuda/stream.hpp>
+#include <foal/device/cuda/weight_forms.hpp>
 
 #if defined(__CUDACC__)
 #include <foal/device/cuda.cuh>
+#include <foal/device/cuda_bf16.cuh>
 #endif

@@ -27,6 +27,7 @@ using run_on = foal::trainer<net, foal::loss::mean_squared_error, foal::schedule
                              foal::optim::adam, foal::delay::discrepancy_correction>;
 using on_gpu = run_on<foal::device::cuda>;
 using on_host = run_on<plain_device>;
+using in_bfloat16 = run_on<foal::device::cuda_bf16>;
 
 foal::data::memory<float, float> table() { return {foal::features(6), numbers<float>(48 * 6, 1), numbers<float>(48, 2)}; }
 
@@ -83,6 +84,23 @@ void fits_go_over() {
 TEST_CASE("weights that are saved on the GPU load on the host, and back", "[cuda]") {
   weights_go_over<on_gpu, on_host>();
   weights_go_over<on_host, on_gpu>();
+}
+
+TEST_CASE("weights of a run in bfloat16 are floats, which the host loads", "[cuda]") {
+  weights_go_over<in_bfloat16, on_host>();
+  weights_go_over<on_host, in_bfloat16>();
+  // And a fit that goes on.
+  foal_test::temporary_directory const dir;
+  in_bfloat16 first(config<in_bfloat16>());
+  fit(first, 2, dir / "run");
+  {
+    on_host second(config<on_host>());
+    fit(second, 2, dir / "run");
+    CHECK(second.all_weights() == first.all_weights());
+  }
+  on_host second(config<on_host>());
+  fit(second, 3, dir / "run");
+  CHECK(second.updates() == first.updates() / 2 * 3);
 }
 
 TEST_CASE("a fit on the GPU goes on on the host, and back", "[cuda]") {

@@ -10,6 +10,7 @@ extern "C" char const* __lsan_default_suppressions() { return "leak:libcublasLt.
 namespace {
 
 using namespace foal::device::cuda_ops;
+using foal::element;
 using foal::device::window;
 
 /// What cuDNN knows of an H200.
@@ -47,11 +48,12 @@ TEST_CASE("cuDNN has an engine that adds in one order for every convolution", "[
         problem{{11, 10, 4, 5, 3, 2}, 9, 2}, problem{{32, 32, 3, 3, 1, 1}, 64, 128}, problem{{32, 32, 64, 3, 1, 1}, 64, 8},
         problem{{8, 8, 512, 3, 2, 1}, 512, 1}}) {
     for (convolution_kind const kind : kinds)
-      for (bool const wide : {false, true})
-        for (int const alignment : {16, wide ? 8 : 4}) {
-          CAPTURE(p.g.height, p.g.width, p.g.channels, p.g.kernel, p.filters, static_cast<int>(kind), wide, alignment);
-          auto const plan = plan_convolution({kind, p.g, p.filters, p.samples, wide, alignment}, {nullptr, gpu.get()},
-                                             arithmetic::whole, workspace);
+      for (element const type : {element::float32, element::float64, element::bfloat16})
+        for (int const alignment : {16, type == element::bfloat16 ? 16 : static_cast<int>(bytes_of(type))}) {
+          CAPTURE(p.g.height, p.g.width, p.g.channels, p.g.kernel, p.filters, static_cast<int>(kind), name(type), alignment);
+          auto const how = type == element::bfloat16 ? arithmetic::bf16 : arithmetic::whole;
+          auto const plan =
+              plan_convolution({kind, p.g, p.filters, p.samples, type, alignment}, {nullptr, gpu.get()}, how, workspace);
           CHECK(plan.plan);
           CHECK(plan.workspace_bytes <= workspace);
         }
@@ -64,7 +66,9 @@ TEST_CASE("TF32 brings engines of tensor cores, and only it", "[device]") {
   CHECK(serves({CUDNN_NUMERICAL_NOTE_STRICT_NAN_PROP}, arithmetic::whole));
   CHECK_FALSE(serves({CUDNN_NUMERICAL_NOTE_TENSOR_CORE}, arithmetic::whole));
   CHECK(serves({CUDNN_NUMERICAL_NOTE_TENSOR_CORE, CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS}, arithmetic::tf32));
-  for (auto const how : {arithmetic::whole, arithmetic::tf32}) {
+  CHECK(serves({CUDNN_NUMERICAL_NOTE_TENSOR_CORE}, arithmetic::bf16));
+  CHECK_FALSE(serves({CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS}, arithmetic::bf16));
+  for (auto const how : {arithmetic::whole, arithmetic::tf32, arithmetic::bf16}) {
     CHECK_FALSE(serves({CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC}, how));
     CHECK_FALSE(serves({CUDNN_NUMERICAL_NOTE_TENSOR_CORE, CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION}, how));
     CHECK_FALSE(serves({CUDNN_NUMERICAL_NOTE_WINOGRAD}, how));

@@ -19,6 +19,18 @@ TEMPLATE_TEST_CASE("products that cuBLASLt has no algorithm for are cuBLAS's", "
   for (product_sizes const n : product_shapes) CHECK(products_apart<TestType>(n, 0) < near);
 }
 
+TEST_CASE("products in bfloat16 that cuBLASLt has no algorithm for are cuBLAS's", "[cuda]") {
+  libraries().products = false;
+  for (product_sizes const n : product_shapes)
+    CHECK(products_apart<float, foal::device::cuda_bf16>(n, 0, round_numbers{}) < 1e-6);
+}
+
+TEST_CASE("convolutions in bfloat16 that cuDNN has no engine for are those of floats", "[cuda]") {
+  libraries().convolutions = false;
+  for (convolution_problem const& p : {convolution_problems[0], convolution_problems[3]})
+    CHECK(convolutions_apart<float, foal::device::cuda_bf16>(p) < 1e-5);
+}
+
 TEST_CASE("the emulated libraries round the factors of TF32, and only those", "[cuda]") {
   for (bool const products : {true, false}) {
     libraries().products = products;
@@ -134,6 +146,36 @@ TEST_CASE("the emulated cuBLASLt refuses what cuBLASLt would", "[cuda]") {
   other.ask();
   take_flaws();
   CHECK(other.multiply() == CUBLAS_STATUS_INVALID_VALUE);  // no row
+}
+
+TEST_CASE("the emulated cuBLAS and cuBLASLt take factors in bfloat16 for results in float alone", "[cuda]") {
+  by_hand p;
+  auto const layout = [](cudaDataType_t type, std::uint64_t rows, std::uint64_t cols) {
+    cublasLtMatrixLayout_t made = nullptr;
+    cublasLtMatrixLayoutCreate(&made, type, rows, cols, static_cast<std::int64_t>(rows));
+    return made;
+  };
+  auto const replace = [](cublasLtMatrixLayout_t& one, cublasLtMatrixLayout_t by) {
+    cublasLtMatrixLayoutDestroy(one);
+    one = by;
+  };
+  replace(p.a, layout(CUDA_R_16BF, 4, 8));
+  CHECK(p.ask() == CUBLAS_STATUS_INVALID_VALUE);  // one factor alone
+  replace(p.b, layout(CUDA_R_16BF, 8, 2));
+  REQUIRE(p.ask() == CUBLAS_STATUS_SUCCESS);
+  CHECK(p.multiply() == CUBLAS_STATUS_SUCCESS);
+  replace(p.a, layout(CUDA_R_32F, 4, 8));
+  CHECK(p.multiply() == CUBLAS_STATUS_INVALID_VALUE);  // an algorithm of another type
+  replace(p.a, layout(CUDA_R_16BF, 4, 8));
+  cublasLtEpilogue_t const sums = CUBLASLT_EPILOGUE_BGRADA;
+  cublasLtMatmulDescSetAttribute(p.what, CUBLASLT_MATMUL_DESC_EPILOGUE, &sums, sizeof sums);
+  CHECK(p.ask() == CUBLAS_STATUS_NOT_SUPPORTED);  // foal sums what is not rounded
+  cublasHandle_t handle = nullptr;
+  REQUIRE(cublasCreate(&handle) == CUBLAS_STATUS_SUCCESS);
+  float const one = 1;
+  CHECK(cublasGemmEx(handle, CUBLAS_OP_N, CUBLAS_OP_N, 1, 1, 1, &one, p.memory, CUDA_R_16BF, 1, p.memory, CUDA_R_32F, 1,
+                     &one, p.memory, CUDA_R_32F, 1, CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT) == CUBLAS_STATUS_NOT_SUPPORTED);
+  cublasDestroy(handle);
 }
 
 TEST_CASE("the emulated cuDNN refuses what cuDNN would", "[cuda]") {

@@ -69,3 +69,34 @@ TEST_CASE("What F reads predicted is a form of every parameter, also where B lag
   }
   CHECK(std::string(name(form::kind::predicted)) != name(form::kind::extrapolated));
 }
+
+TEST_CASE("A device's own form is of a stage whose weights its U alone writes", "[plan]") {
+  auto t = tables();
+  t.stages[0].parameters.resize(2);
+  t.stages[0].parameters[0].what.extent = {2, {3, 7, 1, 1}};
+  t.stages[0].parameters[1].what.extent = features(7);
+  CHECK(executor::device_form(t, 0).elements == 0);  // the device has none
+  t.device.form_type = element::bfloat16;
+  t.device.form_elements = [](shape s) -> long long { return s.rank < 2 ? 0 : s.extent[0] * 8; };
+  t.device.keep_forms = [](void*, void const*, std::size_t, void*, std::size_t) {};
+  form const f = executor::device_form(t, 0);
+  CHECK(f.when == form::derived::by_update);
+  CHECK(f.bytes() == 3 * 8 * 2);
+  CHECK(executor::device_form(t, 1).elements == 0);  // no parameters
+
+  t.replicas = 2;
+  CHECK(executor::device_form(t, 0).elements == 0);
+  t.replicas = 1;
+  t.stages[0].parameters[1].home_stage = 0;
+  CHECK(executor::device_form(t, 0).elements == 0);
+  t.stages[0].parameters[1].home_stage = -1;
+  t.stages[0].parameters[1].kind = table::ownership::borrowed;
+  CHECK(executor::device_form(t, 0).elements == 0);
+
+  memory_plan plan(1);
+  CHECK_FALSE(executor::plan_device_form(t, plan, 0, 0));
+  t.stages[0].parameters[1].kind = table::ownership::trained;
+  CHECK(executor::plan_device_form(t, plan, 0, 0) == 0U);
+  CHECK(plan.entries().at(0).bytes >= 48);
+  CHECK(plan.entries().at(0).type == element::bfloat16);
+}

@@ -10,6 +10,7 @@
 
 #include "cuda_array.hpp"
 #include "plain_convolution.hpp"
+#include "rounded.hpp"
 
 namespace foal::test {
 
@@ -64,12 +65,13 @@ convolution_results<S> convolved_on_the_gpu(convolution_problem const& p, std::s
   return {cut(y.values()), cut(dx.values()), cut(dw.values())};
 }
 
-/// The largest distance from plain loops in double.
-template <class S, class Device = device::cuda>
-double convolutions_apart(convolution_problem const& p, std::size_t by = 0) {
+/// The largest distance from plain loops in double, with factors that round() changes there.
+template <class S, class Device = device::cuda, class Round = keep_numbers>
+double convolutions_apart(convolution_problem const& p, std::size_t by = 0, Round round = {}) {
   auto const e = elements_of(p.g, p.filters, p.samples);
   auto const wide = [](std::vector<S> const& v) { return std::vector<double>(v.begin(), v.end()); };
-  auto const x = wide(numbers<S>(e.x, 1)), dy = wide(numbers<S>(e.y, 2)), w = wide(numbers<S>(e.weights, 3));
+  auto const x = wide(round(numbers<S>(e.x, 1))), dy = wide(round(numbers<S>(e.y, 2))),
+             w = wide(round(numbers<S>(e.weights, 3)));
   std::vector<double> y(e.y), dx(e.x), dw = wide(numbers<S>(e.weights, 4));
   plain_convolve(p.g, p.filters, p.samples, x.data(), w.data(), y.data());
   plain_convolve_gradient(p.g, p.filters, p.samples, dy.data(), w.data(), dx.data());

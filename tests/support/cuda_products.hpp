@@ -9,6 +9,7 @@
 
 #include "cuda_array.hpp"
 #include "plain_device.hpp"
+#include "rounded.hpp"
 
 namespace foal::test {
 
@@ -19,9 +20,9 @@ inline constexpr product_sizes product_shapes[] = {{1, 1, 1},     {8, 10, 33},  
                                                    {128, 128, 1}, {31, 1, 257}, {2, 7, 1000}, {100, 36, 12}};
 
 /// The largest distance of c and row from the same in double on the host, with every array `by` elements after an address
-/// that is aligned.
-template <class S, class Device = device::cuda>
-double products_apart(product_sizes n, std::size_t by) {
+/// that is aligned, and with factors that round() changes there.
+template <class S, class Device = device::cuda, class Round = keep_numbers>
+double products_apart(product_sizes n, std::size_t by, Round round = {}) {
   auto const at = [](int a, int b) { return static_cast<std::size_t>(a) * static_cast<std::size_t>(b); };
   auto const more = [by](std::size_t k) { return k + by; };
   auto const a = numbers<S>(more(at(n.rows, n.depth)), 1), b = numbers<S>(more(at(n.depth, n.cols)), 2),
@@ -30,7 +31,7 @@ double products_apart(product_sizes n, std::size_t by) {
   array_on<Device, S> x(gpu.device, a), y(gpu.device, b), z(gpu.device, c), r(gpu.device, row);
   auto const in = [by](array_on<Device, S>& all) { return static_cast<S const*>(all.data() + by); };
   auto const wide = [](std::vector<S> const& v) { return std::vector<double>(v.begin(), v.end()); };
-  auto x0 = wide(a), y0 = wide(b), z0 = wide(c), r0 = wide(row);
+  auto x0 = wide(round(a)), y0 = wide(round(b)), sum0 = wide(b), z0 = wide(c), r0 = wide(row);
   auto const in0 = [by](std::vector<double>& all) { return static_cast<double const*>(all.data() + by); };
 
   gpu.device.product_nn_plus_row(n.rows, n.cols, n.depth, in(x), in(y), in(r), z.data() + by);
@@ -43,7 +44,7 @@ double products_apart(product_sizes n, std::size_t by) {
   auto dw0 = wide(c), db0 = wide(row);
   gpu.device.product_tn_and_sum_of_rows(n.rows, n.cols, n.depth, in(x), in(y), dw.data() + by, db.data() + by);
   plain_device::product_tn(n.rows, n.cols, n.depth, in0(x0), in0(y0), dw0.data() + by, true);
-  plain_device::sum_of_rows(n.depth, n.cols, in0(y0), db0.data() + by);
+  plain_device::sum_of_rows(n.depth, n.cols, in0(sum0), db0.data() + by);
   worst = std::max({worst, distance(wide(dw.values()), dw0), distance(wide(db.values()), db0)});
 
   for (bool const accumulate : {false, true}) {

@@ -41,11 +41,18 @@
 // Reductions (fixed order, so equal bits on every run): double sum_of_squares(n, x); bool all_finite(n, x). They wait.
 //   Optional: double magnitude_bound(n, x), which no magnitude is above; NaN where an element is not finite. Of an
 //   asynchronous device also: magnitude_bound(n, x, double* bound), in device memory, which does not wait.
+// Exact, optional, of a device whose products round their factors: D& exact(), of any device type, the same queue with
+// products that do not. Optimizers of whole parameters (Muon, basis rotation) get it: they multiply again and again.
+// Forms, optional, of an asynchronous device that reads weights in another form than they have: static constexpr element
+// form_type; template <class S> static constexpr long long form_elements(shape parameter), of form_type, for each parameter;
+// keep_forms(weights, bytes, room, room_bytes): from now on forms of these weights may be kept in the room, and none is made
+// yet; weights_changed(): all are old. What else an op is given as weights (predicted ones, old versions) has no form.
 // Losses (device/ops.hpp): give their sums, and where the device is asynchronous, leave them in a place in its memory.
 // What layers call, products to attention, is in device/ops.hpp by kinds (device/host/*.hpp are the oracle of device/cuda).
 #pragma once
 
 #include <foal/core/config.hpp>
+#include <foal/tensor/shape.hpp>
 
 #include <concepts>
 #include <cstddef>
@@ -131,6 +138,15 @@ concept queues_scalar =
 /// Its ops may be done later than they return, and it has what that takes.
 template <class D>
 concept asynchronous = says_asynchronous<D> && queues_scalar<D, float>;
+
+/// It keeps forms of weights.
+template <class D>
+concept has_forms = requires(D d, void const* weights, std::size_t n, void* room) {
+  D::form_type;
+  D::template form_elements<float>(shape{});
+  d.keep_forms(weights, n, room, n);
+  d.weights_changed();
+};
 
 /// A machine may have several.
 template <class D>

@@ -47,7 +47,7 @@ class cuda : public cuda_ops::product_ops {
   /// Of a model with this parameter: the weights of a convolution are turned there.
   template <class S>
   static constexpr std::size_t workspace_for(shape parameter) {
-    return fixed_bytes_ + cuda_ops::convolver::room_for<S>(parameter);
+    return workspace_of(cuda_ops::convolver::room_for<S>(parameter));
   }
 
   /// workspace: `bytes` bytes from allocate() on the GPU of that number, at least workspace_bytes, for this object alone and
@@ -292,6 +292,10 @@ class cuda : public cuda_ops::product_ops {
   }
 
  protected:
+  static constexpr std::size_t room_alignment = alignment_;
+  /// With so many bytes of room().
+  static constexpr std::size_t workspace_of(std::size_t room) { return fixed_bytes_ + room; }
+
   cuda(void* workspace, std::size_t bytes, int ordinal, cuda_ops::arithmetic how)
       : product_ops(aligned(workspace), ordinal, how),
         parts_(static_cast<std::byte*>(aligned(workspace)) + product_workspace_bytes),
@@ -300,13 +304,16 @@ class cuda : public cuda_ops::product_ops {
             library_workspace(), library_bytes, static_cast<std::byte*>(aligned(workspace)) + (fixed_bytes_ - alignment_),
             bytes - fixed_bytes_, how)) {}
 
- private:
   /// An arena aligns to foal::alignment, less than cuBLAS asks for.
   static void* aligned(void* p) {
     auto const at = reinterpret_cast<std::uintptr_t>(p);
     return static_cast<std::byte*>(p) + (alignment_ - at % alignment_) % alignment_;
   }
+  /// Of convolutions, for one op at a time.
+  void* room() const { return convolver_->room(); }
+  std::size_t room_bytes() const { return convolver_->room_bytes(); }
 
+ private:
   // What the blocks of a reduction leave for the kernel that joins it. One room does for all of an object's ops, because
   // they are done one after the other: that kernel has read it before the next op is begun. So does one room for results,
   // because whoever asks for one has waited for it before the next is asked for.

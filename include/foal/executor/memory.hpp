@@ -97,9 +97,18 @@ class run_memory {
   unit_numbers& numbers(std::size_t s) { return numbers_[s]; }
   lengths_ring lengths_beside(std::size_t s) { return stages_[s].lengths_in; }
 
+  /// Whoever has written weights, no form is of what they were.
+  void forget_forms() {
+    for (std::size_t s = 0; s < stages_.size(); ++s)
+      if (unit_plan const& p = plan_.unit(s); p.forms)
+        tables_.device.keep_forms(stages_[s].device, stages_[s].w, plan_.weight_bytes(stages_[s].table->weight_elements),
+                                  at(*p.forms), device_form(tables_, tables_.stage_of(s)).bytes());
+  }
+
   /// Channels empty, no version read yet: the state in which a phase starts.
   void reset_phase(table::phase_table const& phase) {
     enter_phase(phase);
+    forget_forms();
     for (bound_stage& b : stages_) {
       lend(tables_, stages_, b);
       b.begin_phase();  // of those elsewhere, too: what they have given is counted here (gradient_norm)

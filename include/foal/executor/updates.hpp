@@ -102,6 +102,7 @@ class stage_updates : public stage_weights {
       if (c.block != nullptr) c.numbers = b.later->layout().update_at(i);
       t_.policies.optimizer[all[i].optimizer].update(c);
     }
+    if (t_.device.weights_changed != nullptr) t_.device.weights_changed(b.device);
     ++b.version;
     ++b.updates;
     b.rate = rate;

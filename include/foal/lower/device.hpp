@@ -59,6 +59,14 @@ struct device_thunks {
     f.sum_of_squares = &t::sum_of_squares;
     if constexpr (device::asynchronous<D>) give_events(f);
     if constexpr (device::asynchronous<D> && device::tells_times<D>) give_times(f);
+    if constexpr (device::asynchronous<D> && device::has_forms<D>) {
+      f.form_type = D::form_type;
+      f.form_elements = [](shape parameter) -> long long { return D::template form_elements<S>(parameter); };
+      f.keep_forms = [](void* d, void const* w, std::size_t n, void* room, std::size_t bytes) {
+        of(d).keep_forms(w, n, room, bytes);
+      };
+      f.weights_changed = [](void* d) { of(d).weights_changed(); };
+    }
   }
   static constexpr void give_events(device_functions& f) {
     using event = typename D::event;

@@ -254,11 +254,18 @@ struct whole_thunks : update_bound<S, Optimizer, Delay> {
     return room_for<S>(scratch_size(part, extent)) + copies * room_for<S>(extent.size());
   }
 
+  /// What multiplies exactly, of a device that rounds for layers.
+  static auto& exact(D& d) {
+    if constexpr (requires { d.exact(); })
+      return d.exact();
+    else
+      return d;
+  }
   static void own_step(update_call const& c) {
     S* states[most_states]{};
     for (int k = 0; k < base::own; ++k) states[k] = static_cast<S*>(c.states[k]);
     static_cast<Optimizer const*>(c.optimizer)
-        ->step(*static_cast<D*>(c.device), c.extent, static_cast<S*>(c.w), static_cast<S*>(c.g), states,
+        ->step(exact(*static_cast<D*>(c.device)), c.extent, static_cast<S*>(c.w), static_cast<S*>(c.g), states,
                static_cast<S*>(c.scratch), moment_of(c));
   }
 

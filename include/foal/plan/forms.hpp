@@ -1,10 +1,13 @@
 // Which forms of its parameters a stage needs in a run.
 #pragma once
 
+#include <cstddef>
+#include <optional>
 #include <vector>
 
 #include <foal/table/form.hpp>
 #include <foal/table/run_tables.hpp>
+#include <foal/tensor/plan.hpp>
 
 namespace foal::executor {
 
@@ -15,6 +18,27 @@ inline bool delay_acts(table::run_tables const& t, std::size_t s) {
   schedule::stage_facts const& f = last.facts.stage[s];
   bool const lags = f.tau_fwd > f.tau_bkwd;
   return lags || (t.compensates && !t.policies.delay_needs_lag);
+}
+
+/// The form that the device keeps of a stage's weights: where nobody but its own U writes them.
+inline table::form device_form(table::run_tables const& t, std::size_t s) {
+  table::form f{table::form::kind::device, table::form::derived::by_update, t.device.form_type, false, 0};
+  if (t.device.keep_forms == nullptr || t.replicas > 1) return f;
+  long long elements = 0;
+  for (table::parameter_row const& p : t.stages[s].parameters) {
+    if (p.kind != table::ownership::trained || p.home_stage >= 0) return f;
+    elements += t.device.form_elements(p.what.extent);
+  }
+  f.elements = elements;
+  return f;
+}
+
+/// Its room, where there is one.
+inline std::optional<std::size_t> plan_device_form(table::run_tables const& t, memory_plan& plan, std::size_t s,
+                                                   int worker) {
+  table::form const f = device_form(t, s);
+  if (f.elements == 0) return {};
+  return plan.add(name(f.what), category::forms, worker, static_cast<int>(s), f.bytes(), f.type);
 }
 
 /// The forms that ops of a stage read in place of its weights.

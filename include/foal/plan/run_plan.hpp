@@ -127,6 +127,7 @@ class run_plan {
       table::element_types const& types = tables_.types;
 
       p.w = add("weights", category::weights, types.weights, t.weight_elements);
+      p.forms = plan_device_form(tables_, plan_, tables_.stage_of(s), worker);
       bool const trains = !tables_.phases.back().inference;
       // In as many slots as a sum may come after its update.
       p.g = plan_.add("gradients", category::gradients, worker, number, trains ? sum_slots(tables_) * gradient_bytes(s) : 0,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -55,8 +56,9 @@ struct away_slots {
 struct unit_plan {
   std::size_t w = 0, g = 0, buffers = 0, history = 0, staging = 0, targets = 0;
   segment_rooms segments;
-  std::size_t block = 0;      ///< where the device is asynchronous
-  std::size_t reference = 0;  ///< where replicas exchange weights
+  std::size_t block = 0;             ///< where the device is asynchronous
+  std::size_t reference = 0;         ///< where replicas exchange weights
+  std::optional<std::size_t> forms;  ///< of weights, the device's
   std::size_t states[table::most_states]{}, delay_states[table::most_states]{};
   bool delay_acts = false, delay_packed = true, has_delay_states = false, history_packed = true;
   int history_slots = 0;

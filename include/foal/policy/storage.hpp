@@ -38,7 +38,7 @@ struct coded {
 /// the loss, kept entries that state their element, and statistics (kept entries with a fixed part, or smaller than
 /// the layer's output). Parameters, their gradients and optimizer states are not activations.
 ///
-/// For float on foal::device::host. Needs temporaries in float of one op per worker. With
+/// For float, on a device with narrow and widen (host, cuda). Needs temporaries in float of one op per worker. With
 /// accumulate::thick, weight gradients are taken microbatch by microbatch: decoded copies of a minibatch would cost what is
 /// saved.
 struct bfloat16 {

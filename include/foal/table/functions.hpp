@@ -57,6 +57,11 @@ struct device_functions {
   /// No magnitude is above it; NaN where an element is not finite, and nowhere else.
   double (*magnitude_bound)(void* device, std::size_t n, void const* x) = nullptr;
   double (*sum_of_squares)(void* device, std::size_t n, void const* x) = nullptr;
+  // Of a device that keeps forms of weights; else null.
+  element form_type = element::scalar;
+  long long (*form_elements)(shape parameter) = nullptr;
+  void (*keep_forms)(void* device, void const* weights, std::size_t bytes, void* room, std::size_t room_bytes) = nullptr;
+  void (*weights_changed)(void* device) = nullptr;
 };
 
 /// Rows of `row` elements each to their code, or back.

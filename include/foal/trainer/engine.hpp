@@ -224,7 +224,7 @@ class engine : public run_evaluations {
   /// The stages' part in a phase that begins, or that goes on after a pause.
   void enter(run_state const& run, run_request const& request, table::phase_table const& phase, schedule::program_view view,
              bool resumes) {
-    if (!resumes) memory_.reset_phase(phase);
+    resumes ? memory_.forget_forms() : memory_.reset_phase(phase);
     bool const last = run.at.phase + 1 == static_cast<int>(t_.phases.size());
     for (bound_stage& b : memory_.stages()) {
       b.weighed = b.window_of = b.targets_of = -1;

@@ -32,9 +32,9 @@ bool lies_on(char const* what, S const* p, int rows, int cols, int ld, int devic
   return check_range(what, p, entries * sizeof(S), device);
 }
 
-template <class S>
-cublasStatus_t gemm(cublasHandle_t h, cublasOperation_t p, cublasOperation_t q, int m, int n, int k, S alpha, S const* a,
-                    int lda, S const* b, int ldb, S beta, S* c, int ldc) {
+template <class F, class S>
+cublasStatus_t gemm(cublasHandle_t h, cublasOperation_t p, cublasOperation_t q, int m, int n, int k, S alpha, F const* a,
+                    int lda, F const* b, int ldb, S beta, S* c, int ldc) {
   lock const held(calls());
   int const rows_a = p == CUBLAS_OP_N ? m : k, cols_a = p == CUBLAS_OP_N ? k : m;
   int const rows_b = q == CUBLAS_OP_N ? k : n, cols_b = q == CUBLAS_OP_N ? n : k;
@@ -50,14 +50,16 @@ cublasStatus_t gemm(cublasHandle_t h, cublasOperation_t p, cublasOperation_t q, 
   cudaGetDevice(&current);
   if (current != device) report("a product of cuBLAS is called for another device than the current one");
   cudaError_t const put = enqueue(h->stream, [=] {
-    using matrix = Eigen::Map<Eigen::Matrix<S, Eigen::Dynamic, Eigen::Dynamic> const, 0, Eigen::OuterStride<>>;
+    using matrix = Eigen::Map<Eigen::Matrix<F, Eigen::Dynamic, Eigen::Dynamic> const, 0, Eigen::OuterStride<>>;
     using target = Eigen::Map<Eigen::Matrix<S, Eigen::Dynamic, Eigen::Dynamic>, 0, Eigen::OuterStride<>>;
     bool const good = lies_on("the first factor of a product", a, rows_a, cols_a, lda, device) &
                       lies_on("the second factor of a product", b, rows_b, cols_b, ldb, device) &
                       lies_on("the result of a product", c, m, n, ldc, device);
     if (!good) return cudaErrorIllegalAddress;
-    Eigen::Matrix<S, Eigen::Dynamic, Eigen::Dynamic> x = matrix(a, rows_a, cols_a, Eigen::OuterStride<>(lda)),
-                                                     y = matrix(b, rows_b, cols_b, Eigen::OuterStride<>(ldb)), product;
+    auto const read = [](F v) { return static_cast<S>(value_of(v)); };
+    Eigen::Matrix<S, Eigen::Dynamic, Eigen::Dynamic>
+        x = matrix(a, rows_a, cols_a, Eigen::OuterStride<>(lda)).unaryExpr(read),
+        y = matrix(b, rows_b, cols_b, Eigen::OuterStride<>(ldb)).unaryExpr(read), product;
     if (rounds) x = x.unaryExpr([](S v) { return tf32(v); }), y = y.unaryExpr([](S v) { return tf32(v); });
     if (p == CUBLAS_OP_N && q == CUBLAS_OP_N) product = alpha * (x * y);
     if (p == CUBLAS_OP_N && q == CUBLAS_OP_T) product = alpha * (x * y.transpose());
@@ -133,4 +135,13 @@ cublasStatus_t cublasDgemm(cublasHandle_t h, cublasOperation_t p, cublasOperatio
                            double const* alpha, double const* a, int lda, double const* b, int ldb, double const* beta,
                            double* c, int ldc) {
   return gemm(h, p, q, m, n, k, *alpha, a, lda, b, ldb, *beta, c, ldc);
+}
+cublasStatus_t cublasGemmEx(cublasHandle_t h, cublasOperation_t p, cublasOperation_t q, int m, int n, int k,
+                            void const* alpha, void const* a, cudaDataType_t type_a, int lda, void const* b,
+                            cudaDataType_t type_b, int ldb, void const* beta, void* c, cudaDataType_t type_c, int ldc,
+                            cublasComputeType_t compute, cublasGemmAlgo_t) {
+  if (type_a != CUDA_R_16BF || type_b != CUDA_R_16BF || type_c != CUDA_R_32F || compute != CUBLAS_COMPUTE_32F)
+    return CUBLAS_STATUS_NOT_SUPPORTED;  // what foal asks for is all that there is
+  return gemm(h, p, q, m, n, k, *static_cast<float const*>(alpha), static_cast<std::uint16_t const*>(a), lda,
+              static_cast<std::uint16_t const*>(b), ldb, *static_cast<float const*>(beta), static_cast<float*>(c), ldc);
 }

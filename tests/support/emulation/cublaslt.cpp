@@ -80,13 +80,14 @@ bool fit(emulated_matmul const& w, emulated_layout const& a, emulated_layout con
   bool const ta = w.turned_a == CUBLAS_OP_T, tb = w.turned_b == CUBLAS_OP_T;
   s = {ta ? a.cols : a.rows, tb ? b.rows : b.cols, ta ? a.rows : a.cols};
   cudaDataType_t const type = w.compute == CUBLAS_COMPUTE_64F ? CUDA_R_64F : CUDA_R_32F;
+  bool const narrow = w.compute == CUBLAS_COMPUTE_32F && a.type == CUDA_R_16BF && b.type == CUDA_R_16BF;
   bool good = w.scale == type && s.m > 0 && s.n > 0 && s.k > 0 && (tb ? b.cols : b.rows) == s.k;
-  for (emulated_layout const* l : {&a, &b, &c, &d})
-    good = good && l->type == type && l->ld >= static_cast<std::int64_t>(l->rows);
+  good = good && (narrow || (a.type == type && b.type == type)) && c.type == type && d.type == type;
+  for (emulated_layout const* l : {&a, &b, &c, &d}) good = good && l->ld >= static_cast<std::int64_t>(l->rows);
   return good && c.rows == s.m && c.cols == s.n && d.rows == s.m && d.cols == s.n;
 }
 
-std::size_t size_of(cudaDataType_t type) { return type == CUDA_R_64F ? 8 : 4; }
+std::size_t size_of(cudaDataType_t type) { return type == CUDA_R_64F ? 8 : type == CUDA_R_16BF ? 2 : 4; }
 bool lies_on(char const* what, void const* p, emulated_layout const& l, int device) {
   std::size_t const entries = (l.cols - 1) * static_cast<std::size_t>(l.ld) + l.rows;
   return check_range(what, p, entries * size_of(l.type), device);
@@ -101,13 +102,18 @@ struct call {
   void *d = nullptr, *bias = nullptr;
 };
 
-template <class S>
+/// F: of the factors, S: of all else.
+template <class F, class S>
 void multiply(call const& p) {
   auto const& [w, la, lb, lc, ld, wanted, bytes, bias_alignment] = p.found;
   bool const ta = w.turned_a == CUBLAS_OP_T, tb = w.turned_b == CUBLAS_OP_T;
   bool const rounds = w.compute == CUBLAS_COMPUTE_32F_FAST_TF32;
-  auto const *a = static_cast<S const*>(p.a), *b = static_cast<S const*>(p.b), *c = static_cast<S const*>(p.c);
-  auto const factor = [rounds](S x) { return static_cast<double>(rounds ? tf32(x) : x); };
+  auto const *a = static_cast<F const*>(p.a), *b = static_cast<F const*>(p.b);
+  auto const* const c = static_cast<S const*>(p.c);
+  auto const factor = [rounds](F x) {
+    auto const value = static_cast<S>(value_of(x));
+    return static_cast<double>(rounds ? tf32(value) : value);
+  };
   auto const at = [](emulated_layout const& l, std::uint64_t r, std::uint64_t q) {
     return q * static_cast<std::uint64_t>(l.ld) + r;
   };
@@ -129,7 +135,7 @@ void multiply(call const& p) {
   if (w.epilogue != CUBLASLT_EPILOGUE_BGRADA) return;
   std::fill(out.begin(), out.end(), 0.0);
   for (std::uint64_t k = 0; k < p.s.k; ++k)
-    for (std::uint64_t i = 0; i < p.s.m; ++i) out[i] += static_cast<double>(ta ? a[at(la, k, i)] : a[at(la, i, k)]);
+    for (std::uint64_t i = 0; i < p.s.m; ++i) out[i] += value_of(ta ? a[at(la, k, i)] : a[at(la, i, k)]);
   for (std::uint64_t i = 0; i < p.s.m; ++i) static_cast<S*>(p.bias)[i] = static_cast<S>(out[i]);
 }
 
@@ -202,8 +208,8 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t, cublasLtMatmulDe
   *found = 0;
   sizes s;
   if (wanted < 1 || !fit(*what, *a, *b, *c, *d, s)) return CUBLAS_STATUS_INVALID_VALUE;
-  if (!libraries().products || (what->epilogue == CUBLASLT_EPILOGUE_BGRADA && !libraries().sums))
-    return CUBLAS_STATUS_NOT_SUPPORTED;
+  bool const sums = libraries().sums && a->type != CUDA_R_16BF;
+  if (!libraries().products || (what->epilogue == CUBLASLT_EPILOGUE_BGRADA && !sums)) return CUBLAS_STATUS_NOT_SUPPORTED;
   if ((preference->schemes & CUBLASLT_REDUCTION_SCHEME_INPLACE) != 0)
     report("an algorithm of cuBLASLt may add up in the result: its rounding is that of parts");
   // Some want more than others; what is too much for the preference is not named.
@@ -256,7 +262,10 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t what
                       (!has_bias || check_range("the row of a product", p.bias, p.s.m * size_of(p.found.d.type), device));
     if (!good) return cudaErrorIllegalAddress;
     std::memset(workspace, 0xff, p.found.bytes);
-    wide ? multiply<double>(p) : multiply<float>(p);
+    if (p.found.a.type == CUDA_R_16BF)
+      multiply<std::uint16_t, float>(p);
+    else
+      wide ? multiply<double, double>(p) : multiply<float, float>(p);
     return cudaSuccess;
   });
   return put == cudaSuccess ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_EXECUTION_FAILED;

@@ -63,11 +63,12 @@ std::vector<engine> const& engines() {
       {{}, false},                        // its plan is refused
       {{}, true, std::size_t{1} << 30U},  // takes more than there is
       {{CUDNN_NUMERICAL_NOTE_TENSOR_CORE, CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS}, true, 512},
+      {{CUDNN_NUMERICAL_NOTE_TENSOR_CORE}, true, 768},  // of bfloat16 alone
       {{CUDNN_NUMERICAL_NOTE_STRICT_NAN_PROP}},
   };
   return all;
 }
-constexpr std::size_t rounding_engine = 4, plain_engine = 5;
+constexpr std::size_t rounding_engine = 4, narrow_engine = 5, plain_engine = 6;
 std::size_t bytes_of(std::size_t e) { return e == plain_engine ? libraries().engine_bytes : engines()[e].bytes; }
 
 std::size_t size_of(cudnnBackendAttributeType_t type) {
@@ -106,8 +107,11 @@ record* part(record const& d, int name) {
 
 struct tensor {
   std::int64_t id = 0, alignment = 0;
-  bool wide = false;
+  cudnnDataType_t type = CUDNN_DATA_FLOAT;
   four size{}, step{};
+
+  bool wide() const { return type == CUDNN_DATA_DOUBLE; }
+  bool narrow() const { return type == CUDNN_DATA_BFLOAT16; }
 
   std::int64_t count() const { return size[0] * size[1] * size[2] * size[3]; }
   std::size_t at(std::int64_t n, std::int64_t c, std::int64_t h, std::int64_t w) const {
@@ -135,7 +139,7 @@ bool read_tensor(record const* d, tensor& to) {
   if (d == nullptr || d->type != CUDNN_BACKEND_TENSOR_DESCRIPTOR || !d->finalised) return false;
   to.id = one<std::int64_t>(*d, CUDNN_ATTR_TENSOR_UNIQUE_ID);
   to.alignment = one<std::int64_t>(*d, CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT);
-  to.wide = one<cudnnDataType_t>(*d, CUDNN_ATTR_TENSOR_DATA_TYPE) == CUDNN_DATA_DOUBLE;
+  to.type = one<cudnnDataType_t>(*d, CUDNN_ATTR_TENSOR_DATA_TYPE);
   to.size = several<std::int64_t, 4>(*d, CUDNN_ATTR_TENSOR_DIMENSIONS);
   to.step = several<std::int64_t, 4>(*d, CUDNN_ATTR_TENSOR_STRIDES);
   return to.count() > 0 && to.alignment > 0;
@@ -162,8 +166,8 @@ char const* read_operation(record const& op, convolution& to) {
     return "a tensor of a convolution is not finalised";
   std::set<std::int64_t> const ids{to.x.id, to.w.id, to.y.id};
   if (ids.size() != 3) return "tensors of a convolution have one number";
-  bool const wide = to.x.wide;
-  if (to.w.wide != wide || to.y.wide != wide) return "tensors of a convolution have different types";
+  bool const wide = to.x.wide();
+  if (to.w.wide() != wide || to.y.wide() != wide) return "tensors of a convolution have different types";
   auto const compute = one<cudnnDataType_t>(*window, CUDNN_ATTR_CONVOLUTION_COMP_TYPE);
   if ((compute == CUDNN_DATA_DOUBLE) != wide) return "a convolution computes in another type than its tensors'";
   for (int const name : {first, first + 1}) {
@@ -212,7 +216,7 @@ void convolve(convolution const& c, S* x, S* w, S* y) {
   tensor const& to = c.what == kind::forward ? c.y : c.what == kind::input_gradient ? c.x : c.w;
   S* const out = c.what == kind::forward ? y : c.what == kind::input_gradient ? x : w;
   std::vector<double> sums(static_cast<std::size_t>(to.count()));
-  auto const factor = [&c](S v) { return static_cast<double>(c.rounds ? tf32(v) : v); };
+  auto const factor = [&c](S v) { return c.rounds ? value_of(tf32(static_cast<float>(value_of(v)))) : value_of(v); };
   for (std::int64_t n = 0; n < c.y.size[0]; ++n)
     for (std::int64_t p = 0; p < c.y.size[2]; ++p)
       for (std::int64_t q = 0; q < c.y.size[3]; ++q)
@@ -231,7 +235,7 @@ void convolve(convolution const& c, S* x, S* w, S* y) {
             }
           }
   for (std::size_t i = 0; i < sums.size(); ++i)
-    out[i] = static_cast<S>(c.alpha * sums[i] + (c.beta != 0 ? c.beta * static_cast<double>(out[i]) : 0.0));
+    out[i] = stored<S>(c.alpha * sums[i] + (c.beta != 0 ? c.beta * value_of(out[i]) : 0.0));
 }
 
 record* known(cudnnBackendDescriptor_t d) {
@@ -267,7 +271,9 @@ cudnnStatus_t finalise(record& d) {
       if (config == nullptr || operation_of(d) == nullptr ||
           one<cudnnHandle_t>(d, CUDNN_ATTR_EXECUTION_PLAN_HANDLE) == nullptr)
         return refuse(CUDNN_STATUS_BAD_PARAM, "a plan has no configuration, or no handle");
-      if (!engines()[config->engine].possible) return refuse(CUDNN_STATUS_NOT_SUPPORTED, "an engine cannot serve");
+      bool const known_type = read_operation(*operation_of(d), c) == nullptr;
+      if (!known_type || !engines()[config->engine].possible || (config->engine == narrow_engine && !c.x.narrow()))
+        return refuse(CUDNN_STATUS_NOT_SUPPORTED, "an engine cannot serve");
       d.engine = config->engine;
       break;
     }
@@ -382,8 +388,10 @@ cudnnStatus_t cudnnBackendGetAttribute(cudnnBackendDescriptor_t descriptor, cudn
   switch (name) {
     case CUDNN_ATTR_ENGINEHEUR_RESULTS: {
       if (type != CUDNN_TYPE_BACKEND_DESCRIPTOR) return CUDNN_STATUS_BAD_PARAM_ATTRIBUTE_TYPE;
-      bool const any = libraries().convolutions;
-      *count = static_cast<std::int64_t>(any ? engines().size() : plain_engine - 1);
+      *count = static_cast<std::int64_t>(libraries().convolutions ? engines().size() : rounding_engine);
+      convolution c;
+      bool const read = read_operation(*operation_of(*d), c) == nullptr;
+      if (!read || c.x.type != c.w.type || c.y.type != c.w.type) *count = 0;  // of bfloat16 and float it knows none
       if (values == nullptr) return CUDNN_STATUS_SUCCESS;
       *count = std::min(*count, room);
       for (std::size_t i = 0; i < static_cast<std::size_t>(*count); ++i) {
@@ -432,7 +440,7 @@ cudnnStatus_t cudnnBackendExecute(cudnnHandle_t handle, cudnnBackendDescriptor_t
   for (cudnnBackendNumericalNote_t const note : engines()[p->engine].notes)
     if (note == CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC)
       report("an engine of cuDNN adds up in any order: its bits may differ from run to run");
-  c.rounds = p->engine == rounding_engine;
+  c.rounds = p->engine == rounding_engine && !c.x.wide();
   auto const ids = several<std::int64_t, 3>(*v, CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS);
   auto const at = several<void*, 3>(*v, CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS);
   auto* const workspace = one<void*>(*v, CUDNN_ATTR_VARIANT_PACK_WORKSPACE);
@@ -451,7 +459,7 @@ cudnnStatus_t cudnnBackendExecute(cudnnHandle_t handle, cudnnBackendDescriptor_t
   cudaGetDevice(&current);
   if (current != device) report("a convolution of cuDNN is called for another device than the current one");
   cudaError_t const put = enqueue(handle->stream, [c, place, workspace, bytes, device] {
-    std::size_t const size = c.x.wide ? 8 : 4;
+    std::size_t const size = c.x.wide() ? 8 : c.x.narrow() ? 2 : 4;
     auto const of = [size](tensor const& t) { return static_cast<std::size_t>(t.count()) * size; };
     bool const good = check_range("the maps that a convolution reads", place[0], of(c.x), device) &
                       check_range("the weights of a convolution", place[1], of(c.w), device) &
@@ -459,8 +467,11 @@ cudnnStatus_t cudnnBackendExecute(cudnnHandle_t handle, cudnnBackendDescriptor_t
                       check_range("the workspace of cuDNN", workspace, bytes, device);
     if (!good) return cudaErrorIllegalAddress;
     if (bytes > 0) std::memset(workspace, 0xff, bytes);
-    if (c.x.wide)
+    if (c.x.wide())
       convolve(c, static_cast<double*>(place[0]), static_cast<double*>(place[1]), static_cast<double*>(place[2]));
+    else if (c.x.narrow())
+      convolve(c, static_cast<std::uint16_t*>(place[0]), static_cast<std::uint16_t*>(place[1]),
+               static_cast<std::uint16_t*>(place[2]));
     else
       convolve(c, static_cast<float*>(place[0]), static_cast<float*>(place[1]), static_cast<float*>(place[2]));
     return cudaSuccess;

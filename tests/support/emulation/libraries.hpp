@@ -23,4 +23,21 @@ inline float tf32(float x) {
 }
 inline double tf32(double x) { return x; }
 
+/// A number as a library reads it, and as it writes it. std::uint16_t: bfloat16, to the nearest, of two the even one.
+inline double value_of(float x) { return static_cast<double>(x); }
+inline double value_of(double x) { return x; }
+inline double value_of(std::uint16_t x) {
+  return static_cast<double>(std::bit_cast<float>(static_cast<std::uint32_t>(x) << 16U));
+}
+template <class S>
+S stored(double x) {
+  return static_cast<S>(x);
+}
+template <>
+inline std::uint16_t stored<std::uint16_t>(double x) {
+  auto const bits = std::bit_cast<std::uint32_t>(static_cast<float>(x));
+  if ((bits & 0x7fffffffU) > 0x7f800000U) return static_cast<std::uint16_t>(bits >> 16U | 0x40U);
+  return static_cast<std::uint16_t>((bits + 0x7fffU + (bits >> 16U & 1U)) >> 16U);
+}
+
 }  // namespace foal::test::emulation

@@ -2,16 +2,10 @@
 #pragma once
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
-#include <optional>
-#include <type_traits>
-#include <utility>
-#include <vector>
 
-#include <foal/device/cuda/convolution_plan.hpp>
+#include <foal/device/cuda/convolution_engines.hpp>
 #include <foal/device/cuda/patches.cuh>
-#include <foal/device/cuda/plans.hpp>
 #include <foal/device/cuda/product.hpp>
 #include <foal/tensor/shape.hpp>
 
@@ -36,7 +30,10 @@ class convolver {
 
   /// workspace, which is the products' too, and room: 256-byte aligned, on the GPU of the stream.
   convolver(void* workspace, std::size_t bytes, void* room, std::size_t room_bytes, arithmetic how)
-      : workspace_(workspace), bytes_(bytes), room_(room), room_bytes_(room_bytes), how_(how) {}
+      : engines_(workspace, bytes, how), room_(room), room_bytes_(room_bytes) {}
+
+  void* room() const { return room_; }
+  std::size_t room_bytes() const { return room_bytes_; }
 
   /// y = x * weight. by: the products, in the same stream.
   template <class S>
@@ -47,7 +44,7 @@ class convolver {
     if (found* const f = find<S>(convolution_kind::forward, stream, g, filters, samples, x, y)) {
       S* const form = form_of<S>(g, filters);
       turn<false>(stream, g.depth(), filters, weight, form);
-      return run(*f, x, form, y);
+      return engines_.run(*f, x, form, y);
     }
     for_patches<S>(g, samples, [&](std::size_t first, int count, S* patches) {
       gather_patches(stream, g, first, static_cast<std::size_t>(count), x, patches);
@@ -68,7 +65,7 @@ class convolver {
     if (f != nullptr) {
       S* const form = form_of<S>(g, filters);
       turn<false>(stream, g.depth(), filters, weight, form);
-      return run(*f, dx, form, dy);
+      return engines_.run(*f, dx, form, dy);
     }
     by.zero(dx, sizeof(S) * static_cast<std::size_t>(samples) * static_cast<std::size_t>(g.height) *
                     static_cast<std::size_t>(g.width) * static_cast<std::size_t>(g.channels));
@@ -87,7 +84,7 @@ class convolver {
     if (is_pointwise(g)) return by.product_tn(g.channels, filters, samples * g.positions(), x, dy, dweight, true);
     if (found* const f = find<S>(convolution_kind::weight_gradient, stream, g, filters, samples, x, dy)) {
       S* const form = form_of<S>(g, filters);
-      run(*f, x, form, dy);
+      engines_.run(*f, x, form, dy);
       return turn<true>(stream, filters, g.depth(), static_cast<S const*>(form), dweight);
     }
     for_patches<S>(g, samples, [&](std::size_t first, int count, S* patches) {
@@ -97,63 +94,18 @@ class convolver {
     });
   }
 
- private:
-  using addresses = std::array<void const*, 3>;  ///< of x, the weights' form and y
-  struct pack {
-    addresses at{};
-    descriptor what;
-  };
-  /// A plan, and what names the addresses that it was done at, which cuDNN wants anew for others. A run has few of them.
-  struct found {
-    convolution_plan plan;
-    std::vector<pack> packs;
-    std::size_t next = 0;
-  };
-  static constexpr std::size_t most_packs = 64;
-
   static bool is_empty(window const& g, int filters, int samples) {
     return g.positions() <= 0 || g.channels <= 0 || filters <= 0 || samples <= 0;
   }
   static bool is_pointwise(window const& g) { return g.kernel == 1 && g.stride == 1 && g.padding == 0; }
 
+ private:
+  using found = convolution_engines::found;
   /// Null where cuDNN has no engine.
   template <class S>
   found* find(convolution_kind kind, cudaStream_t stream, window const& g, int filters, int samples, S const* x,
               S const* y) {
-    convolution_sizes const s{kind, g, filters, samples, std::is_same_v<S, double>, planned_alignment<S>(x, y)};
-    plan_key const key{{static_cast<int>(kind), g.height, g.width, g.channels, g.kernel, g.stride, g.padding, filters,
-                        samples, s.wide, s.alignment}};
-    found& f = plans_.of(key, [&] {
-      cudaStreamCaptureStatus now = cudaStreamCaptureStatusNone;
-      check(cudaStreamIsCapturing(stream, &now), "cudaStreamIsCapturing");
-      require(now == cudaStreamCaptureStatusNone, "cannot record a convolution of ", samples, " samples of ", g.height,
-              " x ", g.width, " x ", g.channels,
-              ", because it was not done before, and cuDNN plans it by calls that cannot be recorded; do it once before");
-      if (!handle_) handle_.emplace(stream);
-      return found{plan_convolution(s, {handle_->get()}, how_, bytes_), {}};
-    });
-    return f.plan.plan ? &f : nullptr;
-  }
-
-  void run(found& f, void const* x, void const* form, void const* y) {
-    check(cudnnBackendExecute(handle_->get(), f.plan.plan->get(), pack_of(f, {x, form, y}).get()), "cudnnBackendExecute");
-  }
-
-  descriptor const& pack_of(found& f, addresses const& at) {
-    for (pack const& p : f.packs)
-      if (p.at == at) return p.what;
-    descriptor made(CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR);
-    made.set(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS,
-             std::array<std::int64_t, 3>{static_cast<std::int64_t>(convolution_tensor::x),
-                                         static_cast<std::int64_t>(convolution_tensor::weight),
-                                         static_cast<std::int64_t>(convolution_tensor::y)});
-    made.set(CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, at.size(), at.data());
-    made.set(CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, 1, &workspace_);
-    made.finalise();
-    if (f.packs.size() < most_packs) return f.packs.emplace_back(pack{at, std::move(made)}).what;
-    pack& oldest = f.packs[f.next++ % most_packs];
-    oldest = {at, std::move(made)};
-    return oldest.what;
+    return engines_.find(stream, {kind, g, filters, samples, element_of<S>(), planned_alignment<S>(x, y)});
   }
 
   template <class S>
@@ -178,13 +130,9 @@ class convolver {
       body(first, static_cast<int>(std::min(most, all - first)), static_cast<S*>(room_));
   }
 
-  void* workspace_;
-  std::size_t bytes_;
+  convolution_engines engines_;
   void* room_;
   std::size_t room_bytes_;
-  arithmetic how_;
-  std::optional<cudnn_handle> handle_;
-  plans<found> plans_;
 };
 
 }  // namespace foal::device::cuda_ops

@@ -9,6 +9,7 @@
 #include <foal/device/cuda/cudnn.hpp>
 #include <foal/device/cuda/status.hpp>
 #include <foal/device/window.hpp>
+#include <foal/tensor/element.hpp>
 
 namespace foal::device::cuda_ops {
 
@@ -20,8 +21,10 @@ struct convolution_sizes {
   convolution_kind kind = convolution_kind::forward;
   window g;
   int filters = 1, samples = 1;
-  bool wide = false;  ///< double, else float
+  element type = element::float32;  ///< of maps and weights: float32, float64 or bfloat16, whose sums are in float32
   int alignment = 16;
+
+  bool wide() const { return type == element::float64; }
 };
 
 /// For whom a plan is made: a handle's GPU, or, where there is none, the GPU that a descriptor of properties tells of.
@@ -42,11 +45,15 @@ struct convolution_plan {
 
 namespace detail {
 
+inline cudnnDataType_t data_type(element e) {
+  return e == element::float64 ? CUDNN_DATA_DOUBLE : e == element::bfloat16 ? CUDNN_DATA_BFLOAT16 : CUDNN_DATA_FLOAT;
+}
+
 inline descriptor tensor_of(convolution_tensor id, convolution_sizes const& s, int n, int channels, int height, int width) {
   std::int64_t const c = channels, h = height, w = width;
   descriptor t(CUDNN_BACKEND_TENSOR_DESCRIPTOR);
   t.set(CUDNN_ATTR_TENSOR_UNIQUE_ID, static_cast<std::int64_t>(id));
-  t.set(CUDNN_ATTR_TENSOR_DATA_TYPE, s.wide ? CUDNN_DATA_DOUBLE : CUDNN_DATA_FLOAT);
+  t.set(CUDNN_ATTR_TENSOR_DATA_TYPE, data_type(s.type));
   t.set(CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, std::int64_t{s.alignment});
   t.set(CUDNN_ATTR_TENSOR_DIMENSIONS, std::array<std::int64_t, 4>{n, c, h, w});
   t.set(CUDNN_ATTR_TENSOR_STRIDES, std::array<std::int64_t, 4>{h * w * c, 1, w * c, c});
@@ -58,7 +65,7 @@ inline descriptor window_of(convolution_sizes const& s) {
   using pair = std::array<std::int64_t, 2>;
   descriptor d(CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR);
   d.set(CUDNN_ATTR_CONVOLUTION_SPATIAL_DIMS, std::int64_t{2});
-  d.set(CUDNN_ATTR_CONVOLUTION_COMP_TYPE, s.wide ? CUDNN_DATA_DOUBLE : CUDNN_DATA_FLOAT);
+  d.set(CUDNN_ATTR_CONVOLUTION_COMP_TYPE, s.wide() ? CUDNN_DATA_DOUBLE : CUDNN_DATA_FLOAT);
   d.set(CUDNN_ATTR_CONVOLUTION_CONV_MODE, CUDNN_CROSS_CORRELATION);
   d.set(CUDNN_ATTR_CONVOLUTION_DILATIONS, pair{1, 1});
   d.set(CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES, pair{s.g.stride, s.g.stride});
@@ -104,8 +111,8 @@ inline operation_names names_of(convolution_kind kind) {
 inline bool serves(std::vector<cudnnBackendNumericalNote_t> const& notes, arithmetic how) {
   return std::all_of(notes.begin(), notes.end(), [how](cudnnBackendNumericalNote_t note) {
     return note == CUDNN_NUMERICAL_NOTE_STRICT_NAN_PROP ||
-           (how == arithmetic::tf32 &&
-            (note == CUDNN_NUMERICAL_NOTE_TENSOR_CORE || note == CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS));
+           (how != arithmetic::whole && note == CUDNN_NUMERICAL_NOTE_TENSOR_CORE) ||
+           (how == arithmetic::tf32 && note == CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS);
   });
 }
 
@@ -121,7 +128,7 @@ inline std::vector<descriptor> convolution_graph(convolution_sizes const& s, con
 
   detail::operation_names const name = detail::names_of(s.kind);
   descriptor op(name.type);
-  if (s.wide) {
+  if (s.wide()) {
     op.set(name.alpha, 1.0);
     op.set(name.beta, 0.0);
   } else {

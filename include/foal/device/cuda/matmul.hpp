@@ -25,9 +25,20 @@ struct product_shape {
   int rows = 0, cols = 0, depth = 0;
   bool turned_a = false, turned_b = false, accumulate = false;
   epilogue then = epilogue::none;
+  int step_a = 0, step_b = 0;  ///< from one row of a factor to the next; 0: rows have no gaps
 
   bool empty() const { return rows <= 0 || cols <= 0 || depth <= 0; }
+  int step_of_a() const { return step_a != 0 ? step_a : turned_a ? rows : depth; }
+  int step_of_b() const { return step_b != 0 ? step_b : turned_b ? depth : cols; }
 };
+
+/// What the libraries call an element. std::uint16_t: bfloat16.
+template <class T>
+inline constexpr cudaDataType_t library_type = CUDA_R_32F;
+template <>
+inline constexpr cudaDataType_t library_type<double> = CUDA_R_64F;
+template <>
+inline constexpr cudaDataType_t library_type<std::uint16_t> = CUDA_R_16BF;
 
 /// cuBLASLt for one object. It is column-major, where a row-major matrix is its own transpose: c^T = b^T a^T is what it is
 /// asked for, so nothing is moved, and a row of c is what it calls a bias. The algorithm of a shape is the first that its
@@ -42,14 +53,14 @@ class matmuls {
     handle_.reset(made);
   }
 
-  /// Enqueues the product. row: of the epilogue, [cols]. False, and nothing done, where cuBLASLt has no algorithm. Needs a
-  /// shape that is not empty.
-  template <class S>
-  bool run(cudaStream_t stream, product_shape const& p, S const* a, S const* b, S* c, S const* row) {
-    int const aligned = planned_alignment<S>(a, b, c, row);
+  /// Enqueues the product. F: S, or std::uint16_t for bfloat16 where S is float. row: of the epilogue, [cols]. False, and
+  /// nothing done, where cuBLASLt has no algorithm. Needs a shape that is not empty.
+  template <class F, class S>
+  bool run(cudaStream_t stream, product_shape const& p, F const* a, F const* b, S* c, S const* row) {
+    alignments const aligned{planned_alignment<F>(a, b), planned_alignment<S>(c, row)};
     plan_key const key{{p.rows, p.cols, p.depth, p.turned_a, p.turned_b, p.accumulate, static_cast<int>(p.then),
-                        std::is_same_v<S, double>, aligned}};
-    plan& found = plans_.of(key, [&] { return make<S>(p, row, aligned); });
+                        static_cast<int>(library_type<F>), p.step_a, p.step_b, aligned.factors, aligned.result}};
+    plan& found = plans_.of(key, [&] { return make<F, S>(p, row, aligned); });
     if (!found.possible) return false;
     if (p.then != epilogue::none) set(found, CUBLASLT_MATMUL_DESC_BIAS_POINTER, row);
     S const one(1), before(p.accumulate ? 1 : 0);
@@ -76,6 +87,9 @@ class matmuls {
     void operator()(cublasLtContext* h) const { cublasLtDestroy(h); }
   };
 
+  struct alignments {
+    int factors, result;
+  };
   /// In cuBLASLt's words: left is b, right is a.
   struct plan {
     description_ptr what;
@@ -93,24 +107,24 @@ class matmuls {
     check(cublasLtMatmulPreferenceSetAttribute(p.get(), which, &value, sizeof value),
           "cublasLtMatmulPreferenceSetAttribute");
   }
-  static layout_ptr layout(cudaDataType_t type, int rows, int cols) {
+  static layout_ptr layout(cudaDataType_t type, int rows, int cols, int step) {
     cublasLtMatrixLayout_t made = nullptr;
-    check(cublasLtMatrixLayoutCreate(&made, type, static_cast<std::uint64_t>(rows), static_cast<std::uint64_t>(cols), rows),
+    check(cublasLtMatrixLayoutCreate(&made, type, static_cast<std::uint64_t>(rows), static_cast<std::uint64_t>(cols), step),
           "cublasLtMatrixLayoutCreate");
     return layout_ptr(made);
   }
 
-  template <class S>
-  plan make(product_shape const& p, S const* row, int aligned) const {
+  template <class F, class S>
+  plan make(product_shape const& p, S const* row, alignments aligned) const {
     constexpr bool wide = std::is_same_v<S, double>;
-    cudaDataType_t const type = wide ? CUDA_R_64F : CUDA_R_32F;
+    constexpr cudaDataType_t type = library_type<F>;
     plan made;
     cublasLtMatmulDesc_t what = nullptr;
     check(cublasLtMatmulDescCreate(&what,
                                    wide                       ? CUBLAS_COMPUTE_64F
                                    : how_ == arithmetic::tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32
                                                               : CUBLAS_COMPUTE_32F,
-                                   type),
+                                   library_type<S>),
           "cublasLtMatmulDescCreate");
     made.what.reset(what);
     set(made, CUBLASLT_MATMUL_DESC_TRANSA, p.turned_b ? CUBLAS_OP_T : CUBLAS_OP_N);
@@ -120,22 +134,24 @@ class matmuls {
           p.then == epilogue::add_row ? CUBLASLT_EPILOGUE_BIAS : CUBLASLT_EPILOGUE_BGRADA);
       set(made, CUBLASLT_MATMUL_DESC_BIAS_POINTER, row);  // the heuristic looks at its alignment
     }
-    made.left = p.turned_b ? layout(type, p.depth, p.cols) : layout(type, p.cols, p.depth);
-    made.right = p.turned_a ? layout(type, p.rows, p.depth) : layout(type, p.depth, p.rows);
-    made.result = layout(type, p.cols, p.rows);
+    int const a = p.step_of_a(), b = p.step_of_b();
+    made.left = p.turned_b ? layout(type, p.depth, p.cols, b) : layout(type, p.cols, p.depth, b);
+    made.right = p.turned_a ? layout(type, p.rows, p.depth, a) : layout(type, p.depth, p.rows, a);
+    made.result = layout(library_type<S>, p.cols, p.rows, p.cols);
     find(made, aligned);
     return made;
   }
 
-  void find(plan& made, int aligned) const {
+  void find(plan& made, alignments aligned) const {
     cublasLtMatmulPreference_t created = nullptr;
     check(cublasLtMatmulPreferenceCreate(&created), "cublasLtMatmulPreferenceCreate");
     preference_ptr const wanted(created);
     set(wanted, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, bytes_);
     set(wanted, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, std::uint32_t{CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE});
-    for (auto const which : {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES,
-                             CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES})
-      set(wanted, which, static_cast<std::uint32_t>(aligned));
+    for (auto const which : {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES})
+      set(wanted, which, static_cast<std::uint32_t>(aligned.factors));
+    for (auto const which : {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES})
+      set(wanted, which, static_cast<std::uint32_t>(aligned.result));
     cublasLtMatmulHeuristicResult_t first{};
     int found = 0;
     cublasStatus_t const status =

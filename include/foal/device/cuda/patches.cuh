@@ -10,10 +10,17 @@ namespace foal::device::cuda_ops {
 
 inline constexpr unsigned turn_tile = 32;
 
+struct keep_element {
+  template <class S>
+  __device__ void operator()(S const& x, S& y) const {
+    y = x;
+  }
+};
+
 /// A block a tile at a time, through shared memory, so that both matrices are read and written row by row.
-template <bool Add, class S>
-__global__ void turn_kernel(unsigned rows, unsigned cols, S const* in, S* out) {
-  __shared__ S tile[turn_tile][turn_tile + 1];
+template <bool Add, class Convert, class In, class Out>
+__global__ void turn_kernel(unsigned rows, unsigned cols, Convert convert, In const* in, Out* out) {
+  __shared__ In tile[turn_tile][turn_tile + 1];
   unsigned const across = (cols + turn_tile - 1) / turn_tile, down = (rows + turn_tile - 1) / turn_tile;
   unsigned const x = threadIdx.x % turn_tile, y = threadIdx.x / turn_tile, step = blockDim.x / turn_tile;
   for (unsigned t = blockIdx.x; t < across * down; t += gridDim.x) {
@@ -23,21 +30,23 @@ __global__ void turn_kernel(unsigned rows, unsigned cols, S const* in, S* out) {
     __syncthreads();
     for (unsigned i = y; i < turn_tile; i += step) {
       if (col + i >= cols || row + x >= rows) continue;
-      S& to = out[std::size_t{col + i} * rows + row + x];
-      to = Add ? to + tile[x][i] : tile[x][i];
+      Out& to = out[std::size_t{col + i} * rows + row + x];
+      Out value;
+      convert(tile[x][i], value);
+      to = Add ? static_cast<Out>(to + value) : value;
     }
     __syncthreads();
   }
 }
 
-/// out [cols, rows] = the transpose of in [rows, cols], or with Add out += it.
-template <bool Add, class S>
-void turn(cudaStream_t stream, int rows, int cols, S const* in, S* out) {
+/// out [cols, rows] = the transpose of in [rows, cols], or with Add out += it. convert(x, y): y = x in the type of out.
+template <bool Add, class In, class Out, class Convert = keep_element>
+void turn(cudaStream_t stream, int rows, int cols, In const* in, Out* out, Convert convert = {}) {
   auto const r = static_cast<unsigned>(rows), c = static_cast<unsigned>(cols);
   std::size_t const tiles = std::size_t{(r + turn_tile - 1) / turn_tile} * ((c + turn_tile - 1) / turn_tile);
   if (tiles == 0) return;
-  launch("turn", stream, static_cast<unsigned>(tiles < most_blocks ? tiles : most_blocks), turn_kernel<Add, S>, r, c, in,
-         out);
+  launch("turn", stream, static_cast<unsigned>(tiles < most_blocks ? tiles : most_blocks),
+         turn_kernel<Add, Convert, In, Out>, r, c, convert, in, out);
 }
 
 /// Patches of the positions [first, first + n / depth) of all samples, a row of depth elements each; zeros for the padding.

@@ -4,6 +4,7 @@
 #include <cublas_v2.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 
 #include <foal/device/cuda/matmul.hpp>
@@ -13,7 +14,7 @@
 namespace foal::device::cuda_ops {
 
 /// Row-major products, by cuBLASLt; by cuBLAS where that has no algorithm. Equal bits on every run on one kind of GPU: one
-/// stream, no atomics, the workspace given; float stays float unless TF32 is asked for.
+/// stream, no atomics, the workspace given; float stays float unless TF32 or factors in bfloat16 are asked for.
 /// https://docs.nvidia.com/cuda/cublas/#results-reproducibility
 class product_ops : public memory {
  protected:
@@ -53,6 +54,17 @@ class product_ops : public memory {
     product({.rows = rows, .cols = cols, .depth = depth, .turned_a = true, .accumulate = accumulate}, a, b, c);
   }
 
+  /// What p says, without an epilogue, of factors in bfloat16, with sums in float.
+  void product_of_narrow(product_shape const& p, std::uint16_t const* a, std::uint16_t const* b, float* c) const {
+    product(p, a, b, c);
+  }
+  /// The same with a row [cols] added to each row of C. False, and nothing done, where no library has it in one.
+  bool product_of_narrow_and_row(product_shape p, std::uint16_t const* a, std::uint16_t const* b, float const* row,
+                                 float* c) const {
+    p.then = epilogue::add_row;
+    return !p.empty() && matmuls_->run(get(), p, a, b, c, row);
+  }
+
  protected:
   void* library_workspace() const { return workspace_; }
 
@@ -74,8 +86,8 @@ class product_ops : public memory {
   }
 
  private:
-  template <class S>
-  void product(product_shape const& p, S const* a, S const* b, S* c) const {
+  template <class F, class S>
+  void product(product_shape const& p, F const* a, F const* b, S* c) const {
     if (p.rows <= 0 || p.cols <= 0) return;
     if (p.depth <= 0) {
       if (!p.accumulate) zero(c, sizeof(S) * static_cast<std::size_t>(p.rows) * static_cast<std::size_t>(p.cols));
@@ -84,7 +96,7 @@ class product_ops : public memory {
     if (matmuls_->run(get(), p, a, b, c, static_cast<S const*>(nullptr))) return;
     S const one(1), before(p.accumulate ? 1 : 0);
     check(gemm(handle_.get(), p.turned_b ? CUBLAS_OP_T : CUBLAS_OP_N, p.turned_a ? CUBLAS_OP_T : CUBLAS_OP_N, p.cols, p.rows,
-               p.depth, &one, b, p.turned_b ? p.depth : p.cols, a, p.turned_a ? p.rows : p.depth, &before, c, p.cols),
+               p.depth, &one, b, p.step_of_b(), a, p.step_of_a(), &before, c, p.cols),
           "the cuBLAS product of ", p.rows, " x ", p.depth, " and ", p.depth, " x ", p.cols);
   }
 
@@ -97,6 +109,12 @@ class product_ops : public memory {
                              double const* one, double const* a, int lda, double const* b, int ldb, double const* before,
                              double* c, int ldc) {
     return cublasDgemm(h, p, q, m, n, k, one, a, lda, b, ldb, before, c, ldc);
+  }
+  static cublasStatus_t gemm(cublasHandle_t h, cublasOperation_t p, cublasOperation_t q, int m, int n, int k,
+                             float const* one, std::uint16_t const* a, int lda, std::uint16_t const* b, int ldb,
+                             float const* before, float* c, int ldc) {
+    return cublasGemmEx(h, p, q, m, n, k, one, a, CUDA_R_16BF, lda, b, CUDA_R_16BF, ldb, before, c, CUDA_R_32F, ldc,
+                        CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT);
   }
 
   struct destroy {

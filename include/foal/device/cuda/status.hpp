@@ -20,7 +20,8 @@ void check(cublasStatus_t status, Call const&... call) {
 /// How floats are multiplied.
 enum class arithmetic {
   whole,  ///< as they are
-  tf32    ///< rounded to 10 bits first, which tensor cores do
+  tf32,   ///< rounded to 10 bits first, which tensor cores do
+  bf16    ///< factors are bfloat16 (std::uint16_t), and sums float
 };
 
 /// The alignment that all of these addresses have and that an op is planned for: 16 bytes, which an arena's arrays always

@@ -11,8 +11,6 @@ using cublasLtMatmulDesc_t = struct emulated_matmul*;
 using cublasLtMatrixLayout_t = struct emulated_layout*;
 using cublasLtMatmulPreference_t = struct emulated_preference*;
 
-enum cublasComputeType_t { CUBLAS_COMPUTE_32F = 68, CUBLAS_COMPUTE_64F = 70, CUBLAS_COMPUTE_32F_FAST_TF32 = 77 };
-
 enum cublasLtMatmulDescAttributes_t {
   CUBLASLT_MATMUL_DESC_TRANSA = 3,
   CUBLASLT_MATMUL_DESC_TRANSB = 4,
