@@ -1,4 +1,4 @@
-// foal's side of versus_pytorch.py: cuda_side images|texts MINIBATCH MICROBATCH float32|tf32 FOLDER
+// foal's side of versus_pytorch.py: cuda_side images|texts MINIBATCH MICROBATCH float32|tf32|bf16 FOLDER
 //
 // ResNet-50 on images of CIFAR's size, GPT of 124M parameters on windows of 1024 tokens. It writes what the other side needs
 // to FOLDER, and trains when it is told to (support/turns.hpp).

@@ -1,7 +1,8 @@
 """PyTorch's side: pytorch_side.py FOLDER MODE THREADS FORMAT [DEVICE PRECISION]
 
 Trains the network that foal's side wrote to FOLDER, MODE eager or compile, FORMAT contiguous or channels_last, as foal tells
-it to (bench/support/turns.py). DEVICE cuda: on a GPU, compiled with CUDA graphs, PRECISION float32 or tf32."""
+it to (bench/support/turns.py). DEVICE cuda: on a GPU, compiled with CUDA graphs, PRECISION float32, tf32, or bf16 with float32
+weights."""
 
 import array
 import os
@@ -217,7 +218,7 @@ class GPT(torch.nn.Module):
         return F.cross_entropy(scores.view(-1, w[0].size(0)), target.reshape(-1))
 
 
-def trainer_on_gpu(model, numbers, mode, count, size, device):
+def trainer_on_gpu(model, numbers, mode, count, size, device, narrow):
     """Losses are asked for at the end alone, and gradients have places of their own: both suit CUDA graphs."""
     model.to(device)
     model.samples_to(device)
@@ -238,7 +239,8 @@ def trainer_on_gpu(model, numbers, mode, count, size, device):
             for j in range(count):
                 if graphs:
                     torch.compiler.cudagraph_mark_step_begin()
-                loss = loss_of(*model.sample(at + j * size, size)) / count
+                with torch.autocast(device, torch.bfloat16, enabled=narrow):
+                    loss = loss_of(*model.sample(at + j * size, size)) / count
                 loss.backward()
                 losses[k] += loss.detach()
             optimizer.step()
@@ -256,7 +258,7 @@ def trainer(folder, mode, whole, format, device=None, precision=None):
     samples, count = 8 * minibatch, minibatch // size
     if device is not None:
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
-        return trainer_on_gpu(model, numbers, mode, count, size, device)
+        return trainer_on_gpu(model, numbers, mode, count, size, device, precision == "bf16")
     optimizer = torch.optim.SGD(model.parameters(), lr=numbers["rate"], momentum=numbers["momentum"], fused=True)
     loss_of = torch.compile(model, dynamic=False) if mode == "compile" else model
     at = 0

@@ -26,7 +26,7 @@ struct few_words
 
 /// On one device whatever the precision: half as much to compile.
 std::unique_ptr<bench::versus::side> small_side(std::vector<std::string> const& words) {
-  return side_of<few_blocks, few_words, foal::device::cuda>(words);
+  return side_of<few_blocks, few_words, foal::device::cuda, foal::device::cuda>(words);
 }
 
 bench::options few_rounds() {

@@ -1,6 +1,7 @@
-// foal's side of the comparison with PyTorch on a GPU: images and texts, in float or TF32.
+// foal's side of the comparison with PyTorch on a GPU: images and texts, in float, TF32 or bfloat16.
 #pragma once
 
+#include <foal/device/cuda_bf16.cuh>
 #include <foal/layer/loss/cross_entropy.hpp>
 #include <foal/policy/optim/momentum.hpp>
 #include <foal/schedule/rules/one_f_one_b.hpp>
@@ -115,13 +116,13 @@ class text_side final : public versus::side {
   run run_;
 };
 
-/// The side that a command line asks for: images or texts, MINIBATCH MICROBATCH, float32 or tf32, FOLDER. Rounded: the
-/// device of tf32.
-template <class Images, class Texts, class Rounded = foal::device::cuda_tf32>
+/// The side that a command line asks for: images or texts, MINIBATCH MICROBATCH, float32, tf32, or bf16 of texts, FOLDER.
+/// Rounded, Narrow: the devices of tf32 and bf16.
+template <class Images, class Texts, class Rounded = foal::device::cuda_tf32, class Narrow = foal::device::cuda_bf16>
 std::unique_ptr<versus::side> side_of(std::vector<std::string> const& words) {
-  foal::require(
-      words.size() == 5, "cannot start with ", words.size(),
-      " arguments; give images or texts, samples of a minibatch and of a microbatch, float32 or tf32, and a folder");
+  foal::require(words.size() == 5, "cannot start with ", words.size(),
+                " arguments; give images or texts, samples of a minibatch and of a microbatch, float32, tf32 or bf16, and a "
+                "folder");
   int const minibatch = std::atoi(words[1].c_str()), microbatch = std::atoi(words[2].c_str());
   foal::require(microbatch > 0 && minibatch > 0 && minibatch % microbatch == 0, "cannot cut minibatches of ", words[1],
                 " samples into microbatches of ", words[2], "; give two numbers of which one divides the other");
@@ -131,8 +132,10 @@ std::unique_ptr<versus::side> side_of(std::vector<std::string> const& words) {
   if (what == "images float32") return std::make_unique<image_side<Images, cuda>>(p);
   if (what == "images tf32") return std::make_unique<image_side<Images, Rounded>>(p);
   if (what == "texts float32") return std::make_unique<text_side<Texts, cuda>>(p);
-  foal::require(what == "texts tf32", "cannot train ", what, "; give images or texts, and float32 or tf32");
-  return std::make_unique<text_side<Texts, Rounded>>(p);
+  if (what == "texts tf32") return std::make_unique<text_side<Texts, Rounded>>(p);
+  foal::require(what == "texts bf16", "cannot train ", what,
+                "; give images or texts, and float32 or tf32, or texts and bf16");
+  return std::make_unique<text_side<Texts, Narrow>>(p);
 }
 
 }  // namespace bench::on_cuda
