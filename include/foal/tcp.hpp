@@ -1,4 +1,4 @@
-// Opt-in umbrella of training in several processes without a library: sockets of the machine alone (POSIX).
+// Opt-in umbrella of training in several processes without a library: sockets of the machine alone (Linux).
 #pragma once
 
 #include <optional>

@@ -90,7 +90,7 @@ struct samples {
   }
 };
 
-/// Trains with some policies in these processes, and alone. Gives how many arrays of weights differ.
+/// Trains with some policies in these processes, and alone. Gives 0 where all weights are the same.
 template <class Schedule, class... Policies>
 int differences(int replicas = 1, int workers = 1) {
   auto const train = [&]<class Executor>(Executor, int in) {
@@ -109,11 +109,11 @@ int differences(int replicas = 1, int workers = 1) {
   auto const many = train(executor::tcp_processes{}, workers);
   auto const one = train(executor::single_thread{}, 1);
   gathered const all(*many);
-  int differ = 0;
+  bool differ = false;
   for (auto const& b : many->engine().stages())
     for (std::size_t p = 0; b.replica == 0 && p < b.table->parameters.size(); ++p)
-      differ += all.weights(b.number, p) == one->weights(b.number, p) ? 0 : 1;
-  return differ;
+      differ = differ || all.weights(b.number, p) != one->weights(b.number, p);
+  return differ ? 1 : 0;
 }
 
 void check_all_good(std::vector<ended> const& all) {
@@ -173,7 +173,20 @@ TEST_CASE("notes go to process 0 and from there, in their order") {
     if (p == 0)
       for (int i = 0; i < 10; ++i)
         for (int const q : {1, 2}) all.tell(q, {.from = 0, .a = i});
+    wrong += all.exchange("") == std::vector<std::string>(3) ? 0 : 1;  // nothing of a note is left
     return wrong;
+  }));
+}
+
+TEST_CASE("a program with as_launched is joined over TCP where several were started") {
+  check_all_good(in_processes(2, [](int p) {
+    executor::launched_tcp_session const session;
+    auto const here = executor::as_launched::place();
+    return here.number == p && here.count == 2 ? 0 : 1;
+  }));
+  check_all_good(in_processes(1, [](int) {
+    executor::launched_tcp_session const session;
+    return executor::as_launched::place().count == 1 ? 0 : 1;
   }));
 }
 
@@ -224,6 +237,7 @@ TEST_CASE("processes that are no part of one run are refused, with both numbers"
       return 0;
     });
     CHECK_THAT(all[0].text, Contains("two say that they are process 1"));
+    for (ended const& e : all) CHECK(e.status == 3);
   }
   SECTION("one does not come") {
     auto const all = in_processes(2, [](int p) {
@@ -245,12 +259,14 @@ TEST_CASE("processes that are no part of one run are refused, with both numbers"
   }
 }
 
-TEST_CASE("a stranger at the door is let go") {
+TEST_CASE("strangers at the door are let go, whether they speak or not") {
   check_all_good(in_processes(2, [](int p) {
+    transport::socket silent;
     if (p == 1) {
       std::string why;
       auto const at = transport::meeting_address([](char const* name) -> char const* { return std::getenv(name); });
       auto const soon = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+      silent = transport::connected(at, soon, why);
       transport::socket const s = transport::connected(at, soon, why);
       if (!s.put("GET / HTTP/1.1\r\nHost: foal\r\n\r\n", 30)) return 5;
     }
@@ -268,11 +284,13 @@ TEST_CASE("the address where processes meet") {
   };
   CHECK(at({{"FOAL_ADDRESS", "node7:1234"}, {"MASTER_ADDR", "x"}, {"MASTER_PORT", "1"}}).text() == "node7:1234");
   CHECK(at({{"FOAL_ADDRESS", "[::1]:80"}}).host == "::1");
+  CHECK(at({{"FOAL_ADDRESS", "[::1]:80"}}).text() == "[::1]:80");
   CHECK(at({{"MASTER_ADDR", "10.0.0.1"}, {"MASTER_PORT", "29500"}}).text() == "10.0.0.1:29500");
   CHECK(at({{"MASTER_ADDR", "a"}, {"MASTER_PORT", "29500"}, {"TORCHELASTIC_USE_AGENT_STORE", "True"}}).port == 29501);
   CHECK_THROWS_WITH(at({}), Contains("neither FOAL_ADDRESS nor MASTER_ADDR and MASTER_PORT are set"));
   CHECK_THROWS_WITH(at({{"MASTER_ADDR", "a"}}), Contains("set FOAL_ADDRESS=host:port for all"));
   CHECK_THROWS_WITH(at({{"FOAL_ADDRESS", "1234"}}), Contains("FOAL_ADDRESS is '1234' and not host:port"));
+  CHECK_THROWS_WITH(at({{"FOAL_ADDRESS", "::1"}}), Contains("has more than one colon"));
   CHECK_THROWS_WITH(at({{"FOAL_ADDRESS", "a:b"}}),
                     Contains("the port in FOAL_ADDRESS is 'b' and no whole number from 1 to 65535"));
   CHECK_THROWS_WITH(at({{"FOAL_ADDRESS", "a:70000"}}), Contains("'70000'"));

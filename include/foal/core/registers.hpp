@@ -40,8 +40,9 @@ using register_of = typename detail::wide_register<S>::type;
 #endif
 
 /// A functor of one element says static constexpr bool in_registers = true where its operator() takes registers in place of
-/// numbers, too, and does the same to each element. A device may then call it so (the host's map). It is for those that a
-/// compiler does not vectorise, as one with a square root: that may set errno.
+/// numbers, too, and does the same to each element. A device may then call it so (the host's map), with each array that it
+/// changes once among the arguments. It is for those that a compiler does not vectorise, as one with a square root: that may
+/// set errno.
 template <class F>
 concept takes_registers = requires { requires F::in_registers; };
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <cmath>
 #include <cstring>
 #include <string>
 #include <utility>
@@ -184,8 +185,9 @@ class stage_ops : public replica_ops {
       if (p.kind != table::ownership::trained) continue;
       if (p.home_stage >= 0) b.seen.parameters = -1;
       if (b.seen.parameters < 0) return;
-      b.seen.bound +=
+      double const bound =
           t_.device.magnitude_bound(b.device, static_cast<std::size_t>(p.size), detail::in(b.g, t_.types.gradients, p));
+      if (bound > b.seen.bound || std::isnan(bound)) b.seen.bound = bound;
       ++b.seen.parameters;
     }
   }

@@ -53,7 +53,7 @@ class framed_link {
   /// What goes without waiting; true: something went.
   bool flush() {
     bool moved = false;
-    while (at_ < out_.size() && !gone_) {
+    while (sending()) {
       std::array<iovec, 16> parts{};
       std::size_t n = 0, skip = sent_;
       for (std::size_t i = at_; i < out_.size() && n + 2 <= parts.size(); ++i, skip = 0) {
@@ -67,7 +67,7 @@ class framed_link {
       ssize_t const k = ::sendmsg(socket_.number(), &all, MSG_DONTWAIT | MSG_NOSIGNAL);
       if (k < 0 && errno == EINTR) continue;
       if (k < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) break;
-      if (k <= 0) gone_ = true;
+      if (k <= 0) deaf_ = true;  // what it has sent may still be read
       moved = true;
       if (k > 0) pass(static_cast<std::size_t>(k));
     }
@@ -98,10 +98,10 @@ class framed_link {
 
   /// Nothing more goes to that place.
   void forget(std::byte const* place, std::size_t bytes) {
-    if (place_ != nullptr && place_ >= place && place_ <= place + bytes) place_ = nullptr;
+    if (place_ != nullptr && place_ >= place && place_ < place + bytes) place_ = nullptr;
   }
 
-  bool sending() const { return at_ < out_.size() && !gone_; }
+  bool sending() const { return at_ < out_.size() && !gone_ && !deaf_; }
   bool gone() const { return gone_; }  ///< the process at the other end is
   int peer() const { return peer_; }
   pollfd awaited() const { return {socket_.number(), static_cast<short>(POLLIN | (sending() ? POLLOUT : 0)), 0}; }
@@ -160,7 +160,7 @@ class framed_link {
 
   socket socket_;
   int peer_;
-  bool gone_ = false;
+  bool gone_ = false, deaf_ = false;  ///< nothing more comes; nothing more is taken
 
   std::vector<waiting> out_;
   std::size_t at_ = 0, sent_ = 0;  ///< the first that has not gone, and how much of it has

@@ -2,14 +2,17 @@
 // there, hear where each can be found, and meet in pairs.
 #pragma once
 
-#include <cstdlib>
-#include <optional>
+#include <array>
+#include <charconv>
+#include <chrono>
+#include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <foal/transport/contract.hpp>
-#include <foal/transport/launcher.hpp>
+#include <foal/transport/note.hpp>
 #include <foal/transport/socket.hpp>
 
 namespace foal::transport {
@@ -33,7 +36,10 @@ address meeting_address(Get const& get) {
     require(colon != std::string_view::npos && colon > 0, "cannot meet the other processes, because FOAL_ADDRESS is '", text,
             "' and not host:port; name the machine of process 0 and a port that is free there");
     std::string host(text.substr(0, colon));
-    if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);  // of IPv6
+    bool const brackets = host.size() > 2 && host.front() == '[' && host.back() == ']';
+    require(brackets || host.find(':') == std::string::npos, "cannot meet the other processes, because FOAL_ADDRESS is '",
+            text, "' and has more than one colon; write numbers of IPv6 in brackets, as [::1]:29500");
+    if (brackets) host = host.substr(1, host.size() - 2);
     return {host, port("FOAL_ADDRESS", std::string(text.substr(colon + 1)), 65535)};
   }
   char const *const host = get("MASTER_ADDR"), *const number = get("MASTER_PORT"),
@@ -50,7 +56,7 @@ namespace detail {
 /// What a process says first, to each that it meets.
 struct greeting {
   std::uint64_t of_foal = 0x6c616f66'00000001U;  // also: bytes have this order here
-  std::int32_t number = 0, count = 0, port = 0, unused = 0;
+  std::int32_t number = 0, count = 0, port = 0, note_bytes = sizeof(note);
 };
 constexpr std::size_t longest_host = 64;  // numbers, of IPv6 at most
 
@@ -135,8 +141,9 @@ class meeting {
                              missing(), " has not come to process ", here_.number, " at port ", door.port(),
                              "; see what it says, and whether all have the same address"));
       greeting said;
-      auto const soon = std::min(by_, std::chrono::steady_clock::now() + std::chrono::seconds(10));
-      if (!s.get(&said, sizeof said, soon) || said.of_foal != greeting{}.of_foal) continue;
+      auto const soon = std::min(by_, std::chrono::steady_clock::now() + std::chrono::seconds(1));
+      if (!s.get(&said, sizeof said, soon) || said.of_foal != greeting{}.of_foal || said.note_bytes != greeting{}.note_bytes)
+        continue;
       require(said.count == here_.count && said.number > 0 && said.number < here_.count, "cannot begin with ", here_.count,
               " processes, because one on ", s.other_machine(), " says that it is process ", said.number, " of ", said.count,
               "; start all with the same number, and each run at a port of its own");

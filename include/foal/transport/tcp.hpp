@@ -1,8 +1,9 @@
-// Messages between processes over TCP, without a library: what lies in an outbox here comes to the inbox there. POSIX.
+// Messages between processes over TCP, without a library: what lies in an outbox here comes to the inbox there. Linux.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <exception>
 #include <map>

@@ -1,6 +1,7 @@
 // The connections of a process to all others, and what has come over them for each transport object.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -115,18 +116,27 @@ class tcp_hub final : takes_frames {
   }
 
   std::byte* place(frame const& f, int from) override {
+    require_size(f, from);
     if (f.kind == frame_kind::message) {
       framed_channel* const c = found(f, &box::receivers);
-      return c != nullptr && f.bytes == c->bytes ? c->room(c->come) : nullptr;
+      return c != nullptr ? c->room(c->come) : nullptr;
     }
     std::string& text = come_[static_cast<std::size_t>(from)];
     text.resize(f.bytes);
     return static_cast<std::byte*>(static_cast<void*>(text.data()));
   }
+  /// Of programs that differ.
+  void require_size(frame const& f, int from) const {
+    framed_channel const* const c = f.kind == frame_kind::message ? found(f, &box::receivers) : nullptr;
+    std::size_t const wanted = c != nullptr ? c->bytes : f.kind == frame_kind::note ? sizeof(note) : f.bytes;
+    if (f.bytes != wanted)
+      end_all(sentence("cannot take what process ", from, " sends, because it has ", f.bytes, " bytes and ", wanted,
+                       " are awaited; start the same program everywhere"));
+  }
   void come(frame const& f, int from) override {
+    std::string text = std::exchange(come_[static_cast<std::size_t>(from)], {});
     bool const early = f.object >= objects_;
     if (!early && !boxes_.contains(f.object)) return;  // it has been given up
-    std::string& text = come_[static_cast<std::size_t>(from)];
     switch (f.kind) {
       case frame_kind::message:
         if (framed_channel* const c = found(f, &box::receivers); c != nullptr) ++c->come;
@@ -139,7 +149,7 @@ class tcp_hub final : takes_frames {
         break;
       case frame_kind::note: {
         note n;
-        if (text.size() == sizeof n) std::memcpy(&n, text.data(), sizeof n);
+        std::memcpy(&n, text.data(), sizeof n);
         of(f.object).notes.push_back(n);
         break;
       }
@@ -148,7 +158,7 @@ class tcp_hub final : takes_frames {
         break;
     }
   }
-  framed_channel* found(frame const& f, std::map<std::uint64_t, framed_channel*> box::*which) {
+  framed_channel* found(frame const& f, std::map<std::uint64_t, framed_channel*> box::*which) const {
     auto const b = boxes_.find(f.object);
     if (b == boxes_.end()) return nullptr;
     auto const c = (b->second.*which).find(f.number);

@@ -19,7 +19,8 @@ struct map_ops {
 #pragma clang diagnostic ignored "-Wpass-failed"  // a functor that cannot be vectorised is no fault
 #endif
   /// Calls f(p[i]...) for i in [0, n). The arrays are the same or do not overlap: no iteration may depend on another. A
-  /// functor that takes registers is called with a register of neighbours while there are as many.
+  /// functor that takes registers is called with a register of neighbours while there are as many; what it changes is given
+  /// to it once.
   template <class F, class... Ps>
   [[gnu::noinline]] static void map(std::size_t n, F f, Ps*... p) {
     std::size_t i = 0;
