@@ -7,7 +7,9 @@
 #
 # Built elsewhere, the programs need of the machine with the GPU: its driver, cuBLAS and cuDNN of the same major versions
 # (the toolkit's, or those of a Python with PyTorch), and for the comparison a Python with PyTorch. Where one of these is
-# missing, what needs it is skipped, and said so. Each part has a limit of its own, and the rest goes on when one fails.
+# missing, what needs it is skipped, and said so. Each part has a limit of its own, and the rest goes on when one fails. The
+# limits add up to more than FOAL_SECONDS, so what is a must comes first: tests, sanitizers, then figures. Status 0: each part
+# that was wanted has ended, or was skipped for what the machine lacks; 1: some failed, or had no time.
 #
 # OUT gets parts.jsonl, a line a part: its name, how it ended, its seconds, the last line that it printed; a .json of figures
 # for each benchmark, curves as .jsonl (a line an epoch), traces for ui.perfetto.dev, and a log for each part.
@@ -19,7 +21,7 @@ set -uo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 what=${1:-}
 if [[ ! " build run all " == *" $what "* || -z ${2:-} || ($what != build && -z ${3:-}) ]]; then
-  echo "cannot start with '$*', because that is none of: build DIR, run DIR OUT, all DIR OUT" >&2
+  echo "cannot start with '$*', because that is none of: build DIR, run DIR OUT, all DIR OUT; write one of them" >&2
   exit 2
 fi
 mkdir -p "$2" "${3:-$2}"
@@ -42,19 +44,23 @@ toolkit() {
 
 # ---- build ----
 
-# compile OBJECT SOURCE FLAG...: again where a file of foal has changed.
+# compile OBJECT SOURCE FLAG...: again where a file of foal or the command has changed.
 compile() {
-  local object=$programs/objects/$1 source=$2
+  local object=$programs/objects/$1 source=$2 command
   shift 2
-  if [ "$object" -nt "$newest" ] && [ "$object" -nt "$source" ]; then return 0; fi
+  command=("${FOAL_NVCC:-nvcc}" -forward-unknown-to-host-compiler -std=c++20 -O2 -DNDEBUG "-arch=${FOAL_ARCH:-sm_90}"
+    "-I$root/include" "-I$root" "${include_options[@]}" "$@" -c "$source" -o "$object")
+  if [ "$object" -nt "$newest" ] && [ "$object" -nt "$source" ] &&
+    [ "$(cat "$object.command" 2> /dev/null)" = "${command[*]@Q}" ]; then return 0; fi
+  rm -f "$object.command"
   echo "compiling $(basename "$source")"
-  if ! "${FOAL_NVCC:-nvcc}" -forward-unknown-to-host-compiler -std=c++20 -O2 -DNDEBUG "-arch=${FOAL_ARCH:-sm_90}" \
-    "-I$root/include" "-I$root" "${include_options[@]}" "$@" -c "$source" -o "$object" > "$object.log" 2>&1; then
+  if ! "${command[@]}" > "$object.log" 2>&1; then
     rm -f "$object"
     echo "cannot build ${source#"$root"/}:" >&2
     grep -m 5 -E 'error|fatal' "$object.log" >&2 || tail -n 5 "$object.log" >&2
     return 1
   fi
+  echo "${command[*]@Q}" > "$object.command"
 }
 
 # link PROGRAM OBJECT...: the CUDA runtime is linked statically, cuBLAS and cuDNN are found when it starts.
@@ -142,12 +148,18 @@ build() {
 
 # ---- run ----
 
-text() { "$python" -c 'import json, sys; print(json.dumps(sys.argv[1]))' "$1"; }
+# text STRING: as JSON has it. What is not printable ASCII is a question mark.
+text() {
+  local s
+  s=$(printf '%s' "$1" | LC_ALL=C tr '\t' ' ' | LC_ALL=C tr -c '\040-\176' '?')
+  s=${s//\\/\\\\}
+  printf '"%s"' "${s//\"/\\\"}"
+}
 
 # said PART ENDED SECONDS LOG
 said() {
   local last=""
-  if [ -s "$4" ]; then last=$(grep -v '^[[:space:]]*$' "$4" | tail -n 1 | cut -c 1-300); fi
+  if [ -s "$4" ]; then last=$(grep -a -v '^[[:space:]]*$' "$4" | tail -n 1 | cut -c 1-300); fi
   printf '{"part": "%s", "ended": "%s", "seconds": %s, "said": %s}\n' "$1" "$2" "$3" "$(text "$last")" >> "$out/parts.jsonl"
   printf '%-28s %-12s %4s s  %s\n' "$1" "$2" "$3" "$last"
 }
@@ -164,7 +176,7 @@ part() {
   if [ $((deadline - SECONDS)) -lt "$limit" ]; then limit=$((deadline - SECONDS)); fi
   if [ "$limit" -lt 5 ]; then
     echo "no time is left" > "$log"
-    said "$name" skipped 0 "$log"
+    said "$name" "no time" 0 "$log"
     return
   fi
   if ! command -v "$1" > /dev/null; then
@@ -185,6 +197,22 @@ part() {
     *) ended="failed ($status)" ;;
   esac
   said "$name" "$ended" $((SECONDS - begun)) "$log"
+}
+
+# versus NAME LIMIT WORKLOAD: a part that compares with PyTorch, where there is one.
+versus() {
+  wanted "$1" || return
+  if [ -z "$torch" ]; then
+    torch=no
+    if "$python" -c 'import torch' 2> /dev/null; then torch=yes; fi
+  fi
+  if [ "$torch" = no ]; then
+    echo "$python cannot import torch" > "$out/$1.log"
+    said "$1" skipped 0 "$out/$1.log"
+    return
+  fi
+  part "$1" "$2" "$python" "$root/bench/device/versus_pytorch.py" "$programs/cuda_side" "$work" --workload "$3" \
+    --json "$out/$1.json"
 }
 
 # curves LIMIT: four runs at a time, for a stage of a small microbatch fills no GPU.
@@ -214,7 +242,8 @@ measure() {
   rm -f "$out/parts.jsonl"
   work=$(mktemp -d)  # weights, and what PyTorch has compiled: nothing to bring home
   trap 'rm -rf "$work"' EXIT
-  local folder versus=("$python" "$root/bench/device/versus_pytorch.py" "$programs/cuda_side" "$work")
+  torch=
+  local folder late
   # Both sides of a comparison by the same libraries, where PyTorch brings its own.
   libraries=${LD_LIBRARY_PATH:-}
   for folder in $(python_folders lib) ${FOAL_CUDNN:+"$FOAL_CUDNN/lib"} "$(toolkit)/lib64"; do
@@ -222,23 +251,30 @@ measure() {
   done
   local sanitizer=${FOAL_SANITIZER:-compute-sanitizer} few='[#cuda_test],[#cuda_product_test],[#cuda_normalisation_test]'
   part gpu 10 nvidia-smi --query-gpu=name,driver_version,memory.total,clocks.sm,clocks.mem --format=csv,noheader
+  # Those that are a must: 220 s at most.
   part op_tests 60 "$programs/cuda_op_tests" -r compact
-  part update 40 "$programs/cuda_update_bench" --json "$out/update.json"
-  if ! "$python" -c 'import torch' 2> /dev/null && wanted versus_pytorch; then
-    echo "$python cannot import torch" > "$out/versus_pytorch.log"
-    said versus_pytorch skipped 0 "$out/versus_pytorch.log"
-  else
-    part versus_resnet50 130 "${versus[@]}" --workload "resnet50 batch 128" --json "$out/versus_resnet50.json"
-    part versus_gpt 110 "${versus[@]}" --workload "gpt batch 8" --json "$out/versus_gpt.json"
-    part versus_microbatches 60 "${versus[@]}" --workload microbatches --json "$out/versus_microbatches.json"
-  fi
-  part stages 60 "$programs/cuda_stages_bench" "$out" --rounds 2 --json "$out/stages.json"
-  curves 75
   part training_tests 60 "$programs/cuda_training_tests" -r compact
   part memcheck 45 "$sanitizer" --tool memcheck --error-exitcode 9 "$programs/cuda_op_tests" -r compact '-#' "$few"
   part racecheck 45 "$sanitizer" --tool racecheck --error-exitcode 9 "$programs/cuda_op_tests" -r compact '-#' "$few"
+  # Figures, by their worth: 475 s at most.
+  versus versus_gpt 110 "gpt batch 8"
+  versus versus_resnet50 130 "resnet50 batch 128"
+  part update 40 "$programs/cuda_update_bench" --json "$out/update.json"
+  part stages 60 "$programs/cuda_stages_bench" "$out" --rounds 2 --json "$out/stages.json"
+  versus versus_microbatches 60 microbatches
+  curves 75
+  if [ ! -s "$out/parts.jsonl" ]; then
+    echo "cannot run the parts of FOAL_PARTS=${FOAL_PARTS:-}, because no part's name matches it; the names stand in $0" >&2
+    return 1
+  fi
   echo "$SECONDS s in all; figures and logs are in $out"
-  ! grep -qE '"ended": "(failed|out of time)' "$out/parts.jsonl"
+  late=$(sed -n 's/^{"part": "\([^"]*\)", "ended": "no time".*/\1/p' "$out/parts.jsonl" | sed 's/^curve_.*/curves/' |
+    uniq | paste -s -d ' ')
+  if [ -n "$late" ]; then
+    echo "cannot give all parts, because FOAL_SECONDS=${FOAL_SECONDS:-460} had no time left for $late; give more, or ask" \
+      "for these alone by FOAL_PARTS='^(${late// /|})$'" >&2
+  fi
+  ! grep -qE '"ended": "(failed|out of time|no time)' "$out/parts.jsonl"
 }
 
 status=0

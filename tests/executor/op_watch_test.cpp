@@ -60,6 +60,23 @@ struct range_hearer {
   }
 };
 
+/// An event that counts its records, and the device it is of.
+struct counted_event {
+  int records = 0;
+  static inline std::vector<counted_event*> all;
+
+  static table::device_functions device() {
+    table::device_functions d;
+    d.make_timed_event = []() -> void* { return all.emplace_back(new counted_event); };
+    d.destroy_timed_event = [](void* e) { delete static_cast<counted_event*>(e); };
+    d.record = [](void*, void* e) { ++static_cast<counted_event*>(e)->records; };
+    d.done = [](void const*) { return true; };
+    d.finish = [](void const*) {};
+    d.milliseconds = [](void const*, void const*) { return 0.0; };
+    return d;
+  }
+};
+
 std::multiset<op_name> watched_names(std::vector<report::span> const& spans) {
   std::multiset<op_name> names;
   for (auto const& s : spans) names.emplace(s.kind, s.stage, s.microbatch);
@@ -112,4 +129,24 @@ TEST_CASE("a lane with few places leaves out what it cannot keep, and waits for 
   test::deferred::delays = 0;
   CHECK(trace.device_spans().size() <= 12);
   CHECK(trace.all_spans().size() + static_cast<std::size_t>(trace.dropped()) == 2 * watched_ops);
+}
+
+TEST_CASE("a lane's events are recorded when it is made, so that none is made by its device in a run", "[executor]") {
+  counted_event::all.clear();
+  auto const d = counted_event::device();
+  int queue = 0;
+  executor::device_origin const origin(d, &queue);
+  report::trace trace(1, 3);
+  executor::device_lane lane(d, &queue, origin, 0, trace.device_lanes(0), trace.capacity());
+  REQUIRE(counted_event::all.size() == 7);
+  for (auto const* e : counted_event::all) CHECK(e->records == 1);
+  lane.hear();
+  CHECK(trace.device_spans().empty());  // those are no ops
+  executor::bound_stage b;
+  b.device = &queue;
+  lane.begin(b);
+  lane.end(b, {});
+  lane.hear();
+  CHECK(trace.device_spans().size() == 1);
+  CHECK(counted_event::all.size() == 7);
 }

@@ -48,17 +48,18 @@ class device_origin {
 };
 
 /// The ops of one worker's units as their queues did them: an event before each and one behind it. They are read when their
-/// place is needed again, and by hear(). It waits for nothing and allocates nothing: an op that finds no event is counted as
-/// dropped.
+/// place is needed again, and by hear(). Once made it waits for nothing and allocates nothing: an op that finds no event is
+/// counted as dropped.
 class device_lane {
  public:
   static constexpr std::size_t most_places = 8192;
 
-  /// to: takes the spans, by the unit's number as their lane; ordinal: of the device.
-  device_lane(table::device_functions const& d, device_origin const& origin, int ordinal, report::trace_buffer& to,
-              std::size_t places)
+  /// queue: a device object of the worker's device, and no other thread's meanwhile; to: takes the spans, by the unit's
+  /// number as their lane; ordinal: of the device.
+  device_lane(table::device_functions const& d, void* queue, device_origin const& origin, int ordinal,
+              report::trace_buffer& to, std::size_t places)
       : d_(d), origin_(origin), ordinal_(ordinal), to_(to) {
-    for (std::size_t i = 0; i < std::min(places, most_places); ++i) places_.push_back({make(), make(), {}});
+    for (std::size_t i = 0; i < std::min(places, most_places); ++i) places_.push_back({make(queue), make(queue), {}});
   }
 
   /// Before the op's own calls, after what its queue waits for.
@@ -85,7 +86,12 @@ class device_lane {
     event begin, end;
     report::span of;
   };
-  event make() const { return {d_.make_timed_event(), d_.destroy_timed_event}; }
+  /// Recorded once, because a device may make what is behind an event at its first record.
+  event make(void* queue) const {
+    event made(d_.make_timed_event(), d_.destroy_timed_event);
+    d_.record(queue, made.get());
+    return made;
+  }
   one_op& place(std::size_t i) { return places_[i % places_.size()]; }
   bool hear_one() {
     one_op& next = place(read_);
@@ -161,7 +167,8 @@ class op_watches {
       device_origin const*& origin = of_ordinal[device];
       if (origin == nullptr) origin = origins_.emplace_back(std::make_unique<device_origin>(d, b.device)).get();
       report::trace_buffer& to = traces->device_lanes(b.worker);
-      lanes_.push_back(std::make_unique<device_lane>(d, *origin, static_cast<int>(device), to, traces->capacity()));
+      lanes_.push_back(
+          std::make_unique<device_lane>(d, b.device, *origin, static_cast<int>(device), to, traces->capacity()));
       all_[static_cast<std::size_t>(b.worker)].lane = lanes_.back().get();
     }
   }

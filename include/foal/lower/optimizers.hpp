@@ -329,9 +329,7 @@ struct whole_thunks : update_bound<S, Optimizer, Delay> {
       plain_step(c);
   }
 
-  static constexpr bool bounded = base::delay_bounded && requires(Optimizer const o, optim::magnitudes& m) {
-    o.template bound<S>(shape{}, optim::moment{}, m);
-  };
+  static constexpr bool bounded = base::delay_bounded && optim::bounds_parameters<Optimizer, S>;
   static bool bound(update_call const& c, update_bounds& b) {
     return base::grows(c, b,
                        [&] { static_cast<Optimizer const*>(c.optimizer)->template bound<S>(c.extent, moment_of(c), b); });

@@ -17,6 +17,23 @@
 
 using namespace foal;
 
+namespace {
+
+/// An optimizer with rules and a momentum.
+struct momentum_of_vectors : optim::momentum {
+  template <class S>
+  auto prepare(double rate, long long t, optim::parameter_rule r = {}) const {
+    return optim::momentum::prepare<S>(rate * r.rate_factor, t);
+  }
+  template <class S>
+  void bound(double rate, long long t, optim::magnitudes& m, optim::parameter_rule r = {}) const {
+    optim::momentum::bound<S>(rate * r.rate_factor, t, m);
+  }
+  optim::parameter_rule rule(optim::parameter_view const& p) const { return {p.is_matrix() ? 0.0 : 1.0, 1}; }
+};
+
+}  // namespace
+
 static_assert(optim::elementwise<optim::delay_matched<optim::adamw>>);
 static_assert(!optim::takes_parameters<optim::delay_matched<optim::adamw>>);
 static_assert(optim::takes_parameters<optim::delay_matched<optim::orthogonal_momentum>>);
@@ -73,6 +90,15 @@ TEST_CASE("In a run each stage has the momentum of its delay, under an average a
         REQUIRE(w[s][i] == Approx(u.weights[i]).epsilon(1e-11).margin(1e-12));
       }
   }
+}
+
+TEST_CASE("A matched optimizer keeps its rules", "[delay_matched]") {
+  trainer<test::mlp<3>, loss::cross_entropy, schedule::pipemare, optim::delay_matched<momentum_of_vectors>> t(
+      {.microbatch_size = 2, .microbatches = 1, .lr = {.rate = 0.02}});
+  auto const weight = t.weights(0, 0), bias = t.weights(0, 1);
+  t.run(test::stream{.samples = 2}, {.minibatches = 12});
+  CHECK(t.weights(0, 0) == weight);
+  CHECK(t.weights(0, 1) != bias);
 }
 
 TEST_CASE("Muon of matched momentum is muon of that momentum", "[delay_matched]") {

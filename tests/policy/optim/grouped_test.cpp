@@ -7,7 +7,9 @@
 #include <foal/policy/optim/adam.hpp>
 #include <foal/policy/optim/averaged.hpp>
 #include <foal/policy/optim/grouped.hpp>
+#include <foal/policy/optim/matrices_apart.hpp>
 #include <foal/policy/optim/momentum.hpp>
+#include <foal/policy/optim/slowed_by_delay.hpp>
 #include <foal/schedule/rules/pipemare.hpp>
 #include <foal/trainer.hpp>
 
@@ -43,9 +45,10 @@ template <class Optimizer>
 using run = trainer<net, loss::cross_entropy, schedule::pipemare, Optimizer, delay::discrepancy_correction,
                     test::watcher<double>, scalar<double>>;
 
-/// Follows every parameter of a run by step(w, g, m, v, rate, decay, t), with the rate and decay of its group.
+/// Follows every parameter of a run by step(w, g, m, v, rate, decay, t), with the rate and decay of its group; slowed: what
+/// divides a stage's rate.
 template <class Optimizer, class Step>
-void follow(Optimizer const& optimizer, double decay, Step step) {
+void follow(Optimizer const& optimizer, double decay, Step step, std::vector<double> const& slowed = {1, 1, 1}) {
   std::vector<std::vector<test::seen_update<double>>> seen(3);
   run<Optimizer> t({.microbatch_size = 2, .microbatches = 2, .optim = optimizer, .lr = {.rate = 0.05}, .hook = {&seen}});
   REQUIRE(run<Optimizer>::stages == 3);
@@ -60,6 +63,7 @@ void follow(Optimizer const& optimizer, double decay, Step step) {
       bool const matrix = rows[p].name.find("weight") != std::string::npos;
       double rate = s == 0 ? 0.5 : 1;
       if (rows[p].name.find("beta") != std::string::npos) rate = 1.0 / 3;
+      rate /= slowed[static_cast<std::size_t>(s)];
       auto w = t.weights(s, p);
       stage[static_cast<std::size_t>(s)].push_back({w, std::vector<double>(w.size()), std::vector<double>(w.size()),
                                                     0.05 * rate, decay * (matrix ? s == 2 ? 2.0 : 1.0 : 0.0)});
@@ -85,14 +89,19 @@ static_assert(optim::optimizer<optim::grouped<optim::adamw>> && optim::has_rules
 static_assert(optim::has_rules<optim::averaged<optim::grouped<optim::momentum>>> && !optim::has_rules<optim::momentum>);
 static_assert(optim::bounds_itself<optim::averaged<optim::grouped<optim::momentum>>, float>);
 
-TEST_CASE("adamw in groups") {
-  follow(optim::grouped<optim::adamw, by_hand>{.base = {.weight_decay = 0.3}}, 0.3,
-         [](double& w, double g, double& m, double& v, double rate, double decay, int t) {
-           w = w - rate * decay * w;
-           m = 0.9 * m + (1 - 0.9) * g;
-           v = 0.999 * v + (1 - 0.999) * g * g;
-           w = w - rate * (m / (1 - std::pow(0.9, t))) / (std::sqrt(v / (1 - std::pow(0.999, t))) + 1e-8);
-         });
+TEST_CASE("adamw in groups, inside of what slows it or chooses it too") {
+  auto const adamw = [](double& w, double g, double& m, double& v, double rate, double decay, int t) {
+    w = w - rate * decay * w;
+    m = 0.9 * m + (1 - 0.9) * g;
+    v = 0.999 * v + (1 - 0.999) * g * g;
+    w = w - rate * (m / (1 - std::pow(0.9, t))) / (std::sqrt(v / (1 - std::pow(0.999, t))) + 1e-8);
+  };
+  using groups = optim::grouped<optim::adamw, by_hand>;
+  groups const base{.base = {.weight_decay = 0.3}};
+  follow(base, 0.3, adamw);
+  // Delays of 5, 3 and 1 microbatches, two to an update.
+  follow(optim::slowed_by_delay<groups>{.base = base}, 0.3, adamw, {std::sqrt(2.5), std::sqrt(1.5), 1});
+  follow(optim::matrices_apart<groups, optim::slowed_by_delay<groups>>{.matrices = base, .rest = {base, 0}}, 0.3, adamw);
 }
 
 TEST_CASE("momentum in groups, with an average beside it") {

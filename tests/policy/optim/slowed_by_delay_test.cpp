@@ -3,6 +3,7 @@
 
 #include <foal/layer/loss/cross_entropy.hpp>
 #include <foal/policy/optim/adam.hpp>
+#include <foal/policy/optim/grouped.hpp>
 #include <foal/policy/optim/matrices_apart.hpp>
 #include <foal/policy/optim/momentum.hpp>
 #include <foal/policy/optim/muon.hpp>
@@ -20,6 +21,10 @@ static_assert(optim::elementwise<optim::slowed_by_delay<optim::adamw>>);
 static_assert(!optim::takes_parameters<optim::slowed_by_delay<optim::adamw>>);
 static_assert(optim::takes_parameters<optim::slowed_by_delay<optim::orthogonal_momentum>>);
 static_assert(optim::bounds_itself<optim::slowed_by_delay<optim::momentum>, float>);
+static_assert(optim::bounds_parameters<optim::slowed_by_delay<optim::orthogonal_momentum>, float>);
+static_assert(optim::has_rules<optim::slowed_by_delay<optim::grouped<optim::adamw>>>);
+static_assert(!optim::has_rules<optim::slowed_by_delay<optim::adamw>>);
+static_assert(!optim::has_rules<optim::matrices_apart<optim::orthogonal_momentum, optim::adamw>>);
 
 TEST_CASE("A rate is divided by a power of the delay, and by nothing at one update and less", "[slowed_by_delay]") {
   for (double const tau : {0.0, 0.5, 1.0, 16.0}) {
@@ -66,4 +71,9 @@ TEST_CASE("Matrices keep their rate where the rest is slowed, and the other way 
   CHECK(weights(optim::matrices_apart<turned, optim::slowed_by_delay<optim::adamw>>{}) != plain);
   CHECK(weights(optim::matrices_apart<optim::slowed_by_delay<turned>, optim::adamw>{.matrices = {.power = 0}}) == plain);
   CHECK(weights(optim::matrices_apart<optim::slowed_by_delay<turned>, optim::adamw>{}) != plain);
+  // Biases do not decay on either side of the rate.
+  using optim::grouped, optim::slowed_by_delay, optim::adamw;
+  auto const outside = weights(optim::matrices_apart<turned, grouped<slowed_by_delay<adamw>>>{});
+  CHECK(weights(optim::matrices_apart<turned, slowed_by_delay<grouped<adamw>>>{}) == outside);
+  CHECK(weights(optim::matrices_apart<turned, slowed_by_delay<adamw>>{}) != outside);
 }

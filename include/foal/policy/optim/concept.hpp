@@ -164,6 +164,11 @@ struct magnitudes {
 template <class O, class S>
 concept bounds_itself = requires(O const o, magnitudes& m) { o.template bound<S>(0.1, 1LL, m); };
 
+/// Likewise of one that takes whole parameters.
+template <class O, class S>
+concept bounds_parameters =
+    takes_parameters<O> && requires(O const o, magnitudes& m) { o.template bound<S>(shape{}, moment{}, m); };
+
 /// For check().
 inline void check_weight_decay(std::string_view policy, double weight_decay) {
   require_number(std::isfinite(weight_decay) && weight_decay >= 0, policy, "weight_decay", weight_decay, "0 or more");

@@ -41,12 +41,17 @@ struct delay_matched {
   }
   double momentum_at(double tau) const { return std::min(1 - 1 / std::max(least, per_delay * tau), most); }
 
-  template <class S>
-  auto prepare(moment m) const
+  /// rule...: of the parameter, where Base has rules (optim/rule.hpp).
+  template <class S, class... Rule>
     requires elementwise<Base>
-  {
+  auto prepare(moment m, Rule... rule) const {
     Base const b = matched(m);
-    return prepare_at<S>(b, m);
+    return prepare_at<S>(b, m, rule...);
+  }
+  parameter_rule rule(parameter_view const& p) const
+    requires has_rules<Base>
+  {
+    return base.rule(p);
   }
   template <class D, class S>
   void step(D& device, shape extent, S* w, S* g, S* const* states_of, S* scratch, moment m) const
@@ -71,11 +76,10 @@ struct delay_matched {
       return 0;
   }
   /// With the largest momentum, which bounds every smaller one.
-  template <class S>
-  void bound(double rate, long long t, magnitudes& m) const
+  template <class S, class... Rule>
     requires bounds_itself<Base, S>
-  {
-    with(most).template bound<S>(rate, t, m);
+  void bound(double rate, long long t, magnitudes& m, Rule... rule) const {
+    with(most).template bound<S>(rate, t, m, rule...);
   }
   void check() const {
     if constexpr (requires { base.check(); }) base.check();

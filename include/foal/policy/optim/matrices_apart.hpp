@@ -23,6 +23,12 @@ struct matrices_apart {
       return rest;
   }
   constexpr int choose(parameter_view const& p) const { return p.is_hidden_matrix() ? 0 : 1; }
+  /// Of the one that p gets, where that has rules (optim::grouped).
+  parameter_rule rule(parameter_view const& p) const
+    requires(has_rules<Matrices> || has_rules<Rest>)
+  {
+    return choose(p) == 0 ? rule_of(matrices, p) : rule_of(rest, p);
+  }
 
   template <class F>
   constexpr void numbers(F&& f) const {
@@ -37,6 +43,15 @@ struct matrices_apart {
   void check() const {
     if constexpr (requires { matrices.check(); }) matrices.check();
     if constexpr (requires { rest.check(); }) rest.check();
+  }
+
+ private:
+  template <class O>
+  static parameter_rule rule_of([[maybe_unused]] O const& o, [[maybe_unused]] parameter_view const& p) {
+    if constexpr (has_rules<O>)
+      return o.rule(p);
+    else
+      return {};
   }
 };
 

@@ -11,7 +11,8 @@
 namespace foal::optim {
 
 /// Base with rate / max(1, tau)^power for the rate, tau the stage's mean forward delay in updates. As lr::staleness_aware at
-/// a power of 1, which is for all parameters. No memory beside Base's. Base is elementwise or takes whole parameters.
+/// a power of 1, which is for all parameters. No memory beside Base's. Base is elementwise, in groups too (optim::grouped),
+/// or takes whole parameters.
 template <optimizer Base>
 struct slowed_by_delay {
   using role = foal::role::optimizer;
@@ -31,10 +32,16 @@ struct slowed_by_delay {
     f("base", base);
   }
 
-  template <class S>
+  /// rule...: of the parameter, where Base has rules (optim::grouped).
+  template <class S, class... Rule>
     requires elementwise<Base>
-  auto prepare(moment m) const {
-    return prepare_at<S>(base, slowed(m));
+  auto prepare(moment m, Rule... rule) const {
+    return prepare_at<S>(base, slowed(m), rule...);
+  }
+  parameter_rule rule(parameter_view const& p) const
+    requires has_rules<Base>
+  {
+    return base.rule(p);
   }
   template <class D, class S>
     requires steps_on<Base, D, S>
@@ -58,10 +65,15 @@ struct slowed_by_delay {
       return 0;
   }
   /// At the whole rate, which bounds every smaller one.
-  template <class S>
+  template <class S, class... Rule>
     requires bounds_itself<Base, S>
-  void bound(double rate, long long t, magnitudes& m) const {
-    base.template bound<S>(rate, t, m);
+  void bound(double rate, long long t, magnitudes& m, Rule... rule) const {
+    base.template bound<S>(rate, t, m, rule...);
+  }
+  template <class S>
+    requires bounds_parameters<Base, S>
+  void bound(shape extent, moment m, magnitudes& of) const {
+    base.template bound<S>(extent, m, of);
   }
   void check() const {
     if constexpr (requires { base.check(); }) base.check();
