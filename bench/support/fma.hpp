@@ -3,24 +3,18 @@
 
 #include <cstddef>
 
+#include <foal/core/registers.hpp>
+
 #include "paired.hpp"
 
 namespace bench {
 
-#if defined(__AVX512F__)
-inline constexpr std::size_t widest_vector = 64;
-#elif defined(__AVX__)
-inline constexpr std::size_t widest_vector = 32;
-#else
-inline constexpr std::size_t widest_vector = 16;
-#endif
-
 /// Flops a second of independent chains of fused multiply-adds in float, of the widest vectors that the compiler may use,
 /// over some milliseconds of processor time.
 [[gnu::noinline]] inline double fma_rate(long long rounds = 1 << 20) {
-  using vector [[gnu::vector_size(widest_vector)]] = float;
+  using vector [[gnu::vector_size(foal::register_bytes)]] = float;
   constexpr int chains = 12;
-  constexpr int lanes = widest_vector / sizeof(float);
+  constexpr int lanes = foal::register_bytes / sizeof(float);
   vector sum[chains];
   for (int i = 0; i < chains; ++i) sum[i] = vector{} + static_cast<float>(i);
   vector factor = vector{} + 0.5f, term = vector{} + 1.0f;

@@ -15,7 +15,6 @@
 
 namespace foal {
 
-#if !defined(__CUDACC__)  // nvcc's own parser need not know these vectors
 /// Bytes of the widest register that this file is compiled for.
 #if defined(__AVX512F__)
 inline constexpr std::size_t register_bytes = 64;
@@ -25,6 +24,7 @@ inline constexpr std::size_t register_bytes = 32;
 inline constexpr std::size_t register_bytes = 16;
 #endif
 
+#if !defined(__CUDACC__)  // nvcc's own parser need not know these vectors
 namespace detail {
 
 template <class S>

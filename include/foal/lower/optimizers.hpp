@@ -238,17 +238,11 @@ struct whole_thunks : update_bound<S, Optimizer, Delay> {
     }
   };
 
-  static long long state_size([[maybe_unused]] void const* part, [[maybe_unused]] int state, shape extent) {
-    if constexpr (requires(Optimizer const& o) { o.state_size(state, extent); })
-      return static_cast<Optimizer const*>(part)->state_size(state, extent);
-    else
-      return extent.size();
+  static long long state_size(void const* part, int state, shape extent) {
+    return optim::state_size_of(*static_cast<Optimizer const*>(part), state, extent);
   }
-  static long long scratch_size([[maybe_unused]] void const* part, [[maybe_unused]] shape extent) {
-    if constexpr (requires(Optimizer const& o) { o.scratch_size(extent); })
-      return static_cast<Optimizer const*>(part)->scratch_size(extent);
-    else
-      return 0;
+  static long long scratch_size(void const* part, shape extent) {
+    return optim::scratch_size_of(*static_cast<Optimizer const*>(part), extent);
   }
   static std::size_t scratch_bytes(void const* part, shape extent) {
     return room_for<S>(scratch_size(part, extent)) + copies * room_for<S>(extent.size());

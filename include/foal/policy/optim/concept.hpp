@@ -72,6 +72,23 @@ concept steps_on = takes_parameters<O> && requires(O const o, D& device, S* x, S
   o.step(device, shape{}, x, x, states, x, moment{});
 };
 
+/// Elements of the state k of a parameter, and of the scratch that its step needs, of an optimizer that takes parameters:
+/// what it says, or what is meant where it says nothing.
+template <takes_parameters O>
+constexpr long long state_size_of([[maybe_unused]] O const& o, [[maybe_unused]] int k, shape extent) {
+  if constexpr (requires { o.state_size(k, extent); })
+    return o.state_size(k, extent);
+  else
+    return extent.size();
+}
+template <takes_parameters O>
+constexpr long long scratch_size_of([[maybe_unused]] O const& o, [[maybe_unused]] shape extent) {
+  if constexpr (requires { o.scratch_size(extent); })
+    return o.scratch_size(extent);
+  else
+    return 0;
+}
+
 /// Of several, one for each parameter: static constexpr int parts; template <int I> auto const& part() const; and int
 /// choose(parameter_view const&) const, asked once for each parameter when a trainer is made.
 template <class O>

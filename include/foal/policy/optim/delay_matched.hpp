@@ -62,18 +62,12 @@ struct delay_matched {
   constexpr long long state_size(int k, shape extent) const
     requires takes_parameters<Base>
   {
-    if constexpr (requires { base.state_size(k, extent); })
-      return base.state_size(k, extent);
-    else
-      return extent.size();
+    return state_size_of(base, k, extent);
   }
   constexpr long long scratch_size(shape extent) const
     requires takes_parameters<Base>
   {
-    if constexpr (requires { base.scratch_size(extent); })
-      return base.scratch_size(extent);
-    else
-      return 0;
+    return scratch_size_of(base, extent);
   }
   /// With the largest momentum, which bounds every smaller one.
   template <class S, class... Rule>
