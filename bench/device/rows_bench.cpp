@@ -9,39 +9,22 @@
 
 #include <foal/device/host.hpp>
 #include <foal/executor/drive.hpp>
-#include <foal/tensor/plan.hpp>
 
+#include "../support/host_arrays.hpp"
 #include "../support/outcome.hpp"
 
 namespace {
 
 using device = foal::device::host;
 
-/// A device and arrays of n floats, one behind the other.
-struct arrays {
+struct arrays : bench::host_arrays {
   enum name { x, y, z, count };
 
-  explicit arrays(std::size_t elements)
-      : n(elements),
-        workspace(device::allocate(device::workspace_bytes)),
-        block(static_cast<std::byte*>(device::allocate(count * stride()))),
-        host(workspace) {
+  explicit arrays(std::size_t elements) : host_arrays(elements, count) {
     for (std::size_t i = 0; i < n; ++i) at(x)[i] = 0.001F * static_cast<float>(i * 7 % 1999) - 1;
     std::copy_n(at(x), n, at(y));
     std::copy_n(at(x), n, at(z));
   }
-  arrays(arrays const&) = delete;
-  ~arrays() {
-    device::release(block);
-    device::release(workspace);
-  }
-  float* at(name which) { return reinterpret_cast<float*>(block + static_cast<std::size_t>(which) * stride()); }
-  std::size_t stride() const { return foal::padded(n * sizeof(float)); }
-
-  std::size_t n;
-  void* workspace;
-  std::byte* block;
-  device host;
 };
 
 struct copied {

@@ -14,8 +14,8 @@
 #include <foal/policy/delay/none.hpp>
 #include <foal/policy/optim/adam.hpp>
 #include <foal/policy/optim/momentum.hpp>
-#include <foal/tensor/plan.hpp>
 
+#include "../support/host_arrays.hpp"
 #include "../support/outcome.hpp"
 #include "../support/update_passes.hpp"
 
@@ -23,24 +23,12 @@ namespace {
 
 using device = foal::device::host;
 
-/// A device, and arrays of n floats in one block.
-struct arrays {
+struct arrays : bench::host_arrays {
   enum name { w, g, first, second, delta, change, count };
 
-  explicit arrays(std::size_t elements)
-      : n(elements),
-        workspace(device::allocate(device::workspace_bytes)),
-        block(static_cast<std::byte*>(device::allocate(count * stride()))),
-        host(workspace) {
-    for (int i = 0; i < count; ++i) std::fill_n(at(static_cast<name>(i)), n, 0.125F);
+  explicit arrays(std::size_t elements) : host_arrays(elements, count) {
+    for (int i = 0; i < count; ++i) std::fill_n(at(i), n, 0.125F);
   }
-  arrays(arrays const&) = delete;
-  ~arrays() {
-    device::release(block);
-    device::release(workspace);
-  }
-  float* at(name which) { return reinterpret_cast<float*>(block + static_cast<std::size_t>(which) * stride()); }
-  std::size_t stride() const { return foal::padded(n * sizeof(float)); }
 
   /// GB/s of a pass over so many bytes an element. Momentum decays otherwise: a gradient keeps every number from zero.
   template <class Pass>
@@ -60,11 +48,6 @@ struct arrays {
   struct copied {
     void operator()(float const& from, float& to) const { to = from; }
   };
-
-  std::size_t n;
-  void* workspace;
-  std::byte* block;
-  device host;
 };
 
 template <class Optimizer, class Delay>

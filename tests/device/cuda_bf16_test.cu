@@ -100,17 +100,7 @@ TEST_CASE("a product in bfloat16 that has no room at once is done in parts", "[c
 }
 
 TEST_CASE("products in bfloat16 of nothing are nothing, what was there, or the row", "[cuda]") {
-  with_workspace<cuda_bf16> gpu;
-  auto const values = numbers<float>(12, 1);
-  on_gpu<float> a(gpu.device, values), c(gpu.device, values), row(gpu.device, values);
-  float const* const in = a.data();
-  gpu.device.product_nn_plus_row(0, 4, 3, in, in, in, c.data());
-  gpu.device.product_nn(3, 0, 4, in, in, c.data(), false);
-  gpu.device.product_tn_and_sum_of_rows(3, 4, 0, in, in, c.data(), row.data());
-  CHECK(c.values() == values);
-  CHECK(row.values() == values);
-  gpu.device.product_nn_plus_row(1, 12, 0, in, in, in, c.data());
-  CHECK(c.values() == values);
+  check_products_of_nothing<cuda_bf16>();
 }
 
 TEST_CASE("convolutions in bfloat16 are those of rounded factors, and near the whole ones", "[cuda]") {

@@ -34,17 +34,7 @@ TEST_CASE("products by TF32 are near those of floats, and those of double are as
   }
 }
 
-TEST_CASE("products on the GPU of nothing are nothing, or what was there", "[cuda]") {
-  with_workspace<cuda> gpu;
-  auto const values = numbers<float>(12, 1);
-  on_gpu<float> a(gpu.device, values), c(gpu.device, values), row(gpu.device, values);
-  float const* const in = a.data();
-  gpu.device.product_nn_plus_row(0, 4, 3, in, in, in, c.data());
-  gpu.device.product_nn(3, 0, 4, in, in, c.data(), false);
-  gpu.device.product_tn_and_sum_of_rows(3, 4, 0, in, in, c.data(), row.data());
-  CHECK(c.values() == values);
-  CHECK(row.values() == values);
-}
+TEST_CASE("products on the GPU of nothing are nothing, or what was there", "[cuda]") { check_products_of_nothing<cuda>(); }
 
 TEST_CASE("products on the GPU have the same bits twice, in another object too", "[cuda]") {
   int const rows = 33, cols = 65, depth = 129;

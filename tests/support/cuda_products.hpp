@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <catch2/catch.hpp>
 #include <cstddef>
 #include <vector>
 
@@ -55,6 +56,22 @@ double products_apart(product_sizes n, std::size_t by, Round round = {}) {
     worst = std::max(worst, distance(wide(out.values()), out0));
   }
   return worst;
+}
+
+/// Of no rows, columns or depth: nothing is changed, or the row is what is there.
+template <class Device>
+void check_products_of_nothing() {
+  with_workspace<Device> gpu;
+  auto const values = numbers<float>(12, 1);
+  array_on<Device, float> a(gpu.device, values), c(gpu.device, values), row(gpu.device, values);
+  float const* const in = a.data();
+  gpu.device.product_nn_plus_row(0, 4, 3, in, in, in, c.data());
+  gpu.device.product_nn(3, 0, 4, in, in, c.data(), false);
+  gpu.device.product_tn_and_sum_of_rows(3, 4, 0, in, in, c.data(), row.data());
+  CHECK(c.values() == values);
+  CHECK(row.values() == values);
+  gpu.device.product_nn_plus_row(1, 12, 0, in, in, in, c.data());
+  CHECK(c.values() == values);
 }
 
 }  // namespace foal::test
