@@ -193,7 +193,12 @@ foal_refusal_test(recompute seed "use --seed -1, because" --seeds 0 --seed -1)
 foal_refusal_test(resnet momentum "use --momentum nan, because" --momentum nan)
 foal_refusal_test(resnet method "use --method foo, because it takes one of gpipe" --method foo)
 foal_refusal_test(delay_lab profile "use the profile '1f1b', because it is no schedule on a number of ranks" --profiles 1f1b)
-foal_refusal_test(delay_lab method "use --methods mon, because it takes one of momentum" --methods mon)
+foal_refusal_test(delay_lab method "try the method 'mon', because there is none of that name; use one of momentum, "
+                  --methods mon)
+foal_refusal_test(delay_lab variant "vary the method 'muon' by 'horizn=1', because that is none of its numbers; write "
+                  --methods muon:horizn=1)
+foal_refusal_test(delay_lab number "vary the method 'muon' by 'horizon=x', because that is no number of 0 to 2; give one"
+                  --methods muon:horizon=x)
 foal_refusal_test(schedules name "use schedule nothing, because it takes one of gpipe" nothing)
 foal_refusal_test(schedules costs "take 2 costs, because an op is F, B or W" gpipe --costs 1,2)
 foal_refusal_test(schedules chunks "run gpipe in 3 chunks a rank, because it has 1" gpipe --chunks 3)

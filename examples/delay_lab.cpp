@@ -34,9 +34,16 @@ std::vector<std::string> listed(std::string const& text) {
   return all;
 }
 
+/// Every method's name, with commas between.
+std::string all_methods() {
+  std::string all;
+  for (method const& m : methods()) all += (all.empty() ? "" : ",") + m.name;
+  return all;
+}
+
 /// What is not given; minutes on two processors.
-void make_quick(arguments& o, std::size_t known) {
-  if (o.methods.size() == known)
+void make_quick(arguments& o, bool chooses_methods) {
+  if (chooses_methods)
     o.methods = {"momentum", "pipedream", "t1t2", "adamw", "rotation", "muon", "muon-matched", "muon-ahead-t2"};
   o.profiles = {"1f1b-8", "1f1b-32"};
   o.plan.seeds = std::min(o.plan.seeds, 3);
@@ -89,9 +96,11 @@ int main(int argc, char** argv) {
     std::vector<std::string> nets;
     for (network const* n : all_nets()) nets.emplace_back(n->name);
     a.choice("--nets,--net", o.nets, nets, "");
-    for (method const& m : methods()) o.methods.emplace_back(m.name);
-    std::size_t const known = o.methods.size();
-    a.choice("--methods,--method", o.methods, std::vector<std::string>(o.methods), "");
+    std::string named, numbers;
+    for_each_number([&](char const* name, auto...) { numbers += foal::sentence(numbers.empty() ? "" : ", ", name); });
+    a.text("--methods,--method", named,
+           foal::sentence("some of these, or variants of them as muon-ahead-last:horizon=0.25 (numbers: ", numbers,
+                          "); by default all: ", all_methods()));
     std::string late = "1f1b-8,1f1b-16,1f1b-32,pipemare-32";
     a.text("--profiles,--profile", late,
            "whose delays: a schedule (1f1b, pipemare, paci) - ranks, x microbatches an update");
@@ -108,8 +117,9 @@ int main(int argc, char** argv) {
     a.output("--html", o.html, "write a page to this file");
     a.output("--json", o.json, "write the table as an array of rows to this file");
     if (!a.parse(argc, argv)) return 0;
+    o.methods = listed(named.empty() && !o.quick ? all_methods() : named);
     o.profiles = listed(late);
-    if (o.quick) make_quick(o, known);
+    if (o.quick) make_quick(o, named.empty());
     return work(std::move(o), command);
   } catch (std::exception const& e) {
     std::fprintf(stderr, "delay_lab: %s\n", e.what());

@@ -37,8 +37,8 @@ enum class answer {
 enum class rate_by { itself, t1, delay };
 
 struct method {
-  char const* name;
-  char const* what;
+  std::string name;
+  std::string what;
   delay_lab::rule rule = rule::momentum;
   delay_lab::answer answer = answer::nothing;
   rate_by by = rate_by::itself;
@@ -48,6 +48,9 @@ struct method {
   bool short_mean = false;  ///< of a look-ahead: along the last step alone
   double rest_power = 0;    ///< of the delay, by which Muon's rest is slowed
   double fade = 1;          ///< what that step keeps of itself at each update to come
+  double momentum = 0.95;   ///< Muon's
+  double synchronous = 0;   ///< share of the run that begins it without delay: T3
+  double rise = 0.05;       ///< share of the run in which the rate rises
 
   /// Without delay it is the plain method of its optimizer, to the same bits.
   std::string plain() const;
@@ -59,7 +62,19 @@ struct method {
 
 /// In the order of the reports.
 std::vector<method> const& methods();
-/// Throws foal::error where there is none of that name.
+/// The numbers of a method by the names that a variant gives them, f(name, member, least, most).
+template <class F>
+void for_each_number(F&& f) {
+  f("horizon", &method::horizon, 0.0, 2.0);
+  f("fade", &method::fade, 0.0, 1.0);
+  f("rest", &method::rest_power, 0.0, 2.0);
+  f("momentum", &method::momentum, 0.0, 0.999);
+  f("synchronous", &method::synchronous, 0.0, 0.5);
+  f("rise", &method::rise, 0.0, 0.5);
+}
+
+/// The method of that name, or a variant of one: "muon-ahead-last:horizon=0.25:rest=0.5". Lives as long as the program.
+/// Throws foal::error where there is no such method or number.
 method const& method_named(std::string const& name);
 
 optimizers optimizers_of(method const& m);

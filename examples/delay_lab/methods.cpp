@@ -1,7 +1,12 @@
 // The laboratory's methods.
 #include "method.hpp"
 
+#include <cstdlib>
+#include <map>
+#include <utility>
+
 #include <foal/core/error.hpp>
+#include <foal/report/number.hpp>
 
 namespace delay_lab {
 
@@ -189,14 +194,64 @@ std::vector<method> const& methods() {
   return all;
 }
 
-method const& method_named(std::string const& name) {
+namespace {
+
+method const& listed_method(std::string const& name) {
   std::string known;
   for (method const& m : methods()) {
     if (name == m.name) return m;
-    known += (known.empty() ? "" : ", ") + std::string(m.name);
+    known += (known.empty() ? "" : ", ") + m.name;
   }
   throw foal::error(
       foal::sentence("cannot try the method '", name, "', because there is none of that name; use one of ", known));
+}
+
+/// Sets what `text`, "horizon=0.25", says.
+void change(method& m, std::string const& text) {
+  std::size_t const sign = text.find('=');
+  std::string known, bounds;
+  bool found = false, set = false;
+  double value = 0;
+  std::size_t read = 0;
+  if (sign != std::string::npos) {
+    char const* const begin = text.c_str() + sign + 1;
+    char* end = nullptr;
+    value = std::strtod(begin, &end);
+    read = static_cast<std::size_t>(end - begin);
+  }
+  for_each_number([&](char const* name, double method::*member, double least, double most) {
+    known += foal::sentence(known.empty() ? "" : ", ", name);
+    if (sign == std::string::npos || text.substr(0, sign) != name) return;
+    found = true;
+    bounds = foal::sentence(foal::report::shortest(least), " to ", foal::report::shortest(most));
+    set = read > 0 && sign + 1 + read == text.size() && value >= least && value <= most;
+    if (set) m.*member = value;
+  });
+  foal::require(found, "cannot vary the method '", m.name, "' by '", text,
+                "', because that is none of its numbers; write NAME=VALUE with a name of ", known);
+  foal::require(set, "cannot vary the method '", m.name, "' by '", text, "', because that is no number of ", bounds,
+                "; give one");
+}
+
+}  // namespace
+
+method const& method_named(std::string const& name) {
+  std::size_t at = name.find(':');
+  if (at == std::string::npos) return listed_method(name);
+  static std::map<std::string, method> variants;
+  if (auto const known = variants.find(name); known != variants.end()) return known->second;
+  method m = listed_method(name.substr(0, at));
+  std::string what = m.what;
+  while (at != std::string::npos) {
+    std::size_t const next = name.find(':', at + 1);
+    std::string const one = name.substr(at + 1, next == std::string::npos ? next : next - at - 1);
+    change(m, one);
+    what += ", " + one;
+    at = next;
+  }
+  m.name = name;
+  m.what = what;
+  return variants.emplace(name, std::move(m)).first->second;
 }
 
 std::string method::plain() const {
@@ -283,7 +338,7 @@ optimizers optimizers_of(method const& m) {
     case rule::muon:
       break;
   }
-  optim::orthogonal_momentum const turned{.weight_decay = 0};
+  optim::orthogonal_momentum const turned{.momentum = m.momentum, .weight_decay = 0};
   return {.matrices = m.matched ? one(match(turned, 20)) : one(turned), .rest = rest};
 }
 

@@ -61,10 +61,12 @@ void give_numbers(Policy& p, setting const& s, double max_tau) {
   }
 }
 
-/// Numbers of a run: a rise over 5 % of it, half a cosine to a hundredth; T1 over the first half.
+/// So many of a run's updates, at least one.
+inline long long part_of(setting const& s, double share) { return std::max(1LL, static_cast<long long>(share * s.updates)); }
+
+/// Numbers of a run: a rise over a part of it, half a cosine to a hundredth; T1 over the first half.
 inline any_rate rate_of(setting const& s) {
-  foal::lr::cosine const base{
-      .rate = s.rate, .steps = s.updates, .least = 0.01 * s.rate, .warmup = std::max(1LL, s.updates / 20LL)};
+  foal::lr::cosine const base{.rate = s.rate, .steps = s.updates, .least = 0.01 * s.rate, .warmup = part_of(s, s.how->rise)};
   if (s.how->by == rate_by::t1) return {foal::lr::reschedule<foal::lr::cosine>{.base = base, .steps = s.updates / 2}};
   if (s.how->by == rate_by::delay) return {foal::lr::staleness_aware<foal::lr::cosine>{.base = base}};
   return {base};
@@ -163,7 +165,7 @@ template <class Task, class Delay>
 outcome train_with(setting const& s) {
   using trainer =
       foal::trainer<typename Task::net, typename Task::loss, foal::schedule::injected, foal::executor::single_thread,
-                    typename Task::initial, optimizers, any_rate, kept_or_live, Delay>;
+                    typename Task::initial, optimizers, any_rate, kept_or_live, Delay, foal::warmup::synchronous>;
   typename trainer::config c;
   c.microbatches = s.profile.microbatches;
   c.microbatch_size = std::max(1, Task::minibatch * s.enlarged / c.microbatches);
@@ -174,6 +176,7 @@ outcome train_with(setting const& s) {
   c.optim = optimizers_of(*s.how);
   c.lr = rate_of(s);
   c.versions.stash = s.how->stash;
+  if (s.profile.late() && s.how->synchronous > 0) c.warmup.minibatches = part_of(s, s.how->synchronous);
   if constexpr (requires { c.initial.gain; }) c.initial.gain = Task::gain;
   double const most = *std::max_element(c.schedule.delays.begin(), c.schedule.delays.end());
   give_numbers(c.delay, s, most / c.microbatches);
