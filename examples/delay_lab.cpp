@@ -66,7 +66,8 @@ int work(arguments o, std::string const& command) {
       "A method's figure is the median, over 8 losses on the way, of the updates that it takes under delay by those that "
       "the "
       "same optimizer takes without, each at its own best rate of a grid searched on other seeds; never: it misses most of "
-      "them within the run. Both may read out their weights or their average. Intervals: bootstrap over seeds. 1f1b-32: the "
+      "them within the run. Both may read out their weights or an average of them. Intervals: bootstrap over seeds. "
+      "1f1b-32: the "
       "delays of asynchronous 1F1B on 32 ranks, one microbatch an update; pipemare-32: the paper's on 32 ranks, 8.");
   foal::report::rows rows;
   for (network const* n : all_nets()) {

@@ -19,7 +19,7 @@ constexpr std::uint64_t searching = 1001;  // the first seed that searches; meas
 
 std::vector<double> curve_of(outcome const& o) {
   std::vector<double> best(o.loss.size());
-  for (std::size_t i = 0; i < best.size(); ++i) best[i] = std::min(o.loss[i], o.average[i]);
+  for (std::size_t i = 0; i < best.size(); ++i) best[i] = std::min({o.loss[i], o.average[i], o.tail[i]});
   return smoothed(best, window);
 }
 

@@ -25,7 +25,7 @@ struct judged {
   delay_lab::profile profile{};
   double rate = 0, bytes_relative = 0, max_tau = 0;
   int every = 1;
-  std::vector<std::vector<double>> curves{};  ///< a seed each, smoothed: the better of weights and average at each point
+  std::vector<std::vector<double>> curves{};  ///< a seed each, smoothed: the best of weights and averages at each point
   std::vector<double> ratios{};               ///< to the same method without delay
   std::vector<double> to_best{};              ///< to the best method without delay
   std::vector<long long> diverged_at{};

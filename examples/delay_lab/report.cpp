@@ -169,7 +169,7 @@ void add_net(report::html_page& to, network const& n, std::vector<judged> const&
     to.add(std::vector<report::figure>{
         {heat_map(all, "Steps relative to no delay", &steps_of), "Darker: more steps; never: most targets are missed."},
         {map_of_losses(all),
-         "Of the weights or their average; where nobody reaches the targets, this tells methods apart."}});
+         "Of the weights or one of their averages; where nobody reaches the targets, this tells methods apart."}});
   std::vector<report::figure> figures;
   for (profile const& p : profiles) figures.push_back(curves_of(all, p, n));
   to.add(figures);

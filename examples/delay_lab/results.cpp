@@ -39,6 +39,7 @@ void write_run(foal::report::json_lines& log, network const& n, setting const& s
     };
     list("loss", o.loss);
     list("average", o.average);
+    list("tail", o.tail);
     json.member("build", foal::report::build_of_this_file()).member("machine", foal::report::this_machine()).end_object();
   });
 }
@@ -63,12 +64,16 @@ void read_run(std::string_view line, std::string const& place, outcomes& to) {
       list(o.loss);
     else if (name == "average")
       list(o.average);
+    else if (name == "tail")
+      list(o.tail);
     else
       json.pass_over();
   });
   json.end();
-  foal::require(!run.empty() && o.every >= 1, "cannot read ", place,
-                ", because it has no run; remove the line, or leave it: its run is done again");
+  foal::require(!run.empty() && o.every >= 1 && o.average.size() == o.loss.size() && o.tail.size() == o.loss.size(),
+                "cannot read ", place, ", because it has ",
+                run.empty() ? "no run" : "not the losses of the weights, their average and their tail",
+                "; remove the line, or leave it: its run is done again");
   to[run] = std::move(o);
 }
 

@@ -100,6 +100,7 @@ class judge {
     second_ = std::make_unique<Trainer>(values);
     read_.resize(trained.tables().stages.size());
     mean_.resize(read_.size());
+    tail_.resize(read_.size());
   }
 
   foal::executor::observer observer() {
@@ -115,17 +116,25 @@ class judge {
     auto const& parameters = b.table->parameters;
     read_[stage].resize(parameters.size());
     mean_[stage].resize(parameters.size());
-    auto const share = static_cast<float>(1 / std::min(100.0, static_cast<double>(b.updates) / 10 + 1));
+    tail_[stage].resize(parameters.size());
+    double const tenth = static_cast<double>(b.updates) / 10 + 1;
     for (std::size_t i = 0; i < parameters.size(); ++i) {
       if (parameters[i].home_stage >= 0) continue;
-      std::vector<float>&now = read_[stage][i], &mean = mean_[stage][i];
+      std::vector<float>& now = read_[stage][i];
       read(b, parameters[i], now);
-      if (mean.empty()) mean = now;
-      for (std::size_t k = 0; k < now.size(); ++k) mean[k] += share * (now[k] - mean[k]);
+      move(mean_[stage][i], now, std::min(100.0, tenth));
+      move(tail_[stage][i], now, tenth);
     }
     if (b.number != 0 || b.updates % every_ != 0) return;
     out_.loss.push_back(loss_of(read_));
     out_.average.push_back(loss_of(mean_));
+    out_.tail.push_back(loss_of(tail_));
+  }
+
+  static void move(std::vector<float>& mean, std::vector<float> const& now, double updates) {
+    if (mean.empty()) mean = now;
+    auto const share = static_cast<float>(1 / updates);
+    for (std::size_t k = 0; k < now.size(); ++k) mean[k] += share * (now[k] - mean[k]);
   }
 
   void read(foal::executor::bound_stage const& b, foal::table::parameter_row const& p, std::vector<float>& to) const {
@@ -157,7 +166,7 @@ class judge {
   Trainer const* trained_;
   int every_;
   std::unique_ptr<Trainer> second_;
-  std::vector<std::vector<std::vector<float>>> read_, mean_;
+  std::vector<std::vector<std::vector<float>>> read_, mean_, tail_;
   outcome out_;
 };
 
