@@ -13,7 +13,7 @@
 
 namespace delay_lab::random_teacher {
 
-inline constexpr int inputs = 16, hidden = 32, classes = 8, tested = 256;
+inline constexpr int inputs = 16, hidden = 32, classes = 8, tested = 1024;
 inline constexpr std::uint64_t teachers_seed = 77;
 
 /// Nearly normal: the sum of four even numbers, scaled to variance 1.
