@@ -410,6 +410,7 @@ set(foal_headers
     foal/executor/forward.hpp
     foal/executor/gradient_norm.hpp
     foal/executor/identity.hpp
+    foal/executor/launched_over.hpp
     foal/executor/later.hpp
     foal/executor/memory.hpp
     foal/executor/microbatch_lengths.hpp

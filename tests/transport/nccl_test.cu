@@ -7,18 +7,22 @@
 #include <foal/layer/linear.hpp>
 #include <foal/layer/loss/cross_entropy.hpp>
 #include <foal/layer/tanh.hpp>
+#include <foal/nccl.hpp>
 #include <foal/policy/delay/discrepancy_correction.hpp>
 #include <foal/policy/optim/momentum.hpp>
 #include <foal/schedule/rules/gpipe.hpp>
 #include <foal/schedule/rules/interleaved.hpp>
 #include <foal/schedule/rules/pipemare.hpp>
 #include <foal/trainer.hpp>
-#include <foal/transport/nccl.hpp>
 
 #include "../support/cuda_array.hpp"
 #include "../support/emulation/flaws.hpp"
 #include "../support/emulation/runtime.hpp"
 #include "../support/rooms.hpp"
+
+#if defined(MPI_VERSION)
+#error "foal/nccl.hpp includes MPI, which the component nccl does not ask for"
+#endif
 
 namespace {
 
@@ -87,6 +91,15 @@ TEST_CASE("GPUs of several processes train over NCCL to the bits of one thread")
 
 TEST_CASE("GPUs of several processes train over a transport of host memory to the bits of one thread") {
   compare<foal::schedule::pipemare, rooms, foal::delay::discrepancy_correction>(2);
+}
+
+TEST_CASE("a process that nobody else was started with trains on its GPU behind the door of TCP") {
+  emulation::set_devices(1);
+  using one = run_by<foal::schedule::pipemare, foal::executor::single_thread>;
+  foal::executor::tcp_session const session;
+  CHECK(train<run_by<foal::schedule::pipemare, foal::executor::gpu_processes<foal::transport::tcp>>>() == train<one>());
+  foal::executor::launched_gpu_session<foal::transport::tcp> const none;
+  CHECK(foal::executor::as_launched::place().count == 1);
 }
 
 /// Asks until it throws.
