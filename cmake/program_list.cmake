@@ -463,6 +463,7 @@ set(foal_fail_tests
     correction_of_two_versions
     cpp17
     cpp17_of_a_leaf
+    cuda_without_nvcc
     delay_functor_of_other_states
     delay_move_of_another_signature
     delay_move_without_gradient
