@@ -447,6 +447,7 @@ set(foal_emulated_tests
     device/emulated_nccl
     device/emulation
     transport/nccl
+    transport/nccl_replicas
 )
 
 # tests/fail/<name>_fail.cpp
