@@ -592,4 +592,6 @@ set(foal_cuda_headers
 set(foal_nccl_headers
     foal/nccl.hpp
     foal/transport/nccl.hpp
+    foal/transport/nccl_end.hpp
+    foal/transport/nccl_exchange.hpp
     foal/transport/nccl_way.hpp)

@@ -29,6 +29,7 @@ namespace {
 using namespace foal::test;
 using foal::transport::nccl;
 using foal::transport::nccl_limits;
+using foal::transport::nccl_rank;
 using foal::transport::nccl_way;
 
 struct net : foal::stages<foal::input<6>, foal::linear<8>, foal::tanh, foal::linear<7>, foal::tanh, foal::linear<6>,
@@ -110,27 +111,27 @@ void ask(F const& f) {
 
 TEST_CASE("an end of NCCL that does not come, or takes nothing, is given up in time") {
   emulation::set_devices(2);
-  nccl_way alone(nccl_way::make_id(), true, 0, {.begin = 0.05});
+  nccl_way alone(nccl_way::make_id(), nccl_rank::sender(), 0, {.begin = 0.05});
   CHECK_FALSE(alone.settled());
   CHECK_THROWS_WITH(
       ask([&] { alone.settled(); }),
       Catch::Contains("cannot go on sending to another GPU, because for 0.05 s") && Catch::Contains("has not been there"));
   auto const id = nccl_way::make_id();
-  nccl_way to(id, true, 0, {.message = 0.05}), from(id, false, 1, {});
+  nccl_way to(id, nccl_rank::sender(), 0, {.message = 0.05}), from(id, nccl_rank::receiver(), 1, {});
   while (!to.settled() || !from.settled()) {
   }
   with_workspace<foal::device::cuda> gpu;
   array_on<foal::device::cuda, float> sent(gpu.device, {1, 2, 3});
   gpu.device.synchronise();
-  to.pass([&](auto const& piece) { piece(reinterpret_cast<std::byte*>(sent.data()), 12); });
+  to.pass([&] { to.send(reinterpret_cast<std::byte*>(sent.data()), 12, 1); });
   CHECK_THROWS_WITH(ask([&] { to.through(); }), Catch::Contains("has not taken a message"));
 }
 
 TEST_CASE("a GPU whose process has given up is an error at the other end") {
   emulation::set_devices(2);
   auto const id = nccl_way::make_id();
-  auto to = std::make_unique<nccl_way>(id, true, 0, nccl_limits{});
-  nccl_way from(id, false, 1, {});
+  auto to = std::make_unique<nccl_way>(id, nccl_rank::sender(), 0, nccl_limits{});
+  nccl_way from(id, nccl_rank::receiver(), 1, {});
   while (!to->settled() || !from.settled()) {
   }
   to.reset();
