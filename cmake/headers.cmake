@@ -410,6 +410,7 @@ set(foal_headers
     foal/executor/forward.hpp
     foal/executor/gradient_norm.hpp
     foal/executor/identity.hpp
+    foal/executor/launched_over.hpp
     foal/executor/later.hpp
     foal/executor/memory.hpp
     foal/executor/microbatch_lengths.hpp
@@ -591,4 +592,6 @@ set(foal_cuda_headers
 set(foal_nccl_headers
     foal/nccl.hpp
     foal/transport/nccl.hpp
+    foal/transport/nccl_end.hpp
+    foal/transport/nccl_exchange.hpp
     foal/transport/nccl_way.hpp)

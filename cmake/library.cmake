@@ -75,7 +75,6 @@ foal_component(onednn DNNL DNNL::dnnl ${CMAKE_DL_LIBS})
 foal_component(mpi MPI MPI::MPI_CXX)
 set(foal_cuda_libraries CUDA::cudart CUDA::cublas CUDA::cublasLt cuDNN::cudnn)
 foal_component(cuda "CUDAToolkit;cuDNN" ${foal_cuda_libraries})
-foal_component(nccl "CUDAToolkit;cuDNN;MPI;NCCL" ${foal_cuda_libraries} MPI::MPI_CXX NCCL::nccl)
-foreach(component IN ITEMS mpi nccl)  # without MPI's C++ bindings, long withdrawn
-  target_compile_definitions(foal_${component} INTERFACE OMPI_SKIP_MPICXX MPICH_SKIP_MPICXX)
-endforeach()
+foal_component(nccl "CUDAToolkit;cuDNN;NCCL" ${foal_cuda_libraries} NCCL::nccl)
+# Without MPI's C++ bindings, long withdrawn.
+target_compile_definitions(foal_mpi INTERFACE OMPI_SKIP_MPICXX MPICH_SKIP_MPICXX)

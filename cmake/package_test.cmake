@@ -1,6 +1,7 @@
 # cmake -P: one consumer project, from nothing to its run.
 #
-# Needs KIND, ROOT, BUILD (foal's build tree), WORK (made afresh), GENERATOR, COMPILER, FLAGS (with -I and -isystem), VERSION.
+# Needs KIND, ROOT, BUILD (foal's build tree), WORK (made afresh), GENERATOR, COMPILER, FLAGS (with -I and -isystem), VERSION;
+# for cuda NVCC, and PROCESSES, whether its programs of several processes can be built.
 
 cmake_minimum_required(VERSION 3.24)
 set(project "${ROOT}/tests/package/${KIND}")
@@ -66,6 +67,24 @@ elseif(KIND STREQUAL "add_subdirectory")
   if(NOT manifest STREQUAL "${WORK}/prefix/bin/consumer")
     message(FATAL_ERROR "the parent installs one program, but its manifest is: ${manifest}")
   endif()
+
+elseif(KIND STREQUAL "cuda")
+  must_run("${CMAKE_COMMAND}" --install "${BUILD}" --prefix "${WORK}/prefix")
+  must_run(${configure} -B "${WORK}/build" "-DCMAKE_PREFIX_PATH=${WORK}/prefix" "-DCMAKE_CUDA_COMPILER=${NVCC}"
+           "-DPROCESSES=${PROCESSES}")
+  must_run("${CMAKE_COMMAND}" --build "${WORK}/build")
+  set(programs consumer)
+  if(PROCESSES)
+    list(APPEND programs tcp_processes mpi_processes)
+  endif()
+  execute_process(COMMAND nvidia-smi -L RESULT_VARIABLE no_gpu OUTPUT_QUIET ERROR_QUIET)
+  foreach(program IN LISTS programs)  # started by hand: one process
+    if(no_gpu STREQUAL "0")
+      must_run("${WORK}/build/${program}")
+    else()
+      must_refuse("cannot do cudaGetDeviceCount, because" "${WORK}/build/${program}")
+    endif()
+  endforeach()
 
 elseif(KIND STREQUAL "bare_include")
   must_run("${COMPILER}" ${FLAGS} -Werror "${project}/first.cpp" "${project}/second.cpp" -pthread -o "${WORK}/consumer")

@@ -447,6 +447,7 @@ set(foal_emulated_tests
     device/emulated_nccl
     device/emulation
     transport/nccl
+    transport/nccl_replicas
 )
 
 # tests/fail/<name>_fail.cpp
@@ -463,6 +464,7 @@ set(foal_fail_tests
     correction_of_two_versions
     cpp17
     cpp17_of_a_leaf
+    cuda_without_nvcc
     delay_functor_of_other_states
     delay_move_of_another_signature
     delay_move_without_gradient

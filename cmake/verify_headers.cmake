@@ -1,5 +1,5 @@
-# One translation unit per header of a component, as CUDA for a .cuh and as C++ otherwise: CMake's own check skips .cuh files
-# silently.
+# One translation unit per header of a component, as CUDA for a .cuh and for what takes nvcc alone, and as C++ otherwise:
+# CMake's own check skips .cuh files silently.
 
 add_custom_target(verify_component_headers)
 
@@ -10,7 +10,7 @@ function(foal_verify_component name)
   set(sources)
   foreach(header IN LISTS foal_${name}_headers)
     set(suffix cpp)
-    if(header MATCHES "\\.cuh$")
+    if(header MATCHES "\\.cuh$|^foal/cuda\\.hpp$")
       set(suffix cu)
     endif()
     set(source "${PROJECT_BINARY_DIR}/verify_headers/${header}.${suffix}")

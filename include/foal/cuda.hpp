@@ -1,6 +1,16 @@
-// Opt-in umbrella of the CUDA device: all of it in a .cu file; in a .cpp file the parts that need no kernel.
+// Opt-in umbrella of the CUDA device, for units that nvcc compiles; docs/cuda.md says how a program of .cpp files has one.
 #pragma once
 
+#include <foal/core/config.hpp>
+
+#if !defined(__CUDACC__)
+#error \
+    "foal cannot be compiled for a GPU in this file, because foal/cuda.hpp has kernels, which nvcc alone compiles; put the \
+trainer into a .cu file behind a function of your own that .cpp files call (docs/cuda.md), or give this one to nvcc (-x cu)"
+#include "foal cannot be compiled like this: see the error above"
+#endif
+
+#include <foal/device/cuda.cuh>
 #include <foal/device/cuda/convolution_engines.hpp>
 #include <foal/device/cuda/convolution_plan.hpp>
 #include <foal/device/cuda/cudnn.hpp>
@@ -15,8 +25,4 @@
 #include <foal/device/cuda/status.hpp>
 #include <foal/device/cuda/stream.hpp>
 #include <foal/device/cuda/weight_forms.hpp>
-
-#if defined(__CUDACC__)
-#include <foal/device/cuda.cuh>
 #include <foal/device/cuda_bf16.cuh>
-#endif

@@ -35,7 +35,7 @@
 //   foal/schedule/rules/{v_half,v_min,v_search,zb_auto,zb_h1,zb_h2,zb_v}.hpp   the same
 //   foal/schedule/rules/{amdp,cyclic,lag_bounded,message_driven,paci,wpipe}.hpp   without a flush, and AxoNN's
 //   foal/schedule/rules/{listed,refined}.hpp             training by a list that is read; programs of finer stages
-//   foal/data/views.hpp (range-v3), foal/data/gzip.hpp (zlib), foal/mpi.hpp, foal/onednn.hpp, foal/cuda.hpp
+//   foal/data/views.hpp (range-v3), foal/data/gzip.hpp (zlib), foal/mpi.hpp, foal/onednn.hpp, foal/cuda.hpp, foal/nccl.hpp
 #pragma once
 
 #include <foal/data/augment.hpp>

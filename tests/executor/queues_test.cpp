@@ -6,6 +6,7 @@
 #include <vector>
 
 #include <foal/foal.hpp>
+#include <foal/policy/replica/sharded.hpp>
 
 #include "tests/executor/in_processes.hpp"
 #include "tests/support/deferred.hpp"
@@ -118,6 +119,21 @@ TEST_CASE("every schedule, versions rule and delay policy has the host's bits on
   }
   deferred::delays = 0;
   CHECK(deferred::waits > before);  // some events were not there yet
+}
+
+TEST_CASE("replicas on queues that share out the states of an optimizer have the host's bits") {
+  auto const replicated = [](auto& c) {
+    c.microbatches = 4;
+    c.replicas = 2;
+  };
+  compared<mlp, schedule::gpipe, optim::momentum, replica::sharded>::run(replicated);
+  compared<mlp, schedule::pipemare, optim::adam, replica::sharded, delay::discrepancy_correction>::run(replicated);
+  compared<maps, schedule::one_f_one_b, optim::momentum, replica::sharded>::run(
+      [&](auto& c) {
+        replicated(c);
+        c.evaluation = true;
+      },
+      50);
 }
 
 TEST_CASE("a run on queues pauses, goes on, and is cut and restored to the host's bits") {

@@ -3,15 +3,13 @@
 
 #include <cstdint>
 #include <foal/data/memory.hpp>
-#include <foal/layer/linear.hpp>
 #include <foal/layer/loss/cross_entropy.hpp>
-#include <foal/layer/tanh.hpp>
 #include <foal/policy/optim/momentum.hpp>
 #include <foal/schedule/rules/pipemare.hpp>
 #include <foal/trainer.hpp>
 #include <vector>
 
-struct consumer_net : foal::stages<foal::input<2>, foal::linear<8>, foal::tanh, foal::linear<2>> {};
+#include "consumer_net.hpp"
 
 /// Trains on exclusive or; true if the loss falls to a tenth.
 inline bool learns() {

@@ -7,24 +7,29 @@
 #include <foal/layer/linear.hpp>
 #include <foal/layer/loss/cross_entropy.hpp>
 #include <foal/layer/tanh.hpp>
+#include <foal/nccl.hpp>
 #include <foal/policy/delay/discrepancy_correction.hpp>
 #include <foal/policy/optim/momentum.hpp>
 #include <foal/schedule/rules/gpipe.hpp>
 #include <foal/schedule/rules/interleaved.hpp>
 #include <foal/schedule/rules/pipemare.hpp>
 #include <foal/trainer.hpp>
-#include <foal/transport/nccl.hpp>
 
 #include "../support/cuda_array.hpp"
 #include "../support/emulation/flaws.hpp"
 #include "../support/emulation/runtime.hpp"
 #include "../support/rooms.hpp"
 
+#if defined(MPI_VERSION)
+#error "foal/nccl.hpp includes MPI, which the component nccl does not ask for"
+#endif
+
 namespace {
 
 using namespace foal::test;
 using foal::transport::nccl;
 using foal::transport::nccl_limits;
+using foal::transport::nccl_rank;
 using foal::transport::nccl_way;
 
 struct net : foal::stages<foal::input<6>, foal::linear<8>, foal::tanh, foal::linear<7>, foal::tanh, foal::linear<6>,
@@ -89,6 +94,15 @@ TEST_CASE("GPUs of several processes train over a transport of host memory to th
   compare<foal::schedule::pipemare, rooms, foal::delay::discrepancy_correction>(2);
 }
 
+TEST_CASE("a process that nobody else was started with trains on its GPU behind the door of TCP") {
+  emulation::set_devices(1);
+  using one = run_by<foal::schedule::pipemare, foal::executor::single_thread>;
+  foal::executor::tcp_session const session;
+  CHECK(train<run_by<foal::schedule::pipemare, foal::executor::gpu_processes<foal::transport::tcp>>>() == train<one>());
+  foal::executor::launched_gpu_session<foal::transport::tcp> const none;
+  CHECK(foal::executor::as_launched::place().count == 1);
+}
+
 /// Asks until it throws.
 template <class F>
 void ask(F const& f) {
@@ -97,27 +111,27 @@ void ask(F const& f) {
 
 TEST_CASE("an end of NCCL that does not come, or takes nothing, is given up in time") {
   emulation::set_devices(2);
-  nccl_way alone(nccl_way::make_id(), true, 0, {.begin = 0.05});
+  nccl_way alone(nccl_way::make_id(), nccl_rank::sender(), 0, {.begin = 0.05});
   CHECK_FALSE(alone.settled());
   CHECK_THROWS_WITH(
       ask([&] { alone.settled(); }),
       Catch::Contains("cannot go on sending to another GPU, because for 0.05 s") && Catch::Contains("has not been there"));
   auto const id = nccl_way::make_id();
-  nccl_way to(id, true, 0, {.message = 0.05}), from(id, false, 1, {});
+  nccl_way to(id, nccl_rank::sender(), 0, {.message = 0.05}), from(id, nccl_rank::receiver(), 1, {});
   while (!to.settled() || !from.settled()) {
   }
   with_workspace<foal::device::cuda> gpu;
   array_on<foal::device::cuda, float> sent(gpu.device, {1, 2, 3});
   gpu.device.synchronise();
-  to.pass([&](auto const& piece) { piece(reinterpret_cast<std::byte*>(sent.data()), 12); });
+  to.pass([&] { to.send(reinterpret_cast<std::byte*>(sent.data()), 12, 1); });
   CHECK_THROWS_WITH(ask([&] { to.through(); }), Catch::Contains("has not taken a message"));
 }
 
 TEST_CASE("a GPU whose process has given up is an error at the other end") {
   emulation::set_devices(2);
   auto const id = nccl_way::make_id();
-  auto to = std::make_unique<nccl_way>(id, true, 0, nccl_limits{});
-  nccl_way from(id, false, 1, {});
+  auto to = std::make_unique<nccl_way>(id, nccl_rank::sender(), 0, nccl_limits{});
+  nccl_way from(id, nccl_rank::receiver(), 1, {});
   while (!to->settled() || !from.settled()) {
   }
   to.reset();

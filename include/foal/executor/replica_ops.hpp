@@ -94,6 +94,8 @@ class replica_ops : public shard_ops {
   /// U. Where G has been a step on the unit's part it takes the weights of all.
   std::string take_or_update(bound_stage& b, double squares_of_model) const {
     if (!is_sharded(t_, b)) return update(b, squares_of_model);
+    if (order_ && t_.wait == nullptr)
+      for (other_replica const& r : b.others) order_.before_sum(b, r.sum_in, b.messages.sums_in);
     std::string what = take_parts(b);
     if (what.empty()) ++b.messages.sums_in;
     return what;

@@ -50,6 +50,7 @@ class shard_ops : public stage_updates {
       }
       t_.device.copy(b.device, b.w, b.g, n * bytes_of(t_.types.weights));
       t_.device.zero(b.device, b.g, n * bytes_of(t_.types.gradients));
+      if (t_.device.weights_changed != nullptr) t_.device.weights_changed(b.device);
       b.rate = c.rate;
     }
     ++b.version;

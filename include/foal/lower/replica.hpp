@@ -41,7 +41,6 @@ inline void check_shards(table::run_tables const& t) {
   refuse(t.clip.scale == nullptr, "no replica has a whole gradient whose norm could clip it; leave clipping out");
   refuse(f.watch_update != nullptr || !t.compensates, f.delay_name,
          " looks at more of an update than the weights; use one that does not (T2)");
-  refuse(!t.device.asynchronous, "the device's ops are done later than they return; train on foal::device::host");
 }
 
 }  // namespace detail

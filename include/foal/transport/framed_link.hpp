@@ -134,7 +134,7 @@ class framed_link {
   std::size_t take(std::byte const* from, std::size_t n, takes_frames& to) {
     if (!begun_) {
       std::size_t const k = std::min(n, sizeof(frame) - have_);
-      std::memcpy(head_bytes_.data() + have_, from, k);
+      if (from != nullptr) std::memcpy(head_bytes_.data() + have_, from, k);  // which it is: a head has no place
       if ((have_ += k) < sizeof(frame)) return k;
       std::memcpy(&head_, head_bytes_.data(), sizeof(frame));
       have_ = 0;

@@ -20,9 +20,13 @@
 
 namespace foal::transport {
 
+class mpi_session;
+
 /// The processes of MPI_COMM_WORLD, apart from the messages that a program sends itself. MPI has to be begun: mpi_session.
 class mpi {
  public:
+  using session = mpi_session;
+
   mpi() {
     MPI_Comm_dup(MPI_COMM_WORLD, &comm_);
     MPI_Comm_dup(MPI_COMM_WORLD, &notes_);

@@ -1,4 +1,4 @@
-// One way from a GPU of one process to that of another: a communicator of NCCL with a stream of its own. Needs <nccl.h>.
+// One way between GPUs of several processes: a communicator of NCCL with a stream of its own. Needs <nccl.h>.
 #pragma once
 
 #include <nccl.h>
@@ -27,18 +27,26 @@ void check(ncclResult_t status, ncclComm_t comm, Call const&... call) {
                        "; see that all processes live and reach each other, and set NCCL_DEBUG=WARN for more"));
 }
 
-/// Rank 0 sends, rank 1 receives. No call waits: a communicator that is at work says so, and is left alone until settled().
-/// Called by one thread at a time.
+/// Where a GPU stands on a way: of two, of which the first sends and the second receives, or of several that do both.
+struct nccl_rank {
+  int number = 0, of = 2;
+  bool exchanges = false;  ///< each sends and receives
+
+  static nccl_rank sender() { return {0, 2, false}; }
+  static nccl_rank receiver() { return {1, 2, false}; }
+};
+
+/// No call waits: a communicator that is at work says so, and is left alone until settled(). Called by one thread at a time.
 class nccl_way {
  public:
   using clock = std::chrono::steady_clock;
 
-  /// Begins; the other side does the same, with the same id. Throws foal::error where there is no such GPU.
-  nccl_way(ncclUniqueId const& id, bool sends, int ordinal, nccl_limits const& limits)
-      : id_(id), sends_(sends), limits_(limits), stream_(ordinal), since_(clock::now()) {
+  /// Begins; the other sides do the same, with the same id. Throws foal::error where there is no such GPU.
+  nccl_way(ncclUniqueId const& id, nccl_rank rank, int ordinal, nccl_limits const& limits)
+      : id_(id), rank_(rank), limits_(limits), stream_(ordinal), since_(clock::now()) {
     ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
     config.blocking = 0;
-    check(ncclCommInitRankConfig(&comm_, 2, id, sends ? 0 : 1, &config), nullptr, "ncclCommInitRankConfig");
+    check(ncclCommInitRankConfig(&comm_, rank.of, id, rank.number, &config), nullptr, "ncclCommInitRankConfig");
   }
   nccl_way(nccl_way const&) = delete;
   nccl_way& operator=(nccl_way const&) = delete;
@@ -55,11 +63,11 @@ class nccl_way {
   ncclUniqueId const& id() const { return id_; }
   device::cuda_ops::stream const& stream() const { return stream_; }
 
-  /// Whether the next message may be put on its way. Throws foal::error where the other side has died, or not come in time.
+  /// Whether the next messages may be put on their way. Throws foal::error where another side has died, or not come in time.
   bool settled() {
     ncclResult_t now = ncclInProgress;
     check(ncclCommGetAsyncError(comm_, &now), comm_, "ncclCommGetAsyncError");
-    check(now, comm_, sends_ ? "the sending of a message" : "the receiving of a message");
+    check(now, comm_, "the ", rank_.exchanges ? "exchange" : sends() ? "sending" : "receiving", " of a message");
     if (now == ncclInProgress) {
       within(begun_ ? limits_.message : limits_.begin);
       return false;
@@ -67,22 +75,23 @@ class nccl_way {
     begun_ = true;
     return true;
   }
-  /// The pieces of one message, which the other side names in the same order: pieces(piece), which calls
-  /// piece(place, bytes). Needs to be settled().
-  template <class Pieces>
-  void pass(Pieces const& pieces) {
+  /// Messages that are on their way at once, which the other sides name in the same order: calls(), which calls send() and
+  /// receive() for each piece. Needs to be settled().
+  template <class Calls>
+  void pass(Calls const& calls) {
     device::cuda_ops::use(stream_.ordinal());
     check(ncclGroupStart(), comm_, "ncclGroupStart");
-    pieces([this](std::byte* place, std::size_t bytes) {
-      if (sends_)
-        check(ncclSend(place, bytes, ncclChar, 1, comm_, stream_.get()), comm_, "ncclSend of ", bytes, " bytes");
-      else
-        check(ncclRecv(place, bytes, ncclChar, 0, comm_, stream_.get()), comm_, "ncclRecv of ", bytes, " bytes");
-    });
+    calls();
     check(ncclGroupEnd(), comm_, "ncclGroupEnd");
     if (through_) since_ = clock::now();
     through_ = false;
     called_ = true;
+  }
+  void send(std::byte const* place, std::size_t bytes, int to) {
+    check(ncclSend(place, bytes, ncclChar, to, comm_, stream_.get()), comm_, "ncclSend of ", bytes, " bytes");
+  }
+  void receive(std::byte* place, std::size_t bytes, int from) {
+    check(ncclRecv(place, bytes, ncclChar, from, comm_, stream_.get()), comm_, "ncclRecv of ", bytes, " bytes");
   }
   /// Whether all messages are through.
   bool through() {
@@ -97,16 +106,22 @@ class nccl_way {
   }
 
  private:
+  bool sends() const { return rank_.number == 0; }
   void within(double seconds) const {
     double const waited = std::chrono::duration<double>(clock::now() - since_).count();
-    require(waited < seconds, "cannot go on ", sends_ ? "sending to" : "receiving from", " another GPU, because for ",
-            seconds, " s it has ",
-            begun_ ? (sends_ ? "not taken a message" : "not sent what it has announced") : "not been there",
+    bool const two = !rank_.exchanges;
+    require(waited < seconds, "cannot go on ",
+            two ? (sends() ? "sending to another GPU" : "receiving from another GPU") : "exchanging with other GPUs",
+            ", because for ", seconds, " s ", two ? "it" : "one of them", " has ",
+            !begun_   ? "not been there"
+            : !two    ? "not sent, or taken, what it has announced"
+            : sends() ? "not taken a message"
+                      : "not sent what it has announced",
             "; see whether its process lives, or give transport::nccl_limits a longer time");
   }
 
   ncclUniqueId id_;
-  bool sends_;
+  nccl_rank rank_;
   nccl_limits limits_;
   device::cuda_ops::stream stream_;
   ncclComm_t comm_ = nullptr;

@@ -27,6 +27,8 @@ class tcp_session;
 /// The processes that a tcp_session has connected, each with each. One thread of a process at a time uses all that is of it.
 class tcp {
  public:
+  using session = tcp_session;
+
   tcp() : hub_(hub()), number_(hub_.open()) {}
   tcp(tcp const&) = delete;
   tcp& operator=(tcp const&) = delete;

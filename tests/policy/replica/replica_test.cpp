@@ -302,7 +302,6 @@ TEST_CASE("What replicas cannot exchange is refused with a sentence", "[policy]"
   CHECK_THROWS_WITH(shards([](table::run_tables& x) { x.clip.scale = [](void const*, double) { return 1.0; }; }),
                     Catch::Contains("leave clipping out; or use replica::summed"));
   CHECK_THROWS_WITH(shards([](table::run_tables& x) { x.compensates = true; }), Catch::Contains("more of an update than"));
-  CHECK_THROWS_WITH(shards([](table::run_tables& x) { x.device.asynchronous = true; }), Catch::Contains("done later"));
   CHECK_THROWS_WITH(replica::local{.every = 0}.check(), Catch::Contains("every"));
   CHECK_THROWS_WITH(replica::averaged{.alpha = 2}.check(), Catch::Contains("alpha"));
 }

@@ -15,6 +15,7 @@
 #include "flaws.hpp"
 #include "memory.hpp"
 #include "queues.hpp"
+#include "runtime.hpp"
 
 using namespace foal::test::emulation;
 
@@ -71,6 +72,7 @@ std::map<std::uint64_t, clique>& cliques() {
   return all;
 }
 std::uint64_t identities = 0;
+nccl_counts counted;
 
 }  // namespace
 
@@ -214,6 +216,7 @@ void start(std::vector<op_ptr> const& ops) {
     by_stream[o->stream].push_back(o);
   }
   for (auto const& [stream, all] : by_stream) {
+    ++counted.kernels;
     if (is_capturing(stream)) report("the emulation captures no calls of NCCL");
     enqueue(stream, [ops_of = all] {
       arrive(ops_of);
@@ -260,6 +263,11 @@ ncclResult_t call(op o) {
 
 }  // namespace
 
+nccl_counts foal::test::emulation::take_nccl_counts() {
+  lock const held(calls());
+  return std::exchange(counted, {});
+}
+
 ncclResult_t ncclGetUniqueId(ncclUniqueId* id) {
   lock const held(calls());
   *id = {};
@@ -281,6 +289,7 @@ ncclResult_t ncclCommInitRankConfig(ncclComm_t* comm, int ranks, ncclUniqueId id
   for (auto const& [other, member] : c.members)
     if (other == rank || member->device == device) return ncclInvalidUsage;  // "Duplicate GPU detected"
   c.ranks = ranks;
+  ++counted.communicators;
   auto* const made = new ncclComm;
   made->with = &c;
   made->identity = identity;

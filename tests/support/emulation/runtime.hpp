@@ -13,6 +13,12 @@ void set_devices(int count);
 void set_peers(bool can);
 /// The next call of this name gives the error instead of doing anything.
 void refuse_next(std::string call, cudaError_t error);
+/// What NCCL has been asked for since the last call: communicators of a rank, and kernels, of which a group on a stream is
+/// one.
+struct nccl_counts {
+  long long communicators = 0, kernels = 0;
+};
+nccl_counts take_nccl_counts();
 /// Takes back the failure of a kernel, which on a GPU ends the process's use of it.
 void reset();
 
