@@ -1,6 +1,7 @@
 // Periods of a training run that are recorded as graphs have the bits of calls, in whatever order streams and graphs go on.
 #include <catch2/catch.hpp>
 #include <foal/cuda.hpp>
+#include <foal/layer/batch_norm.hpp>
 #include <foal/layer/conv.hpp>
 #include <foal/layer/dropout.hpp>
 #include <foal/layer/elements.hpp>
@@ -37,6 +38,10 @@ using t2 = foal::delay::discrepancy_correction;
 
 struct recorded_mlp : foal::stages<foal::input<12>, foal::linear<24>, foal::relu, foal::linear<16>, foal::tanh,
                                    foal::dropout<10>, foal::linear<5>> {};
+struct recorded_moving
+    : foal::stages<foal::input<2, 4, 4>, foal::conv_no_bias<4, 3>, foal::batch_norm, foal::relu,
+                   foal::residual<foal::conv_no_bias<4, 3>, foal::batch_norm, foal::relu>, foal::flatten, foal::linear<5>> {
+};
 struct recorded_blocks
     : foal::stages<foal::input<2, 4, 4>, foal::conv<4, 3>, foal::group_norm<2>, foal::relu,
                    foal::residual<foal::conv<4, 3>, foal::group_norm<2>, foal::relu>, foal::flatten, foal::linear<5>> {};
@@ -48,10 +53,18 @@ struct recorded_gpt : foal::zoo::gpt<foal::zoo::gpt_size{.layers = 1,
                                                          .longest = recorded_positions,
                                                          .dropout_percent = 20}> {};
 
+struct recorded_untied : foal::zoo::gpt<foal::zoo::gpt_size{.layers = 1,
+                                                            .width = 8,
+                                                            .heads = 2,
+                                                            .vocabulary = recorded_words,
+                                                            .longest = recorded_positions,
+                                                            .dropout_percent = 20,
+                                                            .tied = false}> {};
+
 /// Microbatches of 2 samples, of their numbers alone.
 template <class Net>
 struct of_numbers {
-  static constexpr bool words = std::is_same_v<Net, recorded_gpt>;
+  static constexpr bool words = std::is_same_v<Net, recorded_gpt> || std::is_same_v<Net, recorded_untied>;
   static constexpr int size = std::is_same_v<Net, recorded_mlp> ? 12 : words ? recorded_positions : 32;
   static std::uint32_t drawn(long long microbatch, int i, std::uint64_t what) {
     foal::random_key const key{3, foal::purpose::user, static_cast<std::uint32_t>(what),
@@ -131,11 +144,12 @@ TEST_CASE("residual blocks have the bits of calls where their periods are graphs
   auto const set = [](auto& c) { c.lr.rate = 0.05F; };
   compare_recorded<recorded_blocks, cuda, schedule::one_f_one_b, foal::optim::momentum>(4, set);
   compare_recorded<recorded_blocks, cuda, schedule::pipemare, foal::optim::momentum, t2>(4, set);
+  compare_recorded<recorded_moving, cuda, schedule::pipemare, foal::optim::momentum, t2>(4, set);
 }
 
 TEST_CASE("a GPT block has the bits of calls where its periods are graphs, in bfloat16 too", "[cuda]") {
   auto const set = [](auto& c) { c.lr.rate = 0.02F; };
   compare_recorded<recorded_gpt, cuda, schedule::gpipe, foal::optim::adam>(2, set);
-  compare_recorded<recorded_gpt, cuda, schedule::pipemare, foal::optim::adam, t2>(4, set);
-  compare_recorded<recorded_gpt, foal::device::cuda_bf16, schedule::pipemare, foal::optim::adam, t2>(4, set);
+  compare_recorded<recorded_untied, cuda, schedule::pipemare, foal::optim::adam, t2>(4, set);
+  compare_recorded<recorded_untied, foal::device::cuda_bf16, schedule::pipemare, foal::optim::adam, t2>(4, set);
 }

@@ -26,7 +26,7 @@ std::vector<test::pausing> recorded_cases() {
     test::piece<deferred> p(of, 1, 5, recording::where_possible);
     if (p.engine().not_recorded().empty()) some.push_back(of);
   }
-  REQUIRE(some.size() > 15);
+  REQUIRE(some.size() > 24);
   return some;
 }
 
@@ -34,6 +34,8 @@ struct drops
     : stages<input<test::mlp_inputs>, linear<8>, foal::tanh, dropout<20>, linear<8>, foal::tanh, linear<test::mlp_classes>> {
 };
 
+struct moving : stages<input<2, 4, 4>, conv<2, 3>, batch_norm, relu, conv<2, 3>, batch_norm, relu, flatten,
+                       linear<test::mlp_classes>> {};
 struct lines : stages<input<test::mlp_inputs>, linear<8>, linear<8>, linear<8>, linear<test::mlp_classes>> {};
 
 template <class Schedule, class... Policies>
@@ -79,12 +81,12 @@ TEST_CASE("every schedule, versions rule and delay policy of which periods are r
     test::outcome found;
     REQUIRE_FALSE(p.run(found, {}));
     CHECK(found == expected);
-    CHECK(p.not_recorded.empty());
+    if (!p.not_recorded.empty()) CHECK_THAT(p.not_recorded, Catch::Matchers::Contains("its addresses come again after"));
     CHECK((p.periods.again == 0 || p.periods.recorded > 0));
     if (p.periods.again > 0) ++again;
   }
   deferred::delays = 0;
-  CHECK(again > 12);
+  CHECK(again > 20);
 }
 
 TEST_CASE("a run whose periods are recorded pauses, is cut, and goes on by calls or recorded, to the same bits") {
@@ -155,6 +157,9 @@ TEST_CASE("a gradient or a loss that is not finite ends a recorded run with the 
   compare(std::type_identity<recorded_run<schedule::gpipe, optim::momentum>>{}, poisoned, as_it_is);
   compare(std::type_identity<recorded_run<schedule::pipemare, optim::momentum, delay::discrepancy_correction>>{}, poisoned,
           as_it_is);
+  // A statistic is moved to what is not finite before a loss is.
+  compare(std::type_identity<trainer<moving, loss::cross_entropy, schedule::one_f_one_b, on<deferred>, executor::threads>>{},
+          test::stream{.features = 32, .samples = 2, .poisoned = 200}, as_it_is);
   // The rate leaps once periods are recorded, so that gradients grow until one is not finite.
   auto const leaps = []<class Schedule>(std::type_identity<Schedule>) {
     return std::type_identity<trainer<lines, loss::cross_entropy, Schedule, on<deferred>, executor::threads, leap>>{};

@@ -25,6 +25,9 @@ struct op_place {
   std::byte *host = nullptr, *device = nullptr;
   std::size_t inputs = 0, targets = 0;  ///< where in it they begin
   double divide = 1;                    ///< of a loss, as it was recorded
+
+  /// NaN: F has moved a statistic to what is not finite. Once the launch is done.
+  double statistics_bound() const { return reinterpret_cast<table::step_numbers const*>(host)->bound; }
 };
 
 /// A unit's. Called by its worker alone.
@@ -106,6 +109,12 @@ class later {
     d_.magnitude_bound_to(device, n, g, to);
     d_.copy_back(device, host_.get(), to, sizeof *to);
     if (!in_period()) d_.record(device, bound_done_.get());
+  }
+  /// The same of the statistics that an F of a recorded period has moved, for statistics_bound() of its place.
+  void call_statistics(void* device, std::size_t n, void const* moved) {
+    double* const to = &numbers()->bound;
+    d_.magnitude_bound_to(device, n, moved, to);
+    d_.copy_back(device, place_->host + offsetof(table::step_numbers, bound), to, sizeof *to);
   }
   double bound() const {
     if (!launched_) d_.finish(bound_done_.get());

@@ -30,7 +30,7 @@ class stage_ops : public stage_data {
     weight_set const w = forward_weights(b, p.microbatch);
     if (b.done_again()) return bring_sample(b, p), loss::loss_result{};
     forward_steps(b, b.forward_tensors, w, p, t_.phases.back().inference ? phase::evaluate : phase::train);
-    if (b.table->buffer_elements > 0 && !t_.phases.back().inference) check_statistics(b);
+    if (moves_statistics(b)) b.later != nullptr&& b.later->in_period() ? call_statistics(b) : check_statistics(b);
     if (!last || b.refused >= 0) return {};
     return apply_loss(b, p);
   }
@@ -78,6 +78,18 @@ class stage_ops : public stage_data {
     if (t_.wait != nullptr) return;
     for (evicted_arrays::one const& a : b.evicted.arrays)
       t_.device.copy(b.device, b.tensors[a.tensor].at(m), a.away.at(m), a.bytes);
+  }
+
+  bool moves_statistics(bound_stage const& b) const { return b.table->buffer_elements > 0 && !t_.phases.back().inference; }
+  /// For layers that move their statistics without a look at them: finds the first that is not finite, which is b.refused.
+  void check_statistics(bound_stage& b) const {
+    auto const finite = [&](long long n, std::byte const* x) {
+      return t_.device.all_finite(b.device, static_cast<std::size_t>(n), x);
+    };
+    if (b.refused >= 0 || finite(b.table->buffer_elements, b.buffers)) return;
+    for (std::size_t i = 0; i < b.table->buffers.size() && b.refused < 0; ++i)
+      if (!finite(b.table->buffers[i].size, detail::in(b.buffers, t_.types.statistics, b.table->buffers[i])))
+        b.refused = static_cast<int>(i);
   }
 
   /// W, where it is an op of its own.
@@ -132,15 +144,8 @@ class stage_ops : public stage_data {
     }
   }
 
-  /// For layers that move their statistics without a look at them.
-  void check_statistics(bound_stage& b) const {
-    auto const finite = [&](long long n, std::byte const* x) {
-      return t_.device.all_finite(b.device, static_cast<std::size_t>(n), x);
-    };
-    if (b.refused >= 0 || finite(b.table->buffer_elements, b.buffers)) return;
-    for (std::size_t i = 0; i < b.table->buffers.size() && b.refused < 0; ++i)
-      if (!finite(b.table->buffers[i].size, detail::in(b.buffers, t_.types.statistics, b.table->buffers[i])))
-        b.refused = static_cast<int>(i);
+  void call_statistics(bound_stage& b) const {
+    b.later->call_statistics(b.device, static_cast<std::size_t>(b.table->buffer_elements), b.buffers);
   }
 
   using rings = std::vector<ring>;
@@ -214,6 +219,7 @@ class stage_ops : public stage_data {
     table::layer_call& c = b.calls[static_cast<std::size_t>(layer)];
     if (!b.lengths.empty()) give_lengths(c, b, l, p.microbatch, v_.microbatch_size);
     if (t_.segments > 1) give_segment(c, t_, b, l, layer, p.microbatch);
+    c.refused = b.later != nullptr && b.later->in_period() ? nullptr : &b.refused;
     std::uint64_t const first = first_sample(p);
     c.random.sample = first;
     if (c.first_sample != nullptr) {  // the op finds it in the unit's block

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <cstddef>
 #include <limits>
 #include <memory>
@@ -44,6 +45,7 @@ class recorded_periods {
         launched_(make_event()) {
     for (worker_op const& e : body_)
       if (std::find(units_.begin(), units_.end(), e.unit) == units_.end()) units_.push_back(e.unit);
+    updates_.resize(body_.size());
     for (std::size_t i = 0; i < units_.size(); ++i) behind_.push_back(make_event());
     place_ops();
     host_ = {d_.allocate_host(bytes_), d_.release_host};
@@ -115,6 +117,7 @@ class recorded_periods {
     d_.launch(first, graph.get());
     d_.record(first, launched_.get());
     ++(again ? counts_.again : counts_.recorded);
+    period_ = period;
     waits_ = true;
   }
   /// Waits for the launch whose losses and bounds have not been heard. False: there is none.
@@ -122,6 +125,17 @@ class recorded_periods {
     if (waits_) d_.finish(launched_.get());
     return waits_;
   }
+  /// The first op, after finish(), that has moved a statistic to what is not finite; else the number of ops.
+  std::size_t refused() const {
+    std::size_t i = 0;
+    while (i < body_.size() && !(body_[i].kind == schedule::op_kind::F && shared_.ops->moves_statistics(*body_[i].unit) &&
+                                 !std::isfinite(places_[i].statistics_bound())))
+      ++i;
+    return i;
+  }
+  /// Of the period that has been launched: its number, and the updates that an op's unit had had before it.
+  long long launched() const { return period_; }
+  long long updates_before(std::size_t op) const { return updates_[op]; }
   /// They have.
   void heard() {
     waits_ = false;
@@ -205,6 +219,7 @@ class recorded_periods {
   void call_ops(calling how, Op const& op) {
     for (std::size_t i = 0; i < body_.size(); ++i) {
       later& l = *body_[i].unit->later;
+      updates_[i] = body_[i].unit->updates;
       l.enter(how, places_[i]);
       try {
         op(i);
@@ -222,6 +237,8 @@ class recorded_periods {
   std::span<worker_op const> body_;
   std::vector<op_place> places_;  ///< by op
   std::vector<bound_stage*> units_;
+  std::vector<long long> updates_;  ///< by op: of its unit, before it
+  long long period_ = 0;
   std::size_t bytes_ = 0;
   int lowest_ = std::numeric_limits<int>::max(), highest_ = std::numeric_limits<int>::min();
   long long steady_from_ = 1, called_ = 0;

@@ -15,7 +15,6 @@ namespace foal::executor {
 /// Why a run has no periods that are recorded; empty: it has. whole: no other process has stages of it.
 inline std::string not_recorded(table::run_tables const& t, table::run_values const& v, bool whole) {
   table::policy_functions const& p = t.policies;
-  auto const any_stage = [&](auto has) { return std::any_of(t.stages.begin(), t.stages.end(), has); };
   if (t.device.begin_recording == nullptr) return "its device does not record";
   if (v.workers != 1) return sentence("it has ", v.workers, " workers, and one thread calls all that is recorded together");
   if (!whole) return "other processes have stages of it, and no recording holds messages from them";
@@ -32,8 +31,9 @@ inline std::string not_recorded(table::run_tables const& t, table::run_values co
     return "its optimizer takes parameters as a whole, and the host looks at their gradients";
   if (std::any_of(p.optimizer, p.optimizer + p.optimizers, [](auto const& o) { return o.bound == nullptr; }))
     return "its optimizer or delay policy tells no bounds, and U looks at the gradient before it writes";
-  if (any_stage([](table::stage_table const& s) { return s.buffer_elements > 0; }))
-    return "statistics of its layers move, and the host looks at them within the period";
+  for (table::stage_table const& s : t.stages)
+    if (std::any_of(s.layers.begin(), s.layers.end(), [](auto const& l) { return l.buffers > 0 && !l.call.looks_late; }))
+      return "a layer looks at the statistics that it moves, within the period";
   if (t.hook.after_update != nullptr) return "its hook looks at every update";
   if (v.diagnostics.every != 0) return "its diagnostics look at weights within the period";
   if (table::most_updates(t) > 1)
@@ -41,8 +41,8 @@ inline std::string not_recorded(table::run_tables const& t, table::run_values co
   return {};
 }
 
-/// Most recordings that a phase may take: each is a graph of all its kernels.
-inline constexpr int most_recordings = 16;
+/// Most recordings that a phase may take: each is a graph of all kernels of a period.
+inline constexpr int most_recordings = 32;
 
 /// After how many periods every address of the phase comes again, of units that are bound to it.
 inline long long recordings_of(std::vector<bound_stage> const& units) {

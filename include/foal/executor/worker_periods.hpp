@@ -57,6 +57,7 @@ class worker_periods : public worker_place {
     try {
       if (!recorded_->finish() && !all) return;
       for (bound_stage* const b : recorded_->units()) settle(*b);
+      hear_statistics();
       for (bound_stage* const b : recorded_->units()) hear_losses(*b, true);
       recorded_->heard();
     } catch (...) {
@@ -65,6 +66,17 @@ class worker_periods : public worker_place {
   }
 
  private:
+  /// A statistic that is not finite is named as it is found now, behind the period.
+  void hear_statistics() {
+    if (!recorded_->finish()) return;
+    std::size_t const i = recorded_->refused();
+    if (i == body_.size()) return;
+    bound_stage& b = *body_[i].unit;
+    of_phase_.ops->check_statistics(b);
+    auto const which = static_cast<std::size_t>(std::max(b.refused, 0));
+    diverge({recorded_->updates_before(i), b.number, b.table->buffers[which].name},
+            recorded_->launched() * of_phase_.keys_of_period() + body_[i].key);
+  }
   /// Of the period.
   long long first_microbatch() const { return microbatches_before_ + recorded_->lowest(); }
   long long last_microbatch() const { return microbatches_before_ + recorded_->highest(); }
