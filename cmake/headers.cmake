@@ -16,6 +16,7 @@ set(foal_headers
     foal/core/partial_file.hpp
     foal/core/process_barrier.hpp
     foal/core/random.hpp
+    foal/core/recording.hpp
     foal/core/registers.hpp
     foal/core/role.hpp
     foal/core/spin_pause.hpp
@@ -381,6 +382,7 @@ set(foal_headers
     foal/plan/kept.hpp
     foal/plan/lent.hpp
     foal/plan/rank_pools.hpp
+    foal/plan/recordable_slots.hpp
     foal/plan/run_plan.hpp
     foal/plan/segments.hpp
     foal/plan/shared_wires.hpp
@@ -431,6 +433,8 @@ set(foal_headers
     foal/executor/probe.hpp
     foal/executor/processes.hpp
     foal/executor/queue_order.hpp
+    foal/executor/recorded_periods.hpp
+    foal/executor/recording_rule.hpp
     foal/executor/replica_ops.hpp
     foal/executor/rings.hpp
     foal/executor/run_losses.hpp
@@ -438,6 +442,7 @@ set(foal_headers
     foal/executor/segments.hpp
     foal/executor/shard_ops.hpp
     foal/executor/shared_evaluation.hpp
+    foal/executor/stage_data.hpp
     foal/executor/stall_agreement.hpp
     foal/executor/stall_guard.hpp
     foal/executor/stall_watch.hpp
@@ -452,8 +457,11 @@ set(foal_headers
     foal/executor/weights.hpp
     foal/executor/whereabouts.hpp
     foal/executor/worker.hpp
+    foal/executor/worker_copies.hpp
     foal/executor/worker_end.hpp
     foal/executor/worker_ops.hpp
+    foal/executor/worker_periods.hpp
+    foal/executor/worker_place.hpp
     foal/executor/worker_tied.hpp
 
     foal/observe/diagnostics.hpp

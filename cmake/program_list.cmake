@@ -184,6 +184,8 @@ set(foal_tests
     executor/processes
     executor/queues
     executor/recompute
+    executor/recorded_periods
+    executor/recording_rule
     executor/replica_processes
     executor/replicas
     executor/run_losses
@@ -245,6 +247,7 @@ set(foal_tests
     plan/check_sizes
     plan/evicted_slots
     plan/forms
+    plan/recordable_slots
     plan/shared_wires
     plan/slot_pool
     policy/clip
@@ -419,6 +422,7 @@ set(foal_cuda_tests
     device/cuda_pooling
     device/cuda_prediction
     device/cuda_product
+    device/cuda_recording
     device/cuda_resnet
     device/cuda_streams
     device/cuda_trace
@@ -433,6 +437,7 @@ set(foal_cuda_tests_that_train
     device/cuda_checkpoint
     device/cuda_gpt
     device/cuda_prediction
+    device/cuda_recording
     device/cuda_resnet
     device/cuda_streams
     device/cuda_trace

@@ -336,8 +336,8 @@ class trainer : public detail::net_weights<trainer<Net, Loss, Schedule, Policies
   }
 
   table::run_values run_values() const {
-    return {values_.microbatch_size,    values_.microbatches, values_.workers,     values_.seed,    values_.evaluation,
-            values_.evaluation_samples, values_.pin,          values_.diagnostics, values_.ordinals};
+    return {values_.microbatch_size,    values_.microbatches, values_.workers,     values_.seed,     values_.evaluation,
+            values_.evaluation_samples, values_.pin,          values_.diagnostics, values_.ordinals, values_.record};
   }
 
   bool hosts(int stage) const {

@@ -44,15 +44,17 @@ struct outcome {
 template <class Device = device::host>
 class piece {
  public:
-  piece(pausing const& of, int workers, std::uint64_t seed = 5)
-      : piece(of, workers, seed, driver(workers > 1), [workers](int ranks) { return shares(ranks, workers); }) {}
+  piece(pausing const& of, int workers, std::uint64_t seed = 5, recording record = recording::never)
+      : piece(
+            of, workers, seed, driver(workers > 1), [workers](int ranks) { return shares(ranks, workers); }, record) {}
   /// spread(ranks): the workers of the ranks.
   template <class Spread>
-  piece(pausing const& of, int workers, std::uint64_t seed, executor::driver by, Spread const& spread)
+  piece(pausing const& of, int workers, std::uint64_t seed, executor::driver by, Spread const& spread,
+        recording record = recording::never)
       : of_(of),
         data_(data_of(of.what, bit_samples)),
         tables_(tables_of<Device>(of.what, of.own)),
-        engine_(tables_, {bit_samples, of.what.n, workers, seed, of.evaluate_every > 0, 2, false}, by,
+        engine_(tables_, {bit_samples, of.what.n, workers, seed, of.evaluate_every > 0, 2, false, {}, {}, record}, by,
                 spread(tables_.ranks)) {}
 
   /// Gives whether it paused.
@@ -79,6 +81,8 @@ class piece {
     long long const warmup = of_.what.t3 ? 2 : 0;
     executor::run_result const r = resumes ? engine_.resume(request) : engine_.run(request, warmup);
     if (r.diverged) throw error(r.diverged->text());
+    periods += r.periods;
+    not_recorded = r.not_recorded;
     for (auto const& l : r.losses) to.losses.push_back(l.sum);
     if (tables_.replicas > 1)
       for (auto const& l : r.sums) to.last_sum = l.sum;  // of the run's last stretch, by whichever piece completes it
@@ -93,6 +97,8 @@ class piece {
       if (plan[i].what != "library workspace") std::memset(engine_.memory().at({i, false, 0}), 0xFF, plan[i].bytes);
   }
   executor::run_cuts cuts{};
+  executor::period_counts periods{};  ///< of all runs
+  std::string not_recorded{};         ///< of the last one
   executor::engine& engine() { return engine_; }
   table::run_tables const& tables() const { return tables_; }
   stream& data() { return data_; }

@@ -129,6 +129,7 @@ class deferred {
     put([=] { host::copy(real(to), real(from), n); });
   }
   void copy_in(void* to, void const* from, std::size_t n) {
+    require(recording() == nullptr, "cannot copy from the host while a queue of this test is recorded");
     auto const* const first = static_cast<std::byte const*>(from);
     put([to, kept = std::vector<std::byte>(first, first + n)] { host::copy(real(to), kept.data(), kept.size()); });
   }
@@ -143,20 +144,56 @@ class deferred {
     put([=] { host::zero(real(to), n); });
   }
   void synchronise() {
+    require(recording() == nullptr, "cannot wait for a queue of this test while it is recorded");
     auto const here = std::make_shared<detail::mark>();
     put([here] { here->reach(); });
     here->wait();
   }
 
+  /// What queues were asked for together, in the order of the calls, which is one that their events allow.
+  struct recorded_ops {
+    std::vector<std::function<void()>> ops;
+    bool ended = false;
+  };
+  struct graph {
+    std::shared_ptr<recorded_ops const> what;
+  };
+  static inline std::atomic<long long> calls{0};  ///< that are done, or launched
+
+  void begin_recording() {
+    require(recording_ == nullptr, "cannot record a queue of this test twice");
+    recording_ = std::make_shared<recorded_ops>();
+  }
+  graph end_recording() {
+    require(recording_ != nullptr, "cannot end a recording that this queue of this test has not begun");
+    recording_->ended = true;
+    return {std::exchange(recording_, nullptr)};
+  }
+  void launch(graph const& g) {
+    put([what = g.what] {
+      for (auto const& op : what->ops) op();
+    });
+  }
+
   struct event {
     std::shared_ptr<detail::mark> last;
+    std::shared_ptr<recorded_ops> part_of;
   };
   void record(event& e) {
+    e.part_of = recording();
+    if (e.part_of != nullptr) return;
     auto const here = std::make_shared<detail::mark>();
     e.last = here;
     put([here] { here->reach(); });
   }
   void wait(event const& e) {
+    if (e.part_of != nullptr) {
+      require(!e.part_of->ended, "cannot wait for an event of a recording that is over in this test");
+      require(recording() == nullptr || recording_ == e.part_of, "cannot wait for an event of another recording");
+      recording_ = e.part_of;
+      return;
+    }
+    require(recording() == nullptr, "cannot record that a queue of this test waits for what is not recorded");
     if (e.last == nullptr) return;
     put([before = e.last] {
       if (!before->reached()) ++waits;
@@ -167,8 +204,12 @@ class deferred {
   static double milliseconds(timed_event const& from, timed_event const& to) {
     return std::chrono::duration<double, std::milli>(to.last->at() - from.last->at()).count();
   }
-  static bool done(event const& e) { return e.last == nullptr || e.last->reached(); }
+  static bool done(event const& e) {
+    require(e.part_of == nullptr, "cannot ask for an event of a recording in this test");
+    return e.last == nullptr || e.last->reached();
+  }
   static void finish(event const& e) {
+    require(e.part_of == nullptr, "cannot wait for an event of a recording in this test");
     if (e.last != nullptr) e.last->wait();
   }
 
@@ -278,7 +319,15 @@ class deferred {
     return value;
   }
 
+  /// Null: what is called is done.
+  std::shared_ptr<recorded_ops> recording() {
+    if (recording_ != nullptr && recording_->ended) recording_ = nullptr;
+    return recording_;
+  }
+
   void put(std::function<void()> op) {
+    if (auto const all = recording(); all != nullptr) return all->ops.push_back(std::move(op));
+    ++calls;
     {
       std::lock_guard const lock(guard_);
       ops_.push_back(std::move(op));
@@ -315,6 +364,7 @@ class deferred {
   std::condition_variable more_;
   std::deque<std::function<void()>> ops_;
   bool ends_ = false;
+  std::shared_ptr<recorded_ops> recording_;
   std::thread thread_;
 };
 

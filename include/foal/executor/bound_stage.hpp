@@ -223,6 +223,9 @@ struct bound_stage : unit_memory, unit_state, unit_phase {
     for (++up_to; up_to != to && beyond > 0 && came[up_to % came.size()] != 0; --beyond) ++up_to;
     return up_to == to;
   }
+  /// The op at work is done by a recording; what is called for it counts and writes numbers alone.
+  bool done_again() const { return later != nullptr && later->again(); }
+
   std::uint32_t passed(passage p) const { return through[static_cast<std::size_t>(p)]; }
 
   /// The versions that F, R and B of microbatch m of the phase read.

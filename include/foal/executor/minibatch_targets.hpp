@@ -1,6 +1,7 @@
 // The targets of a minibatch: asked of the source before its first loss, looked at, and counted.
 #pragma once
 
+#include <cstring>
 #include <string>
 
 #include <foal/executor/bound_stage.hpp>
@@ -28,6 +29,34 @@ class minibatch_targets {
   /// takes none. Throws foal::error where one of its minibatch is a class number that the model does not have.
   void* load(bound_stage& b, position p) const {
     if (t_.loss.targets_per_sample == 0) return nullptr;
+    if (b.later != nullptr && b.later->in_period()) return b.later->place().device + b.later->place().targets;
+    std::byte* const place = on_host(b, p);
+    if (t_.device.host_memory) return place;
+    void* const to = b.targets.at(0);
+    t_.device.copy_in(b.device, to, place, bytes());
+    return to;
+  }
+  /// The same for an op that is to be recorded, or done again: brings them to the host's memory. Without segments.
+  void stage(bound_stage& b, position p, std::byte* to) const {
+    if (t_.loss.targets_per_sample != 0) std::memcpy(to, on_host(b, p), bytes());
+  }
+  /// Of a microbatch.
+  std::size_t bytes() const {
+    return static_cast<std::size_t>(t_.loss.targets_per_sample) * static_cast<std::size_t>(v_.microbatch_size) *
+           t_.loss.target_bytes;
+  }
+
+  /// (weight of the minibatch) / N: what the gradient of its losses is divided by. Needs load(), or stage().
+  double divide(bound_stage& b, position p) const {
+    if (b.later != nullptr && b.later->in_period()) return b.later->place().divide;
+    if (source_.weight == nullptr && t_.loss.count == nullptr) return t_.loss.sample_weight * v_.microbatch_size;
+    long long const minibatch = p.global / v_.microbatches;
+    if (t_.loss.count == nullptr && b.weighed != minibatch) weigh(b, minibatch, 0);
+    return b.weight > 0 ? b.weight / v_.microbatches : 1;  // without a target that counts all gradients are 0
+  }
+
+ private:
+  std::byte* on_host(bound_stage& b, position p) const {
     std::byte* place = host_place(b, 0);
     if (t_.loss.count == nullptr) {
       if (t_.segments == 1 || b.targets_of != p.global) source_.targets(source_.self, p.global + source_.shift, place);
@@ -37,22 +66,9 @@ class minibatch_targets {
       if (b.weighed != minibatch) load_minibatch(b, minibatch);
       place = host_place(b, static_cast<std::uint32_t>(p.global - minibatch * v_.microbatches));
     }
-    if (t_.segments > 1) place = part_of(b, p, place);
-    if (t_.device.host_memory) return place;
-    void* const to = b.targets.at(0);
-    t_.device.copy_in(b.device, to, place, bytes());
-    return to;
+    return t_.segments > 1 ? part_of(b, p, place) : place;
   }
 
-  /// (weight of the minibatch) / N: what the gradient of its losses is divided by. Needs load().
-  double divide(bound_stage& b, position p) const {
-    if (source_.weight == nullptr && t_.loss.count == nullptr) return t_.loss.sample_weight * v_.microbatch_size;
-    long long const minibatch = p.global / v_.microbatches;
-    if (t_.loss.count == nullptr && b.weighed != minibatch) weigh(b, minibatch, 0);
-    return b.weight > 0 ? b.weight / v_.microbatches : 1;  // without a target that counts all gradients are 0
-  }
-
- private:
   /// A segment of the targets of whole sequences. Each position has as many as every other.
   std::byte* part_of(bound_stage& b, position p, std::byte const* whole) const {
     segment_range const of = segment_at(t_, b, b.table->output, p.microbatch);
@@ -64,10 +80,6 @@ class minibatch_targets {
   }
   shape output() const { return t_.whole_stages().back().output; }
 
-  std::size_t bytes() const {
-    return static_cast<std::size_t>(t_.loss.targets_per_sample) * static_cast<std::size_t>(v_.microbatch_size) *
-           t_.loss.target_bytes;
-  }
   std::byte* host_place(bound_stage const& b, std::uint32_t j) const {
     return (t_.device.host_memory ? b.targets.base : host_ + first_of(b.replica)) + j * bytes();
   }

@@ -2,46 +2,35 @@
 // not theirs.
 #pragma once
 
-#include <atomic>
 #include <cmath>
-#include <cstring>
 #include <string>
 #include <utility>
 
 #include <foal/executor/calls.hpp>
 #include <foal/executor/forward.hpp>
-#include <foal/executor/minibatch_targets.hpp>
 #include <foal/executor/moves.hpp>
 #include <foal/executor/pool_gates.hpp>
-#include <foal/executor/replica_ops.hpp>
+#include <foal/executor/stage_data.hpp>
 
 namespace foal::executor {
 
-class stage_ops : public replica_ops {
+class stage_ops : public stage_data {
  public:
   stage_ops(table::run_tables const& tables, table::run_values const& values, table::source_functions const& source,
             std::byte* host_targets, probes watching = {})
-      : replica_ops(tables, values, std::move(watching)),
-        source_(source),
-        targets_(tables, values, source, host_targets),
-        longest_(longest_of(tables)) {}
-
-  /// The microbatch whose data the source is about to give; -1: none. Any thread may ask, for messages.
-  long long awaited() const {
-    long long const inputs = awaited_inputs_.load(std::memory_order_relaxed);
-    return inputs >= 0 ? inputs : awaited_targets_.load(std::memory_order_relaxed);
-  }
+      : stage_data(tables, values, source, host_targets, std::move(watching)) {}
 
   /// F. The loss, for the last stage; else nothing. b.refused says if a statistic would not be finite.
   loss::loss_result forward(bound_stage& b, position p) const {
     bool const last = b.number + 1 == static_cast<int>(t_.stages.size());
     if (waited(b, schedule::op_kind::F)) return {0, last ? t_.loss.sample_weight * v_.microbatch_size / t_.segments : 0, 0};
     pass_lengths(b, p);
-    if (b.number == 0) load_inputs(b, p);
+    if (b.number == 0 && !b.done_again()) load_inputs(b, p);
     take_borrowed(t_, b, p.microbatch);
-    forward_steps(b, b.forward_tensors, forward_weights(b, p.microbatch), p,
-                  t_.phases.back().inference ? phase::evaluate : phase::train);
-    if (b.table->buffer_elements > 0 && !t_.phases.back().inference) check_statistics(b);
+    weight_set const w = forward_weights(b, p.microbatch);
+    if (b.done_again()) return bring_sample(b, p), loss::loss_result{};
+    forward_steps(b, b.forward_tensors, w, p, t_.phases.back().inference ? phase::evaluate : phase::train);
+    if (moves_statistics(b)) b.later != nullptr&& b.later->in_period() ? call_statistics(b) : check_statistics(b);
     if (!last || b.refused >= 0) return {};
     return apply_loss(b, p);
   }
@@ -53,7 +42,9 @@ class stage_ops : public replica_ops {
   /// R: what F saved, again, with the weights of now, or as near to F's as the delay policy brings them.
   void recompute(bound_stage& b, position p) const {
     if (waited(b, schedule::op_kind::R)) return;
-    forward_steps(b, b.tensors, recompute_weights(b, p.microbatch), p, phase::recompute);
+    weight_set const w = recompute_weights(b, p.microbatch);
+    if (b.done_again()) return bring_sample(b, p);
+    forward_steps(b, b.tensors, w, p, phase::recompute);
   }
 
   /// B, or with weight_gradients BW.
@@ -65,25 +56,10 @@ class stage_ops : public replica_ops {
     bool const whole = weight_gradients && !alone && !t_.thick && b.backwards + 1 >= b.facts.share && sees_gradient(b);
     weight_set const w = backward_weights(b, p.microbatch);
     show(b, [&](probe& to) { to.before_backward(b, p.microbatch, w); });
-    for (table::step const& s : b.table->backward) {
-      if (s.what != table::step::kind::layer) {
-        move_tensors(b, b.tensors, s, p);
-        continue;
-      }
-      table::layer_row const& l = b.table->layers[static_cast<std::size_t>(s.layer)];
-      bool const own = l.trains && ((weight_gradients && !t_.thick) || l.early);
-      if (s.x < 0 && !own) continue;
-      table::layer_call& c = backward_call(b, l, s, p);
-      for (int i = 0; i < l.parameters; ++i) c.w[i] = backward_pointer(b, w, l.first_parameter + i, p.microbatch);
-      if (own && s.x >= 0 && l.call.backward != nullptr) {
-        l.call.backward(c);
-        if (whole) see_gradient(b, l);
-        continue;
-      }
-      if (own) l.call.backward_weight(c);  // before dx, which may overwrite dy
-      if (own && whole) see_gradient(b, l);
-      if (s.x >= 0) l.call.backward_input(c);
-    }
+    if (b.done_again())
+      bring_sample(b, p);
+    else
+      backward_steps(b, p, w, weight_gradients, whole);
     if (alone) add_microbatch(b, p.microbatch);
     if (++b.backwards < b.facts.share) return;
     b.backwards = 0;
@@ -104,9 +80,22 @@ class stage_ops : public replica_ops {
       t_.device.copy(b.device, b.tensors[a.tensor].at(m), a.away.at(m), a.bytes);
   }
 
+  bool moves_statistics(bound_stage const& b) const { return b.table->buffer_elements > 0 && !t_.phases.back().inference; }
+  /// For layers that move their statistics without a look at them: finds the first that is not finite, which is b.refused.
+  void check_statistics(bound_stage& b) const {
+    auto const finite = [&](long long n, std::byte const* x) {
+      return t_.device.all_finite(b.device, static_cast<std::size_t>(n), x);
+    };
+    if (b.refused >= 0 || finite(b.table->buffer_elements, b.buffers)) return;
+    for (std::size_t i = 0; i < b.table->buffers.size() && b.refused < 0; ++i)
+      if (!finite(b.table->buffers[i].size, detail::in(b.buffers, t_.types.statistics, b.table->buffers[i])))
+        b.refused = static_cast<int>(i);
+  }
+
   /// W, where it is an op of its own.
   void backward_weight(bound_stage& b, position p) const {
-    if (!waited(b, schedule::op_kind::W)) weight_steps(b, p);
+    if (waited(b, schedule::op_kind::W)) return;
+    b.done_again() ? bring_sample(b, p) : weight_steps(b, p);
   }
 
   /// W of the unit's part of the minibatch that begins with `first`, at once where its arrays lie one after the other.
@@ -132,28 +121,32 @@ class stage_ops : public replica_ops {
   }
 
  private:
-  /// For layers that move their statistics without a look at them.
-  void check_statistics(bound_stage& b) const {
-    auto const finite = [&](long long n, std::byte const* x) {
-      return t_.device.all_finite(b.device, static_cast<std::size_t>(n), x);
-    };
-    if (b.refused >= 0 || finite(b.table->buffer_elements, b.buffers)) return;
-    for (std::size_t i = 0; i < b.table->buffers.size() && b.refused < 0; ++i)
-      if (!finite(b.table->buffers[i].size, detail::in(b.buffers, t_.types.statistics, b.table->buffers[i])))
-        b.refused = static_cast<int>(i);
+  /// B or BW, by the layers.
+  void backward_steps(bound_stage& b, position p, weight_set w, bool weight_gradients, bool whole) const {
+    for (table::step const& s : b.table->backward) {
+      if (s.what != table::step::kind::layer) {
+        move_tensors(b, b.tensors, s, p);
+        continue;
+      }
+      table::layer_row const& l = b.table->layers[static_cast<std::size_t>(s.layer)];
+      bool const own = l.trains && ((weight_gradients && !t_.thick) || l.early);
+      if (s.x < 0 && !own) continue;
+      table::layer_call& c = backward_call(b, l, s, p);
+      for (int i = 0; i < l.parameters; ++i) c.w[i] = backward_pointer(b, w, l.first_parameter + i, p.microbatch);
+      if (own && s.x >= 0 && l.call.backward != nullptr) {
+        l.call.backward(c);
+        if (whole) see_gradient(b, l);
+        continue;
+      }
+      if (own) l.call.backward_weight(c);  // before dx, which may overwrite dy
+      if (own && whole) see_gradient(b, l);
+      if (s.x >= 0) l.call.backward_input(c);
+    }
   }
 
-  /// Says so while the source is asked.
-  class asking {
-   public:
-    asking(std::atomic<long long>& of, position p) : of_(of) { of_.store(p.global, std::memory_order_relaxed); }
-    asking(asking const&) = delete;
-    asking& operator=(asking const&) = delete;
-    ~asking() { of_.store(-1, std::memory_order_relaxed); }
-
-   private:
-    std::atomic<long long>& of_;
-  };
+  void call_statistics(bound_stage& b) const {
+    b.later->call_statistics(b.device, static_cast<std::size_t>(b.table->buffer_elements), b.buffers);
+  }
 
   using rings = std::vector<ring>;
 
@@ -226,10 +219,12 @@ class stage_ops : public replica_ops {
     table::layer_call& c = b.calls[static_cast<std::size_t>(layer)];
     if (!b.lengths.empty()) give_lengths(c, b, l, p.microbatch, v_.microbatch_size);
     if (t_.segments > 1) give_segment(c, t_, b, l, layer, p.microbatch);
-    auto const first = static_cast<std::uint64_t>(p.global) * static_cast<std::uint64_t>(v_.microbatch_size);
+    c.refused = b.later != nullptr && b.later->in_period() ? nullptr : &b.refused;
+    std::uint64_t const first = first_sample(p);
     c.random.sample = first;
     if (c.first_sample != nullptr) {  // the op finds it in the unit's block
       b.later->bring_sample(b.device, first);
+      c.first_sample = b.later->sample();
       c.random.sample = 0;
     }
     return c;
@@ -255,69 +250,11 @@ class stage_ops : public replica_ops {
         *b.table, s, {tensor(in, s.x, p), tensor(in, s.other, p), tensor(in, s.y, p)});
   }
 
-  /// The source's number of a microbatch.
-  long long number(position p) const { return p.global + source_.shift; }
-
-  /// A microbatch's lengths: from the source, or beside the wire; and on to the next stage.
-  void pass_lengths(bound_stage& b, position p) const {
-    if (b.lengths.empty()) return;
-    microbatch_lengths mine = b.lengths.at(p.microbatch);
-    if (b.number > 0)
-      mine.take(b.lengths_in.at(p.microbatch));
-    else
-      load_lengths(mine, p);
-    if (!b.lengths_out.empty()) b.lengths_out.at(p.microbatch).take(mine);
+  /// Its ordinal in the run.
+  std::uint64_t first_sample(position p) const {
+    return static_cast<std::uint64_t>(p.global) * static_cast<std::uint64_t>(v_.microbatch_size);
   }
-
-  void load_lengths(microbatch_lengths mine, position p) const {
-    mine.load(source_, number(p), longest_);
-    auto const segments = static_cast<std::uint32_t>(t_.segments);
-    if (segments > 1) mine.cut({static_cast<int>(p.microbatch % segments), t_.segments, 0}, longest_, number(p));
-  }
-
-  /// Writes an entry of the inputs as the source has it, n numbers in host memory.
-  void ask(bound_stage& b, position p, std::size_t entry, void* to, std::size_t n) const {
-    int const e = static_cast<int>(entry);
-    if (e != t_.targets_entry) return source_.inputs(source_.self, number(p), e, to, b.staging);
-    source_.targets(source_.self, number(p), to);
-    t_.loss.to_scalars(to, n);
-  }
-  /// The same, n of them: where sequences come in segments, the one that is there. The source is asked once for all segments
-  /// that follow each other.
-  void load_input(bound_stage& b, position p, std::size_t entry, void* x, std::size_t n) const {
-    if (t_.segments == 1) return ask(b, p, entry, x, n);
-    std::byte* from = b.window;
-    for (std::size_t i = 0; i < entry; ++i) from += padded(whole_bytes(t_, v_, i));
-    std::size_t const bytes = whole_bytes(t_, v_, entry);
-    if (b.window_of != p.global) ask(b, p, entry, from, bytes / bytes_of(t_.types.activations, 1));
-    shape const s = b.table->wire_in[entry].extent;
-    if (s.rank == 2)
-      cut_segment(segment_at(t_, b, s, p.microbatch), v_.microbatch_size, bytes_of(t_.types.activations, s.channels()), from,
-                  static_cast<std::byte*>(x));
-    else
-      std::memcpy(x, from, bytes);
-    if (entry + 1 == b.table->wire_in.size()) b.window_of = p.global;
-  }
-
-  void load_inputs(bound_stage& b, position p) const {
-    asking const now(awaited_inputs_, p);
-    for (std::size_t e = 0; e < b.table->wire_in.size(); ++e) {  // tensor e of the first stage is the model's input e
-      int const loaded = b.table->wire_in[e].loaded;
-      void* const stored = b.forward_tensors[e].at(p.microbatch);
-      void* const x = loaded < 0 ? stored : tensor(b.forward_tensors, loaded, p);
-      lengths_of_axes const lengths = b.lengths_of(p.microbatch);
-      auto const n = static_cast<std::size_t>(b.table->tensors[e].count(v_.microbatch_size, lengths));
-      load_input(b, p, e, t_.device.host_memory ? x : b.host_input, n);
-      if (!t_.device.host_memory) t_.device.copy_in(b.device, x, b.host_input, n * bytes_of(t_.types.activations));
-      if (loaded >= 0)
-        tensor_moves{t_, b.device, v_.microbatch_size, lengths}.encode(b.table->tensors[e], {x, nullptr, stored});
-    }
-  }
-
-  void* load_targets(bound_stage& b, position p) const {
-    asking const now(awaited_targets_, p);
-    return targets_.load(b, p);
-  }
+  void bring_sample(bound_stage& b, position p) const { b.later->bring_sample(b.device, first_sample(p)); }
 
   loss::loss_result apply_loss(bound_stage& b, position p) const {
     table::loss_call c;
@@ -329,17 +266,12 @@ class stage_ops : public replica_ops {
     c.x = tensor(b.forward_tensors, b.table->output_tensor, p);
     c.targets = load_targets(b, p);
     c.phase = t_.phases.back().inference ? phase::evaluate : phase::train;
-    c.divide = targets_.divide(b, p);
+    c.divide = divide(b, p);
     if (!b.forward_only) c.dx = tensor(b.tensors, b.table->loss_gradient_tensor, p);
     if (!gives_loss_later(b)) return t_.loss.apply(c);
     t_.loss.apply_later(c, b.later->loss_room());
     return {};
   }
-
-  table::source_functions source_;
-  minibatch_targets targets_;
-  lengths_of_axes longest_;
-  mutable std::atomic<long long> awaited_inputs_{-1}, awaited_targets_{-1};
 };
 
 }  // namespace foal::executor

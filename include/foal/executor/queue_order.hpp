@@ -11,8 +11,13 @@ namespace foal::executor {
 /// What an op's queue waits for before it, and what is recorded after it. The counters of channels then count what has been
 /// called, and a worker goes on without waiting for any of it. `device` null: ops are done when they return, and there is
 /// nothing to do here, which costs an op nothing but to know: the rest is out of its way.
+///
+/// Of a period that is recorded, events of the recording alone are waited for: its launch comes after all that was called
+/// before it, and who calls after it waits for the launch (recorded_periods).
 struct queue_order {
   table::device_functions const* device = nullptr;
+  long long recording = 0;  ///< above 0: ops are recorded, as part of the one of this number; below: what is called is done
+                            ///< by one that has been recorded before
 
   explicit operator bool() const { return device != nullptr; }
 
@@ -20,7 +25,7 @@ struct queue_order {
   [[gnu::cold]] void before(bound_stage const& b, channel_ends const& ends, std::uint32_t m) const {
     if (ends.in != nullptr && ends.in->through != nullptr) wait(b, events(*ends.in->through).sent, *ends.taken);
     if (ends.out == nullptr || ends.out->through == nullptr) return;
-    transport::channel_events const& e = events(*ends.out->through);
+    transport::channel_events& e = events(*ends.out->through);
     // In a phase the first microbatches find slots that nobody has filled; what a phase before has read is done.
     if (m >= ends.out->transit_slots) wait(b, e.read, m);
     if (m >= ends.out->kept_slots) wait(b, e.released, m);
@@ -46,14 +51,17 @@ struct queue_order {
   }
 
  private:
-  static transport::channel_events const& events(transport::channel const& c) { return *c.events; }
-  void wait(bound_stage const& b, transport::event_ring const& ring, std::uint32_t i) const {
-    if (void const* const e = ring.at(i); e != nullptr) device->wait(b.device, e);
+  static transport::channel_events& events(transport::channel const& c) { return *c.events; }
+  void wait(bound_stage const& b, transport::event_ring& ring, std::uint32_t i) const {
+    if (void const* const e = ring.at(i); e != nullptr && ring.recording(i) == recording) device->wait(b.device, e);
   }
-  void record(bound_stage const& b, transport::event_ring const& ring, std::uint32_t i) const {
-    if (void* const e = ring.at(i); e != nullptr) device->record(b.device, e);
+  void record(bound_stage const& b, transport::event_ring& ring, std::uint32_t i) const {
+    void* const e = ring.at(i);
+    if (e == nullptr || recording < 0) return;
+    ring.recording(i) = recording;
+    device->record(b.device, e);
   }
-  void record_from(bound_stage const& b, transport::event_ring const& ring, transport::counter const& before,
+  void record_from(bound_stage const& b, transport::event_ring& ring, transport::counter const& before,
                    std::uint32_t up_to) const {
     for (std::uint32_t m = before.value.load(std::memory_order_relaxed); m != up_to; ++m) record(b, ring, m);
   }

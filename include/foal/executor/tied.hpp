@@ -132,7 +132,8 @@ inline void take_borrowed(table::run_tables const& t, bound_stage& b, std::uint3
     std::uint32_t const read = q.channel.read_forward(m);
     if (read == b.borrowed_version[i]) continue;
     table::parameter_row const& p = detail::row_of(b, q.parameter);
-    t.device.copy(b.device, detail::in(b.w, p.type, p), q.channel.versions.at(read), bytes_of(p.type, p.size));
+    if (!b.done_again())
+      t.device.copy(b.device, detail::in(b.w, p.type, p), q.channel.versions.at(read), bytes_of(p.type, p.size));
     b.borrowed_version[i] = read;
   }
 }
@@ -146,6 +147,7 @@ inline void* borrowed_version(bound_stage const& b, int parameter, std::uint32_t
 
 /// With the last B of a minibatch: what the borrower has added up goes home.
 inline void return_borrowed(table::run_tables const& t, bound_stage& b, std::uint32_t minibatch) {
+  if (b.done_again()) return;
   for (borrowed_parameter const& q : b.borrowed) {
     table::parameter_row const& p = detail::row_of(b, q.parameter);
     std::byte* const g = detail::in(b.g, t.types.gradients, p);
@@ -159,6 +161,7 @@ inline void return_borrowed(table::run_tables const& t, bound_stage& b, std::uin
 /// Before U at home, among replicas before its sum sets out: its own sum, then those of the borrowers in the order of their
 /// stages.
 inline void collect_lent(table::run_tables const& t, bound_stage& b) {
+  if (b.done_again()) return;
   for (lent_parameter const& q : b.lent) {
     table::parameter_row const& p = detail::row_of(b, q.parameter);
     std::byte* const g = detail::in(b.g, t.types.gradients, p);
@@ -168,6 +171,7 @@ inline void collect_lent(table::run_tables const& t, bound_stage& b) {
 
 /// After U at home: the new version sets out.
 inline void publish_lent(table::run_tables const& t, bound_stage& b) {
+  if (b.done_again()) return;
   for (lent_parameter const& q : b.lent) {
     table::parameter_row const& p = detail::row_of(b, q.parameter);
     t.device.copy(b.device, q.channel.versions.at(b.version), detail::in(b.w, p.type, p), bytes_of(p.type, p.size));

@@ -56,6 +56,15 @@ class stage_updates : public stage_weights {
     return {};
   }
 
+  /// Before a period that is recorded: whether U of it needs no look at its gradient. Needs b.summed, and that the U before
+  /// is settled.
+  bool knows_limit(bound_stage& b) const {
+    table::update_call const c = call_of_update(b, 1);
+    if (!std::isfinite(c.rate)) return false;
+    b.later->most = check_.limit(b, c, c.compensate);
+    return b.later->most > 0;
+  }
+
   /// Whether the last U, on a device that is done with it later, has written; gives what was not finite if it has not.
   std::string settle(bound_stage& b) const {
     if (b.later == nullptr || !std::exchange(b.later->pending, false)) return {};
@@ -96,7 +105,7 @@ class stage_updates : public stage_weights {
     keep_version(b);
     show(b, [&](probe& to) { to.before_update(b); });
     auto const& all = b.table->parameters;
-    for (std::size_t i = 0; i < all.size(); ++i) {
+    for (std::size_t i = 0; !b.done_again() && i < all.size(); ++i) {
       if (all[i].kind != table::ownership::trained || all[i].home_stage >= 0) continue;
       check_.place(c, b, all[i], compensate);
       if (c.block != nullptr) c.numbers = b.later->layout().update_at(i);
@@ -116,11 +125,9 @@ class stage_updates : public stage_weights {
     table::policy_functions const& f = t_.policies;
     if (!std::all_of(f.optimizer, f.optimizer + f.optimizers, [](auto const& o) { return o.numbers.write != nullptr; }))
       return false;
-    table::update_call c = call_of_update(b, 1);
-    if (!std::isfinite(c.rate)) return false;
     later& l = *b.later;
-    l.most = check_.limit(b, c, c.compensate);
-    if (!(l.most > 0)) return false;
+    if (!l.in_period() && !knows_limit(b)) return false;
+    table::update_call c = call_of_update(b, 1);
     l.call_bound(b.device, static_cast<std::size_t>(b.table->trained_elements), b.g);
     l.limit(l.most);
     l.call = c;

@@ -105,7 +105,7 @@ class stage_weights {
     for (std::size_t i = 0; i < count; ++i) {
       if (!place(b.table->parameters[i])) continue;
       if (b.later != nullptr) c.numbers = b.later->layout().weight_at(i);
-      act(c);
+      if (!b.done_again()) act(c);
     }
   }
 
@@ -179,11 +179,12 @@ class stage_weights {
     if (b.copies == 0 || b.history.base == nullptr) return;
     auto* const slot = static_cast<std::byte*>(b.history.at(b.version));
     if (!b.history_packed) {
-      t_.device.copy(b.device, slot, b.w, bytes_of(t_.types.weights, b.table->weight_elements));
+      if (!b.done_again()) t_.device.copy(b.device, slot, b.w, bytes_of(t_.types.weights, b.table->weight_elements));
       if (b.kept.forward && predicts(b))  // F that reads it later reads what it would have read now
         changed_weights(b, {b.w, false}, t_.policies.forward_weight, t_.policies.forward_numbers, moment_of(b), slot);
       return;
     }
+    if (b.done_again()) return;
     for (table::parameter_row const& p : b.table->parameters)
       if (p.backward_offset >= 0 && p.home_stage < 0)
         t_.device.copy(b.device, slot + bytes_of(p.type, p.backward_offset), b.w + bytes_of(p.type, p.offset),

@@ -9,41 +9,28 @@
 #include <foal/executor/awaited.hpp>
 #include <foal/executor/op_watch.hpp>
 #include <foal/executor/pool_gates.hpp>
-#include <foal/executor/worker_tied.hpp>
+#include <foal/executor/worker_periods.hpp>
 
 namespace foal::executor {
 
 /// One worker: the merged lists of the ranks that it hosts, in (slot, rank, lane) order. One thread at a time calls it.
-class worker : public worker_tied {
+class worker : public worker_periods {
  public:
   worker(phase_state& shared, schedule::program_view program, std::vector<int> const& ranks, int number)
-      : worker_tied(shared, program, number), shared_(shared), number_(number), body_(ops_of(shared, program, ranks)) {
-    see_cut(shared.cut.load());
-    go_to(shared.from_key);
-    first_ = {period_, at_};
-  }
+      : worker_periods(shared, program, ranks, number), shared_(shared), number_(number), first_(period_, at_) {}
 
   int number() const { return number_; }
   /// What it sleeps on while it is blocked: rung when something that it may wait for has come.
   transport::bell& bell() const { return (*shared_.bells)[static_cast<std::size_t>(number_)]; }
   /// Whether it has run an op.
   bool moved() const { return stopped_ || first_ != std::pair<long long, std::size_t>(period_, at_); }
-  /// Whether all its ops of the phase have been run.
-  bool through() const { return body_.empty() || period_ >= periods_; }
   /// What looks at its ops; null: nothing does.
   void watch(op_watch const* w) { watch_ = w; }
-  /// Another number after each op. Any thread may look.
-  long long place() const { return period_ * static_cast<long long>(body_.size()) + static_cast<long long>(at_.get()); }
-  /// The op that it is at. Any thread may ask.
-  std::string op_at_work() const {
-    std::size_t const at = at_;
-    if (at >= body_.size()) return "no op";
-    return text_of(body_[at], shared_.first_microbatch + period_ * shared_.microbatches + body_[at].microbatch);
-  }
-
   /// Runs the next op if it is ready.
   progress advance() {
     if (finished()) return end();
+    if (recorded() != nullptr && at_once([this](worker_op const& e) { before(e, now()), run(e, now(), key_of(e)); }))
+      return stopped_ ? end() : progress::ran;
     worker_op const& e = body_[at_];
     long long const key = key_of(e);
     position const p = now();
@@ -109,6 +96,7 @@ class worker : public worker_tied {
     }
     shared_.where.through(number_);
     if (!shared_.queues || std::exchange(heard_, true)) return progress::done;
+    if (recorded() != nullptr) hear_period(true);
     try {
       for (worker_op const& e : body_) {
         settle(*e.unit);
@@ -119,48 +107,6 @@ class worker : public worker_tied {
     }
     return progress::done;
   }
-  /// Looks at the cut; what follows from it is computed when it has changed.
-  bool cut_off() {
-    if (long long const now = shared_.cut.load(); now != cut_seen_) see_cut(now);
-    return microbatch() >= total_;
-  }
-  void see_cut(long long cut) {
-    long long const through = std::min(shared_.minibatches, cut);
-    cut_seen_ = cut;
-    total_ = through * shared_.microbatches;
-    periods_ = shared_.periods - (shared_.minibatches - through);
-  }
-  long long microbatch() const { return microbatches_before_ + body_[at_].microbatch; }
-  long long key_of(worker_op const& e) const { return keys_before_ + e.key; }
-  void begin_period(long long period) {
-    period_ = period;
-    keys_before_ = period * shared_.keys_of_period();
-    microbatches_before_ = period * shared_.microbatches;
-  }
-
-  position now() const {
-    worker_op const& e = body_[at_];
-    return {static_cast<std::uint32_t>(period_ * e.unit->facts.share + e.own), shared_.first_microbatch + microbatch()};
-  }
-
-  /// To the first op that is not before a key.
-  void go_to(long long key) {
-    begin_period(key / shared_.keys_of_period());
-    at_ = 0;
-    while (at_ < body_.size() && key_of(body_[at_]) < key) ++at_;
-    skip();
-  }
-  /// To the next op whose microbatch is part of the run.
-  void skip() {
-    while (period_ < periods_) {
-      for (; at_ < body_.size(); ++at_)
-        if (long long const m = microbatch(); m >= 0 && m < total_) return;
-      at_ = 0;
-      begin_period(period_ + 1);
-      if (body_.empty()) return;
-    }
-  }
-
   /// Whether the op may run: what it waits for has come, there is room for what it sends, and no evaluation is in its way.
   bool ready(worker_op const& e, position p) {
     bound_stage& b = *e.unit;
@@ -179,26 +125,6 @@ class worker : public worker_tied {
     auto const m = static_cast<std::uint32_t>(p.global - shared_.first_microbatch);
     shared_.begin(static_cast<long long>(m / static_cast<std::uint32_t>(shared_.microbatches)) + 1);
     return static_cast<long long>(m) < std::min(shared_.admitted.load(), shared_.held.load());
-  }
-
-  /// A stage without U whose statistics move is copied for evaluations by the F that is the last of a minibatch to run.
-  bool copies_after(bound_stage const& b, position p) const {
-    return b.copied_by_forward && p.global % shared_.microbatches == b.facts.last_forward;
-  }
-  bool copies_after_update(worker_op const& e) const { return e.last && shared_.evaluate_every != 0; }
-  long long minibatches_at(position p) const { return p.global / shared_.microbatches + 1; }
-  bool evaluated_after(long long minibatches) const {
-    return shared_.evaluate_every != 0 && (minibatches - shared_.evaluate_from) % shared_.evaluate_every == 0;
-  }
-  /// A copy is due after so many minibatches, and that of the evaluation before is still being read.
-  bool copy_pending(bound_stage const& b, long long minibatches) const {
-    return evaluated_after(minibatches) && b.replica == 0 && shared_.evaluations_done->load() < b.evaluations_copied;
-  }
-  void copy_for_evaluation(bound_stage& b, long long minibatches) {
-    if (!evaluated_after(minibatches) || b.replica != 0) return;  // the other replicas have the same weights
-    shared_.copy_for_evaluation(shared_.evaluation_self, b, minibatches);
-    ++b.evaluations_copied;
-    shared_.copies_made->fetch_add(1);
   }
 
   /// What the op waits for on its unit's queue.
@@ -297,7 +223,7 @@ class worker : public worker_tied {
   void forward(worker_op const& e, position p, long long key) {
     bound_stage& b = *e.unit;
     bool const told_later = shared_.queues && shared_.ops->gives_loss_later(b);
-    if (told_later) hear_losses(b, false);
+    if (told_later && !b.later->in_period()) hear_losses(b, false);
     if (stopped_) return;
     loss::loss_result const loss = shared_.ops->forward(b, p);
     if (b.refused >= 0)
@@ -386,13 +312,8 @@ class worker : public worker_tied {
 
   phase_state& shared_;
   int number_;
-  std::vector<worker_op> body_;
-  watched<std::size_t> at_ = 0;
-  watched<long long> period_ = 0;
-  long long keys_before_ = 0, microbatches_before_ = 0;  ///< what all periods before have
-  std::pair<long long, std::size_t> first_;              ///< where it began
-  long long cut_seen_ = 0, total_ = 0, periods_ = 0;  ///< phase_state::cut, and the microbatches and periods that it leaves
-  bool heard_ = false;                                ///< all that queues still owed
+  std::pair<long long, std::size_t> first_;  ///< where it began
+  bool heard_ = false;                       ///< all that queues still owed
   op_watch const* watch_ = nullptr;
 };
 

@@ -11,6 +11,8 @@
 //     template <class C> static void backward_weight(C& ctx, S const* dy, saved<S> s, weights<S> dw)   ADDS to dw
 //   static constexpr auto buffers(shape in)     -> list<parameter>  none; statistics without a gradient, ctx.buffers, which
 //     forward moves in training; where one of them would not be finite it moves none and calls ctx.refuse(its number)
+//   static constexpr bool looks_late                                false; true: where ctx.looks() does not hold, forward
+//     moves them without a look, and the executor looks when the period is done
 //   static constexpr auto kept(shape in)        -> list<kept_entry> none; what forward writes into s for the backward ops
 //   static constexpr until input_kept, output_kept                  until::forward; s.x / s.y are readable until then
 //   static constexpr bool in_place                                  false; true: y may be x, and dx may be dy
@@ -160,6 +162,8 @@ struct context {
   segment_range segment{};     ///< of the sequence that is here
   earlier_segments earlier{};  ///< of layers with carried()
 
+  /// Whether forward looks at what it is about to move, which waits for the device.
+  bool looks() const { return refused != nullptr; }
   /// Of forward in training: buffer i would not be finite. The run ends with this op, as after a loss that is not finite.
   void refuse(int i) const {
     if (refused != nullptr) *refused = first_buffer + i;

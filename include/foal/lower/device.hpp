@@ -59,6 +59,7 @@ struct device_thunks {
     f.sum_of_squares = &t::sum_of_squares;
     if constexpr (device::asynchronous<D>) give_events(f);
     if constexpr (device::asynchronous<D> && device::tells_times<D>) give_times(f);
+    if constexpr (device::asynchronous<D> && device::records<D>) give_recording(f);
     if constexpr (device::asynchronous<D> && device::has_forms<D>) {
       f.form_type = D::form_type;
       f.form_elements = [](shape parameter) -> long long { return D::template form_elements<S>(parameter); };
@@ -95,6 +96,13 @@ struct device_thunks {
       };
       return D::milliseconds(timed(from), timed(to));
     };
+  }
+  static constexpr void give_recording(device_functions& f) {
+    using graph = typename D::graph;
+    f.begin_recording = [](void* d) { of(d).begin_recording(); };
+    f.end_recording = [](void* d) -> void* { return new graph(of(d).end_recording()); };
+    f.launch = [](void* d, void const* g) { of(d).launch(*static_cast<graph const*>(g)); };
+    f.destroy_graph = [](void* g) { delete static_cast<graph*>(g); };
   }
   static void copy(void* d, void* to, void const* from, std::size_t n) { of(d).copy(to, from, n); }
   static void copy_in(void* d, void* to, void const* from, std::size_t n) { of(d).copy_in(to, from, n); }

@@ -172,6 +172,7 @@ constexpr layer_functions functions_of() {
   if constexpr (t::is_fused) f.backward = &t::backward;
   f.draws = device::ops::detail::has_kind<device::ops::dropouts>(typename device::ops::detail::ops_of<L>::type{});
   f.segments = device::ops::serve_segments<L, D, S>;
+  if constexpr (requires { L::looks_late; }) f.looks_late = L::looks_late;
   return f;
 }
 

@@ -7,12 +7,12 @@
 
 #include <foal/plan/check_sizes.hpp>
 #include <foal/plan/elsewhere.hpp>
-#include <foal/plan/evicted_slots.hpp>
 #include <foal/plan/forms.hpp>
 #include <foal/plan/inputs.hpp>
 #include <foal/plan/kept.hpp>
 #include <foal/plan/lent.hpp>
 #include <foal/plan/rank_pools.hpp>
+#include <foal/plan/recordable_slots.hpp>
 #include <foal/plan/segments.hpp>
 #include <foal/plan/shared_wires.hpp>
 #include <foal/plan/step_block.hpp>
@@ -78,7 +78,7 @@ class run_plan {
   /// Where W takes a minibatch at once, the slots of its microbatches must be neighbours.
   int slots_until(std::size_t s, until last, int needed) const {
     int const n = tables_.phases.back().facts.stage[s].share;
-    return tables_.thick && last == until::W ? (needed + n - 1) / n * n : needed;
+    return recordable_slots(tables_, values_, n, tables_.thick && last == until::W ? (needed + n - 1) / n * n : needed);
   }
 
   /// The entry of a ring, and where in it the ring begins.

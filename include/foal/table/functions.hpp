@@ -43,6 +43,11 @@ struct device_functions {
   void* (*make_timed_event)() = nullptr;
   void (*destroy_timed_event)(void* event) = nullptr;
   double (*milliseconds)(void const* from, void const* to) = nullptr;
+  // Of one that records; else null.
+  void (*begin_recording)(void* device) = nullptr;
+  void* (*end_recording)(void* device) = nullptr;
+  void (*launch)(void* device, void const* graph) = nullptr;
+  void (*destroy_graph)(void* graph) = nullptr;
   void* (*allocate_host)(std::size_t bytes) = nullptr;
   void (*release_host)(void*) = nullptr;
   void (*copy_back)(void* device, void* host_to, void const* from, std::size_t bytes) = nullptr;

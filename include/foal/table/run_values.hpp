@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include <foal/core/recording.hpp>
 #include <foal/table/diagnostic.hpp>
 #include <foal/table/run_tables.hpp>
 
@@ -46,6 +47,7 @@ struct run_values {
   diagnostics_values diagnostics{};
   /// Of each rank, which of several devices its units are on; empty: rank modulo their number, the first rank's of a worker.
   std::vector<int> ordinals{};
+  recording record = recording::never;
 };
 
 /// A parameter (or buffer) of a stage. Throws foal::error where there is none.

@@ -36,6 +36,15 @@ inline void check_distances(long long evaluations, long long fresh, long long le
           " updates apart and keep one copy of their weights for it; take diagnostics at most every ", least, " updates");
 }
 
+/// Why a run that is asked for this has no periods that are recorded; empty: it may have.
+inline std::string not_recorded(run_request const& request) {
+  if (request.watch.after_update != nullptr || request.watch.versions != nullptr) return "somebody watches its ops";
+  if (request.traces != nullptr || request.ranges.begin != nullptr) return "it is traced op by op";
+  if (request.source.lengths != nullptr || request.source.sample_lengths != nullptr)
+    return "its source says lengths of microbatches, and these are part of what is recorded";
+  return {};
+}
+
 /// Of a fit's hooks: what a fit decides itself is not asked for.
 inline void check_hooks(run_request const& hooks) {
   bool const decided = hooks.minibatches != 0 || hooks.source.self != nullptr || hooks.evaluation.self != nullptr ||

@@ -12,6 +12,7 @@
 #include <foal/executor/copy_distance.hpp>
 #include <foal/executor/drive.hpp>
 #include <foal/executor/origin.hpp>
+#include <foal/executor/recording_rule.hpp>
 #include <foal/executor/stall_guard.hpp>
 #include <foal/observe/diagnostics.hpp>
 #include <foal/observe/hook.hpp>
@@ -28,6 +29,7 @@ class engine : public run_evaluations {
     require(!t_.replica.shards() || (t_.hook.after_update == nullptr && v_.diagnostics.every == 0),
             "cannot look at the updates of replicas that share out their optimizer's states, because none of them makes a "
             "whole one; leave hooks and diagnostics out, or use replica::summed");
+    if (std::string const why = v_.record == recording::always ? not_recorded() : ""; !why.empty()) refuse_to_record(why);
     if (t_.hook.after_update != nullptr) {
       hook_ = std::make_unique<hook_probe>(t_, v_.workers, memory_.stages());
       probes_.push_back(hook_.get());
@@ -38,6 +40,9 @@ class engine : public run_evaluations {
       probes_.push_back(diagnostics_.get());
     }
   }
+
+  /// Why none of its runs records periods; empty: they may.
+  std::string not_recorded() const { return executor::not_recorded(t_, v_, memory_.whole()); }
 
   /// Bytes of the copies that a hook and diagnostics look at.
   std::size_t diagnostics_bytes() const {
@@ -181,6 +186,7 @@ class engine : public run_evaluations {
     op_watches const watches(t_.device, memory_.stages(), v_.workers, request.traces, request.ranges,
                              [this](int worker) { return memory_.ordinal(worker); });
     std::vector<worker> workers = make_workers(watches, shared, view);
+    if (v_.record != recording::never) result.not_recorded = let_record(request, workers.front());
     bool calls = true, cuts = static_cast<bool>(request.cuts.wanted);  // until one throws; until one is on its way
     long long const before = shared.first_microbatch - run.begin * v_.microbatches;
     auto const serve = [&] {
@@ -215,6 +221,7 @@ class engine : public run_evaluations {
     }
     memory_.queues().synchronise();
     watches.hear();
+    if (recorded_periods const* const r = workers.front().recorded()) result.periods += r->counts();
     wished_ = wished_ || shared.pauses_by_wish;
     if (!end_.common) end_.add(workers, memory_.stages());
     if (!end_.common && end_.failure) end_.failure->from = origin_of(end_, memory_, t_);
@@ -259,6 +266,25 @@ class engine : public run_evaluations {
       workers.back().watch(watches.of(w));
     }
     return workers;
+  }
+
+  /// Lets a phase's one worker record its periods, or gives why it cannot.
+  std::string let_record(run_request const& request, worker& to) const {
+    std::string why = not_recorded();
+    if (why.empty()) why = executor::not_recorded(request);
+    long long const count = why.empty() ? recordings_of(memory_.stages()) : 0;
+    if (count > most_recordings)
+      why = sentence("its addresses come again after ", count, " periods, and at most ", most_recordings,
+                     " are recorded; another number of microbatches may make them fewer");
+    if (why.empty())
+      to.record(static_cast<int>(count), memory_.ordinal(0));
+    else if (v_.record == recording::always)
+      refuse_to_record(why);
+    return why;
+  }
+  [[noreturn]] static void refuse_to_record(std::string const& why) {
+    throw error(sentence("cannot record the periods of this run, because ", why,
+                         "; give .record = foal::recording::where_possible, which calls what cannot be recorded"));
   }
 
   /// Throws what an op has thrown.

@@ -80,6 +80,14 @@ inline std::string ordinals_note(table::run_tables const& t, run_memory const& m
   return text;
 }
 
+/// Whether periods are recorded; empty where nobody has asked for it.
+inline std::string recording_note(engine const& e) {
+  if (e.values().record == recording::never) return {};
+  std::string const why = e.not_recorded();
+  return why.empty() ? std::string("periods that repeat themselves are recorded, and done again by one launch each")
+                     : sentence("periods are called op by op, because ", why);
+}
+
 /// What the bytes of a run with replicas are of, and what they send.
 inline std::string replica_note(table::run_tables const& t) {
   long long sent = 0;
@@ -143,6 +151,7 @@ inline report::facts facts_of(table::run_tables const& t, engine const& e) {
                                " updates in a minibatch, each with the microbatches since the one before; learning rates "
                                "count these, and everything else counts minibatches"));
   f.notes.push_back(report::worker_note(f.stages, f.ranks, f.workers, f.asynchronous));
+  if (std::string const note = recording_note(e); !note.empty()) f.notes.push_back(note);
   if (std::string const note = ordinals_note(t, e.memory(), f.workers); !note.empty()) f.notes.push_back(note);
   return f;
 }

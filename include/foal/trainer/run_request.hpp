@@ -12,6 +12,7 @@
 
 #include <foal/executor/cut.hpp>
 #include <foal/executor/drive.hpp>
+#include <foal/executor/recorded_periods.hpp>
 #include <foal/observe/evaluation.hpp>
 
 namespace foal::executor {
@@ -171,6 +172,9 @@ struct run_result {
   bool paused = false;                         ///< resume() trains the rest; its sums go on with that one's last
   std::vector<table::diagnostic> diagnostics;  ///< by update, then by stage
   double seconds = 0;                          ///< of training, evaluations on the same thread included
+  /// Of a trainer with .record: how its periods were done, and, where none was recorded, why.
+  period_counts periods{};
+  std::string not_recorded{};
 };
 
 }  // namespace foal::executor

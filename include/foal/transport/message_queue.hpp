@@ -17,12 +17,16 @@ class event_ring {
   event_ring() = default;
   event_ring(void* (*make)(), void (*destroy)(void*), std::uint32_t count) {
     for (std::uint32_t i = 0; i < count; ++i) all_.emplace_back(make(), destroy);
+    recordings_.assign(count, 0);
   }
   /// Null: there are none.
   void* at(std::uint32_t i) const { return all_.empty() ? nullptr : all_[i % all_.size()].get(); }
+  /// The recording whose part the event is, by its number; 0: none's. Needs at(i).
+  long long& recording(std::uint32_t i) { return recordings_[i % recordings_.size()]; }
 
  private:
   std::vector<std::unique_ptr<void, void (*)(void*)>> all_;
+  std::vector<long long> recordings_;
 };
 
 /// A channel's: message k, as many as may be on their way; and of microbatch m, that nothing in transit, or kept, is read

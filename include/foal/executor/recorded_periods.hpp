@@ -1,0 +1,253 @@
+// The periods of a run that are recorded once and done again: where their ops have numbers and data, and their launches.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <cstddef>
+#include <limits>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include <foal/executor/phase_state.hpp>
+#include <foal/executor/worker_ops.hpp>
+
+namespace foal::executor {
+
+/// How a run has done its periods.
+struct period_counts {
+  long long called = 0, recorded = 0, again = 0;  ///< recorded: and launched
+
+  period_counts& operator+=(period_counts const& other) {
+    called += other.called;
+    recorded += other.recorded;
+    again += other.again;
+    return *this;
+  }
+};
+
+/// Of the one worker of a run whose phase can be recorded (recording_rule.hpp). A recording holds what the queues of all
+/// units do in one period, and is launched in the first unit's, so launches come one after the other, and what is called
+/// before and after them is ordered by one event. Every op of a period has a place for its numbers and its data; all places
+/// lie together and come to the device in one copy before each launch. Losses and bounds of gradients come back within the
+/// recording, and are heard before the next launch.
+class recorded_periods {
+ public:
+  /// body: the worker's ops. count: of recordings, one for each way in which addresses come. Throws foal::error where the
+  /// device has no memory left.
+  recorded_periods(phase_state& shared, std::span<worker_op const> body, int count, int ordinal)
+      : shared_(shared),
+        d_(shared.tables->device),
+        body_(body),
+        graphs_(static_cast<std::size_t>(count)),
+        begun_(make_event()),
+        launched_(make_event()) {
+    for (worker_op const& e : body_)
+      if (std::find(units_.begin(), units_.end(), e.unit) == units_.end()) units_.push_back(e.unit);
+    updates_.resize(body_.size());
+    for (std::size_t i = 0; i < units_.size(); ++i) behind_.push_back(make_event());
+    place_ops();
+    host_ = {d_.allocate_host(bytes_), d_.release_host};
+    device_ = {d_.allocate(bytes_, ordinal), d_.release};
+    for (op_place& p : places_) {
+      p.host = static_cast<std::byte*>(host_.get()) + reinterpret_cast<std::uintptr_t>(p.host);
+      p.device = static_cast<std::byte*>(device_.get()) + reinterpret_cast<std::uintptr_t>(p.device);
+    }
+    find_steady();
+  }
+  recorded_periods(recorded_periods const&) = delete;
+  recorded_periods& operator=(recorded_periods const&) = delete;
+
+  period_counts const& counts() const { return counts_; }
+  std::vector<bound_stage*> const& units() const { return units_; }
+  std::size_t bytes() const { return bytes_; }
+  /// Of the first period.
+  int lowest() const { return lowest_; }
+  int highest() const { return highest_; }
+  /// Whether it does what all behind it do, and one like it has been called: then libraries have all that they make.
+  bool steady(long long period) const { return period >= steady_from_ && called_ > 0; }
+
+  /// A period begins that is called. Needs that the one before has been heard.
+  void call(bool whole) {
+    ++counts_.called;
+    if (whole) ++called_;
+    if (!ahead_) return;
+    ahead_ = false;
+    for (bound_stage* const b : units_) {
+      if (b != units_.front()) d_.wait(b->device, launched_.get());
+      if (d_.weights_changed != nullptr) d_.weights_changed(b->device);
+    }
+  }
+
+  /// Brings the data of a period to the host's places. where(op): its position. False: its loss is divided by another number
+  /// than the recorded ones'.
+  template <class Where>
+  bool stage(Where const& where) {
+    bool same = true;
+    for (std::size_t i = 0; i < body_.size(); ++i) {
+      if (body_[i].kind != schedule::op_kind::F) continue;
+      bound_stage& b = *body_[i].unit;
+      bool const last = b.number + 1 == static_cast<int>(shared_.tables->stages.size());
+      if (b.number != 0 && !last) continue;
+      bool const as_before = shared_.ops->stage(b, where(body_[i]), places_[i]);
+      if (last && !divided_) places_[i].divide = shared_.ops->divide(b, where(body_[i]));
+      same = same && (as_before || !divided_);
+    }
+    divided_ = true;
+    return same;
+  }
+
+  /// Does a steady period whose data is there. op(i): calls op i of the body. What it throws comes out, and nothing has been
+  /// launched.
+  template <class Op>
+  void run(long long period, Op const& op) {
+    owner& graph = graphs_[static_cast<std::size_t>(period % static_cast<long long>(graphs_.size()))];
+    bool const again = graph != nullptr;
+    void* const first = units_.front()->device;
+    if (!std::exchange(ahead_, true)) gather(first);
+    for (bound_stage* const b : units_) b->later->begin_period();
+    if (again) {
+      shared_.queues.recording = -1;
+      call_ops(calling::again, op);
+    } else {
+      graph = {record(first, op), d_.destroy_graph};
+    }
+    d_.copy_in(first, device_.get(), host_.get(), bytes_);
+    d_.launch(first, graph.get());
+    d_.record(first, launched_.get());
+    ++(again ? counts_.again : counts_.recorded);
+    period_ = period;
+    waits_ = true;
+  }
+  /// Waits for the launch whose losses and bounds have not been heard. False: there is none.
+  bool finish() {
+    if (waits_) d_.finish(launched_.get());
+    return waits_;
+  }
+  /// The first op, after finish(), that has moved a statistic to what is not finite; else the number of ops.
+  std::size_t refused() const {
+    std::size_t i = 0;
+    while (i < body_.size() && !(body_[i].kind == schedule::op_kind::F && shared_.ops->moves_statistics(*body_[i].unit) &&
+                                 !std::isfinite(places_[i].statistics_bound())))
+      ++i;
+    return i;
+  }
+  /// Of the period that has been launched: its number, and the updates that an op's unit had had before it.
+  long long launched() const { return period_; }
+  long long updates_before(std::size_t op) const { return updates_[op]; }
+  /// They have.
+  void heard() {
+    waits_ = false;
+    for (bound_stage* const b : units_) b->later->end_period();
+  }
+
+ private:
+  using owner = std::unique_ptr<void, void (*)(void*)>;
+  struct graph_owner : owner {
+    graph_owner() : owner(nullptr, [](void*) {}) {}
+    using owner::operator=;
+  };
+  owner make_event() const { return {d_.make_event(), d_.destroy_event}; }
+
+  /// Sizes; host and device are distances until there is memory.
+  void place_ops() {
+    for (worker_op const& e : body_) {
+      bound_stage const& b = *e.unit;
+      step_block const& whole = b.later->layout();
+      std::size_t const count = b.table->parameters.size();
+      op_place p;
+      p.layout.update = whole.update;
+      p.layout.weight = whole.weight;
+      p.layout.updates = padded(sizeof(table::step_numbers));
+      p.layout.weights = padded(p.layout.update_at(e.kind == schedule::op_kind::U ? count : 0));
+      p.inputs = padded(p.layout.weight_at(count));
+      bool const forward = e.kind == schedule::op_kind::F,
+                 last = b.number + 1 == static_cast<int>(shared_.tables->stages.size());
+      p.targets = p.inputs + (forward ? shared_.ops->bytes_of_inputs(b) : 0);
+      p.layout.bytes = padded(p.targets + (forward && last ? shared_.ops->bytes_of_targets() : 0));
+      p.host = reinterpret_cast<std::byte*>(bytes_);
+      p.device = p.host;
+      bytes_ += p.layout.bytes;
+      places_.push_back(p);
+      lowest_ = std::min(lowest_, e.microbatch);
+      highest_ = std::max(highest_, e.microbatch);
+    }
+  }
+  /// From where on no op reads the version with which the phase began because there is none before it, nor does one of the
+  /// period before.
+  void find_steady() {
+    for (worker_op const& e : body_) {
+      version_reader const& read = e.unit->versions;
+      auto const n = static_cast<long long>(read.offsets.size());
+      if (read.updates == 0 || e.kind == schedule::op_kind::U) continue;
+      long long const own = schedule::floor_mod(e.own, static_cast<int>(n)), minibatch = (e.own - own) / n;
+      schedule::version_read const& at = read.offsets[static_cast<std::size_t>(own)];
+      long long const least = std::min({at.forward, at.backward, at.recompute});
+      steady_from_ = std::max(steady_from_, (-least + read.updates - 1) / read.updates - minibatch + 1);
+    }
+  }
+
+  /// What has been called in any queue is done before what comes in the first one.
+  void gather(void* first) {
+    for (std::size_t i = 1; i < units_.size(); ++i) {
+      d_.record(units_[i]->device, behind_[i].get());
+      d_.wait(first, behind_[i].get());
+    }
+  }
+  template <class Op>
+  void* record(void* first, Op const& op) {
+    static std::atomic<long long> recordings{0};  // events know by whose they are, whatever run is theirs
+    shared_.queues.recording = ++recordings;
+    d_.begin_recording(first);
+    try {
+      d_.record(first, begun_.get());
+      for (std::size_t i = 1; i < units_.size(); ++i) d_.wait(units_[i]->device, begun_.get());
+      call_ops(calling::recorded, op);
+      gather(first);
+    } catch (...) {
+      shared_.queues.recording = 0;
+      try {
+        d_.destroy_graph(d_.end_recording(first));
+      } catch (error const&) {  // what has been thrown says more
+      }
+      throw;
+    }
+    return d_.end_recording(first);
+  }
+  template <class Op>
+  void call_ops(calling how, Op const& op) {
+    for (std::size_t i = 0; i < body_.size(); ++i) {
+      later& l = *body_[i].unit->later;
+      updates_[i] = body_[i].unit->updates;
+      l.enter(how, places_[i]);
+      try {
+        op(i);
+      } catch (...) {
+        l.leave();
+        throw;
+      }
+      l.leave();
+    }
+    shared_.queues.recording = 0;
+  }
+
+  phase_state& shared_;
+  table::device_functions const& d_;
+  std::span<worker_op const> body_;
+  std::vector<op_place> places_;  ///< by op
+  std::vector<bound_stage*> units_;
+  std::vector<long long> updates_;  ///< by op: of its unit, before it
+  long long period_ = 0;
+  std::size_t bytes_ = 0;
+  int lowest_ = std::numeric_limits<int>::max(), highest_ = std::numeric_limits<int>::min();
+  long long steady_from_ = 1, called_ = 0;
+  owner host_{nullptr, [](void*) {}}, device_{nullptr, [](void*) {}};
+  std::vector<graph_owner> graphs_;
+  owner begun_, launched_;
+  std::vector<owner> behind_;  ///< by unit
+  bool divided_ = false, ahead_ = false, waits_ = false;
+  period_counts counts_;
+};
+
+}  // namespace foal::executor

@@ -1,0 +1,113 @@
+// How a worker does a whole period at once, where its device records.
+#pragma once
+
+#include <algorithm>
+#include <exception>
+#include <memory>
+#include <vector>
+
+#include <foal/executor/recorded_periods.hpp>
+#include <foal/executor/worker_place.hpp>
+
+namespace foal::executor {
+
+/// The data of a period are brought while the launch before is at work; then what that one has found is heard, so that
+/// nothing is launched behind a failure; then the numbers of the period's ops are written, and it is launched.
+class worker_periods : public worker_place {
+ public:
+  /// Its periods are recorded, where they can be. Needs that the phase can be recorded (recording_rule.hpp).
+  void record(int recordings, int ordinal) {
+    recorded_ = std::make_unique<recorded_periods>(of_phase_, body_, recordings, ordinal);
+  }
+  /// How it has done them; null: it records none.
+  recorded_periods const* recorded() const { return recorded_.get(); }
+
+ protected:
+  worker_periods(phase_state& shared, schedule::program_view program, std::vector<int> const& ranks, int number)
+      : worker_place(shared, program, ranks, number), of_phase_(shared) {}
+
+  /// The period at whose begin it is, by a recording; or it has failed before. False: it is to be called.
+  /// run(op): runs the one that it is at. Needs recorded().
+  template <class Run>
+  bool at_once(Run const& run) {
+    if (decided_ == period_) return false;
+    decided_ = period_;
+    recorded_periods& r = *recorded_;
+    bool const whole = at_ == 0 && !cut_off() && first_microbatch() >= 0 && last_microbatch() < total_,
+               can = whole && r.steady(period_) && may_do_period() && stage();
+    hear_period(can);
+    if (stopped_) return true;
+    if (!can || !knows_limits()) return r.call(whole), false;
+    long long key = 0;
+    try {
+      r.run(period_, [&](std::size_t i) {
+        at_ = i;
+        key = key_of(body_[i]);
+        run(body_[i]);
+      });
+    } catch (...) {
+      fail(std::current_exception(), key);
+    }
+    at_ = body_.size();
+    skip();
+    return true;
+  }
+  /// What the launch before has left to be read; all: what has been called, too.
+  void hear_period(bool all) {
+    try {
+      if (!recorded_->finish() && !all) return;
+      for (bound_stage* const b : recorded_->units()) settle(*b);
+      hear_statistics();
+      for (bound_stage* const b : recorded_->units()) hear_losses(*b, true);
+      recorded_->heard();
+    } catch (...) {
+      fail(std::current_exception(), keys_before_);
+    }
+  }
+
+ private:
+  /// A statistic that is not finite is named as it is found now, behind the period.
+  void hear_statistics() {
+    if (!recorded_->finish()) return;
+    std::size_t const i = recorded_->refused();
+    if (i == body_.size()) return;
+    bound_stage& b = *body_[i].unit;
+    of_phase_.ops->check_statistics(b);
+    auto const which = static_cast<std::size_t>(std::max(b.refused, 0));
+    diverge({recorded_->updates_before(i), b.number, b.table->buffers[which].name},
+            recorded_->launched() * of_phase_.keys_of_period() + body_[i].key);
+  }
+  /// Of the period.
+  long long first_microbatch() const { return microbatches_before_ + recorded_->lowest(); }
+  long long last_microbatch() const { return microbatches_before_ + recorded_->highest(); }
+  /// Whether all its ops may be run from here on, whatever others ask for: none stops, cuts or copies in it.
+  bool may_do_period() {
+    long long const first = first_microbatch(), last = last_microbatch(), n = of_phase_.microbatches;
+    for (long long k = first / n; k <= last / n; ++k)
+      if (evaluated_after(k + 1)) return false;
+    of_phase_.begin(last / n + 1);
+    return last < std::min(of_phase_.admitted.load(), of_phase_.held.load()) &&
+           keys_before_ + of_phase_.keys_of_period() <= of_phase_.stop_at.load();
+  }
+  /// Brings its data. What a source throws it throws again where the op is called.
+  bool stage() {
+    try {
+      return recorded_->stage([this](worker_op const& e) { return position_of(e); });
+    } catch (...) {
+      return false;
+    }
+  }
+  bool knows_limits() {
+    return std::all_of(body_.begin(), body_.end(), [this](worker_op const& e) {
+      if (e.kind != schedule::op_kind::U) return true;
+      e.unit->summed = e.summed;
+      return of_phase_.ops->knows_limit(*e.unit);
+    });
+  }
+
+  phase_state& of_phase_;
+  std::unique_ptr<recorded_periods> recorded_;
+  long long decided_ = -1;  ///< the last period of which it is known how it is done
+};
+
+}  // namespace foal::executor
