@@ -163,6 +163,20 @@ class deferred {
       before->wait();
     });
   }
+  /// A queue with a thread of its own.
+  class copy_queue {
+   public:
+    explicit copy_queue(deferred&) : queue_(std::make_unique<deferred>(nullptr)) {}
+    void copy_back(void* to, void const* from, std::size_t n) { queue_->copy_back(to, from, n); }
+    void copy_ahead(void* to, void const* from, std::size_t n) {
+      queue_->put([=] { host::copy(real(to), from, n); });
+    }
+    void record(event& e) { queue_->record(e); }
+    void wait(event const& e) { queue_->wait(e); }
+
+   private:
+    std::unique_ptr<deferred> queue_;
+  };
   struct timed_event : event {};
   static double milliseconds(timed_event const& from, timed_event const& to) {
     return std::chrono::duration<double, std::milli>(to.last->at() - from.last->at()).count();

@@ -1,0 +1,207 @@
+// What is offloaded comes back in time: the bits are those of the run that keeps it, on the host and on queues, with any
+// number of workers, paused, and cut; device memory has the slots of the program and host memory the rest.
+#include <catch2/catch.hpp>
+
+#include <algorithm>
+#include <functional>
+
+#include <foal/executor/offloaded.hpp>
+#include <foal/schedule/rules/interleaved.hpp>
+#include <foal/schedule/rules/offloaded.hpp>
+
+#include "tests/executor/pausing.hpp"
+#include "tests/support/deferred.hpp"
+
+namespace {
+
+using namespace foal;
+using test::choice;
+using test::deferred;
+using test::pausing;
+
+/// The program with offloads of all stages that may.
+schedule::program moved(schedule::program p, int slots, int ahead) {
+  schedule::program_view const v = p.view();
+  std::vector<int> const heads = schedule::recompute_groups_of(v);
+  std::vector<int> all;
+  for (int s = 0; s < v.size.stages; ++s)
+    if (schedule::may_offload(v, heads, s)) all.push_back(s);
+  return schedule::with_offloads(std::move(p), all, slots, ahead);
+}
+
+/// gpipe, 1F1B, async_1f1b, pipemare; with T2, stash, dropout, batch norm, tied weights, stages that are recomputed.
+std::vector<pausing> plain_cases() {
+  std::vector<pausing> all;
+  auto const add = [&](choice const& c, int minibatches = 4) {
+    int const ranks = c.ranks > 0 ? c.ranks : c.net;
+    all.push_back({c, test::program_of(c.schedule, {c.net, ranks, c.n}), minibatches});
+  };
+  for (int schedule = 0; schedule <= 4; ++schedule) {
+    bool const asynchronous = schedule >= 3;
+    add({4, schedule, false, asynchronous ? 1 : 0, 3, 5});
+    add({6, schedule, asynchronous, 0, 1, 2});
+    add({9, schedule, false, asynchronous ? 3 : 0, 3, 2, 3}, 3);
+  }
+  schedule::extent const nine{9, 9, 2}, looped{.stages = 4, .ranks = 2, .microbatches = 2, .placed = schedule::loop};
+  using schedule::with_recomputation;
+  std::vector<int> const heads{0, 0, 0, -1, -1, -1, 6, 6, -1};
+  all.push_back({{9, 4, false, 1, 3, 2}, with_recomputation(schedule::generate(schedule::pipemare{}, nine), heads), 3});
+  all.push_back({{9, 1, false, 0, 1, 2}, with_recomputation(schedule::generate(schedule::gpipe{}, nine), heads), 2});
+  all.push_back({{4, 1, false, 0, 1, 2, 2}, schedule::generate(schedule::interleaved{}, looped), 3});
+  return all;
+}
+
+pausing offloading(pausing of, int slots, int ahead) {
+  of.own = moved(std::move(of.own), slots, ahead);
+  return of;
+}
+
+/// A stage that keeps what comes and what it makes.
+template <int Stages>
+struct deep : stages<input<16>, repeat<Stages, stage<linear<16>, foal::tanh, linear<16>, foal::tanh>>> {};
+
+constexpr int samples = 4;
+
+memory_plan planned(schedule::program p, int workers, bool thick = false) {
+  table::run_tables t = test::lowered<deep<4>>(p.view().size, false, thick);
+  int const n = p.view().size.microbatches;
+  t.rank_of = schedule::ranks_of(p.view());
+  t.phases.clear();
+  t.phases.push_back(lower::detail::make_phase("test", std::move(p), versions::live{}, thick));
+  return executor::run_plan(t, {samples, n, workers, 5, false, 64, false}, test::shares(t.ranks, workers)).memory();
+}
+
+std::size_t bytes_of(memory_plan const& plan, int stage, std::function<bool(plan_entry const&)> const& is) {
+  std::size_t sum = 0;
+  for (plan_entry const& e : plan.entries())
+    if (e.stage == stage && is(e)) sum += e.bytes;
+  return sum;
+}
+
+}  // namespace
+
+TEST_CASE("offloaded on the host: the bits of the run that keeps all, with any workers, slots and distance") {
+  int turn = 0;
+  for (pausing const& of : plain_cases()) {
+    INFO(of.what.text());
+    test::outcome const expected = test::in_one_piece(of);
+    for (auto const& [slots, ahead] : {std::pair{2, 1}, std::pair{1, 0}, std::pair{3, 2}}) {
+      pausing const off = offloading(of, slots, ahead);
+      int const ranks = off.what.ranks > 0 ? off.what.ranks : off.what.net;
+      for (int workers = 1; workers <= ranks; workers += 1 + turn++ % 2) {
+        INFO("slots " << slots << " ahead " << ahead << " workers " << workers);
+        test::outcome found;
+        test::piece<> p(off, workers);
+        CHECK(std::any_of(p.engine().stages().begin(), p.engine().stages().end(),
+                          [](executor::bound_stage const& b) { return b.offload != nullptr; }));
+        REQUIRE_FALSE(p.run(found, {}));
+        CHECK(found == expected);
+      }
+    }
+  }
+}
+
+TEST_CASE("offloaded on queues: copies beside ops, in several orders, and the bits of the host") {
+  long long const before = deferred::waits;
+  unsigned turn = 0;
+  for (pausing const& of : plain_cases()) {
+    INFO(of.what.text());
+    test::outcome const expected = test::in_one_piece(of);
+    for (auto const& [slots, ahead] : {std::pair{2, 1}, std::pair{1, 0}, std::pair{3, 2}}) {
+      pausing const off = offloading(of, slots, ahead);
+      for (int const workers : {1, 3}) {
+        if (off.what.ranks > 0 && workers > off.what.ranks) continue;
+        deferred::delays = turn++ % 7;
+        INFO("slots " << slots << " ahead " << ahead << " workers " << workers << " delays " << deferred::delays);
+        test::outcome found;
+        REQUIRE_FALSE(test::piece<deferred>(off, workers).run(found, {}));
+        CHECK(found == expected);
+      }
+    }
+  }
+  deferred::delays = 0;
+  CHECK(deferred::waits > before);
+}
+
+TEST_CASE("a run that offloads pauses anywhere, goes on in other memory, and is cut to the same bits") {
+  auto const check = [](auto const& make, pausing const& off, test::outcome const& expected, std::size_t step) {
+    auto const places = test::places_of(off);
+    test::outcome all;
+    auto p = make(off, 2);
+    bool resumes = false;
+    for (std::size_t i = 0; i < places.size(); i += step) {
+      REQUIRE(p->run(all, places[i], resumes));
+      resumes = true;
+    }
+    REQUIRE_FALSE(p->run(all, {}, true));
+    CHECK(all == expected);
+    for (std::size_t i = step; i < places.size(); i += 4 * step) {
+      INFO("place " << i);
+      test::outcome parts;
+      auto first = make(off, 2), second = make(off, 1);
+      REQUIRE(first->run(parts, places[i]));
+      second->engine().restore(first->engine().cut());
+      REQUIRE_FALSE(second->run(parts, {}, true));
+      CHECK(parts == expected);
+    }
+  };
+  int turn = 0;
+  for (pausing const& of : plain_cases()) {
+    INFO(of.what.text());
+    pausing const off = offloading(of, 2, 1);
+    test::outcome const expected = test::in_one_piece(of);
+    check([](pausing const& o, int workers) { return std::make_unique<test::piece<>>(o, workers); }, off, expected, 3);
+    if (turn++ % 3 == 0)
+      check([](pausing const& o, int workers) { return std::make_unique<test::piece<deferred>>(o, workers); }, off, expected,
+            11);
+  }
+}
+
+TEST_CASE("a cut of a run that offloads is not one of a run that does not") {
+  pausing const of = plain_cases().front(), off = offloading(of, 2, 1), more = offloading(of, 3, 0);
+  auto const places = test::places_of(of);
+  test::outcome all;
+  test::piece<> keeps(of, 1), moves(off, 1), others(more, 1);
+  REQUIRE(moves.run(all, places[places.size() / 2]));
+  CHECK_THROWS_AS(keeps.engine().restore(moves.engine().cut()), error);
+  others.engine().restore(moves.engine().cut());  // slots are no part of it
+  REQUIRE_FALSE(others.run(all, {}, true));
+  CHECK(all == test::in_one_piece(of));
+}
+
+TEST_CASE("device memory has the slots that the program says, and host memory the rest") {
+  schedule::extent const e{4, 4, 8};
+  // By stage: the input, tanh, linear, tanh of the stage, of 16 floats for each of 4 samples. linear needs its input, tanh
+  // its output, so the input and two more are kept.
+  constexpr std::size_t one = samples * 16 * sizeof(float), kept = 3 * one;
+  auto const saved = [](plan_entry const& x) { return x.purpose == category::saved; };
+  auto const host = [](plan_entry const& x) { return x.on_host; };
+  memory_plan const plain = planned(schedule::generate(schedule::pipemare{}, e), 4);
+  for (int const slots : {1, 2, 3}) {
+    memory_plan const moves = planned(moved(schedule::generate(schedule::pipemare{}, e), slots, slots - 1), 4);
+    for (int s = 0; s < 4; ++s) {
+      INFO("stage " << s << " slots " << slots);
+      auto const held = static_cast<std::size_t>(2 * (4 - s)), ring = static_cast<std::size_t>(slots);
+      // What F leaves of a wire lies in the wire's own slots; of the first stage's input there is a ring as of the others.
+      CHECK(bytes_of(plain, s, saved) == held * kept);
+      CHECK(bytes_of(moves, s, saved) == 2 * ring * kept - ring * one);
+      CHECK(bytes_of(moves, s, host) == held * kept);
+    }
+    CHECK(moves.bytes(category::offloaded) == (8 + 6 + 4 + 2) * kept);
+    std::size_t in_host = 0, in_device = 0;
+    for (int w = 0; w < 4; ++w) in_host += moves.host_bytes(w), in_device += moves.arena_bytes(w);
+    CHECK(in_host == moves.bytes(category::offloaded));
+    CHECK(in_device == moves.bytes());  // which does not count it
+    CHECK(plain.bytes(category::offloaded) == 0);
+  }
+  memory_plan const default_slots = planned(schedule::generate(schedule::offloaded<schedule::gpipe>{}, {4, 4, 16}), 4);
+  memory_plan const all = planned(schedule::generate(schedule::gpipe{}, {4, 4, 16}), 4);
+  CHECK(default_slots.bytes() < all.bytes());
+}
+
+TEST_CASE("what a run cannot offload is refused with the reason") {
+  schedule::program const p = moved(schedule::generate(schedule::gpipe{}, {4, 4, 8}), 2, 1);
+  CHECK_THROWS_WITH(planned(p, 4, true), Catch::Contains("use accumulate::each"));
+  pausing const of{{4, 3, false, 0, 3, 2, 0, true}, moved(test::program_of(3, {4, 4, 2}), 1, 0), 3};
+  CHECK_THROWS_WITH(test::piece<>(of, 1), Catch::Contains("offload alike in all phases"));
+}
