@@ -1,9 +1,9 @@
 // What is offloaded comes back in time: the bits are those of the run that keeps it, on the host and on queues, with any
-// number of workers, paused, and cut; device memory has the slots of the program and host memory the rest.
+// number of workers, paused, and cut.
 #include <catch2/catch.hpp>
 
 #include <algorithm>
-#include <functional>
+#include <memory>
 
 #include <foal/executor/offloaded.hpp>
 #include <foal/schedule/rules/interleaved.hpp>
@@ -54,28 +54,6 @@ std::vector<pausing> plain_cases() {
 pausing offloading(pausing of, int slots, int ahead) {
   of.own = moved(std::move(of.own), slots, ahead);
   return of;
-}
-
-/// A stage that keeps what comes and what it makes.
-template <int Stages>
-struct deep : stages<input<16>, repeat<Stages, stage<linear<16>, foal::tanh, linear<16>, foal::tanh>>> {};
-
-constexpr int samples = 4;
-
-memory_plan planned(schedule::program p, int workers, bool thick = false) {
-  table::run_tables t = test::lowered<deep<4>>(p.view().size, false, thick);
-  int const n = p.view().size.microbatches;
-  t.rank_of = schedule::ranks_of(p.view());
-  t.phases.clear();
-  t.phases.push_back(lower::detail::make_phase("test", std::move(p), versions::live{}, thick));
-  return executor::run_plan(t, {samples, n, workers, 5, false, 64, false}, test::shares(t.ranks, workers)).memory();
-}
-
-std::size_t bytes_of(memory_plan const& plan, int stage, std::function<bool(plan_entry const&)> const& is) {
-  std::size_t sum = 0;
-  for (plan_entry const& e : plan.entries())
-    if (e.stage == stage && is(e)) sum += e.bytes;
-  return sum;
 }
 
 }  // namespace
@@ -167,41 +145,4 @@ TEST_CASE("a cut of a run that offloads is not one of a run that does not") {
   others.engine().restore(moves.engine().cut());  // slots are no part of it
   REQUIRE_FALSE(others.run(all, {}, true));
   CHECK(all == test::in_one_piece(of));
-}
-
-TEST_CASE("device memory has the slots that the program says, and host memory the rest") {
-  schedule::extent const e{4, 4, 8};
-  // By stage: the input, tanh, linear, tanh of the stage, of 16 floats for each of 4 samples. linear needs its input, tanh
-  // its output, so the input and two more are kept.
-  constexpr std::size_t one = samples * 16 * sizeof(float), kept = 3 * one;
-  auto const saved = [](plan_entry const& x) { return x.purpose == category::saved; };
-  auto const host = [](plan_entry const& x) { return x.on_host; };
-  memory_plan const plain = planned(schedule::generate(schedule::pipemare{}, e), 4);
-  for (int const slots : {1, 2, 3}) {
-    memory_plan const moves = planned(moved(schedule::generate(schedule::pipemare{}, e), slots, slots - 1), 4);
-    for (int s = 0; s < 4; ++s) {
-      INFO("stage " << s << " slots " << slots);
-      auto const held = static_cast<std::size_t>(2 * (4 - s)), ring = static_cast<std::size_t>(slots);
-      // What F leaves of a wire lies in the wire's own slots; of the first stage's input there is a ring as of the others.
-      CHECK(bytes_of(plain, s, saved) == held * kept);
-      CHECK(bytes_of(moves, s, saved) == 2 * ring * kept - ring * one);
-      CHECK(bytes_of(moves, s, host) == held * kept);
-    }
-    CHECK(moves.bytes(category::offloaded) == (8 + 6 + 4 + 2) * kept);
-    std::size_t in_host = 0, in_device = 0;
-    for (int w = 0; w < 4; ++w) in_host += moves.host_bytes(w), in_device += moves.arena_bytes(w);
-    CHECK(in_host == moves.bytes(category::offloaded));
-    CHECK(in_device == moves.bytes());  // which does not count it
-    CHECK(plain.bytes(category::offloaded) == 0);
-  }
-  memory_plan const default_slots = planned(schedule::generate(schedule::offloaded<schedule::gpipe>{}, {4, 4, 16}), 4);
-  memory_plan const all = planned(schedule::generate(schedule::gpipe{}, {4, 4, 16}), 4);
-  CHECK(default_slots.bytes() < all.bytes());
-}
-
-TEST_CASE("what a run cannot offload is refused with the reason") {
-  schedule::program const p = moved(schedule::generate(schedule::gpipe{}, {4, 4, 8}), 2, 1);
-  CHECK_THROWS_WITH(planned(p, 4, true), Catch::Contains("use accumulate::each"));
-  pausing const of{{4, 3, false, 0, 3, 2, 0, true}, moved(test::program_of(3, {4, 4, 2}), 1, 0), 3};
-  CHECK_THROWS_WITH(test::piece<>(of, 1), Catch::Contains("offload alike in all phases"));
 }
