@@ -31,7 +31,7 @@ inline constexpr int categories = 15;
 constexpr char const* name(category c) {
   constexpr char const* names[categories] = {"weights",    "gradients",   "optimizer",   "delta", "stash",
                                              "forms",      "temporaries", "saved",       "wires", "feedback",
-                                             "statistics", "evaluation",  "diagnostics", "data", "offloaded"};
+                                             "statistics", "evaluation",  "diagnostics", "data",  "offloaded"};
   return names[static_cast<int>(c)];
 }
 

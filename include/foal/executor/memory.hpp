@@ -200,7 +200,8 @@ class run_memory {
       arenas_.push_back(allocate_block(tables_.device, n, ordinals_[static_cast<std::size_t>(w)]));
       allocated_ += plan().arena_bytes(w);
       std::size_t const on_host = plan().host_bytes(w);
-      host_arenas_.push_back(on_host > 0 ? allocate_host_block(tables_.device, on_host) : owned(nullptr, tables_.device.release));
+      host_arenas_.push_back(on_host > 0 ? allocate_host_block(tables_.device, on_host)
+                                         : owned(nullptr, tables_.device.release));
     }
     queues_.make(plan_, ordinals_, arenas_, [this](std::size_t entry) { return at(entry); });
     if (!tables_.device.host_memory) {

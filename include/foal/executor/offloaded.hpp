@@ -125,7 +125,7 @@ class offloaded {
   owner copies_{nullptr, nullptr};
   std::vector<owner> forward_, out_, back_, backward_;  // by slot: what has been done in it last
   schedule::offload_order order_;
-  std::uint32_t brought_ = 0;      // microbatches whose copy back has been called
+  std::uint32_t brought_ = 0;     // microbatches whose copy back has been called
   std::uint32_t at_work_ = none;  // that whose F has been called, and not its copy
 };
 

@@ -92,8 +92,8 @@ class stage_ops : public replica_ops {
     return_borrowed(t_, b, p.microbatch / static_cast<std::uint32_t>(b.facts.share));
   }
 
-  /// What F has saved of a microbatch goes to the slots of another rank, or to host memory, and comes back for the backward. On a device that
-  /// waits instead of computing it takes no time.
+  /// What F has saved of a microbatch goes to the slots of another rank, or to host memory, and comes back for the backward.
+  /// On a device that waits instead of computing it takes no time.
   void evict(bound_stage& b, std::uint32_t m) const {
     if (b.offload != nullptr && t_.wait == nullptr) b.offload->after_forward(m);
     if (t_.wait == nullptr)

@@ -97,7 +97,7 @@ class unit_queues {
   transport::event_ring ring_of(std::uint32_t count) const { return {t_.device.make_event, t_.device.destroy_event, count}; }
 
   table::run_tables const& t_;
-  std::vector<owned> beside_;   // units' later and offloads, channels' events
+  std::vector<owned> beside_;  // units' later and offloads, channels' events
   std::vector<offloaded const*> offloads_;
   std::vector<owned> devices_;  // by queue; behind them that of messages
   transport::message_queue messages_;

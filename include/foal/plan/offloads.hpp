@@ -49,8 +49,8 @@ class run_offloads {
               " slots, because the program of ", phase.name, " has ", x == nullptr ? 0 : x->slots,
               " for it and a run's memory is planned once; offload alike in all phases");
       require(!t.thick, "cannot offload what stage ", stage,
-              " saves with accumulate::thick, because W reads that of all microbatches at once, ",
-              "and the stage has ", of_[u].device, " slots; use accumulate::each");
+              " saves with accumulate::thick, because W reads that of all microbatches at once, ", "and the stage has ",
+              of_[u].device, " slots; use accumulate::each");
       require(!t.device.asynchronous || t.device.make_copies != nullptr, "cannot offload what stage ", stage,
               " saves on this device, because it is asynchronous and has no copy_queue (include/foal/device/contract.hpp), ",
               "and the stage's queue would wait for each of its copies; give it one, or leave the offload out");

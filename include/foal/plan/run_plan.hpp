@@ -222,7 +222,8 @@ class run_plan {
     if (asynchronous()) return;
     auto const& facts = tables_.phases.back().facts.stage;
     pools_.plan(
-        tables_, worker_of_, plan_, [this](std::size_t s) { return evictions_.of(s) != nullptr || offloads_.of(s) != nullptr; },
+        tables_, worker_of_, plan_,
+        [this](std::size_t s) { return evictions_.of(s) != nullptr || offloads_.of(s) != nullptr; },
         [&](std::size_t s, std::size_t e) {
           std::size_t const one = wire_bytes(tables_.of_unit(s).wire_in[e]);
           int const slots = slack(s) + facts[s].wire_kept;
@@ -285,8 +286,8 @@ class run_plan {
                            auto const& f = ph.facts.stage[s];
                            return kept ? f.wire_kept : std::max(f.wire_transit, f.wire_recompute);
                          });
-      int const slots = first && offloaded != nullptr ? offloaded->device
-                                                      : slots_at(s, s - 1, op_kind::F, slots_until(s, e.last, needed));
+      int const slots =
+          first && offloaded != nullptr ? offloaded->device : slots_at(s, s - 1, op_kind::F, slots_until(s, e.last, needed));
       int const saved = !hosts(s) ? 0 : over_phases([&](table::phase_table const& ph) {
         auto const& f = ph.facts.stage[s];
         if (f.head == number) return kept ? f.in_flight : f.wire_recompute;

@@ -34,7 +34,9 @@ constexpr bool may_offload(program_view v, std::vector<int> const& heads, int st
     if (of[1] != nullptr && o.microbatch <= of[1]->microbatch) return false;
     of[1] = &o;
   }
-  auto const ends = [&](auto const& of) { return of[0] != nullptr && of[1]->microbatch < of[0]->microbatch + v.size.microbatches; };
+  auto const ends = [&](auto const& of) {
+    return of[0] != nullptr && of[1]->microbatch < of[0]->microbatch + v.size.microbatches;
+  };
   return ends(forward) && ends(backward);
 }
 

@@ -198,7 +198,8 @@ class program {
     }
     return {size_,      period_,      asynchronous_, {ops_.data(), ops_.size()},
             begin_,     delays_,      recompute_,    {wants_.data(), wants_.size()},
-            inference_, global_norm_, evictions_,    most_held_, offloads_};
+            inference_, global_norm_, evictions_,    most_held_,
+            offloads_};
   }
 
  private:

@@ -131,7 +131,8 @@ inline report::facts facts_of(table::run_tables const& t, engine const& e) {
   f.bytes[category::diagnostics] = static_cast<long long>(e.diagnostics_bytes());
   std::vector<long long> bytes(t.stages.size(), 0);
   for (plan_entry const& entry : e.memory().plan().entries())
-    if (entry.stage >= 0 && !entry.on_host) bytes[static_cast<std::size_t>(entry.stage)] += static_cast<long long>(entry.bytes);
+    if (entry.stage >= 0 && !entry.on_host)
+      bytes[static_cast<std::size_t>(entry.stage)] += static_cast<long long>(entry.bytes);
   for (std::size_t s = 0; s < t.stages.size(); ++s) {
     table::stage_table const& stage = t.stages[s];
     schedule::stage_facts const& d = phase.facts.stage[s];

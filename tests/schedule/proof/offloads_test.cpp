@@ -3,8 +3,8 @@
 
 #include <string>
 
-#include <foal/schedule/rules/bpipe.hpp>
 #include <foal/schedule/rules/async_1f1b.hpp>
+#include <foal/schedule/rules/bpipe.hpp>
 #include <foal/schedule/rules/gpipe.hpp>
 #include <foal/schedule/rules/offloaded.hpp>
 #include <foal/schedule/rules/one_f_one_b.hpp>

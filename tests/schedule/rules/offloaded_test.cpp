@@ -44,8 +44,7 @@ TEST_CASE("stages that hold more than the slots take are offloaded") {
   CHECK(stages_of(generate(offloaded<one_f_one_b>{}, {6, 6, 8})) == std::vector{0, 1});
   CHECK(stages_of(generate(offloaded<one_f_one_b>{.slots = 1, .ahead = 0}, {6, 6, 8})) == std::vector{0, 1, 2, 3});
   CHECK(stages_of(generate(offloaded<gpipe>{.stages = {2}}, {4, 4, 2})) == std::vector{2});
-  CHECK(refusal([] { generate(offloaded<gpipe>{}, {4, 4, 4}); }).find("holds 4 microbatches at most") !=
-        std::string::npos);
+  CHECK(refusal([] { generate(offloaded<gpipe>{}, {4, 4, 4}); }).find("holds 4 microbatches at most") != std::string::npos);
   CHECK(refusal([] { generate(offloaded<forward_only>{}, {4, 4, 4}); }).find("leave it out") != std::string::npos);
   CHECK_FALSE(refusal([] { generate(offloaded<gpipe>{.slots = 0}, {4, 4, 8}); }).empty());
   CHECK_FALSE(refusal([] { with_offloads(generate(offloaded<gpipe>{}, {4, 4, 8}), {1}); }).empty());

@@ -29,8 +29,8 @@ constexpr program with_offloads(program base, std::vector<int> stages, int slots
     if (held > 2 * slots) stages.push_back(s);
   }
   if (stages.empty())
-    throw error(sentence("cannot offload with ", slots, " slots each way, because a stage that may be offloaded holds ", most,
-                         " microbatches at most, and the slots take ", 2 * slots,
+    throw error(sentence("cannot offload with ", slots, " slots each way, because a stage that may be offloaded holds ",
+                         most, " microbatches at most, and the slots take ", 2 * slots,
                          "; use fewer slots, more microbatches, or leave it out"));
   std::vector<offload> all;
   for (int const s : stages) all.push_back({s, slots, ahead});

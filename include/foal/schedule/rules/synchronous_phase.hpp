@@ -13,8 +13,8 @@
 namespace foal::schedule {
 
 /// one_f_one_b for the stages of `v`, each on its rank, with the same stages frozen, without a backward, recomputed, or
-/// offloaded, so that a run may change from one program to the other: what a stage keeps, and who works on it, stays. Needs a program that
-/// prove() accepts and that trains, of one replica and one segment; throws a sentence otherwise.
+/// offloaded, so that a run may change from one program to the other: what a stage keeps, and who works on it, stays. Needs
+/// a program that prove() accepts and that trains, of one replica and one segment; throws a sentence otherwise.
 constexpr program synchronous_phase(program_view v) {
   if (verdict const bad = well_formed(v); !bad) throw error(text(bad));
   if (v.inference) throw error("cannot put a synchronous phase before inference, because nothing is trained; leave it out");
