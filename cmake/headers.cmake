@@ -116,6 +116,7 @@ set(foal_headers
     foal/schedule/edges.hpp
     foal/schedule/evictions.hpp
     foal/schedule/generate.hpp
+    foal/schedule/offloads.hpp
     foal/schedule/op.hpp
     foal/schedule/parse.hpp
     foal/schedule/placement.hpp
@@ -123,6 +124,7 @@ set(foal_headers
     foal/schedule/proof/channel.hpp
     foal/schedule/proof/clock.hpp
     foal/schedule/proof/evictions.hpp
+    foal/schedule/proof/offloads.hpp
     foal/schedule/proof/prove.hpp
     foal/schedule/proof/repeat.hpp
     foal/schedule/proof/replay.hpp
@@ -155,6 +157,7 @@ set(foal_headers
     foal/schedule/rules/listed.hpp
     foal/schedule/rules/looped_bfs.hpp
     foal/schedule/rules/message_driven.hpp
+    foal/schedule/rules/offloaded.hpp
     foal/schedule/rules/one_f_one_b.hpp
     foal/schedule/rules/paci.hpp
     foal/schedule/rules/pipemare.hpp
@@ -381,6 +384,7 @@ set(foal_headers
     foal/plan/inputs.hpp
     foal/plan/kept.hpp
     foal/plan/lent.hpp
+    foal/plan/offloads.hpp
     foal/plan/rank_pools.hpp
     foal/plan/recordable_slots.hpp
     foal/plan/run_plan.hpp
@@ -418,6 +422,7 @@ set(foal_headers
     foal/executor/microbatch_lengths.hpp
     foal/executor/minibatch_targets.hpp
     foal/executor/moves.hpp
+    foal/executor/offloaded.hpp
     foal/executor/op_order.hpp
     foal/executor/op_watch.hpp
     foal/executor/open_ends.hpp
@@ -567,6 +572,7 @@ set(foal_cuda_headers
     foal/device/cuda/convolution.cuh
     foal/device/cuda/convolution_engines.hpp
     foal/device/cuda/convolution_plan.hpp
+    foal/device/cuda/copy_queue.hpp
     foal/device/cuda/cudnn.hpp
     foal/device/cuda/dropout.cuh
     foal/device/cuda/embedding.cuh

@@ -175,6 +175,7 @@ set(foal_tests
     executor/gradient_norm
     executor/listed
     executor/memory
+    executor/offloaded
     executor/op_watch
     executor/open_ends
     executor/ordinals
@@ -247,6 +248,7 @@ set(foal_tests
     plan/check_sizes
     plan/evicted_slots
     plan/forms
+    plan/offloads
     plan/recordable_slots
     plan/shared_wires
     plan/slot_pool
@@ -330,10 +332,12 @@ set(foal_tests
     schedule/edges
     schedule/evictions
     schedule/generate
+    schedule/offloads
     schedule/parse
     schedule/placement
     schedule/proof/channel
     schedule/proof/large
+    schedule/proof/offloads
     schedule/proof/prove
     schedule/proof/random_lists
     schedule/proof/replay
@@ -349,6 +353,7 @@ set(foal_tests
     schedule/rules/frozen
     schedule/rules/global_norm
     schedule/rules/interleaved
+    schedule/rules/offloaded
     schedule/rules/recompute
     schedule/rules/refined
     schedule/rules/replicated
@@ -419,6 +424,7 @@ set(foal_cuda_tests
     device/cuda_convolution
     device/cuda_gpt
     device/cuda_normalisation
+    device/cuda_offload
     device/cuda_pooling
     device/cuda_prediction
     device/cuda_product
@@ -436,6 +442,7 @@ set(foal_cuda_tests_that_train
     device/cuda_bf16_training
     device/cuda_checkpoint
     device/cuda_gpt
+    device/cuda_offload
     device/cuda_prediction
     device/cuda_recording
     device/cuda_resnet

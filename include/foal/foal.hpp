@@ -103,6 +103,7 @@
 #include <foal/schedule/rules/async_1f1b.hpp>
 #include <foal/schedule/rules/gpipe.hpp>
 #include <foal/schedule/rules/injected.hpp>
+#include <foal/schedule/rules/offloaded.hpp>
 #include <foal/schedule/rules/one_f_one_b.hpp>
 #include <foal/schedule/rules/pipemare.hpp>
 #include <foal/schedule/rules/sequential.hpp>

@@ -49,6 +49,8 @@ TEST_CASE("what the host must know within a period keeps it from being recorded"
   refused<recorded_on<mlp, schedule::gpipe, on<deferred>>>("it has 2 workers", [](auto& c) { c.workers = 2; });
   refused<recorded_on<mlp, schedule::gpipe, on<deferred>>>("it has replicas", [](auto& c) { c.replicas = 2; });
   refused<recorded_on<mlp, schedule::gpipe, on<deferred>, clip::per_stage>>("clipped by a norm", as_it_is);
+  refused<recorded_on<mlp, schedule::offloaded<schedule::gpipe>, on<deferred>>>("stages offload what they save",
+                                                                                [](auto& c) { c.microbatches = 6; });
   refused<recorded_on<mlp, schedule::gpipe, on<deferred>, optim::muon>>("takes parameters as a whole", as_it_is);
   refused<recorded_on<mlp, schedule::gpipe, on<deferred>, accumulate::thick>>("once a minibatch", as_it_is);
   refused<recorded_on<mlp, schedule::pipemare, on<deferred>, delay::dc_asgd>>("gradient of each microbatch", as_it_is);

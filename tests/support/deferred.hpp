@@ -107,6 +107,7 @@ class deferred {
   static constexpr std::size_t workspace_bytes = host::workspace_bytes;
   /// 0: queues run as they can. Else they wait now and then, by this seed.
   static inline std::atomic<unsigned> delays{0};
+  static inline std::atomic<int> slow_copies{0};  ///< microseconds before each of a copy_queue
   static inline std::atomic<int> made{0};
   static inline std::atomic<long long> waits{0};  ///< of one queue for an event that was not there yet
 
@@ -200,6 +201,29 @@ class deferred {
       before->wait();
     });
   }
+  /// A queue with a thread of its own.
+  class copy_queue {
+   public:
+    explicit copy_queue(deferred&) : queue_(std::make_unique<deferred>(nullptr)) {}
+    void copy_back(void* to, void const* from, std::size_t n) {
+      take_time();
+      queue_->copy_back(to, from, n);
+    }
+    void copy_ahead(void* to, void const* from, std::size_t n) {
+      take_time();
+      queue_->put([=] { host::copy(real(to), from, n); });
+    }
+    void record(event& e) { queue_->record(e); }
+    void wait(event const& e) { queue_->wait(e); }
+
+   private:
+    void take_time() {
+      if (int const us = slow_copies; us > 0)
+        queue_->put([us] { std::this_thread::sleep_for(std::chrono::microseconds(us)); });
+    }
+
+    std::unique_ptr<deferred> queue_;
+  };
   struct timed_event : event {};
   static double milliseconds(timed_event const& from, timed_event const& to) {
     return std::chrono::duration<double, std::milli>(to.last->at() - from.last->at()).count();

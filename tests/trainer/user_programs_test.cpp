@@ -1,8 +1,10 @@
-// What a trainer makes of a user's programs with replicas, and with several updates of a stage in a minibatch.
+// What a trainer makes of a user's programs with replicas, with several updates of a stage in a minibatch, and with
+// offloads.
 #include <foal/layer/loss/cross_entropy.hpp>
 #include <foal/policy/optim/momentum.hpp>
 #include <foal/policy/warmup.hpp>
 #include <foal/schedule/rules/async_1f1b.hpp>
+#include <foal/schedule/rules/offloaded.hpp>
 #include <foal/schedule/rules/paci.hpp>
 #include <foal/trainer.hpp>
 
@@ -114,4 +116,31 @@ TEST_CASE("T3 before a program with several updates has one a minibatch", "[trai
     return trained<paci>(c, 8, 2);
   };
   CHECK(of(1) == of(3));
+}
+
+TEST_CASE("A trainer offloads before and after T3, and says what that takes", "[trainer]") {
+  using plain = run<schedule::async_1f1b, warmup::synchronous>;
+  using moves = run<schedule::offloaded<schedule::async_1f1b>, warmup::synchronous>;
+  auto const of = []<class Trainer>(int workers, Trainer const*) {
+    auto c = config_of<Trainer>(3, workers);
+    c.warmup = {.minibatches = 4};
+    if constexpr (requires { c.schedule.slots; }) c.schedule = {.slots = 1, .ahead = 0};
+    return c;
+  };
+  constexpr moves const* offloading = nullptr;
+  auto const expected = trained<plain>(of(1, static_cast<plain const*>(nullptr)), 8, 2);
+  for (int const workers : {1, 3}) CHECK(trained<moves>(of(workers, offloading), 8, 2) == expected);
+  moves const t(of(2, offloading));
+  report::facts const f = t.facts();
+  CHECK(f.bytes[category::offloaded] > 0);
+  long long sum = 0;
+  for (auto const& [name, bytes] : f.bytes.entries()) sum += bytes;
+  CHECK(f.bytes.total() == sum - f.bytes[category::offloaded]);
+  CHECK_THAT(f.text(), Catch::Contains("host memory"));
+  CHECK_THAT(f.text(), Catch::Contains("what stages 0, 1 save goes to host memory after F and comes back 0 ops before the "
+                                       "backward: the device has 1 slots for it each way in place of up to 4 microbatches"));
+  CHECK_THAT(f.text(), Catch::Contains("this device's memory is the host's, so that nothing is saved"));
+  CHECK(f.stage[0].saved == 2);
+  CHECK(f.stage[2].saved == 2);  // it holds no more, and keeps them
+  CHECK_THROWS_WITH(moves(config_of<moves>(1, 1)), Catch::Contains("holds 4 microbatches at most"));
 }

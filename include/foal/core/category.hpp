@@ -8,7 +8,7 @@ namespace foal {
 /// forms: copies of weights in another form than the true one, as F or B reads them (extrapolated by a delay policy);
 /// temporaries: what lives within one op, a layer's scratch included, and the libraries' workspace; feedback: what coded
 /// wires have lost and will send; statistics: buffers without a gradient; diagnostics: copies that hooks and diagnostics
-/// look at; data: microbatches being loaded.
+/// look at; data: microbatches being loaded; offloaded: saved activations in host memory, of which no other has a part.
 enum class category {
   weights,
   gradients,
@@ -23,14 +23,15 @@ enum class category {
   statistics,
   evaluation,
   diagnostics,
-  data
+  data,
+  offloaded
 };
-inline constexpr int categories = 14;
+inline constexpr int categories = 15;
 
 constexpr char const* name(category c) {
   constexpr char const* names[categories] = {"weights",    "gradients",   "optimizer",   "delta", "stash",
                                              "forms",      "temporaries", "saved",       "wires", "feedback",
-                                             "statistics", "evaluation",  "diagnostics", "data"};
+                                             "statistics", "evaluation",  "diagnostics", "data",  "offloaded"};
   return names[static_cast<int>(c)];
 }
 

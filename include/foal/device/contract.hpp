@@ -28,6 +28,11 @@
 // Reading late, of an asynchronous device:
 //   static void* allocate_host(std::size_t)   host memory for copy_back, 64-byte aligned     static void release_host(void*)
 //   copy_back(host_dst, src, n)   does not wait: the host has it once an event that is recorded afterwards is done
+// Copies beside ops, optional, of an asynchronous device (without, nothing can be offloaded to the host's memory):
+//   Device::copy_queue   explicit copy_queue(Device&)   a queue of copies alone, on the object's device, with which it has
+//   no order but by events; called by the object's thread      copy_back(host_dst, src, n)   as above
+//   copy_ahead(dst, host_src, n)   does not wait: host_src, of allocate_host, stays as it is until an event that is recorded
+//   afterwards is done      record(event& e)      wait(event const& e)      its destructor waits for all
 // Recording, optional, of an asynchronous device (none of foal's executors uses it):
 //   Device::graph   begin_recording()   what is called from now on is recorded and not done, of objects, too, that wait for
 //   an event which was recorded meanwhile      graph end_recording()   of the object that began, which waits for the others
@@ -134,6 +139,16 @@ concept queues_scalar =
       D::release_host(p);
       d.copy_back(p, block, n);
     };
+
+/// It copies to and from the host's memory beside its ops.
+template <class D>
+concept copies_beside = has_events<D> && std::constructible_from<typename D::copy_queue, D&> &&
+                        requires(typename D::copy_queue q, typename D::event& e, void* p, void const* c, std::size_t n) {
+                          q.copy_back(p, c, n);
+                          q.copy_ahead(p, c, n);
+                          q.record(e);
+                          q.wait(e);
+                        };
 
 /// Its ops may be done later than they return, and it has what that takes.
 template <class D>

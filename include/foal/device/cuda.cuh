@@ -339,7 +339,7 @@ class cuda_tf32 : public cuda {
       : cuda(workspace, bytes, ordinal, cuda_ops::arithmetic::tf32) {}
 };
 
-static_assert(asynchronous<cuda> && has_ordinals<cuda> && records<cuda> && tells_times<cuda>);
+static_assert(asynchronous<cuda> && has_ordinals<cuda> && records<cuda> && tells_times<cuda> && copies_beside<cuda>);
 static_assert(asynchronous<cuda_tf32> && has_ordinals<cuda_tf32> && records<cuda_tf32>);
 
 }  // namespace foal::device

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstring>
 #include <memory>
 #include <new>
 #include <string_view>
@@ -28,6 +29,14 @@ T& keep(std::vector<owned>& to, Args&&... args) {
 /// Throws what the device throws where it has none left.
 inline owned allocate_block(table::device_functions const& d, std::size_t bytes, int ordinal = 0) {
   return {d.allocate(bytes, ordinal), d.release};
+}
+/// Host memory for copies beside ops, zeroed: the device's own kind where it has one.
+inline owned allocate_host_block(table::device_functions const& d, std::size_t bytes) {
+  void (*const release)(void*) = [](void* p) { ::operator delete(p, std::align_val_t(alignment)); };
+  owned block = d.asynchronous ? owned(d.allocate_host(bytes), d.release_host)
+                               : owned(::operator new(bytes, std::align_val_t(alignment)), release);
+  std::memset(block.get(), 0, bytes);
+  return block;
 }
 inline owned make_device(table::device_functions const& d, void* workspace, int ordinal = 0) {
   return {d.make(workspace, d.workspace_bytes, ordinal), d.destroy};

@@ -146,6 +146,8 @@ struct unit_memory {
   std::byte* outer = nullptr;  ///< momentum of the reference weights of its part
 
   evicted_arrays evicted;
+  class offloaded* offload = nullptr;   ///< null: it offloads nothing, or is not here
+  bool offloads = false;                ///< here or elsewhere: nothing is kept in the wire into it
   struct freed_slots* freed = nullptr;  ///< what others wait for who fill slots of a pool; null: nobody does
   transport::inbox rebuilt_in;          ///< from R to R within a recompute group
   transport::outbox rebuilt_out;

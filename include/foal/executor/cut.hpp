@@ -127,7 +127,8 @@ inline void join_states(std::vector<placed_array>& all, table::run_tables const&
 inline std::vector<placed_array> place_arrays(run_memory& memory, table::run_tables const& t, table::phase_table const& ph,
                                               copies_of const& evaluated) {
   std::vector<placed_array> all;
-  for (array const& a : memory.arrays(ph)) all.push_back({a, memory.at(a.where), padded(a.bytes), false, {}});
+  for (array const& a : memory.arrays(ph))
+    all.push_back({a, memory.at(a.where), padded(a.bytes), memory.on_host(a.where), {}});
   join_states(all, t, memory.stages());
   for (bound_stage& b : memory.stages()) {
     if (b.worker < 0) continue;

@@ -46,6 +46,7 @@ inline std::string digest_of(schedule::program program) {
   for (int const x : v.delays) d(x);
   for (int const x : v.recompute) d(x);
   for (schedule::gradients const x : v.wants) d(static_cast<int>(x));
+  for (schedule::offload const& x : v.offloads) d(x.stage);  // where what is saved lies; slots do not change what a cut has
   return d.text();
 }
 

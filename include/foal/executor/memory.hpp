@@ -71,6 +71,8 @@ class run_memory {
 
   /// All arrays of the run that change, by id; see executor::array.
   std::vector<array> arrays(table::phase_table const& phase) const { return arrays_of(plan_, tables_, phase); }
+  /// Whether it is memory of the host, whatever the device's is.
+  bool on_host(planned_ring const& p) const { return plan()[plan_.found(p).first].on_host; }
   /// Where a planned place begins.
   std::byte* at(planned_ring const& p) const {
     auto const [entry, offset] = plan_.found(p);
@@ -148,6 +150,7 @@ class run_memory {
       b.rebuilt_in.through = b.continues_recompute_group() ? &wires_[s].rebuilt : nullptr;
       b.rebuilt_out.through = sends ? &wires_[s + 1].rebuilt : nullptr;
       place_tensors(b, tensor_rings_[s], sends);
+      if (b.offload != nullptr) begin_offload(b, phase.program);
       lend_in_phase(stages_, b);
     }
   }
@@ -167,6 +170,8 @@ class run_memory {
       set(wires_[s].rebuilt, below.messages.rebuilt_out, above.passed(passage::rebuilt), above.passed(passage::freed));
     }
     gates_.restore(stages_);
+    for (bound_stage& b : stages_)
+      if (b.offload != nullptr) b.offload->go_on(b.passed(passage::freed));
     restore_sums(tables_, stages_);
     restore_tied(tables_, stages_);
     for (bound_stage& b : stages_) turn_gradients(b, b.messages.sums_in);
@@ -194,6 +199,9 @@ class run_memory {
       std::size_t const n = std::max<std::size_t>(plan().arena_bytes(w), alignment);
       arenas_.push_back(allocate_block(tables_.device, n, ordinals_[static_cast<std::size_t>(w)]));
       allocated_ += plan().arena_bytes(w);
+      std::size_t const on_host = plan().host_bytes(w);
+      host_arenas_.push_back(on_host > 0 ? allocate_host_block(tables_.device, on_host)
+                                         : owned(nullptr, tables_.device.release));
     }
     queues_.make(plan_, ordinals_, arenas_, [this](std::size_t entry) { return at(entry); });
     if (!tables_.device.host_memory) {
@@ -209,7 +217,8 @@ class run_memory {
 
   std::byte* at(std::size_t entry) const {
     plan_entry const& e = plan()[entry];
-    return static_cast<std::byte*>(arenas_[static_cast<std::size_t>(e.worker)].get()) + e.offset;
+    std::vector<owned> const& in = e.on_host ? host_arenas_ : arenas_;
+    return static_cast<std::byte*>(in[static_cast<std::size_t>(e.worker)].get()) + e.offset;
   }
   static std::byte* aligned(std::vector<std::byte>& v) {
     void* p = v.data();
@@ -227,6 +236,7 @@ class run_memory {
       b.replica = static_cast<int>(s / tables_.stages.size());
       b.rank = tables_.rank_of[s];
       b.worker = plan_.worker_of_unit(s);
+      b.offloads = plan_.offloads().of(s) != nullptr;
       if (!plan_.hosts(s)) continue;
       b.device = queues_.of(plan_.queue_of_unit(s));
       bind_arrays(b);
@@ -235,6 +245,9 @@ class run_memory {
       bind_numbers(b);
       tensor_rings_[s] = tensor_rings(b, plan_, rings_, [this](auto const& place) { return at(place); });
       bind_evicted(b);
+      if (b.offloads)
+        queues_.give_offload(b, plan_.offloads().of(s)->device, tensor_rings_[s].plain, tensor_rings_[s].again,
+                             tensor_rings_[s].away, [&](std::size_t x) { return plan_.tensor_bytes(b.table->tensors[x]); });
       prepare_calls(b, tables_, values_);
     }
     bind_lent(
@@ -309,6 +322,10 @@ class run_memory {
     if (!host) host_target_ = aligned(host_targets_);
   }
 
+  static void begin_offload(bound_stage& b, schedule::program program) {
+    schedule::program_view const v = program.view();
+    b.offload->begin(schedule::order_of(v, *schedule::offload_of(v, b.number)));
+  }
   /// What it evicts, and the slots of the other rank.
   void bind_evicted(bound_stage& b) {
     auto const s = static_cast<std::size_t>(b.unit);
@@ -366,7 +383,7 @@ class run_memory {
   pool_gates gates_;
   transport::bell elsewhere_;  ///< of who brings messages to other processes
   wire_rings rings_;
-  std::vector<owned> arenas_;  ///< by worker
+  std::vector<owned> arenas_, host_arenas_;  ///< by worker
   unit_queues queues_;
   std::vector<std::byte> host_input_, host_targets_, host_staging_, host_windows_, host_parts_;
   std::byte* host_target_ = nullptr;

@@ -25,6 +25,7 @@ class stage_ops : public stage_data {
     bool const last = b.number + 1 == static_cast<int>(t_.stages.size());
     if (waited(b, schedule::op_kind::F)) return {0, last ? t_.loss.sample_weight * v_.microbatch_size / t_.segments : 0, 0};
     pass_lengths(b, p);
+    if (b.offload != nullptr) b.offload->before_forward(p.microbatch);
     if (b.number == 0 && !b.done_again()) load_inputs(b, p);
     take_borrowed(t_, b, p.microbatch);
     weight_set const w = forward_weights(b, p.microbatch);
@@ -61,14 +62,16 @@ class stage_ops : public stage_data {
     else
       backward_steps(b, p, w, weight_gradients, whole);
     if (alone) add_microbatch(b, p.microbatch);
+    if (b.offload != nullptr) b.offload->after_backward(p.microbatch);
     if (++b.backwards < b.facts.share) return;
     b.backwards = 0;
     return_borrowed(t_, b, p.microbatch / static_cast<std::uint32_t>(b.facts.share));
   }
 
-  /// What F has saved of a microbatch goes to the slots of another rank, and comes back for the backward. On a device that
-  /// waits instead of computing it takes no time.
+  /// What F has saved of a microbatch goes to the slots of another rank, or to host memory, and comes back for the backward.
+  /// On a device that waits instead of computing it takes no time.
   void evict(bound_stage& b, std::uint32_t m) const {
+    if (b.offload != nullptr && t_.wait == nullptr) b.offload->after_forward(m);
     if (t_.wait == nullptr)
       for (evicted_arrays::one const& a : b.evicted.arrays)
         t_.device.copy(b.device, a.away.at(m), b.forward_tensors[a.tensor].at(m), a.bytes);
@@ -76,6 +79,7 @@ class stage_ops : public stage_data {
   }
   void fetch(bound_stage& b, std::uint32_t m) const {
     if (t_.wait != nullptr) return;
+    if (b.offload != nullptr) b.offload->before_backward(m);
     for (evicted_arrays::one const& a : b.evicted.arrays)
       t_.device.copy(b.device, b.tensors[a.tensor].at(m), a.away.at(m), a.bytes);
   }

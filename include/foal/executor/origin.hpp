@@ -46,6 +46,11 @@ class kept_outputs {
       if (a.tensor == x && b_.evicted.has(m_)) at = a.away;
     if (t.code.coded() || t.type != t_.types.activations || t.sample.rank == 0 || t.last == until::forward) return false;
     auto const n = static_cast<std::size_t>(t.count(samples_, b_.lengths_of(m_)));
+    void const* const host = b_.offload == nullptr ? nullptr : b_.offload->host_copy(m_, at.at(m_));
+    if (host != nullptr) {  // its backward will not be run: there is room where that would read it
+      at = b_.tensors[x];
+      t_.device.copy_in(b_.device, at.at(m_), host, t.bytes(samples_));
+    }
     return at.base != nullptr && !t_.device.all_finite(b_.device, n, at.at(m_));
   }
 

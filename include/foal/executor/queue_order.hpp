@@ -4,6 +4,7 @@
 
 #include <foal/executor/bound_stage.hpp>
 #include <foal/executor/channel_ends.hpp>
+#include <foal/executor/offloaded.hpp>
 #include <foal/transport/message_queue.hpp>
 
 namespace foal::executor {
@@ -34,8 +35,13 @@ struct queue_order {
   [[gnu::cold]] void sent(bound_stage const& b, channel_ends const& ends) const {
     if (ends.out != nullptr && ends.out->through != nullptr) record(b, events(*ends.out->through).sent, *ends.sent);
   }
-  /// Before in.read(up_to) and in.release(up_to).
+  /// Before in.read(up_to) and in.release(up_to). What is offloaded of the wire is read by the unit's copies, last.
   [[gnu::cold]] void read(bound_stage const& b, transport::inbox const& in, std::uint32_t up_to) const {
+    if (in.transit && b.offload != nullptr && &in == &b.wire_in) {
+      for (std::uint32_t m = in.through->read.value.load(std::memory_order_relaxed); m != up_to; ++m)
+        if (void* const e = events(*in.through).read.at(m); e != nullptr) b.offload->record(e);
+      return;
+    }
     if (in.transit) record_from(b, events(*in.through).read, in.through->read, up_to);
   }
   [[gnu::cold]] void released(bound_stage const& b, transport::inbox const& in, std::uint32_t up_to) const {

@@ -77,7 +77,7 @@ inline void connect(wire_rings const& rings, bound_stage& below, bound_stage& ab
   channel_slots down, up, rebuilt;
   for (std::size_t e = 0; e < rings.activations[s].size(); ++e) {
     table::wire_entry const& x = above.table->wire_in[e];
-    bool const kept = x.last != until::forward;
+    bool const kept = x.last != until::forward && !above.offloads;
     down.add(kept, rings.activations[s][e]);
     if (x.gradient) up.add(x.gradient_last == until::W, rings.gradients[s - 1][e]);
     if (rings.rebuilt[s][e].count > 0) rebuilt.add(kept, rings.rebuilt[s][e]);

@@ -9,7 +9,7 @@
 namespace foal::executor {
 
 /// By number of a tensor: as ever; in the ring between R and R; for nobody; and of what is evicted, for the backward, and on
-/// the other rank.
+/// the other rank; of what is offloaded, for the backward, and in host memory.
 struct tensor_rings {
   std::vector<ring> plain, rebuilt, transient, again, away;
 
@@ -37,6 +37,12 @@ struct tensor_rings {
       transient.push_back({temporaries + p.transient[x], 0, 1});
       again.push_back({});
       away.push_back({});
+      if (x < p.offloaded.size() && p.offloaded[x].slots > 0) {
+        offloaded_array const& a = p.offloaded[x];
+        std::size_t const stride = padded(plan.tensor_bytes(y));
+        again.back() = {at(a.back), stride, static_cast<std::uint32_t>(a.slots)};
+        away.back() = {at(a.host), stride, static_cast<std::uint32_t>(a.host_slots)};
+      }
       evicted_array const* const moved = evicted(p, y, x);
       if (moved == nullptr || moved->again_places.empty()) continue;
       again.back() = ring_of(moved->again, at(moved->again), plan.tensor_bytes(y), static_cast<int>(one.count));

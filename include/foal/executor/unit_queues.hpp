@@ -6,6 +6,7 @@
 #include <vector>
 
 #include <foal/executor/arena.hpp>
+#include <foal/executor/offloaded.hpp>
 #include <foal/executor/queue_order.hpp>
 #include <foal/executor/rings.hpp>
 #include <foal/plan/run_plan.hpp>
@@ -48,6 +49,18 @@ class unit_queues {
   void synchronise() const {
     for (owned const& d : devices_)
       if (d) t_.device.synchronise(d.get());
+    for (offloaded const* o : offloads_) o->finish();
+  }
+
+  /// What a unit offloads, of its tensors in these rings: without `back` one is not offloaded. bytes(number): of a tensor.
+  template <class Bytes>
+  void give_offload(bound_stage& b, int slots, std::vector<ring> const& forward, std::vector<ring> const& back,
+                    std::vector<ring> const& host, Bytes const& bytes) {
+    std::vector<offloaded::array> arrays;
+    for (std::size_t x = 0; x < back.size(); ++x)
+      if (back[x].base != nullptr) arrays.push_back({forward[x], host[x], back[x], bytes(x)});
+    b.offload = &keep<offloaded>(beside_, t_.device, b.device, std::move(arrays), slots);
+    offloads_.push_back(b.offload);
   }
 
   // These do nothing where ops are done when they return.
@@ -84,7 +97,8 @@ class unit_queues {
   transport::event_ring ring_of(std::uint32_t count) const { return {t_.device.make_event, t_.device.destroy_event, count}; }
 
   table::run_tables const& t_;
-  std::vector<owned> beside_;   // units' later, channels' events
+  std::vector<owned> beside_;  // units' later and offloads, channels' events
+  std::vector<offloaded const*> offloads_;
   std::vector<owned> devices_;  // by queue; behind them that of messages
   transport::message_queue messages_;
 };

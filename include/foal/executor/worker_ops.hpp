@@ -18,7 +18,7 @@ struct alignas(alignment) worker_op {
   schedule::op_kind kind;
   bool last;    ///< of U: it is the last one of a minibatch
   bool tied;    ///< weights of its unit are tied to a stage that another process has
-  bool evicts;  ///< F, or a backward, of a microbatch whose saved activations another rank has in between
+  bool evicts;  ///< F, or a backward, of a microbatch whose saved activations another rank, or the host, has in between
   int microbatch;
   int own;     ///< its microbatch, or segment, as the unit counts
   int summed;  ///< of U: the microbatches of its gradient
@@ -43,7 +43,7 @@ inline std::vector<worker_op> ops_of(phase_state const& shared, schedule::progra
     bound_stage& unit = (*shared.stages)[static_cast<std::size_t>(unit_of(program.size, o->stage, o->replica))];
     int const summed = shared.tables->replica.of_weights() ? shares.of(o->replica) : shares.consumed(*o);
     bool const evicts = (o->kind == schedule::op_kind::F || schedule::is_backward(o->kind)) &&
-                        unit.evicted.has(static_cast<std::uint32_t>(std::max(o->microbatch, 0)));
+                        (unit.offloads || unit.evicted.has(static_cast<std::uint32_t>(std::max(o->microbatch, 0))));
     all.push_back({o->kind, shares.ends_minibatch(*o), tied_elsewhere(unit), evicts, o->microbatch, shares.own(*o), summed,
                    &unit, ends.of(unit, *o), key});
   }

@@ -60,6 +60,7 @@ struct device_thunks {
     if constexpr (device::asynchronous<D>) give_events(f);
     if constexpr (device::asynchronous<D> && device::tells_times<D>) give_times(f);
     if constexpr (device::asynchronous<D> && device::records<D>) give_recording(f);
+    if constexpr (device::asynchronous<D> && device::copies_beside<D>) give_copies(f);
     if constexpr (device::asynchronous<D> && device::has_forms<D>) {
       f.form_type = D::form_type;
       f.form_elements = [](shape parameter) -> long long { return D::template form_elements<S>(parameter); };
@@ -83,6 +84,20 @@ struct device_thunks {
     f.magnitude_bound_to = [](void* d, std::size_t n, void const* x, double* to) {
       of(d).magnitude_bound(n, static_cast<S const*>(x), to);
     };
+  }
+  static constexpr void give_copies(device_functions& f) {
+    using queue = typename D::copy_queue;
+    using event = typename D::event;
+    f.make_copies = [](void* d) -> void* { return new queue(of(d)); };
+    f.destroy_copies = [](void* q) { delete static_cast<queue*>(q); };
+    f.copies_back = [](void* q, void* to, void const* from, std::size_t n) {
+      static_cast<queue*>(q)->copy_back(to, from, n);
+    };
+    f.copies_ahead = [](void* q, void* to, void const* from, std::size_t n) {
+      static_cast<queue*>(q)->copy_ahead(to, from, n);
+    };
+    f.copies_record = [](void* q, void* e) { static_cast<queue*>(q)->record(*static_cast<event*>(e)); };
+    f.copies_wait = [](void* q, void const* e) { static_cast<queue*>(q)->wait(*static_cast<event const*>(e)); };
   }
   /// The pointers are to events, which a timed one derives from.
   static constexpr void give_times(device_functions& f) {

@@ -164,7 +164,7 @@ inline void add_rings(std::vector<array>& to, run_plan const& plan, table::run_t
   for (std::size_t e = 0; e < stage.wire_in.size(); ++e) {
     table::wire_entry const& x = stage.wire_in[e];
     int const entry = static_cast<int>(e);
-    bool const kept = x.last != until::forward;
+    bool const kept = x.last != until::forward && p.offloaded.empty();
     op const last = kept && !once ? op::end : f.head == number ? op::rebuild : op::forward;
     std::size_t const bytes = plan.wire_bytes(x);
     to.push_back({{unit, array_purpose::activation, entry},
@@ -208,11 +208,13 @@ inline void add_rings(std::vector<array>& to, run_plan const& plan, table::run_t
   }
   for (std::size_t x = 0; x < stage.tensors.size(); ++x) {
     table::tensor const& y = stage.tensors[x];
-    if (y.where != table::place::kept || p.kept_slots[x] == 0) continue;
+    bool const offloaded = x < p.offloaded.size() && p.offloaded[x].slots > 0;  // then it lies in host memory between ops
+    if (!offloaded && (y.where != table::place::kept || p.kept_slots[x] == 0)) continue;
+    planned_ring const where = offloaded ? own(p.offloaded[x].host) : p.kept[x];
     to.push_back({{unit, array_purpose::saved, static_cast<int>(x)},
-                  p.kept[x],
+                  where,
                   plan.tensor_bytes(y),
-                  p.kept_slots[x],
+                  offloaded ? p.offloaded[x].host_slots : p.kept_slots[x],
                   {f.head >= 0 ? op::rebuild : op::forward, unit},
                   {y.last == until::W ? op::end : op::backward, unit},
                   stored_as(t, y),

@@ -11,6 +11,7 @@
 #include <foal/plan/inputs.hpp>
 #include <foal/plan/kept.hpp>
 #include <foal/plan/lent.hpp>
+#include <foal/plan/offloads.hpp>
 #include <foal/plan/rank_pools.hpp>
 #include <foal/plan/recordable_slots.hpp>
 #include <foal/plan/segments.hpp>
@@ -68,8 +69,10 @@ class run_plan {
   std::size_t target_bytes() const { return executor::target_bytes(tables_, values_); }
   rank_pools const& pools() const { return pools_; }
   run_evictions const& evictions() const { return evictions_; }
+  run_offloads const& offloads() const { return offloads_; }
   /// Of a ring of its own.
   int kept_slots(std::size_t s, table::tensor const& x) const {
+    if (offload_slots const* const o = offloads_.of(s)) return o->device;
     return over_phases([&](table::phase_table const& ph) {
       auto const& f = ph.facts.stage[s];
       return slots_until(s, x.last, x.last == until::W ? f.saved_peak : f.saved_peak_b);
@@ -108,6 +111,7 @@ class run_plan {
 
   void make_plan() {
     unit_ = flat_table<unit_plan>(tables_.units());
+    offloads_.plan(tables_);
     evictions_.plan(tables_, worker_of_, [this](std::size_t s) { return slack(s) > 0; });
     plan_pools();
     std::vector<std::size_t> temporary(queues(), 0), predicted(temporary), extrapolated(temporary), microbatch(temporary);
@@ -181,6 +185,7 @@ class run_plan {
             return at.pool < 0 ? planned_ring{} : in_pool(at);
           },
           [&](table::tensor const& x) { return kept_slots(s, x); });
+      plan_offloaded(tables_, values_.microbatch_size, plan_, s, worker, offloads_.of(s), p);
       p.lent = plan_lent(tables_, plan_, s, [this](std::size_t u) { return worker_of_unit(u); });
       if (trains) p.sums = plan_sums(tables_, plan_, s, worker, [this](std::size_t u) { return hosts(u); });
       if (trains && tables_.replica.of_weights()) p.reference = plan_reference(tables_, plan_, s, worker);
@@ -191,7 +196,8 @@ class run_plan {
       p.segments = plan_segments(tables_, values_, plan_, s, worker, target_bytes());
       if (tables_.is_first(s))
         p.staging = plan_.add("one input sample", category::temporaries, worker, number, largest_input(), types.activations);
-      temporary[i] = std::max(temporary[i], add_transient(s, pack_temporaries(t, values_.microbatch_size, p.temporary)));
+      std::size_t const own = pack_temporaries(t, values_.microbatch_size, p.temporary);
+      temporary[i] = std::max(temporary[i], add_transient(tables_, values_.microbatch_size, s, own, p.transient));
       if (trains) temporary[i] = std::max(temporary[i], update_bytes(tables_, t));
     }
     for (std::size_t i = 0; i < queues(); ++i) {
@@ -216,7 +222,8 @@ class run_plan {
     if (asynchronous()) return;
     auto const& facts = tables_.phases.back().facts.stage;
     pools_.plan(
-        tables_, worker_of_, plan_, [this](std::size_t s) { return evictions_.of(s) != nullptr; },
+        tables_, worker_of_, plan_,
+        [this](std::size_t s) { return evictions_.of(s) != nullptr || offloads_.of(s) != nullptr; },
         [&](std::size_t s, std::size_t e) {
           std::size_t const one = wire_bytes(tables_.of_unit(s).wire_in[e]);
           int const slots = slack(s) + facts[s].wire_kept;
@@ -273,12 +280,14 @@ class run_plan {
     if (worker < 0) return;
     for (table::wire_entry const& e : tables_.of_unit(s).wire_in) {
       std::size_t const one = wire_bytes(e);
-      bool const kept = e.last != until::forward;
+      offload_slots const* const offloaded = offloads_.of(s);
+      bool const kept = e.last != until::forward && offloaded == nullptr;
       int const needed = slack(s) + over_phases([&](table::phase_table const& ph) {
                            auto const& f = ph.facts.stage[s];
                            return kept ? f.wire_kept : std::max(f.wire_transit, f.wire_recompute);
                          });
-      int const slots = slots_at(s, s - 1, op_kind::F, slots_until(s, e.last, needed));
+      int const slots =
+          first && offloaded != nullptr ? offloaded->device : slots_at(s, s - 1, op_kind::F, slots_until(s, e.last, needed));
       int const saved = !hosts(s) ? 0 : over_phases([&](table::phase_table const& ph) {
         auto const& f = ph.facts.stage[s];
         if (f.head == number) return kept ? f.in_flight : f.wire_recompute;
@@ -376,15 +385,6 @@ class run_plan {
     return {id, false, 0, 0, {}};
   }
 
-  /// Below the temporaries of a stage whose F keeps nothing in some phase (it is recomputed, or has no backward): what is
-  /// written for nobody. Gives the size of the whole.
-  std::size_t add_transient(std::size_t s, std::size_t region) {
-    table::stage_table const& t = tables_.of_unit(s);
-    unit_[s].transient.assign(t.tensors.size(), 0);
-    if (!keeps_nothing(tables_, s)) return region;
-    return place_transient(t, values_.microbatch_size, region, unit_[s].transient);
-  }
-
   table::run_tables const& tables_;
   table::run_values values_;
   std::vector<int> worker_of_;
@@ -393,6 +393,7 @@ class run_plan {
   flat_table<unit_plan> unit_;
   rank_pools pools_;
   run_evictions evictions_;
+  run_offloads offloads_;
   std::vector<std::size_t> temporary_, workspace_, predicted_, extrapolated_, microbatch_, wires_;
   std::optional<std::size_t> messages_{};
 };

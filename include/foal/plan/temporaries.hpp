@@ -51,4 +51,12 @@ inline std::size_t place_transient(table::stage_table const& t, int samples, std
   return region;
 }
 
+/// Below the temporaries of a stage whose F keeps nothing in some phase: what is written for nobody. Gives the size of the
+/// whole.
+inline std::size_t add_transient(table::run_tables const& t, int samples, std::size_t unit, std::size_t region,
+                                 std::vector<std::size_t>& place) {
+  place.assign(t.of_unit(unit).tensors.size(), 0);
+  return keeps_nothing(t, unit) ? place_transient(t.of_unit(unit), samples, region, place) : region;
+}
+
 }  // namespace foal::executor

@@ -52,6 +52,13 @@ struct away_slots {
   std::size_t bytes = 0, used = 0;  ///< of each
 };
 
+/// Of an array that a unit offloads, beside the ring that F has: entries of the ring of the backward and of that in host
+/// memory.
+struct offloaded_array {
+  std::size_t back = 0, host = 0;
+  int slots = 0, host_slots = 0;  ///< 0: it is not offloaded
+};
+
 /// Numbers, in the plan, of one unit's buffers, and what else is decided about them.
 struct unit_plan {
   std::size_t w = 0, g = 0, buffers = 0, history = 0, staging = 0, targets = 0;
@@ -74,6 +81,7 @@ struct unit_plan {
 
   away_slots away;
   std::vector<evicted_array> evicted_wires, evicted_kept;  ///< by entry, and by tensor number; empty: it evicts nothing
+  std::vector<offloaded_array> offloaded;                  ///< by tensor number; empty: nothing is
 
   /// Of a stage with so many tensors, none of which has a place yet.
   void begin_tensors(std::size_t count) {

@@ -15,7 +15,8 @@
 
 namespace foal::report {
 
-/// Bytes of all workers' arenas by what they are for. A category of its own for everything that a method adds.
+/// Bytes of all workers' arenas by what they are for, and of what is offloaded to host memory. A category of its own for
+/// everything that a method adds.
 struct byte_facts {
   std::array<long long, static_cast<std::size_t>(categories)> of{};
 
@@ -29,10 +30,11 @@ struct byte_facts {
     return all;
   }
 
+  /// Without what is offloaded: that is other memory.
   constexpr long long total() const {
     long long sum = 0;
     for (long long const bytes : of) sum += bytes;
-    return sum;
+    return sum - of[static_cast<std::size_t>(category::offloaded)];
   }
 };
 
@@ -156,7 +158,7 @@ struct facts {
     std::string parts = report::bytes(bytes.total()) + ": ";
     bool first = true, wrapped = false;
     for (auto const& [name, value] : bytes.entries()) {
-      if (value == 0) continue;
+      if (value == 0 || name == foal::name(category::offloaded)) continue;
       std::string const part = std::string(name) + " " + report::bytes(value);
       if (!first) parts += ", ";
       if (parts.size() + part.size() > 96) {
@@ -168,6 +170,8 @@ struct facts {
       first = false;
     }
     head.add({wrapped ? "" : "memory", first ? report::bytes(0) : parts});
+    if (long long const host = bytes[category::offloaded]; host > 0)
+      head.add({"host memory", report::bytes(host) + ": saved activations that are offloaded"});
     if (!build.empty()) head.add({"build", build});
     if (!machine.empty()) head.add({"machine", machine});
     std::string out = head.text();

@@ -30,6 +30,16 @@ struct eviction {
   constexpr bool operator==(eviction const&) const = default;
 };
 
+/// What F of a stage saves of each microbatch is copied to host memory when that F is done, and back before its backward.
+/// Device memory has `slots` slots for what F writes, and as many for what comes back: microbatch m is in slot m mod slots.
+/// The copy back is called before that op of the stage (F or backward) which is `ahead` of them before the backward, and
+/// after F of the microbatch.
+struct offload {
+  int stage = 0, slots = 2, ahead = 1;
+
+  constexpr bool operator==(offload const&) const = default;
+};
+
 /// What proofs, analysis and executors read. Ops of one rank are in execution order. Members index without a check: what
 /// came from elsewhere is asked well_formed() first.
 struct program_view {
@@ -53,6 +63,8 @@ struct program_view {
   std::span<eviction const> evictions{};
   /// Microbatches that a rank has memory for, those that it keeps for others too; 0: as many as there are.
   int most_held = 0;
+  /// One of a stage at most, in any order.
+  std::span<offload const> offloads{};
 
   constexpr gradients wanted(int stage) const {
     if (inference) return gradients::none;
@@ -139,6 +151,7 @@ class program {
     evictions_ = std::move(all);
     most_held_ = most_held;
   }
+  constexpr void offloads(std::vector<offload> all) { offloads_ = std::move(all); }
   constexpr extent size() const { return size_; }
   /// Throws foal::error where there is no such rank.
   constexpr std::vector<op>& list(int rank) {
@@ -185,7 +198,8 @@ class program {
     }
     return {size_,      period_,      asynchronous_, {ops_.data(), ops_.size()},
             begin_,     delays_,      recompute_,    {wants_.data(), wants_.size()},
-            inference_, global_norm_, evictions_,    most_held_};
+            inference_, global_norm_, evictions_,    most_held_,
+            offloads_};
   }
 
  private:
@@ -199,6 +213,7 @@ class program {
   std::vector<gradients> wants_;
   std::vector<eviction> evictions_;
   int most_held_ = 0;
+  std::vector<offload> offloads_;
 };
 
 }  // namespace foal::schedule

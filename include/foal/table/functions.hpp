@@ -51,6 +51,13 @@ struct device_functions {
   void* (*allocate_host)(std::size_t bytes) = nullptr;
   void (*release_host)(void*) = nullptr;
   void (*copy_back)(void* device, void* host_to, void const* from, std::size_t bytes) = nullptr;
+  // Of one that copies beside its ops; else null. A queue of copies is made for a device.
+  void* (*make_copies)(void* device) = nullptr;
+  void (*destroy_copies)(void* copies) = nullptr;
+  void (*copies_back)(void* copies, void* host_to, void const* from, std::size_t bytes) = nullptr;
+  void (*copies_ahead)(void* copies, void* to, void const* host_from, std::size_t bytes) = nullptr;
+  void (*copies_record)(void* copies, void* event) = nullptr;
+  void (*copies_wait)(void* copies, void const* event) = nullptr;
   void (*magnitude_bound_to)(void* device, std::size_t n, void const* x, double* device_to) = nullptr;
   void (*copy)(void* device, void* to, void const* from, std::size_t bytes) = nullptr;
   void (*copy_in)(void* device, void* to, void const* from, std::size_t bytes) = nullptr;

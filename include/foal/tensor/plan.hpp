@@ -20,30 +20,34 @@ struct plan_entry {
   category purpose = category::weights;
   int worker = 0, stage = -1;  ///< stage -1: shared by the worker's stages
   std::size_t bytes = 0;
-  std::size_t offset = 0;  ///< in the worker's arena
+  std::size_t offset = 0;  ///< in the worker's arena, or its host arena
   element type = element::bytes;
+  bool on_host = false;  ///< in host memory, which bytes() does not count
 };
 
 /// A list of buffers and their places. Entries of one worker lie one after the other, each 64-byte aligned.
 class memory_plan {
  public:
-  explicit memory_plan(int workers) : arena_(static_cast<std::size_t>(workers), 0) {}
+  explicit memory_plan(int workers)
+      : arena_(static_cast<std::size_t>(workers), 0), host_arena_(static_cast<std::size_t>(workers), 0) {}
 
   /// Adds a buffer and gives its number. Buffers of no bytes are listed with no bytes.
   std::size_t add(std::string what, category purpose, int worker, int stage, std::size_t bytes,
                   element type = element::bytes) {
-    std::size_t& end = arena_[static_cast<std::size_t>(worker)];
-    std::size_t const taken = padded(bytes);
-    entries_.push_back({std::move(what), purpose, worker, stage, taken, end, type});
-    end += taken;
-    total_[static_cast<std::size_t>(purpose)] += taken;
-    return entries_.size() - 1;
+    return add_to(arena_, std::move(what), purpose, worker, stage, bytes, type);
+  }
+  /// The same of a buffer in host memory, of category::offloaded.
+  std::size_t add_on_host(std::string what, int worker, int stage, std::size_t bytes, element type) {
+    std::size_t const id = add_to(host_arena_, std::move(what), category::offloaded, worker, stage, bytes, type);
+    entries_[id].on_host = true;
+    return id;
   }
 
   std::vector<plan_entry> const& entries() const { return entries_; }
   plan_entry const& operator[](std::size_t i) const { return entries_[i]; }
   int workers() const { return static_cast<int>(arena_.size()); }
   std::size_t arena_bytes(int worker) const { return arena_[static_cast<std::size_t>(worker)]; }
+  std::size_t host_bytes(int worker) const { return host_arena_[static_cast<std::size_t>(worker)]; }
   std::size_t bytes(category c) const { return total_[static_cast<std::size_t>(c)]; }
   std::size_t bytes() const {
     std::size_t sum = 0;
@@ -52,8 +56,18 @@ class memory_plan {
   }
 
  private:
+  std::size_t add_to(std::vector<std::size_t>& arenas, std::string what, category purpose, int worker, int stage,
+                     std::size_t bytes, element type) {
+    std::size_t& end = arenas[static_cast<std::size_t>(worker)];
+    std::size_t const taken = padded(bytes);
+    entries_.push_back({std::move(what), purpose, worker, stage, taken, end, type});
+    end += taken;
+    total_[static_cast<std::size_t>(purpose)] += taken;
+    return entries_.size() - 1;
+  }
+
   std::vector<plan_entry> entries_;
-  std::vector<std::size_t> arena_;
+  std::vector<std::size_t> arena_, host_arena_;
   std::array<std::size_t, static_cast<std::size_t>(categories)> total_{};
 };
 

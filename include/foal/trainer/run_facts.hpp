@@ -58,6 +58,24 @@ inline std::string eviction_note(schedule::program_view v, std::vector<bound_sta
   return note;
 }
 
+/// Which stages of this process offload what they save, and what that leaves on the device; empty if none does.
+inline std::string offload_note(table::run_tables const& t, schedule::program_view v, engine const& e) {
+  std::string stages;
+  schedule::offload of;
+  int held = 0;
+  for (bound_stage const& b : e.memory().stages()) {
+    if (b.offload == nullptr) continue;
+    stages += (stages.empty() ? "" : ", ") + std::to_string(b.number);
+    of = *schedule::offload_of(v, b.number);
+    held = std::max(held, schedule::order_of(v, of).held());
+  }
+  if (stages.empty()) return {};
+  return sentence("what stages ", stages, " save goes to host memory after F and comes back ", of.ahead,
+                  " ops before the backward: the device has ", of.slots, " slots for it each way in place of up to ", held,
+                  " microbatches, and the host ", e.memory().plan().bytes(category::offloaded), " bytes",
+                  t.device.host_memory ? "; this device's memory is the host's, so that nothing is saved" : "");
+}
+
 /// What tied weights cost between stages; empty if there are none.
 inline std::string tied_note(table::run_tables const& t) {
   long long parameters = 0;
@@ -121,7 +139,8 @@ inline report::facts facts_of(table::run_tables const& t, engine const& e) {
   f.bytes[category::diagnostics] = static_cast<long long>(e.diagnostics_bytes());
   std::vector<long long> bytes(t.stages.size(), 0);
   for (plan_entry const& entry : e.memory().plan().entries())
-    if (entry.stage >= 0) bytes[static_cast<std::size_t>(entry.stage)] += static_cast<long long>(entry.bytes);
+    if (entry.stage >= 0 && !entry.on_host)
+      bytes[static_cast<std::size_t>(entry.stage)] += static_cast<long long>(entry.bytes);
   for (std::size_t s = 0; s < t.stages.size(); ++s) {
     table::stage_table const& stage = t.stages[s];
     schedule::stage_facts const& d = phase.facts.stage[s];
@@ -136,6 +155,8 @@ inline report::facts facts_of(table::run_tables const& t, engine const& e) {
     bool const evicts = !e.memory().stages()[s].evicted.is.empty();
     r.saved = evicts ? schedule::held_of(view.rank(r.rank), static_cast<int>(s), e.memory().stages()[s].evicted.is).here
                      : d.saved_peak;
+    if (schedule::offload const* const x = schedule::offload_of(view, static_cast<int>(s)); x != nullptr)
+      r.saved = 2 * x->slots;
     r.bytes = bytes[s];
     f.parameters += r.parameters;
     f.flops += r.flops;
@@ -144,6 +165,7 @@ inline report::facts facts_of(table::run_tables const& t, engine const& e) {
   f.utilisation = schedule::steady_utilisation(view);
   if (std::string const note = recomputation_note(phase.facts, t.stages.size()); !note.empty()) f.notes.push_back(note);
   if (std::string const note = eviction_note(view, e.memory().stages()); !note.empty()) f.notes.push_back(note);
+  if (std::string const note = offload_note(t, view, e); !note.empty()) f.notes.push_back(note);
   if (std::string const note = tied_note(t); !note.empty()) f.notes.push_back(note);
   if (t.replicas > 1) f.notes.push_back(replica_note(t));
   if (int const most = table::most_updates(t); most > 1)

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 
+#include <foal/device/cuda/copy_queue.hpp>
 #include <foal/device/cuda/graph.hpp>
 #include <foal/device/cuda/ordinals.hpp>
 #include <foal/device/cuda/staging.hpp>
@@ -21,6 +22,10 @@ class memory {
   using event = cuda_ops::event;
   using timed_event = cuda_ops::timed_event;
   using graph = cuda_ops::graph;
+  /// A stream of its own beside an object's.
+  struct copy_queue : copy_stream {
+    explicit copy_queue(memory& of) : copy_stream(of.ordinal()) {}
+  };
 
   static int count() { return count_of_devices(); }
 

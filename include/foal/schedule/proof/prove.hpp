@@ -2,6 +2,7 @@
 #pragma once
 
 #include <foal/schedule/proof/evictions.hpp>
+#include <foal/schedule/proof/offloads.hpp>
 #include <foal/schedule/proof/timeline.hpp>
 
 namespace foal::schedule {
@@ -216,6 +217,7 @@ constexpr verdict prove(program_view const& v, timeline& t) {
     if (verdict const bad = prove_replicas(v, t); !bad) return bad;
   }
   if (verdict const bad = prove_channels(v, t); !bad) return bad;
+  if (verdict const bad = v.offloads.empty() ? verdict{} : prove_offloads(v, t); !bad) return bad;
   return v.evictions.empty() ? verdict{} : prove_evictions(v, t);
 }
 
@@ -239,6 +241,7 @@ constexpr verdict prove(program_view const& v, timeline& t) {
 /// - A synchronous program has no op of another minibatch in its period, so F of the next one is after U.
 /// - What is evicted is of a stage that may, each microbatch once and to one other rank; no rank then holds more than the
 ///   program says.
+/// - What is offloaded is of a stage that may; no slot is written while what it had is read, nor read before it is written.
 /// - With the global norm, all stages update once, after the last gradient of every stage.
 constexpr verdict prove(program_view v) {
   timeline t;

@@ -37,6 +37,9 @@ enum class flaw {
   replica,     ///< first is of a microbatch that runs through second's replica
   unused,      ///< no microbatch runs through replica `found` of `expected`
   norm,        ///< the global norm in a program whose stages do not all update once, after all gradients of a minibatch
+  offload,     ///< of first's stage there are several offloads, or one with `found` slots and `expected` ops ahead
+  offloader,   ///< first is F of a stage that cannot offload what it saves
+  back,        ///< what first reads comes back to one of `found` slots, `expected` ops ahead, before second has read it
   evictor,     ///< first is F of a stage that cannot evict what it saves
   acceptor,    ///< what first saves is evicted to rank `found`, which cannot be, or is not where the stage's others go
   evicted,     ///< what first saves is evicted `found` times
@@ -172,6 +175,18 @@ inline std::string text(verdict const& v) {
                "and never hold the gradients of one minibatch together; clip stage by stage, or use a synchronous schedule";
       return sentence("cannot clip by the global norm where stage ", v.expected, " updates ", v.found,
                       " times in a minibatch, because the norm is that of all gradients of a minibatch; update once");
+    case flaw::offload:
+      return sentence("cannot offload what ", a, " saves with ", v.found, " slots and copies back ", v.expected,
+                      " ops ahead, because a stage has one offload, with 1 slot or more and 0 ops or more; name it once");
+    case flaw::offloader:
+      return sentence("cannot offload what ", a,
+                      " saves, because only a stage with one replica and one segment can, that runs F, and then BW (or B, "
+                      "frozen), in the order of the microbatches, has no W and is neither recomputed nor evicted; leave it "
+                      "on the device");
+    case flaw::back:
+      return sentence("cannot copy back what ", a, " reads ", v.expected, " ops ahead, because ", b,
+                      " has not yet read what is in the slot, one of ", v.found,
+                      "; use more slots, or begin fewer ops ahead");
     case flaw::evictor:
       return sentence(
           "cannot evict what ", a,

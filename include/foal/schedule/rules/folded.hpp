@@ -31,6 +31,7 @@ constexpr program fold(program unfolded, extent size, std::vector<int> const& ra
   out.recompute({v.recompute.begin(), v.recompute.end()});
   out.wants({v.wants.begin(), v.wants.end()});
   out.inference(v.inference);
+  out.offloads({v.offloads.begin(), v.offloads.end()});
   for (auto& [o, unfolded_rank] : all) {
     int const rank = rank_of[static_cast<std::size_t>(o.stage)];
     auto const& list = out.list(rank);

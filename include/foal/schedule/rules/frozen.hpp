@@ -54,6 +54,11 @@ constexpr program without_backward_below(program base, int lowest, std::vector<i
       out(r, o);
     }
   }
+  std::vector<offload> offloads;  // what is saved for no backward is not kept
+  for (offload const& x : v.offloads)
+    if (x.stage >= 0 && x.stage < stages && wants[static_cast<std::size_t>(x.stage)] != gradients::none)
+      offloads.push_back(x);
+  out.offloads(std::move(offloads));
   out.wants(std::move(wants));
   time(out);
   return out;

@@ -24,6 +24,7 @@ constexpr program with_global_norm(program base) {
   out.recompute({v.recompute.begin(), v.recompute.end()});
   out.wants({v.wants.begin(), v.wants.end()});
   out.evictions({v.evictions.begin(), v.evictions.end()}, v.most_held);
+  out.offloads({v.offloads.begin(), v.offloads.end()});
   for (int r = 0; r < v.size.ranks; ++r)
     for (bool const updates : {false, true})
       for (op o : v.rank(r)) {

@@ -44,6 +44,7 @@ struct listed {
     p.wants({v.wants.begin(), v.wants.end()});
     p.global_norm(v.global_norm);
     p.evictions({v.evictions.begin(), v.evictions.end()}, v.most_held);
+    p.offloads({v.offloads.begin(), v.offloads.end()});
     for (int r = 0; r < e.ranks; ++r)
       for (op const& o : v.rank(r)) p(r, o);
     time(p);

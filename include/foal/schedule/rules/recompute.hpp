@@ -123,6 +123,10 @@ constexpr program with_recomputation(program base, std::vector<int> heads = {}) 
     throw error(sentence("cannot add recomputation to a program that evicts ", v.evictions.size(),
                          " times what a forward saves, because with R there is nothing left to evict; use 1F1B with "
                          "recomputation, or the program without it"));
+  if (!v.offloads.empty())
+    throw error(sentence("cannot add recomputation to a program that offloads ", v.offloads.size(),
+                         " stages, because with R there is nothing left to offload; offload the program with "
+                         "recomputation, in which the other stages may"));
   if (v.inference)
     throw error("cannot add recomputation to inference, because nothing is kept for a backward; leave it out");
   if (heads.empty()) heads = recompute_group_heads(v.size.stages);

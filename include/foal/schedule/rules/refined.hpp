@@ -58,6 +58,12 @@ constexpr program refined(program coarse, std::vector<int> const& group) {
     for (x.stage = begin[static_cast<std::size_t>(x.stage)]; x.stage < end; ++x.stage) evictions.push_back(x);
   }
   out.evictions(std::move(evictions), v.most_held);
+  std::vector<offload> offloads;
+  for (offload x : v.offloads) {
+    int const end = begin[static_cast<std::size_t>(x.stage) + 1];
+    for (x.stage = begin[static_cast<std::size_t>(x.stage)]; x.stage < end; ++x.stage) offloads.push_back(x);
+  }
+  out.offloads(std::move(offloads));
   bool const keeps_slots = v.asynchronous && v.period > 0;
   for (int r = 0; r < size.ranks; ++r) {
     int slot = -1, lane = 0;

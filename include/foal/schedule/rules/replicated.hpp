@@ -24,6 +24,7 @@ constexpr program with_updates_apart(program base) {
   out.recompute({v.recompute.begin(), v.recompute.end()});
   out.wants({v.wants.begin(), v.wants.end()});
   out.inference(v.inference);
+  out.offloads({v.offloads.begin(), v.offloads.end()});
   for (int r = 0; r < v.size.ranks; ++r) {
     std::vector<op> held;  // U's of one slot
     auto const release = [&] {
@@ -97,6 +98,7 @@ constexpr program with_replicas(program one, int replicas) {
   out.recompute({v.recompute.begin(), v.recompute.end()});
   out.wants({v.wants.begin(), v.wants.end()});
   out.inference(v.inference);
+  out.offloads({v.offloads.begin(), v.offloads.end()});
   for (int r = 0; r < all.ranks; ++r) {
     int const k = r / e.ranks;
     std::vector<op> held;  // U's, of one slot where there are slots

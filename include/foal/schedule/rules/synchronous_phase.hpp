@@ -12,9 +12,9 @@
 
 namespace foal::schedule {
 
-/// one_f_one_b for the stages of `v`, each on its rank, with the same stages frozen, without a backward, or recomputed, so
-/// that a run may change from one program to the other: what a stage keeps, and who works on it, stays. Needs a program that
-/// prove() accepts and that trains, of one replica and one segment; throws a sentence otherwise.
+/// one_f_one_b for the stages of `v`, each on its rank, with the same stages frozen, without a backward, recomputed, or
+/// offloaded, so that a run may change from one program to the other: what a stage keeps, and who works on it, stays. Needs
+/// a program that prove() accepts and that trains, of one replica and one segment; throws a sentence otherwise.
 constexpr program synchronous_phase(program_view v) {
   if (verdict const bad = well_formed(v); !bad) throw error(text(bad));
   if (v.inference) throw error("cannot put a synchronous phase before inference, because nothing is trained; leave it out");
@@ -31,6 +31,7 @@ constexpr program synchronous_phase(program_view v) {
   std::vector<int> heads = recompute_groups_of(v);
   if (std::any_of(heads.begin(), heads.end(), [](int head) { return head >= 0; }))
     phase = with_recomputation(std::move(phase), std::move(heads));
+  phase.offloads({v.offloads.begin(), v.offloads.end()});
   if (v.wants.empty()) return phase;
   std::vector<int> frozen;
   int lowest = 0;
