@@ -28,7 +28,7 @@
 // Reading late, of an asynchronous device:
 //   static void* allocate_host(std::size_t)   host memory for copy_back, 64-byte aligned     static void release_host(void*)
 //   copy_back(host_dst, src, n)   does not wait: the host has it once an event that is recorded afterwards is done
-// Recording, optional, of an asynchronous device (none of foal's executors uses it):
+// Recording, optional, of an asynchronous device (a run's .record):
 //   Device::graph   begin_recording()   what is called from now on is recorded and not done, of objects, too, that wait for
 //   an event which was recorded meanwhile      graph end_recording()   of the object that began, which waits for the others
 //   launch(graph const&)   does what was recorded, with what memory holds then      copy_in, and what waits, throws
