@@ -49,7 +49,8 @@ class training final : public side {
                                .microbatches = w.minibatch / w.microbatch,
                                .optim = {.momentum = momentum},
                                .lr = {.rate = w.rate},
-                               .evaluation = false};
+                               .evaluation = false,
+                               .record = w.record};
     if (workers > 1) {
       c.workers = workers;
       // Ranks take stages by their number, workers take ranks by their cost: few stages are balanced by workers alone.

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <foal/core/random.hpp>
+#include <foal/core/recording.hpp>
 
 #include "../support/texts.hpp"
 
@@ -79,6 +80,7 @@ struct workload {
   network (*describe)() = nullptr;
   /// workers: 1 trains one minibatch after the other; 2 trains with async_1f1b on two threads. `data` must outlive it.
   std::unique_ptr<side> (*ours)(workload const&, batches const& data, int workers) = nullptr;
+  foal::recording record = foal::recording::never;  ///< ours, of periods
   bool of_texts = false;  ///< the other side is a Transformer, of transformer_parameters(), not of what describe() gives
 };
 

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdlib>
 #include <string>
 
+#include <foal/core/recording.hpp>
 #include <foal/cuda.hpp>
 
 #include "../../support/outcome.hpp"
@@ -19,6 +21,12 @@ double milliseconds_of(Device& device, F f) {
   device.record(end);
   Device::finish(end);
   return Device::milliseconds(begin, end);
+}
+
+/// The switch of what trains: FOAL_RECORDED=1 has periods done as graphs.
+inline foal::recording wanted_recording() {
+  char const* const said = std::getenv("FOAL_RECORDED");
+  return said != nullptr && std::string(said) == "1" ? foal::recording::always : foal::recording::never;
 }
 
 /// Memory of the GPU.

@@ -31,11 +31,13 @@ struct versus_plan {
   int minibatch = 8, microbatch = 8;
   double rate = 1e-4;
   std::string folder{};  ///< where the other side's files go
+  foal::recording record = foal::recording::never;
 
   versus::workload workload() const {
     versus::workload w;
     w.minibatch = minibatch, w.microbatch = microbatch, w.rate = rate;
     w.compared = w.timed = 2;
+    w.record = record;
     return w;
   }
 };
@@ -89,7 +91,8 @@ class text_side final : public versus::side {
               .microbatches = p.minibatch / p.microbatch,
               .optim = {.momentum = versus::momentum},
               .lr = {.rate = p.rate},
-              .evaluation = false}) {
+              .evaluation = false,
+              .record = p.record}) {
     versus::folder const to(p.folder);
     auto const net = versus::describe_with<Net>(run_);
     versus::write_steps(to, net.steps);
@@ -126,7 +129,7 @@ std::unique_ptr<versus::side> side_of(std::vector<std::string> const& words) {
   int const minibatch = std::atoi(words[1].c_str()), microbatch = std::atoi(words[2].c_str());
   foal::require(microbatch > 0 && minibatch > 0 && minibatch % microbatch == 0, "cannot cut minibatches of ", words[1],
                 " samples into microbatches of ", words[2], "; give two numbers of which one divides the other");
-  versus_plan const p{.minibatch = minibatch, .microbatch = microbatch, .folder = words[4]};
+  versus_plan const p{.minibatch = minibatch, .microbatch = microbatch, .folder = words[4], .record = wanted_recording()};
   std::string const what = words[0] + " " + words[3];
   using foal::device::cuda;
   if (what == "images float32") return std::make_unique<image_side<Images, cuda>>(p);

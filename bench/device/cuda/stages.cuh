@@ -45,8 +45,9 @@ struct few_samples {
 
 struct stages_plan {
   int microbatches = 8, microbatch_size = 8, workers = 1;
-  int minibatches = 60;  ///< that are timed
-  std::string traces{};  ///< a folder for the traces; empty: none
+  foal::recording record = foal::recording::never;  ///< of one worker
+  int minibatches = 60;                             ///< that are timed
+  std::string traces{};                             ///< a folder for the traces; empty: none
 };
 
 /// Net by Schedule, a rank a stage.
@@ -65,7 +66,8 @@ class stages_run {
               .microbatches = p.microbatches,
               .workers = p.workers,
               .lr = {.rate = 1e-5},
-              .evaluation = false}) {}
+              .evaluation = false,
+              .record = p.record}) {}
 
   /// Minibatches a second once the pipeline is full: a short run's time taken from a long one's, so that filling and
   /// draining count for neither.
@@ -91,8 +93,12 @@ class stages_run {
   long long dropped() const { return dropped_; }
 
  private:
-  /// Minibatches until every stage is at work.
-  int fill() const { return (2 * stages + p_.microbatches - 1) / p_.microbatches + 1; }
+  /// Minibatches until every stage is at work and, where periods are recorded, they are.
+  int fill() const {
+    int const full = (2 * stages + p_.microbatches - 1) / p_.microbatches + 1;
+    return recorded() ? 4 * full + 2 : full;  // as many recordings as a ring has microbatches of periods, a power of 2
+  }
+  bool recorded() const { return p_.record != foal::recording::never; }
   double seconds(int minibatches, foal::report::trace* traces = nullptr) {
     foal::executor::run_request request;
     request.minibatches = minibatches;
@@ -122,8 +128,8 @@ void compare_stages(outcome& out, stages_plan const& p, int rounds) {
   stages_run<Net, foal::schedule::gpipe> flushed(p);
   stages_run<Net, foal::schedule::pipemare> asynchronous(p);
   constexpr int stages = decltype(flushed)::stages;
-  std::string const name =
-      foal::sentence(stages, " stages, N ", p.microbatches, " of ", p.microbatch_size, ", workers ", p.workers, ": ");
+  std::string const name = foal::sentence(stages, " stages, N ", p.microbatches, " of ", p.microbatch_size, ", workers ",
+                                          p.workers, p.record != foal::recording::never ? ", recorded: " : ": ");
   auto const rates = take_turns(
       rounds, [&] { return flushed.rate(); }, [&] { return asynchronous.rate(); });
   double const bound = static_cast<double>(p.microbatches + stages - 1) / p.microbatches;
@@ -131,6 +137,7 @@ void compare_stages(outcome& out, stages_plan const& p, int rounds) {
   out.add(name + "asynchronous", spread_of(rates[1]), "minibatches/s");
   out.add(name + "asynchronous / flushed", ratio_of(rates[1], rates[0]), "");
   out.add(name + "(N + R - 1) / N", {bound, bound, bound}, "");
+  if (p.record != foal::recording::never) return;  // a trace takes a run apart, op by op
   auto const look = [&](char const* which, auto& run) {
     auto const spans = run.window();
     double const units = units_at_work(spans);

@@ -1,6 +1,8 @@
 // Whether a run records what its queues do in a period, and has it done again.
 #pragma once
 
+#include <foal/core/config.hpp>
+
 namespace foal {
 
 /// Of a trainer's .record. A period (a minibatch of a synchronous schedule) is recorded once it repeats itself, and then

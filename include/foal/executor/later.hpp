@@ -25,6 +25,7 @@ struct op_place {
   std::byte *host = nullptr, *device = nullptr;
   std::size_t inputs = 0, targets = 0;  ///< where in it they begin
   double divide = 1;                    ///< of a loss, as it was recorded
+  lengths_of_axes lengths{};            ///< of sequences, the same
 
   /// NaN: F has moved a statistic to what is not finite. Once the launch is done.
   double statistics_bound() const { return reinterpret_cast<table::step_numbers const*>(host)->bound; }

@@ -80,22 +80,17 @@ class recorded_periods {
     }
   }
 
-  /// Brings the data of a period to the host's places. where(op): its position. False: its loss is divided by another number
-  /// than the recorded ones'.
+  /// Brings the data of a period to the host's places. where(op): its position. False: a loss divides by another number, or
+  /// sequences have other lengths, than what has been recorded.
   template <class Where>
   bool stage(Where const& where) {
-    bool same = true;
     for (std::size_t i = 0; i < body_.size(); ++i) {
-      if (body_[i].kind != schedule::op_kind::F) continue;
       bound_stage& b = *body_[i].unit;
-      bool const last = b.number + 1 == static_cast<int>(shared_.tables->stages.size());
-      if (b.number != 0 && !last) continue;
-      bool const as_before = shared_.ops->stage(b, where(body_[i]), places_[i]);
-      if (last && !divided_) places_[i].divide = shared_.ops->divide(b, where(body_[i]));
-      same = same && (as_before || !divided_);
+      bool const reads = b.number == 0 || b.number + 1 == static_cast<int>(shared_.tables->stages.size());
+      if (body_[i].kind != schedule::op_kind::F || !reads) continue;
+      if (!shared_.ops->stage(b, where(body_[i]), places_[i], counts_.recorded == 0)) return false;
     }
-    divided_ = true;
-    return same;
+    return true;
   }
 
   /// Does a steady period whose data is there. op(i): calls op i of the body. What it throws comes out, and nothing has been
@@ -246,7 +241,7 @@ class recorded_periods {
   std::vector<graph_owner> graphs_;
   owner begun_, launched_;
   std::vector<owner> behind_;  ///< by unit
-  bool divided_ = false, ahead_ = false, waits_ = false;
+  bool ahead_ = false, waits_ = false;
   period_counts counts_;
 };
 

@@ -20,7 +20,7 @@ inline std::string not_recorded(table::run_tables const& t, table::run_values co
   if (!whole) return "other processes have stages of it, and no recording holds messages from them";
   if (t.phases.back().inference) return "nothing is trained in it";
   if (t.replicas > 1) return "it has replicas, which wait for each other's sums";
-  if (!t.phases.back().program.view().offloads.empty())
+  if (schedule::program main = t.phases.back().program; !main.view().offloads.empty())
     return "stages offload what they save, by copies in a queue of their own";
   if (t.segments > 1) return "its sequences come in segments, whose addresses and bounds are part of what is recorded";
   if (t.clip.scale != nullptr) return "its gradients are clipped by a norm, which the host reads within the period";

@@ -20,22 +20,26 @@ class stage_data : public replica_ops {
     return inputs >= 0 ? inputs : awaited_targets_.load(std::memory_order_relaxed);
   }
 
-  /// Of a period that is recorded: the inputs, or targets, of an F come to its place. Gives whether the loss divides as it
-  /// does in the place.
-  bool stage(bound_stage& b, position p, op_place const& to) const {
+  /// Of a period that is recorded: the inputs, or targets, of an F come to its place. Gives whether the op is the one that
+  /// the place is of: the loss divides by the same number, and sequences have the same lengths. anew: the place becomes its.
+  bool stage(bound_stage& b, position p, op_place& to, bool anew) const {
+    bool const last = b.number + 1 == static_cast<int>(t_.stages.size());
     if (b.number == 0) {
       asking const now(awaited_inputs_, p);
+      lengths_of_axes const n = source_.lengths != nullptr ? source_.lengths(source_.self, number(p)) : lengths_of_axes{};
+      if (anew) to.lengths = n;
+      if (n.ragged || n != to.lengths) return false;
       std::byte* at = to.host + to.inputs;
       for (std::size_t e = 0; e < b.table->wire_in.size(); at += input_bytes(b, e++))
-        load_input(b, p, e, at, input_size(b, e));
+        load_input(b, p, e, at, static_cast<std::size_t>(b.table->tensors[e].count(v_.microbatch_size, n)));
     }
-    if (b.number + 1 != static_cast<int>(t_.stages.size())) return true;
+    if (!last) return true;
     asking const now(awaited_targets_, p);
     targets_.stage(b, p, to.host + to.targets);
-    return targets_.divide(b, p) == to.divide;
+    double const divide = targets_.divide(b, p);
+    if (anew) to.divide = divide;
+    return divide == to.divide;
   }
-  /// What the loss of a microbatch that is staged divides by.
-  double divide(bound_stage& b, position p) const { return targets_.divide(b, p); }
   /// Of the inputs of a microbatch, and of its targets, in the place of an op.
   std::size_t bytes_of_inputs(bound_stage const& b) const {
     std::size_t all = 0;
@@ -108,12 +112,9 @@ class stage_data : public replica_ops {
     if (entry + 1 == b.table->wire_in.size()) b.window_of = p.global;
   }
 
-  /// Numbers of an entry, and where the next one begins in the place of an op. Of microbatches without lengths.
-  std::size_t input_size(bound_stage const& b, std::size_t e) const {
-    return static_cast<std::size_t>(b.table->tensors[e].count(v_.microbatch_size, {}));
-  }
+  /// Where the entry after it begins in the place of an op.
   std::size_t input_bytes(bound_stage const& b, std::size_t e) const {
-    return padded(bytes_of(t_.types.activations, static_cast<long long>(input_size(b, e))));
+    return padded(bytes_of(t_.types.activations, b.table->tensors[e].count(v_.microbatch_size, {})));
   }
 
   void load_inputs(bound_stage& b, position p) const {
@@ -138,6 +139,9 @@ class stage_data : public replica_ops {
         tensor_moves{t_, b.device, v_.microbatch_size, lengths}.encode(b.table->tensors[e], {x, nullptr, stored});
     }
   }
+
+  /// What the gradient of a loss whose targets are there is divided by.
+  double divide(bound_stage& b, position p) const { return targets_.divide(b, p); }
 
   void* load_targets(bound_stage& b, position p) const {
     asking const now(awaited_targets_, p);

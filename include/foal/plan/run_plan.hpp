@@ -170,12 +170,8 @@ class run_plan {
       p.history = add("old weight versions", category::stash, types.weights,
                       p.history_slots * (p.history_packed ? t.backward_elements : t.weight_elements));
 
-      if (evicted_slots const* const x = evictions_.of(s)) {
-        std::size_t const bytes = saved_bytes(t, values_.microbatch_size);
-        p.away = {plan_.add("saved activations of another rank", category::saved, worker_of_rank(x->to), number,
-                            static_cast<std::size_t>(x->away) * bytes),
-                  bytes};
-      }
+      if (evicted_slots const* const x = evictions_.of(s))
+        p.away = plan_away(t, values_.microbatch_size, plan_, worker_of_rank(x->to), number, x->away);
       plan_wires(s, p);
       if (tables_.is_last(s)) plan_loss(s, p, worker);
       plan_kept(

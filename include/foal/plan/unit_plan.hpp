@@ -52,6 +52,14 @@ struct away_slots {
   std::size_t bytes = 0, used = 0;  ///< of each
 };
 
+/// Adds them, `slots`, to the plan of the other rank's worker.
+inline away_slots plan_away(table::stage_table const& t, int samples, memory_plan& plan, int worker, int number, int slots) {
+  std::size_t const bytes = saved_bytes(t, samples);
+  return {.entry = plan.add("saved activations of another rank", category::saved, worker, number,
+                            static_cast<std::size_t>(slots) * bytes),
+          .bytes = bytes};
+}
+
 /// Of an array that a unit offloads, beside the ring that F has: entries of the ring of the backward and of that in host
 /// memory.
 struct offloaded_array {

@@ -40,8 +40,8 @@ inline void check_distances(long long evaluations, long long fresh, long long le
 inline std::string not_recorded(run_request const& request) {
   if (request.watch.after_update != nullptr || request.watch.versions != nullptr) return "somebody watches its ops";
   if (request.traces != nullptr || request.ranges.begin != nullptr) return "it is traced op by op";
-  if (request.source.lengths != nullptr || request.source.sample_lengths != nullptr)
-    return "its source says lengths of microbatches, and these are part of what is recorded";
+  if (request.source.sample_lengths != nullptr)
+    return "its microbatches are ragged, and the bounds of samples are part of what is recorded";
   return {};
 }
 
