@@ -28,16 +28,12 @@
 // Reading late, of an asynchronous device:
 //   static void* allocate_host(std::size_t)   host memory for copy_back, 64-byte aligned     static void release_host(void*)
 //   copy_back(host_dst, src, n)   does not wait: the host has it once an event that is recorded afterwards is done
-<<<<<<< HEAD
 // Copies beside ops, optional, of an asynchronous device (without, nothing can be offloaded to the host's memory):
 //   Device::copy_queue   explicit copy_queue(Device&)   a queue of copies alone, on the object's device, with which it has
 //   no order but by events; called by the object's thread      copy_back(host_dst, src, n)   as above
 //   copy_ahead(dst, host_src, n)   does not wait: host_src, of allocate_host, stays as it is until an event that is recorded
 //   afterwards is done      record(event& e)      wait(event const& e)      its destructor waits for all
-// Recording, optional, of an asynchronous device (none of foal's executors uses it):
-=======
 // Recording, optional, of an asynchronous device (a run's .record):
->>>>>>> x1
 //   Device::graph   begin_recording()   what is called from now on is recorded and not done, of objects, too, that wait for
 //   an event which was recorded meanwhile      graph end_recording()   of the object that began, which waits for the others
 //   launch(graph const&)   does what was recorded, with what memory holds then      copy_in, and what waits, throws
