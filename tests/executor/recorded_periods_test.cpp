@@ -36,6 +36,15 @@ struct drops
 
 struct moving : stages<input<2, 4, 4>, conv<2, 3>, batch_norm, relu, conv<2, 3>, batch_norm, relu, flatten,
                        linear<test::mlp_classes>> {};
+/// It looks at what it gives, which no recording can.
+struct nosy : relu {
+  template <class C, class S = typename C::scalar>
+  static void forward(C& ctx, S const* x, weights<S const> w, S* y, saved<S> s) {
+    relu::forward(ctx, x, w, y, s);
+    (void)ctx.device.all_finite(static_cast<std::size_t>(ctx.samples * ctx.out.size()), static_cast<S const*>(y));
+  }
+};
+struct looked_at : stages<input<test::mlp_inputs>, linear<8>, nosy, linear<test::mlp_classes>> {};
 struct lines : stages<input<test::mlp_inputs>, linear<8>, linear<8>, linear<8>, linear<test::mlp_classes>> {};
 
 template <class Schedule, class... Policies>
@@ -167,6 +176,19 @@ TEST_CASE("a gradient or a loss that is not finite ends a recorded run with the 
   compare(leaps(std::type_identity<schedule::one_f_one_b>{}), test::stream{}, as_it_is);
   compare(leaps(std::type_identity<schedule::async_1f1b>{}), test::stream{}, as_it_is);
   compare(leaps(std::type_identity<schedule::pipemare>{}), test::stream{}, as_it_is);
+}
+
+TEST_CASE("what cannot be recorded ends the run with what the device says of it") {
+  using run = trainer<looked_at, loss::cross_entropy, schedule::async_1f1b, optim::momentum, on<deferred>>;
+  run::config c{.microbatch_size = 2, .microbatches = 4};
+  run by_calls(c);
+  CHECK_FALSE(by_calls.run(test::stream{}, {.minibatches = 10}).diverged);
+  c.record = recording::always;
+  run recorded(c);
+  CHECK_THROWS_WITH(recorded.run(test::stream{}, {.minibatches = 10}),
+                    "cannot wait for a queue of this test while it is recorded");
+  CHECK_THROWS_WITH(recorded.run(test::stream{}, {.minibatches = 10}),
+                    Catch::Matchers::Contains("was ended by an exception"));
 }
 
 TEST_CASE("minibatches of another weight than the recorded one are called") {

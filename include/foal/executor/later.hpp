@@ -133,6 +133,11 @@ class later {
   }
   /// All of them have been read.
   void end_period() { launched_ = false; }
+  /// It has not been launched: nothing of it is to be read.
+  void abandon_period() {
+    told_ = given_;
+    pending = launched_ = false;
+  }
   /// An op of it, whose numbers are in its place until leave().
   void enter(calling how, op_place const& at) {
     how_ = how;

@@ -102,14 +102,17 @@ class recorded_periods {
     void* const first = units_.front()->device;
     if (!std::exchange(ahead_, true)) gather(first);
     for (bound_stage* const b : units_) b->later->begin_period();
-    if (again) {
-      shared_.queues.recording = -1;
-      call_ops(calling::again, op);
-    } else {
-      graph = {record(first, op), d_.destroy_graph};
+    try {
+      if (again)
+        call_ops(calling::again, -1, op);
+      else
+        graph = {record(first, op), d_.destroy_graph};
+      d_.copy_in(first, device_.get(), host_.get(), bytes_);
+      d_.launch(first, graph.get());
+    } catch (...) {
+      for (bound_stage* const b : units_) b->later->abandon_period();
+      throw;
     }
-    d_.copy_in(first, device_.get(), host_.get(), bytes_);
-    d_.launch(first, graph.get());
     d_.record(first, launched_.get());
     ++(again ? counts_.again : counts_.recorded);
     period_ = period;
@@ -193,15 +196,13 @@ class recorded_periods {
   template <class Op>
   void* record(void* first, Op const& op) {
     static std::atomic<long long> recordings{0};  // events know by whose they are, whatever run is theirs
-    shared_.queues.recording = ++recordings;
     d_.begin_recording(first);
     try {
       d_.record(first, begun_.get());
       for (std::size_t i = 1; i < units_.size(); ++i) d_.wait(units_[i]->device, begun_.get());
-      call_ops(calling::recorded, op);
+      call_ops(calling::recorded, ++recordings, op);
       gather(first);
     } catch (...) {
-      shared_.queues.recording = 0;
       try {
         d_.destroy_graph(d_.end_recording(first));
       } catch (error const&) {  // what has been thrown says more
@@ -211,7 +212,12 @@ class recorded_periods {
     return d_.end_recording(first);
   }
   template <class Op>
-  void call_ops(calling how, Op const& op) {
+  void call_ops(calling how, long long recording, Op const& op) {
+    struct of_order {
+      long long& recording;
+      ~of_order() { recording = 0; }
+    } const reset{shared_.queues.recording};
+    shared_.queues.recording = recording;
     for (std::size_t i = 0; i < body_.size(); ++i) {
       later& l = *body_[i].unit->later;
       updates_[i] = body_[i].unit->updates;
@@ -224,7 +230,6 @@ class recorded_periods {
       }
       l.leave();
     }
-    shared_.queues.recording = 0;
   }
 
   phase_state& shared_;
