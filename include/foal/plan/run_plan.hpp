@@ -192,8 +192,8 @@ class run_plan {
       p.segments = plan_segments(tables_, values_, plan_, s, worker, target_bytes());
       if (tables_.is_first(s))
         p.staging = plan_.add("one input sample", category::temporaries, worker, number, largest_input(), types.activations);
-      std::size_t const own = pack_temporaries(t, values_.microbatch_size, p.temporary);
-      temporary[i] = std::max(temporary[i], add_transient(tables_, values_.microbatch_size, s, own, p.transient));
+      temporary[i] =
+          std::max(temporary[i], place_temporaries(tables_, values_.microbatch_size, s, p.temporary, p.transient));
       if (trains) temporary[i] = std::max(temporary[i], update_bytes(tables_, t));
     }
     for (std::size_t i = 0; i < queues(); ++i) {

@@ -51,12 +51,14 @@ inline std::size_t place_transient(table::stage_table const& t, int samples, std
   return region;
 }
 
-/// Below the temporaries of a stage whose F keeps nothing in some phase: what is written for nobody. Gives the size of the
-/// whole.
-inline std::size_t add_transient(table::run_tables const& t, int samples, std::size_t unit, std::size_t region,
-                                 std::vector<std::size_t>& place) {
-  place.assign(t.of_unit(unit).tensors.size(), 0);
-  return keeps_nothing(t, unit) ? place_transient(t.of_unit(unit), samples, region, place) : region;
+/// Of a unit: its temporaries, and where F keeps nothing in some phase, behind them what is written for nobody. Places by
+/// tensor. Gives the size of the whole.
+inline std::size_t place_temporaries(table::run_tables const& t, int samples, std::size_t unit,
+                                     std::vector<std::size_t>& temporary, std::vector<std::size_t>& transient) {
+  table::stage_table const& stage = t.of_unit(unit);
+  std::size_t const region = pack_temporaries(stage, samples, temporary);
+  transient.assign(stage.tensors.size(), 0);
+  return keeps_nothing(t, unit) ? place_transient(stage, samples, region, transient) : region;
 }
 
 }  // namespace foal::executor
