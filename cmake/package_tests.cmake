@@ -17,5 +17,5 @@ foreach(kind IN LISTS kinds)
            "-DCOMPILER=${CMAKE_CXX_COMPILER}" "-DFLAGS=${fail_flags}" "-DVERSION=${PROJECT_VERSION}"
            "-DNVCC=${CUDAToolkit_NVCC_EXECUTABLE}" "-DPROCESSES=${processes}"
            -P "${PROJECT_SOURCE_DIR}/cmake/package_test.cmake")
-  set_tests_properties(package/${kind} PROPERTIES LABELS package TIMEOUT 600)
+  set_tests_properties(package/${kind} PROPERTIES LABELS package TIMEOUT 900)
 endforeach()

@@ -91,7 +91,8 @@ class nccl_end {
     ++called_;
     open_ = true;
   }
-  bool open() const { return open_; }  ///< a message is on its way that does not count yet
+  std::uint32_t next() const { return begun_ + called_; }  ///< number of the next message in its phase
+  bool open() const { return open_; }                      ///< a message is on its way that does not count yet
   /// Whether there is none: it counts when it is through; one that comes, where events say when it is there, when NCCL has
   /// put it into the stream.
   bool counts(nccl_way& way) {

@@ -1,6 +1,8 @@
 // What the GPUs of a stage's replicas send each other at once: parts of gradients, or their sums. Needs <nccl.h>.
 #pragma once
 
+#include <algorithm>
+#include <cstdint>
 #include <cstring>
 #include <map>
 #include <memory>
@@ -95,13 +97,18 @@ class nccl_exchange {
     return true;
   }
 
+  /// Whether an end has a message of the next exchange: behind a pause within one, some have theirs behind them.
+  bool takes_part(nccl_end<Control> const& e) const { return !e.over() && e.next() == next_; }
   /// Says that the own messages of the next exchange are there; whether those of all others are, too.
   bool announce() {
     if (said_.empty()) said_.assign(ends_.size(), false);
+    next_ = ~0U;
+    for (auto const* e : ends_)
+      if (!e->over()) next_ = std::min(next_, e->next());
     bool all = true, any = false;
     for (std::size_t i = 0; i < ends_.size(); ++i) {
       nccl_end<Control>& e = *ends_[i];
-      if (e.over()) continue;
+      if (!takes_part(e)) continue;
       any = true;
       if (said_[i]) continue;
       if (!e.ready()) {
@@ -115,10 +122,10 @@ class nccl_exchange {
   }
   void call() {
     for (auto const* e : ends_)
-      if (!e->over()) e->before(*way_);
+      if (takes_part(*e)) e->before(*way_);
     way_->pass([this] {
       for (auto* e : ends_)
-        if (!e->over()) e->call(*way_, other(*e));
+        if (takes_part(*e)) e->call(*way_, other(*e));
     });
     for (auto* e : ends_)
       if (e->open() && !e->sends()) e->word();
@@ -132,7 +139,8 @@ class nccl_exchange {
   std::optional<bool> whole_;
   std::optional<ncclUniqueId> id_;
   nccl_way* way_ = nullptr;
-  std::vector<char> said_;  ///< by end, of the next exchange
+  std::vector<char> said_;    ///< by end, of the next exchange
+  std::uint32_t next_ = ~0U;  ///< its number in the phase
 };
 
 }  // namespace foal::transport

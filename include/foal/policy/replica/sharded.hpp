@@ -9,8 +9,8 @@ namespace foal::replica {
 /// stage's gradients, updates its part of the weights with states of that part alone, and sends the new weights to the
 /// others. As many bytes travel. Needs an optimizer that is elementwise, without averages of the weights; no clipping, as no
 /// replica has a whole gradient whose norm it could take; a delay policy that looks at weights alone, and bounds what it
-/// keeps, as T2 does; no hooks and diagnostics. On a device whose ops are done later than they return G looks at the sum, for
-/// which the unit's queue is waited for. Files have the states whole, whatever D is.
+/// keeps, as T2 does; no hooks and diagnostics. On a device whose ops are done later than they return G looks at the sum,
+/// for which the unit's queue is waited for. Files have the states whole, whatever D is.
 struct sharded {
   using role = foal::role::replica;
   static constexpr char const* name = "sharded";
