@@ -112,6 +112,36 @@ TEST_CASE("results come back late, to pinned memory", "[cuda]") {
   CHECK(std::all_of(to.data, to.data + 70000, [](float v) { return v == 6.0f; }));
 }
 
+TEST_CASE("a queue of copies goes beside the ops, and behind events alone", "[cuda]") {
+  for (int order = 0; order < 5 * orders; ++order) {
+    choose_order(order);
+    with_workspace<cuda> gpu;
+    std::size_t const n = 5000, bytes = n * sizeof(float);
+    on_gpu<float> x(gpu.device, std::vector<float>(n, 3.0f)), y(gpu.device, std::vector<float>(n));
+    pinned<float> host(n);
+    cuda::event made, there, read;
+    {
+      cuda::copy_queue copies(gpu.device);
+      gpu.device.map(n, twice{}, x.data());
+      gpu.device.record(made);
+      copies.wait(made);
+      copies.copy_back(host.data, x.data(), bytes);
+      copies.record(read);
+      gpu.device.wait(read);
+      gpu.device.map(n, twice{}, x.data());  // what has been copied stays
+      copies.copy_ahead(y.data(), host.data, bytes);
+      copies.copy_back(host.data, y.data(), 0);
+      copies.record(there);
+      gpu.device.wait(there);
+      gpu.device.map(n, add_one{}, y.data());
+    }  // waits for the copies
+    CHECK(cuda::done(there));
+    CHECK(std::all_of(host.data, host.data + n, [](float v) { return v == 6.0f; }));
+    CHECK(y.values() == std::vector<float>(n, 7.0f));
+    CHECK(x.values() == std::vector<float>(n, 12.0f));
+  }
+}
+
 TEST_CASE("an op reads its numbers from a block when it is done", "[cuda]") {
   with_workspace<cuda> gpu;
   auto const values = numbers<float>(3000, 1);

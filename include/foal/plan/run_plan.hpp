@@ -192,9 +192,8 @@ class run_plan {
       p.segments = plan_segments(tables_, values_, plan_, s, worker, target_bytes());
       if (tables_.is_first(s))
         p.staging = plan_.add("one input sample", category::temporaries, worker, number, largest_input(), types.activations);
-      temporary[i] =
-          std::max(temporary[i], place_temporaries(tables_, values_.microbatch_size, s, p.temporary, p.transient));
-      if (trains) temporary[i] = std::max(temporary[i], update_bytes(tables_, t));
+      std::size_t const placed = place_temporaries(tables_, values_.microbatch_size, s, p.temporary, p.transient);
+      temporary[i] = std::max({temporary[i], placed, trains ? update_bytes(tables_, t) : std::size_t{0}});
     }
     for (std::size_t i = 0; i < queues(); ++i) {
       int const w = worker_of_queue(i), s = asynchronous() ? static_cast<int>(tables_.stage_of(i)) : -1;
