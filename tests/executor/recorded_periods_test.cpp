@@ -48,7 +48,7 @@ struct nosy : relu {
   }
 };
 struct looked_at : stages<input<test::mlp_inputs>, linear<8>, nosy, linear<test::mlp_classes>> {};
-struct lines : stages<input<test::mlp_inputs>, linear<8>, linear<8>, linear<8>, linear<test::mlp_classes>> {};
+struct only_lines : stages<input<test::mlp_inputs>, linear<8>, linear<8>, linear<8>, linear<test::mlp_classes>> {};
 
 template <class Schedule, class... Policies>
 using recorded_run = trainer<drops, loss::cross_entropy, Schedule, on<deferred>, executor::threads, Policies...>;
@@ -174,7 +174,7 @@ TEST_CASE("a gradient or a loss that is not finite ends a recorded run with the 
           test::stream{.features = 32, .samples = 2, .poisoned = 200}, as_it_is);
   // The rate leaps once periods are recorded, so that gradients grow until one is not finite.
   auto const leaps = []<class Schedule>(std::type_identity<Schedule>) {
-    return std::type_identity<trainer<lines, loss::cross_entropy, Schedule, on<deferred>, executor::threads, leap>>{};
+    return std::type_identity<trainer<only_lines, loss::cross_entropy, Schedule, on<deferred>, executor::threads, leap>>{};
   };
   compare(leaps(std::type_identity<schedule::one_f_one_b>{}), test::stream{}, as_it_is);
   compare(leaps(std::type_identity<schedule::async_1f1b>{}), test::stream{}, as_it_is);
