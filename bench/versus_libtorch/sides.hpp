@@ -80,8 +80,8 @@ struct workload {
   network (*describe)() = nullptr;
   /// workers: 1 trains one minibatch after the other; 2 trains with async_1f1b on two threads. `data` must outlive it.
   std::unique_ptr<side> (*ours)(workload const&, batches const& data, int workers) = nullptr;
-  foal::recording record = foal::recording::never;  ///< ours, of periods
   bool of_texts = false;  ///< the other side is a Transformer, of transformer_parameters(), not of what describe() gives
+  foal::recording record = foal::recording::never;  ///< ours, of periods
 };
 
 inline constexpr int transformer_layers = 3, transformer_width = 256, transformer_heads = 8, transformer_hidden = 1024;

@@ -36,6 +36,9 @@ struct drops
 
 struct moving : stages<input<2, 4, 4>, conv<2, 3>, batch_norm, relu, conv<2, 3>, batch_norm, relu, flatten,
                        linear<test::mlp_classes>> {};
+struct same_matrix;
+struct ties : stages<input<test::mlp_inputs>, linear<6>, foal::tanh, tied<same_matrix, linear<6>>, foal::tanh, dropout<20>,
+                     tied<same_matrix, linear<6>>, foal::tanh, linear<test::mlp_classes>> {};
 /// It looks at what it gives, which no recording can.
 struct nosy : relu {
   template <class C, class S = typename C::scalar>
@@ -45,7 +48,7 @@ struct nosy : relu {
   }
 };
 struct looked_at : stages<input<test::mlp_inputs>, linear<8>, nosy, linear<test::mlp_classes>> {};
-struct lines : stages<input<test::mlp_inputs>, linear<8>, linear<8>, linear<8>, linear<test::mlp_classes>> {};
+struct only_lines : stages<input<test::mlp_inputs>, linear<8>, linear<8>, linear<8>, linear<test::mlp_classes>> {};
 
 template <class Schedule, class... Policies>
 using recorded_run = trainer<drops, loss::cross_entropy, Schedule, on<deferred>, executor::threads, Policies...>;
@@ -171,11 +174,30 @@ TEST_CASE("a gradient or a loss that is not finite ends a recorded run with the 
           test::stream{.features = 32, .samples = 2, .poisoned = 200}, as_it_is);
   // The rate leaps once periods are recorded, so that gradients grow until one is not finite.
   auto const leaps = []<class Schedule>(std::type_identity<Schedule>) {
-    return std::type_identity<trainer<lines, loss::cross_entropy, Schedule, on<deferred>, executor::threads, leap>>{};
+    return std::type_identity<trainer<only_lines, loss::cross_entropy, Schedule, on<deferred>, executor::threads, leap>>{};
   };
   compare(leaps(std::type_identity<schedule::one_f_one_b>{}), test::stream{}, as_it_is);
   compare(leaps(std::type_identity<schedule::async_1f1b>{}), test::stream{}, as_it_is);
   compare(leaps(std::type_identity<schedule::pipemare>{}), test::stream{}, as_it_is);
+}
+
+TEST_CASE("tied weights of stages have the bits of calls, whose versions are ahead of each other") {
+  auto const compare = [](auto of) {
+    using run = typename decltype(of)::type;
+    auto const set = [](auto&) {};
+    std::vector<float> expected, found;
+    (void)result_of<run>(recording::never, 40, test::stream{}, expected, set);
+    auto const recorded = result_of<run>(recording::always, 40, test::stream{}, found, set);
+    CHECK(recorded.periods.again > 5);
+    CHECK(found == expected);
+  };
+  auto const on_ties = []<class Schedule>(std::type_identity<Schedule>) {
+    return std::type_identity<trainer<ties, loss::cross_entropy, Schedule, on<deferred>, executor::threads, optim::adam,
+                                      delay::discrepancy_correction>>{};
+  };
+  compare(on_ties(std::type_identity<schedule::async_1f1b>{}));
+  compare(on_ties(std::type_identity<schedule::pipemare>{}));
+  compare(on_ties(std::type_identity<schedule::recomputed<schedule::pipemare>>{}));
 }
 
 TEST_CASE("what cannot be recorded ends the run with what the device says of it") {

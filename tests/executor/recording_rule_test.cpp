@@ -27,7 +27,7 @@ std::string note_of(Trainer const& t) {
 
 /// A trainer that asks for it where it is possible says why it is not; one that insists is refused with the same words.
 template <class Trainer, class Set>
-void refused(std::string const& why, Set set) {
+void not_recorded_because(std::string const& why, Set set) {
   typename Trainer::config c{.microbatch_size = 2, .microbatches = 2};
   set(c);
   CHECK(note_of(Trainer(c)).empty());
@@ -45,15 +45,17 @@ auto const as_it_is = [](auto&) {};
 TEST_CASE("what the host must know within a period keeps it from being recorded") {
   using foal::on;
   using mlp = test::mlp<3>;
-  refused<recorded_on<mlp, schedule::gpipe, on<device::host>>>("its device does not record", as_it_is);
-  refused<recorded_on<mlp, schedule::gpipe, on<deferred>>>("it has 2 workers", [](auto& c) { c.workers = 2; });
-  refused<recorded_on<mlp, schedule::gpipe, on<deferred>>>("it has replicas", [](auto& c) { c.replicas = 2; });
-  refused<recorded_on<mlp, schedule::gpipe, on<deferred>, clip::per_stage>>("clipped by a norm", as_it_is);
-  refused<recorded_on<mlp, schedule::offloaded<schedule::gpipe>, on<deferred>>>("stages offload what they save",
-                                                                                [](auto& c) { c.microbatches = 6; });
-  refused<recorded_on<mlp, schedule::gpipe, on<deferred>, optim::muon>>("takes parameters as a whole", as_it_is);
-  refused<recorded_on<mlp, schedule::gpipe, on<deferred>, accumulate::thick>>("once a minibatch", as_it_is);
-  refused<recorded_on<mlp, schedule::pipemare, on<deferred>, delay::dc_asgd>>("gradient of each microbatch", as_it_is);
+  not_recorded_because<recorded_on<mlp, schedule::gpipe, on<device::host>>>("its device does not record", as_it_is);
+  not_recorded_because<recorded_on<mlp, schedule::gpipe, on<deferred>>>("it has 2 workers", [](auto& c) { c.workers = 2; });
+  not_recorded_because<recorded_on<mlp, schedule::gpipe, on<deferred>>>("it has replicas", [](auto& c) { c.replicas = 2; });
+  not_recorded_because<recorded_on<mlp, schedule::gpipe, on<deferred>, clip::per_stage>>("clipped by a norm", as_it_is);
+  not_recorded_because<recorded_on<mlp, schedule::offloaded<schedule::gpipe>, on<deferred>>>(
+      "stages offload what they save", [](auto& c) { c.microbatches = 6; });
+  not_recorded_because<recorded_on<mlp, schedule::gpipe, on<deferred>, optim::muon>>("takes parameters as a whole",
+                                                                                     as_it_is);
+  not_recorded_because<recorded_on<mlp, schedule::gpipe, on<deferred>, accumulate::thick>>("once a minibatch", as_it_is);
+  not_recorded_because<recorded_on<mlp, schedule::pipemare, on<deferred>, delay::dc_asgd>>("gradient of each microbatch",
+                                                                                           as_it_is);
 }
 
 TEST_CASE("what somebody asks of one run keeps it from being recorded") {

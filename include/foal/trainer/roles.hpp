@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <type_traits>
 
+#include <foal/core/recording.hpp>
 #include <foal/core/role.hpp>
 #include <foal/device/default.hpp>
 #include <foal/executor/drive.hpp>
