@@ -418,6 +418,7 @@ set(foal_headers
     foal/executor/identity.hpp
     foal/executor/launched_over.hpp
     foal/executor/later.hpp
+    foal/executor/lengths_in_flight.hpp
     foal/executor/memory.hpp
     foal/executor/microbatch_lengths.hpp
     foal/executor/minibatch_targets.hpp

@@ -173,6 +173,7 @@ set(foal_tests
     executor/evictions
     executor/frozen
     executor/gradient_norm
+    executor/lengths_in_flight
     executor/listed
     executor/memory
     executor/offloaded

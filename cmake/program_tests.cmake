@@ -197,8 +197,10 @@ foal_refusal_test(delay_lab method "try the method 'mon', because there is none 
                   --methods mon)
 foal_refusal_test(delay_lab variant "vary the method 'muon' by 'horizn=1', because that is none of its numbers; write "
                   --methods muon:horizn=1)
-foal_refusal_test(delay_lab number "vary the method 'muon' by 'horizon=x', because that is no number of 0 to 2; give one"
-                  --methods muon:horizon=x)
+foal_refusal_test(delay_lab other "vary the method 'adamw' by 'momentum=0.9', because it has no such number; leave it out"
+                  --methods adamw:momentum=0.9)
+foal_refusal_test(delay_lab number "vary the method 'muon-ahead' by 'horizon=x', because that is no number of 0 to 2; give "
+                  --methods muon-ahead:horizon=x)
 foal_refusal_test(schedules name "use schedule nothing, because it takes one of gpipe" nothing)
 foal_refusal_test(schedules costs "take 2 costs, because an op is F, B or W" gpipe --costs 1,2)
 foal_refusal_test(schedules chunks "run gpipe in 3 chunks a rank, because it has 1" gpipe --chunks 3)

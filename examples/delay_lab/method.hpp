@@ -52,8 +52,10 @@ struct method {
   double synchronous = 0;   ///< share of the run that begins it without delay: T3
   double rise = 0.05;       ///< share of the run in which the rate rises
 
-  /// Without delay it is the plain method of its optimizer, to the same bits.
+  /// Without delay it is the plain method of its optimizer, to the same bits: with its numbers that count there, too.
   std::string plain() const;
+  /// Whether the number of that name means something to it.
+  bool reads(std::string const& number) const;
   /// The middle of the grid for a deep net.
   double usual_rate() const;
   /// Works with the delays of 1F1B on a rank for each stage alone.

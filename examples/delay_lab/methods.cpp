@@ -229,6 +229,8 @@ void change(method& m, std::string const& text) {
   });
   foal::require(found, "cannot vary the method '", m.name, "' by '", text,
                 "', because that is none of its numbers; write NAME=VALUE with a name of ", known);
+  foal::require(m.reads(text.substr(0, sign)), "cannot vary the method '", m.name, "' by '", text,
+                "', because it has no such number; leave it out, or vary one that has");
   foal::require(set, "cannot vary the method '", m.name, "' by '", text, "', because that is no number of ", bounds,
                 "; give one");
 }
@@ -254,8 +256,11 @@ method const& method_named(std::string const& name) {
   return variants.emplace(name, std::move(m)).first->second;
 }
 
-std::string method::plain() const {
-  switch (rule) {
+namespace {
+
+/// The plain method of an optimizer, by its name; "": a method of that rule is its own.
+std::string plain_of(rule r) {
+  switch (r) {
     case rule::momentum:
       return "momentum";
     case rule::nesterov:
@@ -277,7 +282,27 @@ std::string method::plain() const {
     case rule::rotated_one:
       break;
   }
-  return name;
+  return {};
+}
+
+}  // namespace
+
+std::string method::plain() const {
+  std::string all = plain_of(rule);
+  if (all.empty()) all = name.substr(0, name.find(':'));
+  method const& m = listed_method(all);
+  if (rise != m.rise) all += ":rise=" + foal::report::shortest(rise);
+  if (momentum != m.momentum) all += ":momentum=" + foal::report::shortest(momentum);
+  return all;
+}
+
+bool method::reads(std::string const& number) const {
+  bool const looks_ahead = answer == answer::ahead || answer == answer::ahead_t2;
+  if (number == "horizon")
+    return looks_ahead || answer == answer::one_delta || answer == answer::velocity || answer == answer::difference;
+  if (number == "fade") return looks_ahead;
+  if (number == "momentum" || number == "rest") return rule == rule::muon && !matched;
+  return true;
 }
 
 double method::usual_rate() const {

@@ -71,8 +71,11 @@ struct of_numbers {
                                static_cast<std::uint64_t>(microbatch)};
     return foal::random_word(key, static_cast<std::uint32_t>(i));
   }
-  /// Some minibatches of the one have shorter windows than the others.
-  static int positions(long long m) { return std::is_same_v<Net, recorded_gpt> && m / 2 % 6 == 5 ? size - 1 : size; }
+  /// Some minibatches of GPTs, of 2 and of 4 microbatches, have shorter windows than the others.
+  static int positions(long long m) {
+    bool const shorter = std::is_same_v<Net, recorded_gpt> ? m / 2 % 6 == 5 : words && m / 4 % 14 == 13;
+    return shorter ? size - 1 : size;
+  }
   foal::lengths_of_axes lengths(long long m) const {
     return words ? foal::lengths_of_axes{{positions(m)}} : foal::lengths_of_axes{};
   }
@@ -156,6 +159,18 @@ TEST_CASE("residual blocks have the bits of calls where their periods are graphs
 TEST_CASE("a GPT block has the bits of calls where its periods are graphs, in bfloat16 too", "[cuda]") {
   auto const set = [](auto& c) { c.lr.rate = 0.02F; };
   compare_recorded<recorded_gpt, cuda, schedule::gpipe, foal::optim::adam>(2, set);
-  compare_recorded<recorded_untied, cuda, schedule::pipemare, foal::optim::adam, t2>(4, set, 30);
-  compare_recorded<recorded_untied, foal::device::cuda_bf16, schedule::pipemare, foal::optim::adam, t2>(4, set, 30);
+  compare_recorded<recorded_untied, cuda, schedule::pipemare, foal::optim::adam, t2>(4, set, 40);
+  compare_recorded<recorded_untied, foal::device::cuda_bf16, schedule::pipemare, foal::optim::adam, t2>(4, set, 40);
+}
+
+TEST_CASE("a sequence that is too long is refused before anything of it is brought to a period's place", "[cuda]") {
+  struct too_long : of_numbers<recorded_gpt> {
+    foal::lengths_of_axes lengths(long long m) const { return {{m == 6 ? size + 1 : size}}; }
+  };
+  using run = foal::trainer<recorded_gpt, foal::loss::cross_entropy, foal::schedule::gpipe, foal::on<cuda>>;
+  run::config c{.microbatch_size = 2, .microbatches = 2};
+  c.record = recording::always;
+  run r(c);
+  CHECK_THROWS_WITH(r.run(too_long{}, {.minibatches = 10}),
+                    Catch::Matchers::Contains("cannot take microbatch 6, because it has 6 positions"));
 }

@@ -225,6 +225,26 @@ TEST_CASE("minibatches of another weight than the recorded one are called") {
   for (std::size_t i = 0; i < by_calls.losses.size(); ++i) CHECK(recorded.losses[i].sum == by_calls.losses[i].sum);
 }
 
+TEST_CASE("evaluations of recorded runs are those of calls wherever minibatches are counted from") {
+  auto const fit = [](recording how, int warmup, std::vector<double>& all) {
+    using run = recorded_run<schedule::async_1f1b, optim::momentum, warmup::synchronous>;
+    run::config c{.microbatch_size = 2, .microbatches = 2};
+    c.record = how;
+    c.warmup.minibatches = warmup;
+    run r(c);
+    test::first_samples const data{.count = 48};
+    auto const report = r.fit(data, {.epochs = 3, .evaluate = data, .quiet = true});
+    for (auto const& e : report.evaluations) all.push_back(e.loss);
+  };
+  for (int const warmup : {0, 5}) {
+    std::vector<double> expected, found;
+    fit(recording::never, warmup, expected);
+    fit(recording::always, warmup, found);
+    CHECK(found == expected);
+    CHECK(expected.size() == 3);
+  }
+}
+
 TEST_CASE("a fit whose periods are recorded has the bits, evaluations and losses of calls, with any number of workers") {
   auto const fit = [](recording how, int workers) {
     using run = recorded_run<schedule::async_1f1b, optim::adam>;

@@ -1,6 +1,7 @@
 // What a run is by its tables and values alone: a cut is refused by a run that has another identity.
 #pragma once
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -46,7 +47,9 @@ inline std::string digest_of(schedule::program program) {
   for (int const x : v.delays) d(x);
   for (int const x : v.recompute) d(x);
   for (schedule::gradients const x : v.wants) d(static_cast<int>(x));
-  for (schedule::offload const& x : v.offloads) d(x.stage);  // where what is saved lies; slots do not change what a cut has
+  std::set<int> offloading;  // where what is saved lies, in whatever order it is said; slots do not change what a cut has
+  for (schedule::offload const& x : v.offloads) offloading.insert(x.stage);
+  for (int const stage : offloading) d(stage);
   return d.text();
 }
 

@@ -10,6 +10,7 @@
 #include <span>
 #include <vector>
 
+#include <foal/executor/lengths_in_flight.hpp>
 #include <foal/executor/phase_state.hpp>
 #include <foal/executor/worker_ops.hpp>
 
@@ -55,6 +56,7 @@ class recorded_periods {
       p.device = static_cast<std::byte*>(device_.get()) + reinterpret_cast<std::uintptr_t>(p.device);
     }
     find_steady();
+    find_span();
   }
   recorded_periods(recorded_periods const&) = delete;
   recorded_periods& operator=(recorded_periods const&) = delete;
@@ -80,17 +82,27 @@ class recorded_periods {
     }
   }
 
+  /// A period has been done, by calls or by a launch: the lengths of what it took in are known.
+  void see_lengths(long long period) {
+    if (in_flight_.empty()) return;
+    for (std::size_t const i : entries_) {
+      worker_op const& e = body_[i];
+      in_flight_.see(period * shared_.microbatches + e.microbatch,
+                     e.unit->lengths_of(static_cast<std::uint32_t>(period * e.unit->facts.share + e.own)));
+    }
+  }
+
   /// Brings the data of a period to the host's places. where(op): its position. False: a loss divides by another number, or
-  /// sequences have other lengths, than what has been recorded.
+  /// sequences, of microbatches that came before it too, have other lengths than what has been recorded.
   template <class Where>
-  bool stage(Where const& where) {
+  bool stage(long long period, Where const& where) {
     for (std::size_t i = 0; i < body_.size(); ++i) {
       bound_stage& b = *body_[i].unit;
       bool const reads = b.number == 0 || b.number + 1 == static_cast<int>(shared_.tables->stages.size());
       if (body_[i].kind != schedule::op_kind::F || !reads) continue;
       if (!shared_.ops->stage(b, where(body_[i]), places_[i], counts_.recorded == 0)) return false;
     }
-    return true;
+    return in_flight_.same(first_entry_of(period), [this](int j) { return entry(j).lengths; });
   }
 
   /// Does a steady period whose data is there. op(i): calls op i of the body. What it throws comes out, and nothing has been
@@ -186,6 +198,23 @@ class recorded_periods {
     }
   }
 
+  /// F of the first stage, and how far behind them other ops of the period are.
+  void find_span() {
+    for (std::size_t i = 0; i < body_.size(); ++i)
+      if (body_[i].kind == schedule::op_kind::F && body_[i].unit->number == 0) entries_.push_back(i);
+    if (entries_.empty() || body_[entries_.front()].unit->lengths.empty()) return;
+    in_flight_ = {shared_.microbatches, body_[entries_.front()].microbatch - lowest_};
+  }
+  /// The place of the one that takes in the j-th microbatch of a period. There is one.
+  op_place const& entry(int j) const {
+    return places_[*std::find_if(entries_.begin(), entries_.end(), [&](std::size_t i) {
+      return schedule::floor_mod(body_[i].microbatch, shared_.microbatches) == j;
+    })];
+  }
+  long long first_entry_of(long long period) const {
+    return entries_.empty() ? 0 : period * shared_.microbatches + body_[entries_.front()].microbatch;
+  }
+
   /// What has been called in any queue is done before what comes in the first one.
   void gather(void* first) {
     for (std::size_t i = 1; i < units_.size(); ++i) {
@@ -237,7 +266,9 @@ class recorded_periods {
   std::span<worker_op const> body_;
   std::vector<op_place> places_;  ///< by op
   std::vector<bound_stage*> units_;
-  std::vector<long long> updates_;  ///< by op: of its unit, before it
+  std::vector<long long> updates_;    ///< by op: of its unit, before it
+  std::vector<std::size_t> entries_;  ///< numbers of the ops that take microbatches in
+  lengths_in_flight in_flight_;
   long long period_ = 0;
   std::size_t bytes_ = 0;
   int lowest_ = std::numeric_limits<int>::max(), highest_ = std::numeric_limits<int>::min();

@@ -27,6 +27,7 @@ class stage_data : public replica_ops {
     if (b.number == 0) {
       asking const now(awaited_inputs_, p);
       lengths_of_axes const n = source_.lengths != nullptr ? source_.lengths(source_.self, number(p)) : lengths_of_axes{};
+      check_lengths(n, longest_, "microbatch", number(p));
       if (anew) to.lengths = n;
       if (n.ragged || n != to.lengths) return false;
       std::byte* at = to.host + to.inputs;

@@ -31,9 +31,10 @@ class worker_periods : public worker_place {
   template <class Run>
   bool at_once(Run const& run) {
     if (decided_ == period_) return false;
-    decided_ = period_;
     recorded_periods& r = *recorded_;
-    bool const whole = at_ == 0 && !cut_off() && first_microbatch() >= 0 && last_microbatch() < total_,
+    if (decided_ >= 0 && decided_ + 1 == period_) r.see_lengths(decided_);
+    decided_ = period_;
+    bool const whole = at_ == 0 && first_microbatch() >= 0 && is_left(),
                can = whole && r.steady(period_) && may_do_period() && stage();
     hear_period(can);
     if (stopped_) return true;
@@ -80,19 +81,23 @@ class worker_periods : public worker_place {
   /// Of the period.
   long long first_microbatch() const { return microbatches_before_ + recorded_->lowest(); }
   long long last_microbatch() const { return microbatches_before_ + recorded_->highest(); }
-  /// Whether all its ops may be run from here on, whatever others ask for: none stops, cuts or copies in it.
+  /// Whether a cut leaves all of it.
+  bool is_left() { return !cut_off() && last_microbatch() < total_; }
+  /// Whether all its ops may be run from here on, whatever others ask for: none stops, cuts or copies in it. The cut is
+  /// looked at last: what admits the period comes after the cut that forbids it.
   bool may_do_period() {
-    long long const first = first_microbatch(), last = last_microbatch(), n = of_phase_.microbatches;
-    for (long long k = first / n; k <= last / n; ++k)
+    long long const first = first_microbatch(), last = last_microbatch(), n = of_phase_.microbatches,
+                    of_run = of_phase_.first_microbatch;
+    for (long long k = (of_run + first) / n; k <= (of_run + last) / n; ++k)
       if (evaluated_after(k + 1)) return false;
     of_phase_.begin(last / n + 1);
     return last < std::min(of_phase_.admitted.load(), of_phase_.held.load()) &&
-           keys_before_ + of_phase_.keys_of_period() <= of_phase_.stop_at.load();
+           keys_before_ + of_phase_.keys_of_period() <= of_phase_.stop_at.load() && is_left();
   }
   /// Brings its data. What a source throws it throws again where the op is called.
   bool stage() {
     try {
-      return recorded_->stage([this](worker_op const& e) { return position_of(e); });
+      return recorded_->stage(period_, [this](worker_op const& e) { return position_of(e); });
     } catch (...) {
       return false;
     }

@@ -14,6 +14,7 @@
 #include <foal/schedule/rules/pipemare.hpp>
 #include <foal/schedule/rules/refined.hpp>
 #include <foal/schedule/rules/synchronous_phase.hpp>
+#include <foal/schedule/rules/two_bp.hpp>
 
 namespace {
 
@@ -70,4 +71,6 @@ TEST_CASE("other rules keep offloads, or refuse them") {
   CHECK(stages_of(refined(generate(offloaded<gpipe>{.stages = {1}}, e), {0, 0, 1, 1, 2, 3})) == std::vector{2, 3});
   CHECK(refusal([&] { with_recomputation(generate(offloaded<gpipe>{}, e)); }).find("offload the program with") !=
         std::string::npos);
+  program apart = generate(two_bp<offloaded<gpipe>>{}, e);  // which has W of its own
+  CHECK(prove(apart.view()).what == flaw::offloader);
 }

@@ -32,6 +32,7 @@ constexpr program with_weights_last(program base) {
   program out(v.size, 0, false);
   out.recompute({v.recompute.begin(), v.recompute.end()});
   out.wants({v.wants.begin(), v.wants.end()});
+  out.offloads({v.offloads.begin(), v.offloads.end()});  // which prove() refuses beside W of its own
   for (int r = 0; r < v.size.ranks; ++r) {
     std::vector<op> weights, closing;
     for (op o : v.rank(r)) {
