@@ -75,7 +75,8 @@ class product_ops {
     operand at(index i, index j) const { return {data + i * down + j * right, down, right}; }
   };
 
-  static constexpr int least_rows_to_copy = 128;  // fewer tiles read a panel from where it lies as fast
+  // Fewer tiles read a panel from where it lies as fast. Lines of a cache each, rows of it come in as fast as they are used.
+  static constexpr int least_rows_to_copy = many_registers ? 48 : 128;
   static constexpr int least_rows_to_store = 16;
   template <class S>
   static constexpr int full = full_lanes<S>;

@@ -13,9 +13,13 @@ namespace foal::device::host_ops {
 /// loads for each, and registers for sums, vectors and the broadcast. Columns are tiled by `most_packets` as far as they
 /// go, then by ever fewer.
 ///
+/// What a panel's vectors come from counts, too: a step of p packets and r rows asks the second cache for 64 p bytes in
+/// r p / 2 cycles of a core with two multipliers of 64 bytes: 21 a cycle at 4 x 6, 32 at 4 x 4, of which Intel's cores get
+/// less than they can use (products of 128 rows at 0.80 and 0.75 of the multiply-adds' rate).
+///
 /// | registers | packets x rows: sums, loads for each |
 /// | --- | --- |
-/// | 32 (AVX-512, of 64 bytes) | 4 x 4: 16, 0.50; 2 x 8: 16, 0.63; 1 x 8: 8, 1.13 |
+/// | 32 (AVX-512, of 64 bytes) | 4 x 6: 24, 0.42; 2 x 8: 16, 0.63; 1 x 8: 8, 1.13 |
 /// | 16 of 32 bytes (AVX2) | 3 x 4: 12, 0.58; 2 x 6: 12, 0.67; 1 x 8: 8, 1.13 |
 /// | 16 of 16 bytes (SSE2) | 2 x 6: 12, 0.67; 1 x 8: 8, 1.13: without fused multiply-adds a product needs a register too |
 struct tile_shapes {
@@ -23,7 +27,7 @@ struct tile_shapes {
   static constexpr int most_packets = many_registers ? 4 : narrow ? 2 : 3;
   static constexpr int fewer(int packets) { return packets == 3 ? 2 : packets / 2; }
   static constexpr int rows(int packets) {
-    if (many_registers) return packets == 4 ? 4 : 8;
+    if (many_registers) return packets == 4 ? 6 : 8;
     return packets == 3 ? 4 : packets == 2 ? 6 : 8;
   }
 
