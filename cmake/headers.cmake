@@ -432,6 +432,7 @@ set(foal_headers
     foal/executor/ordinals.hpp
     foal/executor/origin.hpp
     foal/executor/part_sums.hpp
+    foal/executor/period_undo.hpp
     foal/executor/phase_end.hpp
     foal/executor/phase_state.hpp
     foal/executor/pin.hpp

@@ -186,6 +186,7 @@ set(foal_tests
     executor/processes
     executor/queues
     executor/recompute
+    executor/recorded_failures
     executor/recorded_periods
     executor/recording_rule
     executor/replica_processes

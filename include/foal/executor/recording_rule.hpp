@@ -36,6 +36,11 @@ inline std::string not_recorded(table::run_tables const& t, table::run_values co
   for (table::stage_table const& s : t.stages)
     if (std::any_of(s.layers.begin(), s.layers.end(), [](auto const& l) { return l.buffers > 0 && !l.call.looks_late; }))
       return "a layer looks at the statistics that it moves, within the period";
+  for (table::stage_table const& s : t.stages)
+    for (table::layer_row const& l : s.layers)
+      if (l.call.draws_itself)
+        return sentence("layer ", l.number, " (", l.name,
+                        ") draws by itself, with numbers of samples that a recording would repeat");
   if (t.hook.after_update != nullptr) return "its hook looks at every update";
   if (v.diagnostics.every != 0) return "its diagnostics look at weights within the period";
   if (table::most_updates(t) > 1)

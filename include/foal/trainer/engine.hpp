@@ -186,7 +186,7 @@ class engine : public run_evaluations {
     op_watches const watches(t_.device, memory_.stages(), v_.workers, request.traces, request.ranges,
                              [this](int worker) { return memory_.ordinal(worker); });
     std::vector<worker> workers = make_workers(watches, shared, view);
-    if (v_.record != recording::never) result.not_recorded = let_record(request, workers.front());
+    std::string why_called = v_.record != recording::never ? let_record(request, workers.front()) : "";
     bool calls = true, cuts = static_cast<bool>(request.cuts.wanted);  // until one throws; until one is on its way
     long long const before = shared.first_microbatch - run.begin * v_.microbatches;
     auto const serve = [&] {
@@ -221,7 +221,11 @@ class engine : public run_evaluations {
     }
     memory_.queues().synchronise();
     watches.hear();
-    if (recorded_periods const* const r = workers.front().recorded()) result.periods += r->counts();
+    if (recorded_periods const* const r = workers.front().recorded()) {
+      result.periods += r->counts();
+      why_called = r->failure();
+    }
+    if (result.not_recorded.empty()) result.not_recorded = std::move(why_called);
     wished_ = wished_ || shared.pauses_by_wish;
     if (!end_.common) end_.add(workers, memory_.stages());
     if (!end_.common && end_.failure) end_.failure->from = origin_of(end_, memory_, t_);
@@ -269,7 +273,7 @@ class engine : public run_evaluations {
   }
 
   /// Lets a phase's one worker record its periods, or gives why it cannot.
-  std::string let_record(run_request const& request, worker& to) const {
+  std::string let_record(run_request const& request, worker& to) {
     std::string why = not_recorded();
     if (why.empty()) why = executor::not_recorded(request);
     long long const count = why.empty() ? recordings_of(memory_.stages()) : 0;
@@ -277,7 +281,7 @@ class engine : public run_evaluations {
       why = sentence("its addresses come again after ", count, " periods, and at most ", most_recordings,
                      " are recorded; another number of microbatches may make them fewer");
     if (why.empty())
-      to.record(static_cast<int>(count), memory_.ordinal(0));
+      to.record(memory_, static_cast<int>(count), memory_.ordinal(0), v_.record == recording::always);
     else if (v_.record == recording::always)
       refuse_to_record(why);
     return why;
