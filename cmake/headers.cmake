@@ -432,6 +432,7 @@ set(foal_headers
     foal/executor/ordinals.hpp
     foal/executor/origin.hpp
     foal/executor/part_sums.hpp
+    foal/executor/period_places.hpp
     foal/executor/period_undo.hpp
     foal/executor/phase_end.hpp
     foal/executor/phase_state.hpp
@@ -441,6 +442,7 @@ set(foal_headers
     foal/executor/processes.hpp
     foal/executor/queue_order.hpp
     foal/executor/recorded_periods.hpp
+    foal/executor/recording_plan.hpp
     foal/executor/recording_rule.hpp
     foal/executor/replica_ops.hpp
     foal/executor/rings.hpp

@@ -14,8 +14,8 @@
 #include <vector>
 
 #include <foal/executor/lengths_in_flight.hpp>
+#include <foal/executor/period_places.hpp>
 #include <foal/executor/period_undo.hpp>
-#include <foal/executor/worker_ops.hpp>
 
 namespace foal::executor {
 
@@ -54,15 +54,14 @@ class recorded_periods {
       if (std::find(units_.begin(), units_.end(), e.unit) == units_.end()) units_.push_back(e.unit);
     updates_.resize(body_.size());
     for (std::size_t i = 0; i < units_.size(); ++i) behind_.push_back(make_event());
-    place_ops();
-    host_ = {d_.allocate_host(bytes_), d_.release_host};
-    device_ = {d_.allocate(bytes_, ordinal), d_.release};
-    std::size_t at = 0;
-    for (op_place& p : places_) {
-      p.host = static_cast<std::byte*>(host_.get()) + at;
-      p.device = static_cast<std::byte*>(device_.get()) + at;
-      at += p.layout.bytes;
+    places_ = places_of(shared_, body_);
+    for (worker_op const& e : body_) {
+      lowest_ = std::min(lowest_, e.microbatch);
+      highest_ = std::max(highest_, e.microbatch);
     }
+    host_ = {d_.allocate_host(places_.bytes), d_.release_host};
+    device_ = {d_.allocate(places_.bytes, ordinal), d_.release};
+    places_.place(host_.get(), device_.get());
     find_steady();
     find_span();
   }
@@ -71,7 +70,6 @@ class recorded_periods {
 
   period_counts const& counts() const { return counts_; }
   std::vector<bound_stage*> const& units() const { return units_; }
-  std::size_t bytes() const { return bytes_; }
   /// Of the first period.
   int lowest() const { return lowest_; }
   int highest() const { return highest_; }
@@ -134,7 +132,7 @@ class recorded_periods {
         call_ops(calling::again, -1, op);
       else
         graph = {record(first, op), d_.destroy_graph};
-      d_.copy_in(first, device_.get(), host_.get(), bytes_);
+      d_.copy_in(first, device_.get(), host_.get(), places_.bytes);
       d_.launch(first, graph.get());
     } catch (...) {
       for (bound_stage* const b : units_) b->later->abandon_period();
@@ -159,7 +157,7 @@ class recorded_periods {
   std::size_t refused() const {
     std::size_t i = 0;
     while (i < body_.size() && !(body_[i].kind == schedule::op_kind::F && shared_.ops->moves_statistics(*body_[i].unit) &&
-                                 !std::isfinite(places_[i].statistics_bound())))
+                                 !std::isfinite(places_.of[i].statistics_bound())))
       ++i;
     return i;
   }
@@ -180,28 +178,6 @@ class recorded_periods {
   };
   owner make_event() const { return {d_.make_event(), d_.destroy_event}; }
 
-  /// Sizes.
-  void place_ops() {
-    for (worker_op const& e : body_) {
-      bound_stage const& b = *e.unit;
-      step_block const& whole = b.later->layout();
-      std::size_t const count = b.table->parameters.size();
-      op_place p;
-      p.layout.update = whole.update;
-      p.layout.weight = whole.weight;
-      p.layout.updates = padded(sizeof(table::step_numbers));
-      p.layout.weights = padded(p.layout.update_at(e.kind == schedule::op_kind::U ? count : 0));
-      p.inputs = padded(p.layout.weight_at(count));
-      bool const forward = e.kind == schedule::op_kind::F,
-                 last = b.number + 1 == static_cast<int>(shared_.tables->stages.size());
-      p.targets = p.inputs + (forward ? shared_.ops->bytes_of_inputs(b) : 0);
-      p.layout.bytes = padded(p.targets + (forward && last ? shared_.ops->bytes_of_targets() : 0));
-      bytes_ += p.layout.bytes;
-      places_.push_back(p);
-      lowest_ = std::min(lowest_, e.microbatch);
-      highest_ = std::max(highest_, e.microbatch);
-    }
-  }
   /// From where on no op reads the version with which the phase began because there is none before it, nor does one of the
   /// period before.
   void find_steady() {
@@ -225,7 +201,7 @@ class recorded_periods {
   }
   /// The place of the one that takes in the j-th microbatch of a period. There is one.
   op_place const& entry(int j) const {
-    return places_[*std::find_if(entries_.begin(), entries_.end(), [&](std::size_t i) {
+    return places_.of[*std::find_if(entries_.begin(), entries_.end(), [&](std::size_t i) {
       return schedule::floor_mod(body_[i].microbatch, shared_.microbatches) == j;
     })];
   }
@@ -246,7 +222,7 @@ class recorded_periods {
       bound_stage& b = *body_[i].unit;
       bool const reads = b.number == 0 || b.number + 1 == static_cast<int>(shared_.tables->stages.size());
       if (body_[i].kind != schedule::op_kind::F || !reads) continue;
-      if (!shared_.ops->bring_data(b, where(body_[i]), places_[i], !holds_)) return false;
+      if (!shared_.ops->bring_data(b, where(body_[i]), places_.of[i], !holds_)) return false;
     }
     return in_flight_.same(first_entry_of(period), [this](int j) { return entry(j).lengths; });
   }
@@ -287,7 +263,7 @@ class recorded_periods {
     for (std::size_t i = 0; i < body_.size(); ++i) {
       later& l = *body_[i].unit->later;
       updates_[i] = body_[i].unit->updates;
-      l.enter(how, places_[i]);
+      l.enter(how, places_.of[i]);
       try {
         op(i);
       } catch (...) {
@@ -304,13 +280,12 @@ class recorded_periods {
   period_undo before_;
   table::device_functions const& d_;
   std::span<worker_op const> body_;
-  std::vector<op_place> places_;  ///< by op
+  period_places places_;
   std::vector<bound_stage*> units_;
   std::vector<long long> updates_;    ///< by op: of its unit, before it
   std::vector<std::size_t> entries_;  ///< numbers of the ops that take microbatches in
   lengths_in_flight in_flight_;
   long long period_ = 0;
-  std::size_t bytes_ = 0;
   int lowest_ = std::numeric_limits<int>::max(), highest_ = std::numeric_limits<int>::min();
   long long steady_from_ = 1, called_ = 0;
   owner host_{nullptr, [](void*) {}}, device_{nullptr, [](void*) {}};
