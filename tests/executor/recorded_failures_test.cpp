@@ -8,6 +8,7 @@
 
 #include <foal/foal.hpp>
 
+#include "tests/executor/pausing.hpp"
 #include "tests/support/deferred.hpp"
 #include "tests/support/nets.hpp"
 
@@ -55,6 +56,14 @@ struct one_odd : test::stream {
   }
 };
 
+struct breaking : test::stream {
+  template <class S>
+  void inputs(long long microbatch, S* x, S* scratch) const {
+    if (microbatch == 82) throw error("cannot read microbatch 82, because this test is of that");
+    test::stream::inputs(microbatch, x, scratch);
+  }
+};
+
 struct found {
   executor::run_result result;
   std::vector<float> weights;
@@ -76,7 +85,7 @@ void check_same(found const& a, found const& b) {
 }
 
 template <class Schedule>
-using dropping_run = trainer<dropping, loss::cross_entropy, Schedule, on<deferred>, executor::threads, optim::momentum>;
+using dropping_run = trainer<dropping, loss::cross_entropy, Schedule, on<deferred>, executor::threads, optim::adam>;
 
 template <class F>
 void for_schedules(F const& f) {
@@ -129,6 +138,32 @@ TEST_CASE("a launch of what is recorded that fails once is made up for by calls,
     CHECK(f.result.periods.again == whole.result.periods.again - 1);
     CHECK(f.result.not_recorded.empty());
   });
+}
+
+TEST_CASE("a source that throws in a recorded run ends it as it ends one by calls, with the updates of before") {
+  for_schedules([]<class Run>(std::type_identity<Run>) {
+    auto const updates_of = [](recording how) {
+      typename Run::config c{.microbatch_size = 2, .microbatches = 4};
+      c.record = how;
+      Run run(c);
+      CHECK_THROWS_WITH(run.run(breaking{}, {.minibatches = 40}), "cannot read microbatch 82, because this test is of that");
+      return run.updates();
+    };
+    CHECK(updates_of(recording::always) == updates_of(recording::never));
+  });
+}
+
+TEST_CASE("a run of which no phase can be recorded is refused as it is made") {
+  int refused = 0;
+  for (test::pausing const& of : test::pausing_cases()) {
+    test::piece<deferred> p(of, 1, 5, recording::where_possible);
+    if (p.engine().not_recorded().find("its addresses come again after") != 0) continue;
+    INFO(of.what.text());
+    ++refused;
+    CHECK_THROWS_WITH((test::piece<deferred>(of, 1, 5, recording::always)),
+                      Catch::Matchers::Contains("because its addresses come again after"));
+  }
+  CHECK(refused > 0);
 }
 
 TEST_CASE("where the first minibatch that is recorded was the odd one, others are recorded after some refusals") {
