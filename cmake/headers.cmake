@@ -384,6 +384,7 @@ set(foal_headers
     foal/plan/inputs.hpp
     foal/plan/kept.hpp
     foal/plan/lent.hpp
+    foal/plan/not_recorded.hpp
     foal/plan/offloads.hpp
     foal/plan/rank_pools.hpp
     foal/plan/recordable_slots.hpp

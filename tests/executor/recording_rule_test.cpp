@@ -56,6 +56,19 @@ TEST_CASE("what the host must know within a period keeps it from being recorded"
   refused<recorded_on<mlp, schedule::pipemare, on<deferred>, delay::dc_asgd>>("gradient of each microbatch", as_it_is);
 }
 
+TEST_CASE("a run that cannot record takes no slots for it") {
+  auto const bytes_of = [](auto of, recording how, int workers) {
+    using run = typename decltype(of)::type;
+    typename run::config c{.microbatch_size = 2, .microbatches = 3, .workers = workers};
+    c.record = how;
+    return run(c).facts().bytes.total();
+  };
+  using one = recorded_on<test::mlp<4>, schedule::pipemare, on<deferred>>;
+  std::type_identity<one> const of{};
+  CHECK(bytes_of(of, recording::where_possible, 1) > bytes_of(of, recording::never, 1));
+  CHECK(bytes_of(of, recording::where_possible, 2) == bytes_of(of, recording::never, 2));
+}
+
 TEST_CASE("what somebody asks of one run keeps it from being recorded") {
   using run = recorded_on<test::mlp<3>, schedule::gpipe, on<deferred>>;
   run::config c{.microbatch_size = 2, .microbatches = 2, .record = recording::where_possible};

@@ -33,7 +33,7 @@ struct period_counts {
   }
 };
 
-/// Of the one worker of a run whose phase can be recorded (recording_rule.hpp). A recording holds what the queues of all
+/// Of the one worker of a run whose phase can be recorded (plan/not_recorded.hpp). A recording holds what the queues of all
 /// units do in one period, and is launched in the first unit's, so launches come one after the other, and what is called
 /// before and after them is ordered by one event. Every op of a period has a place for its numbers and its data; all places
 /// lie together and come to the device in one copy before each launch. Losses and bounds of gradients come back within the

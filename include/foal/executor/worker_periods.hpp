@@ -16,7 +16,7 @@ namespace foal::executor {
 class worker_periods : public worker_place {
  public:
   /// Its periods are recorded, where they can be; must: a recording that fails ends the run. Needs that the phase can be
-  /// recorded (recording_rule.hpp).
+  /// recorded (plan/not_recorded.hpp).
   void record(run_memory& memory, int recordings, int ordinal, bool must) {
     recorded_ = std::make_unique<recorded_periods>(of_phase_, memory, body_, recordings, ordinal);
     must_ = must;
