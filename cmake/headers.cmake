@@ -384,6 +384,7 @@ set(foal_headers
     foal/plan/inputs.hpp
     foal/plan/kept.hpp
     foal/plan/lent.hpp
+    foal/plan/not_recorded.hpp
     foal/plan/offloads.hpp
     foal/plan/rank_pools.hpp
     foal/plan/recordable_slots.hpp
@@ -432,6 +433,8 @@ set(foal_headers
     foal/executor/ordinals.hpp
     foal/executor/origin.hpp
     foal/executor/part_sums.hpp
+    foal/executor/period_places.hpp
+    foal/executor/period_undo.hpp
     foal/executor/phase_end.hpp
     foal/executor/phase_state.hpp
     foal/executor/pin.hpp
@@ -440,6 +443,7 @@ set(foal_headers
     foal/executor/processes.hpp
     foal/executor/queue_order.hpp
     foal/executor/recorded_periods.hpp
+    foal/executor/recording_plan.hpp
     foal/executor/recording_rule.hpp
     foal/executor/replica_ops.hpp
     foal/executor/rings.hpp

@@ -186,6 +186,7 @@ set(foal_tests
     executor/processes
     executor/queues
     executor/recompute
+    executor/recorded_failures
     executor/recorded_periods
     executor/recording_rule
     executor/replica_processes
@@ -487,6 +488,7 @@ set(foal_fail_tests
     delay_summands_of_other_states
     device_without_a_layers_ops
     device_without_copies
+    draws_without_saying_so
     empty_model
     evaluation_on_a_dataset
     executor_that_drives_nothing

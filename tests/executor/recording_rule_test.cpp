@@ -58,11 +58,25 @@ TEST_CASE("what the host must know within a period keeps it from being recorded"
                                                                                            as_it_is);
 }
 
+TEST_CASE("a run that cannot record takes no slots for it") {
+  auto const bytes_of = [](auto of, recording how, int workers) {
+    using run = typename decltype(of)::type;
+    typename run::config c{.microbatch_size = 2, .microbatches = 3, .workers = workers};
+    c.record = how;
+    return run(c).facts().bytes.total();
+  };
+  using one = recorded_on<test::mlp<4>, schedule::pipemare, on<deferred>>;
+  std::type_identity<one> const of{};
+  CHECK(bytes_of(of, recording::where_possible, 1) > bytes_of(of, recording::never, 1));
+  CHECK(bytes_of(of, recording::where_possible, 2) == bytes_of(of, recording::never, 2));
+}
+
 TEST_CASE("what somebody asks of one run keeps it from being recorded") {
   using run = recorded_on<test::mlp<3>, schedule::gpipe, on<deferred>>;
   run::config c{.microbatch_size = 2, .microbatches = 2, .record = recording::where_possible};
   run t(c);
-  CHECK(note_of(t) == "periods that repeat themselves are recorded, and done again by one launch each");
+  CHECK_THAT(note_of(t), Contains("periods that repeat themselves are recorded, and done again by one launch each") &&
+                             Contains(" bytes of the device, and as many of the host, beside what is planned"));
   report::trace trace(1, 100);
   auto const traced = t.run(test::stream{}, {.minibatches = 6, .traces = &trace});
   CHECK(traced.not_recorded == "it is traced op by op");

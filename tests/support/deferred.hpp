@@ -160,17 +160,23 @@ class deferred {
     std::shared_ptr<recorded_ops const> what;
   };
   static inline std::atomic<long long> calls{0};  ///< that are done, or launched
+  /// n above 0: the n-th from here on of any object throws.
+  static inline std::atomic<int> failing_begin{0}, failing_end{0}, failing_launch{0};
 
   void begin_recording() {
     require(recording_ == nullptr, "cannot record a queue of this test twice");
+    fail_in_turn(failing_begin, "begin a recording");
     recording_ = std::make_shared<recorded_ops>();
   }
   graph end_recording() {
     require(recording_ != nullptr, "cannot end a recording that this queue of this test has not begun");
     recording_->ended = true;
-    return {std::exchange(recording_, nullptr)};
+    auto const all = std::exchange(recording_, nullptr);
+    fail_in_turn(failing_end, "end a recording");
+    return {all};
   }
   void launch(graph const& g) {
+    fail_in_turn(failing_launch, "launch");
     put([what = g.what] {
       for (auto const& op : what->ops) op();
     });
@@ -341,6 +347,10 @@ class deferred {
     requires(!std::is_pointer_v<T>)
   static T const& real(T const& value) {
     return value;
+  }
+
+  static void fail_in_turn(std::atomic<int>& left, char const* what) {
+    if (left > 0 && --left == 0) throw error(sentence("cannot ", what, ", because this test is of that"));
   }
 
   /// Null: what is called is done.

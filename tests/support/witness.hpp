@@ -27,6 +27,7 @@ struct witness_notes {
 template <int Out>
 struct witness : linear<Out> {
   static constexpr char const* name = "witness";
+  static constexpr bool draws = true;  // it draws nothing, but reads for which sample it would
 
   template <class C, class S = typename C::scalar>
   static void forward(C& ctx, S const* x, weights<S const> w, S* y, saved<S> s) {

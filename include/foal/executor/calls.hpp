@@ -25,7 +25,7 @@ inline void prepare_calls(bound_stage& b, table::run_tables const& t, table::run
     for (int k = 0; k < l.parameters; ++k)
       c.dw[k] = detail::in(b.microbatch != nullptr ? b.microbatch : b.g, t.types.gradients,
                            s.parameters[static_cast<std::size_t>(l.first_parameter + k)]);
-    if (b.later != nullptr && l.call.draws) c.first_sample = b.later->sample();
+    if (b.later != nullptr && l.call.drops_out) c.first_sample = b.later->sample();
     c.first_buffer = l.first_buffer;
     for (int k = 0; k < l.buffers; ++k)
       c.buffers[k] = detail::in(b.buffers, t.types.statistics, s.buffers[static_cast<std::size_t>(l.first_buffer + k)]);

@@ -31,7 +31,12 @@ class stage_ops : public stage_data {
     weight_set const w = forward_weights(b, p.microbatch);
     if (b.done_again()) return bring_sample(b, p), loss::loss_result{};
     forward_steps(b, b.forward_tensors, w, p, t_.phases.back().inference ? phase::evaluate : phase::train);
-    if (moves_statistics(b)) b.later != nullptr&& b.later->in_period() ? call_statistics(b) : check_statistics(b);
+    if (moves_statistics(b)) {
+      if (b.later != nullptr && b.later->in_period())
+        call_statistics(b);
+      else
+        check_statistics(b);
+    }
     if (!last || b.refused >= 0) return {};
     return apply_loss(b, p);
   }

@@ -5,30 +5,35 @@
 #include <atomic>
 #include <cmath>
 #include <cstddef>
+#include <exception>
 #include <limits>
 #include <memory>
 #include <span>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include <foal/executor/lengths_in_flight.hpp>
-#include <foal/executor/phase_state.hpp>
-#include <foal/executor/worker_ops.hpp>
+#include <foal/executor/period_places.hpp>
+#include <foal/executor/period_undo.hpp>
 
 namespace foal::executor {
 
 /// How a run has done its periods.
 struct period_counts {
   long long called = 0, recorded = 0, again = 0;  ///< recorded: and launched
+  long long refused = 0;  ///< of those called, for a loss divided by another number, or lengths, than what is recorded
 
   period_counts& operator+=(period_counts const& other) {
     called += other.called;
     recorded += other.recorded;
     again += other.again;
+    refused += other.refused;
     return *this;
   }
 };
 
-/// Of the one worker of a run whose phase can be recorded (recording_rule.hpp). A recording holds what the queues of all
+/// Of the one worker of a run whose phase can be recorded (plan/not_recorded.hpp). A recording holds what the queues of all
 /// units do in one period, and is launched in the first unit's, so launches come one after the other, and what is called
 /// before and after them is ordered by one event. Every op of a period has a place for its numbers and its data; all places
 /// lie together and come to the device in one copy before each launch. Losses and bounds of gradients come back within the
@@ -37,8 +42,9 @@ class recorded_periods {
  public:
   /// body: the worker's ops. count: of recordings, one for each way in which addresses come. Throws foal::error where the
   /// device has no memory left.
-  recorded_periods(phase_state& shared, std::span<worker_op const> body, int count, int ordinal)
+  recorded_periods(phase_state& shared, run_memory& memory, std::span<worker_op const> body, int count, int ordinal)
       : shared_(shared),
+        before_(memory, shared),
         d_(shared.tables->device),
         body_(body),
         graphs_(static_cast<std::size_t>(count)),
@@ -48,13 +54,14 @@ class recorded_periods {
       if (std::find(units_.begin(), units_.end(), e.unit) == units_.end()) units_.push_back(e.unit);
     updates_.resize(body_.size());
     for (std::size_t i = 0; i < units_.size(); ++i) behind_.push_back(make_event());
-    place_ops();
-    host_ = {d_.allocate_host(bytes_), d_.release_host};
-    device_ = {d_.allocate(bytes_, ordinal), d_.release};
-    for (op_place& p : places_) {
-      p.host = static_cast<std::byte*>(host_.get()) + reinterpret_cast<std::uintptr_t>(p.host);
-      p.device = static_cast<std::byte*>(device_.get()) + reinterpret_cast<std::uintptr_t>(p.device);
+    places_ = places_of(shared_, body_);
+    for (worker_op const& e : body_) {
+      lowest_ = std::min(lowest_, e.microbatch);
+      highest_ = std::max(highest_, e.microbatch);
     }
+    host_ = {d_.allocate_host(places_.bytes), d_.release_host};
+    device_ = {d_.allocate(places_.bytes, ordinal), d_.release};
+    places_.place(host_.get(), device_.get());
     find_steady();
     find_span();
   }
@@ -63,12 +70,14 @@ class recorded_periods {
 
   period_counts const& counts() const { return counts_; }
   std::vector<bound_stage*> const& units() const { return units_; }
-  std::size_t bytes() const { return bytes_; }
   /// Of the first period.
   int lowest() const { return lowest_; }
   int highest() const { return highest_; }
-  /// Whether it does what all behind it do, and one like it has been called: then libraries have all that they make.
-  bool steady(long long period) const { return period >= steady_from_ && called_ > 0; }
+  /// Whether it does what all behind it do, and one like it has been called: then libraries have all that they make. None
+  /// is once a recording has failed.
+  bool steady(long long period) const { return period >= steady_from_ && called_ > 0 && failure_.empty(); }
+  /// What was said as a period could not be recorded; empty: that has not been.
+  std::string const& failure() const { return failure_; }
 
   /// A period begins that is called. Needs that the one before has been heard.
   void call(bool whole) {
@@ -93,25 +102,29 @@ class recorded_periods {
   }
 
   /// Brings the data of a period to the host's places. where(op): its position. False: a loss divides by another number, or
-  /// sequences, of microbatches that came before it too, have other lengths than what has been recorded.
+  /// sequences, of microbatches that came before it too, have other lengths than what has been recorded. After so many of
+  /// these in a row nothing is, and the next one's are taken.
+  static constexpr int most_refusals = 8;
   template <class Where>
-  bool stage(long long period, Where const& where) {
-    for (std::size_t i = 0; i < body_.size(); ++i) {
-      bound_stage& b = *body_[i].unit;
-      bool const reads = b.number == 0 || b.number + 1 == static_cast<int>(shared_.tables->stages.size());
-      if (body_[i].kind != schedule::op_kind::F || !reads) continue;
-      if (!shared_.ops->stage(b, where(body_[i]), places_[i], counts_.recorded == 0)) return false;
-    }
-    return in_flight_.same(first_entry_of(period), [this](int j) { return entry(j).lengths; });
+  bool bring_data(long long period, Where const& where) {
+    if (is_recorded(period, where)) return refusals_ = 0, true;
+    ++counts_.refused;
+    if (++refusals_ < most_refusals) return false;
+    // The periods before this one have been called, so no launch is at work.
+    for (owner& graph : graphs_) graph = owner(nullptr, [](void*) {});
+    refusals_ = 0;
+    holds_ = false;
+    return false;
   }
 
-  /// Does a steady period whose data is there. op(i): calls op i of the body. What it throws comes out, and nothing has been
-  /// launched.
+  /// Does a steady period whose data is there. op(i): calls op i of the body. Gives what it has thrown: then nothing has
+  /// been launched, all units are as before, and the period may be called. Itself it throws what the device does then.
   template <class Op>
-  void run(long long period, Op const& op) {
+  std::exception_ptr run(long long period, Op const& op) {
     owner& graph = graphs_[static_cast<std::size_t>(period % static_cast<long long>(graphs_.size()))];
     bool const again = graph != nullptr;
     void* const first = units_.front()->device;
+    before_.keep();
     if (!std::exchange(ahead_, true)) gather(first);
     for (bound_stage* const b : units_) b->later->begin_period();
     try {
@@ -119,16 +132,21 @@ class recorded_periods {
         call_ops(calling::again, -1, op);
       else
         graph = {record(first, op), d_.destroy_graph};
-      d_.copy_in(first, device_.get(), host_.get(), bytes_);
+      d_.copy_in(first, device_.get(), host_.get(), places_.bytes);
       d_.launch(first, graph.get());
     } catch (...) {
       for (bound_stage* const b : units_) b->later->abandon_period();
-      throw;
+      before_.restore();
+      d_.record(first, launched_.get());  // for call(): behind all that has been called
+      if (!again) give_up();
+      return std::current_exception();
     }
     d_.record(first, launched_.get());
     ++(again ? counts_.again : counts_.recorded);
+    holds_ = true;
     period_ = period;
     waits_ = true;
+    return nullptr;
   }
   /// Waits for the launch whose losses and bounds have not been heard. False: there is none.
   bool finish() {
@@ -139,7 +157,7 @@ class recorded_periods {
   std::size_t refused() const {
     std::size_t i = 0;
     while (i < body_.size() && !(body_[i].kind == schedule::op_kind::F && shared_.ops->moves_statistics(*body_[i].unit) &&
-                                 !std::isfinite(places_[i].statistics_bound())))
+                                 !std::isfinite(places_.of[i].statistics_bound())))
       ++i;
     return i;
   }
@@ -160,30 +178,6 @@ class recorded_periods {
   };
   owner make_event() const { return {d_.make_event(), d_.destroy_event}; }
 
-  /// Sizes; host and device are distances until there is memory.
-  void place_ops() {
-    for (worker_op const& e : body_) {
-      bound_stage const& b = *e.unit;
-      step_block const& whole = b.later->layout();
-      std::size_t const count = b.table->parameters.size();
-      op_place p;
-      p.layout.update = whole.update;
-      p.layout.weight = whole.weight;
-      p.layout.updates = padded(sizeof(table::step_numbers));
-      p.layout.weights = padded(p.layout.update_at(e.kind == schedule::op_kind::U ? count : 0));
-      p.inputs = padded(p.layout.weight_at(count));
-      bool const forward = e.kind == schedule::op_kind::F,
-                 last = b.number + 1 == static_cast<int>(shared_.tables->stages.size());
-      p.targets = p.inputs + (forward ? shared_.ops->bytes_of_inputs(b) : 0);
-      p.layout.bytes = padded(p.targets + (forward && last ? shared_.ops->bytes_of_targets() : 0));
-      p.host = reinterpret_cast<std::byte*>(bytes_);
-      p.device = p.host;
-      bytes_ += p.layout.bytes;
-      places_.push_back(p);
-      lowest_ = std::min(lowest_, e.microbatch);
-      highest_ = std::max(highest_, e.microbatch);
-    }
-  }
   /// From where on no op reads the version with which the phase began because there is none before it, nor does one of the
   /// period before.
   void find_steady() {
@@ -207,7 +201,7 @@ class recorded_periods {
   }
   /// The place of the one that takes in the j-th microbatch of a period. There is one.
   op_place const& entry(int j) const {
-    return places_[*std::find_if(entries_.begin(), entries_.end(), [&](std::size_t i) {
+    return places_.of[*std::find_if(entries_.begin(), entries_.end(), [&](std::size_t i) {
       return schedule::floor_mod(body_[i].microbatch, shared_.microbatches) == j;
     })];
   }
@@ -222,14 +216,33 @@ class recorded_periods {
       d_.wait(first, behind_[i].get());
     }
   }
+  template <class Where>
+  bool is_recorded(long long period, Where const& where) {
+    for (std::size_t i = 0; i < body_.size(); ++i) {
+      bound_stage& b = *body_[i].unit;
+      bool const reads = b.number == 0 || b.number + 1 == static_cast<int>(shared_.tables->stages.size());
+      if (body_[i].kind != schedule::op_kind::F || !reads) continue;
+      if (!shared_.ops->bring_data(b, where(body_[i]), places_.of[i], !holds_)) return false;
+    }
+    return in_flight_.same(first_entry_of(period), [this](int j) { return entry(j).lengths; });
+  }
+  /// Within a catch. Nothing is recorded from here on.
+  void give_up() {
+    failure_ = "a device has not recorded them";
+    try {
+      throw;
+    } catch (std::exception const& e) {
+      failure_ = e.what();
+    } catch (...) {  // it says nothing
+    }
+  }
   template <class Op>
   void* record(void* first, Op const& op) {
-    static std::atomic<long long> recordings{0};  // events know by whose they are, whatever run is theirs
     d_.begin_recording(first);
     try {
       d_.record(first, begun_.get());
       for (std::size_t i = 1; i < units_.size(); ++i) d_.wait(units_[i]->device, begun_.get());
-      call_ops(calling::recorded, ++recordings, op);
+      call_ops(calling::recorded, ++recordings_, op);
       gather(first);
     } catch (...) {
       try {
@@ -250,7 +263,7 @@ class recorded_periods {
     for (std::size_t i = 0; i < body_.size(); ++i) {
       later& l = *body_[i].unit->later;
       updates_[i] = body_[i].unit->updates;
-      l.enter(how, places_[i]);
+      l.enter(how, places_.of[i]);
       try {
         op(i);
       } catch (...) {
@@ -261,16 +274,18 @@ class recorded_periods {
     }
   }
 
+  inline static std::atomic<long long> recordings_{0};  ///< events know by it whose they are, whatever run is theirs
+
   phase_state& shared_;
+  period_undo before_;
   table::device_functions const& d_;
   std::span<worker_op const> body_;
-  std::vector<op_place> places_;  ///< by op
+  period_places places_;
   std::vector<bound_stage*> units_;
   std::vector<long long> updates_;    ///< by op: of its unit, before it
   std::vector<std::size_t> entries_;  ///< numbers of the ops that take microbatches in
   lengths_in_flight in_flight_;
   long long period_ = 0;
-  std::size_t bytes_ = 0;
   int lowest_ = std::numeric_limits<int>::max(), highest_ = std::numeric_limits<int>::min();
   long long steady_from_ = 1, called_ = 0;
   owner host_{nullptr, [](void*) {}}, device_{nullptr, [](void*) {}};
@@ -278,6 +293,9 @@ class recorded_periods {
   owner begun_, launched_;
   std::vector<owner> behind_;  ///< by unit
   bool ahead_ = false, waits_ = false;
+  bool holds_ = false;  ///< places have the lengths, and what losses divide by, of what is recorded
+  int refusals_ = 0;    ///< in a row
+  std::string failure_;
   period_counts counts_;
 };
 

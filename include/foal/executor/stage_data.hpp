@@ -22,7 +22,7 @@ class stage_data : public replica_ops {
 
   /// Of a period that is recorded: the inputs, or targets, of an F come to its place. Gives whether the op is the one that
   /// the place is of: the loss divides by the same number, and sequences have the same lengths. anew: the place becomes its.
-  bool stage(bound_stage& b, position p, op_place& to, bool anew) const {
+  bool bring_data(bound_stage& b, position p, op_place& to, bool anew) const {
     bool const last = b.number + 1 == static_cast<int>(t_.stages.size());
     if (b.number == 0) {
       asking const now(awaited_inputs_, p);

@@ -15,9 +15,11 @@ namespace foal::executor {
 /// nothing is launched behind a failure; then the numbers of the period's ops are written, and it is launched.
 class worker_periods : public worker_place {
  public:
-  /// Its periods are recorded, where they can be. Needs that the phase can be recorded (recording_rule.hpp).
-  void record(int recordings, int ordinal) {
-    recorded_ = std::make_unique<recorded_periods>(of_phase_, body_, recordings, ordinal);
+  /// Its periods are recorded, where they can be; must: a recording that fails ends the run. Needs that the phase can be
+  /// recorded (plan/not_recorded.hpp).
+  void record(run_memory& memory, int recordings, int ordinal, bool must) {
+    recorded_ = std::make_unique<recorded_periods>(of_phase_, memory, body_, recordings, ordinal);
+    must_ = must;
   }
   /// How it has done them; null: it records none.
   recorded_periods const* recorded() const { return recorded_.get(); }
@@ -35,19 +37,25 @@ class worker_periods : public worker_place {
     if (decided_ >= 0 && decided_ + 1 == period_) r.see_lengths(decided_);
     decided_ = period_;
     bool const whole = at_ == 0 && first_microbatch() >= 0 && is_left(),
-               can = whole && r.steady(period_) && may_do_period() && stage();
+               can = whole && r.steady(period_) && may_do_period() && bring_data();
     hear_period(can);
     if (stopped_) return true;
     if (!can || !knows_limits()) return r.call(whole), false;
-    long long key = 0;
+    long long key = keys_before_;
+    std::exception_ptr thrown;
     try {
-      r.run(period_, [&](std::size_t i) {
+      thrown = r.run(period_, [&](std::size_t i) {
         at_ = i;
         key = key_of(body_[i]);
         run(body_[i]);
       });
     } catch (...) {
       fail(std::current_exception(), key);
+    }
+    if (thrown && !stopped_) {
+      at_ = 0;
+      if (!must_ || r.failure().empty()) return r.call(true), false;  // what is to be thrown is thrown by the call again
+      fail(thrown, key);
     }
     at_ = body_.size();
     skip();
@@ -95,9 +103,9 @@ class worker_periods : public worker_place {
            keys_before_ + of_phase_.keys_of_period() <= of_phase_.stop_at.load() && is_left();
   }
   /// Brings its data. What a source throws it throws again where the op is called.
-  bool stage() {
+  bool bring_data() {
     try {
-      return recorded_->stage(period_, [this](worker_op const& e) { return position_of(e); });
+      return recorded_->bring_data(period_, [this](worker_op const& e) { return position_of(e); });
     } catch (...) {
       return false;
     }
@@ -112,6 +120,7 @@ class worker_periods : public worker_place {
 
   phase_state& of_phase_;
   std::unique_ptr<recorded_periods> recorded_;
+  bool must_ = false;
   long long decided_ = -1;  ///< the last period of which it is known how it is done
 };
 

@@ -13,6 +13,11 @@
 //     forward moves in training; where one of them would not be finite it moves none and calls ctx.refuse(its number)
 //   static constexpr bool looks_late                                false; true: where ctx.looks() does not hold, forward
 //     moves them without a look, and the executor looks when the period is done
+//   static constexpr bool draws                                     false; true: it draws by ctx.random, which no other
+//   layer
+//     has but those among whose ops is dropout: these get the sample beside it (ctx.first_sample). The sample that
+//     ctx.random names is a number of the call, which a recording would repeat, so periods of a net with such a layer are
+//     not recorded
 //   static constexpr auto kept(shape in)        -> list<kept_entry> none; what forward writes into s for the backward ops
 //   static constexpr until input_kept, output_kept                  until::forward; s.x / s.y are readable until then
 //   static constexpr bool in_place                                  false; true: y may be x, and dx may be dy
@@ -46,6 +51,8 @@
 // whose weight gradient goes through its own weights, as a recurrent one's does, lets forward keep a copy of them until W
 // (examples/own_recurrent.cpp). foal::check_gradient<layer>(shape) (layer/check_gradient.hpp) tries all of this.
 #pragma once
+
+#include <type_traits>
 
 #include <foal/core/random.hpp>
 #include <foal/tensor/element.hpp>
@@ -137,8 +144,19 @@ struct earlier_segments {
   }
 };
 
-/// Everything else that a layer's functions get.
-template <class Device, class S>
+/// What a layer has for ctx.random that does not say that it draws.
+struct random_needs_draws {
+  template <class T>
+  constexpr operator T() const {
+    static_assert(sizeof(T) == 0,
+                  "foal: cannot draw by ctx.random in this layer, because it does not say that it draws; give it static "
+                  "constexpr bool draws = true");
+    return {};
+  }
+};
+
+/// Everything else that a layer's functions get. Draws: of one that draws.
+template <class Device, class S, bool Draws = true>
 struct context {
   using device_type = Device;
   using scalar = S;
@@ -148,7 +166,8 @@ struct context {
   int samples = 0;       ///< M
   int microbatches = 1;  ///< N: a batch norm moves its running values once per forward with momentum 1-(1-m)^(1/N)
   foal::phase phase = phase::train;
-  random_key random{};  ///< seed, layer; .sample is the first sample's ordinal in the run (sample i: + i)
+  /// Seed, layer; .sample is the first sample's ordinal in the run (sample i: + i).
+  std::conditional_t<Draws, random_key, random_needs_draws> random{};
   S* scratch = nullptr;
   S* const* buffers = nullptr;
   S const* const* read = nullptr;     ///< the entries that the layer reads beside its input, in the order of its `reads`

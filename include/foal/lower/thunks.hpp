@@ -18,12 +18,32 @@ namespace detail {
 
 using foal::detail::reads_of;
 
+/// The device drops out for it, by the sample that it finds where it is.
+template <class L>
+constexpr bool drops_out() {
+  return device::ops::detail::has_kind<device::ops::dropouts>(typename device::ops::detail::ops_of<L>::type{});
+}
+/// It draws by itself.
+template <class L>
+constexpr bool draws_itself() {
+  if constexpr (requires { L::draws; }) {
+    static_assert(!L::draws || !drops_out<L>(),
+                  "foal: cannot call a layer that draws by itself and drops out by the device, because ctx.random is "
+                  "without the sample for the latter; leave out its draws, and add *ctx.first_sample where it is not null");
+    return L::draws;
+  }
+  return false;
+}
+
 template <class L, class D, class S>
 struct layer_thunks {
   struct pointers;
-  static context<D, S> make(layer_call const& c, pointers const& p) {
-    context<D, S> ctx{*static_cast<D*>(c.device), c.in,     c.out, c.samples, c.microbatches, c.phase, c.random,
-                      static_cast<S*>(c.scratch), p.buffers};
+  using own_context = context<D, S, drops_out<L>() || draws_itself<L>()>;
+  static own_context make(layer_call const& c, pointers const& p) {
+    own_context ctx{*static_cast<D*>(c.device), c.in, c.out, c.samples, c.microbatches, c.phase};
+    if constexpr (drops_out<L>() || draws_itself<L>()) ctx.random = c.random;
+    ctx.scratch = static_cast<S*>(c.scratch);
+    ctx.buffers = p.buffers;
     if constexpr (reads_of<L>().count > 0) {
       ctx.read = p.read;
       ctx.read_gradient = p.read_gradient;
@@ -84,8 +104,8 @@ struct layer_thunks {
   }
 
   static constexpr bool has_weight_gradient =
-      requires(context<D, S>& ctx, S const* dy, saved<S> s, weights<S> dw) { L::backward_weight(ctx, dy, s, dw); };
-  static constexpr bool is_fused = requires(context<D, S>& ctx, S const* dy, weights<S const> w, saved<S> s, S* dx,
+      requires(own_context& ctx, S const* dy, saved<S> s, weights<S> dw) { L::backward_weight(ctx, dy, s, dw); };
+  static constexpr bool is_fused = requires(own_context& ctx, S const* dy, weights<S const> w, saved<S> s, S* dx,
                                             weights<S> dw) { L::backward(ctx, dy, w, s, dx, dw); };
 };
 
@@ -170,7 +190,8 @@ constexpr layer_functions functions_of() {
   f.backward_input = &t::backward_input;
   if constexpr (t::has_weight_gradient) f.backward_weight = &t::backward_weight;
   if constexpr (t::is_fused) f.backward = &t::backward;
-  f.draws = device::ops::detail::has_kind<device::ops::dropouts>(typename device::ops::detail::ops_of<L>::type{});
+  f.drops_out = detail::drops_out<L>();
+  f.draws_itself = detail::draws_itself<L>();
   f.segments = device::ops::serve_segments<L, D, S>;
   if constexpr (requires { L::looks_late; }) f.looks_late = L::looks_late;
   return f;

@@ -3,7 +3,7 @@
 
 #include <numeric>
 
-#include <foal/table/run_values.hpp>
+#include <foal/core/config.hpp>
 
 namespace foal::executor {
 
@@ -22,12 +22,6 @@ constexpr int recordable_slots(int share, int needed) {
   }
   for (slots = share; slots < needed;) slots *= 2;
   return slots;
-}
-
-/// What a run takes: those where it may record periods, else no more than are needed.
-inline int recordable_slots(table::run_tables const& t, table::run_values const& v, int share, int needed) {
-  bool const records = v.record != recording::never && t.device.begin_recording != nullptr;
-  return records ? recordable_slots(share, needed) : needed;
 }
 
 }  // namespace foal::executor

@@ -11,6 +11,7 @@
 #include <foal/plan/inputs.hpp>
 #include <foal/plan/kept.hpp>
 #include <foal/plan/lent.hpp>
+#include <foal/plan/not_recorded.hpp>
 #include <foal/plan/offloads.hpp>
 #include <foal/plan/rank_pools.hpp>
 #include <foal/plan/recordable_slots.hpp>
@@ -81,7 +82,8 @@ class run_plan {
   /// Where W takes a minibatch at once, the slots of its microbatches must be neighbours.
   int slots_until(std::size_t s, until last, int needed) const {
     int const n = tables_.phases.back().facts.stage[s].share;
-    return recordable_slots(tables_, values_, n, tables_.thick && last == until::W ? (needed + n - 1) / n * n : needed);
+    if (records_) return recordable_slots(n, needed);  // then nothing is thick
+    return tables_.thick && last == until::W ? (needed + n - 1) / n * n : needed;
   }
 
   /// The entry of a ring, and where in it the ring begins.
@@ -383,6 +385,7 @@ class run_plan {
   table::run_tables const& tables_;
   table::run_values values_;
   std::vector<int> worker_of_;
+  bool records_ = may_record(tables_, values_, worker_of_);
   memory_plan plan_;
   shared_wires shared_;
   flat_table<unit_plan> unit_;

@@ -54,9 +54,10 @@ using layer_function = void (*)(layer_call const&);
 /// A layer's functions for one device and scalar type. backward is the fused one where the layer has it, else null.
 struct layer_functions {
   layer_function forward = nullptr, backward_input = nullptr, backward_weight = nullptr, backward = nullptr;
-  bool draws = false;       ///< it drops out
-  bool looks_late = false;  ///< it moves statistics without a look where nobody hears of it
-  bool segments = true;     ///< the device has what it calls for sequences in segments
+  bool drops_out = false;     ///< by the device, which finds the sample in the unit's block
+  bool draws_itself = false;  ///< by the sample that the call has
+  bool looks_late = false;    ///< it moves statistics without a look where nobody hears of it
+  bool segments = true;       ///< the device has what it calls for sequences in segments
 };
 
 /// Where a tensor lives. wire_in, wire_out: the ring of the wire from the stage before, or to the stage after; gradient_in,

@@ -12,7 +12,7 @@
 #include <foal/executor/copy_distance.hpp>
 #include <foal/executor/drive.hpp>
 #include <foal/executor/origin.hpp>
-#include <foal/executor/recording_rule.hpp>
+#include <foal/executor/recording_plan.hpp>
 #include <foal/executor/stall_guard.hpp>
 #include <foal/observe/diagnostics.hpp>
 #include <foal/observe/hook.hpp>
@@ -29,7 +29,7 @@ class engine : public run_evaluations {
     require(!t_.replica.shards() || (t_.hook.after_update == nullptr && v_.diagnostics.every == 0),
             "cannot look at the updates of replicas that share out their optimizer's states, because none of them makes a "
             "whole one; leave hooks and diagnostics out, or use replica::summed");
-    if (std::string const why = v_.record == recording::always ? not_recorded() : ""; !why.empty()) refuse_to_record(why);
+    plan_recordings();
     if (t_.hook.after_update != nullptr) {
       hook_ = std::make_unique<hook_probe>(t_, v_.workers, memory_.stages());
       probes_.push_back(hook_.get());
@@ -42,7 +42,13 @@ class engine : public run_evaluations {
   }
 
   /// Why none of its runs records periods; empty: they may.
-  std::string not_recorded() const { return executor::not_recorded(t_, v_, memory_.whole()); }
+  std::string not_recorded() const {
+    bool const some = std::any_of(recordings_.begin(), recordings_.end(), [](auto const& p) { return p.why.empty(); });
+    if (some) return {};
+    return recordings_.empty() ? executor::not_recorded(t_, v_, memory_.whole()) : recordings_.back().why;
+  }
+  /// By phase, where periods are to be recorded and no rule is against it; else empty.
+  std::vector<recording_plan> const& recordings() const { return recordings_; }
 
   /// Bytes of the copies that a hook and diagnostics look at.
   std::size_t diagnostics_bytes() const {
@@ -186,7 +192,9 @@ class engine : public run_evaluations {
     op_watches const watches(t_.device, memory_.stages(), v_.workers, request.traces, request.ranges,
                              [this](int worker) { return memory_.ordinal(worker); });
     std::vector<worker> workers = make_workers(watches, shared, view);
-    if (v_.record != recording::never) result.not_recorded = let_record(request, workers.front());
+    std::string why_called;
+    if (v_.record != recording::never)
+      why_called = let_record(request, static_cast<std::size_t>(run.at.phase), workers.front());
     bool calls = true, cuts = static_cast<bool>(request.cuts.wanted);  // until one throws; until one is on its way
     long long const before = shared.first_microbatch - run.begin * v_.microbatches;
     auto const serve = [&] {
@@ -221,7 +229,11 @@ class engine : public run_evaluations {
     }
     memory_.queues().synchronise();
     watches.hear();
-    if (recorded_periods const* const r = workers.front().recorded()) result.periods += r->counts();
+    if (recorded_periods const* const r = workers.front().recorded()) {
+      result.periods += r->counts();
+      why_called = r->failure();
+    }
+    if (result.not_recorded.empty()) result.not_recorded = std::move(why_called);
     wished_ = wished_ || shared.pauses_by_wish;
     if (!end_.common) end_.add(workers, memory_.stages());
     if (!end_.common && end_.failure) end_.failure->from = origin_of(end_, memory_, t_);
@@ -268,18 +280,27 @@ class engine : public run_evaluations {
     return workers;
   }
 
-  /// Lets a phase's one worker record its periods, or gives why it cannot.
-  std::string let_record(run_request const& request, worker& to) const {
+  /// Numbers are there from the beginning, so what keeps a phase from being recorded is said then.
+  void plan_recordings() {
+    if (v_.record == recording::never) return;
     std::string why = not_recorded();
+    for (std::size_t i = 0; why.empty() && i < t_.phases.size(); ++i)
+      recordings_.push_back(plan_recording(t_, v_, memory_, t_.phases[i]));
+    if (v_.record != recording::always) return;
+    for (recording_plan const& p : recordings_) why = why.empty() ? p.why : why;
+    if (!why.empty()) refuse_to_record(why);
+  }
+  /// Lets a phase's one worker record its periods, or gives why it cannot.
+  std::string let_record(run_request const& request, std::size_t phase, worker& to) {
+    bool const must = v_.record == recording::always;
+    std::string why = recordings_.empty() ? not_recorded() : recordings_[phase].why;
     if (why.empty()) why = executor::not_recorded(request);
-    long long const count = why.empty() ? recordings_of(memory_.stages()) : 0;
-    if (count > most_recordings)
-      why = sentence("its addresses come again after ", count, " periods, and at most ", most_recordings,
-                     " are recorded; another number of microbatches may make them fewer");
-    if (why.empty())
-      to.record(static_cast<int>(count), memory_.ordinal(0));
-    else if (v_.record == recording::always)
-      refuse_to_record(why);
+    if (why.empty()) try {
+        to.record(memory_, static_cast<int>(recordings_[phase].recordings), memory_.ordinal(0), must);
+      } catch (error const& e) {  // no memory is left for places
+        why = e.what();
+      }
+    if (must && !why.empty()) refuse_to_record(why);
     return why;
   }
   [[noreturn]] static void refuse_to_record(std::string const& why) {
@@ -312,6 +333,7 @@ class engine : public run_evaluations {
   std::unique_ptr<hook_probe> hook_;
   std::unique_ptr<diagnostics> diagnostics_;
   probes probes_;
+  std::vector<recording_plan> recordings_;
   bool driven_ = false;  ///< the run at work has begun
   bool wished_ = false;  ///< a pause, by request.pauses
 };

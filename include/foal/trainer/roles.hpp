@@ -192,7 +192,7 @@ struct trainer_config {
   table::diagnostics_values diagnostics{};  ///< what delay does, measured every n-th update
   /// Of each rank, which of several devices it is on; empty: a worker's is its number among all workers modulo theirs.
   std::vector<int> ordinals{};
-  recording record = recording::never;  ///< periods of a device that records (executor/recording_rule.hpp says which)
+  recording record = recording::never;  ///< periods of a device that records (plan/not_recorded.hpp says which)
   typename lower::device_values<typename T::device_type>::type device{};
 };
 

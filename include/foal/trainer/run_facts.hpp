@@ -101,9 +101,16 @@ inline std::string ordinals_note(table::run_tables const& t, run_memory const& m
 /// Whether periods are recorded; empty where nobody has asked for it.
 inline std::string recording_note(engine const& e) {
   if (e.values().record == recording::never) return {};
-  std::string const why = e.not_recorded();
-  return why.empty() ? std::string("periods that repeat themselves are recorded, and done again by one launch each")
-                     : sentence("periods are called op by op, because ", why);
+  if (std::string const why = e.not_recorded(); !why.empty()) return sentence("periods are called op by op, because ", why);
+  std::size_t bytes = 0;
+  std::string called;
+  for (recording_plan const& p : e.recordings()) {
+    bytes = std::max(bytes, p.bytes);
+    if (!p.why.empty()) called = sentence("; in one of the phases they are called, because ", p.why);
+  }
+  return sentence(
+      "periods that repeat themselves are recorded, and done again by one launch each; their numbers and data take ", bytes,
+      " bytes of the device, and as many of the host, beside what is planned", called);
 }
 
 /// What the bytes of a run with replicas are of, and what they send.
