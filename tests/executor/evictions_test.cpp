@@ -1,13 +1,13 @@
 // What bpipe evicts is on the other rank while it is to be there: arenas are as large as it promises, and the bits are those
 // of 1F1B on any workers, in any order of their ops, and of a run that is paused, or goes on in other memory.
 #include <catch2/catch.hpp>
-#include <limits>
 #include <random>
 
 #include <foal/schedule/cost/balanced_memory.hpp>
 #include <foal/schedule/rules/bpipe.hpp>
 #include <foal/trainer/run_facts.hpp>
 
+#include "tests/executor/bad_input.hpp"
 #include "tests/executor/pausing.hpp"
 #include "tests/support/sanitized.hpp"
 
@@ -106,15 +106,6 @@ std::vector<asked> all_asked() {
 }
 
 std::string const elsewhere = "saved activations of another rank";
-
-struct bad_input {
-  long long at = 0;
-  void inputs(long long m, float* x, float*) const {
-    std::fill(x, x + test::bit_samples * test::mlp_inputs, 0.25F);
-    if (m == at) x[1] = std::numeric_limits<float>::quiet_NaN();
-  }
-  void targets(long long, std::int32_t* t) const { std::fill(t, t + test::bit_samples, 1); }
-};
 
 }  // namespace
 
@@ -227,16 +218,5 @@ TEST_CASE("Where a loss is not finite, what has been evicted is looked at, too",
   choice const c{.net = 4, .n = 8, .ranks = 4};
   schedule::program b = schedule::generate(schedule::bpipe{}, {4, 4, 8});
   table::run_tables const t = test::tables_of(c, b);
-  for (int const m : {2, 3, 5}) {
-    bad_input const data{8 + m};
-    executor::engine engine(t, {test::bit_samples, 8, 4, 5, false, 64, false}, test::driver(true), test::shares(4, 4));
-    executor::run_request request;
-    request.minibatches = 3;
-    request.source = executor::source_of<float, std::int32_t>(data);
-    auto const result = engine.run(request, 0);
-    REQUIRE(result.diverged);
-    CHECK(result.diverged->microbatch == 8 + m);
-    CHECK(result.diverged->from.stage == 0);
-    CHECK(result.diverged->from.what == "input of the model");
-  }
+  for (int const m : {2, 3, 5}) test::check_origin_of_bad_input(t, m, 4);
 }

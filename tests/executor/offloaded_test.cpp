@@ -3,13 +3,13 @@
 #include <catch2/catch.hpp>
 
 #include <algorithm>
-#include <limits>
 #include <memory>
 
 #include <foal/executor/offloaded.hpp>
 #include <foal/schedule/rules/interleaved.hpp>
 #include <foal/schedule/rules/offloaded.hpp>
 
+#include "tests/executor/bad_input.hpp"
 #include "tests/executor/in_processes.hpp"
 #include "tests/support/deferred.hpp"
 
@@ -60,32 +60,6 @@ pausing offloading(pausing of, int slots, int ahead) {
 bool alike(test::outcome const& found, test::outcome expected) {
   expected.last_sum = 0;  // of which no process has all
   return found == expected;
-}
-
-/// A number that is none, in one microbatch.
-struct bad_input {
-  long long at = 0;
-  void inputs(long long m, float* x, float*) const {
-    std::fill(x, x + test::bit_samples * test::mlp_inputs, 0.25F);
-    if (m == at) x[1] = std::numeric_limits<float>::quiet_NaN();
-  }
-  void targets(long long, std::int32_t* t) const { std::fill(t, t + test::bit_samples, 1); }
-};
-
-void check_origin(int m, int workers) {
-  choice const c{.net = 4, .n = 8};
-  table::run_tables const t = test::tables_of(c, moved(schedule::generate(schedule::one_f_one_b{}, {4, 4, 8}), 1, 0));
-  bad_input const data{8 + m};
-  executor::engine engine(t, {test::bit_samples, 8, workers, 5, false, 64, false}, test::driver(workers > 1),
-                          test::shares(4, workers));
-  executor::run_request request;
-  request.minibatches = 3;
-  request.source = executor::source_of<float, std::int32_t>(data);
-  auto const result = engine.run(request, 0);
-  REQUIRE(result.diverged);
-  CHECK(result.diverged->microbatch == 8 + m);
-  CHECK(result.diverged->from.stage == 0);
-  CHECK(result.diverged->from.what == "input of the model");
 }
 
 }  // namespace
@@ -200,6 +174,8 @@ TEST_CASE("a cut of a run that offloads is not one of a run that does not") {
 }
 
 TEST_CASE("where a loss is not finite, what is in host memory is looked at, too") {
+  table::run_tables const t =
+      test::tables_of({.net = 4, .n = 8}, moved(schedule::generate(schedule::one_f_one_b{}, {4, 4, 8}), 1, 0));
   for (int const m : {0, 3, 7})
-    for (int const workers : {1, 4}) check_origin(m, workers);
+    for (int const workers : {1, 4}) test::check_origin_of_bad_input(t, m, workers);
 }

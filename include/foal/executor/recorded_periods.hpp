@@ -40,6 +40,8 @@ struct period_counts {
 /// recording, and are heard before the next launch.
 class recorded_periods {
  public:
+  static constexpr int most_refusals = 8;
+
   /// body: the worker's ops. count: of recordings, one for each way in which addresses come. Throws foal::error where the
   /// device has no memory left.
   recorded_periods(phase_state& shared, run_memory& memory, std::span<worker_op const> body, int count, int ordinal)
@@ -102,9 +104,8 @@ class recorded_periods {
   }
 
   /// Brings the data of a period to the host's places. where(op): its position. False: a loss divides by another number, or
-  /// sequences, of microbatches that came before it too, have other lengths than what has been recorded. After so many of
-  /// these in a row nothing is, and the next one's are taken.
-  static constexpr int most_refusals = 8;
+  /// sequences, of microbatches that came before it too, have other lengths than what has been recorded. After
+  /// most_refusals of these in a row nothing is, and the next one's are taken.
   template <class Where>
   bool bring_data(long long period, Where const& where) {
     if (is_recorded(period, where)) return refusals_ = 0, true;
