@@ -13,6 +13,7 @@ add_library(emulated_cuda OBJECT ${emulation_sources})
 target_link_libraries(emulated_cuda PUBLIC foal_program Catch2::Catch2 ${CMAKE_DL_LIBS})
 target_include_directories(emulated_cuda BEFORE PUBLIC "${emulation}/cuda")
 set_target_properties(emulated_cuda PROPERTIES CXX_EXTENSIONS OFF)
+target_compile_options(emulated_cuda PRIVATE -O2)  # called at each access of each thread
 
 # foal_emulated_program(PROGRAM TEST...)
 function(foal_emulated_program program)

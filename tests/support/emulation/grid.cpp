@@ -28,10 +28,13 @@ enum class state { ready, at_block, at_warp, ended };
 
 struct thread {
   fibre stack;
+  uint3 index;
   state now = state::ready;
-  unsigned lanes = 0;  // whom it waits for in its warp
-  bool value = false;  // what it says in a vote
-  std::array<std::byte, 16> gives{};
+  unsigned lanes = 0;        // whom it waits for in its warp
+  bool value = false;        // what it says in a vote
+  unsigned asks = 0;         // of an exchange: the lane whose value it gets
+  bool given = false;        // that lane takes part
+  std::array<std::byte, 16> gives{}, gets{};
 };
 
 struct running {
@@ -90,8 +93,14 @@ bool release() {
       }
       if (!all_here) continue;
       unsigned const lanes = asks.lanes;
-      for (unsigned k = 0; k < warp; ++k)
-        if ((lanes >> k & 1U) != 0) r.threads[first + k].now = state::ready;
+      for (unsigned k = 0; k < warp; ++k) {
+        if ((lanes >> k & 1U) == 0) continue;
+        thread& t = r.threads[first + k];
+        t.now = state::ready;
+        // Now, for whoever goes on may give anew before all have read.
+        t.given = (lanes >> t.asks & 1U) != 0;
+        t.gets = r.threads[t.given ? first + t.asks : first + k].gives;
+      }
       r.votes[first / warp] = yes;
       ++r.warp_intervals[first / warp];
       freed = true;
@@ -104,21 +113,26 @@ bool run_block() {
   running& r = now_running;
   auto const n = static_cast<unsigned>(r.threads.size());
   for (thread& t : r.threads) t.now = state::ready;
-  for (std::byte& b : r.shared) b = std::byte{0xff};
-  extent3 const& e = r.call->shape.block;
+  std::memset(r.shared.data(), 0xff, r.shared.size());
   unsigned left = n;
   while (left > 0) {
     // From any thread on, up or down: what a kernel gives must not depend on it.
     auto const start = static_cast<unsigned>(random_below(n));
     bool const up = random_below(2) == 0;
     bool went = false;
+    unsigned next = start;
     for (unsigned i = 0; i < n; ++i) {
-      unsigned const t = up ? (start + i) % n : (start + n - i) % n;
-      if (r.threads[t].now != state::ready) continue;
-      r.current = t;
-      threadIdx = {t % e.x, t / e.x % e.y, t / (e.x * e.y)};
+      unsigned const at = next;
+      if (up)
+        next = at + 1 == n ? 0 : at + 1;
+      else
+        next = at == 0 ? n - 1 : at - 1;
+      thread& t = r.threads[at];
+      if (t.now != state::ready) continue;
+      r.current = at;
+      threadIdx = t.index;
       went = true;
-      if (r.threads[t].stack.enter(&body)) r.threads[t].now = state::ended, --left;
+      if (t.stack.enter(&body)) t.now = state::ended, --left;
       if (r.stopped) return false;
     }
     if (left > 0 && !release() && !went) {
@@ -142,6 +156,8 @@ bool run(kernel_call const& call) {
     return false;
   }
   r.threads = std::vector<thread>(threads);
+  extent3 const& e = call.shape.block;
+  for (unsigned t = 0; t < threads; ++t) r.threads[t].index = {t % e.x, t / e.x % e.y, t / (e.x * e.y)};
   r.shared.assign(call.shape.shared_bytes, std::byte{});
   r.warp_intervals.assign((threads + warp - 1) / warp, 0);
   r.votes.assign(r.warp_intervals.size(), 0);
@@ -214,15 +230,12 @@ unsigned warp_vote(unsigned lanes, bool value) {
 
 void warp_exchange(unsigned lanes, int from, void const* in, void* out, std::size_t bytes) {
   pause_watch const paused;
-  running& r = now_running;
-  std::memcpy(r.threads[r.current].gives.data(), in, bytes);
+  thread& t = now_running.threads[now_running.current];
+  std::memcpy(t.gives.data(), in, bytes);
+  t.asks = static_cast<unsigned>(from) % warp;
   meet(lanes, false);
-  unsigned const first = r.current / warp * warp;
-  unsigned source = first + static_cast<unsigned>(from) % warp;
-  bool const asked = (lanes >> static_cast<unsigned>(from) % warp & 1U) != 0 && source < r.threads.size();
-  if (!asked) say("a thread reads a lane of its warp that does not take part");
-  std::memcpy(out, r.threads[asked ? source : r.current].gives.data(), bytes);
-  meet(lanes, false);  // so that nobody gives anew before all have read
+  if (!t.given) say("a thread reads a lane of its warp that does not take part");
+  std::memcpy(out, t.gets.data(), bytes);
 }
 
 void begin_atomic(void* p, void* value, std::size_t bytes) {

@@ -5,6 +5,8 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <map>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -39,14 +41,18 @@ bool refuses(char const* call, cudaError_t& error) {
   return false;
 }
 
-std::string name_of(void const* kernel, char const* type) {
+/// Of one caller at a time. Looking a name up takes longer than a small kernel.
+std::string const& name_of(void const* kernel, char const* type) {
+  static std::map<void const*, std::string> known;
+  std::string& name = known[kernel];
+  if (!name.empty()) return name;
   Dl_info info{};
   char const* mangled = dladdr(kernel, &info) != 0 && info.dli_sname != nullptr ? info.dli_sname : type;
   int status = 0;
   char* const readable = abi::__cxa_demangle(mangled, nullptr, nullptr, &status);
-  std::string name = status == 0 ? readable : mangled;
+  name = std::string(status == 0 ? readable : mangled).substr(0, 200);
   std::free(readable);
-  return name.substr(0, 200);
+  return name;
 }
 
 bool is_pageable(void const* p) { return find(p).where == place::nowhere; }

@@ -28,6 +28,7 @@ struct access {
 /// A word of four bytes: its last write and the last reads of two different threads.
 struct word {
   std::uintptr_t at = 0;
+  unsigned launch = 0;  // of another one's: a free place
   access wrote, read, read_before;
 };
 
@@ -37,31 +38,36 @@ class words {
   word& operator[](std::uintptr_t at) {
     if (2 * used_ >= table_.size()) grow();
     word& w = place(table_, at);
-    if (w.at == 0) w.at = at, ++used_;
+    if (w.launch != launch_) {
+      w = {at, launch_, {}, {}, {}};
+      ++used_;
+    }
     return w;
   }
-  void clear() {
-    table_.assign(std::size_t{1} << 12U, {});
+  /// Forgets all: what was touched is another kernel's. Launches are counted from 1.
+  void begin(unsigned launch) {
+    launch_ = launch;
     used_ = 0;
   }
 
  private:
-  static word& place(std::vector<word>& table, std::uintptr_t at) {
+  word& place(std::vector<word>& table, std::uintptr_t at) const {
     std::size_t i = (at >> 2U) * 0x9e3779b97f4a7c15U >> 20U;
     for (;; ++i) {
       word& w = table[i & (table.size() - 1)];
-      if (w.at == at || w.at == 0) return w;
+      if (w.at == at || w.launch != launch_) return w;
     }
   }
   void grow() {
     std::vector<word> larger(table_.size() * 2);
     for (word const& w : table_)
-      if (w.at != 0) place(larger, w.at) = w;
+      if (w.launch == launch_) place(larger, w.at) = w;
     table_.swap(larger);
   }
 
-  std::vector<word> table_;
+  std::vector<word> table_ = std::vector<word>(std::size_t{1} << 12U);
   std::size_t used_ = 0;
+  unsigned launch_ = 0;
 };
 
 words touched_words;
@@ -89,7 +95,7 @@ void race(void const* p, access const& before, bool wrote, bool writes) {
 void watch_word(std::uintptr_t at, std::uint8_t bytes, bool writes, bool atomic, bool shared) {
   grid::clock const when = grid::now();
   if (of_launch != when.launch) {
-    touched_words.clear();
+    touched_words.begin(when.launch);
     of_launch = when.launch;
   }
   word& w = touched_words[at];
