@@ -32,8 +32,8 @@ struct piece_name {
     if (open == text.npos || colon == text.npos || colon < open || !text.ends_with(']')) return {};
     piece_name all{std::string(text.substr(0, open))};
     auto const number = [](std::string_view digits, std::uint64_t& to) {
-      auto const [end, fault] = std::from_chars(digits.data(), digits.data() + digits.size(), to);
-      return fault == std::errc{} && end == digits.data() + digits.size();
+      auto const [rest, fault] = std::from_chars(digits.data(), digits.data() + digits.size(), to);
+      return fault == std::errc{} && rest == digits.data() + digits.size();
     };
     bool const reads = number(text.substr(open + 1, colon - open - 1), all.begin) &&
                        number(text.substr(colon + 1, text.size() - colon - 2), all.end);
