@@ -30,10 +30,10 @@ struct thread {
   fibre stack;
   uint3 index;
   state now = state::ready;
-  unsigned lanes = 0;        // whom it waits for in its warp
-  bool value = false;        // what it says in a vote
-  unsigned asks = 0;         // of an exchange: the lane whose value it gets
-  bool given = false;        // that lane takes part
+  unsigned lanes = 0;  // whom it waits for in its warp
+  bool value = false;  // what it says in a vote
+  unsigned asks = 0;   // of an exchange: the lane whose value it gets
+  bool given = false;  // that lane takes part
   std::array<std::byte, 16> gives{}, gets{};
 };
 
