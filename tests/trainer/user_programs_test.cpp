@@ -144,3 +144,28 @@ TEST_CASE("A trainer offloads before and after T3, and says what that takes", "[
   CHECK(f.stage[2].saved == 2);  // it holds no more, and keeps them
   CHECK_THROWS_WITH(moves(config_of<moves>(1, 1)), Catch::Contains("holds 4 microbatches at most"));
 }
+
+/// Stages that offload each in its own way.
+struct offloaded_apart {
+  static constexpr char const* name = "offloaded_apart";
+  static constexpr bool asynchronous = true;
+
+  schedule::program build(schedule::extent e) const {
+    schedule::program p = schedule::generate(schedule::async_1f1b{}, e);
+    p.offloads({{0, 1, 0}, {1, 1, 1}});
+    return p;
+  }
+  template <class Sink>
+  void emit(schedule::extent e, Sink& sink) const {
+    schedule::detail::emit_all(build(e), sink);
+  }
+};
+
+TEST_CASE("Facts tell of each way in which stages offload", "[trainer]") {
+  using moves = run<offloaded_apart>;
+  moves const t(config_of<moves>(3, 1));
+  CHECK_THAT(t.facts().text(), Catch::Contains("what stage 0 saves goes to host memory after F and comes back 0 ops before "
+                                               "the backward: the device has 1 slots for it each way in place of up to 4 "
+                                               "microbatches; what stage 1 saves goes to host memory after F and comes back "
+                                               "1 ops before the backward"));
+}

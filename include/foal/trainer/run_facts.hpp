@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <string>
+#include <vector>
 
 #include <foal/plan/lent.hpp>
 #include <foal/report/facts.hpp>
@@ -60,19 +61,29 @@ inline std::string eviction_note(schedule::program_view v, std::vector<bound_sta
 
 /// Which stages of this process offload what they save, and what that leaves on the device; empty if none does.
 inline std::string offload_note(table::run_tables const& t, schedule::program_view v, engine const& e) {
-  std::string stages;
-  schedule::offload of;
-  int held = 0;
+  struct group {  // of stages that do it alike
+    schedule::offload like;
+    std::string stages;
+    int held = 0;
+  };
+  std::vector<group> groups;
   for (bound_stage const& b : e.memory().stages()) {
     if (b.offload == nullptr) continue;
-    stages += (stages.empty() ? "" : ", ") + std::to_string(b.number);
-    of = *schedule::offload_of(v, b.number);
-    held = std::max(held, schedule::order_of(v, of).held());
+    schedule::offload const& x = *schedule::offload_of(v, b.number);
+    auto of = std::find_if(groups.begin(), groups.end(),
+                           [&](group const& g) { return g.like.slots == x.slots && g.like.ahead == x.ahead; });
+    if (of == groups.end()) of = groups.insert(of, {x, {}, 0});
+    of->stages += (of->stages.empty() ? "" : ", ") + std::to_string(b.number);
+    of->held = std::max(of->held, schedule::order_of(v, x).held());
   }
-  if (stages.empty()) return {};
-  return sentence("what stages ", stages, " save goes to host memory after F and comes back ", of.ahead,
-                  " ops before the backward: the device has ", of.slots, " slots for it each way in place of up to ", held,
-                  " microbatches, and the host ", e.memory().plan().bytes(category::offloaded), " bytes",
+  if (groups.empty()) return {};
+  std::string all;
+  for (group const& g : groups)
+    all += sentence("what ", g.stages.find(',') == g.stages.npos ? "stage " : "stages ", g.stages,
+                    g.stages.find(',') == g.stages.npos ? " saves" : " save", " goes to host memory after F and comes back ",
+                    g.like.ahead, " ops before the backward: the device has ", g.like.slots,
+                    " slots for it each way in place of up to ", g.held, " microbatches; ");
+  return sentence(all, "the host has ", e.memory().plan().bytes(category::offloaded), " bytes for it",
                   t.device.host_memory ? "; this device's memory is the host's, so that nothing is saved" : "");
 }
 
