@@ -144,6 +144,7 @@ set(foal_tests
     data/window_source
     delay_lab/any_optimizer
     delay_lab/measure
+    delay_lab/methods
     device/host
     device/host/bfloat16
     device/host/convolution

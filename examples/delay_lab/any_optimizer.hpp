@@ -34,7 +34,8 @@ struct any_optimizer {
                    foal::optim::orthogonal_momentum, foal::optim::rotated_adam,
                    foal::optim::delay_matched<foal::optim::momentum>, foal::optim::delay_matched<foal::optim::adamw>,
                    foal::optim::delay_matched<foal::optim::orthogonal_momentum>,
-                   foal::optim::slowed_by_delay<foal::optim::adamw>>;
+                   foal::optim::slowed_by_delay<foal::optim::adamw>,
+                   foal::optim::slowed_by_delay<foal::optim::delay_matched<foal::optim::orthogonal_momentum>>>;
   one_of chosen{};
 
   template <class F>

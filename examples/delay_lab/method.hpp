@@ -51,6 +51,10 @@ struct method {
   double momentum = 0.95;   ///< Muon's
   double synchronous = 0;   ///< share of the run that begins it without delay: T3
   double rise = 0.05;       ///< share of the run in which the rate rises
+  double window = 0.1;      ///< share of the run so far whose mean may be read out
+  double slow = 0;          ///< power of the delay by which Muon's matrices are slowed
+  double match = 0;         ///< of their momentum: means of so many delays where that is longer
+  double beta1 = 0.9;       ///< Adam's, of Muon's rest
 
   /// Without delay it is the plain method of its optimizer, to the same bits: with its numbers that count there, too.
   std::string plain() const;
@@ -73,6 +77,10 @@ void for_each_number(F&& f) {
   f("momentum", &method::momentum, 0.0, 0.999);
   f("synchronous", &method::synchronous, 0.0, 0.5);
   f("rise", &method::rise, 0.0, 0.5);
+  f("window", &method::window, 0.001, 1.0);
+  f("slow", &method::slow, 0.0, 2.0);
+  f("match", &method::match, 0.0, 10.0);
+  f("beta1", &method::beta1, 0.0, 0.999);
 }
 
 /// The method of that name, or a variant of one: "muon-ahead-last:horizon=0.25:rest=0.5". Lives as long as the program.

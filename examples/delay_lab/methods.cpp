@@ -293,6 +293,8 @@ std::string method::plain() const {
   method const& m = listed_method(all);
   if (rise != m.rise) all += ":rise=" + foal::report::shortest(rise);
   if (momentum != m.momentum) all += ":momentum=" + foal::report::shortest(momentum);
+  if (window != m.window) all += ":window=" + foal::report::shortest(window);
+  if (beta1 != m.beta1) all += ":beta1=" + foal::report::shortest(beta1);
   return all;
 }
 
@@ -301,8 +303,8 @@ bool method::reads(std::string const& number) const {
   if (number == "horizon")
     return looks_ahead || answer == answer::one_delta || answer == answer::velocity || answer == answer::difference;
   if (number == "fade") return looks_ahead;
-  if (number == "momentum" || number == "rest") return rule == rule::muon && !matched;
-  return true;
+  bool const of_every_method = number == "synchronous" || number == "rise" || number == "window";
+  return of_every_method || (rule == rule::muon && !matched);
 }
 
 double method::usual_rate() const {
@@ -322,7 +324,7 @@ double method::usual_rate() const {
 }
 
 optimizers optimizers_of(method const& m) {
-  optim::adamw const adam{.beta2 = beta2, .weight_decay = 0};
+  optim::adamw const adam{.beta1 = m.beta1, .beta2 = beta2, .weight_decay = 0};
   any_optimizer const rest = m.matched          ? one(match(adam, 10))
                              : m.rest_power > 0 ? one(optim::slowed_by_delay<optim::adamw>{adam, m.rest_power})
                                                 : one(adam);
@@ -364,7 +366,12 @@ optimizers optimizers_of(method const& m) {
       break;
   }
   optim::orthogonal_momentum const turned{.momentum = m.momentum, .weight_decay = 0};
-  return {.matrices = m.matched ? one(match(turned, 20)) : one(turned), .rest = rest};
+  using late = optim::delay_matched<optim::orthogonal_momentum>;
+  late const by_delay{.base = turned, .least = 1 / (1 - m.momentum), .per_delay = m.match, .most = 0.999};
+  any_optimizer const matrices = m.matched                   ? one(match(turned, 20))
+                                 : m.slow > 0 || m.match > 0 ? one(optim::slowed_by_delay<late>{by_delay, m.slow})
+                                                             : one(turned);
+  return {.matrices = matrices, .rest = rest};
 }
 
 }  // namespace delay_lab

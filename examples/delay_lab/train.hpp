@@ -94,8 +94,8 @@ double copies_of(foal::table::run_tables const& t, setting const& s) {
 template <class Trainer, class Task>
 class judge {
  public:
-  judge(typename Trainer::config values, Task const& task, Trainer const& trained, int every)
-      : task_(&task), trained_(&trained), every_(every) {
+  judge(typename Trainer::config values, Task const& task, Trainer const& trained, int every, double window)
+      : task_(&task), trained_(&trained), every_(every), window_(window) {
     values.evaluation = true;
     second_ = std::make_unique<Trainer>(values);
     read_.resize(trained.tables().stages.size());
@@ -123,7 +123,7 @@ class judge {
       std::vector<float>& now = read_[stage][i];
       read(b, parameters[i], now);
       move(mean_[stage][i], now, std::min(100.0, tenth));
-      move(tail_[stage][i], now, tenth);
+      move(tail_[stage][i], now, static_cast<double>(b.updates) * window_ + 1);
     }
     if (b.number != 0 || b.updates % every_ != 0) return;
     out_.loss.push_back(loss_of(read_));
@@ -165,6 +165,7 @@ class judge {
   Task const* task_;
   Trainer const* trained_;
   int every_;
+  double window_;
   std::unique_ptr<Trainer> second_;
   std::vector<std::vector<std::vector<float>>> read_, mean_, tail_;
   outcome out_;
@@ -192,7 +193,7 @@ outcome train_with(setting const& s) {
   Task const task(s.seed);
   trainer t(c);
   int const every = std::max(1, s.updates / 40);
-  judge<trainer, Task> looks(c, task, t, every);
+  judge<trainer, Task> looks(c, task, t, every, s.how->window);
   foal::executor::run_request request;
   request.minibatches = s.updates;
   request.watch = looks.observer();

@@ -80,6 +80,7 @@ TEST_CASE("an optimizer by value has the states and makes the steps of the one t
   check_same(optim::delay_matched<optim::momentum>{});
   check_same(optim::delay_matched<optim::orthogonal_momentum>{});
   check_same(optim::slowed_by_delay<optim::adamw>{});
+  check_same(optim::slowed_by_delay<optim::delay_matched<optim::orthogonal_momentum>>{.base = {.per_delay = 2}});
 }
 
 TEST_CASE("what an optimizer by value bounds is what its optimizer bounds, or nothing", "[delay_lab]") {
