@@ -24,6 +24,7 @@ set(foal_tests_apart
     data/views
     device/cudnn
     delay_lab/any_optimizer
+    delay_lab/methods
     device/onednn
     device/onednn_training
     executor/arena
