@@ -22,6 +22,7 @@ TEST_CASE("A variant is compared with its plain method, by the numbers that coun
   CHECK(method_named("muon-slow-rest").plain() == "muon");
   CHECK(method_named("muon:slow=0.25:match=1").plain() == "muon");
   CHECK(method_named("muon-ahead-last:horizon=0.5:match=1:beta1=0.5:window=0.25").plain() == "muon:window=0.25:beta1=0.5");
+  CHECK(method_named("muon-against-delay").plain() == "muon:window=0.25:beta1=0.5");
   CHECK(method_named("t1t2:window=0.5").plain() == "momentum:window=0.5");
   CHECK_THROWS_WITH(method_named("adamw:beta1=0.5"), Contains("because it has no such number"));
   CHECK_THROWS_WITH(method_named("muon-matched:match=1"), Contains("because it has no such number"));
