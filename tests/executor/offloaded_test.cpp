@@ -12,6 +12,7 @@
 #include "tests/executor/bad_input.hpp"
 #include "tests/executor/in_processes.hpp"
 #include "tests/support/deferred.hpp"
+#include "tests/support/sanitized.hpp"
 
 namespace {
 
@@ -66,10 +67,12 @@ bool alike(test::outcome const& found, test::outcome expected) {
 
 TEST_CASE("offloaded on the host: the bits of the run that keeps all, with any workers, slots and distance") {
   int turn = 0;
+  foal_test::turns some(2);
   for (pausing const& of : plain_cases()) {
     INFO(of.what.text());
     test::outcome const expected = test::in_one_piece(of);
     for (auto const& [slots, ahead] : {std::pair{2, 1}, std::pair{1, 0}, std::pair{3, 2}}) {
+      if (!some.take()) continue;
       pausing const off = offloading(of, slots, ahead);
       int const ranks = off.what.ranks > 0 ? off.what.ranks : off.what.net;
       for (int workers = 1; workers <= ranks; workers += 1 + turn++ % 2) {
@@ -88,10 +91,12 @@ TEST_CASE("offloaded on the host: the bits of the run that keeps all, with any w
 TEST_CASE("offloaded on queues: copies beside ops, in several orders, and the bits of the host") {
   long long const before = deferred::waits;
   unsigned turn = 0;
+  foal_test::turns some(2);
   for (pausing const& of : plain_cases()) {
     INFO(of.what.text());
     test::outcome const expected = test::in_one_piece(of);
     for (auto const& [slots, ahead] : {std::pair{2, 1}, std::pair{1, 0}, std::pair{3, 2}}) {
+      if (!some.take()) continue;
       pausing const off = offloading(of, slots, ahead);
       for (int const workers : {1, 3}) {
         if (off.what.ranks > 0 && workers > off.what.ranks) continue;
@@ -136,7 +141,8 @@ TEST_CASE("a run that offloads pauses anywhere, goes on in other memory, and is 
     INFO(of.what.text());
     pausing const off = offloading(of, 2, 1);
     test::outcome const expected = test::in_one_piece(of);
-    check([](pausing const& o, int workers) { return std::make_unique<test::piece<>>(o, workers); }, off, expected, 3);
+    check([](pausing const& o, int workers) { return std::make_unique<test::piece<>>(o, workers); }, off, expected,
+          foal_test::repeats(std::size_t{3}, std::size_t{11}));
     if (turn++ % 3 != 0) continue;
     deferred::slow_copies = 500;  // at most places some have been called and are not there yet
     check([](pausing const& o, int workers) { return std::make_unique<test::piece<deferred>>(o, workers); }, off, expected,
