@@ -22,7 +22,7 @@ struct setting {
 struct outcome {
   std::vector<double> loss;     ///< on samples that are not trained on, of the weights to read out, every `every` updates
   std::vector<double> average;  ///< of their mean over the last tenth of the run so far, 100 updates at most
-  std::vector<double> tail;     ///< over `window` of the run so far
+  std::vector<double> tail;     ///< over the method's `window` of the run so far
   int every = 1;
   long long diverged_at = -1;
   double max_tau = 0;

@@ -29,6 +29,22 @@ TEST_CASE("A variant is compared with its plain method, by the numbers that coun
   CHECK_THROWS_WITH(method_named("muon:window=0"), Contains("because that is no number of 0.001 to 1"));
 }
 
+TEST_CASE("The method that is named in the docs is the variant that was measured", "[delay_lab]") {
+  using delay_lab::method;
+  method const& named = delay_lab::method_named("muon-against-delay");
+  method const& measured =
+      delay_lab::method_named("muon-ahead-last:horizon=0.5:fade=0.9:rest=0.5:beta1=0.5:match=2:window=0.25");
+  delay_lab::for_each_number([&](char const* name, double method::*number, double, double) {
+    INFO(name);
+    CHECK(named.*number == measured.*number);
+  });
+  CHECK(named.rule == measured.rule);
+  CHECK(named.answer == measured.answer);
+  CHECK(named.short_mean == measured.short_mean);
+  CHECK(named.stash == measured.stash);
+  CHECK(named.matched == measured.matched);
+}
+
 TEST_CASE("Muon's matrices are slowed, and their momentum grows, by the numbers of a variant alone", "[delay_lab]") {
   using delay_lab::method_named, delay_lab::optimizers_of;
   CHECK(std::holds_alternative<optim::orthogonal_momentum>(optimizers_of(method_named("muon")).matrices.chosen));

@@ -78,11 +78,13 @@ inline std::string offload_note(table::run_tables const& t, schedule::program_vi
   }
   if (groups.empty()) return {};
   std::string all;
-  for (group const& g : groups)
-    all += sentence("what ", g.stages.find(',') == g.stages.npos ? "stage " : "stages ", g.stages,
-                    g.stages.find(',') == g.stages.npos ? " saves" : " save", " goes to host memory after F and comes back ",
-                    g.like.ahead, " ops before the backward: the device has ", g.like.slots,
-                    " slots for it each way in place of up to ", g.held, " microbatches; ");
+  for (group const& g : groups) {
+    bool const one = g.stages.find(',') == g.stages.npos;
+    all +=
+        sentence("what ", one ? "stage " : "stages ", g.stages, one ? " saves" : " save",
+                 " goes to host memory after F and comes back ", g.like.ahead, " ops before the backward: the device has ",
+                 g.like.slots, " slots for it each way in place of up to ", g.held, " microbatches; ");
+  }
   return sentence(all, "the host has ", e.memory().plan().bytes(category::offloaded), " bytes for it",
                   t.device.host_memory ? "; this device's memory is the host's, so that nothing is saved" : "");
 }
